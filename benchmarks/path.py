@@ -26,6 +26,7 @@ from benchmarks.load import EVENT_TYPE, templates
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.ed25519 import signer
 from hookstream.adapters.system import SystemChance, SystemClock, ThreadOffload, spare_collector
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.telemetry.log import StructuredLogger
@@ -210,6 +211,7 @@ async def run(events: int, subscriptions: int) -> list[float]:
         offload=ThreadOffload(),
         sink=ends,
         sender=ends,
+        public_key_signing=signer,
         own_records=AvroOwnRecords(topics, "path", disabled_row, failing_row),
         clock=SystemClock(),
         agreement=current,

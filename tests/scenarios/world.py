@@ -23,6 +23,7 @@ from tests.doubles.seeing import (
 )
 from tests.doubles.virtual_time import VirtualTimeLoop
 
+from hookstream.adapters.ed25519 import signer
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
@@ -78,6 +79,7 @@ class Worker:
             offload=OnTheLoop(),
             sink=self.sink,
             sender=world.endpoints,
+            public_key_signing=signer,
             own_records=JsonOwnRecords(world.topics),
             clock=world.clock,
             agreement=Unquestioned(),

@@ -30,6 +30,7 @@ from tests.simulation.invariants import (
 from tests.simulation.listening import SeenListener
 from tests.simulation.story import Story
 
+from hookstream.adapters.ed25519 import signer
 from hookstream.core.model.broker_time import MOST_WIDE
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import SECOND, Millis
@@ -162,6 +163,7 @@ class Process:
             codec=world.codec,
             sink=self.sink,
             sender=SeenSender(self),
+            public_key_signing=signer,
             own_records=JsonOwnRecords(world.topics),
             clock=self.clock,
             agreement=self.clock,

@@ -95,7 +95,7 @@ class Attempts:
         self._settler = settler
         self._health = EndpointHealth(ports, rules)
         self._fence = fence
-        self._prepared = PreparedRequests()
+        self._prepared = PreparedRequests(ports.public_key_signing)
         self.readmit: Callable[[Work], Awaitable[None]] = _nobody
         """Offers work to its lane again, unless its subscription makes an attempt pointless."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypeVar
 
+from hookstream.core.delivery.signing import Sign
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
@@ -290,6 +291,10 @@ class Sender(Protocol):
         """
 
 
+PublicKeySigning: TypeAlias = Callable[[bytes], Sign]
+"""Returns the function that signs with the ed25519 key of a seed of 32 bytes."""
+
+
 # Seeing it.
 
 
@@ -390,6 +395,7 @@ class Ports:
     offload: Offload
     sink: RecordSink
     sender: Sender
+    public_key_signing: PublicKeySigning
     own_records: OwnRecords
     clock: Clock
     agreement: Agreement

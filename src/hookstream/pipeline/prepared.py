@@ -22,8 +22,11 @@ from hookstream.core.model.subscription import (
     Content,
     Endpoint,
     OAuth2,
+    SigningScheme,
+    SigningSecret,
     Subscription,
 )
+from hookstream.pipeline.ports import PublicKeySigning
 
 Shared: TypeAlias = tuple[SharedFormat, Content]
 
@@ -49,8 +52,9 @@ class Prepared:
 class PreparedRequests:
     """The prepared parts by subscription."""
 
-    def __init__(self) -> None:
+    def __init__(self, public_key_signing: PublicKeySigning) -> None:
         """Start empty."""
+        self._public_key_signing = public_key_signing
         self._prepared: dict[str, Prepared] = {}
 
     def of(self, subscription: Subscription, now: Millis) -> Prepared:
@@ -62,35 +66,41 @@ class PreparedRequests:
             and (found.valid_until is None or now < found.valid_until)
         ):
             return found
-        prepared = self._prepared[subscription.id] = _prepared(subscription, now)
+        prepared = self._prepared[subscription.id] = self._make(subscription, now)
         return prepared
 
     def forget(self, subscription_id: str) -> None:
         """Drop a subscription's keys."""
         self._prepared.pop(subscription_id, None)
 
+    def _make(self, subscription: Subscription, now: Millis) -> Prepared:
+        endpoint = subscription.endpoint
+        live = [each for each in endpoint.secrets if each.is_live(now)]
+        credentials = endpoint.credentials
+        return Prepared(
+            subscription,
+            signing.request_headers(
+                [self._signer(each) for each in live],
+                _static_headers(endpoint),
+                media_type(subscription.format),
+            ),
+            address.host_of(endpoint.target),
+            endpoint.target,
+            tls_identity(endpoint),
+            token_request(subscription.partner_id, credentials)
+            if isinstance(credentials, OAuth2)
+            else None,
+            min((each.expires_at for each in live if each.expires_at is not None), default=None),
+            _body(subscription),
+            {name: secret.text for name, secret in endpoint.template_secrets},
+        )
 
-def _prepared(subscription: Subscription, now: Millis) -> Prepared:
-    endpoint = subscription.endpoint
-    live = [each for each in endpoint.secrets if each.is_live(now)]
-    credentials = endpoint.credentials
-    return Prepared(
-        subscription,
-        signing.RequestHeaders(
-            [each.key for each in live],
-            _static_headers(endpoint),
-            media_type(subscription.format),
-        ),
-        address.host_of(endpoint.target),
-        endpoint.target,
-        tls_identity(endpoint),
-        token_request(subscription.partner_id, credentials)
-        if isinstance(credentials, OAuth2)
-        else None,
-        min((each.expires_at for each in live if each.expires_at is not None), default=None),
-        _body(subscription),
-        {name: secret.text for name, secret in endpoint.template_secrets},
-    )
+    def _signer(self, secret: SigningSecret) -> signing.Signer:
+        match secret.scheme:
+            case SigningScheme.V1:
+                return secret.key
+            case SigningScheme.V1A:
+                return self._public_key_signing(secret.key)
 
 
 def _body(subscription: Subscription) -> Template | Shared | None:

@@ -185,7 +185,8 @@ class AvroOwnRecords:
 
         Args:
             subscription: As it is after the change.
-            change: `created`, `updated`, `paused`, `resumed`, `enabled` or `deleted`.
+            change: `created`, `updated`, `paused`, `resumed`, `enabled`, `secret_rotated` or
+                `deleted`.
             at: When it was written.
             effective_from: It applies to records after this instant.
             changed_by: Who changed it, if known.

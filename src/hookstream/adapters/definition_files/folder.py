@@ -19,10 +19,15 @@ from hookstream.adapters.definition_files.owner import owner_files, read_owner
 from hookstream.adapters.definition_files.strays import FOLDERS, strays
 from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
-from hookstream.core.delivery.signing import parse_secret
+from hookstream.adapters.signing_keys import read_signing_key
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner
-from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
+from hookstream.core.planning.declared import (
+    Declared,
+    DeclaredSubscription,
+    Problem,
+    SigningKey,
+)
 from hookstream.core.planning.definition import (
     DefinitionRules,
     SecretReader,
@@ -137,13 +142,15 @@ class _Secrets:
             if os.path.realpath(path) not in self._named
         ]
 
-    def key(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
+    def key(self, folder: Path, source: SecretSource, name: str) -> SigningKey | str:
         """Return the key of a variable or file, or, as text, why there is none."""
         found = self.material(folder, source, name)
-        if not found or isinstance(found, str):
+        if isinstance(found, str):
             return found
+        if not found:
+            return SigningKey(b"")
         try:
-            return parse_secret(found.decode())
+            return read_signing_key(found.decode())
         except InputRefused as refused:
             return str(refused)
 

@@ -97,6 +97,8 @@ _SEALED = FieldKind(
 _SIGNING = {
     "scheme": fields.parsed(SigningScheme).sparse(SigningScheme.V1),
     "expires_at": fields.optional(fields.INSTANT).sparse(),
+    # In the clear, so that it can be shown without a key ring.
+    "public_key": fields.optional(fields.TEXT).sparse(),
 }
 _SIGNING_SECRET = RowFields(**dict.fromkeys(_CIPHERTEXT_FIELDS, fields.TEXT), **_SIGNING)
 _HOW_IT_SIGNS = RowFields(**_SIGNING)
@@ -273,6 +275,7 @@ def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Valu
             ),
             each["scheme"],
             each["expires_at"],
+            each["public_key"],
         )
         for each in endpoint["secrets"]
     )

@@ -83,7 +83,7 @@ def parse_secret(text: str) -> bytes:
     Raises:
         InputRefused: It is not such a secret. The message never includes any of it.
     """
-    if text.startswith(("whsk_", "whpk_")):
+    if text.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):
         raise InputRefused("the signing secret is an ed25519 key; a whsec_ secret is required")
     if not text.startswith(SECRET_PREFIX):
         raise InputRefused("the signing secret does not begin with whsec_")

@@ -74,6 +74,8 @@ class SigningSecret:
     scheme: SigningScheme = SigningScheme.V1
     expires_at: Millis | None = None
     """The end of its rotation's overlap, by the brokers' time: from then on it does not sign."""
+    public_key: str | None = None
+    """For v1a, what partners verify with: the text `whpk_…`, which is no secret."""
 
     def is_live(self, now: Millis) -> bool:
         """Return whether it signs."""

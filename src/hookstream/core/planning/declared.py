@@ -1,12 +1,25 @@
 """What definition files declare: partners and subscriptions without state."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.model.subscription import Partner, SigningScheme, Subscription
 from hookstream.core.planning.fields import Subject
 
 UNNAMED = ""
 """The id of a generated signing secret without a name in its file."""
+
+
+class SigningKey(NamedTuple):
+    """The key that a variable or file has, as the fields of `SigningSecret`."""
+
+    key: bytes
+    scheme: SigningScheme = SigningScheme.V1
+    public_key: str | None = None
+
+    def __repr__(self) -> str:
+        """Return nothing of the key."""
+        return f"SigningKey({self.scheme})"
 
 
 @dataclass(slots=True, frozen=True)
@@ -17,6 +30,10 @@ class DeclaredSecret:
     """Identifies the key's source, so that a changed key from the same source can be reported."""
     key: bytes | None = field(repr=False)
     """None: generated (see `core.planning.rotation`)."""
+    scheme: SigningScheme | None = None
+    """None: of a generated one any, and `v1` if it is generated now; of a given one `v1`."""
+    public_key: str | None = None
+    """That of a given `v1a` key."""
 
 
 @dataclass(slots=True, frozen=True)

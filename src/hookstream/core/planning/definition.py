@@ -19,12 +19,19 @@ from hookstream.core.model.subscription import (
     Partner,
     RetryPolicy,
     Secret,
+    SigningScheme,
     Subscription,
     VersionPin,
 )
 from hookstream.core.planning.body_format import TemplateRules, read_body
-from hookstream.core.planning.declared import UNNAMED, DeclaredSecret, DeclaredSubscription
+from hookstream.core.planning.declared import (
+    UNNAMED,
+    DeclaredSecret,
+    DeclaredSubscription,
+    SigningKey,
+)
 from hookstream.core.planning.reading import FieldReader, Report, described, shortened
+from hookstream.core.planning.rotation import MOST_SECRETS
 
 RESERVED_IDS = frozenset({"writer"})
 """Keys of the subscriptions topic that are reserved."""
@@ -49,7 +56,6 @@ _MOST_TYPES = 100
 _MOST_ENVIRONMENTS = 20
 _MOST_HEADERS = 32
 _MOST_HEADER_BYTES = 8_192
-_MOST_SECRETS = 4
 _MOST_DELAYS = 50
 _LONGEST_DELAY = DAY
 """The delay of the longest tier."""
@@ -66,12 +72,15 @@ SecretSource: TypeAlias = Literal["env", "file"]
 ReadSecret: TypeAlias = Callable[[SecretSource, str], bytes | str]
 """Returns what a variable or file holds, or as text why there is nothing; never includes it there."""
 
+ReadKey: TypeAlias = Callable[[SecretSource, str], SigningKey | str]
+"""Returns the signing key of a variable or file, or as text why there is none; never includes it there."""
+
 
 @dataclass(slots=True, frozen=True)
 class SecretReader:
     """Reads the secrets that a definition names."""
 
-    key: ReadSecret
+    key: ReadKey
     """Reads a signing key."""
     material: ReadSecret
     """Reads any other secret."""
@@ -166,7 +175,12 @@ def _material(
 ) -> Secret | None:
     """Return the secret that is written at a place, None if a problem was reported."""
     source = FieldReader(written, reader.path(place), report)
-    found = _secret(source, written, material)
+
+    def read(kind: SecretSource, name: str) -> SigningKey | str:
+        found = material(kind, name)
+        return found if isinstance(found, str) else SigningKey(found)
+
+    found = _secret(source, written, read)
     if found is None:
         return None
     if found.key is None:
@@ -201,20 +215,20 @@ def _headers(endpoint: FieldReader, rules: DefinitionRules) -> tuple[tuple[str, 
 
 
 def _secrets(
-    endpoint: FieldReader, secret_key: ReadSecret, report: Report
+    endpoint: FieldReader, secret_key: ReadKey, report: Report
 ) -> tuple[DeclaredSecret, ...]:
     secrets: list[DeclaredSecret] = []
-    for place, each in endpoint.items("signing_secrets", least=1, most=_MOST_SECRETS):
+    for place, each in endpoint.items("signing_secrets", least=1, most=MOST_SECRETS):
         secret = _secret(FieldReader(each, endpoint.path(place), report), each, secret_key)
         if secret is None:
             continue
-        if secret.id != UNNAMED and secret in secrets:
+        if secret.id != UNNAMED and any(secret.id == other.id for other in secrets):
             endpoint.wrong(place, f"{secret.id} is listed twice")
         secrets.append(secret)
     return tuple(secrets)
 
 
-def _secret(reader: FieldReader, written: Json, secret_key: ReadSecret) -> DeclaredSecret | None:
+def _secret(reader: FieldReader, written: Json, secret_key: ReadKey) -> DeclaredSecret | None:
     if not isinstance(written, dict):
         return None
     match list(written):
@@ -224,28 +238,39 @@ def _secret(reader: FieldReader, written: Json, secret_key: ReadSecret) -> Decla
         case ["file"]:
             path = reader.text("file", _FILE, "the path of a file")
             return _named_secret(reader, "file", path, secret_key)
-        case ["generate"]:
+        case ["generate"] | ["generate", "scheme"] | ["scheme", "generate"]:
+            scheme = _scheme(reader)
             if reader.raw("generate") is True:
-                return DeclaredSecret(UNNAMED, None)
+                return DeclaredSecret(UNNAMED, None, scheme)
             if not isinstance(reader.raw("generate"), str):
                 reader.wrong("generate", "must be true, or the name of a secret")
                 return None
-            return DeclaredSecret(reader.text("generate", _SECRET_NAME, _GENERATE_FORM), None)
+            name = reader.text("generate", _SECRET_NAME, _GENERATE_FORM)
+            return DeclaredSecret(name, None, scheme)
         case _:
             reader.wrong(
-                "", "must be one of {env: NAME}, {file: PATH}, {generate: true}, {generate: NAME}"
+                "",
+                "must be one of {env: NAME}, {file: PATH}, {generate: true}, {generate: NAME};"
+                " `scheme: v1a` may stand beside `generate`",
             )
             return None
 
 
+def _scheme(reader: FieldReader) -> SigningScheme | None:
+    if not reader.given("scheme"):
+        return None
+    return reader.one_of("scheme", SigningScheme, SigningScheme.V1)
+
+
 def _named_secret(
-    reader: FieldReader, source: SecretSource, name: str, secret_key: ReadSecret
+    reader: FieldReader, source: SecretSource, name: str, secret_key: ReadKey
 ) -> DeclaredSecret:
     found = secret_key(source, name)
     if isinstance(found, str):
         reader.wrong("", found)
-        found = b""
-    return DeclaredSecret(f"{source}:{name}", found)
+        found = SigningKey(b"")
+    scheme = None if found.scheme is SigningScheme.V1 else found.scheme
+    return DeclaredSecret(f"{source}:{name}", found.key, scheme, found.public_key)
 
 
 def _environments(reader: FieldReader) -> tuple[str, ...] | None:

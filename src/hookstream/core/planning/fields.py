@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from hookstream.core.model.instant import Millis, format_duration
+from hookstream.core.model.instant import Millis, format_duration, to_rfc3339
 from hookstream.core.model.json import Json, compared, json_text
-from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.model.subscription import Partner, SigningSecret, Subscription
 
 Subject: TypeAlias = Partner | Subscription
 
@@ -90,7 +90,7 @@ def _subscription(
     for name, text in endpoint.headers:
         found[f"endpoint.headers.{name}"] = ComparedField(text, HIDDEN)
     for secret in endpoint.secrets:
-        found[f"endpoint.signing_secrets.{secret.id}"] = ComparedField(secret.key, HIDDEN)
+        found[f"endpoint.signing_secrets.{secret.id}"] = _signing_secret(secret)
     # Order matters: the first secret signs first.
     found["endpoint.signing_secrets"] = _texts([secret.id for secret in endpoint.secrets])
     found["endpoint.timeout"] = _duration(endpoint.timeout)
@@ -128,6 +128,14 @@ def _body(subscription: Subscription) -> Mapping[str, ComparedField]:
         compared_by = (secret.id, secret.value)
         found[f"template_secrets.{name}"] = ComparedField(compared_by, f"{secret.id} {HIDDEN}")
     return found
+
+
+def _signing_secret(secret: SigningSecret) -> ComparedField:
+    """Show of a secret what is none: its public key, and when it ends."""
+    shown = secret.public_key or HIDDEN
+    if secret.expires_at is not None:
+        shown += f" until {to_rfc3339(secret.expires_at)}"
+    return ComparedField((secret.key, secret.scheme, secret.expires_at), shown)
 
 
 def _text(text: str) -> ComparedField:

@@ -99,8 +99,8 @@ def unknown_environments(
 
 def all_secrets_change(before: Subscription, after: Subscription) -> list[str]:
     """Return a note if no signing secret is kept: the partner then has no time to switch."""
-    earlier = {(secret.id, secret.key) for secret in before.endpoint.secrets}
-    if not earlier or any((each.id, each.key) in earlier for each in after.endpoint.secrets):
+    earlier, kept = _lasting(before), _lasting(after)
+    if not earlier or earlier & kept:
         return []
     return [
         (
@@ -108,6 +108,12 @@ def all_secrets_change(before: Subscription, after: Subscription) -> list[str]:
             " the new one; to rotate without a gap, list the old one after it for a while"
         )
     ]
+
+
+def _lasting(subscription: Subscription) -> set[tuple[str, bytes]]:
+    """Return the signing secrets that a partner may rely on: those without an end."""
+    secrets = subscription.endpoint.secrets
+    return {(each.id, each.key) for each in secrets if each.expires_at is None}
 
 
 def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[str]:

@@ -32,7 +32,7 @@ from hookstream.core.planning.ownership import (
     prune_refused,
     take_over_refused,
 )
-from hookstream.core.planning.rotation import rotated
+from hookstream.core.planning.rotation import NewKey, problems, rotated, without_ended
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,7 +68,7 @@ class PlanOptions:
 class PlanMeans:
     """What planning needs from other components."""
 
-    new_key: Callable[[], bytes]
+    new_key: NewKey
     """Generates the key of a signing secret."""
     scrub: Callable[[str], str]
     """Returns the part of a URL that may be shown."""
@@ -78,6 +78,8 @@ class PlanMeans:
     """Checks a subscription's template against the same schemas; each problem has its place in it."""
     asks_for: Callable[[tuple[str, ...], str], bool]
     """Returns whether globs request an event type; hookstream's own only match by name."""
+    now: Millis
+    """The broker's time: signing secrets that ended by now count as gone."""
     takes_effect: Millis
     """When new subscriptions and wider grants take effect: the broker's time plus a lead."""
     prune_share: float
@@ -185,12 +187,9 @@ class _Planner:
 
     def _subscription(self, declared: DeclaredSubscription, before: Subscription | None) -> Change:
         deleted = before is not None and before.state == SubscriptionState.DELETED
-        live = None if deleted else before
+        live = None if deleted or before is None else without_ended(before, self._means.now)
         revision = 1 if before is None else before.revision + 1
-        present = () if live is None else live.endpoint.secrets
-        secrets, generated = rotated(
-            declared.secrets, present, revision, self._means.new_key, opened=self._means.opened
-        )
+        secrets, generated = self._secrets(declared, before, live, revision)
         row = declared.row
         after = replace(
             row,
@@ -217,7 +216,25 @@ class _Planner:
         if deleted:
             self._check_schemas(after)
             return Create(after, before, generated)
-        return self._change(before, after, generated)
+        return self._change(live, after, generated)
+
+    def _secrets(
+        self,
+        declared: DeclaredSubscription,
+        before: Subscription | None,
+        live: Subscription | None,
+        revision: int,
+    ) -> tuple[tuple[SigningSecret, ...], tuple[SigningSecret, ...]]:
+        """Return the signing secrets after the plan, and those that were generated for it."""
+        means = self._means
+        present = () if live is None else live.endpoint.secrets
+        made = rotated(declared.secrets, present, revision, means.new_key, opened=means.opened)
+        row = () if live is None or before is None else before.endpoint.secrets
+        self.problems += [
+            Problem(named(declared.row), "endpoint.signing_secrets", why)
+            for why in problems(declared.secrets, row, made[0])
+        ]
+        return made
 
     def _template_secrets(
         self, declared: Subscription, live: Subscription | None

@@ -17,7 +17,9 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning.changes import Create, Delete, Update
 from hookstream.core.planning.fields import Difference, Subject
+from hookstream.core.planning.rotation import without_ended
 from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, SEALED, State, TablesSession, writing
+from hookstream.entry.keys import key_ring
 from hookstream.settings import Settings
 
 DELETED_KEPT: Millis = 90 * DAY
@@ -59,12 +61,13 @@ class ChangeWriter:
         effective_from: Millis,
         *,
         clear_health: bool = False,
+        details: Sequence[str] = (),
     ) -> None:
         """Write one subscription after a transition, its health row cleared with it if asked."""
         rows = [self._subscription_row(subscription)]
         if clear_health:
             rows += self._healthy(subscription.id)
-        self.session.write(rows, [self._event(subscription, change, effective_from)])
+        self.session.write(rows, [self._event(subscription, change, effective_from, details)])
 
     def forget(self) -> int:
         """Remove rows of subscriptions that were deleted long ago; return how many.
@@ -120,7 +123,8 @@ class ChangeWriter:
         return TableChange(self.session.names.partners, partner.id, write_partner(partner))
 
     def _subscription_row(self, subscription: Subscription) -> TableChange:
-        row = write_subscription(subscription, self.keys)
+        # Whoever writes a row drops the signing secrets that have ended.
+        row = write_subscription(without_ended(subscription, self.session.now), self.keys)
         return TableChange(self.session.names.subscriptions, subscription.id, row)
 
     def _healthy(self, subscription_id: str) -> Sequence[TableChange]:
@@ -149,6 +153,17 @@ def changing(settings: Settings, keys: Keys = SEALED) -> Iterator[ChangeWriter]:
     """Become the only writer of the tables while the block runs: all others are fenced."""
     with writing(settings, keys) as session:
         yield ChangeWriter(session, keys)
+
+
+@contextmanager
+def changing_signed(settings: Settings) -> Iterator[ChangeWriter]:
+    """As `changing`, with the key ring that the settings name: for changes of secrets.
+
+    Raises:
+        ConfigurationError: None is set, or what is set is none.
+    """
+    with changing(settings, key_ring(settings)) as writer:
+        yield writer
 
 
 def _details(differences: Sequence[Difference]) -> list[str]:

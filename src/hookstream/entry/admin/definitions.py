@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.ready_templates import ready_templates
+from hookstream.adapters.signing_keys import generated_key
 from hookstream.adapters.system import SystemClock, random_bytes
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.delivery.address import scrub, url_problem
@@ -30,9 +31,6 @@ from hookstream.entry.admin.tables import SEALED, State, TablesSession, read_sta
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
-
-SECRET_BYTES = 32
-"""A generated signing secret: Standard Webhooks takes 24 to 64 bytes, the hash yields 32."""
 
 
 class FolderPlanner:
@@ -109,11 +107,12 @@ class FolderPlanner:
     def _made(self, state: State, takes_effect: Millis) -> Plan:
         definitions = self._definitions
         means = PlanMeans(
-            new_key=partial(random_bytes, SECRET_BYTES),
+            new_key=partial(generated_key, random_bytes),
             scrub=scrub,
             pattern_problems=pattern_checks(state.book),
             template_problems=template_checks(state.book),
             asks_for=asks_for,
+            now=takes_effect - self._settings.tables.activation_lead,
             takes_effect=takes_effect,
             prune_share=self._settings.tables.prune_share,
             opened=self._keyless is None,

@@ -1,4 +1,4 @@
-"""Subscriptions for operators: their status, pausing, resuming, enabling and deleting them."""
+"""Subscriptions for operators: their status, and pausing, resuming, enabling and deleting them."""
 
 from collections.abc import Callable
 
@@ -25,9 +25,10 @@ from hookstream.core.model.subscription_status import (
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
 from hookstream.core.planning.fields import fields_of
+from hookstream.core.planning.rotation import without_ended
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.tables import State, found_subscription
-from hookstream.errors import Conflict
+from hookstream.entry.admin.signing_secrets import signing_secrets
+from hookstream.entry.admin.tables import State, at_revision
 
 
 def change_state(
@@ -50,7 +51,7 @@ def change_state(
         InputRefused: There is no such subscription.
         Conflict: It is at another revision.
     """
-    before = _at_revision(writer, subscription_id, revision)
+    before = at_revision(writer.state, subscription_id, revision)
     after = transition(before, writer.session.takes_effect)
     changed = after is not before
     if changed:
@@ -65,7 +66,7 @@ def enable(writer: ChangeWriter, subscription_id: str, revision: int | None) -> 
         InputRefused: There is no such subscription.
         Conflict: It is at another revision than the one given.
     """
-    subscription = _at_revision(writer, subscription_id, revision)
+    subscription = at_revision(writer.state, subscription_id, revision)
     disabled = writer.state.current.disabled.get(subscription_id)
     if disabled is not None:
         takes_effect = writer.session.takes_effect
@@ -81,18 +82,9 @@ def delete(writer: ChangeWriter, subscription_id: str, revision: int | None) -> 
         InputRefused: There is no such subscription.
         Conflict: It is at another revision than the one given.
     """
-    subscription = _at_revision(writer, subscription_id, revision)
+    subscription = at_revision(writer.state, subscription_id, revision)
     writer.write([Delete(subscription, transitions.delete(subscription))])
     return subscription
-
-
-def _at_revision(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Subscription:
-    found = found_subscription(writer.state, subscription_id)
-    if revision not in (None, found.revision):
-        raise Conflict(
-            f"subscription {subscription_id!r} is at revision {found.revision}, not {revision}"
-        )
-    return found
 
 
 def directory_of(state: State) -> Directory:
@@ -159,7 +151,10 @@ def _status_document(status: SubscriptionStatus) -> JsonObject:
 
 
 def subscription_document(
-    state: State, subscription: Subscription | UnreadableSubscription, status: SubscriptionStatus
+    state: State,
+    subscription: Subscription | UnreadableSubscription,
+    status: SubscriptionStatus,
+    now: Millis,
 ) -> JsonObject:
     """Return a subscription as JSON, without its secrets."""
     gaps: list[Json] = [
@@ -180,7 +175,8 @@ def subscription_document(
     }
     if isinstance(subscription, Subscription):
         document["revision"] = subscription.revision
-        document["fields"] = shown_fields(subscription)
+        document["signing_secrets"] = signing_secrets(subscription, now)
+        document["fields"] = shown_fields(without_ended(subscription, now))
     failing = state.failing.get(subscription.id)
     return {**document, "failing_since": None if failing is None else to_rfc3339(failing.since)}
 

@@ -28,7 +28,7 @@ from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.plan import Current
 from hookstream.entry.cluster import reached
-from hookstream.errors import ConfigurationError, InputRefused
+from hookstream.errors import ConfigurationError, Conflict, InputRefused
 from hookstream.settings import Settings
 
 ROWS_A_TRANSACTION = 500
@@ -148,6 +148,22 @@ def found_subscription(state: State, subscription_id: str) -> Subscription:
         raise no_subscription(state, subscription_id)
     if isinstance(found, UnreadableSubscription):
         raise ConfigurationError(f"subscription {subscription_id!r} cannot be read: {found.why}")
+    return found
+
+
+def at_revision(state: State, subscription_id: str, revision: int | None) -> Subscription:
+    """Return a subscription that can be read, at a revision; None: at any.
+
+    Raises:
+        InputRefused: There is none.
+        ConfigurationError: It cannot be read.
+        Conflict: It is at another revision.
+    """
+    found = found_subscription(state, subscription_id)
+    if revision not in (None, found.revision):
+        raise Conflict(
+            f"subscription {subscription_id!r} is at revision {found.revision}, not {revision}"
+        )
     return found
 
 

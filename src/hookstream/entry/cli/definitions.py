@@ -5,15 +5,16 @@ from pathlib import Path
 import click
 
 from hookstream.core.delivery.address import scrub
-from hookstream.core.delivery.signing import write_secret
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import SigningSecret, Subscription
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
 from hookstream.core.planning.fields import Difference, fields_of, named
 from hookstream.core.planning.plan import PlanOptions
 from hookstream.entry.admin.definitions import FolderPlanner, last_instant
+from hookstream.entry.admin.signing_secrets import secret_document
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_one, yes_option
+from hookstream.entry.cli.secrets_shown import show_secrets
 from hookstream.entry.cli.terminal import HAS_CHANGES, Terminal, confirm, json_line
 
 _SIGNED_BY = "endpoint.signing_secrets."
@@ -108,13 +109,10 @@ def _report(context: Context, made: Plan, *, as_json: bool) -> None:
     """Print the signing secrets that a plan generated, which are never shown again."""
     secrets = _generated(made)
     if as_json:
-        generated: list[Json] = [_secret_document(*each) for each in secrets]
+        generated: list[Json] = [secret_document(owner.id, each) for owner, each in secrets]
         click.echo(json_line({**_plan_document(made), "signing_secrets": generated}))
         return
-    if secrets:
-        context.out.text("Signing secrets, shown this once:", "bold")
-    for subscription, secret in secrets:
-        context.out.text(f"  {subscription.id}  {secret.id}  {write_secret(secret.key)}")
+    show_secrets(context.out, [(owner.id, secret) for owner, secret in secrets])
 
 
 def _show_plan(out: Terminal, plan: Plan) -> None:
@@ -144,10 +142,6 @@ def _plan_document(plan: Plan) -> JsonObject:
         "problems": [str(problem) for problem in plan.problems],
         "notes": list(plan.notes),
     }
-
-
-def _secret_document(subscription: Subscription, secret: SigningSecret) -> JsonObject:
-    return {"subscription": subscription.id, "id": secret.id, "secret": write_secret(secret.key)}
 
 
 def _show_change(out: Terminal, change: Create | Update | Delete) -> None:

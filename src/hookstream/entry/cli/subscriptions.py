@@ -1,18 +1,24 @@
-"""`hookstream subscriptions`: lists, shows, pauses, resumes, enables and deletes subscriptions."""
+"""`hookstream subscriptions`: lists, shows and changes subscriptions, one at a time."""
 
 from collections.abc import Callable
 
 import click
 
 from hookstream.adapters.system import SystemClock
-from hookstream.core.model.instant import Millis, to_rfc3339
-from hookstream.core.model.json import Json
-from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.instant import (
+    Millis,
+    format_duration,
+    parse_duration,
+    to_rfc3339,
+)
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import SigningScheme, Subscription
 from hookstream.core.model.subscription_status import Deleted
 from hookstream.core.planning import transitions
 from hookstream.core.planning.ownership import is_of_files
-from hookstream.entry.admin import subscriptions
-from hookstream.entry.admin.changes import changing
+from hookstream.core.planning.rotation import LONGEST_OVERLAP, without_ended
+from hookstream.entry.admin import signing_secrets, subscriptions
+from hookstream.entry.admin.changes import changing, changing_signed
 from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
 from hookstream.entry.admin.subscriptions import (
     directory_of,
@@ -23,6 +29,7 @@ from hookstream.entry.admin.subscriptions import (
 from hookstream.entry.admin.tables import TablesSession, no_subscription, read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_json_option, yes_option
+from hookstream.entry.cli.secrets_shown import show_secrets
 from hookstream.entry.cli.terminal import confirm, json_line
 
 _subscription = click.argument("subscription_id", metavar="SUBSCRIPTION")
@@ -32,9 +39,19 @@ _revision = click.option(
 )
 
 
+def _overlap(text: str) -> Millis:
+    try:
+        overlap = parse_duration(text)
+    except ValueError as why:
+        raise click.BadParameter(str(why)) from None
+    if overlap > LONGEST_OVERLAP:
+        raise click.BadParameter(f"it is 0s to {format_duration(LONGEST_OVERLAP)}, not {text}")
+    return overlap
+
+
 @click.group()
 def command() -> None:
-    """List, show, pause, resume, enable and delete subscriptions."""
+    """List, show, pause, resume, enable and delete subscriptions, and rotate their secrets."""
 
 
 @command.command("list")
@@ -56,7 +73,7 @@ def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json:
             continue
         if isinstance(status, Deleted) and not with_deleted:
             continue
-        documents.append(subscription_document(state, subscription, status))
+        documents.append(subscription_document(state, subscription, status, now))
         types = "\n".join(subscription.event_types)
         shown = status_text(status, now) + (", failing" if name in state.failing else "")
         rows.append((name, subscription.partner_id, shown, types))
@@ -81,7 +98,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     directory = directory_of(state)
     status = directory.holds.over(directory.status(subscription_id, now))
     if as_json:
-        click.echo(json_line(subscription_document(state, subscription, status)))
+        click.echo(json_line(subscription_document(state, subscription, status, now)))
         return
     rows = {"subscription": subscription.id, "state": status_text(status, now)}
     failing = state.failing.get(subscription_id)
@@ -89,7 +106,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
         rows["failing"] = f"nothing but failures since {to_rfc3339(failing.since)}"
     if isinstance(subscription, Subscription):
         rows["revision"] = str(subscription.revision)
-        rows |= {path: str(text) for path, text in shown_fields(subscription).items()}
+        rows |= {path: str(text) for path, text in _fields(subscription, now).items()}
     rows["active from"] = to_rfc3339(subscription.active_from)
     for gap in subscription.gaps:
         end = "now" if gap.end is None else to_rfc3339(gap.end)
@@ -169,6 +186,75 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
         context.err.print(
             "A file declares it: remove it there, or the next apply creates it again"
         )
+
+
+@command.command("rotate-secret")
+@_subscription
+@click.option(
+    "--overlap",
+    type=_overlap,
+    default="24h",
+    show_default=True,
+    metavar="DURATION",
+    help="How long the old secret signs as well: 0s to 30d.",
+)
+@click.option(
+    "--scheme",
+    type=click.Choice([each.value for each in SigningScheme]),
+    help="Of the new secret; where both schemes sign, which one is rotated.",
+)
+@_revision
+@_no_wait
+@as_json_option
+@pass_context
+def rotate_secret(
+    context: Context,
+    subscription_id: str,
+    overlap: Millis,
+    scheme: str | None,
+    if_revision: int | None,
+    *,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Replace the generated signing secret of SUBSCRIPTION by a new one, which is shown once.
+
+    The old one signs as well until the overlap ends, and then goes by itself. Of a v1a key the
+    public part is shown, which is all that a partner needs.
+    """
+    asked = None if scheme is None else SigningScheme(scheme)
+    with changing_signed(context.settings) as writer:
+        done = signing_secrets.rotate_secret(writer, subscription_id, if_revision, overlap, asked)
+        # The secret first: interrupting the wait must not lose it.
+        if as_json:
+            click.echo(json_line(signing_secrets.secret_document(subscription_id, done.new)))
+        else:
+            show_secrets(context.out, [(subscription_id, done.new)])
+        context.err.print(
+            f"{done.new.id} signs from {to_rfc3339(writer.session.takes_effect)}, at the latest"
+        )
+        for each in done.ending:
+            context.err.print(f"{each.id} signs until {to_rfc3339(each.expires_at or 0)}")
+        for each in done.gone:
+            context.err.print(f"{each.id} does not sign any more")
+        _wait(writer.session, wait=not no_wait)
+
+
+@command.command()
+@_subscription
+@pass_context
+def jwks(context: Context, subscription_id: str) -> None:
+    """Print the public keys of SUBSCRIPTION's v1a secrets as a JWKS, for its partner."""
+    state = read_state(context.settings)
+    document = signing_secrets.jwks(state, subscription_id, SystemClock().now())
+    click.echo(json_line(document))
+    if not document["keys"]:
+        context.err.print(f"{subscription_id} has no v1a signing secret")
+
+
+def _fields(subscription: Subscription, now: Millis) -> JsonObject:
+    """Return the fields to show, without signing secrets whose overlap has ended."""
+    return shown_fields(without_ended(subscription, now))
 
 
 def _wait(session: TablesSession, *, wait: bool) -> None:

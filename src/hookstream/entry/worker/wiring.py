@@ -15,6 +15,7 @@ from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.ed25519 import signer
 from hookstream.adapters.http.sender import HttpSender
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.kafka.producer import KafkaSink
@@ -135,6 +136,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             codec=_codec(settings, book),
             sink=sink,
             sender=sender,
+            public_key_signing=signer,
             own_records=AvroOwnRecords(
                 topics, worker_name(settings.worker.name), disabled_row, failing_row
             ),

@@ -15,10 +15,16 @@ from hookstream.core.model.subscription import (
     Partner,
     RetryPolicy,
     Secret,
+    SigningScheme,
     Subscription,
 )
 from hookstream.core.planning.body_format import TemplateRules
-from hookstream.core.planning.declared import UNNAMED, DeclaredSecret, DeclaredSubscription
+from hookstream.core.planning.declared import (
+    UNNAMED,
+    DeclaredSecret,
+    DeclaredSubscription,
+    SigningKey,
+)
 from hookstream.core.planning.definition import (
     DefinitionRules,
     SecretReader,
@@ -30,8 +36,9 @@ from hookstream.core.planning.definition import (
 KEY = bytes(range(24))
 
 
-def secret_key(source: SecretSource, name: str) -> bytes | str:
-    return KEY if (source, name) in (("env", "ORDERS"), ("file", "orders.key")) else "is not set"
+def secret_key(source: SecretSource, name: str) -> SigningKey | str:
+    found = (source, name) in (("env", "ORDERS"), ("file", "orders.key"))
+    return SigningKey(KEY) if found else "is not set"
 
 
 def material(source: SecretSource, name: str) -> bytes | str:
@@ -108,6 +115,25 @@ def test_the_least_subscription_has_defaults_for_the_rest() -> None:
             active_from=0,
         ),
         (DeclaredSecret("env:ORDERS", KEY),),
+    )
+
+
+def test_signing_secrets_of_both_schemes_are_read() -> None:
+    given = SigningKey(KEY, SigningScheme.V1A, "whpk_")
+    listed: list[Json] = [
+        {"env": "ORDERS"},
+        {"generate": True, "scheme": "v1a"},
+        {"scheme": "v1a", "generate": "spring"},
+        {"generate": "autumn", "scheme": "v1"},
+    ]
+    endpoint: JsonObject = {"url": "https://acme.example/h", "signing_secrets": listed}
+    document: JsonObject = {**LEAST, "endpoint": endpoint}
+    secrets = SecretReader(lambda *_: given, material)
+    assert read_subscription(document, RULES, secrets, refuse).secrets == (
+        DeclaredSecret("env:ORDERS", KEY, SigningScheme.V1A, "whpk_"),
+        DeclaredSecret(UNNAMED, None, SigningScheme.V1A),
+        DeclaredSecret("spring", None, SigningScheme.V1A),
+        DeclaredSecret("autumn", None, SigningScheme.V1),
     )
 
 
@@ -347,6 +373,18 @@ def test_a_wrong_field_is_named_with_what_it_must_be(
             [{"generate": False}],
             "endpoint.signing_secrets[0].generate",
             "must be true, or the name of a secret",
+        ),
+        (
+            "signing_secrets",
+            [{"generate": True, "scheme": "v2"}],
+            "endpoint.signing_secrets[0].scheme",
+            "must be v1 or v1a",
+        ),
+        (
+            "signing_secrets",
+            [{"env": "ORDERS", "scheme": "v1a"}],
+            "endpoint.signing_secrets[0]",
+            "`scheme: v1a` may stand beside `generate`",
         ),
         (
             "signing_secrets",

@@ -28,6 +28,7 @@ from hookstream.core.planning.declared import (
     DeclaredSecret,
     DeclaredSubscription,
     Problem,
+    SigningKey,
 )
 from hookstream.core.planning.fields import Difference, Subject
 from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
@@ -69,7 +70,8 @@ def no_problems(_: Subject) -> Sequence[str]:
 
 
 MEANS = PlanMeans(
-    new_key=lambda: MADE,
+    new_key=lambda _: SigningKey(MADE),
+    now=NOW,
     scrub=lambda url: url.rpartition("/")[0] + "/…",
     pattern_problems=no_problems,
     template_problems=lambda _: (),
@@ -169,7 +171,7 @@ def test_a_generated_secret_is_generated_once() -> None:
     secret = SigningSecret("generated", MADE)
     created = replace(ORDERS, endpoint=replace(ORDERS.endpoint, secrets=(secret,)))
     assert planned(declared).changes == (Create(created, None, (secret,)),)
-    means = replace(MEANS, new_key=lambda: KEY)
+    means = replace(MEANS, new_key=lambda _: SigningKey(KEY))
     assert planned(declared, subscriptions=[created], means=means).changes == (Unchanged(created),)
 
 
@@ -551,7 +553,7 @@ def test_a_plan_made_again_on_the_same_tables_is_confirmed() -> None:
         Declared(subscriptions=(declared,)),
         Current({"acme": ACME}, {}, {}, LATEST),
         PlanOptions(),
-        replace(MEANS, new_key=lambda: KEY, takes_effect=NOW + 5),
+        replace(MEANS, new_key=lambda _: SigningKey(KEY), takes_effect=NOW + 5),
     )
     confirm(planned(declared), again)
 

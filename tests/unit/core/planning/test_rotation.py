@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookstream.core.model.subscription import SigningSecret
-from hookstream.core.planning.declared import UNNAMED, DeclaredSecret
+from hookstream.core.planning.declared import UNNAMED, DeclaredSecret, SigningKey
 from hookstream.core.planning.rotation import rotated
 
 GENERATE = DeclaredSecret(UNNAMED, None)
@@ -25,7 +25,11 @@ class Life:
         """Apply a file and return the names of what was made."""
         self.revision += 1
         self.secrets, made = rotated(
-            declared, self.secrets, self.revision, lambda: next(self._keys), opened=True
+            declared,
+            self.secrets,
+            self.revision,
+            lambda scheme: SigningKey(next(self._keys), scheme),
+            opened=True,
         )
         return [secret.id for secret in made]
 
@@ -117,7 +121,9 @@ def test_a_given_secret_keeps_its_place_beside_generated_ones() -> None:
 
 def test_without_a_key_ring_a_secret_of_the_same_name_counts_as_unchanged() -> None:
     secrets = (SigningSecret("env:A", b"sealed"),)
-    kept, made = rotated([given_key("env:A", b"a")], secrets, 2, bytes, opened=False)
+    kept, made = rotated(
+        [given_key("env:A", b"a")], secrets, 2, lambda _: SigningKey(b""), opened=False
+    )
     assert (kept, made) == (secrets, ())
 
 

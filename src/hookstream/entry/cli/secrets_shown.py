@@ -1,0 +1,15 @@
+"""Prints generated signing secrets, the only time that they can be seen."""
+
+from collections.abc import Sequence
+
+from hookstream.core.model.subscription import SigningSecret
+from hookstream.entry.admin.signing_secrets import secret_to_show
+from hookstream.entry.cli.terminal import Terminal
+
+
+def show_secrets(out: Terminal, secrets: Sequence[tuple[str, SigningSecret]]) -> None:
+    """Print secrets, each with the id of its subscription; of a `v1a` key its public part."""
+    if secrets:
+        out.text("Signing secrets, shown this once:", "bold")
+    for subscription_id, secret in secrets:
+        out.text(f"  {subscription_id}  {secret.id}  {secret_to_show(secret)}")
