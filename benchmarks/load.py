@@ -190,7 +190,7 @@ def templates(schemas: Path) -> list[bytes]:
             "environment": "production",
             "data": _filled(happening.data),
         }
-        found.append(encoder.encode(EVENT_TYPE, fields))
+        found.append(encoder.encode(EVENT_TYPE, fields, happening.version))
     return found
 
 

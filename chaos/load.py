@@ -80,7 +80,7 @@ def encoded(happenings: Iterable[Happening]) -> Iterator[Template]:
             "data": happening.data,
         }
         wanted = Wanted(happening.event_type, happening.environment, happening.data)
-        value = encoder.encode(happening.event_type, fields)
+        value = encoder.encode(happening.event_type, fields, happening.version)
         yield Template(wanted, happening.entity_id.encode(), value)
 
 

@@ -81,6 +81,7 @@ class Happening(NamedTuple):
     entity_id: str
     environment: str
     data: JsonObject
+    version: int = 1
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class _Job:
 
 
 def events(seed: int, n: int, *, first_day: dt.date = FIRST_DAY) -> Iterator[Happening]:
-    """Yield `n` events of all six types.
+    """Yield `n` events of all six types, each in version 1.
 
     Args:
         seed: What the choices follow from.
@@ -121,6 +122,23 @@ def events(seed: int, n: int, *, first_day: dt.date = FIRST_DAY) -> Iterator[Hap
                 break
             jobs.remove(job)
         yield happening
+
+
+def as_version_2(order: Happening) -> Happening:
+    """Return an `order.generated` of version 1 as upstream writes it since version 2."""
+    data: JsonObject = {}
+    for name, value in order.data.items():
+        data["purchase_order" if name == "customer_reference" else name] = value
+        if name == "gross_total":
+            data["totals"] = {
+                "currency": order.data["currency"],
+                "net": order.data["net_total"],
+                "tax": order.data["tax_total"],
+                "gross": value,
+            }
+    data["partial_delivery"] = order.data["priority"] == "standard"
+    data["tags"] = []
+    return order._replace(data=data, version=2)
 
 
 def _job(dice: random.Random, number: int) -> _Job:
@@ -331,6 +349,7 @@ def _ordered(job: _Job, dice: random.Random, today: dt.date) -> JsonObject:
         "ship_to": {"city": city, "postal_code": postal_code, "country": country},
         "priority": dice.choice(("standard", "standard", "standard", "express", "same_day")),
         "due_date": (today + dt.timedelta(days=dice.randrange(2, 9))).isoformat(),
+        "channel": None if job.environment == "staging" else "shop",
     }
 
 

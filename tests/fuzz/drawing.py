@@ -222,6 +222,7 @@ class Drawing:
                 "environment": "production",
                 "data": happening.data,
             },
+            happening.version,
         )
 
     def _junk(self) -> bytes | None:

@@ -3,20 +3,33 @@
 Requests are judged by `hookstream.receiver`, the kit that partners have.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hookstream.adapters.dev.http_receiver import MAX_BODY_BYTES, Received, receive
-from hookstream.core.delivery.signing import parse_secret
+from hookstream.core.delivery.signing import PUBLIC_PREFIX, parse_public_key, parse_secret
 from hookstream.core.model.instant import Millis
-from hookstream.errors import InputRefused
-from hookstream.receiver import Reason, VerificationFailed, verify
+from hookstream.errors import ConfigurationError, InputRefused
+from hookstream.receiver import (
+    BodyRefused,
+    BodySchema,
+    Reason,
+    VerificationFailed,
+    Verified,
+    members,
+    verify,
+)
 
 UNVERIFIED: Final = 401
 """The response status for an invalid signature."""
+INVALID: Final = 422
+"""The response status for a body that is not valid."""
 _MAX_SECRET_BYTES: Final = 4_096
+_UNSIGNED: Final = Verified("", 0)
+"""Stands for a request that nothing verified: only the keys of its events depend on it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,9 +43,11 @@ class Judged:
     reason: Reason | None
     """Why it is not verified."""
     detail: str
-    """The reason as a sentence; empty if it is verified."""
+    """What is wrong with it, as a sentence; empty if it is verified and valid."""
     status: int
     """The status of the response."""
+    valid: bool = True
+    """False if the body is not what was agreed."""
 
 
 @dataclass(slots=True)
@@ -40,14 +55,16 @@ class DevReceiver:
     """The endpoint."""
 
     secrets: Sequence[str]
-    """Its signing secrets (`whsec_...`); none: nothing is verified."""
+    """Its signing secrets (`whsec_...`) and public keys (`whpk_...`); none: nothing is verified."""
     statuses: Sequence[int]
     """What requests are answered with in turn, the last one from then on; one that is not verified is
-    answered 401, and takes none of them."""
+    answered 401, one that is not valid 422, and neither takes any of them."""
     now: Callable[[], Millis]
     """Milliseconds since the epoch."""
     on_request: Callable[[Judged], None]
     """Called with each request before it is answered."""
+    schemas: Sequence[BodySchema] = ()
+    """Each event must be valid by one of them; none: nothing is validated."""
     _taken: int = 0
 
     async def run(
@@ -76,13 +93,31 @@ class DevReceiver:
         if request.body is None:
             detail = f"the body is larger than {MAX_BODY_BYTES:,} bytes"
             return Judged(now, request, None, None, detail, 413)
-        if not self.secrets:
-            return Judged(now, request, None, None, "no secret was given", self._next_status())
+        verified = _UNSIGNED
+        if self.secrets:
+            try:
+                verified = verify(dict(request.headers), request.body, self.secrets, now / 1_000)
+            except VerificationFailed as failed:
+                return Judged(now, request, False, failed.reason, str(failed), UNVERIFIED)  # noqa: FBT003
+        signed = True if self.secrets else None
         try:
-            verify(dict(request.headers), request.body, self.secrets, now / 1_000)
-        except VerificationFailed as failed:
-            return Judged(now, request, False, failed.reason, str(failed), UNVERIFIED)  # noqa: FBT003
-        return Judged(now, request, True, None, "", self._next_status())  # noqa: FBT003
+            self._validate(verified, request.body)
+        except BodyRefused as refused:
+            return Judged(now, request, signed, None, str(refused), INVALID, valid=False)
+        detail = "" if signed else "no secret was given"
+        return Judged(now, request, signed, None, detail, self._next_status())
+
+    def _validate(self, verified: Verified, body: bytes) -> None:
+        """Check each event of a body.
+
+        Raises:
+            BodyRefused: It is valid by none of the schemas; with the fewest problems of any.
+        """
+        if self.schemas:
+            for member in members(verified, body):
+                refusals = [_refusal(schema, member.event) for schema in self.schemas]
+                if all(refusals):
+                    raise min(filter(None, refusals), key=lambda each: len(each.problems))
 
     def _next_status(self) -> int:
         status = self.statuses[min(self._taken, len(self.statuses) - 1)]
@@ -90,10 +125,41 @@ class DevReceiver:
         return status
 
 
+def _refusal(schema: BodySchema, event: Mapping[str, Any]) -> BodyRefused | None:
+    try:
+        schema.check(event)
+    except BodyRefused as refused:
+        return refused
+    return None
+
+
+def schemas_of(files: Sequence[Path]) -> list[BodySchema]:
+    """Read JSON Schemas, as `hookstream schemas jsonschema` prints them.
+
+    Raises:
+        InputRefused: A file is not JSON, or no object.
+        ConfigurationError: A file is no JSON Schema, or the package `jsonschema` is not installed.
+        OSError: A file cannot be read.
+    """
+    found = []
+    for path in files:
+        try:
+            document = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as problem:
+            raise InputRefused(f"{path}: it is not JSON: {problem}") from None
+        if not isinstance(document, dict):
+            raise InputRefused(f"{path}: it is no JSON Schema, which is an object")
+        try:
+            found.append(BodySchema(document))
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"{path}: {problem}") from None
+    return found
+
+
 def secrets_of(
     names: Sequence[str], files: Sequence[Path], environ: Mapping[str, str]
 ) -> list[str]:
-    """Read signing secrets from the sources that a subscription's file may name.
+    """Read signing secrets or public keys from the sources that a subscription's file may name.
 
     Args:
         names: Variables of the environment, as `{env: NAME}` names one.
@@ -101,7 +167,7 @@ def secrets_of(
         environ: The environment.
 
     Raises:
-        InputRefused: A variable is not set, or its value is not a signing secret.
+        InputRefused: A variable is not set, or its value is neither a signing secret nor a public key.
         OSError: A file cannot be read.
     """
     found = []
@@ -119,8 +185,9 @@ def secrets_of(
 
 def _checked(where: str, text: str) -> str:
     secret = text.strip()
+    parse = parse_public_key if secret.startswith(PUBLIC_PREFIX) else parse_secret
     try:
-        parse_secret(secret)
+        parse(secret)
     except InputRefused as refused:
         raise InputRefused(f"{where}: {refused}") from None
     return secret

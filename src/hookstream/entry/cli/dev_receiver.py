@@ -13,7 +13,7 @@ import click
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
-from hookstream.entry.admin.dev_receiver import DevReceiver, Judged, secrets_of
+from hookstream.entry.admin.dev_receiver import DevReceiver, Judged, schemas_of, secrets_of
 from hookstream.entry.admin.json_output import indented
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_json_option
@@ -31,14 +31,21 @@ _HEX_BYTES: Final = 64
     "names",
     multiple=True,
     metavar="NAME",
-    help="Verify by the signing secret in this variable; repeatable.",
+    help="Verify by the signing secret or public key (whpk_) in this variable; repeatable.",
 )
 @click.option(
     "--secret-file",
     "files",
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Verify by the signing secret in this file; repeatable.",
+    help="Verify by the signing secret or public key (whpk_) in this file; repeatable.",
+)
+@click.option(
+    "--json-schema",
+    "schema_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Validate events by this JSON Schema; repeatable: an event must be valid by one of them.",
 )
 @click.option(
     "--status",
@@ -57,6 +64,7 @@ def receiver(
     port: int,
     names: Sequence[str],
     files: Sequence[Path],
+    schema_files: Sequence[Path],
     statuses: Sequence[int],
     limit: int | None,
     *,
@@ -65,14 +73,15 @@ def receiver(
     """Receive webhooks on this machine, verify and print them, until Ctrl-C.
 
     Listens on 127.0.0.1 and prints its URL on standard error. A request whose signature does not
-    verify is answered 401. Without a secret nothing is verified.
+    verify is answered 401, one whose body is not valid 422. Without a secret nothing is verified, and
+    without a JSON Schema nothing is validated.
 
     With --json, one object a line; `body` is the text that was signed, `body_base64` takes its place
     where that is not UTF-8.
     """
     secrets = secrets_of(names, files, context.environ)
     show = _print_json if as_json else partial(_print, context)
-    endpoint = DevReceiver(secrets, statuses, SystemClock().now, show)
+    endpoint = DevReceiver(secrets, statuses, SystemClock().now, show, schemas_of(schema_files))
 
     def listening(url: str) -> None:
         verifying = "" if secrets else "; no secret was given, so nothing is verified"
@@ -110,8 +119,10 @@ def _print_json(judged: Judged) -> None:
 
 
 def _print(context: Context, judged: Judged) -> None:
-    verdict = "verified" if judged.verified else f"not verified: {judged.detail}"
-    colour = "bold green" if judged.verified else "bold red"
+    verdict = "verified" if judged.verified else "not verified"
+    verdict += "" if judged.valid else ", not valid"
+    verdict += f": {judged.detail}" if judged.detail else ""
+    colour = "bold green" if judged.verified and judged.valid else "bold red"
     request = judged.request
     headers = "".join(f"\n{name.lower()}: {value}" for name, value in request.headers)
     text = f"{request.method} {request.target}{headers}\n\n{_readable(request.body)}\n"

@@ -15,7 +15,10 @@ def test_the_platforms_schemas_are_read_in_order() -> None:
     files = read_schema_files(ROOT / "schemas")
     assert files.problems == ()
     assert [(s.where, s.event_type, s.version) for s in files.schemas] == [
-        (f"{event_type}/v1.avsc", event_type, 1) for event_type in sorted(EVENT_TYPES)
+        (f"{event_type}/v{version}.avsc", event_type, version)
+        for event_type, version in sorted(
+            [*((event_type, 1) for event_type in EVENT_TYPES), ("order.generated", 2)]
+        )
     ]
 
 

@@ -33,7 +33,7 @@ def schema(*data: Json, **more: Json) -> JsonObject:
     }
 
 
-@pytest.mark.parametrize("path", OURS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", OURS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_schemas_of_printprice_keep_every_rule(path: Path) -> None:
     assert breaches(json.loads(path.read_text())) == []
 

@@ -1,15 +1,21 @@
 """The development receiver verifies as a partner would, and answers as configured."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from hookstream.adapters.dev.http_receiver import MAX_BODY_BYTES, Received
-from hookstream.core.delivery.signing import RequestHeaders, parse_secret
-from hookstream.entry.admin.dev_receiver import DevReceiver, Judged, secrets_of
-from hookstream.errors import InputRefused
-from hookstream.receiver import Reason
+from hookstream.adapters.ed25519 import read_private_key, signer
+from hookstream.core.delivery.signing import RequestHeaders, parse_secret, request_headers
+from hookstream.entry.admin.dev_receiver import DevReceiver, Judged, schemas_of, secrets_of
+from hookstream.errors import ConfigurationError, InputRefused
+from hookstream.receiver import BodySchema, Reason
 
+PRIVATE = (
+    "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+)
+PUBLIC = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 NOW = 1_614_265_330_000
@@ -23,10 +29,13 @@ def a_request(secret: str = SECRET, *, body: bytes | None = b"{}", at: int = NOW
 
 
 def judged(
-    *requests: Received, secrets: tuple[str, ...] = (SECRET,), statuses: tuple[int, ...] = (204,)
+    *requests: Received,
+    secrets: tuple[str, ...] = (SECRET,),
+    statuses: tuple[int, ...] = (204,),
+    schemas: tuple[BodySchema, ...] = (),
 ) -> list[Judged]:
     found: list[Judged] = []
-    receiver = DevReceiver(secrets, statuses, lambda: NOW, found.append)
+    receiver = DevReceiver(secrets, statuses, lambda: NOW, found.append, schemas)
     answers = [receiver.answer(request) for request in requests]
     assert answers == [each.status for each in found]
     return found
@@ -85,11 +94,81 @@ def test_secrets_come_from_variables_and_files_as_subscriptions_name_them(tmp_pa
     assert secrets_of(["A"], [file], {"A": f" {SECRET}\n"}) == [SECRET, OTHER]
 
 
+def test_a_public_key_is_read_as_a_secret_is() -> None:
+    assert secrets_of(["A"], [], {"A": f"{PUBLIC}\n"}) == [PUBLIC]
+
+
+def test_a_request_that_is_signed_by_a_private_key_is_verified_by_its_public_key() -> None:
+    signed = request_headers([signer(read_private_key(PRIVATE).seed)]).of(
+        "msg_1", NOW // 1_000, b"{}", attempt=1, trigger="initial"
+    )
+    [found] = judged(Received("POST", "/", tuple(signed), b"{}"), secrets=(SECRET, PUBLIC))
+    assert (found.verified, found.status) == (True, 204)
+
+
+def schema_of(version: int) -> BodySchema:
+    """A JSON Schema of one version."""
+    return BodySchema(
+        {"properties": {"version": {"const": version}}, "required": ["version", "id"]}
+    )
+
+
+@pytest.mark.parametrize("secrets", [(SECRET,), ()])
+def test_a_body_that_is_valid_by_no_schema_is_answered_422_with_the_fewest_problems(
+    secrets: tuple[str, ...],
+) -> None:
+    sound, strange = a_request(body=b'{"version":2,"id":"e"}'), a_request(body=b'{"version":2}')
+    given = (schema_of(1), schema_of(2))
+    found = judged(sound, strange, sound, secrets=secrets, statuses=(503, 204), schemas=given)
+    assert [each.status for each in found] == [503, 422, 204]
+    assert [each.valid for each in found] == [True, False, True]
+    assert found[1].detail == "'id' is a required property"
+    assert found[1].reason is None
+
+
+def test_each_event_of_a_batch_must_be_valid() -> None:
+    events = [{"version": 1, "id": "a"}, {"version": 3, "id": "b"}]
+    body = json.dumps({"type": "hookstream.batch", "events": events}).encode()
+    [found] = judged(a_request(body=body), schemas=(schema_of(1),))
+    assert (found.verified, found.valid, found.status) == (True, False, 422)
+
+
+def test_a_body_that_is_not_json_is_not_valid() -> None:
+    [found] = judged(a_request(body=b"{"), schemas=(schema_of(1),))
+    assert (found.valid, found.status) == (False, 422)
+    assert found.detail.startswith("the body is not JSON")
+
+
+def test_json_schemas_are_read_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps({"required": ["id"]}))
+    [schema] = schemas_of([file])
+    schema.check({"id": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal", "said"),
+    [
+        ("{", InputRefused, "it is not JSON"),
+        ("[]", InputRefused, "it is no JSON Schema, which is an object"),
+        ('{"type": 1}', ConfigurationError, "it is no JSON Schema"),
+    ],
+)
+def test_a_file_that_is_no_json_schema_is_refused_by_name(
+    tmp_path: Path, text: str, refusal: type[Exception], said: str
+) -> None:
+    file = tmp_path / "order.json"
+    file.write_text(text)
+    with pytest.raises(refusal, match=rf"order\.json: {said}"):
+        schemas_of([file])
+
+
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
         ({}, "the variable A is not set"),
         ({"A": "secret-text"}, "A: the signing secret does not begin with whsec_"),
+        ({"A": "whpk_secret-text"}, "A: the signing key is not base64 after whpk_"),
     ],
 )
 def test_an_invalid_secret_is_refused_by_name_and_never_quoted(

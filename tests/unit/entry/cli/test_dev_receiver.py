@@ -74,6 +74,18 @@ def test_a_request_is_printed_with_its_verdict_headers_and_indented_body(
     )
 
 
+def test_a_body_that_is_not_valid_is_printed_with_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "order.json"
+    file.write_text('{"required": ["id"]}')
+    request = Received("POST", "/", (), b"{}")
+    result, answers = run(monkeypatch, request, "--json-schema", str(file))
+    first, *_ = result.stdout.splitlines()
+    assert first == "not verified, not valid: 'id' is a required property; answered 422"
+    assert answers == [422]
+
+
 @pytest.mark.parametrize(
     ("body", "printed"),
     [
