@@ -1,4 +1,4 @@
-"""A partner print shop takes the jobs that were routed to it."""
+"""A partner print shop takes the jobs that were routed to it, in a body of its own shape."""
 
 from typing import Any
 
@@ -15,4 +15,4 @@ class PrintShop:
 
     def act(self, event: dict[str, Any]) -> None:
         """Take a job."""
-        self.jobs.append(event["entity_id"])
+        self.jobs.append(event["job"])

@@ -1,17 +1,26 @@
-"""A receiver takes signed webhooks as a partner would: verify, deduplicate, act, record what was received.
+"""A receiver takes signed webhooks as a partner would: verify, validate, deduplicate, act, record.
 
-It trusts nothing of hookstream: signatures are verified by the independent `standardwebhooks`
-library over the raw body, and the demo's account is made from its counts.
+It trusts nothing that hookstream signs: signatures are verified over the raw body by independent
+libraries, `standardwebhooks` for secrets and `cryptography` for public keys, and the demo's account
+is made from its counts. Bodies are validated by the receiver's kit where it is given schemas.
 """
 
+import binascii
 import json
 import time
-from collections.abc import Awaitable, Callable
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from hookstream.receiver import TOLERANCE, BodyRefused, BodySchema
+
+PUBLIC_PREFIX = "whpk_"
 
 
 @dataclass(slots=True)
@@ -27,6 +36,9 @@ class Entry:
     status: int
     at: float
     """Seconds since the epoch."""
+    version: int | None
+    """Of the event's data, where the body says it."""
+    media_type: str
 
 
 @dataclass
@@ -36,6 +48,8 @@ class Book:
     entries: list[Entry] = field(default_factory=list)
     forged: int = 0
     """Requests with an invalid signature."""
+    not_valid: list[str] = field(default_factory=list)
+    """What was wrong with each genuine body that is not what was agreed."""
 
     def accepted(self) -> dict[str, list[Entry]]:
         """Return the entries that were answered 2xx, by webhook-id."""
@@ -49,18 +63,35 @@ class Book:
 Answer = Callable[[dict[str, Any], int], Awaitable[int]]
 """Given the body and how many requests came before, the status to answer with."""
 
+Read = Callable[[Mapping[str, str], bytes], dict[str, Any]]
+"""Given headers in lower case and the body, the event; a BodyRefused where it is none."""
+
+
+def json_of(_: Mapping[str, str], raw: bytes) -> dict[str, Any]:
+    """Read any body that is a JSON object."""
+    body = json.loads(raw)
+    if not isinstance(body, dict):
+        raise BodyRefused(["the body is no object"])
+    return body
+
 
 class Receiver:
     """One partner's endpoint on its own port."""
 
-    def __init__(self, name: str, act: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, name: str, act: Callable[[dict[str, Any]], None], read: Read = json_of
+    ) -> None:
         """Act on each event once, whatever arrives twice."""
         self.name = name
         self.book = Book()
         self.secrets: list[str] = []
+        """Signing secrets (`whsec_...`) and public keys (`whpk_...`)."""
+        self.schemas: list[BodySchema] = []
+        """A body must be valid by one of them; none: nothing is validated."""
         self.answer: Answer | None = None
         self.url = ""
         self._act = act
+        self._read = read
         self._seen: set[str] = set()
         self._runner: web.AppRunner | None = None
 
@@ -82,10 +113,16 @@ class Receiver:
 
     async def _handle(self, request: web.Request) -> web.Response:
         raw = await request.read()
-        if not self._verified(raw, request):
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if not self._verified(raw, headers):
             self.book.forged += 1
             return web.Response(status=401, text="the signature does not hold")
-        body = json.loads(raw)
+        try:
+            body = self._read(headers, raw)
+            self._validate(body)
+        except BodyRefused as refused:
+            self.book.not_valid.append(str(refused))
+            return web.Response(status=422, text=str(refused))
         status = 204
         if self.answer is not None:
             status = await self.answer(body, len(self.book.entries))
@@ -97,11 +134,13 @@ class Receiver:
                 event_type=body.get("type", ""),
                 event_id=body["id"],
                 # In a CloudEvent it is the subject.
-                entity_id=body.get("entity_id", body.get("subject", "")),
+                entity_id=body["subject"] if "subject" in body else body.get("entity_id", ""),
                 attempt=int(request.headers["hookstream-attempt"]),
                 trigger=request.headers["hookstream-trigger"],
                 status=status,
                 at=time.time(),
+                version=body.get("version", body.get("dataversion")),
+                media_type=request.content_type,
             )
         )
         if 200 <= status < 300 and webhook_id not in self._seen:
@@ -109,12 +148,47 @@ class Receiver:
             self._seen.add(webhook_id)
         return web.Response(status=status)
 
-    def _verified(self, raw: bytes, request: web.Request) -> bool:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        for secret in self.secrets:
+    def _validate(self, body: dict[str, Any]) -> None:
+        """Check a body by each schema until one fits; raise the fewest problems of any if none does."""
+        refusals: list[BodyRefused] = []
+        for schema in self.schemas:
             try:
-                Webhook(secret).verify(raw, headers)
+                schema.check(body)
+            except BodyRefused as refused:
+                refusals.append(refused)
+            else:
+                return
+        if refusals:
+            raise min(refusals, key=lambda each: len(each.problems))
+
+    def _verified(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+        for secret in self.secrets:
+            if secret.startswith(PUBLIC_PREFIX):
+                if _is_signed_by(secret, raw, headers):
+                    return True
+                continue
+            try:
+                Webhook(secret).verify(raw, {**headers})
             except WebhookVerificationError:
                 continue
             return True
         return False
+
+
+def _is_signed_by(public: str, raw: bytes, headers: Mapping[str, str]) -> bool:
+    """Return whether a request of the present is signed (`v1a`) by the key of a public one."""
+    stamp = headers.get("webhook-timestamp", "")
+    if not stamp.isdigit() or abs(time.time() - int(stamp)) > TOLERANCE:
+        return False
+    key = Ed25519PublicKey.from_public_bytes(b64decode(public.removeprefix(PUBLIC_PREFIX)))
+    signed = f"{headers.get('webhook-id', '')}.{stamp}.".encode() + raw
+    for entry in headers.get("webhook-signature", "").split():
+        version, _, signature = entry.partition(",")
+        if version != "v1a":
+            continue
+        try:
+            key.verify(b64decode(signature), signed)
+        except (InvalidSignature, binascii.Error):
+            continue
+        return True
+    return False

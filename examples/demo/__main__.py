@@ -3,7 +3,8 @@
 1. Start the broker; apply topics, schemas and definitions; start a worker.
 2. Publish the first half while the CRM refuses everything and the print shop is down; kill the worker
    with SIGKILL and read its offsets.
-3. Start another, publish the rest, mend both endpoints, redrive what the CRM refused for good.
+3. Start another, publish version 2 of orders and let upstream move to it, publish the rest, mend both
+   endpoints, redrive what the CRM refused for good.
 4. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
 """
 
@@ -27,9 +28,15 @@ from examples.consumers.print_shop import PrintShop
 from examples.consumers.receiver import Receiver
 from examples.demo.accounting import Account, Accounting, AtTheKill, Sent
 from examples.demo.log import Log
-from examples.demo.screen import Screen, show_account, show_dead_letter, show_trace
-from examples.demo.stage import ROOT, CommandFailed, Stage
-from examples.printprice.generator import events
+from examples.demo.screen import (
+    Screen,
+    show_account,
+    show_bodies,
+    show_dead_letter,
+    show_trace,
+)
+from examples.demo.stage import AGREED, ROOT, CommandFailed, Stage
+from examples.printprice.generator import Happening, as_version_2, events
 from rich.console import Console
 from rich.live import Live
 
@@ -46,6 +53,8 @@ RATE = 80.0
 """Events a second."""
 GONE_AFTER = 400
 """Requests after which the dashboard answers 410."""
+MOVE = ("order.generated", 2)
+"""The event type that moves to a new version half-way, and that version."""
 PATIENCE = 60.0
 """Seconds to wait at most for the last delivery."""
 
@@ -119,19 +128,32 @@ class Demo:
         self.receivers["print-shop"].answer = down_at_first
 
     async def _set_up(self) -> None:
+        # At once: the commands that install mostly wait for the broker.
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._install())
+            both.create_task(self._agree())
+        self.screen.step("starting a worker")
+        await self.stage.start_worker()
+        self.screen.worker = f"pid {self.stage.worker.pid}" if self.stage.worker else "-"
+
+    async def _agree(self) -> None:
+        """Give the receivers of partners the JSON Schemas of their bodies."""
+        wanted = sorted({each for bodies in AGREED.values() for each in bodies})
+        found = {each: await self.stage.agreed(*each) for each in wanted}
+        for who, bodies in AGREED.items():
+            self.receivers[who].schemas = [found[each] for each in bodies]
+
+    async def _install(self) -> None:
         stage, screen = self.stage, self.screen
         screen.step("creating upstream's topics, then hookstream's own")
         await asyncio.to_thread(self.log.create, self.accounting.event_topics(), 3)
         await stage.hookstream("dev", "keys", str(stage.folder / "keys.json"))
         await stage.hookstream("topics", "apply", "--yes")
         screen.step("publishing the schemas of six event types")
-        await stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        await stage.hookstream("schemas", "apply", str(stage.first_schemas()), "--yes")
         screen.step("applying five partners and their subscriptions, until all are active")
         definitions = stage.declare(self.receivers)
         await stage.hookstream("apply", str(definitions), "--yes")
-        screen.step("starting a worker")
-        await stage.start_worker()
-        self.screen.worker = f"pid {stage.worker.pid}" if stage.worker else "-"
 
     async def _first_half(self) -> AtTheKill:
         half = list(events(SEED, EVENTS))[: EVENTS // 2]
@@ -149,7 +171,9 @@ class Demo:
         return killed
 
     async def _second_half(self) -> None:
-        rest = list(events(SEED, EVENTS))[EVENTS // 2 + 40 :]
+        self.screen.step(f"publishing version {MOVE[1]} of {MOVE[0]}, to which upstream moves")
+        await self.stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        rest = [*map(_moved, list(events(SEED, EVENTS))[EVENTS // 2 + 40 :])]
         await self._publish(rest[:100])
         self.screen.step("waiting while deliveries to the CRM are given up")
         await asyncio.sleep(5)
@@ -160,7 +184,7 @@ class Demo:
         self.screen.step("redriving the CRM's dead letters")
         await self.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
 
-    async def _publish(self, happenings: list[Any]) -> None:
+    async def _publish(self, happenings: list[Happening]) -> None:
         async with EventProducer(
             self.stage.servers,
             schemas_topic=f"{self.stage.prefix}.schemas",
@@ -174,10 +198,17 @@ class Demo:
                     happening.data,
                     entity_id=happening.entity_id,
                     environment=happening.environment,
+                    version=happening.version,
                 )
                 trace_id = published.traceparent.split("-")[1]
                 self.sent.append(
-                    Sent(happening.event_type, published.event_id, happening.data, trace_id)
+                    Sent(
+                        happening.event_type,
+                        published.event_id,
+                        happening.data,
+                        trace_id,
+                        happening.version,
+                    )
                 )
                 self.screen.sent = len(self.sent)
                 await asyncio.sleep(1 / RATE)
@@ -208,6 +239,7 @@ class Demo:
         console.print(self.screen)
         forged = sum(receiver.book.forged for receiver in self.receivers.values())
         show_account(console, len(self.sent), account, forged)
+        show_bodies(console, account, self.receivers, MOVE[1])
         redriven = {
             entry.event_id
             for entry in self.receivers["crm"].book.entries
@@ -224,11 +256,19 @@ class Demo:
             ("missing", account.missing),
             ("unexpected", account.unexpected),
             ("duplicate without a crash", account.unexcused),
+            ("not in the form that was asked for", account.misshapen),
         ):
             for key in sorted(keys):
                 console.print(f"{title}: {' '.join(key)}")
+        for problem in account.not_valid:
+            console.print(f"not valid: {problem}")
         good = "Every delivery is accounted for." if account.clean else "NOT accounted for."
         console.print(f"\n{good}  The files of the run are in {self.stage.folder}")
+
+
+def _moved(happening: Happening) -> Happening:
+    """Return an event as upstream writes it after its move."""
+    return as_version_2(happening) if happening.event_type == MOVE[0] else happening
 
 
 @contextlib.contextmanager
@@ -248,12 +288,14 @@ def broker(console: Console) -> Iterator[str]:
 def main() -> int:
     """Run the demo and return its exit code."""
     console = Console()
+    code = 1
     with broker(console) as servers:
         try:
-            return 0 if asyncio.run(Demo(console, servers).run()) else 1
-        except CommandFailed as failed:
-            console.print(str(failed))
-            return 1
+            code = 0 if asyncio.run(Demo(console, servers).run()) else 1
+        except* CommandFailed as failed:
+            for each in failed.exceptions:
+                console.print(str(each))
+    return code
 
 
 if __name__ == "__main__":

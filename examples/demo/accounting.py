@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from examples.consumers.receiver import Receiver
 from examples.demo.log import Entry, Log, Place, event_id_of
@@ -28,6 +29,20 @@ WANTED: dict[str, Wants] = {
     ),
 }
 
+JSON = "application/json"
+
+Versions = Callable[[int], set[int]]
+"""Given the version in which an event was written, those in which it may be delivered."""
+
+FORMS: dict[str, tuple[str, str, Versions]] = {
+    # id: what it asks for, media type, versions
+    "order-system": ("standard, version 1", JSON, lambda _: {1}),
+    "crm": ("standard, latest", JSON, lambda written: {written, 2}),
+    "automation": ("CloudEvents", "application/cloudevents+json", lambda _: {1}),
+    "dashboard": ("thin", JSON, lambda _: {1}),
+    "print-shop": ("template", JSON, lambda _: {1}),
+}
+
 Key = tuple[str, str, str]
 """Subscription, event type, event id."""
 
@@ -40,6 +55,7 @@ class Sent:
     event_id: str
     data: Mapping[str, object]
     trace_id: str
+    version: int
 
 
 @dataclass(slots=True)
@@ -68,11 +84,18 @@ class Account:
     redriven: int = 0
     undecodable: int = 0
     dead_letters: list[Entry] = field(default_factory=list)
+    orders: Counter[tuple[str, int, int]] = field(default_factory=Counter)
+    """Orders received, by subscription, the version they were written in and that of the body."""
+    misshapen: set[Key] = field(default_factory=set)
+    """Received in another version or media type than the subscription asks for."""
+    not_valid: list[str] = field(default_factory=list)
+    """What receivers found wrong with bodies."""
 
     @property
     def clean(self) -> bool:
-        """Return whether every expected delivery is accounted for, and nothing else arrived."""
-        return not (self.missing or self.unexpected or self.unexcused)
+        """Return whether every expected delivery is accounted for as agreed, and nothing else arrived."""
+        wrong = self.missing or self.unexpected or self.unexcused
+        return not (wrong or self.misshapen or self.not_valid)
 
 
 class Accounting:
@@ -83,14 +106,14 @@ class Accounting:
         self._log = log
         self._prefix = prefix
         self._receivers = receivers
-        self._schemas = {
-            path.parent.name: json.loads(path.read_text())
+        self._heads = {
+            path.parent.name: _head(json.loads(path.read_text()))
             for path in Path(ROOT / "schemas").glob("*/v1.avsc")
         }
 
     def event_topics(self) -> list[str]:
         """Return upstream's topics."""
-        return [f"{self._prefix}.events.{kind}" for kind in self._schemas]
+        return [f"{self._prefix}.events.{kind}" for kind in self._heads]
 
     def tier_topics(self) -> list[str]:
         """Return every tier."""
@@ -108,7 +131,7 @@ class Accounting:
         account = Account()
         happened = self._appended()
         self._expect(account, sent)
-        self._receive(account)
+        self._receive(account, {event.event_id: event.version for event in sent})
         self._read_dead_letters(account)
         self._read_gaps(account, happened)
         for key in account.expected:
@@ -126,14 +149,24 @@ class Accounting:
                 if wants(event.event_type, event.data):
                     account.expected.add((who, event.event_type, event.event_id))
 
-    def _receive(self, account: Account) -> None:
+    def _receive(self, account: Account, written: Mapping[str, int]) -> None:
         for who, receiver in self._receivers.items():
+            account.not_valid += receiver.book.not_valid
+            _, media_type, versions = FORMS[who]
             for entries in receiver.book.accepted().values():
                 first = entries[0]
                 key = (who, first.event_type, first.event_id)
                 account.received[key] += len(entries)
                 if len(entries) > 1:
                     account.duplicates.add(key)
+                by = written.get(first.event_id, 0)
+                if any(
+                    entry.media_type != media_type or entry.version not in versions(by)
+                    for entry in entries
+                ):
+                    account.misshapen.add(key)
+                if first.event_type == "order.generated" and first.version is not None:
+                    account.orders[who, by, first.version] += 1
             account.retried += sum(entry.trigger == "retry" for entry in receiver.book.entries)
 
     def _read_dead_letters(self, account: Account) -> None:
@@ -180,7 +213,7 @@ class Accounting:
         found = {}
         for entry in self._log.read(*self.event_topics()):
             kind = entry.topic.removeprefix(f"{self._prefix}.events.")
-            event_id = event_id_of(entry, self._schemas[kind])
+            event_id = event_id_of(entry, self._heads[kind])
             if event_id is not None:
                 found[kind, event_id] = entry
         return found
@@ -196,6 +229,11 @@ class Accounting:
                     (entry.headers["hs-event-type"], entry.headers["hs-event-id"])
                 )
         account.unexcused = {key for key in account.duplicates if key[1:] not in account.unsettled}
+
+
+def _head(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of the event's id alone, with which every version begins."""
+    return {**schema, "fields": schema["fields"][:1]}
 
 
 def _open_at(entry: Entry, killed: AtTheKill) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from examples.consumers.receiver import Receiver
-from examples.demo.accounting import Account
+from examples.demo.accounting import FORMS, Account
 from examples.demo.log import Entry
 from rich.console import Console
 from rich.table import Table
@@ -95,9 +95,33 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
         "redriven": account.redriven,
         "undecodable": account.undecodable,
         "requests with an invalid signature": forged,
+        "bodies that are not what was agreed": len(account.misshapen) + len(account.not_valid),
     }
     for name, count in rows.items():
         table.add_row(name, str(count))
+    console.print()
+    console.print(table)
+
+
+def show_bodies(
+    console: Console, account: Account, receivers: Mapping[str, Receiver], newest: int
+) -> None:
+    """Print which body each partner received, and in which versions it received orders."""
+    table = Table(
+        title="What each partner received; orders by version, as written → as received",
+        title_justify="left",
+    )
+    table.add_column("partner", no_wrap=True)
+    table.add_column("body")
+    table.add_column("events", justify="right")
+    moves = [(by, to) for by in range(1, newest + 1) for to in range(1, newest + 1)]
+    for by, to in moves:
+        table.add_column(f"{by} → {to}", justify="right")
+    for who, (form, _, _) in FORMS.items():
+        counts = [account.orders[who, by, to] for by, to in moves]
+        table.add_row(
+            who, form, str(len(receivers[who].book.accepted())), *(str(n or "-") for n in counts)
+        )
     console.print()
     console.print(table)
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -11,6 +12,8 @@ from asyncio.subprocess import Process
 from pathlib import Path
 
 from examples.consumers.receiver import Receiver
+
+from hookstream.receiver import BodySchema
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +68,19 @@ event_types: {types}
   schedule: {schedule}
 """
 
+JOB_TEMPLATE = """\
+pattern:
+  data:
+    strategy: [fastest, nearest]
+format: template
+template:
+  id: <$.id>
+  type: <$.type>
+  version: <$.version>
+  job: <$.entity_id>
+  note: "To be made in <$.data.site.city>, out by <$.data.dispatch_on>"
+"""
+
 STURDY = "[1s, 2s, 5s, 5s, 5s]"
 BRIEF = "[1s, 2s]"
 
@@ -74,31 +90,43 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
         "Northwind order system",
         "[order.generated, processing.failed]",
         "[order.generated, processing.failed]",
-        "",
+        "versions:\n  order.generated: 1\n",
         STURDY,
     ),
     "crm": (
         "Brightside CRM",
         "[pricing.completed, order.generated]",
         "[pricing.completed, order.generated]",
-        "",
+        "versions:\n  order.generated: latest\n",
         BRIEF,
     ),
     "automation": (
         "Flowline automation",
         "[document.analyzed]",
         "[document.analyzed, processing.failed]",
-        "",
+        "format: cloudevents\n",
         STURDY,
     ),
-    "dashboard": ("Pressroom board", '["*"]', '["*"]', "", STURDY),
+    "dashboard": ("Pressroom board", '["*"]', '["*"]', "content: thin\n", STURDY),
     "print-shop": (
         "Halden Print",
         "[routing.decided]",
         "[routing.decided]",
-        "pattern:\n  data:\n    strategy: [fastest, nearest]\n",
+        JOB_TEMPLATE,
         STURDY,
     ),
+}
+
+
+AGREED: dict[str, tuple[tuple[str, int, str], ...]] = {
+    # id: type, version and format of every body that its receiver accepts
+    "order-system": (("order.generated", 1, "standard"), ("processing.failed", 1, "standard")),
+    "crm": (
+        ("pricing.completed", 1, "standard"),
+        ("order.generated", 1, "standard"),
+        ("order.generated", 2, "standard"),
+    ),
+    "automation": (("document.analyzed", 1, "cloudevents"),),
 }
 
 
@@ -151,6 +179,27 @@ class Stage:
             )
             (definitions / "subscriptions" / f"{who}.yaml").write_text(subscription)
         return definitions
+
+    def first_schemas(self) -> Path:
+        """Return a folder with the first version of every event type, as before any second one."""
+        folder = self.folder / "first-versions"
+        shutil.copytree(ROOT / "schemas", folder, ignore=shutil.ignore_patterns("v[2-9].avsc"))
+        return folder
+
+    async def agreed(self, event_type: str, version: int, body_format: str) -> BodySchema:
+        """Return the JSON Schema that a partner is given."""
+        document = await self.hookstream(
+            "schemas",
+            "jsonschema",
+            event_type,
+            "--version",
+            str(version),
+            "--format",
+            body_format,
+            "--schemas",
+            str(ROOT / "schemas"),
+        )
+        return BodySchema(json.loads(document))
 
     async def hookstream(self, *arguments: str) -> str:
         """Run a command to its end and return what it printed.
