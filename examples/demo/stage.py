@@ -182,7 +182,7 @@ class Stage:
 
     def first_schemas(self) -> Path:
         """Return a folder with the first version of every event type, as before any second one."""
-        folder = self.folder / "schemas"
+        folder = self.folder / "first-versions"
         shutil.copytree(ROOT / "schemas", folder, ignore=shutil.ignore_patterns("v[2-9].avsc"))
         return folder
 
