@@ -4,13 +4,16 @@ import asyncio
 import json
 from collections import Counter
 
+from tests.doubles.codec import json_record
 from tests.doubles.endpoint import Switch, status
 from tests.scenarios.test_health import granted_operations
-from tests.scenarios.world import World
+from tests.scenarios.world import EVENT_TYPE, EVENTS, World
 
-from hookstream.core.model.instant import SECOND
+from hookstream.core.model.delivery import Delivery, Trigger
+from hookstream.core.model.delivery_headers import tier_headers
+from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.outcome import Words
-from hookstream.core.model.record import header_text
+from hookstream.core.model.record import Origin, header_text
 from hookstream.core.model.subscription import Disabled
 from hookstream.core.planning.transitions import enable
 from hookstream.pipeline.ports import WriteRefused
@@ -24,12 +27,16 @@ def starts(world: World, subscription_id: str) -> list[float]:
     return [request.at for request in world.endpoints.to(subscription_id)]
 
 
+def audit_entries(world: World) -> list[dict[str, str]]:
+    records = world.broker.records(world.topics.attempts)
+    return [json.loads(each.value or b"{}") for each in records]
+
+
 def audited(world: World) -> list[tuple[str, str, str | None]]:
     """Return outcome, disposition and reason of every audit record."""
-    entries = [
-        json.loads(each.value or b"{}") for each in world.broker.records("hookstream.attempts")
+    return [
+        (each["outcome"], each["disposition"], each["reason"]) for each in audit_entries(world)
     ]
-    return [(each["outcome"], each["disposition"], each.get("reason")) for each in entries]
 
 
 async def test_a_refusal_with_disable_is_a_dead_letter_and_disables_the_subscription() -> None:
@@ -198,3 +205,32 @@ async def test_a_retry_after_that_was_followed_takes_precedence_over_a_rate_limi
 
         first, second = starts(world, "crm")
         assert 10 <= second - first < 20
+
+
+async def test_what_a_test_is_answered_disables_and_aborts_nothing() -> None:
+    async with World() as world:
+        world.subscribe("crm", schedule=(5 * SECOND, 5 * SECOND))
+        world.endpoints.script(
+            "crm", status(500, words=ABORT), status(500, words=DISABLE), status(204, words=DISABLE)
+        )
+        await world.worker()
+        event, now = json_record(EVENT_TYPE, "e1"), world.clock.now()
+        delivery = Delivery(
+            "msg_a", "crm", "acme", EVENT_TYPE, "e1", Origin(EVENTS, 0, 7, now), now, now + DAY
+        )
+        delivery.trigger = Trigger.TEST
+        delivery.due_at = now
+        headers = tier_headers(delivery, (), written_at=now)
+        world.broker.append(
+            world.topics.tier(5 * SECOND), event.value, key=b"crm", headers=headers
+        )
+
+        await world.until(world.settled)
+
+        assert [each["disposition"] for each in audit_entries(world)] == [
+            "retry",
+            "retry",
+            "complete",
+        ]
+        assert world.health().get("crm/disabled") is None
+        assert world.dead() == []

@@ -107,9 +107,10 @@ class EndpointHealth:
     def _disable(
         self, delivery: Delivery, ends: Disposition, reason: str, evidence: str, now: Millis
     ) -> Checkup:
-        """Return how the delivery ends, with the records of a disabling, none where the subscription is disabled already.
+        """Return how the delivery ends, with the records of a disabling.
 
-        A second one would move the start of the gap past records that were no longer matched.
+        There are none where the subscription is disabled already: a second one would move the start of
+        the gap past records that were no longer matched.
         """
         subscription_id = delivery.subscription_id
         if self._directory.is_disabled(subscription_id) or self._echoes(subscription_id, now):

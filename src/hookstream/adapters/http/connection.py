@@ -2,8 +2,8 @@
 
 The protocol takes over a connected transport, so it does not deal with names, TLS or addresses. A
 request costs one write and one parse. What follows the status line can only add to the answer
-(Retry-After and the receiver's other words, an excerpt of the body), never change it: a partner that sent 200 and then
-disconnected has accepted the delivery.
+(Retry-After and the receiver's other words, an excerpt of the body), never change it: a partner
+that sent 200 and then disconnected has accepted the delivery.
 """
 
 import asyncio
