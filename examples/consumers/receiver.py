@@ -89,6 +89,8 @@ class Receiver:
         self.schemas: list[BodySchema] = []
         """A body must be valid by one of them; none: nothing is validated."""
         self.answer: Answer | None = None
+        self.words: dict[str, str] = {}
+        """Headers of every answer, such as `webhook-delivery`."""
         self.url = ""
         self._act = act
         self._read = read
@@ -146,7 +148,7 @@ class Receiver:
         if 200 <= status < 300 and webhook_id not in self._seen:
             self._act(body)
             self._seen.add(webhook_id)
-        return web.Response(status=status)
+        return web.Response(status=status, headers=self.words)
 
     def _validate(self, body: dict[str, Any]) -> None:
         """Check a body by each schema until one fits; raise the fewest problems of any if none does."""

@@ -24,6 +24,7 @@ from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import (
+    Complete,
     DeadLetter,
     DeadReason,
     Delivered,
@@ -251,11 +252,39 @@ def specimens() -> dict[str, Document]:
                 DELIVERY, CARRIED, dead, "4 attempts", written_at=NOON
             )
         ),
+        **{
+            f"dead letter: {reason.value}": shown(
+                delivery_headers.dead_letter_headers(
+                    DELIVERY, CARRIED, reason, "answered 500", written_at=NOON
+                )
+            )
+            for reason in (DeadReason.ASKED, DeadReason.ABORTED)
+        },
         "undecodable record": shown(
             delivery_headers.undecodable_headers(junk, undecodable, written_at=NOON + 1)
         ),
         "audit record": _attempt(made),
         "audit record: the end": _attempt(delivered),
+        **{
+            f"audit record: {each.reason.value}": _attempt(
+                replace(
+                    made,
+                    outcome=Failed(FailureKind.STATUS, "answered 500", 500),
+                    disposition=each,
+                )
+            )
+            for each in (
+                DeadLetter(DeadReason.ASKED, "answered 500", disable=True),
+                DeadLetter(DeadReason.ABORTED, "answered 500"),
+            )
+        },
+        "audit record: accepted, and asked to be disabled": _attempt(
+            replace(
+                made,
+                outcome=Delivered(204),
+                disposition=Complete(asked="answered 204 with webhook-delivery: disable"),
+            )
+        ),
         "commit note": {"base": 3, "note": write_note(3, spans, 2_000).text},
         "partner": _row("acme", write_partner(PARTNER)),
         "partner: least": _row("p", write_partner(Partner("p", "P", Grant((), ())))),
@@ -271,6 +300,7 @@ def specimens() -> dict[str, Document]:
         "skip": _row(skip_key("t", 2, 40), write_skip(SkipAsked("t", 2, 40, NOON, "INC-8"))),
         "start": _row(start_key("t", 2), write_start(StartAsked("t", 2, NOON, NOON + 1, 2))),
         "disabled": _row(*disabled_row(Disabled("crm", NOON, "gone", "410"))),
+        "disabled: asked": _row(*disabled_row(Disabled("crm", NOON, "asked", "answered 204"))),
         "failing": _row(*failing_row(Failing("crm", NOON))),
         "job": _row(
             "red-1",

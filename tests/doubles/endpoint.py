@@ -23,6 +23,7 @@ from hookstream.core.model.outcome import (
     Response,
     TransportFailure,
     Withheld,
+    Words,
 )
 from hookstream.pipeline.ports import Permitted, Post, always_permitted
 
@@ -35,12 +36,13 @@ def status(
     after: float = 0.0,
     retry_after: str | None = None,
     excerpt: str | None = None,
+    words: Words | None = None,
 ) -> Behaviour:
     """Answer with a status line `after` that many seconds."""
 
     async def behave(_: Post) -> Answer:
         await asyncio.sleep(after)
-        return Response(code, retry_after=retry_after, excerpt=excerpt)
+        return Response(code, retry_after=retry_after, excerpt=excerpt, words=words)
 
     return behave
 

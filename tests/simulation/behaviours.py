@@ -10,7 +10,7 @@ from tests.doubles.endpoint import Behaviour, fail, hang, refuse_connections, st
 from tests.simulation.story import Mood, Wish
 
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Answer, FailureKind, Response
+from hookstream.core.model.outcome import Answer, FailureKind, Response, Words
 from hookstream.pipeline.ports import Post
 
 Manner: TypeAlias = Callable[[float, Callable[[], Millis]], Behaviour]
@@ -80,6 +80,30 @@ def flapping(amount: float, _: Callable[[], Millis]) -> Behaviour:
     return behave
 
 
+def disabling(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Ask to be disabled."""
+    return status(int(amount), after=QUICK, words=Words("disable"))
+
+
+def aborting(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Ask for no other attempt of this delivery."""
+    return status(int(amount), after=QUICK, words=Words("abort-message"))
+
+
+def exhausted(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Accept, and have nothing left of a rate limit."""
+    return status(204, after=QUICK, words=_nothing_left(amount))
+
+
+def exhausted_and_failing(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Fail, and have nothing left of a rate limit."""
+    return status(500, after=QUICK, words=_nothing_left(amount))
+
+
+def _nothing_left(seconds: float) -> Words:
+    return Words(ratelimit=f'"a minute";r=3;t=60, "default";r=0;t={seconds:g}')
+
+
 MANNERS: dict[str, Manner] = {
     "fine": fine,
     "slow": slow,
@@ -92,6 +116,10 @@ MANNERS: dict[str, Manner] = {
     "broken": broken,
     "cutting": cutting,
     "flapping": flapping,
+    "disabling": disabling,
+    "aborting": aborting,
+    "exhausted": exhausted,
+    "exhausted_and_failing": exhausted_and_failing,
 }
 
 

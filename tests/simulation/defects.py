@@ -22,6 +22,7 @@ from tests.simulation.invariants import (
     INTERVALS,
     JUSTIFIED,
     PROMISE,
+    RESTS,
     SILENT,
     STALE,
     TIME,
@@ -40,7 +41,7 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Outcome, Withheld
+from hookstream.core.model.outcome import Complete, DeadLetter, DeadReason, Outcome, Withheld
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription_status import Absent, Deleted, SubscriptionStatus
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -54,6 +55,7 @@ from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
+from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
 from hookstream.pipeline.retrier import WaitingRecord
@@ -334,7 +336,52 @@ class Charging(Attempts):
         return outcome
 
 
+class Ungrateful(Attempts):
+    """It gives up what a receiver accepted, as it asks to be disabled."""
+
+    def _decided(self, *given: Any) -> Any:  # noqa: ANN401  its own
+        disposition, also = super()._decided(*given)
+        if isinstance(disposition, Complete) and disposition.asked is not None:
+            return DeadLetter(DeadReason.ASKED, disposition.asked), also
+        return disposition, also
+
+
+class Dropping(Attempts):
+    """It takes for complete what was refused by a receiver that asks to be disabled."""
+
+    def _decided(self, *given: Any) -> Any:  # noqa: ANN401  its own
+        disposition, also = super()._decided(*given)
+        if isinstance(disposition, DeadLetter) and disposition.reason is DeadReason.ASKED:
+            return Complete(), also
+        return disposition, also
+
+
+class Restless(Lanes):
+    """It goes on though nothing is left of a limit."""
+
+    def rest(self, subscription_id: str, wait: Millis) -> None:
+        del subscription_id, wait
+
+
 DEFECTS: Sequence[Defect] = (
+    Defect(
+        "gives up what was accepted by a receiver that asks to be disabled",
+        Parts(engine=built_with(Attempts=Ungrateful)),
+        frozenset({JUSTIFIED}),
+        within=200,
+    ),
+    Defect(
+        "drops what was refused by a receiver that asks to be disabled",
+        Parts(engine=built_with(Attempts=Dropping)),
+        frozenset({PROMISE}),
+        within=200,
+    ),
+    Defect(
+        "goes on though nothing is left of a limit",
+        Parts(engine=built_with(Lanes=Restless)),
+        frozenset({RESTS}),
+        within=200,
+    ),
     Defect(
         "commits before the acknowledgement",
         Parts(engine=_behind(Hasty)),

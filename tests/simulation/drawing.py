@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.simulation.flaws import FLAWS
 from tests.simulation.story import (
@@ -30,6 +31,17 @@ NO_TIMES = (-1, 0, 1_795_854_458, -(2**63))
 """Invalid record times: unknown, zero, seconds as milliseconds, the least number."""
 ODD_TIMES = (1_795_854_458_871_000, 253_402_300_800_000, 2**63 - 1)
 """Microseconds as milliseconds, the year 10000, the largest number."""
+WORDS = (
+    ("disabling", 204.0),
+    ("disabling", 500.0),
+    ("disabling", 503.0),
+    ("aborting", 400.0),
+    ("aborting", 204.0),
+    ("exhausted", 2.0),
+    ("exhausted", 7.0),
+    ("exhausted_and_failing", 4.0),
+)
+"""How endpoints behave that say something in the heads of their answers."""
 SEAMS = ("take", "write", "acknowledgement", "attempt", "answer", "commit")
 
 
@@ -39,6 +51,7 @@ def draw(seed: int) -> Story:
     quiet = chance.random() < 0.1
     partitions = chance.choice((1, 1, 2, 3))
     wishes = tuple(_wish(chance, number, quiet=quiet) for number in range(chance.randint(1, 4)))
+    wishes = _with_words(seed, wishes)
     if quiet:
         wishes = (*wishes, Wish("well", max_in_flight=8))
     acts = _events(chance, partitions)
@@ -70,6 +83,21 @@ def _operations(seed: int, wishes: tuple[Wish, ...], times: list[float]) -> list
     chance = random.Random(f"the operations of {seed}")
     drawn = [seldom(chance, wishes, times) for share, seldom in SELDOM if chance.random() < share]
     return [act for acts in drawn for act in acts]
+
+
+def _with_words(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
+    """Draw, from a generator of its own, endpoints that answer with words in their heads."""
+    chance = random.Random(f"the words of {seed}")
+    drawn = []
+    for wish in wishes:
+        moods = wish.moods
+        if chance.random() < 0.15:
+            manner, amount = chance.choice(WORDS)
+            after = moods[-1].until if moods else 0.0
+            until = round(after + chance.uniform(0.5, 6), 2)
+            moods = (*moods, Mood(until, manner, amount))
+        drawn.append(replace(wish, moods=moods))
+    return tuple(drawn)
 
 
 def _bounds(chance: random.Random) -> Bounds:

@@ -8,6 +8,8 @@ from tests.simulation.story import NEVER, Story, Wish
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.topics import Topics
 
+LEAST_REFUSAL = 300
+"""The least status that is not an acceptance."""
 FINAL = frozenset({"complete", "dead_letter", "cancel"})
 
 
@@ -52,6 +54,8 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
         # is then made, with the same result or another.
         case "gone":
             return wish.for_ever is not None and wish.for_ever.amount == GONE
+        case "asked" | "aborted":
+            return _refuses_with(wish, "disabling" if reason == "asked" else "aborting")
         case "disabled":
             failed = story.bounds.disable_after < DAY and ledger.requests[pair] > 0
             return failed or bool(status.disablings)
@@ -68,3 +72,7 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
 def _final(wish: Wish) -> bool:
     moods = [*wish.moods, *((wish.for_ever,) if wish.for_ever else ())]
     return any(mood.amount in wish.final_statuses for mood in moods)
+
+
+def _refuses_with(wish: Wish, manner: str) -> bool:
+    return any(mood.manner == manner and mood.amount >= LEAST_REFUSAL for mood in wish.moods)

@@ -23,6 +23,7 @@ from tests.simulation.invariants import (
     ISOLATION,
     MEMORY,
     RATE,
+    RESTS,
     STALE,
     TIME,
     Ledger,
@@ -33,7 +34,7 @@ from tests.simulation.story import Story
 from hookstream.adapters.ed25519 import signer
 from hookstream.core.model.broker_time import MOST_WIDE
 from hookstream.core.model.freshness import Moment
-from hookstream.core.model.instant import SECOND, Millis
+from hookstream.core.model.instant import MINUTE, SECOND, Millis
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
     Answer,
@@ -44,6 +45,7 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.outcome.words import rest_in
 from hookstream.pipeline.broker_clock import BrokerClock, time_request
 from hookstream.pipeline.engine import Engine, Ports
 from hookstream.pipeline.ports import (
@@ -66,6 +68,9 @@ RUN_AHEAD = 0.11
 
 MOST_OFF = MOST_WIDE + 0.1
 """Seconds by which a worker's time may be from the brokers'."""
+
+TINY = 0.001
+"""Seconds by which a timer may be early."""
 
 OVERDRAWN = 2
 """Deliveries above the budget: one for each of the two loops that spend it."""
@@ -387,6 +392,8 @@ class SeenSender:
         self._in_flight: Counter[str] = Counter()
         self._last: dict[str, float] = {}
         """When the latest attempt at each endpoint began."""
+        self._rests: dict[str, tuple[float, float]] = {}
+        """Since when, and until when, each endpoint has nothing left of its limit."""
 
     async def _withheld(self, permitted: Permitted) -> Withheld | None:
         if self._process.host.short:
@@ -406,6 +413,7 @@ class SeenSender:
         stopped = process.world.stopped(who, ledger.expected.events[pair[0]].type)
         if stopped is not None:
             ledger.blame(STALE, f"{pair[0]} was attempted for {who}, which {stopped}")
+        self._respects_rest(who, asyncio.get_running_loop().time())
         self._keeps_time(post)
         if process.view.holds(who, ledger.expected.events[pair[0]].type):
             ledger.blame(HELD, f"{pair[0]} for {who} was attempted")
@@ -427,7 +435,23 @@ class SeenSender:
         if process.alive:
             process.does("answer")
             process.world.flaws.meet(BY_THE_SENDER)
+        self._note_rest(who, answer)
         return answer
+
+    def _note_rest(self, who: str, answer: Answer) -> None:
+        words = answer.words if isinstance(answer, Response) else None
+        wait = rest_in(words.ratelimit, longest=MINUTE) if words and words.ratelimit else None
+        if wait:
+            now = asyncio.get_running_loop().time()
+            _, until = self._rests.get(who, (0.0, 0.0))
+            self._rests[who] = now, max(until, now + wait / 1000)
+
+    def _respects_rest(self, who: str, began: float) -> None:
+        """Check that an attempt did not begin after the process knew that nothing is left."""
+        since, until = self._rests.get(who, (0.0, 0.0))
+        if since < began < until - TINY:
+            left = until - began
+            self._process.ledger.blame(RESTS, f"{who} is attempted {left:.3f}s before its reset")
 
     def _keeps_time(self, post: Post) -> None:
         """Compare a request's timestamp with the brokers' time."""

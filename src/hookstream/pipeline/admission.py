@@ -74,6 +74,7 @@ class Admission:
         self._gate = gate
         self._offered = 0
         attempts.readmit = self._readmit
+        attempts.rest = lanes.rest
 
     async def fresh(
         self, receipt: Receipt, traceparent: str | None, tracestate: str | None

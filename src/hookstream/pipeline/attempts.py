@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hookstream.core.model.attempt import AttemptRecord, ended
-from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.outcome import (
     BODY_MADE,
@@ -31,12 +31,15 @@ from hookstream.core.model.outcome import (
     RefusalReason,
     Refused,
     Response,
+    Throttled,
     Withheld,
+    Words,
 )
 from hookstream.core.model.subscription import Partner
 from hookstream.core.model.subscription_status import Live
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
+from hookstream.core.outcome.words import Asked, asked_in, rest_in
 from hookstream.pipeline.defects import Step, line_of
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine_rules import EngineRules
@@ -98,6 +101,8 @@ class Attempts:
         self._prepared = PreparedRequests(ports.public_key_signing)
         self.readmit: Callable[[Work], Awaitable[None]] = _nobody
         """Offers work to its lane again, unless its subscription makes an attempt pointless."""
+        self.rest: Callable[[str, Millis], None] = _no_lane
+        """Begins no attempt of a subscription for so long: its endpoint has nothing left of its limit."""
 
     def keep_if_eligible(self, work: Work) -> bool:
         """Return whether an attempt may be made; where not, settle the work without one."""
@@ -296,7 +301,9 @@ class Attempts:
         )
         if span is not None:
             _end(span, answer, outcome)
-        disposition, also = self._decided(work, ready, outcome, now)
+        words = answer.words if isinstance(answer, Response) else None
+        asked = None if words is None else self._read_words(work.delivery, words, outcome)
+        disposition, also = self._decided(work, ready, outcome, asked, now)
         record = self._record(
             work,
             ready,
@@ -325,7 +332,24 @@ class Attempts:
             span.end(error="withheld")
         return answer
 
-    def _decided(self, work: Work, ready: _Ready, outcome: Outcome, now: Millis) -> Checkup:
+    def _read_words(self, delivery: Delivery, words: Words, outcome: Outcome) -> Asked | None:
+        """Rest the lane as the answer's RateLimit says; return what the answer asks of the delivery.
+
+        A Retry-After that was followed takes precedence over a RateLimit. What a test is answered
+        concerns no delivery.
+        """
+        followed = isinstance(outcome, Throttled) and outcome.retry_after is not None
+        if words.ratelimit is not None and not followed:
+            rest = rest_in(words.ratelimit, longest=self._longest_tier)
+            if rest:
+                self.rest(delivery.subscription_id, rest)
+        if words.delivery is None or delivery.trigger is Trigger.TEST:
+            return None
+        return asked_in(words.delivery)
+
+    def _decided(
+        self, work: Work, ready: _Ready, outcome: Outcome, asked: Asked | None, now: Millis
+    ) -> Checkup:
         """Return what becomes of the delivery, and what the endpoint's health adds to that."""
         disposition = policy.decide(
             outcome,
@@ -334,7 +358,9 @@ class Attempts:
             now=now,
             jitter=self._chance.fraction(),
         )
-        if isinstance(outcome, Delivered) and not self._health.failing:
+        if asked is not None:
+            disposition = policy.heed(asked, outcome, disposition)
+        elif isinstance(outcome, Delivered) and not self._health.failing:
             return disposition, ()
         return self._health.after(work.delivery, outcome, disposition, now)
 
@@ -354,6 +380,10 @@ def _end(span: Span, answer: Answer, outcome: Outcome) -> None:
 
 async def _nobody(_: Work) -> None:
     """Stand in until admission says how work is offered again."""
+
+
+def _no_lane(_: str, __: Millis) -> None:
+    """Stand in until admission says which lanes there are."""
 
 
 def _error(outcome: Outcome) -> str:

@@ -12,6 +12,7 @@ from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import MINUTE, SECOND, Millis
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.outcome import (
+    Complete,
     DeadLetter,
     DeadReason,
     Delivered,
@@ -45,7 +46,7 @@ _ECHO: Millis = 10 * SECOND
 """Within this time a disabling is read back from the table: attempts in flight meanwhile add none."""
 
 FAILING = "failing"
-"""The reason of a disabling after nothing but failures; the other one is `gone`."""
+"""The reason of a disabling after nothing but failures; the others are `gone` and `asked`."""
 
 
 Checkup: TypeAlias = tuple[Disposition, Sequence[OutgoingRecord]]
@@ -75,6 +76,8 @@ class EndpointHealth:
             return self._disable(
                 delivery, disposition, disposition.reason, disposition.detail, now
             )
+        if isinstance(disposition, Complete) and disposition.asked is not None:
+            return self._disable(delivery, disposition, DeadReason.ASKED, disposition.asked, now)
         match self._finding(delivery.subscription_id, outcome, now):
             case None:
                 return disposition, ()
@@ -102,15 +105,16 @@ class EndpointHealth:
                 return self._book.failed(subscription_id, now, self._rules)
 
     def _disable(
-        self, delivery: Delivery, dead: DeadLetter, reason: str, evidence: str, now: Millis
+        self, delivery: Delivery, ends: Disposition, reason: str, evidence: str, now: Millis
     ) -> Checkup:
-        """Return the records of a disabling, none where the subscription is disabled already.
+        """Return how the delivery ends, with the records of a disabling.
 
-        A second one would move the start of the gap past records that were no longer matched.
+        There are none where the subscription is disabled already: a second one would move the start of
+        the gap past records that were no longer matched.
         """
         subscription_id = delivery.subscription_id
         if self._directory.is_disabled(subscription_id) or self._echoes(subscription_id, now):
-            return dead, ()
+            return ends, ()
         self._said[subscription_id] = now
         disabled = Disabled(subscription_id, now, reason, evidence)
         self._logger.warning(
@@ -123,7 +127,7 @@ class EndpointHealth:
         records = [self._own_records.disabled(disabled)]
         if delivery.event_type not in OPERATIONS_EVENTS:
             records.append(self._own_records.endpoint_disabled(disabled, delivery.partner_id, now))
-        return dead, records
+        return ends, records
 
     def _echoes(self, subscription_id: str, now: Millis) -> bool:
         """Return whether this worker disabled it, the table may not show it yet, and nobody enabled it since."""

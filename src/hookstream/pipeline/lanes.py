@@ -153,6 +153,12 @@ class Lanes:
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         return queue.lane.wants(len(queue.waiting), self._clock.monotonic())
 
+    def rest(self, subscription_id: str, wait: Millis) -> None:
+        """Begin no attempt of a lane for so long; what it holds meanwhile is deferred at the next tick."""
+        queue = self._queues.get(subscription_id)
+        if queue is not None:
+            queue.lane.rest(wait / 1000, self._present())
+
     def seen(self, subscription_id: str, slot: Millis) -> None:
         """Note a slot that a tier record carries, so that it is not assigned twice."""
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)

@@ -20,6 +20,7 @@ from hookstream.core.model.outcome import (
     FailureKind,
     Response,
     TransportFailure,
+    Words,
 )
 
 # The request.
@@ -227,3 +228,51 @@ async def test_a_slow_drip_of_headers_ends_at_the_timeout(sender: HttpSender) ->
     started = asyncio.get_running_loop().time()
     await answer_to(sender, drip, within=300)
     assert asyncio.get_running_loop().time() - started < 1
+
+
+# The receiver's words.
+
+DISABLE = b"Webhook-Delivery: disable\r\n"
+NOTHING_LEFT = b'RateLimit: "default";r=0;t=30\r\n'
+HEADED = b"Content-Length: 0\r\n\r\n"
+
+
+async def test_the_receivers_words_are_part_of_the_answer(sender: HttpSender) -> None:
+    answer = say(b"HTTP/1.1 204 No Content\r\n" + DISABLE + NOTHING_LEFT + b"\r\n")
+    assert await answer_to(sender, answer) == Response(
+        204, words=Words("disable", '"default";r=0;t=30')
+    )
+
+
+async def test_words_that_are_repeated_are_joined(sender: HttpSender) -> None:
+    again = b"WEBHOOK-DELIVERY: abort-message\r\n"
+    answer = say(b"HTTP/1.1 500 No\r\n" + DISABLE + again + HEADED)
+    assert await answer_to(sender, answer) == Response(
+        500, words=Words("disable, abort-message", None)
+    )
+
+
+@pytest.mark.parametrize("times", [1, 30])
+async def test_words_that_are_too_long_are_ignored_as_a_whole(
+    sender: HttpSender, times: int
+) -> None:
+    """The rest of a number that was cut would be another number."""
+    line = b'RateLimit: "%s";r=0;t=30\r\n' % (b"d" * (1_025 // times))
+    answer = say(b"HTTP/1.1 200 OK\r\n" + DISABLE + line * times + HEADED)
+    assert await answer_to(sender, answer) == Response(200, words=Words("disable", None))
+
+
+async def test_the_words_of_one_answer_are_not_those_of_the_next(sender: HttpSender) -> None:
+    async with server(say(OK + DISABLE + HEADED), response(204)) as running:
+        first = await sender.send(post(running.url))
+        second = await sender.send(post(running.url))
+    assert (first, second) == (Response(200, words=Words("disable", None)), Response(204))
+
+
+async def test_words_in_an_interim_response_or_in_a_trailer_are_ignored(
+    sender: HttpSender,
+) -> None:
+    """Neither is the head of the answer."""
+    interim = b"HTTP/1.1 103 Early Hints\r\n" + DISABLE + b"\r\n"
+    trailer = b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + DISABLE + b"\r\n"
+    assert await answer_to(sender, say(interim + OK + trailer)) == Response(200)

@@ -2,8 +2,8 @@
 
 The protocol takes over a connected transport, so it does not deal with names, TLS or addresses. A
 request costs one write and one parse. What follows the status line can only add to the answer
-(Retry-After, an excerpt of the body), never change it: a partner that sent 200 and then
-disconnected has accepted the delivery.
+(Retry-After and the receiver's other words, an excerpt of the body), never change it: a partner
+that sent 200 and then disconnected has accepted the delivery.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from hookstream.core.model.outcome import (
     Response,
     TransportFailure,
     Withheld,
+    Words,
 )
 from hookstream.errors import HookstreamError
 from hookstream.pipeline.ports import Permitted, always_permitted
@@ -36,12 +37,33 @@ BODY_PATIENCE = 1.0
 A partner may take the whole timeout to decide, but not to trickle out a body that is not needed:
 the permit is needed for other attempts.
 """
+_DELIVERY = b"webhook-delivery"
+_RATE_LIMIT = b"ratelimit"
+_LENGTHS = frozenset(
+    map(
+        len,
+        (
+            b"content-length",
+            b"transfer-encoding",
+            b"keep-alive",
+            b"retry-after",
+            _DELIVERY,
+            _RATE_LIMIT,
+        ),
+    )
+)
+"""The lengths of the names of headers that are read."""
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 """Responses that end with their head, whatever body it announces."""
 _LEAST_STATUS = 100
 _BEGINS = b"HTTP/"
 _MAX_RETRY_AFTER = 128
 _MAX_KEEP_ALIVE_HINT = 64
+_MAX_WORDS = 1024
+"""The most bytes of all `webhook-delivery` headers of a response, or of all its `RateLimit` headers.
+
+More is ignored as a whole: the rest of a number that was cut is another number.
+"""
 
 
 def excerpt_of(body: bytes) -> str | None:
@@ -115,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._body_size = 0
         self._excerpt = b""
         self._retry_after: bytes | None = None
+        self._words: dict[bytes, bytes] | None = None
 
     # Called by the sender.
 
@@ -272,6 +295,7 @@ class Connection(asyncio.Protocol):
         if self._complete:
             raise UnaskedResponse("more follows than one response")
         self._retry_after = None
+        self._words = None
         self._announced = False
         self.idle_limit = None
 
@@ -290,16 +314,31 @@ class Connection(asyncio.Protocol):
             self._status = code
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the two headers that matter."""
-        length = len(name)
-        if length == len(b"retry-after") and name.lower() == b"retry-after":
-            self._retry_after = value[:_MAX_RETRY_AFTER]
-        elif length == len(b"keep-alive") and name.lower() == b"keep-alive":
-            self.idle_limit = _idle_limit(value[:_MAX_KEEP_ALIVE_HINT])
-        elif length == len(b"content-length") and name.lower() == b"content-length":
+        """Keep the few headers that matter; the length of its name rules out nearly any other."""
+        if len(name) not in _LENGTHS:
+            return
+        name = name.lower()
+        if name == b"content-length":
             self._announced |= value.strip(b"0") != b""
-        elif length == len(b"transfer-encoding") and name.lower() == b"transfer-encoding":
+        elif name == b"transfer-encoding":
             self._announced = True
+        elif name == b"keep-alive":
+            self.idle_limit = _idle_limit(value[:_MAX_KEEP_ALIVE_HINT])
+        elif name == b"retry-after":
+            self._retry_after = value[:_MAX_RETRY_AFTER]
+        elif name in (_DELIVERY, _RATE_LIMIT):
+            self._keep_words(name, value)
+
+    def _keep_words(self, name: bytes, value: bytes) -> None:
+        """Keep what the receiver says in its head; a trailer comes too late to be heeded."""
+        if self._headed:
+            return
+        if self._words is None:
+            self._words = {}
+        before = self._words.get(name)
+        value = value if before is None else before + b", " + value
+        # One byte more than allowed shows later that there was more.
+        self._words[name] = value[: _MAX_WORDS + 1]
 
     def on_headers_complete(self) -> None:
         """Handle the end of the head (and the status, if the line has no reason phrase).
@@ -358,12 +397,23 @@ class Connection(asyncio.Protocol):
                         self._status,
                         after.decode("latin-1") if after is not None else None,
                         excerpt_of(self._excerpt),
+                        words=None if self._words is None else _words(self._words),
                     )
                 )
             else:
                 waiter.set_result(TransportFailure(kind, detail))
         if not self._keep:
             self.abort()
+
+
+def _words(found: dict[bytes, bytes]) -> Words | None:
+    """Return what the receiver says, None if nothing is within bounds."""
+    texts = {
+        name: value.decode("latin-1") for name, value in found.items() if len(value) <= _MAX_WORDS
+    }
+    if not texts:
+        return None
+    return Words(texts.get(_DELIVERY), texts.get(_RATE_LIMIT))
 
 
 def _idle_limit(value: bytes) -> float | None:

@@ -61,8 +61,8 @@ def error_text(record: AttemptRecord, why: str | None) -> str | None:
 def of_disposition(disposition: Disposition) -> tuple[str | None, str | None, Millis | None]:
     """Return a disposition's reason, its detail and the next due time."""
     match disposition:
-        case Complete():
-            return None, None, None
+        case Complete(asked=asked):
+            return None, asked, None
         case RetryAt(due_at=due_at):
             return None, None, due_at
         case DeferUntil(reason=reason, due_at=due_at):

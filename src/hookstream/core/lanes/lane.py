@@ -63,7 +63,7 @@ _ENOUGH_AT_ONCE = 8
 """Concurrent attempts to one such endpoint that keep the worker busy."""
 
 _LONGEST_REST = 300.0
-"""The longest pause that an endpoint can request (Retry-After), in seconds."""
+"""The longest pause that an endpoint can request (Retry-After, RateLimit), in seconds."""
 
 _LONGEST_SLOT = 1800.0
 """Seconds to the farthest slot at the lane's measured rate, which may change at any time."""
@@ -95,7 +95,7 @@ class Lane:
     """When each attempt in flight began, the oldest first."""
     # The fast path of a healthy lane: values that are read for each delivery.
     _gated: bool = False
-    """Whether breaker, rate limiter or Retry-After may block an attempt."""
+    """Whether breaker, rate limiter or the endpoint's own words may block an attempt."""
     _allowed: int = 0
     """The current concurrency limit."""
     _crowded: int = 0
@@ -233,6 +233,14 @@ class Lane:
         self._allow()
         self._gate()
 
+    def rest(self, seconds: float, now: float) -> None:
+        """Begin no attempt for so long, at most five minutes: the endpoint has nothing left of its limit.
+
+        That is no failure, and says nothing about the endpoint's speed.
+        """
+        self._rests_until = max(self._rests_until, now + min(seconds, _LONGEST_REST))
+        self._gate()
+
     def pass_over(self, ticket: int) -> None:
         """Record that no attempt was made after all. It says nothing about the endpoint."""
         del self._started[ticket]
@@ -267,7 +275,7 @@ class Lane:
             self._rate_limiter.throttled()
         self._limit.shrink(now, max(took, self._answer))
         if wait:
-            self._rests_until = max(self._rests_until, now + min(wait / 1000, _LONGEST_REST))
+            self.rest(wait / 1000, now)
 
     def _gate(self) -> None:
         """Update whether anything but the concurrency limit may block an attempt."""
@@ -288,8 +296,10 @@ class Lane:
         return max(self._answer, now - oldest)
 
     def healthy(self, now: float) -> bool:
-        """Return whether the endpoint delivers, and fast enough for its queue to wait."""
-        return not self._failing and self.answer_time(now) <= HEALTHY_ANSWER
+        """Return whether the endpoint delivers, and soon enough for its queue to wait."""
+        if self._failing or self._rests_until > now:
+            return False
+        return self.answer_time(now) <= HEALTHY_ANSWER
 
     def room(self, now: float) -> int:
         """Return how many deliveries may be queued without any waiting more than a second."""
@@ -371,7 +381,7 @@ class Lane:
         return now - oldest > self._overdue_after
 
     def _open_at(self, now: float) -> float:
-        """Return when breaker, rate limiter and Retry-After allow the next attempt."""
+        """Return when breaker, rate limiter and the endpoint's own words allow the next attempt."""
         at = self._rests_until
         if self._circuit_breaker.probe_at is not None:
             at = max(at, self._circuit_breaker.probe_at)

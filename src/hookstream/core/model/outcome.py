@@ -39,6 +39,10 @@ class DeadReason(StrEnum):
     """Why a delivery was dead-lettered: the value of `hs-reason`."""
 
     GONE = "gone"
+    ASKED = "asked"
+    """The receiver asked to be disabled: also the reason of the disabling."""
+    ABORTED = "aborted"
+    """The receiver asked that this delivery is not attempted again."""
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     EXPIRED = "expired"
     FINAL_STATUS = "final_status"
@@ -58,6 +62,16 @@ class DeadReason(StrEnum):
 # The answer to an attempt, before it is classified.
 
 
+@dataclass(slots=True, frozen=True)
+class Words:
+    """What a response's head has for hookstream beside its status: values as received, bounded."""
+
+    delivery: str | None = None
+    """`webhook-delivery`; several of them are joined by commas."""
+    ratelimit: str | None = None
+    """`RateLimit`; likewise."""
+
+
 @dataclass(slots=True)
 class Response:
     """The endpoint answered: a status line was received, whether or not the rest was."""
@@ -68,6 +82,8 @@ class Response:
     """At most 1 KB of the body, sanitised."""
     requests: int = 1
     """The requests that it took: 2 if the first was answered 401 and the token was replaced."""
+    words: Words | None = None
+    """None: it has no such header, as nearly every response."""
 
 
 @dataclass(slots=True)
@@ -173,6 +189,8 @@ def is_defect(outcome: Outcome) -> bool:
 class Complete:
     """The partner has received it."""
 
+    asked: str | None = None
+    """Why the subscription is disabled all the same: the receiver asked for it. None: it is not."""
     name = "complete"
 
 
@@ -200,7 +218,7 @@ class DeadLetter:
     reason: DeadReason
     detail: str
     disable: bool = False
-    """True: the subscription is disabled too (410)."""
+    """True: the subscription is disabled too (a 410, or the receiver asked for it)."""
     name = "dead_letter"
 
 

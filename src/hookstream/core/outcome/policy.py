@@ -42,6 +42,7 @@ from hookstream.core.model.subscription_status import (
     SubscriptionStatus,
     Unreadable,
 )
+from hookstream.core.outcome.words import Asked
 
 LONGEST_JITTER: Millis = 30 * SECOND
 """Jitter is 10 % of the delay, up to this: more would only reorder long tiers."""
@@ -108,6 +109,25 @@ def _next(
             f"the next attempt would come after {to_rfc3339(delivery.expires_at)}: {detail}",
         )
     return RetryAt(due_at)
+
+
+def heed(asked: Asked, outcome: Outcome, disposition: Disposition) -> Disposition:
+    """Return what happens after an attempt whose answer asked for something; `decide` gave `disposition`.
+
+    The status line has decided the delivery: one that was accepted is complete whatever is asked, and
+    a 410 says more than both words.
+    """
+    match outcome:
+        case Delivered(status=status):
+            disable = asked is Asked.DISABLE
+            return Complete(asked=f"answered {status} {asked.said}") if disable else disposition
+        case Throttled(status=status) | FailedForGood(status=status) | Failed(status=int(status)):
+            detail = f"answered {status} {asked.said}"
+            if asked is Asked.DISABLE:
+                return DeadLetter(DeadReason.ASKED, detail, disable=True)
+            return DeadLetter(DeadReason.ABORTED, detail)
+        case Gone() | Failed() | Refused():
+            return disposition
 
 
 def undecided(

@@ -156,7 +156,7 @@ _add_transition("resume", transitions.resume, "resumed", "Resume a paused SUBSCR
 def enable(
     context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
 ) -> None:
-    """Enable a SUBSCRIPTION that was disabled, by a 410 or for failing too long."""
+    """Enable a SUBSCRIPTION that was disabled, by a 410, at its own request or for failing too long."""
     with changing(context.settings) as writer:
         disabled = subscriptions.enable(writer, subscription_id, if_revision)
         if disabled is None:

@@ -315,3 +315,28 @@ def test_a_lane_with_a_low_concurrency_limit_gets_no_more_by_long_turns() -> Non
     for _ in range(8):
         lane.crowd(0.05)
     assert at_once(lane) == 3
+
+
+def test_a_lane_rests_without_any_failure_and_starts_again_by_itself() -> None:
+    lane = lane_that_answers_in(0.01)
+    lane.start(1, 10.0)
+    lane.rest(30.0, 10.01)
+    lane.finish(1, 10.01, OK)
+
+    assert not lane.may_start(40.0)
+    assert lane.start_at(20.0) == 40.01
+    assert (lane.room(20.0), lane.full(0, 20.0, alone=True)) == (0, True)
+    assert lane.defer(20.0).reason is DeferReason.THROTTLED
+    assert lane.may_start(40.02)
+    assert not lane.broken
+    attempt(lane, 40.02, 0.01)
+    assert lane.room(41.0) > 1
+
+
+def test_a_rest_is_at_most_five_minutes_and_never_shortens_a_longer_one() -> None:
+    lane = lane_that_answers_in(0.01)
+    lane.rest(1e12, 10.0)
+    lane.rest(1.0, 11.0)
+
+    assert not lane.may_start(309.0)
+    assert lane.may_start(311.0)
