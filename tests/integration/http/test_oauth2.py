@@ -70,7 +70,8 @@ FAILURES: dict[str, tuple[Play, str]] = {
 async def test_a_fetch_that_fails_is_a_failed_attempt_which_never_quotes_the_answer(
     sender: HttpSender, monkeypatch: pytest.MonkeyPatch, play: Play, why: str
 ) -> None:
-    monkeypatch.setattr(sending, "TOKEN_SECONDS", 0.2)
+    if play is hang:
+        monkeypatch.setattr(sending, "TOKEN_SECONDS", 0.2)
     async with server(play) as login, server(response(204)) as endpoint:
         for _ in range(5):
             answer = await sender.send(authorized(endpoint, login))
@@ -105,10 +106,10 @@ async def test_the_second_request_ends_with_the_timeout_of_the_attempt(
     monkeypatch.setattr(tokens, "FETCH_SECONDS", 0.0)
     async with server(grant("t")) as login, server(response(401, after=0.2), hang) as endpoint:
         began = asyncio.get_running_loop().time()
-        answer = await sender.send(authorized(endpoint, login, timeout=500))
+        answer = await sender.send(authorized(endpoint, login, timeout=1_500))
         took = asyncio.get_running_loop().time() - began
     assert answer == TransportFailure(FailureKind.TIMEOUT, "no response in time")
-    assert 0.4 < took < 5
+    assert took >= 1.4
 
 
 async def test_the_address_of_a_token_server_is_checked_like_that_of_an_endpoint() -> None:
