@@ -62,7 +62,12 @@ gaps = st.builds(Gap, INSTANTS, st.none() | INSTANTS, st.sampled_from(["paused",
 def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subscription]:
     """Subscriptions whose signing secrets have such keys."""
     signing_secrets = st.builds(
-        SigningSecret, NAMES, keys, st.sampled_from(SigningScheme), st.none() | INSTANTS
+        SigningSecret,
+        NAMES,
+        keys,
+        st.sampled_from(SigningScheme),
+        st.none() | INSTANTS,
+        st.none() | NAMES,
     )
     secrets = st.builds(Secret, NAMES, keys)
     credentials = st.one_of(

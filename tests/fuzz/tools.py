@@ -28,6 +28,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("subscriptions", "list", "--json"),
     ("subscriptions", "show", SUBSCRIPTION),
     ("subscriptions", "show", SUBSCRIPTION, "--json"),
+    ("subscriptions", "jwks", SUBSCRIPTION),
     ("partners", "list"),
     ("partners", "list", "--json"),
     ("schemas", "list"),

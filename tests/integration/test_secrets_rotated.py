@@ -57,6 +57,7 @@ def test_a_rotated_secret_is_shown_once_and_no_plan_has_anything_to_change(
     assert (orders, name) == ("orders", "generated-r2")
     assert secret.startswith("whsec_")
     assert secret not in ended.err
+    assert "Workers of earlier releases defer its deliveries until upgraded\n" in ended.err
     new, kept = world.subscription("orders").endpoint.secrets
     assert (new.id, new.key, kept.key) == ("generated-r2", parse_secret(secret), old.key)
     assert [each["id"] for each in shown(world)] == ["generated-r2", "generated"]
@@ -93,6 +94,7 @@ def test_without_an_overlap_the_row_has_the_new_secret_alone(world: World, folde
     (secret,) = world.subscription("orders").endpoint.secrets
     assert parse_secret(document.pop("secret")) == secret.key
     assert document == {"subscription": "orders", "id": "generated-r2"}
+    assert "earlier releases" not in ended.err
 
 
 def test_a_rotation_is_published_without_the_secret(world: World, folder: Path) -> None:

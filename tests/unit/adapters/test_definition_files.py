@@ -9,11 +9,24 @@ import pytest
 from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
+from hookstream.adapters.ed25519 import private_key
 from hookstream.adapters.ready_templates import ready_templates
 from hookstream.core.delivery.bodies.template import secrets_in
-from hookstream.core.delivery.signing import header_problem, write_secret
+from hookstream.core.delivery.signing import (
+    header_problem,
+    write_private_key,
+    write_public_key,
+    write_secret,
+)
 from hookstream.core.model.json import Json
-from hookstream.core.model.subscription import Endpoint, Grant, Partner, Secret, Subscription
+from hookstream.core.model.subscription import (
+    Endpoint,
+    Grant,
+    Partner,
+    Secret,
+    SigningScheme,
+    Subscription,
+)
 from hookstream.core.planning.body_format import TemplateRules
 from hookstream.core.planning.declared import (
     Declared,
@@ -135,6 +148,18 @@ def test_a_secret_is_read_from_a_file_beside_the_definition(tmp_path: Path) -> N
     write(tmp_path, "subscriptions/orders.key", write_secret(KEY) + "\n")
     (subscription,) = read(tmp_path).declared.subscriptions
     assert subscription.secrets == (DeclaredSecret("file:orders.key", KEY),)
+
+
+def test_a_private_key_of_v1a_is_read_with_its_public_key(tmp_path: Path) -> None:
+    key = private_key(bytes(32))
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("env: ORDERS", "file: orders.key"))
+    write(tmp_path, "subscriptions/orders.key", write_private_key(key) + "\n")
+    (subscription,) = read(tmp_path).declared.subscriptions
+    assert subscription.secrets == (
+        DeclaredSecret(
+            "file:orders.key", key.seed, SigningScheme.V1A, write_public_key(key.public)
+        ),
+    )
 
 
 TEMPLATED = f"""{ORDERS}

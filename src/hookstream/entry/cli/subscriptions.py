@@ -237,6 +237,8 @@ def rotate_secret(
             context.err.print(f"{each.id} signs until {to_rfc3339(each.expires_at or 0)}")
         for each in done.gone:
             context.err.print(f"{each.id} does not sign any more")
+        if signing_secrets.needs_upgraded_workers(done.subscription):
+            context.err.print("Workers of earlier releases defer its deliveries until upgraded")
         _wait(writer.session, wait=not no_wait)
 
 
