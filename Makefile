@@ -8,7 +8,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka demo quick test test-memory test-kafka test-workers test-processes test-outages check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka nginx demo quick test test-memory test-kafka test-workers test-processes test-outages check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -23,6 +23,9 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
+
+nginx: $(READY)
+	@sh tools/prepare.sh nginx
 
 kafka: $(READY) ## Get Apache Kafka for the development broker
 	@sh tools/prepare.sh java
@@ -39,7 +42,7 @@ quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's tho
 # All at once. Tests on a real broker mostly wait, and each of their four groups has its own broker. Tests
 # in memory compute all the time, so they run at a lower priority.
 GROUPS = test-kafka test-outages test-workers test-processes test-memory
-test: kafka ## Run every test, real Kafka included
+test: kafka nginx ## Run every test, real Kafka included
 	@$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(GROUPS)
 
 test-memory:
@@ -86,7 +89,7 @@ RECORDS ?= 1000000
 fuzz: kafka ## Write RECORDS=1000000 records of strangers, and see what they end (SEED draws them again)
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS) $(if $(SEED),--seed $(SEED))
 
-bench: kafka ## Measure one worker against nginx
+bench: kafka nginx ## Measure one worker against nginx
 	@$(BIN)/python -m benchmarks
 
 chaos: kafka ## Kill workers and broker at random under a million deliveries, and count what is lost

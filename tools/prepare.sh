@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes sure of what pip cannot install: Python with venv, and for the development broker Java and
-# Maven. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
+# Makes sure of what pip cannot install: Python with venv, for the development broker Java and Maven,
+# and nginx, which is an endpoint of tests and benchmarks. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
 #
-# Usage: tools/prepare.sh python|java
+# Usage: tools/prepare.sh python|java|nginx
 set -eu
 
 PYTHON="${PYTHON:-python3}"
@@ -40,8 +40,12 @@ java)
     need "$java_17" "a JDK of version 17 or newer" default-jdk-headless
     need "command -v mvn" "Maven" maven
     ;;
+nginx)
+    # Debian has it where only root's PATH looks.
+    need 'PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v nginx' "nginx" nginx-light
+    ;;
 *)
-    echo "usage: tools/prepare.sh python|java" >&2
+    echo "usage: tools/prepare.sh python|java|nginx" >&2
     exit 2
     ;;
 esac

@@ -65,8 +65,9 @@ class Partner:
 class World:
     """Everything that one test has."""
 
-    def __init__(self, folder: Path, servers: str, prefix: str) -> None:
-        """Write the settings; nothing runs yet."""
+    def __init__(self, folder: Path, servers: str, prefix: str, partitions: int = 3) -> None:
+        """Write the settings; nothing runs yet. `partitions`: of the event topic."""
+        self._partitions = partitions
         self.stage = Stage(folder, servers, prefix)
         self.stage.environ["HOOKSTREAM_TABLES__ACTIVATION_LEAD"] = "1s"
         self.log = Log(servers)
@@ -79,7 +80,7 @@ class World:
 
     async def set_up(self) -> None:
         """Make every topic and publish the schemas, as an operator would."""
-        await asyncio.to_thread(self.log.create, [self.topic], 3)
+        await asyncio.to_thread(self.log.create, [self.topic], self._partitions)
         async with asyncio.TaskGroup() as both:
             both.create_task(self._make_keys(self.stage.folder / "keys.json"))
             both.create_task(self.stage.hookstream("topics", "apply", "--yes"))
@@ -136,7 +137,9 @@ class World:
 
     def another_worker(self) -> Stage:
         """Return a separate stage for one more worker of this world; nothing runs yet."""
-        stage = Stage(self.stage.folder / "another", self.stage.servers, self.prefix)
+        number = len(self.others)
+        folder = "another" if not number else f"another-{number}"
+        stage = Stage(self.stage.folder / folder, self.stage.servers, self.prefix)
         keys = str(self.stage.folder / "keys.json")
         stage.environ = {**self.stage.environ, "HOOKSTREAM_KEYS__FILE": keys}
         self.others.append(stage)
@@ -231,9 +234,11 @@ def _same_keys(file: Path) -> bool:
 
 
 @asynccontextmanager
-async def a_world(folder: Path, servers: str, prefix: str) -> AsyncIterator[World]:
+async def a_world(
+    folder: Path, servers: str, prefix: str, partitions: int = 3
+) -> AsyncIterator[World]:
     """Make a world with its topics and schemas; at its end nothing of it runs."""
-    world = World(folder, servers, prefix)
+    world = World(folder, servers, prefix, partitions)
     await world.set_up()
     try:
         yield world

@@ -275,7 +275,7 @@ def test_a_plan_needs_neither_key_ring_nor_secrets(
     assert (ended.code, ended.err) == (0, "")
     notes = ended.out.splitlines()[:-1]
     assert notes[0] == "note: the environment variable ORDERS is not set: apply needs it"
-    assert notes[1].startswith("note: signing secrets are compared by their names only, without")
+    assert notes[1].startswith("note: secrets are compared by their names only, without")
     declare(folder, timeout="20s")
     assert world.run("plan", str(folder)).code == 3
     assert world.run("apply", str(folder), "--yes").code == 2

@@ -43,6 +43,7 @@ MEANS = PlanMeans(
     asks_for=asks_for,
     takes_effect=0,
     prune_share=1.0,
+    certificate_end=lambda _: None,
 )
 OPTIONS = PlanOptions(prune=True, owner="shop")
 PARTNERS = ["acme", "zenith"]

@@ -259,8 +259,9 @@ class Post:
     """One POST, complete: exactly these bytes and headers are sent."""
 
     subscription_id: str
-    url: str
-    headers: Sequence[tuple[str, str]]
+    url: str = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    """With credentials, if the endpoint has any that do not change."""
     body: bytes
     timeout: Millis
     tls: TlsIdentity | None = None

@@ -11,9 +11,11 @@ from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
 from hookstream.adapters.ed25519 import private_key
 from hookstream.adapters.ready_templates import ready_templates
+from hookstream.core.delivery.address import origin
 from hookstream.core.delivery.bodies.template import secrets_in
 from hookstream.core.delivery.signing import (
     header_problem,
+    parse_secret,
     write_private_key,
     write_public_key,
     write_secret,
@@ -33,17 +35,30 @@ from hookstream.core.planning.declared import (
     DeclaredSecret,
     DeclaredSubscription,
     Problem,
+    SigningKey,
 )
-from hookstream.core.planning.definition import DefinitionRules
+from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.errors import InputRefused
 
 KEY = bytes(range(24))
 ENVIRON = {"ORDERS": write_secret(KEY), "SHORT": "whsec_AAAA"}
+
+
+def signing_key(material: bytes) -> SigningKey | str:
+    try:
+        return SigningKey(parse_secret(material.decode()))
+    except InputRefused as refused:
+        return str(refused)
+
+
 RULES = DefinitionRules(
     url_problem=lambda _: None,
     header_problem=header_problem,
     pattern_problem=lambda _: None,
     templates=TemplateRules(ready_templates(), secrets_in),
+    signing_key=signing_key,
+    origin=origin,
+    tls_problem=lambda _: None,
 )
 
 ACME = """
@@ -197,7 +212,10 @@ def test_a_fault_in_a_template_is_reported_with_its_line(tmp_path: Path) -> None
     write(tmp_path, "subscriptions/orders.yaml", TEMPLATED.replace("_number>", "_number"))
     write(tmp_path, "subscriptions/routing.key", "")
     assert problems(tmp_path) == [
-        "subscriptions/orders.yaml:15: subscription orders: template_secrets.key: is empty",
+        (
+            "subscriptions/orders.yaml:15: subscription orders: template_secrets.key:"
+            " the file subscriptions/routing.key is empty"
+        ),
         (
             "subscriptions/orders.yaml:13: subscription orders: template.payload.summary: "
             "<$.data.order_number is no path such as <$.data.name>; \\<$. is the text itself"
@@ -216,6 +234,48 @@ def test_an_invalid_secret_is_refused(tmp_path: Path, source: str, why: str) -> 
     write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("{env: ORDERS}", source))
     (problem,) = problems(tmp_path)
     assert problem.endswith(why)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\n", "is empty"),
+        (b"a" * 65_537, "has more than 65536 bytes"),
+    ],
+)
+def test_material_without_or_with_too_many_bytes_is_refused(
+    tmp_path: Path, value: bytes, why: str
+) -> None:
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("env: ORDERS", "file: key.txt"))
+    (tmp_path / "subscriptions" / "key.txt").write_bytes(value)
+    (problem,) = problems(tmp_path)
+    assert problem == (
+        "subscriptions/orders.yaml:6: subscription orders: endpoint.signing_secrets[0]:"
+        f" the file subscriptions/key.txt {why}"
+    )
+
+
+def test_material_is_read_without_the_line_break_that_ends_a_file(tmp_path: Path) -> None:
+    auth = "auth: {bearer: {token: {file: token}}}\n  headers: {x-key: {env: KEY}}\n  url"
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("url", auth, 1))
+    (tmp_path / "subscriptions" / "token").write_bytes(b"\xef\xbb\xbftoken\r\n")
+    (subscription,) = read(tmp_path, {**ENVIRON, "KEY": "k-1\n"}).declared.subscriptions
+    found = dict(subscription.row.endpoint.named_secrets())
+    assert [found["headers.x-key"], found["auth.bearer.token"]] == [
+        Secret("env:KEY", b"k-1"),
+        Secret("file:token", b"token"),
+    ]
+
+
+def test_missing_material_is_noted_where_only_a_plan_is_asked_for(tmp_path: Path) -> None:
+    auth = "auth: {bearer: {token: {env: NONE}}}\n  url"
+    write(tmp_path, "subscriptions/orders.yaml", ORDERS.replace("url", auth, 1))
+    found = read_definitions(tmp_path, ENVIRON, RULES, needs_secrets=False)
+    assert (found.problems, found.notes) == (
+        [],
+        ["the environment variable NONE is not set: apply needs it"],
+    )
 
 
 def test_a_folder_without_definitions_is_refused(tmp_path: Path) -> None:

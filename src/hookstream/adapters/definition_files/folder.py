@@ -3,6 +3,7 @@
 No file there is ignored silently: it is read, named in a note, or reported as a problem.
 """
 
+import codecs
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,29 +20,19 @@ from hookstream.adapters.definition_files.owner import owner_files, read_owner
 from hookstream.adapters.definition_files.strays import FOLDERS, strays
 from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
-from hookstream.adapters.signing_keys import read_signing_key
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner
-from hookstream.core.planning.declared import (
-    Declared,
-    DeclaredSubscription,
-    Problem,
-    SigningKey,
-)
-from hookstream.core.planning.definition import (
-    DefinitionRules,
-    SecretReader,
-    SecretSource,
-    read_partner,
-    read_subscription,
-)
+from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
+from hookstream.core.planning.definition import read_partner, read_subscription
+from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.reading import Report
+from hookstream.core.planning.secret_fields import SecretReader, SecretSource
 from hookstream.errors import InputRefused
 
 _Definition = TypeVar("_Definition", Partner, DeclaredSubscription)
 
 MAX_FILES = 20_000
-MAX_SECRET_BYTES = 4_096
+MAX_SECRET_BYTES = 64 * 1024
 _TEXTS_FOR_PEOPLE = (".md",)
 
 
@@ -83,7 +74,7 @@ def read_definitions(
         folder: Contains `partners/` and `subscriptions/`, either of which may be missing.
         environ: Environment variables for the secrets of `{env: NAME}`.
         rules: Checks of a definition beyond its syntax.
-        needs_secrets: Whether a missing signing secret is a problem; if not, it is a note.
+        needs_secrets: Whether missing secret material is a problem; if not, it is a note.
 
     Raises:
         InputRefused: The folder cannot be read, or has neither of the two.
@@ -101,8 +92,10 @@ def read_definitions(
     def partner(document: Json, _: SecretReader, report: Report) -> Partner:
         return read_partner(document, rules, report)
 
-    def subscription(document: Json, named: SecretReader, report: Report) -> DeclaredSubscription:
-        return read_subscription(document, rules, named, report)
+    def subscription(
+        document: Json, material: SecretReader, report: Report
+    ) -> DeclaredSubscription:
+        return read_subscription(document, rules, material, report)
 
     partners = tuple(_read(folder, "partner", partner, secrets, found))
     subscriptions = tuple(_read(folder, "subscription", subscription, secrets, found))
@@ -142,36 +135,26 @@ class _Secrets:
             if os.path.realpath(path) not in self._named
         ]
 
-    def key(self, folder: Path, source: SecretSource, name: str) -> SigningKey | str:
-        """Return the key of a variable or file, or, as text, why there is none."""
-        found = self.material(folder, source, name)
-        if isinstance(found, str):
-            return found
-        if not found:
-            return SigningKey(b"")
-        try:
-            return read_signing_key(found.decode())
-        except InputRefused as refused:
-            return str(refused)
-
     def material(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
-        """Return what a variable or file holds, without white space around it, or why there is nothing."""
-        text, missing = self._text(folder, source, name)
-        if text is not None:
-            return text.strip().encode() or "is empty"
-        if self._missing is None:
-            return missing
-        self._missing.append(f"{missing}: apply needs it")
-        return b""
-
-    def _text(self, folder: Path, source: SecretSource, name: str) -> tuple[str | None, str]:
-        """Return the text of a source, or None and why there is none."""
-        match source:
-            case "env":
-                return self._environ.get(name), f"the environment variable {name} is not set"
-            case "file":
-                self._named.add(os.path.realpath(folder / name))
-                return _first_text(folder / name)
+        """Return the material of a variable or file, or, as text, why there is none."""
+        if source == "env":
+            text = self._environ.get(name)
+            found = None if text is None else text.encode("utf-8", "surrogateescape")
+            where = f"the environment variable {name}"
+            missing = f"{where} is not set"
+        else:
+            self._named.add(os.path.realpath(folder / name))
+            found, missing = _first_bytes(folder / name)
+            where = f"the file {shown(folder / name)}"
+        if found is None:
+            if self._missing is None:
+                return missing
+            self._missing.append(f"{missing}: apply needs it")
+            return b""
+        if len(found) > MAX_SECRET_BYTES:
+            return f"{where} has more than {MAX_SECRET_BYTES} bytes"
+        # An editor ends a file with a line break, and some begin it with a mark.
+        return found.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") or f"{where} is empty"
 
 
 def _read(
@@ -185,10 +168,8 @@ def _read(
     for path, document in _documents(folder, f"{kind}s", secrets, into):
         place = shown(path)
         problems: list[tuple[str, str]] = []
-        named = SecretReader(
-            partial(secrets.key, path.parent), partial(secrets.material, path.parent)
-        )
-        definition = read(document.value, named, _added_to(problems))
+        material = partial(secrets.material, path.parent)
+        definition = read(document.value, material, _added_to(problems))
         subject = f"{kind} {definition.id}" if definition.id else ""
         into.problems += [
             Problem(subject, at, why, f"{place}:{document.line(at)}") for at, why in problems
@@ -228,12 +209,12 @@ def _documents(
             secrets.beside(path)
 
 
-def _first_text(path: Path) -> tuple[str | None, str]:
-    """Return a file's first bytes as text, or None and why there are none."""
+def _first_bytes(path: Path) -> tuple[bytes | None, str]:
+    """Return a file's first bytes, one more than may be used; or None and why there are none."""
     try:
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  they never raise
             return None, f"the file {shown(path)} is no regular file"
         with path.open("rb") as file:
-            return file.read(MAX_SECRET_BYTES).decode("utf-8-sig", "replace"), ""
+            return file.read(MAX_SECRET_BYTES + 1), ""
     except OSError as failed:
         return None, f"the file {shown(path)} cannot be read: {failed.strerror or failed}"

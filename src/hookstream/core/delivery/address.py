@@ -98,12 +98,20 @@ def url_problem(url: str, *, https_only: bool, allow: Sequence[Network] = ()) ->
 def scrub(url: str) -> str:
     """Return the part of a URL that may be shown: scheme, host and port, and `/…` if more follows."""
     parts = _split(url)
-    if parts is None or not parts.scheme or not parts.hostname:
+    shown = origin(url)
+    if parts is None or not shown:
         return "…"
+    return f"{shown}…" if parts.path not in ("", "/") or parts.query or parts.fragment else shown
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, followed by `/`; empty if it has none."""
+    parts = _split(url)
+    if parts is None or not parts.scheme or not parts.hostname:
+        return ""
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port is not None else ""
-    more = "/…" if parts.path not in ("", "/") or parts.query or parts.fragment else "/"
-    return f"{parts.scheme}://{host}{port}{more}"
+    return f"{parts.scheme}://{host}{port}/"
 
 
 def host_of(url: str) -> str:

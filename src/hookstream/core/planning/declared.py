@@ -41,7 +41,7 @@ class DeclaredSubscription:
     """A subscription file."""
 
     row: Subscription
-    """What the file says, without the secrets. Files say nothing of `active_from`, `state`, `gaps`,
+    """What the file says, without the signing secrets. Files say nothing of `active_from`, `state`, `gaps`,
     `revision` and `owner`: the plan sets them."""
     secrets: tuple[DeclaredSecret, ...]
 

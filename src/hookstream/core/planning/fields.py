@@ -1,12 +1,20 @@
 """The fields of a partner or subscription, for comparison and as text that may be shown."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from hookstream.core.model.instant import Millis, format_duration, to_rfc3339
 from hookstream.core.model.json import Json, compared, json_text
-from hookstream.core.model.subscription import Partner, SigningSecret, Subscription
+from hookstream.core.model.subscription import (
+    Basic,
+    Bearer,
+    Endpoint,
+    OAuth2,
+    Partner,
+    SigningSecret,
+    Subscription,
+)
 
 Subject: TypeAlias = Partner | Subscription
 
@@ -41,8 +49,8 @@ def named(subject: Subject) -> str:
 def fields_of(subject: Subject, scrub: Callable[[str], str]) -> Mapping[str, ComparedField]:
     """Return the declared fields by path, in the order in which people write them.
 
-    Derived fields (revision, active interval, gaps, state) are not included. Signing secrets and
-    header values are never shown, and a URL only after `scrub`.
+    Derived fields (revision, active interval, gaps, state) are not included. Secrets and header values
+    are never shown, only what they are named; a URL is shown after `scrub`.
     """
     match subject:
         case Partner():
@@ -89,6 +97,7 @@ def _subscription(
     }
     for name, text in endpoint.headers:
         found[f"endpoint.headers.{name}"] = ComparedField(text, HIDDEN)
+    found |= _identity(endpoint, scrub)
     for secret in endpoint.secrets:
         found[f"endpoint.signing_secrets.{secret.id}"] = _signing_secret(secret)
     # Order matters: the first secret signs first.
@@ -126,7 +135,30 @@ def _body(subscription: Subscription) -> Mapping[str, ComparedField]:
         found["template"] = _json(subscription.template)
     for name, secret in subscription.endpoint.template_secrets:
         compared_by = (secret.id, secret.value)
-        found[f"template_secrets.{name}"] = ComparedField(compared_by, f"{secret.id} {HIDDEN}")
+        found[f"template_secrets.{name}"] = ComparedField(compared_by, f"{HIDDEN} {secret.id}")
+    return found
+
+
+def _identity(endpoint: Endpoint, scrub: Callable[[str], str]) -> Mapping[str, ComparedField]:
+    """Return how requests identify themselves at an endpoint, and all other secret material."""
+    found: dict[str, ComparedField] = {}
+    match endpoint.credentials:
+        case Basic(username):
+            found["endpoint.auth.basic.username"] = _text(username)
+        case OAuth2(token_url, client_id, _, scopes):
+            found["endpoint.auth.oauth2.token_url"] = ComparedField(token_url, scrub(token_url))
+            found["endpoint.auth.oauth2.client_id"] = _text(client_id)
+            if scopes:
+                found["endpoint.auth.oauth2.scopes"] = _texts(scopes)
+        case Bearer() | None:
+            pass
+    for path, secret in replace(endpoint, template_secrets=()).named_secrets():
+        shown = f"{HIDDEN} {secret.id}"
+        if path == "url" and endpoint.url:
+            shown = f"{scrub(endpoint.url)} {shown}"
+        found[f"endpoint.{path}"] = ComparedField(
+            (endpoint.url, secret) if path == "url" else secret, shown
+        )
     return found
 
 

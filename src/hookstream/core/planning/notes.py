@@ -1,9 +1,9 @@
 """Notes of a plan: what is valid but may not be intended."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject, compared
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.number import EXACT, Number, exact, key_of_number, number_text
@@ -114,6 +114,22 @@ def _lasting(subscription: Subscription) -> set[tuple[str, bytes]]:
     """Return the signing secrets that a partner may rely on: those without an end."""
     secrets = subscription.endpoint.secrets
     return {(each.id, each.key) for each in secrets if each.expires_at is None}
+
+
+def expired(
+    subscription: Subscription, certificate_end: Callable[[bytes], Millis | None], now: Millis
+) -> list[str]:
+    """Return a note if the validity of the client certificate has ended: endpoints refuse it."""
+    mtls = subscription.endpoint.mtls
+    ended = None if mtls is None else certificate_end(mtls.certificate.value)
+    if mtls is None or ended is None or ended > now:
+        return []
+    return [
+        (
+            f"{named(subscription)}: the client certificate {mtls.certificate.id} is valid only until"
+            f" {to_rfc3339(ended)}, so the endpoint refuses it"
+        )
+    ]
 
 
 def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[str]:

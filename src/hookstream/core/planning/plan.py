@@ -12,8 +12,8 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.parts import joined
 from hookstream.core.model.subscription import (
     Disabled,
+    Endpoint,
     Partner,
-    Secret,
     SigningSecret,
     Subscription,
     SubscriptionState,
@@ -84,8 +84,10 @@ class PlanMeans:
     """When new subscriptions and wider grants take effect: the broker's time plus a lead."""
     prune_share: float
     """The share of the folder's rows that may be deleted without confirmation, from 0 to 1."""
+    certificate_end: Callable[[bytes], Millis | None]
+    """Returns when the validity of a client certificate ends, if it can be read."""
     opened: bool = True
-    """Whether signing keys are decrypted and can be compared; otherwise only their names can."""
+    """Whether secrets are decrypted and can be compared; otherwise only their names can."""
 
 
 def plan(declared: Declared, current: Current, options: PlanOptions, means: PlanMeans) -> Plan:
@@ -191,13 +193,13 @@ class _Planner:
         revision = 1 if before is None else before.revision + 1
         secrets, generated = self._secrets(declared, before, live, revision)
         row = declared.row
+        endpoint = row.endpoint
+        self.notes += notes.expired(row, self._means.certificate_end, self._means.takes_effect)
+        if live is not None and not self._means.opened:
+            endpoint = _as_sealed(endpoint, live.endpoint)
         after = replace(
             row,
-            endpoint=replace(
-                row.endpoint,
-                secrets=secrets,
-                template_secrets=self._template_secrets(row, live),
-            ),
+            endpoint=replace(endpoint, secrets=secrets),
             active_from=self._means.takes_effect if live is None else live.active_from,
             versions=self._pins(row, live),
             state=SubscriptionState.ACTIVE if live is None else live.state,
@@ -235,19 +237,6 @@ class _Planner:
             for why in problems(declared.secrets, row, made[0])
         ]
         return made
-
-    def _template_secrets(
-        self, declared: Subscription, live: Subscription | None
-    ) -> tuple[tuple[str, Secret], ...]:
-        """Return the secrets of a template. Without a key ring, one of the same name is unchanged."""
-        wanted = declared.endpoint.template_secrets
-        if self._means.opened or live is None:
-            return wanted
-        present = dict(live.endpoint.template_secrets)
-        return tuple(
-            (name, present[name] if name in present and present[name].id == secret.id else secret)
-            for name, secret in wanted
-        )
 
     def _pins(self, declared: Subscription, live: Subscription | None) -> dict[str, VersionPin]:
         """Return a version for every event type that is requested now.
@@ -378,3 +367,15 @@ class _Planner:
                 why = f"there is no version {pin}: the newest published version is {newest}"
             if why is not None:
                 self.problems.append(Problem(named(declared), f"versions.{event_type}", why))
+
+
+def _as_sealed(declared: Endpoint, present: Endpoint) -> Endpoint:
+    """Return a declared endpoint with the present material of each secret that keeps field and name.
+
+    The present material cannot be compared without a key ring, so it counts as unchanged.
+    """
+    sealed = {(path, secret.id): secret for path, secret in present.named_secrets()}
+    endpoint = declared.with_secrets(lambda path, secret: sealed.get((path, secret.id), secret))
+    if endpoint.url_secret is not None and endpoint.url_secret is present.url_secret:
+        return replace(endpoint, url=present.url)
+    return endpoint

@@ -66,25 +66,29 @@ class FieldReader:
         self._known.append(field)
         return self._document.get(field)
 
-    def text(self, field: str, shape: re.Pattern[str], form: str) -> str:
-        """Return a required text that matches `shape` fully; `form` describes the shape in words."""
+    def text(self, field: str, shape: re.Pattern[str], form: str, *, quoted: bool = True) -> str:
+        """Return a required text that matches `shape` fully; `form` describes the shape in words.
+
+        Problems quote what is there unless `quoted` is false: it may be secret material.
+        """
         found = self.raw(field)
         if found is None:
             self.wrong(field, "is missing")
         elif not isinstance(found, str):
-            self.wrong(field, f"must be text, not {described(found)}")
+            instead = f", not {described(found)}" if quoted else ""
+            self.wrong(field, f"must be text{instead}")
         elif shape.fullmatch(found) is None:
-            self.wrong(field, f"{shortened(found)} is not {form}")
+            self.wrong(field, f"{shortened(found)} is not {form}" if quoted else f"must be {form}")
         else:
             return found
         return ""
 
     def texts(
-        self, field: str, shape: re.Pattern[str], form: str, *, most: int
+        self, field: str, shape: re.Pattern[str], form: str, *, least: int = 1, most: int
     ) -> tuple[str, ...]:
-        """Return a required list of one to `most` distinct texts that all match a shape."""
+        """Return a required list of `least` to `most` distinct texts that all match a shape."""
         texts: list[str] = []
-        for place, each in self.items(field, least=1, most=most):
+        for place, each in self.items(field, least=least, most=most):
             if not isinstance(each, str):
                 self.wrong(place, f"must be text, not {described(each)}")
             elif shape.fullmatch(each) is None:
@@ -108,14 +112,21 @@ class FieldReader:
             return [(f"{field}[{index}]", each) for index, each in enumerate(found)]
         return []
 
-    def section(self, field: str, *, required: bool = False) -> "FieldReader":
-        """Return a reader of a nested mapping; an empty one if it is absent."""
+    def section(self, field: str, *, required: bool = False, quoted: bool = True) -> "FieldReader":
+        """Return a reader of a nested mapping; an empty one if it is absent. `quoted`: as for `text`."""
         found = self.raw(field)
         if found is None:
             if required:
                 self.wrong(field, "is missing")
             return FieldReader({}, self.path(field), _silent if required else self._report)
+        if not quoted and not isinstance(found, dict):
+            self.wrong(field, "must be a mapping")
+            return FieldReader({}, self.path(field), _silent)
         return FieldReader(found, self.path(field), self._report)
+
+    def nested(self, place: str, found: Json) -> "FieldReader":
+        """Return a reader of a value in a list or mapping; `place` is its path."""
+        return FieldReader(found, self.path(place), self._report)
 
     def entries(self, field: str, *, most: int) -> JsonObject:
         """Return an optional mapping with arbitrary names, at most `most` of them."""
@@ -222,4 +233,4 @@ def shortened(text: str) -> str:
 
 
 def _silent(_: str, __: str) -> None:
-    """Report nothing: the missing section itself was already reported."""
+    """Report nothing: the section itself was already reported."""

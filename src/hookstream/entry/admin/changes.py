@@ -37,7 +37,7 @@ class ChangeWriter:
     session: TablesSession
     """The tables."""
     keys: Keys
-    """Encrypts the signing secrets."""
+    """Encrypts the secrets."""
 
     @cached_property
     def state(self) -> State:
@@ -107,7 +107,7 @@ class ChangeWriter:
                 return [self._partner_row(after)], ()
             case Subscription():
                 rows = [self._subscription_row(after)]
-                if isinstance(before, Subscription) and before.endpoint.url != after.endpoint.url:
+                if isinstance(before, Subscription) and _moved(before, after):
                     # Failures of the old endpoint do not count for the new one.
                     key = failing_key(after.id)
                     rows.append(TableChange(self.session.names.health, key, None))
@@ -164,6 +164,10 @@ def changing_signed(settings: Settings) -> Iterator[ChangeWriter]:
     """
     with changing(settings, key_ring(settings)) as writer:
         yield writer
+
+
+def _moved(before: Subscription, after: Subscription) -> bool:
+    return before.endpoint.target != after.endpoint.target
 
 
 def _details(differences: Sequence[Difference]) -> list[str]:

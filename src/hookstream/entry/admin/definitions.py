@@ -8,22 +8,26 @@ from functools import partial
 from pathlib import Path
 
 from hookstream.adapters.definition_files import Definitions, read_definitions
+from hookstream.adapters.http.tls_contexts import IdentityRefused, context_of
 from hookstream.adapters.ready_templates import ready_templates
-from hookstream.adapters.signing_keys import generated_key
+from hookstream.adapters.signing_keys import generated_key, read_signing_key
 from hookstream.adapters.system import SystemClock, random_bytes
 from hookstream.adapters.tables.sealed import Keys
-from hookstream.core.delivery.address import scrub, url_problem
+from hookstream.adapters.x509 import valid_until
+from hookstream.core.delivery.address import origin, scrub, url_problem
 from hookstream.core.delivery.bodies.template import secrets_in
 from hookstream.core.delivery.signing import header_problem
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.pattern import PatternRefused, dotted, parse
+from hookstream.core.model.endpoint_identity import TlsIdentity
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.body_format import TemplateRules
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
-from hookstream.core.planning.declared import Problem
-from hookstream.core.planning.definition import DefinitionRules, folder_name_problem
+from hookstream.core.planning.declared import Problem, SigningKey
+from hookstream.core.planning.definition import folder_name_problem
+from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import changing
 from hookstream.entry.admin.schema_checks import pattern_checks, template_checks
@@ -38,10 +42,10 @@ class FolderPlanner:
 
     Args:
         settings: The cluster, and which endpoints are allowed.
-        environ: Environment variables that may have signing secrets.
+        environ: Environment variables that may have secrets.
         folder: The folder.
         options: The options of the plan; without an owner, the folder's own name is its owner.
-        needs_keys: Whether a key ring is needed, to apply the plan. Without one, signing secrets are
+        needs_keys: Whether a key ring is needed, to apply the plan. Without one, secrets are
             compared by their names only: files can be checked where no secret is.
 
     Raises:
@@ -72,6 +76,9 @@ class FolderPlanner:
             header_problem=header_problem,
             pattern_problem=_pattern_problem,
             templates=TemplateRules(ready_templates(), secrets_in),
+            signing_key=_signing_key,
+            origin=origin,
+            tls_problem=_tls_problem,
         )
         needs_secrets = needs_keys or self._keyless is None
         self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
@@ -115,6 +122,7 @@ class FolderPlanner:
             now=takes_effect - self._settings.tables.activation_lead,
             takes_effect=takes_effect,
             prune_share=self._settings.tables.prune_share,
+            certificate_end=valid_until,
             opened=self._keyless is None,
         )
         made = plan(definitions.declared, state.current, self._options, means)
@@ -128,8 +136,7 @@ class FolderPlanner:
         ]
         if self._keyless is not None:
             notes.append(
-                "signing secrets are compared by their names only, without a key ring:"
-                f" {self._keyless}"
+                f"secrets are compared by their names only, without a key ring: {self._keyless}"
             )
         problems = (*map(definitions.located, made.problems), *unreadable)
         return replace(made, problems=problems, notes=tuple(notes))
@@ -175,6 +182,21 @@ def _owner(found: Definitions, asked: PlanOptions) -> str | None:
                 " hookstream.yaml in it (name: NAME), or with --owner NAME"
             )
     return owner
+
+
+def _signing_key(material: bytes) -> SigningKey | str:
+    try:
+        return read_signing_key(material.decode("utf-8", "replace").strip())
+    except InputRefused as refused:
+        return str(refused)
+
+
+def _tls_problem(identity: TlsIdentity) -> str | None:
+    try:
+        context_of(identity)
+    except IdentityRefused as refused:
+        return str(refused)
+    return None
 
 
 def _pattern_problem(document: JsonObject) -> str | None:

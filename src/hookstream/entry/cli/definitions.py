@@ -59,9 +59,9 @@ def plan(context: Context, folder: Path, options: PlanOptions, *, as_json: bool)
     context.err.refuse(planner.problems, "changed")
     made = planner.plan()
     if as_json:
-        click.echo(json_line(_plan_document(made)))
+        click.echo(json_line(plan_document(made)))
     elif not made.problems:
-        _show_plan(context.out, made)
+        show_plan(context.out, made)
     context.err.refuse(made.problems, "changed")
     raise click.exceptions.Exit(HAS_CHANGES if made.writes else 0)
 
@@ -91,7 +91,7 @@ def apply(
     context.err.refuse(planner.problems, "changed")
     shown = planner.plan()
     context.err.refuse(shown.problems, "changed")
-    _show_plan(context.err if as_json else context.out, shown)
+    show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
         _report(context, shown, as_json=as_json)
         return
@@ -110,12 +110,13 @@ def _report(context: Context, made: Plan, *, as_json: bool) -> None:
     secrets = _generated(made)
     if as_json:
         generated: list[Json] = [secret_document(owner.id, each) for owner, each in secrets]
-        click.echo(json_line({**_plan_document(made), "signing_secrets": generated}))
+        click.echo(json_line({**plan_document(made), "signing_secrets": generated}))
         return
     show_secrets(context.out, [(owner.id, secret) for owner, secret in secrets])
 
 
-def _show_plan(out: Terminal, plan: Plan) -> None:
+def show_plan(out: Terminal, plan: Plan) -> None:
+    """Print a plan, without any secret."""
     for change in plan.writes:
         _show_change(out, change)
     for note in plan.notes:
@@ -135,7 +136,8 @@ def _generated(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
     return found
 
 
-def _plan_document(plan: Plan) -> JsonObject:
+def plan_document(plan: Plan) -> JsonObject:
+    """Return a plan as JSON, without any secret."""
     changes: list[Json] = [_document(change) for change in plan.changes]
     return {
         "changes": changes,

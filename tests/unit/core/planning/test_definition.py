@@ -1,9 +1,12 @@
 """A definition is read strictly: what it declares, or every problem with its path."""
 
+from dataclasses import replace
+
 import pytest
 
+from hookstream.core.delivery.address import origin
 from hookstream.core.delivery.bodies.template import secrets_in
-from hookstream.core.delivery.signing import header_problem
+from hookstream.core.delivery.signing import header_problem, parse_secret, write_secret
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import (
@@ -25,33 +28,30 @@ from hookstream.core.planning.declared import (
     DeclaredSubscription,
     SigningKey,
 )
-from hookstream.core.planning.definition import (
-    DefinitionRules,
-    SecretReader,
-    SecretSource,
-    read_partner,
-    read_subscription,
-)
+from hookstream.core.planning.definition import read_partner, read_subscription
+from hookstream.core.planning.endpoint_fields import DefinitionRules
+from hookstream.core.planning.secret_fields import SecretSource
 
 KEY = bytes(range(24))
+SIGNS = write_secret(KEY).encode()
 
 
-def secret_key(source: SecretSource, name: str) -> SigningKey | str:
+def secret_key(source: SecretSource, name: str) -> bytes | str:
+    if (source, name) == ("env", "ROUTING"):
+        return b"material"
     found = (source, name) in (("env", "ORDERS"), ("file", "orders.key"))
-    return SigningKey(KEY) if found else "is not set"
-
-
-def material(source: SecretSource, name: str) -> bytes | str:
-    return b"material" if (source, name) == ("env", "ROUTING") else "is not set"
+    return SIGNS if found else "is not set"
 
 
 READY: JsonObject = {"text": "<$.type>"}
-SECRETS = SecretReader(secret_key, material)
 RULES = DefinitionRules(
     url_problem=lambda url: None if url.startswith("https://") else "must be https",
     header_problem=header_problem,
     pattern_problem=lambda pattern: "data: unknown operator" if "bad" in pattern else None,
     templates=TemplateRules({"slack": READY}, secrets_in),
+    signing_key=lambda material: SigningKey(parse_secret(material.decode())),
+    origin=origin,
+    tls_problem=lambda _: None,
 )
 LEAST: JsonObject = {
     "id": "orders",
@@ -93,7 +93,7 @@ def problems(document: Json, *, partner: bool = False) -> list[tuple[str, str]]:
     if partner:
         read_partner(document, RULES, report)
     else:
-        read_subscription(document, RULES, SECRETS, report)
+        read_subscription(document, RULES, secret_key, report)
     return found
 
 
@@ -106,7 +106,7 @@ def endpoint(**fields: Json) -> JsonObject:
 
 
 def test_the_least_subscription_has_defaults_for_the_rest() -> None:
-    assert read_subscription(LEAST, RULES, SECRETS, refuse) == DeclaredSubscription(
+    assert read_subscription(LEAST, RULES, secret_key, refuse) == DeclaredSubscription(
         Subscription(
             id="orders",
             partner_id="acme",
@@ -128,8 +128,8 @@ def test_signing_secrets_of_both_schemes_are_read() -> None:
     ]
     endpoint: JsonObject = {"url": "https://acme.example/h", "signing_secrets": listed}
     document: JsonObject = {**LEAST, "endpoint": endpoint}
-    secrets = SecretReader(lambda *_: given, material)
-    assert read_subscription(document, RULES, secrets, refuse).secrets == (
+    rules = replace(RULES, signing_key=lambda _: given)
+    assert read_subscription(document, rules, secret_key, refuse).secrets == (
         DeclaredSecret("env:ORDERS", KEY, SigningScheme.V1A, "whpk_"),
         DeclaredSecret(UNNAMED, None, SigningScheme.V1A),
         DeclaredSecret("spring", None, SigningScheme.V1A),
@@ -138,7 +138,7 @@ def test_signing_secrets_of_both_schemes_are_read() -> None:
 
 
 def test_every_field_of_a_subscription_is_read() -> None:
-    assert read_subscription(FULL, RULES, SECRETS, refuse) == DeclaredSubscription(
+    assert read_subscription(FULL, RULES, secret_key, refuse) == DeclaredSubscription(
         Subscription(
             id="orders",
             partner_id="acme",
@@ -168,7 +168,7 @@ def test_a_shared_format_and_its_content_are_read(
     body_format: BodyFormat, content: Content
 ) -> None:
     document: JsonObject = {**LEAST, "format": body_format.value, "content": content.value}
-    row = read_subscription(document, RULES, SECRETS, refuse).row
+    row = read_subscription(document, RULES, secret_key, refuse).row
     assert (row.format, row.content, row.template) == (body_format, content, None)
 
 
@@ -179,13 +179,13 @@ def templated(**fields: Json) -> JsonObject:
 def test_a_template_is_read_with_its_secrets() -> None:
     template: Json = {"routing_key": {"secret": "key"}, "text": "<$.data.order_number>"}
     document = templated(template=template, template_secrets={"key": {"env": "ROUTING"}})
-    row = read_subscription(document, RULES, SECRETS, refuse).row
+    row = read_subscription(document, RULES, secret_key, refuse).row
     assert (row.format, row.template) == (BodyFormat.TEMPLATE, template)
     assert row.endpoint.template_secrets == (("key", Secret("env:ROUTING", b"material")),)
 
 
 def test_a_ready_template_is_named_and_read_as_its_document() -> None:
-    found = read_subscription(templated(template="slack"), RULES, SECRETS, refuse)
+    found = read_subscription(templated(template="slack"), RULES, secret_key, refuse)
     assert found.row.template == READY
 
 

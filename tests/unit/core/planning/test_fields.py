@@ -6,10 +6,13 @@ import pytest
 
 from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import (
+    Basic,
     BodyFormat,
     Endpoint,
     Grant,
     Limits,
+    MutualTls,
+    OAuth2,
     Partner,
     RetryPolicy,
     Secret,
@@ -74,7 +77,7 @@ def test_a_template_is_shown_as_text_and_its_secrets_by_their_names_alone() -> N
     fields = fields_of(templated, str)
     assert fields["format"].shown == "template"
     assert fields["template"].shown == '{"routing_key": {"secret": "key"}, "text": "<$.id>"}'
-    assert fields["template_secrets.key"].shown == "env:ROUTING (not shown)"
+    assert fields["template_secrets.key"].shown == "(not shown) env:ROUTING"
     assert "hush" not in " ".join(field.shown for field in fields.values())
 
 
@@ -86,6 +89,38 @@ def test_a_changed_value_of_a_templates_secret_is_a_difference() -> None:
     (found,) = differences(having(b"old"), having(b"new"), str)
     assert found.path == "template_secrets.key"
     assert differences(having(b"old"), having(b"old"), str) == ()
+
+
+def test_identity_at_an_endpoint_is_shown_by_kinds_and_names() -> None:
+    hush = b"hush"
+    endpoint = replace(
+        FULL.endpoint,
+        url="https://acme.example/",
+        headers=(),
+        url_secret=Secret("env:URL", hush),
+        secret_headers=(("x-key", Secret("env:KEY", hush)),),
+        credentials=OAuth2("https://login.example/t/1", "kim", Secret("file:s", hush), ("a", "b")),
+        mtls=MutualTls(Secret("file:c.pem", hush), Secret("file:c.key", hush)),
+        ca=Secret("file:ca.pem", hush),
+    )
+    fields = fields_of(replace(FULL, endpoint=endpoint), lambda url: url[:20])
+    shown = {path: field.shown for path, field in fields.items() if path.startswith("endpoint")}
+    assert {path: shown[path] for path in shown if "signing" not in path} == {
+        "endpoint.url": "https://acme.example (not shown) env:URL",
+        "endpoint.headers.x-key": "(not shown) env:KEY",
+        "endpoint.auth.oauth2.token_url": "https://login.exampl",
+        "endpoint.auth.oauth2.client_id": "kim",
+        "endpoint.auth.oauth2.scopes": "a, b",
+        "endpoint.auth.oauth2.client_secret": "(not shown) file:s",
+        "endpoint.auth.mtls.certificate": "(not shown) file:c.pem",
+        "endpoint.auth.mtls.key": "(not shown) file:c.key",
+        "endpoint.ca": "(not shown) file:ca.pem",
+        "endpoint.timeout": "20s",
+    }
+    basic = replace(endpoint, credentials=Basic("kim", Secret("env:P", hush)))
+    fields = fields_of(replace(FULL, endpoint=basic), str)
+    assert fields["endpoint.auth.basic.username"].shown == "kim"
+    assert fields["endpoint.auth.basic.password"].shown == "(not shown) env:P"
 
 
 def test_a_partner_is_shown_with_its_grant() -> None:

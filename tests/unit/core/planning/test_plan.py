@@ -78,6 +78,7 @@ MEANS = PlanMeans(
     asks_for=covers,
     takes_effect=NOW,
     prune_share=SHARE,
+    certificate_end=lambda _: None,
 )
 
 
