@@ -132,8 +132,11 @@ NEW_ENDPOINTS = {
     "a secret URL": replace(SUBSCRIPTION.endpoint, url="https://acme.example", url_secret=SECRET),
     "an ed25519 key": replace(
         SUBSCRIPTION.endpoint,
-        secrets=(SigningSecret("generated", bytes(32), SigningScheme.V1A),),
+        secrets=(
+            SigningSecret("generated", bytes(32), SigningScheme.V1A, public_key="whpk_AA=="),
+        ),
     ),
+    "a secret of a template": replace(SUBSCRIPTION.endpoint, template_secrets=(("key", SECRET),)),
     "an overlap": replace(
         SUBSCRIPTION.endpoint,
         secrets=(

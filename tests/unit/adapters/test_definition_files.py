@@ -11,11 +11,11 @@ from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
 from hookstream.adapters.ed25519 import private_key
 from hookstream.adapters.ready_templates import ready_templates
+from hookstream.adapters.signing_keys import read_signing_key
 from hookstream.core.delivery.address import origin
 from hookstream.core.delivery.bodies.template import secrets_in
 from hookstream.core.delivery.signing import (
     header_problem,
-    parse_secret,
     write_private_key,
     write_public_key,
     write_secret,
@@ -46,7 +46,7 @@ ENVIRON = {"ORDERS": write_secret(KEY), "SHORT": "whsec_AAAA"}
 
 def signing_key(material: bytes) -> SigningKey | str:
     try:
-        return SigningKey(parse_secret(material.decode()))
+        return read_signing_key(material.decode().strip())
     except InputRefused as refused:
         return str(refused)
 
