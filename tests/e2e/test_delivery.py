@@ -77,7 +77,7 @@ template_secrets:
         "desk": "hush-hush",
     }
     shown = await world.stage.hookstream("subscriptions", "show", "own")
-    assert "env:E2E_DESK_KEY (not shown)" in shown
+    assert "(not shown) env:E2E_DESK_KEY" in shown
     for topic in ("subscriptions", "attempts", "operations"):
         records = await world.read(topic)
         assert records

@@ -133,9 +133,12 @@ async def test_four_workers_that_start_at_once_fetch_once_each() -> None:
     async with server(grant("t")) as login, server(response(204)) as endpoint:
 
         async def worker() -> None:
-            async with HttpSender(anywhere) as each, asyncio.TaskGroup() as deliveries:
+            async with (
+                HttpSender(anywhere, connect_timeout=30) as each,
+                asyncio.TaskGroup() as deliveries,
+            ):
                 for _ in range(50):
-                    deliveries.create_task(each.send(authorized(endpoint, login)))
+                    deliveries.create_task(each.send(authorized(endpoint, login, 30_000)))
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(4):
