@@ -265,9 +265,12 @@ class Stage:
             OSError: It does not listen.
         """
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-        answer = await reader.read()
-        writer.close()
+        try:
+            writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            answer = await reader.read()
+        finally:
+            # A worker that is killed meanwhile resets the connection.
+            writer.close()
         return answer.decode()
 
     async def kill_worker(self) -> None:
