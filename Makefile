@@ -46,7 +46,7 @@ test: kafka nginx ## Run every test, real Kafka included
 	@$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(GROUPS)
 
 test-memory:
-	@nice $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
+	@nice -n 4 $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
 
 test-kafka:
 	@$(BIN)/python -m pytest -q -m kafka --ignore=tests/e2e --ignore=tests/integration/brokers

@@ -17,6 +17,6 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 @pytest.fixture
 async def sender() -> AsyncIterator[HttpSender]:
-    async with HttpSender(anywhere) as open_sender:
+    async with HttpSender(anywhere, connect_timeout=30) as open_sender:
         yield open_sender
     assert open_sender.connections == 0

@@ -27,7 +27,7 @@ def grant(token: str, expires_in: int = 3_600) -> Play:
     return response(200, body=orjson.dumps(document))
 
 
-def authorized(endpoint: RawServer, login: RawServer, timeout: int = 3_000) -> Post:
+def authorized(endpoint: RawServer, login: RawServer, timeout: int = 60_000) -> Post:
     request = TokenRequest("acme", login.url, "kim", "s3cret", ("events",))
     return replace(post(endpoint.url, timeout=timeout), token=request)
 
@@ -138,7 +138,7 @@ async def test_four_workers_that_start_at_once_fetch_once_each() -> None:
                 asyncio.TaskGroup() as deliveries,
             ):
                 for _ in range(50):
-                    deliveries.create_task(each.send(authorized(endpoint, login, 30_000)))
+                    deliveries.create_task(each.send(authorized(endpoint, login)))
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(4):

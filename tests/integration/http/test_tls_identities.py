@@ -48,14 +48,17 @@ def gateway(folder: Path, *, issuer: Authority = GATEWAY, days: int = 36_500) ->
 
 
 def from_subscription(name: str, url: str, tls: TlsIdentity | None) -> Post:
-    return replace(post(url), subscription_id=name, tls=tls)
+    return replace(post(url, timeout=60_000), subscription_id=name, tls=tls)
 
 
 async def test_each_of_1000_interleaved_requests_goes_out_under_its_partners_certificate(
-    tmp_path: Path, sender: HttpSender
+    tmp_path: Path,
 ) -> None:
     identities = {name: identity(PARTNERS.issue(name)) for name in ("acme", "zenith")}
-    async with server(name_of_client, tls=gateway(tmp_path)) as running:
+    async with (
+        server(name_of_client, tls=gateway(tmp_path)) as running,
+        HttpSender(anywhere, connect_timeout=60) as sender,
+    ):
 
         async def send(name: str, times: int) -> None:
             for _ in range(times):
