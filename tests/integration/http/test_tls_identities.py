@@ -105,6 +105,29 @@ async def test_a_changed_identity_closes_the_idle_connections_of_the_one_before(
     assert running.connections == 2
 
 
+async def test_a_connection_that_was_in_use_while_its_identity_changed_is_not_kept(
+    tmp_path: Path, sender: HttpSender
+) -> None:
+    before, after = identity(PARTNERS.issue("old")), identity(PARTNERS.issue("new"))
+    answering = asyncio.Event()
+
+    async def answer_when_asked(conversation: Conversation) -> None:
+        await answering.wait()
+        await name_of_client(conversation)
+
+    async with server(answer_when_asked, name_of_client, tls=gateway(tmp_path)) as running:
+        async with asyncio.TaskGroup() as sending:
+            slow = sending.create_task(sender.send(from_subscription("a", running.url, before)))
+            await running.wait_until(lambda each: len(each.seen) == 1)
+            changed = await sender.send(from_subscription("a", running.url, after))
+            answering.set()
+        assert (slow.result(), changed) == (
+            Response(200, excerpt="old"),
+            Response(200, excerpt="new"),
+        )
+        await running.wait_until(lambda each: each.ended == 1)
+
+
 @pytest.mark.parametrize(
     ("served", "said"),
     [

@@ -240,7 +240,7 @@ class HttpSender:
         if connection is not None:
             answer = await connection.exchange(request, deadline, permitted)
             if not _of_another_exchange(connection, answer):
-                self._idle.put(origin, connection)
+                self._keep(connection, origin, identity)
                 return answer
         dialled = await self._dial(target.url, tls, deadline - self._loop.time())
         if isinstance(dialled, Shortage):
@@ -250,8 +250,17 @@ class HttpSender:
             return dialled
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
         answer = await dialled.exchange(request, deadline, permitted)
-        self._idle.put(origin, dialled)
+        self._keep(dialled, origin, identity)
         return answer
+
+    def _keep(
+        self, connection: Connection, origin: HttpOrigin, identity: TlsIdentity | None
+    ) -> None:
+        """Keep a connection for the next request, unless its identity was dropped meanwhile."""
+        if identity is None or self._contexts.is_used(identity):
+            self._idle.put(origin, connection)
+        else:
+            connection.abort()
 
     async def _dial(
         self, url: URL, tls: ssl.SSLContext, within: float

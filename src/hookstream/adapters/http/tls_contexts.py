@@ -175,6 +175,9 @@ class TlsContexts:
         if identity is None:
             return self.machine
         context = await asyncio.to_thread(context_of, identity)
+        if not self.is_used(identity):
+            # The last subscription with it has another one since.
+            return context
         self._contexts[identity.digest] = context
         if len(self._contexts) > MAX_IDENTITIES:
             oldest, _ = self._contexts.popitem(last=False)
@@ -182,6 +185,10 @@ class TlsContexts:
                 del self._used_by[each]
             self._on_dropped(oldest)
         return context
+
+    def is_used(self, identity: TlsIdentity) -> bool:
+        """Return whether the last request of any subscription had this identity."""
+        return identity.digest in self._users
 
     def used(self, subscription_id: str, identity: TlsIdentity | None) -> None:
         """Note a subscription's identity; an earlier one that nobody else has is dropped."""
