@@ -1,6 +1,6 @@
 """Decides when an OAuth2 token is used, renewed and fetched: single flight, at most one fetch in 30 s.
 
-Sources: RFC 6749 (sections 2.3.1, 4.4 and 5), RFC 6750. The bound holds whatever happens, so that a
+Sources: RFC 6749 (sections 2.3.1, 4.4 and 5), RFC 6750. The bound holds whatever is answered, so that a
 broken token server never gets more requests than a healthy one.
 """
 
