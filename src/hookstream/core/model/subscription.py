@@ -24,6 +24,10 @@ DEFAULT_TIMEOUT: Millis = 15 * SECOND
 DEFAULT_EXPIRY: Millis = 7 * DAY
 DEFAULT_MAX_IN_FLIGHT = 32
 
+FEWEST_IN_BATCH, MOST_IN_BATCH = 2, 1_000
+LONGEST_BATCH_WAIT: Millis = SECOND // 2
+"""Bounds of `Batch`."""
+
 
 @dataclass(slots=True, frozen=True)
 class Grant:
@@ -228,6 +232,16 @@ class Content(StrEnum):
     """Identity and type, without the data."""
 
 
+@dataclass(slots=True, frozen=True)
+class Batch:
+    """How many deliveries one request may contain, and how long the first of them waits for others."""
+
+    max_events: int
+    """From `FEWEST_IN_BATCH` to `MOST_IN_BATCH`."""
+    max_wait: Millis = LONGEST_BATCH_WAIT
+    """At most `LONGEST_BATCH_WAIT`; 0: a request contains what waits when it may be made."""
+
+
 class SubscriptionState(StrEnum):
     """The state the owner wants; health may override it (see `core.matching.directory`)."""
 
@@ -289,6 +303,8 @@ class Subscription:
     content: Content = Content.FULL
     template: Json = None
     """The body's document where `format` is `template` (`core.delivery.bodies.template`)."""
+    batch: Batch | None = None
+    """Several deliveries in one request, in every format but `template`; None: one in each."""
     retry: RetryPolicy = RetryPolicy()
     limits: Limits = Limits()
     state: SubscriptionState = SubscriptionState.ACTIVE
