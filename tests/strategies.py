@@ -6,7 +6,11 @@ from hypothesis import strategies as st
 
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (
+    FEWEST_IN_BATCH,
+    LONGEST_BATCH_WAIT,
+    MOST_IN_BATCH,
     Basic,
+    Batch,
     Bearer,
     BodyFormat,
     Content,
@@ -56,6 +60,10 @@ partners = st.builds(
     st.sampled_from(["cli", "files"]),
 )
 
+batches = st.builds(
+    Batch, st.integers(FEWEST_IN_BATCH, MOST_IN_BATCH), st.integers(0, LONGEST_BATCH_WAIT)
+)
+
 gaps = st.builds(Gap, INSTANTS, st.none() | INSTANTS, st.sampled_from(["paused", "disabled"]))
 
 
@@ -101,6 +109,7 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
         format=st.sampled_from(BodyFormat),
         content=st.sampled_from(Content),
         template=st.none() | st.dictionaries(NAMES, NAMES),
+        batch=st.none() | batches,
         retry=st.builds(
             RetryPolicy,
             st.lists(DURATIONS, max_size=4).map(tuple),
@@ -118,10 +127,11 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
 
 
 def _with_its_template(drawn: Subscription) -> Subscription:
-    """A row of the format `template` without one is not readable."""
-    if drawn.format is BodyFormat.TEMPLATE and drawn.template is None:
-        return replace(drawn, template={})
-    return drawn
+    """A row of the format `template` without one, or with batches, is not readable."""
+    if drawn.format is not BodyFormat.TEMPLATE:
+        return drawn
+    template = {} if drawn.template is None else drawn.template
+    return replace(drawn, template=template, batch=None)
 
 
 subscriptions = subscriptions_with(st.binary(min_size=24, max_size=64))

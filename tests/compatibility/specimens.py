@@ -35,6 +35,7 @@ from hookstream.core.model.outcome import (
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import (
     Basic,
+    Batch,
     Bearer,
     BodyFormat,
     Content,
@@ -151,6 +152,10 @@ NEW_SUBSCRIPTIONS = {
     "thin bodies": replace(SUBSCRIPTION, content=Content.THIN),
     "a template": replace(
         SUBSCRIPTION, format=BodyFormat.TEMPLATE, template={"text": "<$.data.total>"}
+    ),
+    "batches": replace(SUBSCRIPTION, batch=Batch(100, 200)),
+    "batches of CloudEvents": replace(
+        SUBSCRIPTION, format=BodyFormat.CLOUDEVENTS, batch=Batch(2, 0)
     ),
 }
 """Subscriptions that the release before would serve without credentials, or in the wrong shape."""

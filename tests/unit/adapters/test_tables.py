@@ -41,6 +41,7 @@ from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import number_text
 from hookstream.core.model.subscription import (
+    Batch,
     BodyFormat,
     Disabled,
     Endpoint,
@@ -269,6 +270,46 @@ def test_a_body_that_cannot_be_read_names_the_field(
     found = read_subscription("orders", orjson.dumps(row), KEYS)
     assert isinstance(found, UnreadableSubscription)
     assert why in found.why
+
+
+@pytest.mark.parametrize(
+    ("batch", "why"),
+    [
+        ({"max_events": 1, "max_wait": "0s"}, "`max_events` is 1, not 2 to 1000"),
+        ({"max_events": 1_001, "max_wait": "0s"}, "`max_events` is 1001, not 2 to 1000"),
+        ({"max_events": "9", "max_wait": "0s"}, "`max_events` is not a whole number"),
+        ({"max_events": 9, "max_wait": "501ms"}, "`max_wait` is 501ms, longer than 500ms"),
+        ({"max_events": 9}, "`max_wait` is not a text"),
+        (9, "`batch` is not an object"),
+    ],
+)
+def test_batches_that_only_a_newer_release_makes_leave_the_envelope_readable(
+    batch: object, why: str
+) -> None:
+    row = orjson.loads(write_subscription(replace(ORDERS, batch=Batch(9, 0)), KEYS))
+    row["body"]["batch"] = batch
+    found = read_subscription("orders", orjson.dumps(row), KEYS)
+    assert isinstance(found, UnreadableSubscription)
+    assert found.why == why
+
+
+def test_a_row_with_a_template_and_batches_leaves_the_envelope_readable() -> None:
+    written = replace(ORDERS, format=BodyFormat.TEMPLATE, template={}, batch=Batch(9, 0))
+    found = read_subscription("orders", write_subscription(written, KEYS), KEYS)
+    assert isinstance(found, UnreadableSubscription)
+    assert found.why == "`batch`: a template makes no batches"
+
+
+def test_only_a_row_with_batches_has_their_field_and_format_3() -> None:
+    without, having = (
+        orjson.loads(write_subscription(replace(ORDERS, batch=batch), KEYS))
+        for batch in (None, Batch(100, 200))
+    )
+    assert (without["format"], "batch" in without["body"]) == (1, False)
+    assert (having["format"], having["body"]["batch"]) == (
+        3,
+        {"max_events": 100, "max_wait": "200ms"},
+    )
 
 
 def test_a_row_that_was_written_before_there_were_weights_has_the_weight_one() -> None:

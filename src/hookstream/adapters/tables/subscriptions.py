@@ -15,6 +15,7 @@ from hookstream.adapters.tables.row_json import (
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.delivery.bodies.template import compile_template
 from hookstream.core.model import row_fields as fields
+from hookstream.core.model.instant import format_duration
 from hookstream.core.model.row_fields import (
     FieldKind,
     FieldUnreadable,
@@ -23,7 +24,11 @@ from hookstream.core.model.row_fields import (
     WrongType,
 )
 from hookstream.core.model.subscription import (
+    FEWEST_IN_BATCH,
+    LONGEST_BATCH_WAIT,
+    MOST_IN_BATCH,
     Basic,
+    Batch,
     Bearer,
     BodyFormat,
     Content,
@@ -68,6 +73,21 @@ def _rate(found: object) -> float:
     if not isinstance(found, int | float):
         raise WrongType("is not a number")
     return float(found)
+
+
+def _batch_size(found: object) -> int:
+    size: int = fields.WHOLE.read(found)
+    if not FEWEST_IN_BATCH <= size <= MOST_IN_BATCH:
+        raise WrongType(f"is {size}, not {FEWEST_IN_BATCH} to {MOST_IN_BATCH}")
+    return size
+
+
+def _batch_wait(found: object) -> int:
+    wait: int = fields.DURATION.read(found)
+    if wait > LONGEST_BATCH_WAIT:
+        longest = format_duration(LONGEST_BATCH_WAIT)
+        raise WrongType(f"is {format_duration(wait)}, longer than {longest}")
+    return wait
 
 
 def _weight(found: object) -> int:
@@ -187,6 +207,12 @@ _BODY = RowFields(
     retry=_RETRY,
     limits=_LIMITS,
     template=FieldKind(lambda found: found).sparse(),
+    batch=fields.optional(
+        RowFields(
+            max_events=FieldKind(_batch_size),
+            max_wait=FieldKind(_batch_wait, fields.DURATION.write),
+        ).of(Batch)
+    ).sparse(),
 )
 _HAS_BODY = RowFields(body=_BODY.of(dict))
 
@@ -234,6 +260,7 @@ def _as_earlier_releases(subscription: Subscription) -> Subscription:
         format=BodyFormat.STANDARD,
         content=Content.FULL,
         template=None,
+        batch=None,
     )
 
 
@@ -242,7 +269,8 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
 
     Returns:
         An UnreadableSubscription if the envelope is readable but the body is not: it has another
-        format, a key is missing, or its template is not one to this release. A deleted one needs no body: nothing is sent for it.
+        format, a key is missing, or its template or batch is not one to this release. A deleted one
+        needs no body: nothing is sent for it.
 
     Raises:
         EnvelopeUnreadable: The envelope is unreadable too.
@@ -252,8 +280,7 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
     try:
         check_format(row)
         found = Subscription(**{**envelope, **_REST.values(row), **_opened(key, row, keys)})
-        if found.format is BodyFormat.TEMPLATE:
-            compile_template(found.template)
+        _check_template(found)
     except (FieldUnreadable, ConfigurationError) as why:
         if envelope["state"] == SubscriptionState.DELETED:
             envelope["state"] = SubscriptionState.DELETED
@@ -261,6 +288,15 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
         del envelope["state"], envelope["revision"]
         return UnreadableSubscription(**envelope, why=str(why))
     return found
+
+
+def _check_template(found: Subscription) -> None:
+    """Refuse a template that this release cannot make bodies of."""
+    if found.format is not BodyFormat.TEMPLATE:
+        return
+    compile_template(found.template)
+    if found.batch is not None:
+        raise FieldUnreadable("`batch`: a template makes no batches")
 
 
 def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Values:
