@@ -111,7 +111,7 @@ def test_the_other_bodies_on_the_page_for_partners_are_those_of_its_event() -> N
 
 def test_the_template_on_the_page_about_subscriptions_makes_the_body_below_it() -> None:
     page = (ROOT / "docs" / "subscriptions.md").read_text(encoding="utf-8")
-    section = page.partition("\n### Templates\n")[2].partition("\n## ")[0]
+    section = page.partition("\n### Templates\n")[2].partition("\n##")[0]
     [written] = blocks(section, "yaml")
     [definition] = read_documents(written)
     assert isinstance(definition.value, dict)

@@ -63,6 +63,10 @@ def declared_of(
         active_from=0,
         environments=subscription.environments,
         pattern=subscription.pattern,
+        format=subscription.format,
+        content=subscription.content,
+        template=subscription.template,
+        batch=subscription.batch,
         retry=subscription.retry,
         limits=subscription.limits,
     )

@@ -1,4 +1,4 @@
-"""The body that a definition asks for: its format, its content, and its own template."""
+"""The body that a definition asks for: its format, its content, its own template, its batches."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from hookstream.core.model.json import Json
 from hookstream.core.model.parts import joined
-from hookstream.core.model.subscription import BodyFormat, Content, Secret
+from hookstream.core.model.subscription import (
+    FEWEST_IN_BATCH,
+    LONGEST_BATCH_WAIT,
+    MOST_IN_BATCH,
+    Batch,
+    BodyFormat,
+    Content,
+    Secret,
+)
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.planning.reading import FieldReader, described, shortened
 
@@ -34,6 +42,7 @@ class DeclaredBody:
     """The document, also where the file names a ready one."""
     secrets: tuple[tuple[str, Secret], ...] = field(default=())
     """Secrets of the template by their names in it."""
+    batch: Batch | None = None
 
 
 def read_body(
@@ -59,7 +68,26 @@ def read_body(
         reader.wrong("template", "needs the field `format: template`")
     elif secrets:
         reader.wrong("template_secrets", "needs the fields `format: template` and `template`")
-    return DeclaredBody(body_format, content, template, tuple(secrets.items()))
+    batch = _batch(reader)
+    if is_own and batch is not None:
+        reader.wrong(
+            "batch", "needs the format standard or cloudevents: a template makes no batches"
+        )
+    return DeclaredBody(body_format, content, template, tuple(secrets.items()), batch)
+
+
+def _batch(reader: FieldReader) -> Batch | None:
+    if not reader.given("batch"):
+        return None
+    batch = reader.section("batch")
+    if isinstance(reader.raw("batch"), dict) and not batch.given("max_events"):
+        batch.wrong("max_events", f"is missing: {FEWEST_IN_BATCH} to {MOST_IN_BATCH}")
+    max_events = batch.whole(
+        "max_events", MOST_IN_BATCH, least=FEWEST_IN_BATCH, most=MOST_IN_BATCH
+    )
+    max_wait = batch.duration("max_wait", LONGEST_BATCH_WAIT, least=0, most=LONGEST_BATCH_WAIT)
+    batch.finish()
+    return Batch(max_events, max_wait)
 
 
 def _template(

@@ -122,6 +122,7 @@ def read_subscription(
         format=body.format,
         content=body.content,
         template=body.template,
+        batch=body.batch,
         retry=_retry(reader.section("retry")),
         limits=_limits(reader.section("limits")),
     )

@@ -131,6 +131,10 @@ def _body(subscription: Subscription) -> Mapping[str, ComparedField]:
         "format": _text(subscription.format.value),
         "content": _text(subscription.content.value),
     }
+    if subscription.batch is not None:
+        most = subscription.batch.max_events
+        found["batch.max_events"] = ComparedField(most, str(most))
+        found["batch.max_wait"] = _duration(subscription.batch.max_wait)
     if subscription.template is not None:
         found["template"] = _json(subscription.template)
     for name, secret in subscription.endpoint.template_secrets:

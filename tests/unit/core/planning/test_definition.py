@@ -10,6 +10,7 @@ from hookstream.core.delivery.signing import header_problem, parse_secret, write
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import (
+    Batch,
     BodyFormat,
     Content,
     Endpoint,
@@ -239,6 +240,63 @@ def test_what_is_wrong_with_a_template_is_reported_with_its_path(
     found = problems(templated(**fields))
     assert found[0][0] == path
     assert why in found[0][1]
+
+
+@pytest.mark.parametrize("body_format", [BodyFormat.STANDARD, BodyFormat.CLOUDEVENTS])
+@pytest.mark.parametrize("content", Content)
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"max_events": 100, "max_wait": "200ms"}, Batch(100, 200)),
+        ({"max_events": 1_000, "max_wait": "0s"}, Batch(1_000, 0)),
+        ({"max_events": 2}, Batch(2, 500)),
+    ],
+)
+def test_batches_are_read_in_every_format_that_makes_them(
+    body_format: BodyFormat, content: Content, written: Json, meant: Batch
+) -> None:
+    shape: JsonObject = {"format": body_format.value, "content": content.value, "batch": written}
+    assert read_subscription({**LEAST, **shape}, RULES, secret_key, refuse).row.batch == meant
+
+
+@pytest.mark.parametrize(
+    ("batch", "found"),
+    [
+        (9, [("batch", "must be a mapping, not the number 9 (quote it, if text is meant)")]),
+        ({}, [("batch.max_events", "is missing: 2 to 1000")]),
+        (
+            {"max_events": 1, "max_wait": "1s"},
+            [
+                ("batch.max_events", "must be 2 to 1000, not 1"),
+                ("batch.max_wait", "must be 0s to 500ms, not 1s"),
+            ],
+        ),
+        ({"max_events": 1_001}, [("batch.max_events", "must be 2 to 1000, not 1001")]),
+        (
+            {"max_events": 9, "max_wait": 200},
+            [
+                (
+                    "batch.max_wait",
+                    "must be a duration such as 5s, not the number 200 (quote it, if text is meant)",
+                )
+            ],
+        ),
+        (
+            {"max_event": 9, "max_events": 9},
+            [("batch.max_event", "there is no such field (did you mean max_events?)")],
+        ),
+    ],
+)
+def test_what_is_wrong_with_batches_is_reported_with_its_path(
+    batch: Json, found: list[tuple[str, str]]
+) -> None:
+    assert problems({**LEAST, "batch": batch}) == found
+
+
+def test_batches_of_a_template_are_refused() -> None:
+    assert problems(templated(template={}, batch={"max_events": 9})) == [
+        ("batch", "needs the format standard or cloudevents: a template makes no batches")
+    ]
 
 
 def test_every_field_of_a_partner_is_read() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import (
     Basic,
+    Batch,
     BodyFormat,
     Endpoint,
     Grant,
@@ -89,6 +90,19 @@ def test_a_changed_value_of_a_templates_secret_is_a_difference() -> None:
     (found,) = differences(having(b"old"), having(b"new"), str)
     assert found.path == "template_secrets.key"
     assert differences(having(b"old"), having(b"old"), str) == ()
+
+
+def test_batches_are_shown_and_their_changes_are_differences() -> None:
+    slow, quick = (replace(FULL, batch=Batch(100, wait)) for wait in (500, 0))
+    found = differences(FULL, slow, str)
+    assert [(each.path, each.before, each.after) for each in found] == [
+        ("batch.max_events", None, "100"),
+        ("batch.max_wait", None, "500ms"),
+    ]
+    found = differences(slow, quick, str)
+    assert [(each.path, each.before, each.after) for each in found] == [
+        ("batch.max_wait", "500ms", "0s")
+    ]
 
 
 def test_identity_at_an_endpoint_is_shown_by_kinds_and_names() -> None:
