@@ -7,17 +7,22 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import assume, given, reject
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from tests.doubles.drawn_events import Tools, events
 from tests.doubles.schemas import EVENT_TYPES, event_schema, field, printprice
 
 from hookstream.adapters.avro.examples import sample_record
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.json_bytes import json_bytes
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.avro.values import NotRenderable
 from hookstream.core.catalog.json_schema import cloudevents_schema, standard_schema
+from hookstream.core.delivery.bodies.formats import SharedFormat, head_of, with_data
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
+from hookstream.receiver.bodies import BATCH_TYPE
 
 
 def validator(schema: JsonObject) -> Draft202012Validator:
@@ -37,6 +42,64 @@ def test_every_rendered_body_is_valid_by_the_json_schema_of_its_type(
     schema = validator(standard_schema(read_schema(tree)))
 
     schema.validate(json.loads(orjson.dumps(delivered)))
+
+
+def rendered(document: JsonObject, body_format: SharedFormat, content: Content) -> bytes:
+    """Return the body as a worker makes it."""
+    head = json_bytes(head_of(document, body_format, content))
+    return head if content is Content.THIN else with_data(head, json_bytes(document["data"]))
+
+
+@given(
+    events(),
+    st.sampled_from([BodyFormat.STANDARD, BodyFormat.CLOUDEVENTS]),
+    st.sampled_from(Content),
+    st.integers(1, 3),
+)
+def test_a_body_of_any_format_and_content_is_valid_alone_and_in_a_batch(
+    drawn: tuple[JsonObject, JsonObject],
+    body_format: SharedFormat,
+    content: Content,
+    size: int,
+) -> None:
+    tree, data = drawn
+    tools = Tools(tree)
+    delivered = tools.delivered(tools.written(data))
+    assume(isinstance(delivered, dict))
+    assert isinstance(delivered, dict)
+    alone = json.loads(rendered(delivered, body_format, content))
+    members: list[Json] = [alone] * size
+    batch: Json = members if body_format is BodyFormat.CLOUDEVENTS else wrapped(members)
+    documents = SchemaDocuments(SchemaBook([tree]))
+
+    of_one = documents.json_schema("thing.done", 1, body_format, content)
+    of_batches = documents.json_schema("thing.done", 1, body_format, content, batch=True)
+
+    validator(of_one).validate(alone)
+    validator(of_batches).validate(batch)
+    assert not validator(of_one).is_valid(batch)
+    assert not validator(of_batches).is_valid(alone)
+
+
+@pytest.mark.parametrize("body_format", [BodyFormat.STANDARD, BodyFormat.CLOUDEVENTS])
+def test_a_batch_with_an_event_that_is_not_valid_and_one_without_events_are_refused(
+    body_format: SharedFormat,
+) -> None:
+    documents = SchemaDocuments(SchemaBook([printprice("order.generated")]))
+    schema = validator(
+        documents.json_schema("order.generated", 1, body_format, Content.FULL, batch=True)
+    )
+    right = documents.sample("order.generated", 1, body_format)
+    thin: Json = {name: value for name, value in right.items() if name != "data"}
+    batches: list[list[Json]] = [[right, right], [right, thin], [{**right, "type": "x"}], []]
+    assert [
+        schema.is_valid(batch if body_format is BodyFormat.CLOUDEVENTS else wrapped(batch))
+        for batch in batches
+    ] == [True, False, False, False]
+
+
+def wrapped(events: list[Json]) -> JsonObject:
+    return {"type": BATCH_TYPE, "events": events}
 
 
 @given(events())

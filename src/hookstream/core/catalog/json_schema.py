@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of an event's bodies, compiled from its Avro schema.
+"""The JSON Schema (2020-12) of an event's bodies, alone or in batches, compiled from its Avro schema.
 
 It says of each field what `core.avro.values` writes for it, and no more: a revision of the same
 version may add fields, so objects are open. A pattern has no look-ahead and no counts above 1,000,
@@ -27,6 +27,7 @@ from hookstream.core.avro.render import needs_branch_names
 from hookstream.core.avro.values import LARGEST_EXACT, NotRenderable
 from hookstream.core.model.envelope import MAX_ENVIRONMENT_LENGTH, MAX_ID_LENGTH
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import MOST_IN_BATCH, BodyFormat, Content
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -43,37 +44,35 @@ _CLOCK: Final = r"[0-9]{2}:[0-9]{2}:[0-9]{2}\."
 _DIGITS: Final = {"millis": 3, "micros": 6, "nanos": 9}
 
 
-def standard_schema(schema: AvroSchema) -> JsonObject:
+def standard_schema(schema: AvroSchema, content: Content = Content.FULL) -> JsonObject:
     """Return the JSON Schema of the `standard` body of an event type's version.
 
     Args:
         schema: The schema of the event type, safe by `core.catalog.safety`.
+        content: How much of the event the body contains.
 
     Raises:
         NotRenderable: It is no schema of an event type, or its data cannot be rendered.
     """
     root, data = _parts(schema)
     fields = {field.name: field for field in root.fields}
-    return _document(
-        root,
-        data,
-        {
-            "type": {"const": root.attributes["eventType"]},
-            "version": {"const": root.attributes["eventVersion"]},
-            "timestamp": _described(_instant("micros"), fields["occurred_at"]),
-            "id": _described(_text(MAX_ID_LENGTH), fields["event_id"]),
-            "environment": _described(_text(MAX_ENVIRONMENT_LENGTH), fields["environment"]),
-            "entity_id": _described(_text(MAX_ID_LENGTH), fields["entity_id"]),
-        },
-        fields["data"],
-    )
+    identity: JsonObject = {
+        "type": {"const": root.attributes["eventType"]},
+        "version": {"const": root.attributes["eventVersion"]},
+        "timestamp": _described(_instant("micros"), fields["occurred_at"]),
+        "id": _described(_text(MAX_ID_LENGTH), fields["event_id"]),
+        "environment": _described(_text(MAX_ENVIRONMENT_LENGTH), fields["environment"]),
+        "entity_id": _described(_text(MAX_ID_LENGTH), fields["entity_id"]),
+    }
+    return _document(root, data, identity, fields["data"] if content is Content.FULL else None)
 
 
-def cloudevents_schema(schema: AvroSchema) -> JsonObject:
+def cloudevents_schema(schema: AvroSchema, content: Content = Content.FULL) -> JsonObject:
     """Return the JSON Schema of the body as a CloudEvent in structured mode.
 
     Args:
         schema: As for `standard_schema`.
+        content: As for `standard_schema`.
 
     Raises:
         NotRenderable: As `standard_schema`.
@@ -81,22 +80,49 @@ def cloudevents_schema(schema: AvroSchema) -> JsonObject:
     root, data = _parts(schema)
     event_type = cast("str", root.attributes["eventType"])
     fields = {field.name: field for field in root.fields}
-    return _document(
-        root,
-        data,
-        {
-            "specversion": {"const": "1.0"},
-            "id": _described(_text(MAX_ID_LENGTH), fields["event_id"]),
-            "source": {"type": "string", "pattern": f"^/.+/{re.escape(event_type)}$"},
-            "type": {"const": event_type},
-            "subject": _described(_text(MAX_ID_LENGTH), fields["entity_id"]),
-            "time": _described(_instant("micros"), fields["occurred_at"]),
-            "datacontenttype": {"const": "application/json"},
-            "environment": _described(_text(MAX_ENVIRONMENT_LENGTH), fields["environment"]),
-            "dataversion": {"const": root.attributes["eventVersion"]},
-        },
-        fields["data"],
-    )
+    is_full = content is Content.FULL
+    identity: JsonObject = {
+        "specversion": {"const": "1.0"},
+        "id": _described(_text(MAX_ID_LENGTH), fields["event_id"]),
+        "source": {"type": "string", "pattern": f"^/.+/{re.escape(event_type)}$"},
+        "type": {"const": event_type},
+        "subject": _described(_text(MAX_ID_LENGTH), fields["entity_id"]),
+        "time": _described(_instant("micros"), fields["occurred_at"]),
+        **({"datacontenttype": {"const": "application/json"}} if is_full else {}),
+        "environment": _described(_text(MAX_ENVIRONMENT_LENGTH), fields["environment"]),
+        "dataversion": {"const": root.attributes["eventVersion"]},
+    }
+    return _document(root, data, identity, fields["data"] if is_full else None)
+
+
+def batch_schema(event: JsonObject, body_format: BodyFormat) -> JsonObject:
+    """Return the JSON Schema of a batch in which every event is of one version of one type.
+
+    Args:
+        event: The JSON Schema of the event's body in that format.
+        body_format: `standard` or `cloudevents`.
+    """
+    outside = {"$schema": DIALECT, "title": f"batch of {event['title']}"}
+    named = {"$defs": event["$defs"]} if "$defs" in event else {}
+    item: JsonObject = {
+        name: value for name, value in event.items() if name not in ("$schema", "$defs")
+    }
+    events: JsonObject = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MOST_IN_BATCH,
+        "items": item,
+    }
+    if body_format is BodyFormat.CLOUDEVENTS:
+        return {**outside, **events, **named}
+    properties: JsonObject = {"type": {"const": "hookstream.batch"}, "events": events}
+    return {
+        **outside,
+        "type": "object",
+        "required": [*properties],
+        "properties": properties,
+        **named,
+    }
 
 
 def _parts(schema: AvroSchema) -> tuple[RecordNode, "_JsonSchemaCompiler"]:
@@ -118,18 +144,20 @@ def _document(
     root: RecordNode,
     compiler: "_JsonSchemaCompiler",
     identity: Mapping[str, Json],
-    data: FieldNode,
+    data: FieldNode | None,
 ) -> JsonObject:
-    shape = _described(compiler.make(data.type), data)
+    """Return the document of a body; `data` is None where the body has none."""
+    described = {} if data is None else {"data": _described(compiler.make(data.type), data)}
+    properties = {**identity, **described}
     event_type, version = root.attributes["eventType"], root.attributes["eventVersion"]
     return {
         "$schema": DIALECT,
         "title": f"{event_type} v{version}",
         **({"description": root.doc} if root.doc else {}),
         "type": "object",
-        "required": [*identity, "data"],
-        "properties": {**identity, "data": shape},
-        "$defs": dict(sorted(compiler.definitions.items())),
+        "required": [*properties],
+        "properties": properties,
+        **({"$defs": dict(sorted(compiler.definitions.items()))} if described else {}),
     }
 
 

@@ -13,11 +13,12 @@ from hookstream.adapters.avro.published import PublishedSchema, own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.avro.nodes import AvroSchema
 from hookstream.core.avro.values import NotRenderable
-from hookstream.core.catalog.json_schema import cloudevents_schema, standard_schema
+from hookstream.core.catalog.json_schema import batch_schema, cloudevents_schema, standard_schema
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
+from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.admin.tables import read_state
 from hookstream.errors import InputRefused
@@ -33,9 +34,9 @@ class SampleFormat(StrEnum):
     """As `events send` takes it: `standard`, with names of branches where a union needs them."""
 
 
-_SCHEMAS: Final[Mapping[str, Callable[[AvroSchema], JsonObject]]] = {
-    SampleFormat.STANDARD: standard_schema,
-    SampleFormat.CLOUDEVENTS: cloudevents_schema,
+_SCHEMAS: Final[Mapping[BodyFormat, Callable[[AvroSchema, Content], JsonObject]]] = {
+    BodyFormat.STANDARD: standard_schema,
+    BodyFormat.CLOUDEVENTS: cloudevents_schema,
 }
 
 
@@ -69,22 +70,33 @@ class SchemaDocuments:
             raise InputRefused(f"{problem.where}: {problem.what}")
         return cls(SchemaBook([*(schema.tree for schema in files.schemas), *own_schemas()]))
 
-    def json_schema(self, event_type: str, version: int | None, body_format: str) -> JsonObject:
+    def json_schema(
+        self,
+        event_type: str,
+        version: int | None,
+        body_format: BodyFormat,
+        content: Content = Content.FULL,
+        *,
+        batch: bool = False,
+    ) -> JsonObject:
         """Return the JSON Schema of a version's bodies.
 
         Args:
             event_type: The event type.
             version: The version; None: the newest.
             body_format: `standard` or `cloudevents`.
+            content: How much of the event a body contains.
+            batch: Whether the bodies are batches of such events.
 
         Raises:
             InputRefused: There is no such version, or it is not delivered.
         """
         schema = self._found(event_type, version)
         try:
-            return _SCHEMAS[body_format](schema.nodes)
+            event = _SCHEMAS[body_format](schema.nodes, content)
         except NotRenderable as problem:
             raise InputRefused(f"{event_type}: {problem}") from None
+        return batch_schema(event, body_format) if batch else event
 
     def sample(self, event_type: str, version: int | None, sample_format: str) -> JsonObject:
         """Return the body of a realistic event of a version, always the same one.

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from hookstream.core.catalog.publication import Finding, Novelty, PublicationPlan
+from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 from hookstream.entry.admin.schemas import SchemaPublisher, revisions
 from hookstream.entry.admin.tables import read_state
@@ -102,18 +103,35 @@ def _of_one_version(command: C) -> C:
 @click.option(
     "--format",
     "body_format",
-    type=click.Choice([SampleFormat.STANDARD.value, SampleFormat.CLOUDEVENTS.value]),
-    default=SampleFormat.STANDARD.value,
+    type=click.Choice([BodyFormat.STANDARD.value, BodyFormat.CLOUDEVENTS.value]),
+    default=BodyFormat.STANDARD.value,
     show_default=True,
     help="The format of the bodies.",
 )
+@click.option(
+    "--content",
+    type=click.Choice([each.value for each in Content]),
+    default=Content.FULL.value,
+    show_default=True,
+    help="Whether the bodies have the event's data.",
+)
+@click.option("--batch", is_flag=True, help="Of batches in which every event is of the TYPE.")
 @pass_context
 def print_json_schema(
-    context: Context, event_type: str, version: int | None, folder: Path | None, body_format: str
+    context: Context,
+    event_type: str,
+    version: int | None,
+    folder: Path | None,
+    body_format: str,
+    content: str,
+    *,
+    batch: bool,
 ) -> None:
     """Print the JSON Schema (2020-12) of the bodies of events of a TYPE."""
-    documents = _documents(context, folder)
-    click.echo(json_document(documents.json_schema(event_type, version, body_format)))
+    document = _documents(context, folder).json_schema(
+        event_type, version, BodyFormat(body_format), Content(content), batch=batch
+    )
+    click.echo(json_document(document))
 
 
 @command.command("sample")

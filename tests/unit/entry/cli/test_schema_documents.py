@@ -30,6 +30,21 @@ def test_a_printed_sample_is_valid_by_the_printed_schema(
     Draft202012Validator(json.loads(schema)).validate(json.loads(sample))
 
 
+@pytest.mark.parametrize("body_format", ["standard", "cloudevents"])
+def test_a_thin_body_and_a_batch_have_json_schemas_of_their_own(body_format: str) -> None:
+    asked = ["--format", body_format]
+    code, text, _ = run("jsonschema", "order.generated", *asked, "--content", "thin", "--batch")
+    _, sample, _ = run("sample", "order.generated", *asked)
+    thin = json.loads(sample)
+    for absent in ("data", "datacontenttype"):
+        thin.pop(absent, None)
+    batch = [thin, thin]
+    assert code == 0
+    Draft202012Validator(json.loads(text)).validate(
+        batch if body_format == "cloudevents" else {"type": "hookstream.batch", "events": batch}
+    )
+
+
 def test_a_sample_for_input_is_one_line() -> None:
     code, sample, _ = run("sample", "routing.decided", "--format", "input")
     assert (code, sample.count("\n")) == (0, 1)
