@@ -103,6 +103,42 @@ def test_a_generated_secret_is_shown_once_and_stored(world: World, folder: Path)
     assert kept.key == parse_secret(made["secret"])
 
 
+DEFERRED = "Workers of earlier releases defer deliveries of {} until they are upgraded"
+
+
+def batched(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / "subscriptions" / f"{name}.yaml"
+        path.write_text(path.read_text().removesuffix("}") + ", batch: {max_events: 100}}")
+
+
+def test_apply_says_once_which_deliveries_workers_of_earlier_releases_defer(
+    world: World, folder: Path
+) -> None:
+    declare(folder, "quotes")
+    plain = world.run("apply", str(folder), "--yes", "--no-wait")
+    batched(folder, "orders", "quotes")
+    first = world.run("apply", str(folder), "--yes", "--no-wait")
+    again = world.run("apply", str(folder), "--yes")
+    assert "    batch.max_events: (none) → 100\n    batch.max_wait: (none) → 500ms\n" in first.out
+    assert [each.err for each in (plain, first, again)] == [
+        "",
+        DEFERRED.format("orders, quotes") + "\n",
+        "",
+    ]
+
+
+def test_a_subscription_that_is_created_again_is_deferred_by_earlier_workers_again(
+    world: World, folder: Path
+) -> None:
+    batched(folder, "orders")
+    first = orjson.loads(world.run("apply", str(folder), "--yes", "--no-wait", "--json").out)
+    gone = world.run("subscriptions", "delete", "orders", "--yes")
+    again = orjson.loads(world.run("apply", str(folder), "--yes", "--no-wait", "--json").out)
+    assert (first["notes"], again["notes"]) == ([DEFERRED.format("orders")],) * 2
+    assert "earlier releases" not in gone.err
+
+
 def test_json_contains_nothing_that_a_terminal_interprets(world: World, folder: Path) -> None:
     name = "Acme \u202e\u2066 Ltd"
     grant = {"event_types": ["*"], "environments": ["*"]}

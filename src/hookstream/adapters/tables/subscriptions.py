@@ -242,8 +242,13 @@ def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
         _sealed_signing_secret(subscription.id, secret, keys) for secret in endpoint.secrets
     ]
     outside = {**_ENVELOPE.document(subscription), **_REST.document(subscription)}
-    least = FORMAT if subscription == _as_earlier_releases(subscription) else IDENTITY_FORMAT
+    least = IDENTITY_FORMAT if needs_upgraded_workers(subscription) else FORMAT
     return encoded({**outside, "body": body}, least)
+
+
+def needs_upgraded_workers(subscription: Subscription) -> bool:
+    """Return whether workers of earlier releases cannot read the row, and defer its deliveries."""
+    return subscription != _as_earlier_releases(subscription)
 
 
 def _as_earlier_releases(subscription: Subscription) -> Subscription:

@@ -4,15 +4,16 @@ import getpass
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.rows import disabled_key, failing_key, write_partner
 from hookstream.adapters.tables.sealed import Keys
-from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.adapters.tables.subscriptions import needs_upgraded_workers, write_subscription
 from hookstream.core.model.instant import DAY, Millis
+from hookstream.core.model.listing import the_first
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning.changes import Create, Delete, Update
@@ -25,6 +26,7 @@ from hookstream.settings import Settings
 DELETED_KEPT: Millis = 90 * DAY
 """How long the row of a deleted subscription stays: longer than any delivery of it can wait."""
 
+_LISTED = 10
 
 Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
 """The rows of one change, and its operations events."""
@@ -38,11 +40,21 @@ class ChangeWriter:
     """The tables."""
     keys: Keys
     """Encrypts the secrets."""
+    _deferred: list[str] = field(default_factory=list)
+    """The subscriptions that workers of earlier releases read before, and do not read now."""
 
     @cached_property
     def state(self) -> State:
         """The state of the tables when the session began."""
         return self.session.state()
+
+    @property
+    def warning(self) -> str | None:
+        """What is to be known of what was written, during a rolling upgrade; None: nothing."""
+        if not self._deferred:
+            return None
+        names = the_first(self._deferred, _LISTED)
+        return f"Workers of earlier releases defer deliveries of {names} until they are upgraded"
 
     def write(self, changes: Sequence[Create | Update | Delete]) -> None:
         """Write planned changes, each with its operations event in the same transaction."""
@@ -124,8 +136,15 @@ class ChangeWriter:
 
     def _subscription_row(self, subscription: Subscription) -> TableChange:
         # Whoever writes a row drops the signing secrets that have ended.
-        row = write_subscription(without_ended(subscription, self.session.now), self.keys)
-        return TableChange(self.session.names.subscriptions, subscription.id, row)
+        written = without_ended(subscription, self.session.now)
+        if _is_deferred(written) and not _is_deferred(self._before(written.id)):
+            self._deferred.append(written.id)
+        row = write_subscription(written, self.keys)
+        return TableChange(self.session.names.subscriptions, written.id, row)
+
+    def _before(self, subscription_id: str) -> Subscription | None:
+        found = self.state.current.subscriptions.get(subscription_id)
+        return found if isinstance(found, Subscription) else None
 
     def _healthy(self, subscription_id: str) -> Sequence[TableChange]:
         keys = (disabled_key(subscription_id), failing_key(subscription_id))
@@ -164,6 +183,16 @@ def changing_signed(settings: Settings) -> Iterator[ChangeWriter]:
     """
     with changing(settings, key_ring(settings)) as writer:
         yield writer
+
+
+def _is_deferred(subscription: Subscription | None) -> bool:
+    """Return whether workers of earlier releases defer deliveries of a subscription."""
+    # Those of a deleted one are cancelled by every release.
+    return (
+        subscription is not None
+        and subscription.state != SubscriptionState.DELETED
+        and needs_upgraded_workers(subscription)
+    )
 
 
 def _moved(before: Subscription, after: Subscription) -> bool:

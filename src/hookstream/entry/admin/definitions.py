@@ -29,9 +29,9 @@ from hookstream.core.planning.declared import Problem, SigningKey
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
-from hookstream.entry.admin.changes import changing
+from hookstream.entry.admin.changes import ChangeWriter, changing
 from hookstream.entry.admin.schema_checks import pattern_checks, template_checks
-from hookstream.entry.admin.tables import SEALED, State, TablesSession, read_state
+from hookstream.entry.admin.tables import SEALED, State, read_state
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
@@ -98,8 +98,10 @@ class FolderPlanner:
         return self._made(state, SystemClock().now() + self._settings.tables.activation_lead)
 
     @contextmanager
-    def applied(self, shown: Plan) -> Iterator[tuple[Plan, TablesSession]]:
+    def applied(self, shown: Plan) -> Iterator[tuple[Plan, ChangeWriter]]:
         """Apply a plan; the tables stay locked while the block runs.
+
+        The plan that is yielded also has the writer's warning among its notes.
 
         Raises:
             Conflict: The tables changed, and with them the plan.
@@ -109,7 +111,8 @@ class FolderPlanner:
             confirm(shown, made)
             writer.write(made.writes)
             writer.forget()
-            yield made, writer.session
+            warnings = () if writer.warning is None else (writer.warning,)
+            yield replace(made, notes=(*made.notes, *warnings)), writer
 
     def _made(self, state: State, takes_effect: Millis) -> Plan:
         definitions = self._definitions

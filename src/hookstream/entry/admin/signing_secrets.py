@@ -55,14 +55,6 @@ def rotate_secret(
     return done
 
 
-def needs_upgraded_workers(subscription: Subscription) -> bool:
-    """Return whether releases before these secrets cannot read the row, and defer its deliveries."""
-    return any(
-        each.expires_at is not None or each.scheme is SigningScheme.V1A
-        for each in subscription.endpoint.secrets
-    )
-
-
 def secret_to_show(secret: SigningSecret) -> str:
     """Return what a partner needs of a generated secret: the secret, or the public key of it."""
     if secret.public_key is not None:

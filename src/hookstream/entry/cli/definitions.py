@@ -96,10 +96,11 @@ def apply(
         _report(context, shown, as_json=as_json)
         return
     confirm("Apply this?", yes=yes)
-    with planner.applied(shown) as (made, session):
+    with planner.applied(shown) as (made, writer):
         # Secrets first: interrupting the wait must not lose them.
         _report(context, made, as_json=as_json)
-        until = last_instant(made)
+        context.err.warn(writer.warning)
+        until, session = last_instant(made), writer.session
         if until > session.now and not no_wait:
             session.wait_until(until)
             context.err.print("Everything is active.")

@@ -18,7 +18,7 @@ from hookstream.core.planning import transitions
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.core.planning.rotation import LONGEST_OVERLAP, without_ended
 from hookstream.entry.admin import signing_secrets, subscriptions
-from hookstream.entry.admin.changes import changing, changing_signed
+from hookstream.entry.admin.changes import ChangeWriter, changing, changing_signed
 from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
 from hookstream.entry.admin.subscriptions import (
     directory_of,
@@ -26,7 +26,7 @@ from hookstream.entry.admin.subscriptions import (
     status_text,
     subscription_document,
 )
-from hookstream.entry.admin.tables import TablesSession, no_subscription, read_state
+from hookstream.entry.admin.tables import no_subscription, read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import as_json_option, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
@@ -136,7 +136,7 @@ def _add_transition(
                 return
             from_then = to_rfc3339(writer.session.takes_effect)
             context.err.print(f"{subscription_id} is {done} from {from_then}")
-            _wait(writer.session, wait=not no_wait)
+            _end(context, writer, wait=not no_wait)
 
 
 _add_transition(
@@ -168,7 +168,7 @@ def enable(
             f" row starts at {to_rfc3339(disabled.since - transitions.SLACK)}. To bring back what"
             f" was pending then: hookstream dlq redrive --subscription {subscription_id}"
         )
-        _wait(writer.session, wait=not no_wait)
+        _end(context, writer, wait=not no_wait)
 
 
 @command.command()
@@ -181,7 +181,8 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
     confirm(f"Delete subscription {subscription_id} and cancel what is pending?", yes=yes)
     with changing(context.settings) as writer:
         subscription = subscriptions.delete(writer, subscription_id, if_revision)
-    context.err.print(f"{subscription_id} is deleted")
+        context.err.print(f"{subscription_id} is deleted")
+        _end(context, writer, wait=False)
     if is_of_files(subscription.owner):
         context.err.print(
             "A file declares it: remove it there, or the next apply creates it again"
@@ -237,9 +238,7 @@ def rotate_secret(
             context.err.print(f"{each.id} signs until {to_rfc3339(each.expires_at or 0)}")
         for each in done.gone:
             context.err.print(f"{each.id} does not sign any more")
-        if signing_secrets.needs_upgraded_workers(done.subscription):
-            context.err.print("Workers of earlier releases defer its deliveries until upgraded")
-        _wait(writer.session, wait=not no_wait)
+        _end(context, writer, wait=not no_wait)
 
 
 @command.command()
@@ -259,6 +258,8 @@ def _fields(subscription: Subscription, now: Millis) -> JsonObject:
     return shown_fields(without_ended(subscription, now))
 
 
-def _wait(session: TablesSession, *, wait: bool) -> None:
+def _end(context: Context, writer: ChangeWriter, *, wait: bool) -> None:
+    """Print the writer's warning, and wait until what was written has taken effect."""
+    context.err.warn(writer.warning)
     if wait:
-        session.wait_until(session.takes_effect)
+        writer.session.wait_until(writer.session.takes_effect)

@@ -107,6 +107,11 @@ class Terminal(Console):
         for problem in problems:
             self.text(f"unreadable: {problem}", "red")
 
+    def warn(self, text: str | None) -> None:
+        """Print what the user must know of what was done, if there is anything."""
+        if text is not None:
+            self.text(text, "yellow")
+
     def refuse(self, problems: Sequence[object], undone: str) -> None:
         """Print the problems of the input, one per line, and what was therefore not done.
 
