@@ -19,9 +19,13 @@ from tests.doubles.schemas import EVENT_TYPES, ROOT, event_schema, field
 
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.kafka.scan import LogScan
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.kafka.topics import KafkaTopics
+from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.subscription import BodyFormat, Endpoint, Subscription
 from hookstream.core.model.topics import Topics
+from hookstream.entry.admin.tables import SEALED
 from hookstream.entry.cli import root
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.producer import BlockingProducer, EventProducer, Published
@@ -175,6 +179,47 @@ def test_a_revision_is_added_and_a_breaking_change_refused(world: World, tmp_pat
     assert "~ thing.done v1 revision 2 (revision)" in revised.out
     assert broken.code == 2
     assert broken.err.startswith("thing.done/v1.avsc: data.b: nothing carries this field any more")
+
+
+def test_a_version_that_lacks_a_path_of_a_template_is_published_with_a_note(
+    world: World, tmp_path: Path
+) -> None:
+    """A refusal would let one partner block the platform."""
+    write(tmp_path, event_schema(field("a", "int"), field("b", "int")))
+    world.run("schemas", "apply", str(tmp_path), "--yes")
+    rows = [
+        (name, write_subscription(templated(name, path), SEALED))
+        for name, path in (("crm", "<$.data.b>"), ("sound", "<$.data.a>"))
+    ]
+    topic = world.names.subscriptions
+    with TableWriter(world.client, world.names.writer, [topic], topic) as writer:
+        writer.write([TableChange(topic, *row) for row in rows])
+    write(tmp_path, event_schema(field("a", "int"), version=2))
+    ended = world.run("schemas", "apply", str(tmp_path), "--yes")
+    again = world.run("schemas", "apply", str(tmp_path), "--yes")
+    assert (ended.code, [line for line in ended.err.splitlines() if "subscription" in line]) == (
+        0,
+        [
+            (
+                "note: thing.done/v2.avsc: subscription crm: template.text: <$.data.b> is not in"
+                " thing.done v2: nothing stands there in its bodies"
+            )
+        ],
+    )
+    assert "subscription" not in again.err
+
+
+def templated(name: str, path: str) -> Subscription:
+    return Subscription(
+        name,
+        "acme",
+        Endpoint("https://acme.example/h", ()),
+        ("thing.done",),
+        active_from=0,
+        versions={"thing.done": "latest"},
+        format=BodyFormat.TEMPLATE,
+        template={"text": f"it is {path}"},
+    )
 
 
 def test_events_are_sent_and_come_out_as_they_went_in(world: World) -> None:

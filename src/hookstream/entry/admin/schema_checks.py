@@ -1,15 +1,16 @@
 """Checks patterns and templates on the published schemas of the versions that they will see."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.delivery.bodies.template import TemplateRefused, compile_template
-from hookstream.core.delivery.bodies.template_check import DataSchema
+from hookstream.core.delivery.bodies.template_check import DataSchema, losses
 from hookstream.core.delivery.bodies.template_check import check as check_template
 from hookstream.core.matching.checking import check
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.shape import Shape, shape_of
+from hookstream.core.model.parts import joined
 from hookstream.core.model.subscription import BodyFormat, Partner, Subscription
 from hookstream.core.planning.fields import Subject
 
@@ -44,14 +45,43 @@ def template_checks(book: SchemaBook) -> Callable[[Subscription], Sequence[tuple
             template = compile_template(subscription.template)
         except TemplateRefused as refused:
             return [(refused.path, refused.reason)]
-        schemas = []
-        for event_type, version in _received(book, subscription):
-            reader = book.reader(event_type, version)
-            if reader is not None and reader.data is not None:
-                schemas.append(DataSchema(event_type, version, reader.data))
-        return check_template(template, schemas)
+        schemas = (_data_schema(book, *received) for received in _received(book, subscription))
+        return check_template(template, [each for each in schemas if each is not None])
 
     return problems
+
+
+def template_losses(
+    subscription: Subscription, before: SchemaBook, after: SchemaBook
+) -> Iterator[tuple[str, int, str]]:
+    """Yield what a subscription's template loses by the versions that it gets from new schemas.
+
+    Each is the event type, its version and a sentence. A type that it did not get before is left
+    out: no path of the template was written for it.
+
+    Args:
+        subscription: The subscription; of one with another format nothing is yielded.
+        before: The published schemas.
+        after: The same with the new ones.
+    """
+    if subscription.format is not BodyFormat.TEMPLATE:
+        return
+    template = compile_template(subscription.template)
+    got = dict(_received(before, subscription))
+    for event_type, version in _received(after, subscription):
+        old = _data_schema(before, event_type, got.get(event_type, 0))
+        new = _data_schema(after, event_type, version)
+        if old is None or new is None:
+            continue
+        for place, why in dict.fromkeys(losses(template, old, new)):
+            yield event_type, version, f"{joined('template', place)}: {why}"
+
+
+def _data_schema(book: SchemaBook, event_type: str, version: int) -> DataSchema | None:
+    reader = book.reader(event_type, version)
+    if reader is None or reader.data is None:
+        return None
+    return DataSchema(event_type, version, reader.data)
 
 
 def _received(book: SchemaBook, subject: Subject) -> list[tuple[str, int]]:

@@ -6,8 +6,14 @@ from pathlib import Path
 
 from hookstream.adapters.avro.files import own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.core.catalog.publication import KnownSchema, PublicationPlan, plan_publication
+from hookstream.core.catalog.publication import (
+    Finding,
+    KnownSchema,
+    PublicationPlan,
+    plan_publication,
+)
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (
@@ -16,6 +22,7 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
     covers,
 )
+from hookstream.entry.admin.schema_checks import template_losses
 from hookstream.entry.admin.tables import State, writing
 from hookstream.errors import Conflict
 from hookstream.settings import Settings
@@ -60,7 +67,8 @@ class SchemaPublisher:
             subscriptions = state.current.subscriptions.values()
             return any(_receives(each, event_type, version) for each in subscriptions)
 
-        return self._planned(published, pinned)
+        made = self._planned(published, pinned)
+        return replace(made, notes=(*made.notes, *_template_notes(state, made)))
 
     def publish(self, settings: Settings, shown: PublicationPlan) -> None:
         """Publish what a plan adds.
@@ -86,6 +94,29 @@ class SchemaPublisher:
             problems=(*files.problems, *plan.problems),
             notes=(*files.notes, *plan.notes),
         )
+
+
+def _template_notes(state: State, made: PublicationPlan) -> Iterator[Finding]:
+    """Yield what templates lose by new versions. It prevents nothing: their partner would block all."""
+    if made.problems or not made.publications:
+        return
+    after = SchemaBook()
+    for known in state.book:
+        after.publish(known.tree, known.number)
+    files: dict[tuple[str, int], str] = {}
+    for new in made.publications:
+        after.publish(new.schema.tree, new.number)
+        files[new.schema.event_type, new.schema.version] = new.schema.where
+    for subscription in state.current.subscriptions.values():
+        if (
+            isinstance(subscription, UnreadableSubscription)
+            or subscription.state is SubscriptionState.DELETED
+        ):
+            continue
+        for event_type, version, why in template_losses(subscription, state.book, after):
+            where = files.get((event_type, version))
+            if where is not None:
+                yield Finding(where, f"subscription {subscription.id}: {why}")
 
 
 def revisions(state: State, topic: str) -> Iterator[JsonObject]:

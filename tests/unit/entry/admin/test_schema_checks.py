@@ -12,7 +12,7 @@ from hookstream.core.model.subscription import (
     Subscription,
     VersionPin,
 )
-from hookstream.entry.admin.schema_checks import template_checks
+from hookstream.entry.admin.schema_checks import template_checks, template_losses
 
 BUYER: Json = {
     "type": "record",
@@ -28,8 +28,8 @@ def book() -> SchemaBook:
     return found
 
 
-def problems(template: Json, pin: VersionPin = 1, *event_types: str) -> list[tuple[str, str]]:
-    subscription = Subscription(
+def templated(template: Json, pin: VersionPin = 1, *event_types: str) -> Subscription:
+    return Subscription(
         "orders",
         "acme",
         Endpoint("https://acme.example/h", ()),
@@ -39,7 +39,10 @@ def problems(template: Json, pin: VersionPin = 1, *event_types: str) -> list[tup
         format=BodyFormat.TEMPLATE,
         template=template,
     )
-    return [*template_checks(book())(subscription)]
+
+
+def problems(template: Json, pin: VersionPin = 1, *event_types: str) -> list[tuple[str, str]]:
+    return [*template_checks(book())(templated(template, pin, *event_types))]
 
 
 NAMED: Json = {"text": "for <$.data.customer>"}
@@ -80,6 +83,29 @@ def test_what_is_no_template_is_a_problem_with_its_place() -> None:
 def test_another_format_has_no_template_to_check() -> None:
     subscription = Subscription("o", "a", Endpoint("https://a.example", ()), ("thing.done",), 0)
     assert template_checks(book())(subscription) == ()
+
+
+def lost(template: Json, pin: VersionPin = "latest", *event_types: str) -> list[tuple[str, int]]:
+    before = SchemaBook([event_schema(field("customer", "string"))])
+    found = template_losses(templated(template, pin, *event_types), before, book())
+    return [(event_type, version) for event_type, version, _ in found]
+
+
+def test_a_template_loses_by_a_new_version_only_if_it_gets_that() -> None:
+    assert lost(NAMED) == [("thing.done", 2)]
+    assert lost(NAMED, 1) == []
+    assert lost(NAMED, "latest", "thing.*", "thing.done") == [("thing.done", 2)]
+    assert lost(DEEPER) == []
+
+
+def test_a_type_that_a_template_did_not_get_before_is_no_loss() -> None:
+    found = template_losses(templated(NAMED, "latest", "*"), SchemaBook(), book())
+    assert [*found] == []
+
+
+def test_another_format_loses_nothing() -> None:
+    subscription = Subscription("o", "a", Endpoint("https://a.example", ()), ("thing.done",), 0)
+    assert [*template_losses(subscription, SchemaBook(), book())] == []
 
 
 @pytest.mark.parametrize("name", sorted(ready_templates()))

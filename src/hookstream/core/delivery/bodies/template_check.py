@@ -1,7 +1,8 @@
-"""Checks a new template against the schemas of the event types that it is rendered for.
+"""Checks templates against the schemas of the event types that they are rendered for.
 
 At run time, a path that does not exist looks like a value that is absent, and an object within text
-ends as a dead letter. So both are reported when the template is written.
+ends as a dead letter. So both are reported when the template is written, and when a version is
+published that it gets.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -98,6 +99,25 @@ def check(template: Template, schemas: Sequence[DataSchema]) -> list[tuple[str, 
         return []
     found = ((each, _problem(each, schemas)) for each in template.placeholders)
     return [(each.place, f"{each} {why}") for each, why in found if why is not None]
+
+
+def losses(template: Template, before: DataSchema, after: DataSchema) -> Iterator[tuple[str, str]]:
+    """Yield what a template loses when it gets another version of an event type, each with its place.
+
+    Args:
+        template: The template.
+        before: The type at the version that it was written for.
+        after: The same type at the version that it gets.
+    """
+    named = _named([after])
+    for each in template.placeholders:
+        types, kinds = before.at(each.path), [*map(_without_text, after.at(each.path))]
+        if types and not kinds:
+            yield each.place, f"{each} is not in {named}: nothing stands there in its bodies"
+            continue
+        kind = next((kind for kind in kinds if kind is not None), None)
+        if each.needs_text and kind is not None and not any(map(_without_text, types)):
+            yield each.place, f"{each} may be {kind} in {named}: such a delivery is dead-lettered"
 
 
 def _problem(placeholder: Placeholder, schemas: Sequence[DataSchema]) -> str | None:

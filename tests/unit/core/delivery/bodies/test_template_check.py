@@ -1,11 +1,13 @@
 """A template is checked against the schemas of the versions that it is rendered for."""
 
+from dataclasses import replace
+
 import pytest
 from tests.doubles.schemas import event_schema, field
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.delivery.bodies.template import compile_template
-from hookstream.core.delivery.bodies.template_check import DataSchema, check
+from hookstream.core.delivery.bodies.template_check import DataSchema, check, losses
 from hookstream.core.model.json import Json
 
 BUYER: Json = {
@@ -108,3 +110,34 @@ def test_an_object_of_one_event_type_is_refused_in_the_text_of_all() -> None:
 
 def test_without_schemas_nothing_is_checked() -> None:
     assert problems("x <$.data.anything>", schemas=()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<$.data.order_number>", []),
+        ("for <$.data.buyer.name>", []),
+        ("<$.data.lines>", []),
+        ("<$.data.nothing>", []),
+        ("<$.data.total>", ["[0]: <$.data.total> is not in thing.done v2"]),
+        ("<$.data.total>: <$.data.total>", ["[0]: <$.data.total> is not in thing.done v2"] * 2),
+        ("<$.data.labels>", []),
+        (
+            "x <$.data.labels.a>",
+            ["[0]: <$.data.labels.a> may be an object in thing.done v2: such a delivery is dead-"],
+        ),
+        ("<$.data.labels.a>", []),
+        ("<$.data.labels.a|slack>", ["[0]: <$.data.labels.a|slack> may be an object"]),
+        ("x <$.data.lines>", []),
+    ],
+)
+def test_a_template_loses_by_a_version_what_that_lacks_or_has_no_text_for(
+    text: str, found: list[str]
+) -> None:
+    label: Json = {**BUYER, "name": "Label"}  # type: ignore[dict-item]  # it is an object
+    later = replace(
+        data_schema(*FIELDS[:3], field("labels", {"type": "map", "values": label})), version=2
+    )
+    lost = [f"{place}: {why}" for place, why in losses(compile_template([text]), THING, later)]
+    assert len(lost) == len(found)
+    assert [why for why, begin in zip(lost, found, strict=True) if not why.startswith(begin)] == []
