@@ -13,6 +13,7 @@ from hookstream.core.model.subscription import (
     Batch,
     Bearer,
     BodyFormat,
+    ClientAuth,
     Content,
     Disabled,
     Endpoint,
@@ -81,7 +82,14 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
     credentials = st.one_of(
         st.builds(Bearer, secrets),
         st.builds(Basic, NAMES, secrets),
-        st.builds(OAuth2, NAMES, NAMES, secrets, st.lists(NAMES, max_size=2).map(tuple)),
+        st.builds(
+            OAuth2,
+            NAMES,
+            NAMES,
+            secrets,
+            st.lists(NAMES, max_size=2).map(tuple),
+            st.sampled_from(ClientAuth),
+        ),
     )
     endpoints = st.builds(
         Endpoint,

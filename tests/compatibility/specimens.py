@@ -38,6 +38,7 @@ from hookstream.core.model.subscription import (
     Batch,
     Bearer,
     BodyFormat,
+    ClientAuth,
     Content,
     Disabled,
     Endpoint,
@@ -124,6 +125,10 @@ NEW_ENDPOINTS = {
     "OAuth2": replace(
         SUBSCRIPTION.endpoint,
         credentials=OAuth2("https://login.example/token", "kim", SECRET, ("a", "b")),
+    ),
+    "OAuth2 with the client in the body": replace(
+        SUBSCRIPTION.endpoint,
+        credentials=OAuth2("https://login.example/token", "kim", SECRET, (), ClientAuth.BODY),
     ),
     "a client certificate": replace(
         SUBSCRIPTION.endpoint, mtls=MutualTls(SECRET, Secret("file:key.pem", b"key"))

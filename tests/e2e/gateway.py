@@ -104,13 +104,15 @@ class Login:
         self.answer: Callable[[int], Awaitable[web.Response | None]] | None = None
         """Given the number of a fetch; None in return grants a token."""
         self.fetched_at: list[float] = []
-        self.authorizations: list[str] = []
+        self.authorizations: list[str | None] = []
+        self.forms: list[dict[str, str]] = []
         self.url = ""
 
     async def grant(self, request: web.Request) -> web.Response:
         """Answer one fetch."""
         self.fetched_at.append(time.monotonic())
-        self.authorizations.append(request.headers["authorization"])
+        self.authorizations.append(request.headers.get("authorization"))
+        self.forms.append({name: str(value) for name, value in (await request.post()).items()})
         number = len(self.fetched_at)
         failed = None if self.answer is None else await self.answer(number)
         return failed or web.json_response(

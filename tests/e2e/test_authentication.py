@@ -133,9 +133,9 @@ async def test_every_kind_of_credential_reaches_its_endpoint_and_nothing_else(
         assert hidden(material, text), material
 
 
-def oauth2(url: str, client: str) -> str:
+def oauth2(url: str, client: str, client_auth: str = "basic") -> str:
     fields = f"token_url: {url}/token, client_id: {client}, client_secret: {{env: E2E_CLIENT}}"
-    return f"  auth: {{oauth2: {{{fields}, scopes: [a, b]}}}}\n"
+    return f"  auth: {{oauth2: {{{fields}, scopes: [a, b], client_auth: {client_auth}}}}}\n"
 
 
 async def test_a_token_server_that_fails_is_asked_once_in_30_seconds_and_costs_attempts_alone(
@@ -162,12 +162,12 @@ async def test_a_token_server_that_fails_is_asked_once_in_30_seconds_and_costs_a
         serving(refused.grant) as refused_url,
     ):
         world.stage.environ["E2E_CLIENT"] = "client-hush"
-        for name, login in (
-            ("failing", failing_url),
-            ("slow", slow_url),
-            ("refused", refused_url),
+        for name, login, client_auth in (
+            ("failing", failing_url, "basic"),
+            ("slow", slow_url, "body"),
+            ("refused", refused_url, "basic"),
         ):
-            declare(world, name, f"{url}/{name}", oauth2(login, name), PATIENT)
+            declare(world, name, f"{url}/{name}", oauth2(login, name, client_auth), PATIENT)
         await applied(world)
         await world.stage.start_worker()
 
@@ -184,6 +184,10 @@ async def test_a_token_server_that_fails_is_asked_once_in_30_seconds_and_costs_a
             assert second - first > FETCH_SECONDS - 0.5
         basic = "Basic " + b64encode(b"failing:client-hush").decode()
         assert failing.authorizations == [basic] * 2
+        assert slow.authorizations == [None] * 2
+        client = {"client_id": "slow", "client_secret": "client-hush"}
+        grant = {"grant_type": "client_credentials", "scope": "a b"}
+        assert (slow.forms[0], failing.forms[0]) == ({**grant, **client}, grant)
         # No endpoint was asked without a token, and only the third with one that it refuses.
         assert {each.path for each in gateway.seen if each.status == 401} == {"/refused"}
 

@@ -21,6 +21,7 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import (
     Basic,
     Bearer,
+    ClientAuth,
     Endpoint,
     Grant,
     MutualTls,
@@ -78,6 +79,7 @@ ENDPOINTS = st.builds(
         PLAIN.map("https://login.example/?key={}".format),
         st.just("client"),
         SECRETS,
+        client_auth=st.sampled_from(ClientAuth),
     ),
     url_secret=st.none(),
     secret_headers=st.lists(st.tuples(st.just("x-key"), SECRETS), max_size=1).map(tuple),

@@ -19,6 +19,7 @@ from hookstream.core.model.outcome import (
     Response,
     TransportFailure,
 )
+from hookstream.core.model.subscription import ClientAuth
 from hookstream.pipeline.ports import Post
 
 
@@ -48,6 +49,19 @@ async def test_a_token_is_fetched_once_and_sent_with_every_delivery(sender: Http
     assert headers["authorization"] == "Basic a2ltOnMzY3JldA=="
     assert headers["content-type"] == "application/x-www-form-urlencoded"
     assert headers["accept-encoding"] == "identity"
+
+
+async def test_a_client_in_the_body_is_sent_in_the_form_alone(sender: HttpSender) -> None:
+    async with server(grant("t-1")) as login, server(response(204)) as endpoint:
+        sent = authorized(endpoint, login)
+        assert sent.token is not None
+        token = replace(sent.token, client_auth=ClientAuth.BODY)
+        assert await sender.send(replace(sent, token=token)) == Response(204)
+    (fetch,) = login.seen
+    assert "authorization" not in {name.lower() for name, _ in fetch.headers}
+    assert fetch.body == (
+        b"grant_type=client_credentials&scope=events&client_id=kim&client_secret=s3cret"
+    )
 
 
 FAILURES: dict[str, tuple[Play, str]] = {

@@ -159,7 +159,7 @@ class Connector:
             _DIAL.reset(token)
 
     async def fetch(
-        self, url: URL, form: str, authorization: str, tls: ssl.SSLContext, within: float
+        self, url: URL, form: str, authorization: str | None, tls: ssl.SSLContext, within: float
     ) -> Fetched | TransportFailure | AddressBlocked | Shortage:
         """Post a form, without redirects, cookies and decompression, and return the whole answer.
 
@@ -168,7 +168,7 @@ class Connector:
         Args:
             url: Where to.
             form: The body, URL-encoded.
-            authorization: The header of that name.
+            authorization: The header of that name; None: without it.
             tls: Verifies the server.
             within: Timeout in seconds for everything.
         """
@@ -186,10 +186,10 @@ class Connector:
             _DIAL.reset(token)
 
     async def _fetch(
-        self, url: URL, form: str, authorization: str, tls: ssl.SSLContext, within: float
+        self, url: URL, form: str, authorization: str | None, tls: ssl.SSLContext, within: float
     ) -> Fetched | TransportFailure:
         headers = {
-            "authorization": authorization,
+            **({} if authorization is None else {"authorization": authorization}),
             "accept": "application/json",
             "accept-encoding": "identity",
             "content-type": "application/x-www-form-urlencoded",

@@ -31,6 +31,7 @@ from hookstream.core.model.subscription import (
     Batch,
     Bearer,
     BodyFormat,
+    ClientAuth,
     Content,
     Credentials,
     Endpoint,
@@ -133,6 +134,7 @@ _CREDENTIALS: Mapping[str, tuple[type, FieldKind]] = {
             client_id=fields.TEXT,
             client_secret=_SEALED,
             scopes=fields.TEXTS,
+            client_auth=fields.parsed(ClientAuth).sparse(ClientAuth.BASIC),
         ).of(OAuth2),
     ),
 }

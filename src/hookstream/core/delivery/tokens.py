@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote_plus, urlencode
 
 from hookstream.core.model.endpoint_identity import TokenRequest
+from hookstream.core.model.subscription import ClientAuth
 
 FETCH_SECONDS = 30.0
 """At most one fetch for equal requests begins in this time."""
@@ -56,6 +57,8 @@ def form_of(request: TokenRequest) -> str:
     form = {"grant_type": "client_credentials"}
     if request.scopes:
         form["scope"] = " ".join(request.scopes)
+    if request.client_auth is ClientAuth.BODY:
+        form |= {"client_id": request.client_id, "client_secret": request.client_secret}
     return urlencode(form)
 
 
@@ -64,8 +67,11 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def client_authorization(request: TokenRequest) -> str:
-    """Return the value of `authorization` with which a client asks for a token (RFC 6749, 2.3.1)."""
+def client_authorization(request: TokenRequest) -> str | None:
+    """Return the value of `authorization` of the request for a token; None if the form identifies."""
+    if request.client_auth is ClientAuth.BODY:
+        # A client must not identify itself in two ways at once (RFC 6749, 2.3).
+        return None
     return basic(quote_plus(request.client_id), quote_plus(request.client_secret))
 
 

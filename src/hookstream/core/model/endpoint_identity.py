@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 
-from hookstream.core.model.subscription import Endpoint, OAuth2
+from hookstream.core.model.subscription import ClientAuth, Endpoint, OAuth2
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,10 +51,16 @@ class TokenRequest:
     client_id: str
     client_secret: str = field(repr=False)
     scopes: tuple[str, ...]
+    client_auth: ClientAuth = ClientAuth.BASIC
 
 
 def token_request(partner_id: str, oauth2: OAuth2) -> TokenRequest:
     """Return the request for a token of a partner's endpoint."""
     return TokenRequest(
-        partner_id, oauth2.token_url, oauth2.client_id, oauth2.client_secret.text, oauth2.scopes
+        partner_id,
+        oauth2.token_url,
+        oauth2.client_id,
+        oauth2.client_secret.text,
+        oauth2.scopes,
+        oauth2.client_auth,
     )

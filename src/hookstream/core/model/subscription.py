@@ -115,6 +115,15 @@ class Basic:
     password: Secret
 
 
+class ClientAuth(StrEnum):
+    """How a client identifies itself at a token server (RFC 6749, section 2.3.1)."""
+
+    BASIC = "basic"
+    """By HTTP Basic, which every server takes."""
+    BODY = "body"
+    """By `client_id` and `client_secret` in the form, which some servers want instead."""
+
+
 @dataclass(slots=True, frozen=True)
 class OAuth2:
     """Tokens by the client credentials grant (RFC 6749, section 4.4)."""
@@ -123,6 +132,7 @@ class OAuth2:
     client_id: str
     client_secret: Secret
     scopes: tuple[str, ...] = ()
+    client_auth: ClientAuth = ClientAuth.BASIC
 
 
 Credentials: TypeAlias = Bearer | Basic | OAuth2

@@ -11,6 +11,7 @@ from hookstream.core.model.subscription import (
     DEFAULT_TIMEOUT,
     Basic,
     Bearer,
+    ClientAuth,
     Credentials,
     Endpoint,
     MutualTls,
@@ -276,7 +277,8 @@ def _credentials(
             scopes: tuple[str, ...] = ()
             if section.given("scopes"):
                 scopes = section.texts("scopes", _SCOPE, _SCOPE_FORM, least=0, most=_MOST_SCOPES)
-            found = OAuth2(token_url, client_id, secret, scopes)
+            client_auth = section.one_of("client_auth", ClientAuth, ClientAuth.BASIC)
+            found = OAuth2(token_url, client_id, secret, scopes, client_auth)
     section.finish()
     return found
 

@@ -9,6 +9,7 @@ from hookstream.core.model.json import Json, compared, json_text
 from hookstream.core.model.subscription import (
     Basic,
     Bearer,
+    ClientAuth,
     Endpoint,
     OAuth2,
     Partner,
@@ -149,11 +150,13 @@ def _identity(endpoint: Endpoint, scrub: Callable[[str], str]) -> Mapping[str, C
     match endpoint.credentials:
         case Basic(username):
             found["endpoint.auth.basic.username"] = _text(username)
-        case OAuth2(token_url, client_id, _, scopes):
+        case OAuth2(token_url, client_id, _, scopes, client_auth):
             found["endpoint.auth.oauth2.token_url"] = ComparedField(token_url, scrub(token_url))
             found["endpoint.auth.oauth2.client_id"] = _text(client_id)
             if scopes:
                 found["endpoint.auth.oauth2.scopes"] = _texts(scopes)
+            if client_auth is not ClientAuth.BASIC:
+                found["endpoint.auth.oauth2.client_auth"] = _text(client_auth.value)
         case Bearer() | None:
             pass
     for path, secret in replace(endpoint, template_secrets=()).named_secrets():

@@ -18,6 +18,7 @@ from hookstream.core.model.outcome import (
     TransportFailure,
     Withheld,
 )
+from hookstream.core.model.subscription import ClientAuth
 from hookstream.pipeline.ports import always_permitted
 
 REQUEST = TokenRequest("acme", "https://login.example/token", "kim", "s3cret", ())
@@ -75,8 +76,9 @@ async def test_one_fetch_serves_all_who_wait() -> None:
         replace(REQUEST, scopes=("read",)),
         replace(REQUEST, url="https://other.example/token"),
         replace(REQUEST, client_id="lee"),
+        replace(REQUEST, client_auth=ClientAuth.BODY),
     ],
-    ids=["partner", "secret", "scopes", "URL", "client"],
+    ids=["partner", "secret", "scopes", "URL", "client", "client_auth"],
 )
 async def test_a_token_is_shared_by_equal_requests_only(other: TokenRequest) -> None:
     server = TokenServer()

@@ -1,5 +1,7 @@
 """Which token an answer grants, for how long it lives, and what a refusal may say."""
 
+from dataclasses import replace
+
 import pytest
 
 from hookstream.core.delivery.tokens import (
@@ -12,6 +14,7 @@ from hookstream.core.delivery.tokens import (
 )
 from hookstream.core.model.endpoint_identity import TokenRequest
 from hookstream.core.model.json import Json
+from hookstream.core.model.subscription import ClientAuth
 
 REQUEST = TokenRequest("acme", "https://login.example/token", "kim@acme", "p:s w&rd", ("a", "b"))
 
@@ -20,6 +23,14 @@ def test_a_token_is_requested_as_rfc_6749_has_it() -> None:
     assert form_of(REQUEST) == "grant_type=client_credentials&scope=a+b"
     # Basic of "kim%40acme:p%3As+w%26rd": both parts are form-encoded first (2.3.1).
     assert client_authorization(REQUEST) == "Basic a2ltJTQwYWNtZTpwJTNBcyt3JTI2cmQ="
+
+
+def test_a_client_in_the_body_is_in_no_header() -> None:
+    request = replace(REQUEST, client_auth=ClientAuth.BODY)
+    assert form_of(request) == (
+        "grant_type=client_credentials&scope=a+b&client_id=kim%40acme&client_secret=p%3As+w%26rd"
+    )
+    assert client_authorization(request) is None
 
 
 def test_a_name_and_password_are_encoded_as_rfc_7617_has_it() -> None:

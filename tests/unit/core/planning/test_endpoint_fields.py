@@ -12,6 +12,7 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import (
     Basic,
     Bearer,
+    ClientAuth,
     Endpoint,
     MutualTls,
     OAuth2,
@@ -151,6 +152,13 @@ def test_scopes_may_be_left_out_or_empty() -> None:
         assert (endpoint.credentials.scopes, found) == ((), [])
 
 
+@pytest.mark.parametrize("client_auth", ClientAuth)
+def test_a_client_is_authenticated_as_its_server_wants_it(client_auth: ClientAuth) -> None:
+    endpoint, found = read(oauth2(client_auth=client_auth.value))
+    assert isinstance(endpoint.credentials, OAuth2)
+    assert (endpoint.credentials.client_auth, found) == (client_auth, [])
+
+
 def bearer(name: str) -> JsonObject:
     return {"auth": {"bearer": {"token": {"env": name}}}}
 
@@ -221,6 +229,7 @@ def mtls(**fields: Json) -> JsonObject:
             "auth.oauth2.client_secret",
             "the client's secret is not",
         ),
+        (oauth2(client_auth="post"), "auth.oauth2.client_auth", "must be basic or body, not 'p"),
         (oauth2(scopes=["a b"]), "auth.oauth2.scopes[0]", "is not a scope"),
         (oauth2(scopes=['a"b']), "auth.oauth2.scopes[0]", "is not a scope"),
         (oauth2(scopes=["a", "a"]), "auth.oauth2.scopes[1]", "is listed twice"),

@@ -9,6 +9,7 @@ from hookstream.core.model.subscription import (
     Basic,
     Batch,
     BodyFormat,
+    ClientAuth,
     Endpoint,
     Grant,
     Limits,
@@ -131,6 +132,10 @@ def test_identity_at_an_endpoint_is_shown_by_kinds_and_names() -> None:
         "endpoint.ca": "(not shown) file:ca.pem",
         "endpoint.timeout": "20s",
     }
+    hidden = Secret("env:S", hush)
+    in_body = OAuth2("https://login.example/", "kim", hidden, client_auth=ClientAuth.BODY)
+    fields = fields_of(replace(FULL, endpoint=replace(endpoint, credentials=in_body)), str)
+    assert fields["endpoint.auth.oauth2.client_auth"].shown == "body"
     basic = replace(endpoint, credentials=Basic("kim", Secret("env:P", hush)))
     fields = fields_of(replace(FULL, endpoint=basic), str)
     assert fields["endpoint.auth.basic.username"].shown == "kim"
