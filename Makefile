@@ -31,7 +31,7 @@ kafka: $(READY) ## Get Apache Kafka for the development broker
 	@sh tools/prepare.sh java
 	@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
 
-demo: kafka ## Run the main job: five partners, a crash, and every delivery accounted for
+demo: kafka ## Run the main job: six partners, a crash, and every delivery accounted for
 	@$(BIN)/python -m examples.demo
 
 SPREAD = --numprocesses=auto --dist=worksteal
@@ -78,7 +78,9 @@ contracts: $(READY) ## Check that layers point one way
 	@$(BIN)/lint-imports
 
 coverage: $(READY) ## Run every test in memory and report which branches none of them takes
-	@$(BIN)/coverage run -m pytest -q -m "not kafka"
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m "not kafka" $(SPREAD)
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 SEEDS ?= 10000
@@ -89,8 +91,8 @@ RECORDS ?= 1000000
 fuzz: kafka ## Write RECORDS=1000000 records of strangers, and see what they end (SEED draws them again)
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS) $(if $(SEED),--seed $(SEED))
 
-bench: kafka nginx ## Measure one worker against nginx
-	@$(BIN)/python -m benchmarks
+bench: kafka nginx ## Measure one worker against nginx (BATCH=100 compares batches of 100)
+	@$(BIN)/python -m benchmarks $(if $(BATCH),--batch $(BATCH))
 
 chaos: kafka ## Kill workers and broker at random under a million deliveries, and count what is lost
 	@$(BIN)/python -m chaos

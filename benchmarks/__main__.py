@@ -1,5 +1,7 @@
 """Measures one worker on one core: `python -m benchmarks`, or `python -m benchmarks profile`.
 
+`python -m benchmarks --batch N` compares batches with one event in each request instead.
+
 1. A broker and nginx on the second core; topics, schemas and 1,000 subscriptions, one of them matching.
 2. N events are written, then a worker starts on the first core; throughput and CPU while it catches up.
 3. Events at half of that rate, for the time from append to receipt.
@@ -30,11 +32,13 @@ from benchmarks.gauge import (
 from benchmarks.installation import ROOT
 from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
 from benchmarks.report import (
+    CatchUp,
     Figures,
     Paced,
     medians_by_second,
     percentiles,
     show,
+    show_batches,
     show_profile,
     show_threads,
 )
@@ -123,6 +127,34 @@ class Bench:
             cpu_seconds(self.worker_pid),
             cpu_seconds(self.broker_pid),
             core_busy_seconds(self.core),
+        )
+
+    def audited(self, n: int, batch: int) -> CatchUp:
+        """Wait until the audit log has `n` more deliveries; return what they cost the worker.
+
+        Their requests are counted at the sink; how many events each of them has is not seen there.
+        """
+        attempts = [f"{PREFIX}.attempts"]
+        before = sum(ends(self.stage.servers, attempts).values())
+        looks: list[Look] = []
+        progress, got = time.monotonic(), 0
+        while got < n:
+            now = sum(ends(self.stage.servers, attempts).values()) - before
+            progress, got = time.monotonic() if now > got else progress, now
+            self._check(progress, got, n)
+            if got and (not looks or got - looks[-1].receipts >= STRETCH):
+                looks.append(self._look(got))
+            time.sleep(_LOOK)
+        first, last = looks[0], looks[-1]
+        counted = last.receipts - first.receipts
+        return CatchUp(
+            batch=batch,
+            deliveries=got,
+            requests=len(self.sink.take()),
+            per_second=round(counted / (last.at - first.at)),
+            worker_cpu_us=round((last.worker - first.worker) / counted * 1e6, 1),
+            cheapest_us=cheapest_us([(look.receipts, look.worker) for look in looks]),
+            tier_writes=self.writes()["tiers"],
         )
 
     def paced(self, rate: float, seconds: float) -> Paced:
@@ -272,6 +304,23 @@ def measure(given: argparse.Namespace) -> None:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
+def measure_batches(given: argparse.Namespace) -> None:
+    """Catch up with one event in each request, then with batches, and print both."""
+    own, other = cores()
+    found = []
+    with bench_on(other, own) as bench:
+        bench.prepare(given.events, given.subscriptions)
+        for batch in (1, given.batch):
+            if batch > 1:
+                bench.stage.batch(bench.sink.url, batch)
+                bench.load.preload(given.events)
+            say(f"a worker catches up, {batch} to a request")
+            bench.worker_pid = bench.stage.start_worker(own)
+            found.append(bench.audited(given.events, batch))
+            bench.stage.stop_worker()
+    show_batches(*found)
+
+
 def profile(given: argparse.Namespace) -> None:
     """Catch up under a profiler and print where the time goes."""
     own, other = cores()
@@ -296,6 +345,7 @@ def main() -> None:
     parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
     parser.add_argument("--seconds", type=float, default=15, help="length of the paced run")
     parser.add_argument("--rate", type=float, help="of the paced run; else half of the catch-up's")
+    parser.add_argument("--batch", type=int, help="compare batches of so many events instead")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument(
         "--how", choices=("samples", "calls"), default="samples", help="profile by"
@@ -304,6 +354,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "profile":
         profile(given)
+    elif given.batch is not None:
+        measure_batches(given)
     else:
         measure(given)
 

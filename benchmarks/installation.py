@@ -29,6 +29,10 @@ class Installation:
         self._run("dev", "keys", str(self._folder / "keys.json"))
         self._run("topics", "apply", "--yes")
         self._run("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        self.apply(definitions)
+
+    def apply(self, definitions: Path) -> None:
+        """Return when all that is declared is active."""
         self._run("apply", str(definitions), "--yes")
 
     def start_worker(

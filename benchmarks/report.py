@@ -35,6 +35,20 @@ class Figures:
 
 
 @dataclass(slots=True, frozen=True)
+class CatchUp:
+    """One catch-up with a backlog, counted at the audit log."""
+
+    batch: int
+    """The most events in a request."""
+    deliveries: int
+    requests: int
+    per_second: int
+    worker_cpu_us: float
+    cheapest_us: float
+    tier_writes: int
+
+
+@dataclass(slots=True, frozen=True)
 class Paced:
     """One run at an even rate."""
 
@@ -171,3 +185,20 @@ def _show_samples(file: Path, top: int) -> None:
             table.add_row(name, f"{count / samples:.1%}")
         Console(width=160).print(table)
     Console().print(f"{samples} samples")
+
+
+def show_batches(single: CatchUp, batches: CatchUp) -> None:
+    """Print what a delivery costs alone and in a batch."""
+    table = Table("", "one in each request", f"batches of {batches.batch}")
+    both = (single, batches)
+    table.add_row("deliveries", *(f"{each.deliveries:,}" for each in both))
+    table.add_row("requests", *(f"{each.requests:,}" for each in both))
+    table.add_row("deliveries a second", *(f"{each.per_second:,}" for each in both))
+    table.add_row("CPU a delivery, worker", *(f"{each.worker_cpu_us} µs" for each in both))
+    table.add_row("— in the cheapest stretch", *(f"{each.cheapest_us} µs" for each in both))
+    table.add_row("writes to tiers", *(f"{each.tier_writes:,}" for each in both))
+    Console().print(table)
+    print(
+        f"in a batch, {batches.cheapest_us / single.cheapest_us:.2f} times the CPU of one alone"
+        f" (cheapest stretches; means: {batches.worker_cpu_us / single.worker_cpu_us:.2f})"
+    )

@@ -60,6 +60,7 @@ endpoint:
     - env: BENCH_SECRET
 event_types: [{event_type}]
 """
+_BATCH = "batch: {{max_events: {events}}}\n"
 _OTHER = "pattern:\n  data:\n    customer_id: [nobody-{number}]\n"
 
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105
@@ -97,6 +98,13 @@ class Stage:
             more = "" if number == 0 else _OTHER.format(number=number)
             (folder / "subscriptions" / f"{name}.yaml").write_text(text + more)
         return folder
+
+    def batch(self, url: str, events: int) -> None:
+        """Give the subscription that matches batches of at most so many events."""
+        file = self.folder / "definitions" / "subscriptions" / f"{MATCHING}.yaml"
+        text = _SUBSCRIPTION.format(id=MATCHING, url=url, event_type=EVENT_TYPE)
+        file.write_text(text + _BATCH.format(events=events))
+        self._installation.apply(self.folder / "definitions")
 
     def start_worker(self, core: int, profile: tuple[str, Path] | None = None) -> int:
         """Start a worker on one core and return its process id.

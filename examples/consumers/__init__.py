@@ -1,1 +1,1 @@
-"""Five typical consumers of signed webhooks, as a partner would write them."""
+"""Six typical consumers of signed webhooks, as a partner would write them."""

@@ -2,7 +2,8 @@
 
 It trusts nothing that hookstream signs: signatures are verified over the raw body by independent
 libraries, `standardwebhooks` for secrets and `cryptography` for public keys, and the demo's account
-is made from its counts. Bodies are validated by the receiver's kit where it is given schemas.
+is made from its counts. The receiver's kit does the rest: it takes batches apart, acts once on each
+event, and validates bodies where it is given schemas.
 """
 
 import binascii
@@ -18,21 +19,33 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from hookstream.receiver import TOLERANCE, BodyRefused, BodySchema
+from hookstream.receiver import (
+    TOLERANCE,
+    BodyRefused,
+    BodySchema,
+    Member,
+    ReplayGuard,
+    Verified,
+    members,
+)
 
 PUBLIC_PREFIX = "whpk_"
 
 
 @dataclass(slots=True)
 class Entry:
-    """One request, as it was answered."""
+    """One event of a request, as the request was answered."""
 
+    key: str
+    """The same for every copy: the webhook-id, or in batches the key of the member."""
     webhook_id: str
     event_type: str
     event_id: str
     entity_id: str
     attempt: int
+    """0 in a batch, whose members have attempts of their own."""
     trigger: str
+    """Empty in a batch."""
     status: int
     at: float
     """Seconds since the epoch."""
@@ -46,22 +59,24 @@ class Book:
     """What a receiver got, in order. Nothing is ever taken out."""
 
     entries: list[Entry] = field(default_factory=list)
+    requests: int = 0
+    """Genuine requests with a body that is what was agreed."""
     forged: int = 0
     """Requests with an invalid signature."""
     not_valid: list[str] = field(default_factory=list)
     """What was wrong with each genuine body that is not what was agreed."""
 
     def accepted(self) -> dict[str, list[Entry]]:
-        """Return the entries that were answered 2xx, by webhook-id."""
+        """Return the entries that were answered 2xx, by key."""
         found: dict[str, list[Entry]] = {}
         for entry in self.entries:
             if 200 <= entry.status < 300:
-                found.setdefault(entry.webhook_id, []).append(entry)
+                found.setdefault(entry.key, []).append(entry)
         return found
 
 
 Answer = Callable[[dict[str, Any], int], Awaitable[int]]
-"""Given the body and how many requests came before, the status to answer with."""
+"""Given the body (of a batch its `events`) and how many events came before, the status to answer with."""
 
 Read = Callable[[Mapping[str, str], bytes], dict[str, Any]]
 """Given headers in lower case and the body, the event; a BodyRefused where it is none."""
@@ -79,9 +94,17 @@ class Receiver:
     """One partner's endpoint on its own port."""
 
     def __init__(
-        self, name: str, act: Callable[[dict[str, Any]], None], read: Read = json_of
+        self,
+        name: str,
+        act: Callable[[dict[str, Any]], None],
+        read: Read = json_of,
+        *,
+        batches: bool = False,
     ) -> None:
-        """Act on each event once, whatever arrives twice."""
+        """Act on each event once, whatever arrives twice.
+
+        `read` is for bodies with one event; `batches`: a body has several, in either format.
+        """
         self.name = name
         self.book = Book()
         self.secrets: list[str] = []
@@ -94,7 +117,8 @@ class Receiver:
         self.url = ""
         self._act = act
         self._read = read
-        self._seen: set[str] = set()
+        self._batches = batches
+        self._guard = ReplayGuard()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -120,35 +144,31 @@ class Receiver:
             self.book.forged += 1
             return web.Response(status=401, text="the signature does not hold")
         try:
-            body = self._read(headers, raw)
-            self._validate(body)
+            found = self._members(headers, raw)
+            for each in found:
+                self._validate(each.event)
         except BodyRefused as refused:
             self.book.not_valid.append(str(refused))
             return web.Response(status=422, text=str(refused))
         status = 204
         if self.answer is not None:
+            events = [each.event for each in found]
+            body = {"events": events} if self._batches else events[0]
             status = await self.answer(body, len(self.book.entries))
-        webhook_id = request.headers["webhook-id"]
-        self.book.entries.append(
-            Entry(
-                webhook_id=webhook_id,
-                # A body of the partner's own template may name the event alone.
-                event_type=body.get("type", ""),
-                event_id=body["id"],
-                # In a CloudEvent it is the subject.
-                entity_id=body["subject"] if "subject" in body else body.get("entity_id", ""),
-                attempt=int(request.headers["hookstream-attempt"]),
-                trigger=request.headers["hookstream-trigger"],
-                status=status,
-                at=time.time(),
-                version=body.get("version", body.get("dataversion")),
-                media_type=request.content_type,
-            )
-        )
-        if 200 <= status < 300 and webhook_id not in self._seen:
-            self._act(body)
-            self._seen.add(webhook_id)
+        self.book.requests += 1
+        for each in found:
+            self.book.entries.append(_entry(headers, each, status, request.content_type))
+            if 200 <= status < 300:
+                with self._guard.handling(each.key, time.time()) as first:
+                    if first:
+                        self._act(each.event)
         return web.Response(status=status, headers=self.words)
+
+    def _members(self, headers: Mapping[str, str], raw: bytes) -> list[Member]:
+        webhook_id = headers["webhook-id"]
+        if not self._batches:
+            return [Member(webhook_id, self._read(headers, raw))]
+        return members(Verified(webhook_id, int(headers["webhook-timestamp"])), raw)
 
     def _validate(self, body: dict[str, Any]) -> None:
         """Check a body by each schema until one fits; raise the fewest problems of any if none does."""
@@ -175,6 +195,25 @@ class Receiver:
                 continue
             return True
         return False
+
+
+def _entry(headers: Mapping[str, str], member: Member, status: int, media_type: str) -> Entry:
+    event = member.event
+    return Entry(
+        key=member.key,
+        webhook_id=headers["webhook-id"],
+        # A body of the partner's own template may name the event alone.
+        event_type=event.get("type", ""),
+        event_id=event["id"],
+        # In a CloudEvent it is the subject.
+        entity_id=event["subject"] if "subject" in event else event.get("entity_id", ""),
+        attempt=int(headers.get("hookstream-attempt", 0)),
+        trigger=headers.get("hookstream-trigger", ""),
+        status=status,
+        at=time.time(),
+        version=event.get("version", event.get("dataversion")),
+        media_type=media_type,
+    )
 
 
 def _is_signed_by(public: str, raw: bytes, headers: Mapping[str, str]) -> bool:

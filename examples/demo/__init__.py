@@ -1,1 +1,1 @@
-"""The demo: five partners, many failures, a crash, and every delivery accounted for."""
+"""The demo: six partners, many failures, a crash, and every delivery accounted for."""

@@ -1,4 +1,4 @@
-"""The main job, whole: a broker, a worker that is killed half-way, five partners with typical problems.
+"""The main job, whole: a broker, a worker that is killed half-way, six partners with typical problems.
 
 1. Start the broker; apply topics, schemas and definitions; start a worker.
 2. Publish the first half while the CRM refuses everything and the print shop is down; kill the worker
@@ -15,6 +15,7 @@ import random
 import secrets
 import sys
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from examples.consumers.crm import Crm
 from examples.consumers.dashboard import Dashboard
 from examples.consumers.order_system import OrderSystem
 from examples.consumers.print_shop import PrintShop
-from examples.consumers.receiver import Receiver
+from examples.consumers.receiver import Answer, Receiver
+from examples.consumers.warehouse import Warehouse
 from examples.demo.accounting import Account, Accounting, AtTheKill, Sent
 from examples.demo.log import Log
 from examples.demo.screen import (
@@ -35,7 +37,7 @@ from examples.demo.screen import (
     show_dead_letter,
     show_trace,
 )
-from examples.demo.stage import AGREED, ROOT, CommandFailed, Stage
+from examples.demo.stage import AGREED, ROOT, SIGNED_BY_KEY, CommandFailed, Stage
 from examples.printprice.generator import Happening, as_version_2, events
 from rich.console import Console
 from rich.live import Live
@@ -55,6 +57,8 @@ GONE_AFTER = 400
 """Requests after which the dashboard answers 410."""
 MOVE = ("order.generated", 2)
 """The event type that moves to a new version half-way, and that version."""
+REFUSALS = 6
+"""How often the warehouse refuses an event that it cannot load."""
 PATIENCE = 60.0
 """Seconds to wait at most for the last delivery."""
 
@@ -68,7 +72,14 @@ class Demo:
         self.console = console
         self.receivers: dict[str, Receiver] = {
             consumer.receiver.name: consumer.receiver
-            for consumer in (OrderSystem(), Crm(), Automation(), Dashboard(), PrintShop())
+            for consumer in (
+                OrderSystem(),
+                Crm(),
+                Automation(),
+                Dashboard(),
+                PrintShop(),
+                Warehouse(),
+            )
         }
         self.stage = Stage(ROOT / ".cache" / "demo" / run, servers, f"demo-{run}")
         self.log = Log(servers)
@@ -126,6 +137,7 @@ class Demo:
         self.receivers["automation"].answer = slow
         self.receivers["dashboard"].answer = retired
         self.receivers["print-shop"].answer = down_at_first
+        self.receivers["warehouse"].answer = _refusing_one_event()
 
     async def _set_up(self) -> None:
         # At once: the commands that install mostly wait for the broker.
@@ -151,9 +163,11 @@ class Demo:
         await stage.hookstream("topics", "apply", "--yes")
         screen.step("publishing the schemas of six event types")
         await stage.hookstream("schemas", "apply", str(stage.first_schemas()), "--yes")
-        screen.step("applying five partners and their subscriptions, until all are active")
+        screen.step("applying six partners and their subscriptions, until all are active")
         definitions = stage.declare(self.receivers)
         await stage.hookstream("apply", str(definitions), "--yes")
+        for who in SIGNED_BY_KEY:
+            self.receivers[who].secrets = await stage.public_keys(who)
 
     async def _first_half(self) -> AtTheKill:
         half = list(events(SEED, EVENTS))[: EVENTS // 2]
@@ -264,6 +278,22 @@ class Demo:
             console.print(f"not valid: {problem}")
         good = "Every delivery is accounted for." if account.clean else "NOT accounted for."
         console.print(f"\n{good}  The files of the run are in {self.stage.folder}")
+
+
+def _refusing_one_event() -> Answer:
+    """Return answers that refuse `REFUSALS` batches for one event, the last of the first batch of several."""
+    refused: Counter[str] = Counter()
+
+    async def answer(batch: dict[str, Any], _: int) -> int:
+        ids = [event["id"] for event in batch["events"]]
+        if not refused and len(ids) > 1:
+            refused[ids[-1]] = 0
+        for event_id in refused.keys() & {*ids}:
+            refused[event_id] += 1
+            return 422 if refused[event_id] <= REFUSALS else 204
+        return 204
+
+    return answer
 
 
 def _moved(happening: Happening) -> Happening:

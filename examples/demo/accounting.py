@@ -27,6 +27,9 @@ WANTED: dict[str, Wants] = {
     "print-shop": lambda kind, data: (
         kind == "routing.decided" and data["strategy"] in ("fastest", "nearest")
     ),
+    "warehouse": lambda kind, _: (
+        kind in ("document.analyzed", "pricing.completed", "routing.decided")
+    ),
 }
 
 JSON = "application/json"
@@ -38,9 +41,10 @@ FORMS: dict[str, tuple[str, str, Versions]] = {
     # id: what it asks for, media type, versions
     "order-system": ("standard, version 1", JSON, lambda _: {1}),
     "crm": ("standard, latest", JSON, lambda written: {written, 2}),
-    "automation": ("CloudEvents", "application/cloudevents+json", lambda _: {1}),
+    "automation": ("CloudEvents, v1a", "application/cloudevents+json", lambda _: {1}),
     "dashboard": ("thin", JSON, lambda _: {1}),
     "print-shop": ("template", JSON, lambda _: {1}),
+    "warehouse": ("batches", JSON, lambda _: {1}),
 }
 
 Key = tuple[str, str, str]

@@ -19,6 +19,7 @@ TROUBLE = {
     "automation": "slow; asks for more than it was granted",
     "dashboard": "answers 410 from some point on",
     "print-shop": "down at first; has a filter",
+    "warehouse": "refuses one event at first",
 }
 
 
@@ -45,14 +46,14 @@ class Screen:
         )
         for heading in ("partner", "its trouble"):
             table.add_column(heading)
-        for heading in ("requests", "2xx", "4xx", "5xx"):
+        for heading in ("requests", "events 2xx", "4xx", "5xx"):
             table.add_column(heading, justify="right")
         for who, receiver in self._receivers.items():
             kinds = Counter(entry.status // 100 for entry in receiver.book.entries)
             table.add_row(
                 who,
                 TROUBLE[who],
-                str(len(receiver.book.entries)),
+                str(receiver.book.requests),
                 str(kinds[2]),
                 str(kinds[4]),
                 str(kinds[5]),
@@ -87,10 +88,10 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
         ),
         "missing": len(account.missing),
         "received but not expected": len(account.unexpected),
-        "duplicates (a webhook-id answered 2xx twice)": len(account.duplicates),
+        "duplicates (an event answered 2xx twice)": len(account.duplicates),
         "  events unsettled when the worker was killed": len(account.unsettled),
         "  duplicates that no crash explains": len(account.unexcused),
-        "retries": account.retried,
+        "retries (outside batches)": account.retried,
         "dead-lettered": account.dead_lettered,
         "redriven": account.redriven,
         "undecodable": account.undecodable,

@@ -115,8 +115,18 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
         JOB_TEMPLATE,
         STURDY,
     ),
+    "warehouse": (
+        "Lakeside warehouse",
+        "[document.analyzed, pricing.completed, routing.decided]",
+        "[document.analyzed, pricing.completed, routing.decided]",
+        "batch: {max_events: 50, max_wait: 200ms}\n",
+        STURDY,
+    ),
 }
 
+SIGNED_BY_KEY = ("automation",)
+"""Those who verify by a public key (`v1a`), and hold no secret."""
+_GENERATED_KEY = "generate: true\n      scheme: v1a"
 
 AGREED: dict[str, tuple[tuple[str, int, str], ...]] = {
     # id: type, version and format of every body that its receiver accepts
@@ -127,6 +137,12 @@ AGREED: dict[str, tuple[tuple[str, int, str], ...]] = {
         ("order.generated", 2, "standard"),
     ),
     "automation": (("document.analyzed", 1, "cloudevents"),),
+    # Of each member of a batch.
+    "warehouse": (
+        ("document.analyzed", 1, "standard"),
+        ("pricing.completed", 1, "standard"),
+        ("routing.decided", 1, "standard"),
+    ),
 }
 
 
@@ -177,6 +193,8 @@ class Stage:
                 more=more,
                 schedule=schedule,
             )
+            if who in SIGNED_BY_KEY:
+                subscription = subscription.replace(f"env: {secret}", _GENERATED_KEY)
             (definitions / "subscriptions" / f"{who}.yaml").write_text(subscription)
         return definitions
 
@@ -185,6 +203,11 @@ class Stage:
         folder = self.folder / "first-versions"
         shutil.copytree(ROOT / "schemas", folder, ignore=shutil.ignore_patterns("v[2-9].avsc"))
         return folder
+
+    async def public_keys(self, subscription: str) -> list[str]:
+        """Return what a partner verifies by: the public keys of a subscription that sign."""
+        shown = json.loads(await self.hookstream("subscriptions", "show", subscription, "--json"))
+        return [each["public_key"] for each in shown["signing_secrets"]]
 
     async def agreed(self, event_type: str, version: int, body_format: str) -> BodySchema:
         """Return the JSON Schema that a partner is given."""

@@ -14,15 +14,20 @@ from hookstream.adapters.avro.published import fingerprint_of
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.definition_files.yaml_text import read_documents
 from hookstream.adapters.json_bytes import json_bytes
+from hookstream.core.delivery.bodies.batch import batch_body
 from hookstream.core.delivery.bodies.formats import head_of, with_data
-from hookstream.core.delivery.bodies.template import compile_template
+from hookstream.core.delivery.bodies.template import compile_template, secrets_in
+from hookstream.core.delivery.identity import batch_id, delivery_id
 from hookstream.core.delivery.signing import RequestHeaders, parse_secret
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
-from hookstream.core.model.subscription import BodyFormat, Content
+from hookstream.core.model.subscription import Batch, BodyFormat, Content
+from hookstream.core.planning.body_format import TemplateRules, read_body
+from hookstream.core.planning.reading import FieldReader
+from hookstream.entry.admin.schema_documents import SchemaDocuments
 from hookstream.entry.cli.root import root
-from hookstream.receiver import verify
+from hookstream.receiver import BodySchema, members, verify
 
 SOURCE = ROOT / "src" / "hookstream"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
@@ -109,6 +114,31 @@ def test_the_other_bodies_on_the_page_for_partners_are_those_of_its_event() -> N
     assert blocks(section, "json") == [body.decode() for body in bodies]
 
 
+def test_the_batch_on_the_page_for_partners_is_one_that_hookstream_would_send() -> None:
+    page = (ROOT / "docs" / "for-partners.md").read_text(encoding="utf-8")
+    headers, body = request_on(page.partition("\n## Batches\n")[2].partition("\n## ")[0])
+    [secret] = set(re.findall(r"whsec_[A-Za-z0-9+/]{20,}", page))
+
+    at = int(headers["webhook-timestamp"])
+    verified = verify(headers, body, [secret], at)
+    events = [each.event for each in members(verified, body)]
+    ids = [delivery_id(each["type"], each["id"], "crm") for each in events]
+    assert events[0] == standard_on_the_page()
+    assert ids[0] == request_on(page)[0]["webhook-id"]
+    assert verified.id == batch_id(ids)
+    made = RequestHeaders([parse_secret(secret)]).of_batch(verified.id, at, body)
+    assert headers.items() >= dict(made).items()
+    assert headers["content-length"] == str(len(body))
+    assert not headers.keys() & {"hookstream-attempt", "hookstream-trigger"}
+    around = batch_body(BodyFormat.STANDARD)
+    assert around is not None
+    assert around.of([*map(json_bytes, events)]) == body
+    documents = SchemaDocuments.of_files(ROOT / "schemas")
+    for event in events:
+        schema = documents.json_schema(event["type"], 1, BodyFormat.STANDARD, batch=True)
+        BodySchema(schema).check({"type": "hookstream.batch", "events": [event]})
+
+
 def test_the_template_on_the_page_about_subscriptions_makes_the_body_below_it() -> None:
     page = (ROOT / "docs" / "subscriptions.md").read_text(encoding="utf-8")
     section = page.partition("\n### Templates\n")[2].partition("\n##")[0]
@@ -122,6 +152,16 @@ def test_the_template_on_the_page_about_subscriptions_makes_the_body_below_it() 
     )
     assert isinstance(made, bytes)
     assert blocks(section, "json") == [made.decode()]
+
+
+def test_the_batches_on_the_page_about_subscriptions_are_read() -> None:
+    page = (ROOT / "docs" / "subscriptions.md").read_text(encoding="utf-8")
+    [written] = blocks(page.partition("\n### Batches\n")[2].partition("\n##")[0], "yaml")
+    [definition] = read_documents(written)
+    found: list[tuple[str, str]] = []
+    reader = FieldReader(definition.value, "", lambda *problem: found.append(problem))
+    body = read_body(reader, TemplateRules({}, secrets_in), lambda _, __: None)
+    assert (body.batch, body.format, found) == (Batch(100, 200), BodyFormat.STANDARD, [])
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -278,6 +278,9 @@ def specimens() -> dict[str, Document]:
         ),
         "audit record": _attempt(made),
         "audit record: the end": _attempt(delivered),
+        "audit record: in a batch": _attempt(
+            replace(made, batch_id="msgb_k6vhbvpnolukxd7hqginbxwujv")
+        ),
         **{
             f"audit record: {each.reason.value}": _attempt(
                 replace(

@@ -1,19 +1,23 @@
 """What every `Sender` promises: tested on the double and, over real sockets, on the product's own."""
 
 import asyncio
+import json
 import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pytest
 from tests.doubles import endpoint, raw_server
+from tests.doubles.batch_bodies import event_ids, is_batch
 from tests.doubles.endpoint import WITHOUT_DESCRIPTORS, Endpoints
 from tests.doubles.raw_server import RawServer
 
+from hookstream.adapters.ed25519 import signer
 from hookstream.adapters.http.sender import HttpSender
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
     AddressBlocked,
@@ -21,7 +25,16 @@ from hookstream.core.model.outcome import (
     Response,
     TransportFailure,
 )
+from hookstream.core.model.record import Origin
+from hookstream.core.model.subscription import (
+    Batch,
+    BodyFormat,
+    Endpoint,
+    SigningSecret,
+    Subscription,
+)
 from hookstream.pipeline.ports import Post, Sender
+from hookstream.pipeline.prepared import PreparedRequests
 
 pytestmark = pytest.mark.real_time
 
@@ -67,6 +80,9 @@ class Stage(Protocol):
 
     async def requests(self, count: int) -> list[bytes]: ...
 
+    def headers(self) -> dict[str, str]:
+        """Return those of the last request."""
+
     def connected(self) -> bool: ...
 
     def without_descriptors(self) -> AbstractContextManager[None]: ...
@@ -88,6 +104,9 @@ class DoubleStage:
     async def requests(self, count: int) -> list[bytes]:
         await self.endpoints.wait_until(lambda each: len(each.requests) >= count)
         return [each.post.body for each in self.endpoints.to("sub-1")]
+
+    def headers(self) -> dict[str, str]:
+        return dict(self.endpoints.to("sub-1")[-1].post.headers)
 
     def connected(self) -> bool:
         return True
@@ -131,6 +150,9 @@ class SocketStage:
     async def requests(self, count: int) -> list[bytes]:
         await self.server.wait_until(lambda each: len(each.seen) >= count)
         return [each.body for each in self.server.seen]
+
+    def headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.server.seen[-1].headers}
 
     def connected(self) -> bool:
         return self._http.connections > 0
@@ -193,6 +215,56 @@ async def test_a_status_is_the_answer_whatever_it_is(stage: Stage, status: int) 
     await stage.behave(Answers(status))
     assert await stage.sender.send(stage.post()) == Response(status)
     assert await stage.requests(1) == [b"{}"]
+
+
+FORMATS: dict[str, tuple[BodyFormat, int, str]] = {
+    "standard": (BodyFormat.STANDARD, 0, "application/json"),
+    "cloudevents": (BodyFormat.CLOUDEVENTS, 0, "application/cloudevents+json"),
+    "batch": (BodyFormat.STANDARD, 100, "application/json"),
+    "batch of cloudevents": (
+        BodyFormat.CLOUDEVENTS,
+        100,
+        "application/cloudevents-batch+json",
+    ),
+}
+
+
+@pytest.mark.parametrize("made_as", FORMATS)
+async def test_a_body_of_any_format_arrives_byte_for_byte_with_its_headers(
+    stage: Stage, made_as: str
+) -> None:
+    """Names and types with characters of several bytes; a batch of many deliveries is one request."""
+    body_format, most, media_type = FORMATS[made_as]
+    subscription = replace(
+        a_subscription("sub-1"), format=body_format, batch=Batch(most) if most else None
+    )
+    ids = [f"e{number}-é" for number in range(max(most, 1))]
+    prepared = PreparedRequests(signer).of(subscription, 0)
+    bodies = [json.dumps({"id": each, "type": "t", "data": "€"}).encode() for each in ids]
+    made = prepared.request([a_delivery(each) for each in ids], bodies, 1_795_000_000_000)
+    await stage.behave(Answers(204))
+
+    answer = await stage.sender.send(replace(made, url=stage.post().url))
+
+    assert answer == Response(204)
+    assert await stage.requests(1) == [made.body]
+    seen = replace(made, headers=[*stage.headers().items()], body=(await stage.requests(1))[0])
+    assert event_ids(seen) == ids
+    assert is_batch(seen) is (most > 0)
+    headers = stage.headers()
+    assert headers["content-type"] == media_type
+    assert {name: headers[name] for name, _ in made.headers} == dict(made.headers)
+    assert ("hookstream-attempt" in headers) is (most == 0)
+
+
+def a_subscription(name: str) -> Subscription:
+    endpoint = Endpoint("https://partner.example/hook", (SigningSecret("s1", b"0" * 32),))
+    return Subscription(name, "acme", endpoint, ("t",), 0)
+
+
+def a_delivery(event_id: str) -> Delivery:
+    origin = Origin("events", 0, 0, 0)
+    return Delivery(f"msg_{event_id}", "sub-1", "acme", "t", event_id, origin, 0, 1)
 
 
 async def test_retry_after_and_the_body_come_with_the_status(stage: Stage) -> None:

@@ -29,6 +29,9 @@ from hookstream.pipeline.ports import Permitted, Post, always_permitted
 
 Behaviour: TypeAlias = Callable[[Post], Awaitable[Answer]]
 
+QUICK_ANSWER = 0.02
+"""Seconds that a healthy endpoint takes."""
+
 
 def status(
     code: int,

@@ -44,6 +44,7 @@ FIRST = AuditEntry(
     event_id="e-1",
     entity_id="q-1",
     environment="production",
+    batch_id=None,
     attempt=1,
     trigger="initial",
     outcome="failed",

@@ -10,7 +10,7 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import DeadLetter, DeadReason
+from hookstream.core.model.outcome import DeadLetter, DeadReason, RetryAt
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
 from hookstream.core.model.topics import Topics
@@ -106,12 +106,18 @@ class JsonOwnRecords:
                 "subscription_id": record.delivery.subscription_id,
                 "event_id": record.delivery.event_id,
                 "origin": record.delivery.origin[:3],
+                "batch_id": record.batch_id,
                 "attempt": record.attempt,
                 "trigger": record.delivery.trigger,
                 "outcome": None if record.outcome is None else record.outcome.name,
                 "disposition": record.disposition.name,
                 "reason": reason,
+                "due_at": record.disposition.due_at
+                if isinstance(record.disposition, RetryAt)
+                else None,
                 "started_at": record.started_at,
+                "took": record.duration_us // 1000,
+                "request_bytes": record.request_bytes,
             }
         ).encode()
 

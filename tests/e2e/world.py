@@ -36,14 +36,17 @@ _PRICED = [each for each in events(seed=7, n=1_500) if each.event_type == EVENT_
 class Partner:
     """A partner's endpoint that verifies every signature, and the body that it was sent first."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, batches: bool = False) -> None:
         """Accept anything, until `answer` is changed."""
         self.bodies: dict[str, dict[str, Any]] = {}
-        self.receiver = Receiver(name, self._act)
+        self.acted: Counter[str] = Counter()
+        """How often it acted on each event."""
+        self.receiver = Receiver(name, self._act, batches=batches)
         self.receiver.secrets = ["whsec_" + b64encode(token_bytes(32)).decode()]
 
     def _act(self, body: dict[str, Any]) -> None:
         self.bodies[body["id"]] = body
+        self.acted[body["id"]] += 1
 
     def answer(self, answer: Answer | None) -> None:
         """Answer so from now on; None: 204 to everything."""
@@ -105,7 +108,7 @@ class World:
 
         `more`: further lines of the subscription's file.
         """
-        partner = self.partners[name] = Partner(name)
+        partner = self.partners[name] = Partner(name, batches="batch:" in more)
         await partner.receiver.start()
         secret = f"E2E_SECRET_{name.upper().replace('-', '_')}"
         self.stage.environ[secret] = partner.receiver.secrets[0]

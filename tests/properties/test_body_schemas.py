@@ -18,11 +18,11 @@ from hookstream.adapters.json_bytes import json_bytes
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.avro.values import NotRenderable
 from hookstream.core.catalog.json_schema import cloudevents_schema, standard_schema
+from hookstream.core.delivery.bodies.batch import BATCH_TYPE, batch_body
 from hookstream.core.delivery.bodies.formats import SharedFormat, head_of, with_data
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
-from hookstream.receiver.bodies import BATCH_TYPE
 
 
 def validator(schema: JsonObject) -> Draft202012Validator:
@@ -67,9 +67,9 @@ def test_a_body_of_any_format_and_content_is_valid_alone_and_in_a_batch(
     delivered = tools.delivered(tools.written(data))
     assume(isinstance(delivered, dict))
     assert isinstance(delivered, dict)
-    alone = json.loads(rendered(delivered, body_format, content))
-    members: list[Json] = [alone] * size
-    batch: Json = members if body_format is BodyFormat.CLOUDEVENTS else wrapped(members)
+    body, around = rendered(delivered, body_format, content), batch_body(body_format)
+    assert around is not None
+    alone, batch = json.loads(body), json.loads(around.of([body] * size))
     documents = SchemaDocuments(SchemaBook([tree]))
 
     of_one = documents.json_schema("thing.done", 1, body_format, content)

@@ -70,9 +70,9 @@ class LaneUnderAnything(RuleBasedStateMachine):
         del self.out[ticket]
         self.lane.pass_over(ticket)
 
-    @rule(rate=st.none() | st.floats(0.01, 1_000))
-    def limit(self, rate: float | None) -> None:
-        self.lane.policy = LanePolicy(MOST, max_queue=QUEUE, rate_limit=rate)
+    @rule(rate=st.none() | st.floats(0.01, 1_000), batch=st.integers(1, 2 * QUEUE))
+    def limit(self, rate: float | None, batch: int) -> None:
+        self.lane.policy = LanePolicy(MOST, max_queue=QUEUE, rate_limit=rate, batch_events=batch)
 
     @rule(kept=st.booleans(), slot=st.none() | st.floats(0, 1e6))
     def defer(self, kept: bool, slot: float | None) -> None:  # noqa: FBT001

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
+from tests.doubles.batch_bodies import event_ids
 from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.clock import LoopClock, Unquestioned
@@ -295,7 +296,7 @@ class World:
         """How often each event was answered 2xx by a subscription's endpoint."""
         found: Counter[str] = Counter()
         for request in self.endpoints.accepted(subscription_id):
-            found[json.loads(request.post.body)["id"]] += 1
+            found.update(event_ids(request.post))
         return found
 
     def dead(self) -> list[tuple[str | None, str | None, str | None]]:

@@ -2,10 +2,13 @@
 
 import asyncio
 import datetime as dt
+import random
 from collections.abc import Callable
 from email.utils import format_datetime
 from typing import TypeAlias
 
+from tests.doubles.batch_bodies import members_of
+from tests.doubles.endpoint import QUICK_ANSWER as QUICK
 from tests.doubles.endpoint import Behaviour, fail, hang, refuse_connections, status
 from tests.simulation.story import Mood, Wish
 
@@ -18,8 +21,9 @@ Manner: TypeAlias = Callable[[float, Callable[[], Millis]], Behaviour]
 
 GONE = 410.0
 
-QUICK = 0.02
-"""Seconds that a healthy endpoint takes."""
+ACCEPTED = range(200, 300)
+FAILURES = (400, 413, 422, 500, 503)
+"""Statuses of an endpoint that fails at random."""
 
 
 def fine(_: float, __: Callable[[], Millis]) -> Behaviour:
@@ -100,6 +104,18 @@ def exhausted_and_failing(amount: float, _: Callable[[], Millis]) -> Behaviour:
     return status(500, after=QUICK, words=_nothing_left(amount))
 
 
+def moody(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Fail a share of all requests, at random, in one of several ways."""
+
+    async def behave(post: Post) -> Answer:
+        at = asyncio.get_running_loop().time()
+        chance = random.Random(f"{post.subscription_id} {at:.6f}")
+        await asyncio.sleep(QUICK)
+        return Response(chance.choice(FAILURES) if chance.random() < amount else 204)
+
+    return behave
+
+
 def _nothing_left(seconds: float) -> Words:
     return Words(ratelimit=f'"a minute";r=3;t=60, "default";r=0;t={seconds:g}')
 
@@ -120,6 +136,7 @@ MANNERS: dict[str, Manner] = {
     "aborting": aborting,
     "exhausted": exhausted,
     "exhausted_and_failing": exhausted_and_failing,
+    "moody": moody,
 }
 
 
@@ -131,4 +148,18 @@ def behaviour(wish: Wish, at: float, now: Callable[[], Millis], *, calm: bool) -
     elif mood.amount != GONE:
         # A breaker probes a dead endpoint so rarely that its last delivery would take hours to end.
         mood = Mood(0.0, "fine")
-    return MANNERS[mood.manner](mood.amount, now)
+    usual = MANNERS[mood.manner](mood.amount, now)
+    return choosy(usual, wish) if wish.refuses and at < wish.refuses_until else usual
+
+
+def choosy(usual: Behaviour, wish: Wish) -> Behaviour:
+    """Refuse what would be accepted if certain events are in it."""
+
+    async def behave(post: Post) -> Answer:
+        answer = await usual(post)
+        if not isinstance(answer, Response) or answer.status not in ACCEPTED:
+            return answer
+        named = {member["data"]["name"] for member in members_of(post)}
+        return answer if named.isdisjoint(wish.refuses) else Response(wish.refuses_with)
+
+    return behave

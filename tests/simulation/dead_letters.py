@@ -39,6 +39,14 @@ class DeadLetters:
         """Return whether a dead letter of a delivery is open."""
         return self._of[pair] > 0
 
-    def exhausts(self, pair: Pair, attempts: int, most: int) -> bool:
-        """Return whether a delivery is at the end of its schedule, which has so many attempts at most."""
-        return attempts - most in self._began[pair]
+    def exhausts(self, pair: Pair, attempts: int, most: int, searches: int = 0) -> bool:
+        """Return whether a delivery is at the end of its schedule.
+
+        Args:
+            pair: The delivery.
+            attempts: How many were made.
+            most: How many a schedule has.
+            searches: How many more searches in batches may have made.
+        """
+        began = self._began[pair]
+        return any(most <= attempts - before <= most + searches for before in began)

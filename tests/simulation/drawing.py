@@ -19,6 +19,7 @@ from tests.simulation.story import (
 
 from hookstream.core.model.hold import ALL
 from hookstream.core.model.instant import DAY
+from hookstream.core.model.subscription import Batch
 
 FAULTS_END = 14.0
 """Seconds into the story after which there are no more faults."""
@@ -55,6 +56,7 @@ def draw(seed: int) -> Story:
     if quiet:
         wishes = (*wishes, Wish("well", max_in_flight=8))
     acts = _events(chance, partitions)
+    wishes, burst = _with_batches(seed, wishes, acts)
     if not quiet:
         if chance.random() < 0.6:
             acts.append(Act(round(chance.uniform(0, 6), 2), "start", HOSTS[1]))
@@ -66,12 +68,16 @@ def draw(seed: int) -> Story:
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             acts += chance.choice(OWNERS)(chance, wishes)
         acts += _operations(seed, wishes, times)
+    acts += burst
     if any(act.does == "publish" and LATE in act.more for act in acts):
         acts.append(Act(round(chance.uniform(0, 5), 2), "publish_schema"))
     return Story(
         seed=seed,
         partitions=partitions,
-        bounds=Bounds(max_in_flight=chance.choice((8, 16, 64))) if quiet else _bounds(chance),
+        bounds=_bodies(
+            seed,
+            Bounds(max_in_flight=chance.choice((8, 16, 64))) if quiet else _bounds(chance),
+        ),
         wishes=wishes,
         acts=tuple(sorted(acts, key=lambda act: act.at)),
         quiet=quiet,
@@ -98,6 +104,64 @@ def _with_words(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
             moods = (*moods, Mood(until, manner, amount))
         drawn.append(replace(wish, moods=moods))
     return tuple(drawn)
+
+
+def _with_batches(
+    seed: int, wishes: tuple[Wish, ...], acts: list[Act]
+) -> tuple[tuple[Wish, ...], list[Act]]:
+    """Draw, from a generator of its own, formats, batches, and endpoints that refuse certain events.
+
+    Where there are batches, there may be a burst of events that fills some.
+    """
+    chance = random.Random(f"the batches of {seed}")
+    drawn: list[Wish] = []
+    for wish in wishes:
+        batch, types = None, wish.types
+        cloudevents = chance.random() < 0.2
+        if chance.random() < 0.4:
+            batch = Batch(chance.choice((2, 3, 5, 8, 20)), chance.choice((0, 50, 200, 500)))
+            types = chance.choice((types, (PLAIN, LATE)))
+        drawn.append(replace(wish, batch=batch, types=types, cloudevents=cloudevents))
+    burst: list[Act] = []
+    if any(wish.batch for wish in drawn) and chance.random() < 0.5:
+        burst = _burst(chance, acts)
+    events = [each.who for each in (*acts, *burst) if PLAIN in each.more]
+    return tuple(_choosy(chance, wish, events) for wish in drawn), burst
+
+
+def _burst(chance: random.Random, acts: list[Act]) -> list[Act]:
+    """Draw events enough to fill batches, all at once, over the partitions of those that there are."""
+    there = [act for act in acts if act.does == "publish"]
+    at, first = chance.choice(there).at, len(there)
+    return [
+        replace(chance.choice(there), at=at, who=f"e{first + number}")
+        for number in range(chance.choice((10, 20, 40)))
+    ]
+
+
+def _choosy(chance: random.Random, wish: Wish, events: list[str]) -> Wish:
+    """Draw what an endpoint with batches refuses, or that it fails at random."""
+    kind = chance.random()
+    if wish.batch is None or wish.id == "well" or not events or kind < 0.4:
+        return wish
+    if kind < 0.5:
+        until = round(chance.uniform(2, 12), 2)
+        return replace(wish, moods=(*wish.moods, Mood(until, "moody", chance.choice((0.2, 0.7)))))
+    if kind < 0.6:
+        mood = Mood(round(chance.uniform(2, 12), 2), "failing", chance.choice((400.0, 413.0)))
+        return replace(wish, moods=(*wish.moods, mood))
+    return replace(
+        wish,
+        refuses=tuple(sorted({chance.choice(events) for _ in range(chance.choice((1, 1, 2, 4)))})),
+        refuses_with=chance.choice((400, 413, 422)),
+        refuses_until=chance.choice((float("inf"), round(chance.uniform(2, 12), 2))),
+    )
+
+
+def _bodies(seed: int, bounds: Bounds) -> Bounds:
+    """Draw how large a body may be: some are so small that few deliveries fit."""
+    chance = random.Random(f"the bodies of {seed}")
+    return replace(bounds, body_bytes=700) if chance.random() < 0.15 else bounds
 
 
 def _bounds(chance: random.Random) -> Bounds:
@@ -389,6 +453,29 @@ def _wrong_clock(chance: random.Random, _: tuple[Wish, ...], __: list[float]) ->
     return acts
 
 
+def _mix(chance: random.Random, _: tuple[Wish, ...], __: list[float]) -> list[Act]:
+    """Draw events of two types that may wait for one batch, and a hold of one type meanwhile."""
+    at = round(chance.uniform(5, 9), 3)
+    kinds = chance.choice(((LATE, PLAIN), (LATE, PLAIN, PLAIN), (PLAIN, LATE)))
+    acts = [
+        Act(at, "publish", f"mixed {number}", more=(kind, chance.choice(COLOURS), 0))
+        for number, kind in enumerate(kinds)
+    ]
+    seconds = round(chance.uniform(0.3, 3), 2)
+    held = round(at + chance.uniform(0, 0.4), 3)
+    return [*acts, Act(held, "hold", kinds[-1], seconds, ("event-type",))]
+
+
+def _rebatch(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw subscriptions that change to batches or from them, while something is queued."""
+    acts: list[Act] = []
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        at = round(max(0.0, chance.choice(times) + chance.uniform(-0.1, 1)), 3)
+        more = (chance.choice((0, 200, 500)),)
+        acts.append(Act(at, "rebatch", chance.choice(wishes).id, chance.choice((2.0, 9.0)), more))
+    return acts
+
+
 FAULTS: tuple[Draw, ...] = (
     _stop,
     _move,
@@ -415,5 +502,7 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.2, _flaw),
     (0.1, _stamp),
     (0.15, _short),
+    (0.1, _rebatch),
+    (0.15, _mix),
 )
 """The share of the stories that has each of them."""

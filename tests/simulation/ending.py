@@ -55,12 +55,14 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
         case "gone":
             return wish.for_ever is not None and wish.for_ever.amount == GONE
         case "asked" | "aborted":
-            return _refuses_with(wish, "disabling" if reason == "asked" else "aborting")
+            # What is asked in the answer to a batch is ignored.
+            heeded = wish.batch is None or _changes(story, wish)
+            return heeded and _refuses_with(wish, "disabling" if reason == "asked" else "aborting")
         case "disabled":
             failed = story.bounds.disable_after < DAY and ledger.requests[pair] > 0
             return failed or bool(status.disablings)
         case "final_status":
-            return _final(wish) and ledger.requests[pair] >= 1
+            return not wish.final_statuses.isdisjoint(ledger.alone.ever[pair])
         case "paused_too_long":
             return bool(status.pauses)
         case "record_too_large":
@@ -69,9 +71,9 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
             return False
 
 
-def _final(wish: Wish) -> bool:
-    moods = [*wish.moods, *((wish.for_ever,) if wish.for_ever else ())]
-    return any(mood.amount in wish.final_statuses for mood in moods)
+def _changes(story: Story, wish: Wish) -> bool:
+    """Return whether a subscription does not have batches all the time."""
+    return any(act.does == "rebatch" and act.who == wish.id for act in story.acts)
 
 
 def _refuses_with(wish: Wish, manner: str) -> bool:

@@ -1,33 +1,102 @@
 """What one process consumed and did: all that it can know of a delivery."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from tests.simulation.expectation import Pair
 
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import OutgoingRecord
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """One request of a process."""
+
+    batch: str | None
+    """Its id, if it is a batch."""
+    numbers: dict[Pair, set[int]]
+    """Its deliveries that are not audited yet, with the numbers that the attempt of each may have."""
+    count: int
+    """How many deliveries it had."""
+    searched: bool = False
+    """Whether its deliveries may be due at once, with any of these numbers."""
 
 
 @dataclass(slots=True)
 class Hand:
     """What one process consumed and did, for as long as it lives."""
 
-    events: set[str] = field(default_factory=set)
+    events: Counter[str] = field(default_factory=Counter)
+    """How often it took each event."""
     copies: defaultdict[Pair, list[tuple[int, Millis]]] = field(
         default_factory=lambda: defaultdict(list)
     )
     """By delivery: attempts made before, and due time, of each tier record that was taken."""
     answered: defaultdict[Pair, set[int]] = field(default_factory=lambda: defaultdict(set))
+    sent: list[Sent] = field(default_factory=list)
+    """Requests that are not all audited."""
+    searched: defaultdict[Pair, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    """Attempts after which a copy of a delivery may be due at once, as its batch is searched."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Records whose write was refused, so that it will be repeated."""
+    runs: Counter[Pair] = field(default_factory=Counter)
+    """Requests of a delivery since its batch was refused first."""
     latest: Millis = 0
     """The latest that its clock ever showed."""
 
     def made_before(self, pair: Pair) -> set[int]:
         """Attempts that were made before, of each copy that it took."""
-        made = {attempt for attempt, _ in self.copies.get(pair, ())}
+        copies, searched = self.copies.get(pair, ()), set(+self.searched[pair])
+        if searched and len(copies) + self.events[pair[0]] == 1:
+            return {max(searched)}
+        made = {attempt for attempt, _ in copies} | searched
         return made | {0} if pair[0] in self.events else made
 
     def due(self, pair: Pair, attempt: int) -> Millis:
         """The earliest due time of a copy on which this attempt can follow."""
         if attempt == 1 and pair[0] in self.events:
             return 0
+        if self.searched[pair][attempt - 1] > 0:
+            return 0
         return min(due for made, due in self.copies[pair] if made == attempt - 1)
+
+    def send(self, batch: str | None, numbers: dict[Pair, set[int]]) -> Sent:
+        """Note a request."""
+        sent = Sent(batch, numbers, len(numbers))
+        self.sent.append(sent)
+        return sent
+
+    def repeats(self, record: OutgoingRecord, *, refused: bool) -> bool:
+        """Note that a record is written; return whether the write is repeated after a refusal."""
+        if not refused and not self.refused:
+            return False
+        same = repr(record)
+        repeated = self.refused[same] > 0
+        self.refused[same] += refused - repeated
+        return repeated
+
+    def goes_on(self, pair: Pair, attempt: int) -> None:
+        """Note that a copy of a delivery is not due at once any more."""
+        if self.searched[pair][attempt] > 0:
+            self.searched[pair][attempt] -= 1
+
+    def audited(self, batch: str | None, pair: Pair, attempt: int, *, at_once: bool) -> bool:
+        """Note the audit record of an attempt; False: no request was made that it can be of.
+
+        Args:
+            batch: The batch's id.
+            pair: The delivery.
+            attempt: The number of the attempt.
+            at_once: Whether the delivery is retried at once.
+        """
+        for sent in self.sent:
+            if sent.batch == batch and attempt in sent.numbers.get(pair, ()):
+                for other in sent.numbers.pop(pair):
+                    if sent.searched and (other != attempt or not at_once):
+                        self.goes_on(pair, other)
+                if not sent.numbers:
+                    self.sent.remove(sent)
+                self.goes_on(pair, attempt - 1)
+                return True
+        return False

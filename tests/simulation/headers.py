@@ -26,6 +26,10 @@ def origin_of(record: Record | OutgoingRecord) -> tuple[str, int, int]:
     )
 
 
+def is_delivery(record: Record | OutgoingRecord) -> bool:
+    return header_text(record.headers, "hs-subscription-id") is not None
+
+
 def attempts_of(record: Record | OutgoingRecord) -> int:
     return int(header_text(record.headers, "hs-attempt") or -1)
 

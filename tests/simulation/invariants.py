@@ -5,22 +5,36 @@ Every check is made at the first instant at which it could fail, so that a story
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
+from tests.doubles.batch_bodies import delivery_ids
+from tests.simulation.batches import (
+    REFUSES_BODY,
+    Alone,
+    Bounds,
+    batch_of,
+    longest_search,
+    pairs_of,
+    refuses_body,
+    wrong_with,
+)
 from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.expectation import Event, Expectation, Owed, Pair
 from tests.simulation.given_up import GivenUp, Lost, Place
-from tests.simulation.hand import Hand
+from tests.simulation.hand import Hand, Sent
 from tests.simulation.headers import (
     OF_LANES,
     attempts_of,
     described,
     due_of,
+    is_delivery,
     origin_of,
 )
 from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import Answer, Response
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
@@ -35,6 +49,7 @@ DUPLICATES = "duplicates are bounded by what was unsettled"
 IDENTITY = "a delivery has one id"
 MEMORY = "memory is bounded"
 ISOLATION = "a failing endpoint does not affect others"
+WAITS = "no delivery waits longer for its batch than it may"
 HELD = "what is held is not attempted"
 STALE = "nothing is sent two seconds after a deletion or a hold"
 TIME = "requests carry the brokers' time"
@@ -46,6 +61,12 @@ GAPS = "a gap is counted and reported"
 ENDS = "a worker ends only when it is asked to"
 ONCE = "a dead letter is redriven once"
 GUESSED = "lost offsets are never guessed"
+BATCH = "a request has its deliveries once, under their id, within its bounds"
+AUDIT = "the audit log agrees with what endpoints saw"
+SEARCH = "the search in a refused batch takes few requests"
+
+SHORTER: Millis = 300
+"""A delay that no schedule has."""
 
 
 class Ledger:
@@ -74,6 +95,10 @@ class Ledger:
         self.given_up = GivenUp()
         self.defects: Callable[[], int] = lambda: 0
         """How many attempts may have counted as failed though they arrived."""
+        self.alone = Alone()
+        self.bounds = Bounds()
+        self.flawed = False
+        """Calls of ports may raise."""
         self.too_large = False
         """A write was refused as too large at some time."""
         self.attempts = 0
@@ -130,9 +155,17 @@ class Ledger:
         self.dead[pair].append(reason)
         self.dead_letters.write((dead_letter.where, dead_letter.offset), pair)
         self._may_be_owed(pair, f"was dead-lettered ({reason})")
+        if reason != "attempts_exhausted":
+            return
         most = len(self.expected.statuses[pair[1]].wish.schedule) + 1
-        if reason == "attempts_exhausted" and not self.dead_letters.exhausts(pair, attempts, most):
+        searches = (
+            most * longest_search(events) if (events := self.bounds.events[pair[1]]) > 1 else 0
+        )
+        if not self.dead_letters.exhausts(pair, attempts, most, searches):
             self.blame(EXACT, f"{_named(pair)} is dead-lettered after {attempts} attempts")
+        status = int(header_text(dead_letter.headers, "hs-last-status") or 0)
+        if status in REFUSES_BODY and status not in self.alone.since_redrive[pair]:
+            self.blame(JUSTIFIED, f"{_named(pair)} is dead-lettered for the {status} of a batch")
 
     def redriven(self, dead_letter: Record, record: OutgoingRecord) -> None:
         """Record that a dead letter was redriven as this record: its delivery is expected again."""
@@ -145,6 +178,7 @@ class Ledger:
             self.blame(EXACT, f"{_named(pair)} is redriven after {attempts} attempts")
         self.delivered.discard(pair)
         self.audited.pop(pair, None)
+        self.alone.since_redrive.pop(pair, None)
 
     def _pair(self, record: Record | OutgoingRecord) -> Pair:
         """Return the delivery of a record of ours: its origin identifies the event, not its id."""
@@ -308,37 +342,66 @@ class Ledger:
             if isinstance(carried, tuple):
                 hand.copies[carried].append((attempts_of(record), due_of(record)))
             elif carried is not None:
-                hand.events.add(carried)
+                hand.events[carried] += 1
             else:
                 event = self.expected.by_origin.get((*place[0], place[1]))
                 if event is not None:
-                    hand.events.add(event.id)
+                    hand.events[event.id] += 1
 
-    def sending(self, hand: Hand, post: Post, now: Millis) -> Pair:
-        """Check an attempt when it is made; return its delivery."""
+    def sending(self, hand: Hand, post: Post, now: Millis) -> Sent:
+        """Check a request when it is made."""
         self.attempts += 1
-        pair = (json.loads(post.body)["data"]["name"], post.subscription_id)
-        self.requests[pair] += 1
-        headers = dict(post.headers)
-        known = self._ids.setdefault(pair, headers["webhook-id"])
-        if known != headers["webhook-id"]:
-            self.blame(IDENTITY, f"{_named(pair)} is {known}, then {headers['webhook-id']}")
-        self._may_be_owed(pair, "was attempted")
-        attempt = int(headers["hookstream-attempt"])
-        self.note(f"attempt {attempt} of {_named(pair)}")
-        made = hand.made_before(pair)
-        if attempt - 1 not in made:
-            self.blame(EXACT, f"{_named(pair)}: attempt {attempt}, after {sorted(made)} were made")
-            return pair
-        due = hand.due(pair, attempt)
+        who, pairs = post.subscription_id, pairs_of(post)
+        wish = self.expected.statuses[who].wish
+        most, headers = self.bounds.events[who], dict(post.headers)
+        wrong = wrong_with(post, wish, most=most, most_bytes=self.bounds.body)
+        if wrong is not None:
+            self.blame(BATCH, wrong)
         hand.latest = max(hand.latest, now)
-        if hand.latest < due:
-            self.blame(EARLY, f"{_named(pair)}: attempt {attempt} is {due - now} ms early")
-        return pair
+        number = headers.get("hookstream-attempt")
+        self.note(f"attempt {number or 'in a batch'} of {_listed(pairs)} for {who}")
+        batch = batch_of(post)
+        numbers = {pair: self._attempting(hand, pair, number, now) for pair in pairs}
+        for pair, delivery in zip(pairs, delivery_ids(post), strict=True):
+            known = self._ids.setdefault(pair, delivery)
+            if known != delivery:
+                self.blame(IDENTITY, f"{_named(pair)} is {known}, then {delivery}")
+            hand.runs[pair] = hand.runs[pair] + 1 if +hand.searched[pair] else 1
+            if hand.runs[pair] > longest_search(most):
+                self.blame(SEARCH, f"{_named(pair)} is sent {hand.runs[pair]} times")
+        return hand.send(batch, numbers)
 
-    def answered(self, hand: Hand, pair: Pair, post: Post) -> None:
-        """Record that a process knows the result of an attempt."""
-        hand.answered[pair].add(int(dict(post.headers)["hookstream-attempt"]))
+    def _attempting(self, hand: Hand, pair: Pair, number: str | None, now: Millis) -> set[int]:
+        """Check an attempt of one delivery; return the numbers that it may have.
+
+        Args:
+            hand: What the process knows.
+            pair: The delivery.
+            number: The number that the request names; None: a batch, which names none.
+            now: The present.
+        """
+        self.requests[pair] += 1
+        self._may_be_owed(pair, "was attempted")
+        made = hand.made_before(pair)
+        numbers = {before + 1 for before in made} if number is None else {int(number)}
+        if not numbers or not numbers <= {before + 1 for before in made}:
+            what = f"{_named(pair)}: attempt {number}, after {sorted(made)} were made"
+            self.blame(EXACT, what)
+            return numbers
+        due = min(hand.due(pair, each) for each in numbers)
+        if hand.latest < due:
+            self.blame(EARLY, f"{_named(pair)}: attempt {min(numbers)} is {due - now} ms early")
+        return numbers
+
+    def answered(self, hand: Hand, sent: Sent, answer: Answer) -> None:
+        """Record that a process knows the result of a request."""
+        sent.searched = sent.count > 1 and refuses_body(answer)
+        for pair, numbers in sent.numbers.items():
+            hand.answered[pair] |= numbers
+            if sent.searched:
+                hand.searched[pair].update(numbers)
+            if sent.count == 1 and isinstance(answer, Response):
+                self.alone.got(pair, answer.status)
 
     def accepts(self, pair: Pair) -> None:
         """Record that an endpoint answered 2xx, and count how often it may."""
@@ -351,14 +414,24 @@ class Ledger:
             detail = f"{_named(pair)} arrived {self.accepted[pair]} times, its records were taken"
             self.blame(DUPLICATES, f"{detail} {again} times again")
 
-    def writing(self, hand: Hand, record: OutgoingRecord, now: Millis) -> None:
-        """Compare the attempts that a process audits with those that it made."""
+    def writing(
+        self, hand: Hand, record: OutgoingRecord, now: Millis, *, refused: bool = False
+    ) -> None:
+        """Compare the attempts that a process writes with those that it made."""
         topics = self._topics
         into_tier = topics.delay_of(record.topic) is not None
-        if not into_tier and record.topic != topics.dead_letters:
-            return
-        if header_text(record.headers, "hs-subscription-id") is None:
-            return
+        repeated = hand.repeats(record, refused=refused)
+        if record.topic == topics.attempts:
+            if not repeated:
+                self._auditing(hand, json.loads(record.value or b""), now)
+        elif (into_tier or record.topic == topics.dead_letters) and is_delivery(record):
+            self._passing_on(hand, record, now, into_tier=into_tier)
+            if not repeated:
+                hand.goes_on(self._pair(record), attempts_of(record))
+
+    def _passing_on(
+        self, hand: Hand, record: OutgoingRecord, now: Millis, *, into_tier: bool
+    ) -> None:
         pair = self._pair(record)
         attempt = attempts_of(record)
         made = hand.made_before(pair)
@@ -380,9 +453,32 @@ class Ledger:
             wrote = f"{_named(pair)}: {record.topic} has {attempt} attempts"
             self.blame(EXACT, f"{wrote}, {sorted(right)} would be right")
 
+    def _auditing(self, hand: Hand, entry: Mapping[str, Any], now: Millis) -> None:
+        """Compare the audit record of an attempt with the request that it is of."""
+        if entry["outcome"] in (None, "refused"):
+            return
+        pair = (self.expected.by_origin[tuple(entry["origin"])].id, entry["subscription_id"])
+        due, attempt, batch = entry["due_at"], entry["attempt"], entry["batch_id"]
+        if entry["delivery_id"] != self._ids.get(pair):
+            self.blame(AUDIT, f"{_named(pair)} is audited as {entry['delivery_id']}")
+        # A write that raised is repeated a while later; a clock may jump meanwhile.
+        decided = entry["started_at"] + entry["took"] + SHORTER if self.flawed else now
+        at_once = due is not None and due <= decided
+        if not hand.audited(batch, pair, attempt, at_once=at_once):
+            what = f"attempt {attempt} of {_named(pair)} in {batch or 'no batch'}"
+            self.blame(AUDIT, f"{what} is audited, and no such request was answered")
+
+    def unaudited(self, sent: Sent) -> None:
+        """Record that a request was answered a while ago, and some of its deliveries are not audited."""
+        self.blame(AUDIT, f"no audit record of {_listed(sent.numbers)} in {sent.batch or 'none'}")
+
     def _may_be_owed(self, pair: Pair, what: str) -> None:
         if self.expected.owed(pair) is Owed.NEVER:
             self.blame(INTERVALS, f"{_named(pair)} {what}, and is not expected")
+
+
+def _listed(pairs: Iterable[Pair]) -> str:
+    return ", ".join(event for event, _ in pairs)
 
 
 def _named(pair: Pair) -> str:

@@ -14,7 +14,7 @@ from tests.simulation.world import EVENTS, Host, Parts, Row
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.model.subscription import Gap, SubscriptionState
+from hookstream.core.model.subscription import Batch, Gap, SubscriptionState
 from hookstream.pipeline.ports import WriteRefused
 
 SESSION_SECONDS = 3.0
@@ -275,6 +275,14 @@ class Player(Redrives):
         at = self.world.expectation.statuses[act.who].resume(self.world.clock.now())
         gaps = tuple(gap if gap.end is not None else replace(gap, end=at) for gap in found.gaps)
         self.world.put(replace(found, state=SubscriptionState.ACTIVE, gaps=gaps))
+
+    def do_rebatch(self, act: Act) -> None:
+        """Give a subscription batches of so many deliveries at most, or none if it has some."""
+        found = self.world.subscriptions.get(act.who)
+        if found is None or found.state is SubscriptionState.DELETED:
+            return
+        batch = Batch(int(act.amount), int(act.more[0])) if found.batch is None else None
+        self.world.put(replace(found, batch=batch))
 
     def do_delete(self, act: Act) -> None:
         found = self.world.subscriptions.get(act.who)

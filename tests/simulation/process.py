@@ -15,8 +15,9 @@ from tests.doubles.seeing import (
     RememberingLogger,
     SilentTracer,
 )
+from tests.simulation.expectation import Pair
 from tests.simulation.flaws import BY_THE_SENDER
-from tests.simulation.hand import Hand
+from tests.simulation.hand import Hand, Sent
 from tests.simulation.invariants import (
     ENDS,
     HELD,
@@ -74,6 +75,9 @@ TINY = 0.001
 
 OVERDRAWN = 2
 """Deliveries above the budget: one for each of the two loops that spend it."""
+
+AUDITED_WITHIN = 0.05
+"""Seconds from an answer until an attempt's audit record is written."""
 
 STAYS = 25 * SECOND
 """How long a worker may drain."""
@@ -350,9 +354,10 @@ class SeenSink:
         process = self._process
         if not process.alive:
             return
-        process.ledger.writing(process.hand, record, process.clock.now())
         asked = process.clock.moment()
         refusal = process.world.refusal(record)
+        now, refused = process.clock.now(), refusal is not None
+        process.ledger.writing(process.hand, record, now, refused=refused)
         if refusal is not None:
             process.ledger.note(f"{process.host.name} is refused a write to {record.topic}")
             asyncio.get_running_loop().call_later(0.002, self._acknowledge, acknowledged, refusal)
@@ -366,6 +371,8 @@ class SeenSink:
                 def acknowledge(verdict: WriteRefused | None) -> None:
                     if verdict is None:
                         answered = process.clock.moment()
+                        # What fell due before may wait for its batch while the clock is set back.
+                        process.hand.latest = max(process.hand.latest, process.clock.now())
                         process.clock.learn(record.topic, stamp, asked, answered)
                     acknowledged(verdict)
 
@@ -409,14 +416,11 @@ class SeenSender:
         if withheld is not None:
             return withheld
         ledger, who = process.ledger, post.subscription_id
-        pair = ledger.sending(process.hand, post, process.clock.now())
-        stopped = process.world.stopped(who, ledger.expected.events[pair[0]].type)
-        if stopped is not None:
-            ledger.blame(STALE, f"{pair[0]} was attempted for {who}, which {stopped}")
+        sent = ledger.sending(process.hand, post, process.clock.now())
+        pairs = list(sent.numbers)
+        self._may_be_sent(who, pairs)
         self._respects_rest(who, asyncio.get_running_loop().time())
         self._keeps_time(post)
-        if process.view.holds(who, ledger.expected.events[pair[0]].type):
-            ledger.blame(HELD, f"{pair[0]} for {who} was attempted")
         self._in_flight[who] += 1
         self._count(who)
         process.does("attempt")
@@ -428,15 +432,36 @@ class SeenSender:
         finally:
             self._in_flight[who] -= 1
         if isinstance(answer, Response) and 200 <= answer.status < 300:
-            ledger.accepts(pair)
-            process.world.arrived(pair)
-        ledger.answered(process.hand, pair, post)
-        ledger.note(f"{who} answers {process.host.name} for {pair[0]}: {answer}")
+            for pair in pairs:
+                ledger.accepts(pair)
+                process.world.arrived(pair)
+        ledger.answered(process.hand, sent, answer)
+        named = ", ".join(event for event, _ in pairs)
+        ledger.note(f"{who} answers {process.host.name} for {named}: {answer}")
         if process.alive:
+            loop = asyncio.get_running_loop()
+            loop.call_later(AUDITED_WITHIN, self._is_audited, sent)
             process.does("answer")
             process.world.flaws.meet(BY_THE_SENDER)
         self._note_rest(who, answer)
         return answer
+
+    def _may_be_sent(self, who: str, pairs: Sequence[Pair]) -> None:
+        """Check each delivery of a request against what its subscription and its type allow."""
+        process = self._process
+        for event, _ in pairs:
+            event_type = process.ledger.expected.events[event].type
+            stopped = process.world.stopped(who, event_type)
+            if stopped is not None:
+                process.ledger.blame(STALE, f"{event} was attempted for {who}, which {stopped}")
+            if process.view.holds(who, event_type):
+                process.ledger.blame(HELD, f"{event} for {who} was attempted")
+
+    def _is_audited(self, sent: Sent) -> None:
+        """Check that each delivery of an answered request was audited."""
+        process = self._process
+        if process.alive and sent.numbers and process.world.audits_at_once:
+            process.ledger.unaudited(sent)
 
     def _note_rest(self, who: str, answer: Answer) -> None:
         words = answer.words if isinstance(answer, Response) else None

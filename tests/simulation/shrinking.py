@@ -70,3 +70,13 @@ def _simpler(wish: Wish) -> Iterator[Wish]:
         yield replace(wish, final_statuses=frozenset())
     if wish.born > 0:
         yield replace(wish, born=-10.0)
+    yield from _simpler_requests(wish)
+
+
+def _simpler_requests(wish: Wish) -> Iterator[Wish]:
+    if wish.batch is not None:
+        yield replace(wish, batch=None)
+    if wish.cloudevents:
+        yield replace(wish, cloudevents=False)
+    for number in range(len(wish.refuses)):
+        yield replace(wish, refuses=wish.refuses[:number] + wish.refuses[number + 1 :])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hookstream.core.model.instant import DAY, Millis, format_duration
+from hookstream.core.model.subscription import Batch
 
 TIERS: tuple[Millis, ...] = (0, 1_000, 2_000, 5_000, 20_000)
 """A ladder short enough that a story ends within a minute or two of virtual time."""
@@ -49,6 +50,15 @@ class Wish:
     """In order; after the last one it succeeds at once."""
     for_ever: Mood | None = None
     """How it behaves after all others, until the faults are over; 410 even then."""
+    batch: Batch | None = None
+    """None: each delivery has a request of its own."""
+    cloudevents: bool = False
+    """Whether it takes its deliveries as CloudEvents."""
+    refuses: tuple[str, ...] = ()
+    """Events for which it refuses every request that has one of them, where it would accept it."""
+    refuses_with: int = 400
+    refuses_until: float = float("inf")
+    """Seconds into the story."""
 
     def __str__(self) -> str:
         parts = [f"subscription {self.id}", f"of {', '.join(self.types)}"]
@@ -62,6 +72,14 @@ class Wish:
             parts.append(f"{self.rate:g} a second")
         if self.born > 0:
             parts.append(f"written at {self.born:g}s")
+        if self.cloudevents:
+            parts.append("CloudEvents")
+        if self.batch is not None:
+            wait = format_duration(self.batch.max_wait)
+            parts.append(f"batches of {self.batch.max_events} within {wait}")
+        if self.refuses:
+            until = "" if self.refuses_until == float("inf") else f" until {self.refuses_until:g}s"
+            parts.append(f"{self.refuses_with} for {', '.join(self.refuses)}{until}")
         moods = [str(mood) for mood in self.moods]
         if self.for_ever is not None:
             moods.append(f"then {self.for_ever.manner} for ever")
@@ -81,6 +99,7 @@ class Bounds:
     paused_for: Millis = 600_000
     disable_after: Millis = 5 * DAY
     """How long an endpoint must have failed to be disabled."""
+    body_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The simulator finds planted defects, reports them briefly, and reports the same every time."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,19 +8,25 @@ from dataclasses import replace
 
 import pytest
 from tests.conftest import ROOT
+from tests.doubles.batch_bodies import batch_id, delivery_ids
 from tests.doubles.seeing import JsonOwnRecords
 from tests.simulation.__main__ import main
+from tests.simulation.batch_defects import BATCH_DEFECTS
+from tests.simulation.batches import wrong_with
 from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.drawing import draw
 from tests.simulation.expectation import Event, Owed, SubscriptionStatus
 from tests.simulation.given_up import GivenUp, Lost
+from tests.simulation.hand import Hand
 from tests.simulation.playing import Player, play
 from tests.simulation.shrinking import shrink
 from tests.simulation.story import LATE, PLAIN, Act, Broken, Story, Wish
 
 from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.model.subscription import Batch
 from hookstream.core.model.topics import Topics
+from hookstream.pipeline.ports import Post
 
 CAREFUL = 1_000
 
@@ -34,7 +41,7 @@ def found_by(defect: Defect) -> tuple[int, Story, Broken]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+@pytest.mark.parametrize("defect", [*DEFECTS, *BATCH_DEFECTS], ids=lambda defect: defect.name)
 def test_a_planted_defect_is_found(defect: Defect) -> None:
     seed, story, broken = found_by(defect)
 
@@ -184,6 +191,41 @@ def test_only_an_operators_request_excuses_skipped_offsets_where_offsets_were_lo
     assert said.resumed(where, 5) is None
     assert {n for n in range(6) if (where, n) in guessed} == set()
     assert {n for n in range(6) if (where, n) in said} == {2, 4}
+
+
+def batch(*ids: str, webhook_id: str | None = None) -> Post:
+    """Return a request with the standard bodies of these events."""
+    members = [{"type": PLAIN, "id": each, "data": {"name": each}} for each in ids]
+    body = json.dumps({"type": "hookstream.batch", "events": members}).encode()
+    post = Post("s1", "https://s1.example", [("webhook-id", "")], body, 2_000)
+    named = batch_id(delivery_ids(post)) if webhook_id is None else webhook_id
+    return replace(post, headers=[("webhook-id", named)])
+
+
+def test_a_batch_is_checked_for_its_id_its_deliveries_and_its_bounds() -> None:
+    wish = Wish("s1", batch=Batch(2))
+
+    def wrong(post: Post, most_bytes: int = 1_000) -> str:
+        return wrong_with(post, wish, most=2, most_bytes=most_bytes) or ""
+
+    assert wrong(batch("e1", "e2")) == ""
+    assert "has 3 deliveries" in wrong(batch("e1", "e2", "e3"))
+    assert "has a delivery twice" in wrong(batch("e1", "e1"))
+    assert "is msgb_other" in wrong(batch("e1", "e2", webhook_id="msgb_other"))
+    assert "may have 50" in wrong(batch("e1", "e2"), most_bytes=50)
+
+
+def test_a_delivery_of_a_searched_batch_is_due_at_once_until_its_audit_says_otherwise() -> None:
+    hand, pair = Hand(), ("e1", "s1")
+    hand.events["e1"] = 1
+    for at_once in (True, False):
+        made = hand.made_before(pair)
+        sent = hand.send("msgb_1", {pair: {each + 1 for each in made}})
+        sent.searched = True
+        hand.searched[pair].update(sent.numbers[pair])
+        assert hand.audited("msgb_1", pair, max(made) + 1, at_once=at_once)
+        assert (+hand.searched[pair] != {}) is at_once
+    assert not hand.audited("msgb_1", pair, 3, at_once=True)
 
 
 def test_a_part_of_a_story_is_a_story() -> None:

@@ -14,7 +14,7 @@ from tests.doubles.endpoint import Behaviour
 from tests.simulation import behaviours
 from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, SubscriptionStatus
 from tests.simulation.flaws import Flaws
-from tests.simulation.invariants import ISOLATION, Ledger
+from tests.simulation.invariants import ISOLATION, JUSTIFIED, WAITS, Ledger
 from tests.simulation.link import Link
 from tests.simulation.process import HostClock, Process
 from tests.simulation.story import PLAIN, TIERS, Story, Wish
@@ -22,10 +22,11 @@ from tests.simulation.story import PLAIN, TIERS, Story, Wish
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.hold import ALL, Hold, HoldKind
-from hookstream.core.model.instant import DAY, Millis
+from hookstream.core.model.instant import DAY, SECOND, Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import (
+    BodyFormat,
     Disabled,
     Endpoint,
     Failing,
@@ -48,6 +49,10 @@ from hookstream.pipeline.ports import WriteRefused
 EVENTS = "printprice.orders"
 PROMPT = 2_000
 """Milliseconds within which a healthy endpoint has an event, whatever its neighbours do."""
+
+AT_ONCE = 500
+"""Milliseconds above the wait of its batch, likewise, if few events came in the second before it."""
+FEW = 5
 
 SCHEMA_GRACE: Millis = 60_000
 ASK_EVERY = 0.5
@@ -221,6 +226,7 @@ class World:
         loop = asyncio.get_running_loop()
         self.ledger = Ledger(self.topics, self.expectation, self.broker.commits, loop.time)
         self.ledger.defects = lambda: self.flaws.behind
+        self.ledger.bounds.body = story.bounds.body_bytes
         self.wishes: dict[str, Wish] = {}
         self.rows: list[Row] = []
         self.views: list[View] = []
@@ -231,6 +237,11 @@ class World:
         self.flaws = Flaws()
         self.flawed = any(act.does == "flaw" for act in story.acts)
         """Whether calls of ports raise in this story; else ports are not wrapped."""
+        self.ledger.flawed = self.flawed
+        self.audits_at_once = not self.flawed and not any(
+            act.does == "refuse" and act.who == "attempts" for act in story.acts
+        )
+        """Whether nothing keeps an audit record from being written with its attempt's answer."""
         self.hosts: dict[str, Host] = {}
         self.grace: Millis = DAY
         """How long after it is due a record does not show yet that offsets were lost."""
@@ -258,6 +269,7 @@ class World:
             disable_after=bounds.disable_after,
             disable_attempts=3,
             accept_create_time=True,
+            max_body_bytes=bounds.body_bytes,
         )
 
     def _create_topics(self) -> None:
@@ -322,6 +334,8 @@ class World:
             return
         row_value = json.loads(record.value or b"{}")
         disabled = Disabled(name, row_value["since"], row_value["reason"])
+        if disabled.reason == "asked" and self.always_batches(name):
+            self.ledger.blame(JUSTIFIED, f"{name} is disabled as asked in the answer to a batch")
         self.disabled[name] = disabled
         self.expectation.statuses[name].disabled(disabled.since, self.clock.now())
         self.write_row(Row(lambda directory: directory.put_disabled(disabled)))
@@ -339,6 +353,8 @@ class World:
         event = self.expectation.events[pair[0]]
         if not self.story.quiet or wish.moods or wish.for_ever or wish.rate is not None:
             return
+        if wish.refuses:
+            return
         if event.type != PLAIN:
             return  # it waited for its schema
         took = self.clock.now() - event.timestamp
@@ -346,6 +362,21 @@ class World:
             self.ledger.blame(
                 ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is healthy"
             )
+        if wish.batch is None or self._is_crowded(event):
+            return
+        if took > wish.batch.max_wait + AT_ONCE:
+            self.ledger.blame(WAITS, f"{pair[0]} took {took} ms to {pair[1]}")
+
+    def _is_crowded(self, event: Event) -> bool:
+        """Return whether so many events came just before one that it waits to be taken."""
+        before = event.timestamp - SECOND
+        at = [each.timestamp for each in self.expectation.events.values()]
+        return sum(before <= each <= event.timestamp for each in at) > FEW
+
+    def always_batches(self, who: str) -> bool:
+        """Return whether a subscription has batches during the whole story."""
+        changes = any(act.does == "rebatch" and act.who == who for act in self.story.acts)
+        return self.wishes[who].batch is not None and not changes
 
     def broker_is(self, *, up: bool) -> None:
         """Stop the broker, or start it again."""
@@ -422,6 +453,9 @@ class World:
 
     def put(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.id] = subscription
+        most = self.ledger.bounds.events
+        if subscription.batch is not None:
+            most[subscription.id] = max(most[subscription.id], subscription.batch.max_events)
         self.write_row(Row(lambda directory: directory.put_subscription(subscription)))
 
     def hold(self, kind: HoldKind, name: str) -> None:
@@ -459,6 +493,8 @@ class World:
                 event_types=wish.types,
                 active_from=active_from,
                 pattern=pattern,
+                format=BodyFormat.CLOUDEVENTS if wish.cloudevents else BodyFormat.STANDARD,
+                batch=wish.batch,
                 retry=RetryPolicy(schedule=wish.schedule, final_statuses=wish.final_statuses),
                 limits=Limits(max_in_flight=wish.max_in_flight, rate_limit=wish.rate),
             )

@@ -10,7 +10,7 @@
 A process that dies during any of these has written nothing, and its offset is not committed.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,7 +45,7 @@ from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.health import Checkup, EndpointHealth
-from hookstream.pipeline.ports import Ports, Post, Span
+from hookstream.pipeline.ports import Permitted, Ports, Post, Span
 from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.settler import Settler
@@ -55,13 +55,15 @@ _TOKEN_REPLACED = "the first of two requests was answered 401, the second had an
 
 
 @dataclass(slots=True, frozen=True)
-class _Ready:
+class Ready:
     """One attempt, up to its request."""
 
     prepared: Prepared
     live: Live
     """How the subscription stood when it was made."""
     version: int
+    body_bytes: int
+    """The size of the delivery's own body."""
     post: Post
     began_at: Millis
 
@@ -94,11 +96,11 @@ class Attempts:
         self._metrics = ports.metrics
         self._longest_tier = max(rules.tiers)
         self._eligibility = eligibility
-        self._rendering = BodyRenderer(ports, rules.max_body_bytes)
+        self.rendering = BodyRenderer(ports, rules.max_body_bytes)
         self._settler = settler
-        self._health = EndpointHealth(ports, rules)
+        self.health = EndpointHealth(ports, rules)
         self._fence = fence
-        self._prepared = PreparedRequests(ports.public_key_signing)
+        self.prepared = PreparedRequests(ports.public_key_signing)
         self.readmit: Callable[[Work], Awaitable[None]] = _nobody
         """Offers work to its lane again, unless its subscription makes an attempt pointless."""
         self.rest: Callable[[str, Millis], None] = _no_lane
@@ -106,14 +108,15 @@ class Attempts:
 
     def keep_if_eligible(self, work: Work) -> bool:
         """Return whether an attempt may be made; where not, settle the work without one."""
-        return self._live(work, self._clock.now()) is not None
+        return self.live(work, self._clock.now()) is not None
 
-    def _live(self, work: Work, now: Millis) -> Live | None:
+    def live(self, work: Work, now: Millis) -> Live | None:
+        """Return the live subscription; None: no attempt may be made, and the work is settled without one."""
         judged = self._eligibility.judge(work.delivery, now)
         if isinstance(judged, Live):
             return judged
         # Whatever it is, its keys need not stay in memory for it.
-        self._prepared.forget(work.delivery.subscription_id)
+        self.prepared.forget(work.delivery.subscription_id)
         self.end(work, judged)
         return None
 
@@ -153,7 +156,7 @@ class Attempts:
         try:
             ready = self._ready(work)
             if isinstance(ready, _Unrendered):
-                await self._rendering.make(work, ready.prepared, ready.partner, ready.version)
+                await self.rendering.make(work, ready.prepared, ready.partner, ready.version)
                 # The lane gave this attempt its turn a while ago; it gives it another.
                 return BODY_MADE
         except Exception as error:  # noqa: BLE001  the fence: nothing was sent
@@ -177,23 +180,23 @@ class Attempts:
         now = self._clock.now()
         status = self._eligibility.status(work.delivery, now)
         if isinstance(status, Live):
-            version = self._rendering.version(work, status.subscription)
-            prepared = self._prepared.of(status.subscription, now)
-            body = await self._rendering.make(work, prepared, status.partner, version)
+            version = self.rendering.version(work, status.subscription)
+            prepared = self.prepared.of(status.subscription, now)
+            body = await self.rendering.make(work, prepared, status.partner, version)
             if not isinstance(body, Refused):
-                self._request(work, prepared, body, now)
+                prepared.request((work.delivery,), (body,), now)
         if work.receipt.wanted:
             await self.readmit(work)
 
-    def _ready(self, work: Work) -> _Ready | _Unrendered | None:
+    def _ready(self, work: Work) -> Ready | _Unrendered | None:
         """Return what an attempt is made of, None where the work ended without one."""
         now = self._clock.now()
-        live = self._live(work, now)
+        live = self.live(work, now)
         if live is None:
             return None
-        version = self._rendering.version(work, live.subscription)
-        prepared = self._prepared.of(live.subscription, now)
-        body = self._rendering.at_hand(work, prepared, live.partner, version)
+        version = self.rendering.version(work, live.subscription)
+        prepared = self.prepared.of(live.subscription, now)
+        body = self.rendering.at_hand(work, prepared, live.partner, version)
         if body is None:
             return _Unrendered(prepared, live.partner, version)
         # Only now: a lane that is full prolongs the wait that the delivery comes from.
@@ -201,30 +204,10 @@ class Attempts:
         if isinstance(body, Refused):
             self.refuse(work, body)
             return None
-        post = self._request(work, prepared, body, now)
-        return _Ready(prepared, live, version, post, now)
+        post = prepared.request((work.delivery,), (body,), now)
+        return Ready(prepared, live, version, len(body), post, now)
 
-    def _request(self, work: Work, prepared: Prepared, body: bytes, now: Millis) -> Post:
-        """Return the next attempt's request, signed."""
-        delivery, subscription = work.delivery, prepared.subscription
-        headers = prepared.headers.of(
-            delivery.delivery_id,
-            now // 1000,
-            body,
-            attempt=delivery.attempt + 1,
-            trigger=delivery.trigger,
-        )
-        return Post(
-            subscription.id,
-            prepared.url,
-            headers,
-            body,
-            subscription.endpoint.timeout,
-            prepared.tls,
-            prepared.token,
-        )
-
-    async def _send(self, work: Work, ready: _Ready) -> Outcome | Withheld:
+    async def _send(self, work: Work, ready: Ready) -> Outcome | Withheld:
         """Send a request and settle what it came to. From here on the attempt counts."""
         step, began = work.delivery.step, self._clock.monotonic()
         work.delivery.attempt += 1
@@ -234,9 +217,9 @@ class Attempts:
             self._fence.note(error, Step.SETTLE)
             # A retry that was decided already is decided again.
             work.delivery.step = step
-            return self._failed_by_us(work, ready, began, error)
+            return self.failed_by_us(work, ready, began, error)
 
-    def _failed_by_us(self, work: Work, ready: _Ready, began: float, error: Exception) -> Outcome:
+    def failed_by_us(self, work: Work, ready: Ready, began: float, error: Exception) -> Outcome:
         """Settle an attempt that a defect of ours interrupted: it failed, and is made again by schedule."""
         delivery, subscription = work.delivery, ready.prepared.subscription
         detail = f"a defect of hookstream behind the request: {type(error).__name__} at {line_of(error)}"
@@ -251,13 +234,13 @@ class Attempts:
             self._fence.note(undecided, Step.SETTLE)
             disposition = policy.undecided(detail, delivery, subscription.retry, now=now)
         took = self._clock.monotonic() - began
-        self._settler.interrupted(work, self._record(work, ready, outcome, disposition, took))
+        self._settler.interrupted(work, self.record(work, ready, outcome, disposition, took))
         return outcome
 
-    def _record(
+    def record(
         self,
         work: Work,
-        ready: _Ready,
+        ready: Ready,
         outcome: Outcome,
         disposition: Disposition,
         took: float,
@@ -265,6 +248,7 @@ class Attempts:
         trace_id: str | None = None,
         answer: Answer | None = None,
     ) -> AttemptRecord:
+        """Return the audit record of an attempt that took `took` seconds."""
         response = answer if isinstance(answer, Response) else None
         return AttemptRecord(
             delivery=work.delivery,
@@ -276,19 +260,21 @@ class Attempts:
             disposition=disposition,
             started_at=ready.began_at,
             duration_us=int(took * 1_000_000),
-            request_bytes=len(ready.post.body),
+            request_bytes=ready.body_bytes,
             host=ready.prepared.host,
             trace_id=trace_id,
             response_excerpt=None if response is None else response.excerpt,
+            batch_id=ready.post.batch_id,
             note=_TOKEN_REPLACED if response is not None and response.requests > 1 else None,
         )
 
-    async def _post(self, work: Work, ready: _Ready, began: float) -> Outcome | Withheld:
+    async def _post(self, work: Work, ready: Ready, began: float) -> Outcome | Withheld:
         """Send the request, decide what follows from the answer, and settle it."""
         span = parent = work.receipt.span
         if parent is not None:
             span = self._tracer.post(parent, ready.post.url, work.delivery.attempt - 1)
-        answer = await self._answer(work, ready, span)
+        still = partial(self._eligibility.still, work.delivery, ready.live)
+        answer = await self.answer(ready.post, still, (span,))
         if isinstance(answer, Withheld):
             work.delivery.attempt -= 1
             return answer
@@ -300,11 +286,11 @@ class Attempts:
             longest_tier=self._longest_tier,
         )
         if span is not None:
-            _end(span, answer, outcome)
+            end_span(span, answer, outcome)
         words = answer.words if isinstance(answer, Response) else None
-        asked = None if words is None else self._read_words(work.delivery, words, outcome)
+        asked = None if words is None else self.read_words(work.delivery, ready, words, outcome)
         disposition, also = self._decided(work, ready, outcome, asked, now)
-        record = self._record(
+        record = self.record(
             work,
             ready,
             outcome,
@@ -314,29 +300,31 @@ class Attempts:
             answer=answer,
         )
         self._settler.attempted(work, record, also)
-        self._note_latency(work.delivery, outcome, now)
+        self.note_latency(work.delivery, outcome, now)
         return outcome
 
-    async def _answer(self, work: Work, ready: _Ready, span: Span | None) -> Answer | Withheld:
-        """Send the request and return what came of it."""
-        still = partial(self._eligibility.still, work.delivery, ready.live)
+    async def answer(
+        self, post: Post, still: Permitted, spans: Sequence[Span | None]
+    ) -> Answer | Withheld:
+        """Send a request and return what came of it. Spans end here where nothing did."""
         try:
-            answer = await self._sender.send(ready.post, still)
+            answer = await self._sender.send(post, still)
         except BaseException as error:
             # Cancelled: the drain's deadline passed. Nothing is settled; the attempt may repeat.
-            if span is not None:
-                defect = isinstance(error, Exception)
-                span.end(error=FailureKind.INTERNAL_ERROR.value if defect else "cancelled")
+            defect = isinstance(error, Exception)
+            _end_all(spans, FailureKind.INTERNAL_ERROR.value if defect else "cancelled")
             raise
-        if isinstance(answer, Withheld) and span is not None:
-            span.end(error="withheld")
+        if isinstance(answer, Withheld):
+            _end_all(spans, "withheld")
         return answer
 
-    def _read_words(self, delivery: Delivery, words: Words, outcome: Outcome) -> Asked | None:
+    def read_words(
+        self, delivery: Delivery, ready: Ready, words: Words, outcome: Outcome
+    ) -> Asked | None:
         """Rest the lane as the answer's RateLimit says; return what the answer asks of the delivery.
 
         A Retry-After that was followed takes precedence over a RateLimit. What a test is answered
-        concerns no delivery.
+        concerns no delivery, and what a batch is answered none in particular.
         """
         followed = isinstance(outcome, Throttled) and outcome.retry_after is not None
         if words.ratelimit is not None and not followed:
@@ -345,10 +333,12 @@ class Attempts:
                 self.rest(delivery.subscription_id, rest)
         if words.delivery is None or delivery.trigger is Trigger.TEST:
             return None
+        if ready.post.batch_id is not None:
+            return None
         return asked_in(words.delivery)
 
     def _decided(
-        self, work: Work, ready: _Ready, outcome: Outcome, asked: Asked | None, now: Millis
+        self, work: Work, ready: Ready, outcome: Outcome, asked: Asked | None, now: Millis
     ) -> Checkup:
         """Return what becomes of the delivery, and what the endpoint's health adds to that."""
         disposition = policy.decide(
@@ -360,22 +350,28 @@ class Attempts:
         )
         if asked is not None:
             disposition = policy.heed(asked, outcome, disposition)
-        elif isinstance(outcome, Delivered) and not self._health.failing:
+        elif isinstance(outcome, Delivered) and not self.health.failing:
             return disposition, ()
-        return self._health.after(work.delivery, outcome, disposition, now)
+        return self.health.after(work.delivery, outcome, disposition, now)
 
-    def _note_latency(self, delivery: Delivery, outcome: Outcome, now: Millis) -> None:
+    def note_latency(self, delivery: Delivery, outcome: Outcome, now: Millis) -> None:
         """Measure how long a first attempt that arrived took from the event on."""
         appended = delivery.origin.timestamp
         if isinstance(outcome, Delivered) and delivery.attempt == 1 and is_plausible(appended):
             self._metrics.delivered(delivery.event_type, now - appended)
 
 
-def _end(span: Span, answer: Answer, outcome: Outcome) -> None:
+def end_span(span: Span, answer: Answer, outcome: Outcome) -> None:
     """End the span of a request with its answer."""
     status = answer.status if isinstance(answer, Response) else 0
     attributes = {"http.response.status_code": status} if status else {}
     span.end(error=None if isinstance(outcome, Delivered) else _error(outcome), **attributes)
+
+
+def _end_all(spans: Sequence[Span | None], error: str) -> None:
+    for span in spans:
+        if span is not None:
+            span.end(error=error)
 
 
 async def _nobody(_: Work) -> None:

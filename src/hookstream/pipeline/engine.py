@@ -15,7 +15,7 @@ from functools import partial
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.model.subscription import Limits
+from hookstream.core.model.subscription import Batch, Limits
 from hookstream.core.model.subscription_status import (
     Absent,
     Deleted,
@@ -31,6 +31,7 @@ from hookstream.core.retry.waiting import WaitingRoom
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
+from hookstream.pipeline.batches import BatchAttempts
 from hookstream.pipeline.broker_clock import time_request
 from hookstream.pipeline.budget import Budget
 from hookstream.pipeline.commit_interval import COMMIT_EVERY, commit
@@ -78,16 +79,21 @@ class Engine:
         settler = self._settler = Settler(ports, Ladder(rules.tiers), budget, fence)
         eligibility = Eligibility(ports, rules, fence, gate.is_open)
         attempts = Attempts(ports, rules, eligibility, settler, fence)
+        batches = self._batches = BatchAttempts(
+            ports, rules, eligibility, attempts, settler, fence
+        )
         lanes = self.lanes = Lanes(
             ports.clock,
             ports.logger,
             max_in_flight=rules.max_in_flight,
             policy=self._lane_policy,
             attempt=attempts.attempt,
-            overflow=attempts.overflow,
-            abandon=settler.give_back,
+            attempt_together=batches.attempt,
+            overflow=batches.overflow,
+            abandon=batches.abandon,
             may_act=gate.was_open,
         )
+        batches.put_back = lanes.put_back
         ids = EventIds(ports, fence)
         admission = Admission(ports, rules, attempts, lanes, settler, gate, ids, fence)
         self._intake = Intake(ports, rules, self.events, gate, admission, budget)
@@ -102,17 +108,20 @@ class Engine:
         """Return what a lane may do; the least, where a defect of ours keeps that from being known."""
         ports, rules = self._ports, self._rules
         try:
-            limits = _limits(ports.directory.status(subscription_id, ports.clock.now()))
+            status = ports.directory.status(subscription_id, ports.clock.now())
+            limits, batch = _asked_of(status)
             rate = None if limits.rate_limit is None else limits.rate_limit * self._share()
         except Exception as error:  # noqa: BLE001  the fence: a timer asks it, and no record
             self._fence.note(error, Step.PREPARE)
-            limits, rate = Limits(max_in_flight=1), _CAREFUL_RATE
+            limits, rate, batch = Limits(max_in_flight=1), _CAREFUL_RATE, None
         return LanePolicy(
             limits.max_in_flight,
             max_queue=rules.max_deliveries,
             rate_limit=rate,
             probe_every=rules.probe_every / 1000,
             weight=limits.weight,
+            batch_events=1 if batch is None else batch.max_events,
+            batch_wait=0.0 if batch is None else batch.max_wait / 1000,
         )
 
     def _share(self) -> float:
@@ -160,7 +169,7 @@ class Engine:
         for loop in self._loops:
             loop.cancel()
         for work in self.lanes.empty():
-            self._settler.give_back(work)
+            self._batches.abandon(work)
         await self.lanes.idle()
         await self._settler.idle()
 
@@ -169,7 +178,7 @@ class Engine:
     def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
         """Drop what waits of partitions that are not ours any more."""
         for work in self.lanes.drop(partitions):
-            self._settler.give_back(work)
+            self._batches.abandon(work)
         for where in partitions:
             self.room.drop(where)
 
@@ -251,13 +260,13 @@ def _guarded(ports: Ports) -> Ports:
     )
 
 
-def _limits(status: SubscriptionStatus) -> Limits:
+def _asked_of(status: SubscriptionStatus) -> tuple[Limits, Batch | None]:
     """Return what an endpoint is asked to bear, also where nothing is attempted now.
 
     The lane may outlive the reason: an endpoint whose row comes is not to be taken by storm.
     """
     match status:
         case Live() | Held() | Paused() | DisabledStatus():
-            return status.subscription.limits
+            return status.subscription.limits, status.subscription.batch
         case Deleted() | Unreadable() | Absent():
-            return Limits(max_in_flight=1)
+            return Limits(max_in_flight=1), None

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
+from typing import TypeAlias
 
 from hookstream.core.lanes.fair_queue import FairQueue
 from hookstream.core.lanes.lane import Lane
@@ -15,6 +16,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import DeferUntil, Delivered, Outcome, Withheld
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
+from hookstream.pipeline.batches import BatchEnd
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.work import Work
@@ -47,6 +49,9 @@ suspended, or got no CPU."""
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
 
+_Turn: TypeAlias = tuple[int, Sequence[Work], bool]
+"""An attempt that began: its ticket, its deliveries, and whether it has a reserved permit."""
+
 
 class Lanes:
     """All lanes of a worker, under one limit of attempts in flight."""
@@ -59,6 +64,7 @@ class Lanes:
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
         attempt: Callable[[Work], Awaitable[Outcome | Withheld | None]],
+        attempt_together: Callable[[Sequence[Work], LaneQueue], Awaitable[BatchEnd]],
         overflow: Callable[[Work, DeferUntil], None],
         abandon: Callable[[Work], None],
         may_act: Permitted,
@@ -67,7 +73,8 @@ class Lanes:
 
         `attempt` returns the outcome; None: it ended the work without an attempt; Withheld: it made no
         request, and the work returns to the head of its lane, or goes to `abandon` where its partition
-        is being revoked. While `may_act` returns False, no attempt begins and nothing is deferred: a
+        is being revoked. `attempt_together` makes one request with several deliveries, and returns which of
+        them return to the head of the lane. While `may_act` returns False, no attempt begins and nothing is deferred: a
         wait for the tables says nothing about any endpoint.
         """
         self._abandon = abandon
@@ -84,6 +91,7 @@ class Lanes:
         self._permits = Permits(max_in_flight)
         self._policy = policy
         self._attempt = attempt
+        self._attempt_together = attempt_together
         self._overflow = overflow
         self._queues: dict[str, LaneQueue] = {}
         self._fair_queue: FairQueue[LaneQueue] = FairQueue()
@@ -127,6 +135,7 @@ class Lanes:
         if queue.lane.full(len(queue.waiting), now, alone=alone, again=again):
             self._overflow(work, self._slot(queue, work.delivery, now))
             return
+        work.queued_at = now
         queue.waiting.append(work)
         self.waiting += 1
         self._idle.clear()
@@ -212,7 +221,7 @@ class Lanes:
     def _start(self, queue: LaneQueue, now: float) -> None:
         """Start runners while the lane may begin an attempt and the worker has permits."""
         while self._ready(queue, now):
-            kept = self._take(queue)
+            kept = queue.take_permit(self._permits)
             if kept is None:
                 self._join(queue)
                 return
@@ -221,7 +230,7 @@ class Lanes:
     def _turn(self, queue: LaneQueue, now: float) -> None:
         """Start one runner for a lane at the head of the fair queue, and queue it for the next."""
         if self._ready(queue, now):
-            kept = self._take(queue)
+            kept = queue.take_permit(self._permits)
             if kept is not None:
                 self._fair_queue.took(queue.claim, queue.lane.policy.weight)
                 self._begin(queue, now, kept)
@@ -239,81 +248,84 @@ class Lanes:
         if first != 0:
             self._fair_queue.join(queue.claim, queue, kept=False)
 
-    def _take(self, queue: LaneQueue) -> bool | None:
-        """Take a permit for the lane's next work; return whether it is a reserved one, None: none is free.
-
-        Where a retry is next and may not use a reserved permit, a first attempt behind it that may
-        overtakes it.
-        """
-        permits, own, waiting = self._permits, queue.permits, queue.waiting
-        first_is_next = own.prompt and waiting[0].delivery.attempt == 0
-        if not first_is_next:
-            if permits.take(own, kept=False):
-                return False
-            first = queue.first_attempt() if permits.free > 0 else None
-            if first is None:
-                return None
-            work = waiting[first]
-            del waiting[first]
-            waiting.appendleft(work)
-        return True if permits.take(own, kept=True) else None
-
     def _ready(self, queue: LaneQueue, now: float) -> bool:
         """Return whether a lane lacks nothing but a permit; otherwise wake it when its pace allows."""
         if not queue.waiting:
             return False
         if queue.lane.may_start(now):
+            if queue.lane.batched and queue.complete_at() > now:
+                self._sleep_until(queue.complete_at(), queue, now)
+                return False
             # While the gate is shut, the next tick starts every lane that waits.
             return self._may_act()
-        self._sleep(queue, now)
+        self._sleep_until(queue.lane.start_at(now), queue, now)
         return False
 
     def _begin(self, queue: LaneQueue, now: float, kept: bool) -> None:  # noqa: FBT001
         """Run the lane's next attempt with a permit that was taken for it."""
         if self._tasks is None:
             raise InvariantBroken("lanes were offered work before they were opened")
+        self.in_flight += 1
+        self._tasks.create_task(self._run(queue, self._next(queue, now, kept)))
+
+    def _next(self, queue: LaneQueue, now: float, kept: bool) -> _Turn:  # noqa: FBT001
         ticket = next(self._tickets)
         queue.lane.start(ticket, now)
-        self.in_flight += 1
-        self.waiting -= 1
-        self._tasks.create_task(self._run(queue, ticket, queue.waiting.popleft(), kept))
+        works = queue.take()
+        self.waiting -= len(works)
+        return ticket, works, kept
 
-    async def _run(self, queue: LaneQueue, ticket: int, work: Work, kept: bool) -> None:  # noqa: FBT001
+    async def _run(self, queue: LaneQueue, turn: _Turn) -> None:
         """Run attempts one after another while the lane has work and keeps its permit."""
-        lane, waiting, clock = queue.lane, queue.waiting, self._clock
         ended = 0
         try:
             while True:
-                outcome = await self._attempt(work)
+                ticket, works, kept = turn
+                if len(works) == 1 and works[0].halving is None:
+                    outcome, answered_at = await self._attempt(works[0]), None
+                    back = works if isinstance(outcome, Withheld) else ()
+                else:
+                    outcome, back, answered_at = await self._attempt_together(works, queue)
                 now = self._present()
                 if isinstance(outcome, Withheld):
-                    self._withheld(queue, ticket, work, kept=kept)
+                    # No request was made.
+                    queue.lane.pass_over(ticket)
+                    self._permits.give(queue.permits, kept=kept)
+                    self._put_back(queue, back)
                     break
-                self._ended(queue, ticket, outcome, now, kept)
+                self._ended(queue, ticket, outcome, answered_at or now, kept)
+                if back:
+                    self._put_back(queue, back)
                 ended += outcome is None
                 if ended == _ENDED_IN_A_ROW:
                     ended = 0
                     await asyncio.sleep(0)
-                    now = clock.monotonic()
-                if not waiting or not lane.may_start(now) or self._yields():
+                    now = self._clock.monotonic()
+                another = self._another(queue, now)
+                if another is None:
                     break
-                taken = self._take(queue)
-                if taken is None:
-                    break
-                kept = taken
-                ticket = next(self._tickets)
-                lane.start(ticket, now)
-                work = waiting.popleft()
-                self.waiting -= 1
-                if waiting:
-                    # The limit may have grown with the answer.
-                    self._start(queue, now)
+                turn = another
         except BaseException:
             # Cancelled, or a defect: the worker ends, so no other attempt may begin.
             self.in_flight -= 1
             raise
         self.in_flight -= 1
         self._hand_over(queue, now)
+
+    def _another(self, queue: LaneQueue, now: float) -> _Turn | None:
+        """Begin the lane's next attempt where the last one ended; None: none may begin there."""
+        if not queue.waiting or not queue.lane.may_start(now) or self._yields():
+            return None
+        if queue.lane.batched and queue.complete_at() > now:
+            return None
+        kept = queue.take_permit(self._permits)
+        if kept is None:
+            return None
+        turn = self._next(queue, now, kept)
+        if queue.waiting:
+            # The limit may have grown with the answer.
+            self._start(queue, now)
+        return turn
 
     def _ended(
         self,
@@ -336,15 +348,20 @@ class Lanes:
         self._neighbours.note(queue.subscription_id, now)
         self._permits.give(own, kept=kept)
 
-    def _withheld(self, queue: LaneQueue, ticket: int, work: Work, *, kept: bool) -> None:
-        """Return work to the head of its lane, as no request was made."""
-        queue.lane.pass_over(ticket)
-        self._permits.give(queue.permits, kept=kept)
-        if self._closed or not work.receipt.wanted:
-            self._abandon(work)
-            return
-        queue.waiting.appendleft(work)
-        self.waiting += 1
+    def put_back(self, queue: LaneQueue, works: Sequence[Work]) -> None:
+        """Return what a request left out to the head of its lane, where it may start at once."""
+        if works:
+            self._put_back(queue, works)
+            self._start(queue, self._present())
+
+    def _put_back(self, queue: LaneQueue, works: Sequence[Work]) -> None:
+        """Put unsettled work at the head of its lane, unless its partition is being revoked."""
+        for work in reversed(works):
+            if self._closed or not work.receipt.wanted:
+                self._abandon(work)
+            else:
+                queue.waiting.appendleft(work)
+                self.waiting += 1
 
     def _yields(self) -> bool:
         """Return whether no attempt may begin now, or a queued lane is owed the permit just returned."""
@@ -365,9 +382,8 @@ class Lanes:
         self._start(queue, now)
         self._note_idle()
 
-    def _sleep(self, queue: LaneQueue, now: float) -> None:
-        """Wake the lane when its rate limiter or circuit breaker allows the next attempt."""
-        at = queue.lane.start_at(now)
+    def _sleep_until(self, at: float | None, queue: LaneQueue, now: float) -> None:
+        """Wake the lane when its rate limiter, circuit breaker or batch allows the next attempt; None: never."""
         if at is None or at >= queue.wakes_at or self._tasks is None:
             return
         if queue.wakes is not None:
@@ -442,7 +458,7 @@ class Lanes:
             return
         alone = self._alone(queue.subscription_id, now)
         excess = lane.excess(len(queue.waiting), now, alone=alone)
-        for _ in range(min(excess, _MOST_PUT_OFF)):
+        for _ in range(min(excess, queue.deferrable(now), _MOST_PUT_OFF)):
             slot = self._slot(queue, queue.waiting[-1].delivery, now)
             work = queue.waiting.pop()
             self.waiting -= 1

@@ -268,6 +268,8 @@ class Post:
     """The identity of the connection; None: no client certificate, and the machine's authorities."""
     token: TokenRequest | None = None
     """The token to send with it; None: none, or the headers have one."""
+    batch_id: str | None = None
+    """The id of the batch in it; None: it has one event as it is."""
 
 
 Permitted: TypeAlias = Callable[[], bool]

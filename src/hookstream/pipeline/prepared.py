@@ -1,13 +1,16 @@
 """What all attempts of one revision of a subscription share is made once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from hookstream.core.delivery import address, signing
+from hookstream.core.delivery.bodies.batch import BatchBody, batch_body
 from hookstream.core.delivery.bodies.formats import SharedFormat, media_type
 from hookstream.core.delivery.bodies.template import Template, compile_template
+from hookstream.core.delivery.identity import batch_id
 from hookstream.core.delivery.tokens import basic
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.endpoint_identity import (
     TlsIdentity,
     TokenRequest,
@@ -26,7 +29,8 @@ from hookstream.core.model.subscription import (
     SigningSecret,
     Subscription,
 )
-from hookstream.pipeline.ports import PublicKeySigning
+from hookstream.errors import InvariantBroken
+from hookstream.pipeline.ports import Post, PublicKeySigning
 
 Shared: TypeAlias = tuple[SharedFormat, Content]
 
@@ -46,7 +50,49 @@ class Prepared:
     """When a signing secret stops signing, by the brokers' time; None: never."""
     body: Template | Shared | None = None
     """What the body is made by; None: it is the `standard` one in full."""
+    batch: BatchBody | None = None
+    """What stands around the bodies of one request; None: a request has one body as it is."""
     template_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def request(
+        self, deliveries: Sequence[Delivery], bodies: Sequence[bytes], now: Millis
+    ) -> Post:
+        """Return the request of the next attempt of these deliveries, signed.
+
+        Args:
+            deliveries: One; or several, where the subscription has batches.
+            bodies: The body of each.
+            now: The time of the attempt.
+
+        Raises:
+            InvariantBroken: It has no batches.
+        """
+        first, body, of_batch = deliveries[0], bodies[0], None
+        if self.batch is None:
+            if len(deliveries) > 1:
+                raise InvariantBroken(f"{self.subscription.id} has no batches")
+            headers = self.headers.of(
+                first.delivery_id,
+                now // 1000,
+                body,
+                attempt=first.attempt + 1,
+                trigger=first.trigger,
+            )
+        else:
+            body = self.batch.of(bodies)
+            of_batch = batch_id([delivery.delivery_id for delivery in deliveries])
+            headers = self.headers.of_batch(of_batch, now // 1000, body)
+        subscription = self.subscription
+        return Post(
+            subscription.id,
+            self.url,
+            headers,
+            body,
+            subscription.endpoint.timeout,
+            self.tls,
+            self.token,
+            of_batch,
+        )
 
 
 class PreparedRequests:
@@ -77,12 +123,13 @@ class PreparedRequests:
         endpoint = subscription.endpoint
         live = [each for each in endpoint.secrets if each.is_live(now)]
         credentials = endpoint.credentials
+        batch = None if subscription.batch is None else batch_body(subscription.format)
         return Prepared(
             subscription,
             signing.request_headers(
                 [self._signer(each) for each in live],
                 _static_headers(endpoint),
-                media_type(subscription.format),
+                media_type(subscription.format) if batch is None else batch.media_type,
             ),
             address.host_of(endpoint.target),
             endpoint.target,
@@ -92,6 +139,7 @@ class PreparedRequests:
             else None,
             min((each.expires_at for each in live if each.expires_at is not None), default=None),
             _body(subscription),
+            batch,
             {name: secret.text for name, secret in endpoint.template_secrets},
         )
 

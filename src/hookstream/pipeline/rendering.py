@@ -29,6 +29,11 @@ class BodyRenderer:
         pin = subscription.pin(work.delivery.event_type)
         return self._codec.latest(work.delivery.event_type) if pin == "latest" else pin
 
+    def most_bytes(self, prepared: Prepared) -> int:
+        """Return how large the bodies of one request may be together, in bytes."""
+        batch = prepared.batch
+        return self._max_body_bytes if batch is None else self._max_body_bytes - batch.overhead
+
     def at_hand(
         self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bytes | Refused | None:
@@ -91,9 +96,10 @@ class BodyRenderer:
             body = work.bodies.standard(version)
         else:
             body = self._of_another_format(work, prepared.body, prepared, version)
-        if isinstance(body, Refused) or len(body) <= self._max_body_bytes:
+        most = self.most_bytes(prepared)
+        if isinstance(body, Refused) or len(body) <= most:
             return body
-        detail = f"{len(body)} bytes; at most {self._max_body_bytes} are sent"
+        detail = f"{len(body)} bytes; at most {most} are sent"
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
     def _of_another_format(

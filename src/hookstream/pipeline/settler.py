@@ -91,6 +91,22 @@ class Settler:
         _bring_up_to_date(work.delivery, record)
         self._settle(work, record.disposition, audit, also)
 
+    def continued(self, work: Work, record: AttemptRecord) -> None:
+        """Audit an attempt after which its delivery is attempted again at once, in its lane.
+
+        The work stays unsettled, and its receipt waits for the audit record too.
+        """
+        audit = self._audited(record)
+        if record.outcome is not None:
+            policy.attempted(work.delivery, record.outcome)
+        work.receipt.retain()
+        self._write([audit], work.receipt, None)
+
+    def rescheduled(self, work: Work, disposition: RetryAt) -> None:
+        """Make a retry durable whose attempt was audited by `continued`."""
+        policy.retried(work.delivery, disposition)
+        self._settle(work, disposition, None)
+
     def interrupted(self, work: Work, record: AttemptRecord) -> None:
         """Settle an attempt that a defect of ours interrupted, even where its audit record cannot be made.
 

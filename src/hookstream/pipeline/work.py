@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from hookstream.core.delivery.bodies.formats import SharedFormat, data_of, head_of, with_data
 from hookstream.core.delivery.bodies.standard import identity
 from hookstream.core.delivery.bodies.template import Reveal, Template
+from hookstream.core.lanes.halving import Halving
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
 from hookstream.core.model.json import JsonObject
@@ -109,7 +110,7 @@ class MadeBody:
     body: bytes | Refused
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Work:
     """One unsettled delivery, which has one reference to its receipt."""
 
@@ -120,6 +121,12 @@ class Work:
     """What the next attempt sends, where a thread made it."""
     credited: bool = False
     """Whether it took credit of the budget."""
+    queued_at: float = 0.0
+    """When its lane took it, monotonic seconds."""
+    halving: "Halving[Work] | None" = None
+    """The search in a refused batch that it belongs to."""
+    alone: bool = False
+    """Whether its next attempt has no other delivery with it."""
 
     @property
     def event(self) -> Event:

@@ -11,6 +11,7 @@ import pytest
 from examples.consumers.automation import Automation
 from examples.consumers.dashboard import Dashboard
 from examples.consumers.receiver import Receiver
+from examples.consumers.warehouse import Warehouse
 
 from hookstream.adapters.ed25519 import private_key, signer
 from hookstream.core.delivery.signing import request_headers, write_public_key, write_secret
@@ -58,11 +59,15 @@ async def post(
     *,
     age: int = 0,
     by_key: bool = False,
+    batch_id: str | None = None,
 ) -> int:
     """Send a genuine request and return the status of the answer."""
     raw = json.dumps(document).encode()
-    signers = request_headers([signer(KEY.seed) if by_key else SECRET])
-    headers = dict(signers.of("msg_1", int(time.time()) - age, raw, attempt=1, trigger="initial"))
+    signers, now = request_headers([signer(KEY.seed) if by_key else SECRET]), int(time.time())
+    if batch_id is not None:
+        headers = dict(signers.of_batch(batch_id, now, raw))
+    else:
+        headers = dict(signers.of("msg_1", now - age, raw, attempt=1, trigger="initial"))
     headers["content-type"] = content_type
     async with aiohttp.ClientSession() as session:
         answer = await session.post(receiver.url, data=raw, headers=headers)
@@ -115,3 +120,34 @@ async def test_the_dashboard_takes_thin_bodies_alone() -> None:
     async with listening(Dashboard().receiver, write_secret(SECRET)) as receiver:
         answers = [await post(receiver, EVENT), await post(receiver, {**EVENT, "data": {}})]
     assert (answers, receiver.book.not_valid) == ([204, 422], ["a thin body has no data"])
+
+
+async def test_the_warehouse_loads_each_event_once_whatever_batches_it_comes_in() -> None:
+    whole: JsonObject = {**EVENT, "timestamp": "2026-11-24T08:15:30Z", "environment": "production"}
+    one, two, three = ({**whole, "id": each} for each in ("1", "2", "3"))
+    warehouse = Warehouse()
+    async with listening(warehouse.receiver, write_secret(SECRET)) as receiver:
+        answers = [
+            await post(
+                receiver, {"type": "hookstream.batch", "events": [*batch]}, batch_id=f"msgb_{n}"
+            )
+            for n, batch in enumerate([(one, two), (two, three), (one,)])
+        ]
+    assert answers == [204] * 3
+    assert warehouse.rows == {"thing.done": 3}
+    assert receiver.book.requests == 3
+    assert [(each, len(found)) for each, found in receiver.book.accepted().items()] == [
+        ("thing.done/1", 2),
+        ("thing.done/2", 2),
+        ("thing.done/3", 1),
+    ]
+
+
+async def test_a_batch_with_a_member_that_was_not_agreed_is_refused_whole() -> None:
+    whole: JsonObject = {**EVENT, "timestamp": "2026-11-24T08:15:30Z", "environment": "production"}
+    batch: JsonObject = {"type": "hookstream.batch", "events": [whole, {**whole, "version": 2}]}
+    warehouse = Warehouse()
+    async with listening(warehouse.receiver, write_secret(SECRET)) as receiver:
+        receiver.schemas = AGREED
+        answer = await post(receiver, batch, batch_id="msgb_1")
+    assert (answer, receiver.book.entries, warehouse.rows) == (422, [], {})

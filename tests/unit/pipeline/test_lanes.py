@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -13,6 +14,8 @@ from tests.doubles.seeing import RememberingLogger
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import DeferUntil, Delivered, Failed, FailureKind, Outcome
+from hookstream.pipeline.batches import BatchEnd
+from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import always_permitted
@@ -33,6 +36,8 @@ class Site:
         weights: dict[str, int] | None = None,
         most: int = 100,
         probe_every: float = 30.0,
+        batch_events: int = 1,
+        batch_wait: float = 0.0,
     ) -> None:
         self.takes = takes or {}
         self.rates = rates or {}
@@ -42,6 +47,8 @@ class Site:
         self.done: Counter[str] = Counter()
         self.order: list[str] = []
         self.attempts: set[int] = set()
+        self.batches: list[tuple[float, int]] = []
+        """When each request with several deliveries was made, and how many it had."""
         self.overflowed: list[tuple[str, DeferUntil]] = []
         self.logger = RememberingLogger()
         self.clock = LoopClock()
@@ -54,8 +61,11 @@ class Site:
                 rate_limit=self.rates.get(who),
                 weight=(weights or {}).get(who, 1),
                 probe_every=probe_every,
+                batch_events=batch_events,
+                batch_wait=batch_wait,
             ),
             attempt=self.attempt,
+            attempt_together=self.attempt_together,
             overflow=lambda work, slot: self.overflowed.append(
                 (work.delivery.subscription_id, slot)
             ),
@@ -77,6 +87,10 @@ class Site:
             self.now[who] -= 1
         self.done[who] += 1
         return self.outcome
+
+    async def attempt_together(self, works: Sequence[Work], _: LaneQueue) -> BatchEnd:
+        self.batches.append((asyncio.get_running_loop().time(), len(works)))
+        return BatchEnd(await self.attempt(works[0]), ())
 
     def offer(self, who: str, many: int = 1, *, attempt: int = 0) -> None:
         for _ in range(many):
@@ -370,3 +384,43 @@ async def test_a_lane_that_was_idle_keeps_to_the_limit_that_was_set_meanwhile() 
 
         assert len(site.order) <= 2
         site.lanes.empty()
+
+
+async def test_a_full_batch_goes_at_once_and_the_rest_when_its_oldest_has_waited_long_enough() -> (
+    None
+):
+    site = Site(10, batch_events=10, batch_wait=0.5)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        began = asyncio.get_running_loop().time()
+        site.offer("a", 13)
+        await asyncio.sleep(0.3)
+        site.offer("a", 2)
+        await site.lanes.idle()
+
+    assert [(round(at - began, 2), many) for at, many in site.batches] == [(0.0, 10), (0.5, 5)]
+
+
+async def test_a_lane_in_one_request_at_a_time_batches_what_waits_meanwhile() -> None:
+    site = Site(10, most=1, batch_events=10, batch_wait=0.05)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.offer("a", 10)
+        await asyncio.sleep(0.01)
+        site.offer("a", 25)
+        await site.lanes.idle()
+
+    assert [many for _, many in site.batches] == [10, 10, 10, 5]
+
+
+async def test_a_rate_limit_counts_requests_and_not_the_deliveries_in_them() -> None:
+    site = Site(10, rates={"a": 1.0}, takes={"a": 0.01}, batch_events=50, batch_wait=0.1)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.offer("a", 50)
+        await asyncio.sleep(0.5)
+        site.offer("a", 50)
+        await asyncio.sleep(3)
+
+    assert [many for _, many in site.batches] == [50, 50]
+    assert site.overflowed == []

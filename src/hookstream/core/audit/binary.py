@@ -79,7 +79,7 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
             _name(record.environment),
             _name(delivery.subscription_id),
             _name(delivery.partner_id),
-            _NULL,  # batch_id
+            _NULL if record.batch_id is None else _VALUE + _name(record.batch_id),
             _long(record.attempt),
             _name(delivery.trigger.value),
             _NULL if outcome is None else _VALUE + _name(outcome.name),

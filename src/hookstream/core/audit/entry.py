@@ -23,6 +23,8 @@ class AuditEntry:
     event_id: str
     entity_id: str
     environment: str
+    batch_id: str | None
+    """The batch that it was attempted in; None: it was attempted on its own."""
     attempt: int
     trigger: str
     outcome: str | None

@@ -37,6 +37,7 @@ def canonical_line(record: AttemptRecord) -> dict[str, object]:
         "event_type": delivery.event_type,
         "event_id": delivery.event_id,
         "attempt": record.attempt,
+        "batch_id": record.batch_id,
         "trigger": delivery.trigger.value,
         "outcome": None if record.outcome is None else record.outcome.name,
         "disposition": record.disposition.name,

@@ -31,6 +31,8 @@ Signer: TypeAlias = bytes | Sign
 """What signs: the raw key of a `v1` secret, or the function of a `v1a` key."""
 
 SIGNATURE = "webhook-signature"
+_ATTEMPT, _TRIGGER = "hookstream-attempt", "hookstream-trigger"
+_OF_ONE_DELIVERY = frozenset({_ATTEMPT, _TRIGGER})
 JSON = "application/json"
 """The media type of a body, unless its format has another."""
 
@@ -247,10 +249,21 @@ class RequestHeaders:
             ("webhook-id", webhook_id),
             ("webhook-timestamp", str(timestamp_s)),
             ("webhook-signature", signature(self._keys, webhook_id, timestamp_s, body)),
-            ("hookstream-attempt", str(attempt)),
-            ("hookstream-trigger", trigger),
+            (_ATTEMPT, str(attempt)),
+            (_TRIGGER, trigger),
             *self._constant,
         ]
+
+    def of_batch(self, batch_id: str, timestamp_s: int, body: bytes) -> list[tuple[str, str]]:
+        """Return all headers of a batch that hookstream sets: attempts and triggers are its members' own.
+
+        Args:
+            batch_id: The batch's id.
+            timestamp_s: As for `of`.
+            body: As for `of`.
+        """
+        headers = self.of(batch_id, timestamp_s, body, attempt=0, trigger="")
+        return [header for header in headers if header[0] not in _OF_ONE_DELIVERY]
 
 
 class MixedRequestHeaders(RequestHeaders):

@@ -71,6 +71,9 @@ _LONGEST_SLOT = 1800.0
 _LONGEST_LIMITED = 86_400.0
 """Seconds to the farthest slot at a rate limit, which is constant."""
 
+_LONGEST_SPACING = 5.0
+"""Seconds between attempts up to which a lane keeps a batch for the next one. A search takes a minute then."""
+
 _UP_ALL_THE_SAME = 500
 """Below this status the endpoint is up: the failure is the delivery's, not the endpoint's."""
 _NO_ANSWER_IN_TIME = 408
@@ -101,9 +104,14 @@ class Lane:
     _crowded: int = 0
     """The part of it that the event loop's load allows."""
     _overdue_after: float = HEALTHY_ANSWER
+    batched: bool = False
+    """Whether an attempt may have several deliveries."""
+    _fits: float = 0.0
+    """How many deliveries an attempt has if many wait: fewer than the policy allows where bodies are large."""
 
     def __post_init__(self) -> None:
         """Apply the policy."""
+        self._fits = self._policy.batch_events
         self._bound()
 
     @property
@@ -115,11 +123,14 @@ class Lane:
     def policy(self, policy: LanePolicy) -> None:
         if policy == self._policy:
             return
+        if policy.batch_events != self._policy.batch_events:
+            self._fits = policy.batch_events
         self._policy = policy
         self._bound()
 
     def _bound(self) -> None:
         """Apply the policy from now on."""
+        self.batched = self._policy.batch_events > 1
         self._crowded = self._policy.max_in_flight
         self._rate_limiter.limit(self._policy.rate_limit)
         self._circuit_breaker.longest = self._policy.probe_every
@@ -233,6 +244,16 @@ class Lane:
         self._allow()
         self._gate()
 
+    def fits(self, deliveries: int, *, full: bool) -> None:
+        """Record how many deliveries an attempt has, and whether its body has no room for more.
+
+        If it has, and as many as were counted on, more may fit.
+        """
+        if full:
+            self._fits += _WEIGHT * (deliveries - self._fits)
+        elif deliveries >= int(self._fits):
+            self._fits = min(2 * self._fits, self._policy.batch_events)
+
     def rest(self, seconds: float, now: float) -> None:
         """Begin no attempt for so long, at most five minutes: the endpoint has nothing left of its limit.
 
@@ -302,15 +323,21 @@ class Lane:
         return self.answer_time(now) <= HEALTHY_ANSWER
 
     def room(self, now: float) -> int:
-        """Return how many deliveries may be queued without any waiting more than a second."""
+        """Return how many deliveries may be queued without any waiting more than a second.
+
+        A batch may fill until the next one may be sent.
+        """
         if self._circuit_breaker.probe_at is not None:
             return 1 if not self._started and self._circuit_breaker.may_probe(now) else 0
         if self._rests_until > now or self._overdue(now):
             return 0
-        if self._rate_limiter.spacing and self._rate_limiter.free_at() - now > _LONGEST_WAIT:
+        keeps = self.batched and self.keeps_a_batch(now)
+        paced = self._rate_limiter.spacing > 0.0
+        if paced and self._rate_limiter.free_at() - now > _LONGEST_WAIT and not keeps:
             return 0
-        a_second = int(_LONGEST_WAIT / self._spacing(now))
-        return min(max(a_second, 1), self._policy.max_queue)
+        a_second = int(_LONGEST_WAIT / self._spacing(now) * self._fits)
+        least = int(self._fits) if keeps else 1
+        return min(max(a_second, least), self._policy.max_queue)
 
     def full(self, queued: int, now: float, *, alone: bool, again: bool = False) -> bool:
         """Return whether one more delivery must be deferred.
@@ -321,7 +348,7 @@ class Lane:
             alone: No other lane had work lately. Then a healthy lane is full only at its hard
                 bound: intake slows down instead, and nothing is copied.
             again: The delivery comes from a tier. Such deliveries fill only half of the room, so
-                that old ones never keep out new events.
+                that old ones never keep out new events; but a full batch.
         """
         if not queued and not self._gated and not self._started:
             return False
@@ -330,7 +357,7 @@ class Lane:
         if alone and self._unpaced and self.healthy(now):
             return False
         room = self.room(now)
-        return queued >= ((room + 1) // 2 if again else room)
+        return queued >= (self._room_again(room) if again else room)
 
     def excess(self, queued: int, now: float, *, alone: bool) -> int:
         """Return how many queued deliveries to defer, now that the endpoint has slowed down."""
@@ -338,9 +365,21 @@ class Lane:
             return 0
         return max(0, queued - self.room(now))
 
+    def keeps_a_batch(self, now: float) -> bool:
+        """Return whether a batch, and what a search in one has left, waits in the lane for its next attempt.
+
+        Only the lane's pace delays that, and by seconds.
+        """
+        rests = self._rests_until > now or self._circuit_breaker.probe_at is not None
+        return not rests and self._rate_limiter.spacing <= _LONGEST_SPACING
+
     def wants(self, queued: int, now: float) -> int:
         """Return how many deferred deliveries the lane would take before their slots."""
-        return max(0, (self.room(now) + 1) // 2 - queued)
+        return max(0, self._room_again(self.room(now)) - queued)
+
+    def _room_again(self, room: int) -> int:
+        """Return how much of the room deliveries from tiers may fill."""
+        return max((room + 1) // 2, min(room, int(self._fits)))
 
     def defer(self, now: float, *, kept: bool = False, waited: float = 0.0) -> Deferral:
         """Reserve a slot for a delivery that was not admitted.
@@ -354,7 +393,7 @@ class Lane:
             slot = self._circuit_breaker.put_off_until(now, waited)
             return Deferral(slot, DeferReason.BREAKER_OPEN)
         begin = max(now, self._rests_until)
-        spacing = self._spacing(now)
+        spacing = self._spacing(now) / self._fits
         limited = self._rate_limiter.spacing > 0 and self._rate_limiter.limited
         longest = _LONGEST_LIMITED if limited else _LONGEST_SLOT
         book = self._reservations.again if kept else self._reservations.book

@@ -18,6 +18,10 @@ class LanePolicy:
     """The longest time between probes while the endpoint is down, in seconds."""
     weight: int = 1
     """The lane's share of contended permits, relative to other lanes."""
+    batch_events: int = 1
+    """The most deliveries in one attempt. Limits and rates count attempts."""
+    batch_wait: float = 0.0
+    """Seconds that a delivery waits at most for others of its batch."""
 
 
 @dataclass(slots=True, frozen=True)

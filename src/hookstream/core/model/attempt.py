@@ -25,9 +25,12 @@ class AttemptRecord:
     started_at: Millis
     duration_us: int = 0
     request_bytes: int = 0
+    """The size of the body; in a batch, of this delivery's part."""
     host: str = ""
     trace_id: str | None = None
     response_excerpt: str | None = None
+    batch_id: str | None = None
+    """The id of the batch that it was attempted in; None: it was attempted on its own."""
     note: str | None = None
     """What else is to be said of the attempt, whatever its outcome."""
 

@@ -32,6 +32,7 @@ class AuditSelection:
     """None here and below: any."""
     partners: frozenset[str] | None = None
     delivery: str | None = None
+    """The `webhook-id` of a delivery, or of a batch that it was attempted in."""
     event: str | None = None
     event_types: frozenset[str] | None = None
     outcomes: frozenset[str] | None = None
@@ -54,8 +55,9 @@ class AuditSelection:
 
     def selects(self, entry: AuditEntry) -> bool:
         """Return whether an entry is selected."""
-        exact = ((self.delivery, entry.delivery_id), (self.event, entry.event_id))
-        if any(given not in (None, value) for given, value in exact):
+        if self.delivery not in (None, entry.delivery_id, entry.batch_id):
+            return False
+        if self.event not in (None, entry.event_id):
             return False
         words = (
             (self.subscriptions, entry.subscription_id),

@@ -17,6 +17,7 @@ from hookstream.core.catalog.publication import (
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (
+    BodyFormat,
     Subscription,
     SubscriptionState,
     UnreadableSubscription,
@@ -98,7 +99,14 @@ class SchemaPublisher:
 
 def _template_notes(state: State, made: PublicationPlan) -> Iterator[Finding]:
     """Yield what templates lose by new versions. It prevents nothing: their partner would block all."""
-    if made.problems or not made.publications:
+    templated = [
+        each
+        for each in state.current.subscriptions.values()
+        if isinstance(each, Subscription)
+        and each.format is BodyFormat.TEMPLATE
+        and each.state is not SubscriptionState.DELETED
+    ]
+    if made.problems or not made.publications or not templated:
         return
     after = SchemaBook()
     for known in state.book:
@@ -107,12 +115,7 @@ def _template_notes(state: State, made: PublicationPlan) -> Iterator[Finding]:
     for new in made.publications:
         after.publish(new.schema.tree, new.number)
         files[new.schema.event_type, new.schema.version] = new.schema.where
-    for subscription in state.current.subscriptions.values():
-        if (
-            isinstance(subscription, UnreadableSubscription)
-            or subscription.state is SubscriptionState.DELETED
-        ):
-            continue
+    for subscription in templated:
         for event_type, version, why in template_losses(subscription, state.book, after):
             where = files.get((event_type, version))
             if where is not None:

@@ -17,6 +17,7 @@ from hookstream.core.audit.history import (
     HistoryEntry,
     Redrive,
 )
+from hookstream.core.delivery.identity import is_batch_id
 from hookstream.core.model.instant import HOUR, Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Disposition, Outcome
@@ -49,7 +50,9 @@ _conditions = as_one(
     AuditSelection,
     several("--subscription", "subscriptions", "Of this subscription"),
     several("--partner", "partners", "Of this partner"),
-    click.option("--delivery", metavar="ID", help="Of the delivery with this webhook-id."),
+    click.option(
+        "--delivery", metavar="ID", help="Of the delivery, or batch, with this webhook-id."
+    ),
     several("--event-type", "event_types", "Of this event type"),
     click.option("--event", metavar="ID", help="Of the event with this id."),
     several("--outcome", "outcomes", "With this outcome: delivered, failed, throttled"),
@@ -126,6 +129,11 @@ def show(
 
     Reads all that the topics keep, or the window given.
     """
+    if is_batch_id(delivery_id):
+        raise InputRefused(
+            f"{delivery_id} is a batch, and each of its members has a history of its own: see"
+            f" `hookstream attempts list --delivery {delivery_id}`"
+        )
     audit = AuditLog(context.settings)
     dead_letters = DeadLetterReader(context.settings, RedriveSource.DEAD_LETTERS)
     with reading(context, audit, dead_letters):
@@ -217,7 +225,8 @@ def _result(entry: AuditEntry) -> str:
     # The status already says this.
     said = (None, "", f"answered {entry.status}")
     error = "" if entry.error in said else f" ({entry.error})"
-    return f"{entry.outcome}{status}{error} in {took(entry.duration_us)}"
+    batch = "" if entry.batch_id is None else f" (batch {entry.batch_id})"
+    return f"{entry.outcome}{status}{error} in {took(entry.duration_us)}{batch}"
 
 
 def _next(entry: AuditEntry) -> str:

@@ -19,6 +19,8 @@ def record(key: bytes | None, value: bytes | None) -> Record:
         (AuditSelection(), True),
         (AuditSelection(delivery="msg_a", event="e-1"), True),
         (AuditSelection(delivery="msg_b"), False),
+        (AuditSelection(delivery="msgb_a"), True),
+        (AuditSelection(delivery="msgb_b"), False),
         (AuditSelection(subscriptions=frozenset({"crm", "shop"})), True),
         (AuditSelection(partners=frozenset({"other"})), False),
         (AuditSelection(event_types=frozenset({"order.generated"})), False),
@@ -29,7 +31,7 @@ def record(key: bytes | None, value: bytes | None) -> Record:
 def test_an_entry_is_selected_if_it_meets_every_condition(
     wanted: AuditSelection, selected: object
 ) -> None:
-    assert wanted.selects(FIRST) is selected
+    assert wanted.selects(replace(FIRST, batch_id="msgb_a")) is selected
 
 
 def test_an_end_without_an_attempt_has_the_outcome_none() -> None:

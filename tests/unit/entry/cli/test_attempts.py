@@ -4,10 +4,12 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from click.testing import CliRunner
 from tests.doubles.lives import DEATH, FIRST, LAST, REDRIVEN
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryHistory
+from hookstream.entry.cli import root
 from hookstream.entry.cli.attempts import attempt_words, history_document, show_history
 from hookstream.entry.cli.terminal import Terminal
 
@@ -36,6 +38,10 @@ DELIVERED = replace(
             "#1 initial: no attempt (cancel), cancel",
         ),
         (DELIVERED, "#1 initial: delivered 204 in 10us"),
+        (
+            replace(FIRST, batch_id="msgb_a"),
+            "#1 initial: failed 503 in 10us (batch msgb_a), retry at 1970-01-01 00:00:06",
+        ),
     ],
 )
 def test_an_attempt_reads_as_one_sentence(entry: AuditEntry, words: str) -> None:
@@ -83,3 +89,9 @@ def test_events_that_share_an_id_are_shown_one_after_the_other() -> None:
         "Event at t-3@40: dead-lettered",
     ]
     assert "Event at t-3@41: completed" in lines
+
+
+def test_a_batch_has_no_history_of_its_own() -> None:
+    ended = CliRunner().invoke(root, ["attempts", "show", "msgb_a"])
+    assert ended.exit_code == 2
+    assert "hookstream attempts list --delivery msgb_a" in " ".join(ended.stderr.split())

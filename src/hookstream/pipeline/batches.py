@@ -1,0 +1,469 @@
+"""One request contains several deliveries of a subscription, and each of them is settled alone.
+
+1. Ask of each delivery whether an attempt may be made, as `Attempts` does: what may not is settled.
+2. Put together what fits into one body, the oldest first.
+3. Send it; the answer is the answer to every member.
+4. Settle each member by its own schedule. After a 400, 413 or 422 the batch is halved first
+   (`core.lanes.halving`): its members return to the lane, audited and not settled.
+
+A process that dies during any of these has settled none of what was in flight.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from hookstream.core.lanes.halving import HALVED_AGAIN_AFTER, REFUSES_BODY, Halving
+from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.outcome import (
+    BODY_MADE,
+    Answer,
+    DeadLetter,
+    DeadReason,
+    DeferUntil,
+    Delivered,
+    Disposition,
+    Failed,
+    FailedForGood,
+    FailureKind,
+    Outcome,
+    Response,
+    RetryAt,
+    Withheld,
+)
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription_status import Live, SubscriptionStatus
+from hookstream.core.outcome import policy
+from hookstream.core.outcome.classify import classify
+from hookstream.pipeline.attempts import Attempts, Ready, end_span
+from hookstream.pipeline.batch_composer import A_TURN, BatchComposer, BatchMember, Composed
+from hookstream.pipeline.defects import Step
+from hookstream.pipeline.eligibility import Eligibility
+from hookstream.pipeline.engine_rules import EngineRules
+from hookstream.pipeline.fence import Fence
+from hookstream.pipeline.lane_queue import LaneQueue
+from hookstream.pipeline.ports import Ports, Span
+from hookstream.pipeline.settler import Settler
+from hookstream.pipeline.work import Work
+
+_ENDS_OF_SCHEDULES = frozenset({DeadReason.ATTEMPTS_EXHAUSTED, DeadReason.EXPIRED})
+"""Why a refused delivery is not retried."""
+
+
+class BatchEnd(NamedTuple):
+    """What one request of a lane came to."""
+
+    outcome: Outcome | Withheld | None
+    """As `Attempts.attempt` returns it: None or Withheld where there was no answer."""
+    back: Sequence[Work]
+    """Unsettled work that returns to the head of its lane, in this order."""
+    answered_at: float | None = None
+    """When the answer came, monotonic seconds; what was settled since took the endpoint no time."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Sent:
+    """A delivery in a request that was sent."""
+
+    work: Work
+    ready: Ready
+    span: Span | None
+
+
+@dataclass(slots=True, frozen=True)
+class _Answered:
+    """A request with its answer, which is the same for all of its members."""
+
+    members: Sequence[_Sent]
+    answer: Answer
+    outcome: Outcome
+    began: float
+    """When it was sent, monotonic seconds."""
+    took: float
+
+
+class BatchAttempts:
+    """Makes the attempts of several deliveries in one request."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        rules: EngineRules,
+        eligibility: Eligibility,
+        attempts: Attempts,
+        settler: Settler,
+        fence: Fence,
+    ) -> None:
+        """Share with `attempts` all that it knows of subscriptions, and let it make the attempts of one."""
+        self._clock = ports.clock
+        self._chance = ports.chance
+        self._tracer = ports.tracer
+        self._longest_tier = max(rules.tiers)
+        self._eligibility = eligibility
+        self._attempts = attempts
+        self._composer = BatchComposer(ports, eligibility, attempts)
+        self.put_back: Callable[[LaneQueue, Sequence[Work]], None] = _nowhere
+        """Returns work to the head of its lane, for its next request."""
+        self._settler = settler
+        self._fence = fence
+
+    async def attempt(self, works: Sequence[Work], queue: LaneQueue) -> BatchEnd:
+        """Make one request with as many of these deliveries as may be in it.
+
+        Args:
+            works: Work of one lane, the oldest first: a batch, or all that a search has left.
+            queue: The lane.
+        """
+        halving, asked = self._asked(works)
+        if len(asked) == 1:
+            if halving is None:
+                self.put_back(queue, [work for work in works if work is not asked[0]])
+                works = asked
+            return await self._alone(asked[0], works, halving, queue)
+        composed = await self._composer.composed(asked)
+        members = [member.work for member in composed.members]
+        left_out = set(asked).difference(composed.later)
+        rest = [work for work in works if work not in left_out]
+        if len(members) < len(asked):
+            _give_up(works)
+            halving = None
+        if halving is None:
+            self._return(composed, rest, queue)
+            rest = []
+        if composed.long is not None:
+            made = await self._composer.make_body(composed.long)
+            return BatchEnd(BODY_MADE, [composed.long.work] if made else [])
+        if not members:
+            return BatchEnd(None, [])
+        if len(members) == 1 or composed.members[0].prepared.batch is None:
+            # What it was composed with ended or comes later, or the subscription has no batches any more.
+            return await self._alone(members[0], members, None, queue)
+        return await self._together(composed.members, rest, halving, queue)
+
+    def _return(self, composed: Composed, rest: Sequence[Work], queue: LaneQueue) -> None:
+        """Return to the lane what a request leaves out: nothing of it waits for an answer."""
+        self.put_back(queue, rest)
+        if composed.members:
+            queue.lane.fits(len(composed.members), full=composed.full)
+
+    async def _together(
+        self,
+        composed: Sequence[BatchMember],
+        rest: list[Work],
+        halving: Halving[Work] | None,
+        queue: LaneQueue,
+    ) -> BatchEnd:
+        """Send one request, and settle its members. `rest` is what a search has left beside them."""
+        members = [member.work for member in composed]
+        answered = await self._send(composed)
+        if isinstance(answered, _Answered):
+            answered_at = answered.began + answered.took
+            back = await self._settle(answered, rest, halving, queue)
+            return BatchEnd(answered.outcome, back, answered_at)
+        if isinstance(answered, Withheld):
+            return BatchEnd(answered, members + rest)
+        _give_up(members + rest)
+        return BatchEnd(answered, rest if answered is not None else members[1:] + rest)
+
+    def overflow(self, work: Work, slot: DeferUntil) -> None:
+        """Defer work that its lane has no room for; for work of a search, that ends the search.
+
+        Otherwise it would come back as it was, and could be searched for and deferred for ever.
+        """
+        if work.halving is None or self._end_found([work]):
+            work.alone = False
+            self._attempts.overflow(work, slot)
+
+    def abandon(self, work: Work) -> None:
+        """Drop work that this worker may not attempt any more.
+
+        What a search has left is retried by its schedule: its attempts are audited, and who reads the
+        delivery next counts on from them.
+        """
+        if work.halving is None or not work.receipt.live or self._end_found([work]):
+            self._settler.give_back(work)
+
+    def _asked(self, works: Sequence[Work]) -> tuple[Halving[Work] | None, list[Work]]:
+        """Return the search that goes on among work, and what the next request is to contain."""
+        status: SubscriptionStatus | None = None
+        try:
+            status = self._eligibility.status(works[0].delivery, self._clock.now())
+        except Exception as error:  # noqa: BLE001  the fence: each delivery asks again, and stops its partition
+            self._fence.note(error, Step.PREPARE)
+        # The lane may not know yet what became of the subscription's batches.
+        most = len(works)
+        if isinstance(status, Live):
+            batch = status.subscription.batch
+            most = 1 if batch is None else batch.max_events
+        halving = works[0].halving
+        if halving is not None and set(halving.members()) == set(works):
+            probe = halving.probe()
+            if len(probe) <= most:
+                return halving, probe
+        # Of a search, some were deferred, or their partition was revoked, or batches are smaller now.
+        _give_up(works)
+        if isinstance(status, Live):
+            _set_alone(works, len(status.subscription.retry.schedule))
+        return None, _one_or_together(works)[:most]
+
+    async def _alone(
+        self, work: Work, works: Sequence[Work], halving: Halving[Work] | None, queue: LaneQueue
+    ) -> BatchEnd:
+        """Attempt one delivery as `Attempts` does; the others of `works` return."""
+        outcome = await self._attempts.attempt(work)
+        if isinstance(outcome, Withheld):
+            return BatchEnd(outcome, works)
+        rest = [other for other in works if other is not work]
+        if halving is None:
+            return BatchEnd(outcome, rest)
+        if not (isinstance(outcome, Delivered) or _refuses(outcome)):
+            _give_up(works)
+            return BatchEnd(outcome, rest)
+        back = self._end_found(halving.answered(accepted=isinstance(outcome, Delivered)))
+        return BatchEnd(outcome, back + self._search_on(halving, queue))
+
+    # The request.
+
+    async def _send(self, members: Sequence[BatchMember]) -> _Answered | Outcome | Withheld | None:
+        """Send one request.
+
+        An Outcome: a defect of ours interrupted it, and all members are settled. None: it could not be
+        made, and the partition of its first member is stopped: one exception stops one at most.
+        """
+        prepared, live = members[0].prepared, members[0].live
+        deliveries = [member.work.delivery for member in members]
+        now = self._clock.now()
+        for delivery in deliveries:
+            # Only now: what returns to the lane goes on with the wait that it comes from.
+            policy.wait_ended(delivery, now)
+        try:
+            post = prepared.request(deliveries, [member.body for member in members], now)
+        except Exception as error:  # noqa: BLE001  the fence: nothing was sent
+            self._attempts.stop(members[0].work, error, Step.PREPARE)
+            return None
+        sent = [
+            _Sent(
+                each.work,
+                Ready(prepared, live, each.version, len(each.body), post, now),
+                self._span(each.work, post.url),
+            )
+            for each in members
+        ]
+        began = self._clock.monotonic()
+        for delivery in deliveries:
+            delivery.attempt += 1
+        try:
+            answered = await self._exchange(sent, live, began)
+        except Exception as error:  # noqa: BLE001  the fence: what was sent must not be sent at every start
+            self._fence.note(error, Step.SETTLE)
+            outcomes = [
+                self._attempts.failed_by_us(each.work, each.ready, began, error) for each in sent
+            ]
+            return outcomes[0]
+        if isinstance(answered, Withheld):
+            for delivery in deliveries:
+                delivery.attempt -= 1
+        return answered
+
+    async def _exchange(
+        self, sent: Sequence[_Sent], live: Live, began: float
+    ) -> _Answered | Withheld:
+        """Send the request, and classify its answer."""
+        # Holds are by event type; everything else is the same for all members.
+        kinds = {each.work.delivery.event_type: each.work.delivery for each in sent}
+        still = partial(self._still, list(kinds.values()), live)
+        post, spans = sent[0].ready.post, [each.span for each in sent]
+        answer = await self._attempts.answer(post, still, spans)
+        if isinstance(answer, Withheld):
+            return answer
+        took = self._clock.monotonic() - began
+        outcome = classify(
+            answer,
+            now=self._clock.now(),
+            # They are about the body of one delivery.
+            final_statuses=frozenset(),
+            longest_tier=self._longest_tier,
+        )
+        for each in sent:
+            if each.span is not None:
+                end_span(each.span, answer, outcome)
+        if isinstance(answer, Response) and answer.words is not None:
+            first = sent[0]
+            self._attempts.read_words(first.work.delivery, first.ready, answer.words, outcome)
+        return _Answered(sent, answer, outcome, began, took)
+
+    def _span(self, work: Work, url: str) -> Span | None:
+        parent = work.receipt.span
+        if parent is None:
+            return None
+        return self._tracer.post(parent, url, work.delivery.attempt)
+
+    def _still(self, deliveries: Sequence[Delivery], live: Live) -> bool:
+        return all(self._eligibility.still(delivery, live) for delivery in deliveries)
+
+    # After the answer.
+
+    async def _settle(
+        self, request: _Answered, rest: list[Work], halving: Halving[Work] | None, queue: LaneQueue
+    ) -> list[Work]:
+        """Settle the members, or search among them; return what goes back to the lane."""
+        outcome = request.outcome
+        accepted, found = isinstance(outcome, Delivered), list[Work]()
+        if not (accepted or _refuses(outcome)):
+            _give_up(rest)
+            halving = None
+        elif halving is not None:
+            found = halving.answered(accepted=accepted)
+        elif not accepted and self._clock.monotonic() >= queue.halves_from:
+            halving = Halving([each.work for each in request.members])
+        if halving is None:
+            return await self._end(request, request.members) + rest
+        searched = set(halving.members())
+        sent = {each.work for each in request.members}
+        await self._continue(request, [each for each in request.members if each.work in searched])
+        back = await self._end(
+            request, [each for each in request.members if each.work not in searched]
+        )
+        back += self._end_found([work for work in found if work not in sent])
+        others = [work for work in rest if work not in searched and work not in found]
+        return back + self._search_on(halving, queue) + others
+
+    async def _end(self, request: _Answered, members: Sequence[_Sent]) -> list[Work]:
+        """Settle members; return those that must be sent alone first."""
+        alone: list[Work] = []
+        now, unjudged = self._clock.now(), True
+        for place, each in enumerate(members):
+            if place % A_TURN == A_TURN - 1:
+                await asyncio.sleep(0)
+            delivery, step = each.work.delivery, each.work.delivery.step
+            try:
+                retry = each.ready.prepared.subscription.retry
+                disposition = policy.decide(
+                    request.outcome, delivery, retry, now=now, jitter=self._chance.fraction()
+                )
+                if _refuses(request.outcome) and _is_end(disposition):
+                    self._settler.continued(each.work, self._record(request, each, RetryAt(now)))
+                    each.work.alone = True
+                    alone.append(each.work)
+                    continue
+                also: Sequence[OutgoingRecord] = ()
+                if unjudged:
+                    # An endpoint's health counts requests.
+                    unjudged = False
+                    disposition, also = self._attempts.health.after(
+                        delivery, request.outcome, disposition, now
+                    )
+                self._settler.attempted(each.work, self._record(request, each, disposition), also)
+                self._attempts.note_latency(delivery, request.outcome, now)
+            except Exception as error:  # noqa: BLE001  the fence: as where one delivery was sent
+                self._fence.note(error, Step.SETTLE)
+                delivery.step = step
+                self._attempts.failed_by_us(each.work, each.ready, request.began, error)
+        return alone
+
+    async def _continue(self, request: _Answered, members: Sequence[_Sent]) -> None:
+        """Audit the attempt of members that the search sends again."""
+        now = self._clock.now()
+        for place, each in enumerate(members):
+            if place % A_TURN == A_TURN - 1:
+                await asyncio.sleep(0)
+            try:
+                self._settler.continued(each.work, self._record(request, each, RetryAt(now)))
+            except Exception as error:  # noqa: BLE001  the fence: it stays unsettled, and is sent again
+                self._fence.note(error, Step.NOTIFY)
+
+    def _record(self, request: _Answered, sent: _Sent, disposition: Disposition) -> AttemptRecord:
+        return self._attempts.record(
+            sent.work,
+            sent.ready,
+            request.outcome,
+            disposition,
+            request.took,
+            trace_id=None if sent.span is None else sent.span.trace_id,
+            answer=request.answer,
+        )
+
+    def _end_found(self, found: Sequence[Work]) -> list[Work]:
+        """Settle members that a search found without sending them; return those to be sent alone first."""
+        alone: list[Work] = []
+        for work in found:
+            work.halving = None
+            try:
+                if not self._reschedule(work):
+                    work.alone = True
+                    alone.append(work)
+            except Exception as error:  # noqa: BLE001  the fence
+                self._attempts.stop(work, error, Step.SETTLE)
+        return alone
+
+    def _reschedule(self, work: Work) -> bool:
+        """Retry a delivery by its schedule, as the batch was refused that it was in; False: the schedule ended."""
+        delivery, now = work.delivery, self._clock.now()
+        live = self._attempts.live(work, now)
+        if live is None:
+            return True
+        step, why = delivery.step, delivery.last_error or "refused in a batch"
+        disposition = policy.decide(
+            Failed(FailureKind.STATUS, why, delivery.last_status),
+            delivery,
+            live.subscription.retry,
+            now=now,
+            jitter=self._chance.fraction(),
+        )
+        if not isinstance(disposition, RetryAt):
+            return False
+        try:
+            self._settler.rescheduled(work, disposition)
+        except Exception:
+            # It is decided again.
+            delivery.step = step
+            raise
+        return True
+
+    def _search_on(self, halving: Halving[Work], queue: LaneQueue) -> list[Work]:
+        """Return the work with which a search goes on; where it is over, note whether it was in vain."""
+        members = halving.members()
+        for work in members:
+            work.halving = halving
+        if not members and not halving.accepted:
+            queue.halves_from = self._clock.monotonic() + HALVED_AGAIN_AFTER
+        return members
+
+
+def _nowhere(_: LaneQueue, __: Sequence[Work]) -> None:
+    """Stand in until the engine says which lanes there are."""
+
+
+def _is_end(disposition: Disposition) -> bool:
+    """Return whether a delivery is given up since its schedule or its life ends."""
+    return isinstance(disposition, DeadLetter) and disposition.reason in _ENDS_OF_SCHEDULES
+
+
+def _set_alone(works: Iterable[Work], steps: int) -> None:
+    """Find the deliveries at the end of their schedules that were refused last: a batch decides nothing for them."""
+    for work in works:
+        delivery = work.delivery
+        work.alone |= delivery.step >= steps and delivery.last_status in REFUSES_BODY
+
+
+def _one_or_together(works: Sequence[Work]) -> list[Work]:
+    """Return what the next request contains: the first if it is to be alone, or all that are not."""
+    return [works[0]] if works[0].alone else [work for work in works if not work.alone]
+
+
+def _give_up(works: Sequence[Work]) -> None:
+    """End the search among this work, and treat it as any other."""
+    for work in works:
+        work.halving = None
+
+
+def _refuses(outcome: Outcome | None) -> bool:
+    """Return whether an answer may be about the body of one delivery."""
+    match outcome:
+        case Failed(status=status) | FailedForGood(status=status):
+            return status in REFUSES_BODY
+        case _:
+            return False
