@@ -43,7 +43,8 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.subscriptions import shown_fields, subscription_document
 from hookstream.entry.admin.tables import TablesSession, state_of
 from hookstream.entry.cli.definitions import plan_document, show_plan
-from hookstream.entry.cli.terminal import Terminal, json_line
+from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.terminal import Terminal
 from hookstream.pipeline.ports import Post
 from hookstream.pipeline.prepared import PreparedRequests
 from hookstream.settings import Settings

@@ -26,6 +26,7 @@ from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_of, n
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.known_names import Filter, name_filters, read_names, refuse_unknown
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import took
 from hookstream.entry.cli.options import (
     as_json_option,
@@ -35,7 +36,7 @@ from hookstream.entry.cli.options import (
     until_option,
 )
 from hookstream.entry.cli.progress import reading
-from hookstream.entry.cli.terminal import Terminal, json_line
+from hookstream.entry.cli.terminal import Terminal
 from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR

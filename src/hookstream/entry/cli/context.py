@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from hookstream.entry.cli.terminal import Terminal
 from hookstream.settings import Settings, load
+
+if TYPE_CHECKING:
+    from hookstream.entry.cli.terminal import Terminal
 
 _UNBOUNDED = 1_000_000
 """Columns of output that is not a terminal."""
@@ -38,18 +40,21 @@ class Context:
         return load(self.config, self.environ, self.overrides)
 
     @cached_property
-    def out(self) -> Terminal:
+    def out(self) -> "Terminal":
         """Console for results: standard output. No word wrapping if it is not a terminal."""
         return _console(sys.stdout)
 
     @cached_property
-    def err(self) -> Terminal:
+    def err(self) -> "Terminal":
         """Console for progress and questions: standard error."""
         return _console(sys.stderr)
 
 
-def _console(file: TextIO) -> Terminal:
+def _console(file: TextIO) -> "Terminal":
     """Return a console that neither cuts nor wraps, tables included, if there is no terminal."""
+    # Only here: rich is a third of what `hookstream --help` would load, and a worker needs it never.
+    from hookstream.entry.cli.terminal import Terminal  # noqa: PLC0415
+
     if file.isatty():
         return Terminal(file=file, markup=False, emoji=False)
     return Terminal(file=file, markup=False, emoji=False, soft_wrap=True, width=_UNBOUNDED)

@@ -13,9 +13,10 @@ from hookstream.core.planning.plan import PlanOptions
 from hookstream.entry.admin.definitions import FolderPlanner, last_instant
 from hookstream.entry.admin.signing_secrets import secret_document
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_one, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
-from hookstream.entry.cli.terminal import HAS_CHANGES, Terminal, confirm, json_line
+from hookstream.entry.cli.terminal import HAS_CHANGES, Terminal, confirm
 
 _SIGNED_BY = "endpoint.signing_secrets."
 

@@ -16,8 +16,8 @@ from hookstream.core.model.json import JsonObject
 from hookstream.entry.admin.dev_receiver import DevReceiver, Judged, schemas_of, secrets_of
 from hookstream.entry.admin.json_output import indented
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.terminal import json_line
 
 _MOST_SHOWN: Final = 64 * 1024
 """The most bytes of a body that are printed; --json prints all. It bounds the size of indented JSON."""

@@ -16,8 +16,8 @@ from hookstream.entry.admin.event_tail import topics_to_tail
 from hookstream.entry.admin.known_names import NO_TOPIC, Filter, read_names, refuse_unknown
 from hookstream.entry.admin.topics import cluster_topics
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.progress import transient
-from hookstream.entry.cli.terminal import json_line
 
 SHOWN_REFUSALS = 100
 

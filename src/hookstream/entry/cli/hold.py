@@ -11,9 +11,9 @@ from hookstream.core.model.json import JsonObject
 from hookstream.entry.admin.holds import clear_hold, listed, set_hold, subject, subject_in
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import lasted
 from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
 _REASON = re.compile(r"\S[^\x00-\x1f\x7f]{0,199}")

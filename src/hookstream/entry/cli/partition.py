@@ -12,9 +12,9 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import lasted
 from hookstream.entry.cli.options import Amount, as_json_option
-from hookstream.entry.cli.terminal import json_line
 from hookstream.errors import InputRefused
 
 _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>[0-9]{1,6})")

@@ -10,8 +10,9 @@ from hookstream.entry.admin.partners import live_subscriptions, partner_document
 from hookstream.entry.admin.subscriptions import shown_fields
 from hookstream.entry.admin.tables import found_partner, read_state
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option, yes_option
-from hookstream.entry.cli.terminal import confirm, json_line
+from hookstream.entry.cli.terminal import confirm
 
 
 @click.group()

@@ -16,7 +16,7 @@ import click
 
 from hookstream import __version__
 from hookstream.entry.cli.context import Context, pairs
-from hookstream.entry.cli.terminal import shown
+from hookstream.entry.cli.escaping import shown
 from hookstream.errors import ConfigurationError, HookstreamError
 
 INTERRUPTED = 130

@@ -12,8 +12,9 @@ from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocument
 from hookstream.entry.admin.schemas import SchemaPublisher, revisions
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_document, json_line
 from hookstream.entry.cli.options import yes_option
-from hookstream.entry.cli.terminal import confirm, json_document, json_line
+from hookstream.entry.cli.terminal import confirm
 
 C = TypeVar("C", bound=Callable[..., Any])
 

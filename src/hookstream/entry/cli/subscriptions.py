@@ -28,9 +28,10 @@ from hookstream.entry.admin.subscriptions import (
 )
 from hookstream.entry.admin.tables import no_subscription, read_state
 from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
-from hookstream.entry.cli.terminal import confirm, json_line
+from hookstream.entry.cli.terminal import confirm
 
 _subscription = click.argument("subscription_id", metavar="SUBSCRIPTION")
 _no_wait = click.option("--no-wait", is_flag=True, help="Return before it has taken effect.")

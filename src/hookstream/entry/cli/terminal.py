@@ -1,12 +1,5 @@
-"""Escapes the control characters in everything that commands print, in one place.
+"""Prints what commands show to people, as rich renders it, with every text escaped."""
 
-Names, reasons, headers and answers come from outside. A control character in them could colour,
-move or erase text on the screen, and a bidirectional one could make it read as something else.
-"""
-
-import json
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -15,38 +8,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from hookstream.core.model.json import Json
-from hookstream.entry.admin.json_output import encoded
-
-_PERHAPS = re.compile(r"[^\x20-\x7e\n\t]")
-_OBEYED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-"""Categories of Unicode: controls, formats (bidirectional ones among them), surrogates, separators."""
-
-
-def shown(text: str) -> str:
-    r"""Return a text with its control characters written as `\x1b` or `\u202e`; lines stay lines."""
-    return _PERHAPS.sub(_escaped, text)
-
-
-def json_line(document: Json) -> bytes:
-    r"""Return a document as one line of JSON in UTF-8, the same characters written as `\u202e`.
-
-    Each number is written as its text.
-    """
-    return _shown_json(encoded(document))
-
-
-def json_document(document: Json) -> bytes:
-    """Return a document as indented JSON in UTF-8, otherwise as `json_line`."""
-    return _shown_json(encoded(document, indent=True))
-
-
-def _shown_json(line: bytes) -> bytes:
-    if line.isascii() and b"\x7f" not in line:
-        return line
-    text = line.decode("utf-8", "surrogatepass")
-    return _PERHAPS.sub(_escaped_json, text).encode()
-
+from hookstream.entry.cli.escaping import escapes, shown
 
 REFUSED = 2
 """The exit code if the input has problems."""
@@ -151,20 +113,8 @@ def _shown_text(text: Text) -> Text:
         return text
     found = text.blank_copy()
     start = 0
-    for match in _PERHAPS.finditer(plain):
-        escaped = _escaped(match)
-        if escaped != match[0]:
-            found.append_text(text[start : match.start()])
-            found.append(escaped)
-            start = match.end()
+    for first, end, escaped in escapes(plain):
+        found.append_text(text[start:first])
+        found.append(escaped)
+        start = end
     return found.append_text(text[start:])
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return ascii(match[0])[1:-1] if unicodedata.category(match[0]) in _OBEYED else match[0]
-
-
-def _escaped_json(match: re.Match[str]) -> str:
-    if unicodedata.category(match[0]) not in _OBEYED:
-        return match[0]
-    return json.dumps(match[0])[1:-1]

@@ -52,9 +52,10 @@ from hookstream.entry.cli.deadletters.view import (
     show_tally,
     tally_document,
 )
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import Amount, as_json_option, as_one, yes_option
 from hookstream.entry.cli.progress import bar, reading
-from hookstream.entry.cli.terminal import confirm, json_line
+from hookstream.entry.cli.terminal import confirm
 from hookstream.errors import InputRefused
 from hookstream.pipeline.redrive import Result, Steps, cancel, find_job
 
