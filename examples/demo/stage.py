@@ -8,8 +8,8 @@ import shutil
 import signal
 import socket
 import sys
-from asyncio.subprocess import Process
 from pathlib import Path
+from typing import IO, Protocol
 
 from examples.consumers.receiver import Receiver
 
@@ -150,6 +150,30 @@ class CommandFailed(Exception):
     """A hookstream command did not do what the demo needs."""
 
 
+class Running(Protocol):
+    """A process, with the methods that asyncio gives it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+    async def wait(self) -> int:
+        """Wait until it ends, and return its exit code."""
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Wait until it ends, and return what it wrote to standard output and standard error."""
+
+
 class Stage:
     """A folder with everything that one run of the demo writes."""
 
@@ -163,9 +187,10 @@ class Stage:
         self.spans = folder / "spans.jsonl"
         self.log = folder / "worker.log"
         self.environ = dict(os.environ)
-        self.worker: Process | None = None
-        self._config = folder / "hookstream.toml"
-        self._config.write_text(
+        self.worker: Running | None = None
+        config = folder / "hookstream.toml"
+        self.options = ["--config", str(config)]
+        config.write_text(
             SETTINGS.format(
                 servers=servers,
                 prefix=prefix,
@@ -230,23 +255,28 @@ class Stage:
         Raises:
             CommandFailed: Its exit code is not 0; with all its output.
         """
-        command = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "hookstream",
-            "--config",
-            str(self._config),
-            *arguments,
-            cwd=ROOT,
-            env=self.environ,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        command = await self.launch(*arguments)
         out, err = await command.communicate()
         if command.returncode != 0:
             said = (out + err).decode(errors="replace")
             raise CommandFailed(f"hookstream {' '.join(arguments)}: {said}")
         return out.decode()
+
+    async def launch(self, *arguments: str, log: IO[bytes] | None = None) -> Running:
+        """Start `hookstream` as its own process.
+
+        Args:
+            arguments: Its command and options.
+            log: Takes all that it writes; if None, `communicate` returns that.
+        """
+        output = asyncio.subprocess.PIPE if log is None else log
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hookstream", *self.options, *arguments),
+            cwd=ROOT,
+            env=self.environ,
+            stdout=output,
+            stderr=output,
+        )
 
     async def start_worker(self) -> None:
         """Start a worker as its own process and wait until it is ready.
@@ -255,18 +285,7 @@ class Stage:
             CommandFailed: It ended, or was not ready within a minute.
         """
         with self.log.open("ab") as log:
-            self.worker = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "hookstream",
-                "--config",
-                str(self._config),
-                "worker",
-                cwd=ROOT,
-                env=self.environ,
-                stdout=log,
-                stderr=log,
-            )
+            self.worker = await self.launch("worker", log=log)
         for _ in range(600):
             if self.worker.returncode is not None:
                 break

@@ -22,8 +22,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from examples.consumers.receiver import Answer, Receiver
 from examples.demo.log import Entry, Log, event_id_of
-from examples.demo.stage import PARTNER, ROOT, SUBSCRIPTION, CommandFailed, Stage
+from examples.demo.stage import PARTNER, ROOT, SUBSCRIPTION, CommandFailed
 from examples.printprice.generator import Happening, events
+from tests.e2e.forked_stage import ForkedStage
 
 from hookstream.producer import EventProducer, Published
 
@@ -71,11 +72,11 @@ class World:
     def __init__(self, folder: Path, servers: str, prefix: str, partitions: int = 3) -> None:
         """Write the settings; nothing runs yet. `partitions`: of the event topic."""
         self._partitions = partitions
-        self.stage = Stage(folder, servers, prefix)
+        self.stage = ForkedStage(folder, servers, prefix)
         self.stage.environ["HOOKSTREAM_TABLES__ACTIVATION_LEAD"] = "1s"
         self.log = Log(servers)
         self.prefix = prefix
-        self.others: list[Stage] = []
+        self.others: list[ForkedStage] = []
         self.partners: dict[str, Partner] = {}
         self.topic = f"{prefix}.events.{EVENT_TYPE}"
         self._schema = json.loads((ROOT / "schemas" / EVENT_TYPE / "v1.avsc").read_text())
@@ -138,11 +139,11 @@ class World:
         """Run a command that prints JSON and return what it printed."""
         return json.loads(await self.stage.hookstream(*command, "--json"))
 
-    def another_worker(self) -> Stage:
+    def another_worker(self) -> ForkedStage:
         """Return a separate stage for one more worker of this world; nothing runs yet."""
         number = len(self.others)
         folder = "another" if not number else f"another-{number}"
-        stage = Stage(self.stage.folder / folder, self.stage.servers, self.prefix)
+        stage = ForkedStage(self.stage.folder / folder, self.stage.servers, self.prefix)
         keys = str(self.stage.folder / "keys.json")
         stage.environ = {**self.stage.environ, "HOOKSTREAM_KEYS__FILE": keys}
         self.others.append(stage)

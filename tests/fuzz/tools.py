@@ -1,11 +1,10 @@
 """Runs every command that reads topics on untrusted records, and reports what goes wrong."""
 
 import asyncio
-import sys
 import unicodedata
 from collections.abc import Sequence
 
-from examples.demo.stage import ROOT, Stage
+from examples.demo.stage import Stage
 from tests.fuzz.drawing import SUBSCRIPTION
 
 COMMANDS: Sequence[tuple[str, ...]] = (
@@ -59,13 +58,7 @@ async def failures(stage: Stage, config: str, records: int) -> list[str]:
 async def _failure(
     stage: Stage, config: str, command: Sequence[str], seconds: float
 ) -> str | None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hookstream", "--config", config, *command),
-        cwd=ROOT,
-        env=stage.environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await stage.launch("--config", config, *command)
     try:
         async with asyncio.timeout(seconds):
             out, err = await process.communicate()
