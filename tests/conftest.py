@@ -16,9 +16,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from hypothesis import settings
 from tests.doubles.virtual_time import VirtualTimeLoop
+from tests.real_broker import a_broker
 
 from hookstream.adapters.dev.broker import BrokerProcess
-from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
 ROOT = Path(__file__).parent.parent
 REAL_TIME = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
@@ -118,21 +118,19 @@ def broker() -> Iterator[Broker]:
     if given:
         yield Broker(given)
         return
-    libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
-    with BrokerProcess(libs, find_java()) as process:
+    with a_broker() as process:
         yield Broker(process.bootstrap_servers)
 
 
 @pytest.fixture(scope="session")
 def mortal_broker() -> Iterator[Callable[[], BrokerProcess]]:
     """One more broker for tests that kill or freeze it; another one where the last of them left it dead."""
-    libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
     with ExitStack() as started:
         last: list[BrokerProcess] = []
 
         def living() -> BrokerProcess:
             if not last or not last[-1].running:
-                last.append(started.enter_context(BrokerProcess(libs, find_java())))
+                last.append(started.enter_context(a_broker()))
             return last[-1]
 
         yield living

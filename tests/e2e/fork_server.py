@@ -1,6 +1,6 @@
 """Forks `hookstream` processes from one that has it imported: a start then costs 30 ms of CPU, not 600.
 
-Run as a process with a socket as its standard input. Each message there is the JSON of a `Start`,
+Run as a process with a socket as its standard input. Each request there is the JSON of a `Start`,
 with three descriptors: a socket for the answers, standard output and standard error. The answers are
 the new process's id and, when it has ended, its exit code, eight bytes each.
 
@@ -23,7 +23,7 @@ from hookstream.entry.cli import main
 from hookstream.entry.cli.root import COMMANDS
 
 LARGEST = 200_000
-"""Bytes of a message."""
+"""Bytes of a request."""
 
 
 class Start(NamedTuple):
@@ -35,17 +35,17 @@ class Start(NamedTuple):
 
 
 def serve(control: socket.socket) -> None:
-    """Fork a process for each message, until the other end of the socket is closed."""
+    """Fork a process for each request, until the other end of the socket is closed."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, LARGEST, 3)
-        if not message:
+        request, descriptors, _, _ = socket.recv_fds(control, LARGEST, 3)
+        if not request:
             return
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
         if not os.fork():
             control.close()
-            _supervise(Start(*json.loads(message)), *descriptors)
+            _supervise(Start(*json.loads(request)), *descriptors)
             return
         for descriptor in descriptors:
             os.close(descriptor)

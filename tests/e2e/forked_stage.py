@@ -69,12 +69,12 @@ class ForkedStage(Stage):
         # `communicate` closes them.
         out, err = (log, log) if log else (TemporaryFile(), TemporaryFile())  # noqa: SIM115
         start = Start([*self.options, *arguments], str(ROOT), self.environ)
-        message = json.dumps(start).encode()
-        assert len(message) < LARGEST
+        request = json.dumps(start).encode()
+        assert len(request) < LARGEST
         answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             descriptors = [theirs.fileno(), out.fileno(), err.fileno()]
-            socket.send_fds(_fork_server(), [message], descriptors)
+            socket.send_fds(_fork_server(), [request], descriptors)
         return ForkedProcess(answers, out, err)
 
 

@@ -20,9 +20,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are pu
 )
 from tests.conftest import ROOT
 from tests.e2e.world import World, until_accepted
+from tests.real_broker import a_broker
 
-from hookstream.adapters.dev.broker import BrokerProcess
-from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.producer import EventProducer
 
 pytestmark = pytest.mark.timeout(120)
@@ -108,8 +107,7 @@ def authorizing() -> Iterator[tuple[str, str]]:
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
-    libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
-    with BrokerProcess(libs, find_java(), settings=settings) as broker:
+    with a_broker(settings) as broker:
         yield broker.bootstrap_servers, f"127.0.0.1:{port}"
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
+from tests.real_broker import scratch
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -18,10 +20,13 @@ async def test_whatever_is_killed_nothing_is_lost_and_every_copy_is_explained(
 ) -> None:
     """In its own process, as in `make chaos`: it ends all that it starts."""
     figures = tmp_path / "figures.json"
+    folder = scratch()
+    environ = dict(os.environ) if folder is None else os.environ | {"TMPDIR": str(folder)}
     storm = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "chaos", "--deliveries", str(DELIVERIES), "--rate", "400"),
         *("--seconds", "150", "--json", str(figures)),
         cwd=ROOT,
+        env=environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT
 from tests.e2e.link import Link
 from tests.e2e.unseen import GOING_ON, STOPPED, stop_three, subscribed
 from tests.e2e.world import World, a_world, until
-
-from hookstream.adapters.dev.broker import BrokerProcess
-from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
+from tests.real_broker import a_broker
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -46,8 +43,7 @@ async def place(tmp_path: Path, prefix: str) -> AsyncIterator[Place]:
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
             "LINKED:PLAINTEXT",
         }
-        libs = await asyncio.to_thread(fetch_kafka, ROOT / ".cache" / "kafka", print)
-        broker = BrokerProcess(libs, find_java(), data=tmp_path / "broker", settings=settings)
+        broker = await asyncio.to_thread(a_broker, settings)
         try:
             await asyncio.to_thread(broker.start)
             async with a_world(tmp_path / "world", broker.bootstrap_servers, prefix) as world:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
-from tests.conftest import ROOT, Broker
+from tests.conftest import Broker
+from tests.real_broker import a_broker
 
-from hookstream.adapters.dev.broker import BrokerProcess
-from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.adapters.kafka.reach import ObstacleKind, Reach, require_brokers
 from hookstream.errors import ConfigurationError
 
@@ -36,8 +35,7 @@ def guarded() -> Iterator[str]:
         "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
         "listener.name.guarded.plain.sasl.jaas.config": f'{login} required user_hookstream="right";',
     }
-    libs = fetch_kafka(ROOT / ".cache" / "kafka", print)
-    with BrokerProcess(libs, find_java(), settings=settings):
+    with a_broker(settings):
         yield f"127.0.0.1:{port}"
 
 

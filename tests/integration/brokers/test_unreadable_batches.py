@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from tests.conftest import ROOT
 from tests.contracts.source_worlds import KafkaWorld, take_some, take_until
 from tests.doubles.broker import FROM_THE_START
 from tests.doubles.listener import BookkeepingListener
 from tests.doubles.logger import BookkeepingLogger
+from tests.real_broker import a_broker
 
 from hookstream.adapters.dev.broker import BrokerProcess
-from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import TopicPartition
@@ -26,7 +25,7 @@ VALUE = b"to be damaged " * 40
 @pytest.fixture(scope="module")
 def own_broker() -> Iterator[BrokerProcess]:
     """A broker whose log this file may damage."""
-    with BrokerProcess(fetch_kafka(ROOT / ".cache" / "kafka", print), find_java()) as process:
+    with a_broker() as process:
         yield process
 
 

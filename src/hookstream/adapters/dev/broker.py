@@ -104,6 +104,7 @@ class BrokerProcess:
             `{port}` and `{controller}` in a value are replaced by the ports.
         quick: Use Java's first compiler only: a start takes 3.9 s of CPU rather than 6.6. Use False
             for sustained load and measurements.
+        scratch: Folder in which a temporary log is made; None for the system's.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class BrokerProcess:
         session: float = 2.0,
         settings: Mapping[str, str] | None = None,
         quick: bool = True,
+        scratch: Path | None = None,
     ) -> None:
         self._java = java
         self._quick = quick
@@ -123,7 +125,7 @@ class BrokerProcess:
         self._settings = dict(settings or {})
         self._libs = libs
         self._temporary = data is None
-        self.data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-"))
+        self.data = data or Path(tempfile.mkdtemp(prefix="hookstream-broker-", dir=scratch))
         """The folder of its log, its configuration and `broker.log`."""
         ports = _free_ports()
         self._port = port or next(ports)
@@ -171,14 +173,21 @@ class BrokerProcess:
             raise
 
     def stop(self) -> None:
-        """Stop the broker gracefully (0.5 s), by force after ten seconds; remove temporary data."""
+        """Stop the broker gracefully (0.5 s), by force after ten seconds; remove temporary data.
+
+        One whose data are temporary is killed: it would spend up to ten seconds on files that go.
+        """
+        if not self._temporary:
+            self._end_gracefully()
+        self.kill()
+        if self._temporary:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def _end_gracefully(self) -> None:
         if self._broker is not None:
             self._broker.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._broker.wait(10)
-        self.kill()
-        if self._temporary:
-            shutil.rmtree(self.data, ignore_errors=True)
 
     def kill(self) -> None:
         """Kill the broker with SIGKILL, like a crash; `start` then recovers its log."""
