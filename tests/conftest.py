@@ -36,6 +36,8 @@ settings.load_profile("ci")
 asyncio.set_event_loop(None)
 
 
+_STARTS_A_BROKER = ("broker", "class_archive", "kafka_jars")
+
 _PATIENCE = 300
 """Seconds for a test in memory: some simulate hours of a worker, on a shared machine."""
 
@@ -98,7 +100,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def never_blocking() -> Iterator[None]:
     """Fail a test in which hookstream blocks the event loop: every endpoint would wait with it."""
     # The broker is started by a fixture, which may run while a loop does; no product code does that.
-    of_fixtures = ["hookstream.adapters.dev.broker", "hookstream.adapters.dev.kafka_jars"]
+    of_fixtures = [f"hookstream.adapters.dev.{name}" for name in _STARTS_A_BROKER]
     with blockbuster_ctx("hookstream", excluded_modules=of_fixtures):
         yield
 

@@ -15,7 +15,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.conftest import ROOT
 
-from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.broker import BrokerProcess, archive_classes
+from hookstream.adapters.dev.class_archive import class_archive
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.errors import ConfigurationError
 
@@ -107,6 +108,14 @@ def test_a_taken_port_is_refused_with_its_number(tmp_path: Path) -> None:
         broker = BrokerProcess(libs, find_java(), port=port, data=tmp_path)
         with pytest.raises(ConfigurationError, match=f"port {port} is taken"):
             broker.start()
+
+
+def test_a_broker_starts_from_the_archive_of_its_classes() -> None:
+    libs, java = fetch_kafka(CACHE, print), find_java()
+    archive_classes(libs, java)
+    with BrokerProcess(libs, java) as process:
+        mapped = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
+    assert str(class_archive(libs, java)) in mapped
 
 
 def test_a_stopped_broker_takes_its_temporary_data_with_it() -> None:

@@ -5,21 +5,21 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from hookstream.adapters.dev.broker import BrokerProcess
+from hookstream.adapters.dev.broker import BrokerProcess, archive_classes
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.adapters.keyring import KEY_BYTES
 from hookstream.adapters.system import new_id, random_bytes
 
 
 def download_kafka(cache: Path, report: Callable[[str], None]) -> None:
-    """Download Apache Kafka, unless it is in the cache.
+    """Download Apache Kafka and archive its classes, unless the cache has them.
 
     Raises:
         ConfigurationError: There is no Java that can run it.
-        DependencyUnavailable: It cannot be downloaded.
+        DependencyUnavailable: It cannot be downloaded, or does not start.
     """
-    find_java()
-    fetch_kafka(cache, report)
+    java = find_java()
+    archive_classes(fetch_kafka(cache, report), java)
 
 
 def development_broker(
