@@ -143,11 +143,11 @@ def own_broker(mortal_broker: Callable[[], BrokerProcess], prefix: str) -> Broke
     """A broker that a test may kill or freeze, while all other tests continue with theirs."""
     broker = mortal_broker()
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while True:
         try:
-            admin.create_topics([NewTopic(f"{prefix}.lives", 1, 1)])[f"{prefix}.lives"].result(30)
-        except KafkaException:
+            admin.create_topics([NewTopic(f"{prefix}.lives", 1, 1)])[f"{prefix}.lives"].result(10)
+        except (KafkaException, TimeoutError):
             # It was frozen for longer than its session, and has not registered again.
             if time.monotonic() > until:
                 raise
