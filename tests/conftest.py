@@ -5,7 +5,7 @@ import gc
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from hookstream.adapters.dev.broker import BrokerProcess
 
 ROOT = Path(__file__).parent.parent
 REAL_TIME = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
+ON_KAFKA = (*REAL_TIME, ROOT / "tests" / "contracts", ROOT / "tests" / "fuzz")
 NO_KAFKA = ROOT / "tests" / "integration" / "http"
 """What of these has real sockets, and no broker."""
 IN_MEMORY = (ROOT / "tests" / "scenarios", ROOT / "tests" / "unit", ROOT / "tests" / "properties")
@@ -52,12 +53,18 @@ class Broker:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by its folder what needs real time and the real broker, so that no file can forget to."""
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in IN_MEMORY):
+        if _within(item, IN_MEMORY):
             item.add_marker(pytest.mark.timeout(_PATIENCE))
-        if any(item.path.is_relative_to(folder) for folder in REAL_TIME):
+        if item.get_closest_marker("kafka") and not _within(item, ON_KAFKA):
+            raise pytest.UsageError(f"{item.nodeid}: no target of the Makefile runs it on Kafka")
+        if _within(item, REAL_TIME):
             item.add_marker("real_time")
             if not item.path.is_relative_to(NO_KAFKA):
                 item.add_marker("kafka")
+
+
+def _within(item: pytest.Item, folders: Iterable[Path]) -> bool:
+    return any(item.path.is_relative_to(folder) for folder in folders)
 
 
 def pytest_collection_finish() -> None:
