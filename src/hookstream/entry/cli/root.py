@@ -4,6 +4,7 @@
 (a command says so with `click.Context.exit`); 130 interrupted.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -158,6 +159,8 @@ def root(
     debug: bool,
 ) -> None:
     """Turn the events of a platform into signed webhooks for its partners, on Kafka."""
+    # By now the command is loaded; `main` has disabled it until then.
+    gc.enable()
     overrides = pairs(changes)
     if bootstrap_servers is not None:
         overrides["kafka.bootstrap_servers"] = bootstrap_servers
