@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import os
 import secrets
 import time
@@ -151,16 +152,18 @@ def own_broker(mortal_broker: Callable[[], BrokerProcess], prefix: str) -> Broke
     broker = mortal_broker()
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
     until = time.monotonic() + 60
-    while True:
+    for number in itertools.count():
+        topic = f"{prefix}.lives-{number}"
         try:
-            admin.create_topics([NewTopic(f"{prefix}.lives", 1, 1)])[f"{prefix}.lives"].result(10)
+            admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(10)
         except (KafkaException, TimeoutError):
             # It was frozen for longer than its session, and has not registered again.
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
         else:
-            return broker
+            break
+    return broker
 
 
 @pytest.fixture
