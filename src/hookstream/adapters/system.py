@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
@@ -43,11 +42,6 @@ class SystemClock:
     def boot(self) -> float:
         """Return the seconds since boot, including suspended time."""
         return _boot()
-
-
-def log_time() -> str:
-    """Return this machine's wall-clock time as log lines have it: UTC, in microseconds."""
-    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 class ThreadOffload:

@@ -6,13 +6,12 @@ each, and they are all in the audit topic anyway.
 
 import re
 import sys
-import threading
-from collections.abc import Callable, Mapping
 from typing import TextIO
 
 import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
 
-from hookstream.adapters.system import log_time
 from hookstream.core.audit.trail import canonical_line
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.outcome import DeadLetter, Delivered
@@ -42,16 +41,25 @@ class StructuredLogger:
         if level not in LEVELS:
             raise ConfigurationError(f"log.level {level!r} is none of {', '.join(LEVELS)}")
         self._threshold = LEVELS[level]
-        self._out = out if out is not None else sys.stderr
-        self._writing = threading.RLock()
-        self._render: Callable[[dict[str, object]], str]
+        rendering: list[structlog.typing.Processor]
         match style:
             case "json":
-                self._render = _to_json
+                rendering = [structlog.processors.JSONRenderer(serializer=_to_json)]
             case "console":
-                self._render = _console(colors=sys.stderr.isatty())
+                console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+                rendering = [_harmless, console]
             case _:
                 raise ConfigurationError(f"log.format {style!r} is neither json nor console")
+        self._log = structlog.wrap_logger(
+            structlog.PrintLogger(out if out is not None else sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                *rendering,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(level),
+            context_class=dict,
+        ).bind()
 
     def attempt(self, record: AttemptRecord) -> None:
         """Write the line of an attempt: debug if delivered, warning if given up."""
@@ -62,45 +70,27 @@ class StructuredLogger:
         else:
             level = "info"
         if self._threshold <= LEVELS[level]:
-            self._write(level, "attempt", canonical_line(record))
+            self._log.log(LEVELS[level], "attempt", **canonical_line(record))
 
     def info(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator may want to know."""
-        self._write("info", event, fields)
+        self._log.info(event, **fields)
 
     def warning(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator should look at."""
-        self._write("warning", event, fields)
+        self._log.warning(event, **fields)
 
     def error(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator must act on."""
-        self._write("error", event, fields)
-
-    def _write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
-        if self._threshold > LEVELS[level]:
-            return
-        line = {**fields, "event": event, "level": level, "timestamp": log_time()}
-        text = self._render(line)
-        with self._writing:
-            self._out.write(f"{text}\n")
-            self._out.flush()
+        self._log.error(event, **fields)
 
 
-def _console(*, colors: bool) -> Callable[[dict[str, object]], str]:
-    """Return what renders lines for people; every text is sanitised before colours are added."""
-    # Only here: it loads rich and its tracebacks, a tenth of a worker's start.
-    from structlog.dev import ConsoleRenderer  # noqa: PLC0415
-
-    renderer = ConsoleRenderer(colors=colors)
-
-    def render(line: dict[str, object]) -> str:
-        harmless = {
-            name: _blotted(value) if isinstance(value, str) else value
-            for name, value in line.items()
-        }
-        return str(renderer(None, "", harmless))
-
-    return render
+def _harmless(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Sanitise every text of a line for a terminal, before colours are added."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = _blotted(value)
+    return line
 
 
 def _blotted(text: str) -> str:
@@ -115,6 +105,6 @@ def _blotted(text: str) -> str:
     return text
 
 
-def _to_json(line: dict[str, object]) -> str:
+def _to_json(line: EventDict, **_: object) -> str:
     # The whole line at once: JSON escaping separates its texts, whatever they contain.
     return _blotted(orjson.dumps(line, default=str).decode())
