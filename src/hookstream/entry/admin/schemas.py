@@ -1,21 +1,16 @@
 """Event schemas for operators: checking files, publishing them, and listing what is published."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from hookstream.adapters.avro.files import own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.core.catalog.publication import KnownSchema, PublicationPlan, plan_publication
+from hookstream.core.catalog.publication import PublicationPlan, plan_publication
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.subscription import (
-    Subscription,
-    SubscriptionState,
-    UnreadableSubscription,
-    covers,
-)
+from hookstream.entry.admin.schema_baseline import Baseline, baseline, published_baseline
 from hookstream.entry.admin.tables import State, writing
 from hookstream.errors import Conflict
 from hookstream.settings import Settings
@@ -32,6 +27,7 @@ class SchemaPublisher:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._files = read_schema_files(folder)
 
     @property
@@ -39,28 +35,24 @@ class SchemaPublisher:
         """How many schemas the folder contains."""
         return len(self._files.schemas)
 
-    def checked(self) -> PublicationPlan:
-        """Return the plan for an empty cluster: its problems are those of the files."""
-        return self._planned([], lambda _type, _version: False)
+    def checked(self, against: str | None, published: Callable[[], State]) -> PublicationPlan:
+        """Return the plan for what the files are compared with.
+
+        Args:
+            against: `topic`, a folder or a git revision, as `baseline` says; None: nothing, so that
+                only the files' own problems are found.
+            published: Reads the tables.
+
+        Raises:
+            InputRefused: What they are to be compared with cannot be read.
+        """
+        if against is None:
+            return self._planned(Baseline())
+        return self._planned(baseline(self._folder, against, self._files.schemas, published))
 
     def planned(self, state: State) -> PublicationPlan:
         """Return what publishing would add to what is published."""
-        published = [
-            KnownSchema(
-                each.revision.event_type,
-                each.revision.event_version,
-                each.revision.fingerprint,
-                each.number,
-                each.tree,
-            )
-            for each in state.book
-        ]
-
-        def pinned(event_type: str, version: int) -> bool:
-            subscriptions = state.current.subscriptions.values()
-            return any(_receives(each, event_type, version) for each in subscriptions)
-
-        return self._planned(published, pinned)
+        return self._planned(published_baseline(state))
 
     def publish(self, settings: Settings, shown: PublicationPlan) -> None:
         """Publish what a plan adds.
@@ -76,15 +68,13 @@ class SchemaPublisher:
             topic = session.names.schemas
             session.write([TableChange(topic, key, value) for key, value in rows])
 
-    def _planned(
-        self, published: Sequence[KnownSchema], pinned: Callable[[str, int], bool]
-    ) -> PublicationPlan:
+    def _planned(self, before: Baseline) -> PublicationPlan:
         files = self._files
-        plan = plan_publication([*files.schemas, *own_declared()], published, pinned)
+        plan = plan_publication([*files.schemas, *own_declared()], before.known, before.pinned)
         return replace(
             plan,
             problems=(*files.problems, *plan.problems),
-            notes=(*files.notes, *plan.notes),
+            notes=(*files.notes, *before.notes, *plan.notes),
         )
 
 
@@ -108,17 +98,3 @@ def revisions(state: State, topic: str) -> Iterator[JsonObject]:
             "published_at": to_rfc3339(row.timestamp),
             "reader": reader is not None and reader.number == schema.number,
         }
-
-
-def _receives(
-    subscription: Subscription | UnreadableSubscription, event_type: str, version: int
-) -> bool:
-    if not covers(subscription.event_types, event_type):
-        return False
-    match subscription:
-        case Subscription():
-            deleted = subscription.state is SubscriptionState.DELETED
-            return not deleted and subscription.pin(event_type) == version
-        case UnreadableSubscription():
-            # Its pins cannot be read: any version may be meant.
-            return True

@@ -24,11 +24,21 @@ def command() -> None:
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--against",
+    metavar="FOLDER|REVISION|topic",
+    help="Compare with another folder's schemas, with FOLDER at a git revision, or with what is"
+    " published in the cluster.",
+)
 @pass_context
-def check(context: Context, folder: Path) -> None:
-    """Check the schemas in FOLDER (<event type>/v<N>.avsc) without a cluster."""
+def check(context: Context, folder: Path, against: str | None) -> None:
+    """Check the schemas in FOLDER (<event type>/v<N>.avsc), without a cluster unless asked.
+
+    With --against, a change that apply would refuse once those schemas are published is a problem.
+    """
     publisher = SchemaPublisher(folder)
-    _refuse_problems(context, publisher.checked())
+    found = publisher.checked(against, lambda: read_state(context.settings))
+    _refuse_problems(context, found)
     count = publisher.count
     context.out.print(f"{count} schema{'' if count == 1 else 's'} checked, no problems found.")
 
