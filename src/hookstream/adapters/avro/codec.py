@@ -105,12 +105,25 @@ class AvroCodec:
             " (C3 01 and a fingerprint is expected)",
         )
 
-    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
-        """Decode the record and check its envelope. `Event.origin` is the record's own position."""
+    def decode(
+        self,
+        identified: Identified,
+        record: Record,
+        origin: Origin | None = None,
+        event_id: str = "",
+    ) -> Event | Undecodable:
+        """See `Codec.decode`."""
         fields = self.fields(identified, record)
         if isinstance(fields, Undecodable):
             return fields
-        envelope = open_envelope(fields)
+        origin = record.origin if origin is None else origin
+        schema = self._book.schema(identified.revision)
+        if schema is None or schema.envelope is None:
+            envelope = open_envelope(fields)
+        else:
+            time = origin.timestamp
+            envelope = schema.envelope.read(fields, record.headers, time, event_id)
+            fields = {"data": fields}
         if isinstance(envelope, Undecodable):
             return envelope
         return Event(
@@ -121,7 +134,7 @@ class AvroCodec:
             envelope.environment,
             fields,
             record,
-            Origin(record.topic, record.partition, record.offset, record.timestamp),
+            origin,
             body_at=identified.body_at,
         )
 
@@ -285,7 +298,16 @@ def _tagged(event: Event, writer: PublishedSchema) -> dict[str, object] | Undeco
     value = event.record.value
     if value is None:
         return _removed(event.revision)
-    return read_body(value, event.body_at, writer.tagged)
+    fields = read_body(value, event.body_at, writer.tagged)
+    if writer.envelope is None or isinstance(fields, Undecodable):
+        return fields
+    return {
+        "event_id": event.event_id,
+        "occurred_at": event.occurred_at,
+        "entity_id": event.entity_id,
+        "environment": event.environment,
+        "data": fields,
+    }
 
 
 def read_body(

@@ -11,13 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
+from hookstream.adapters.avro.mapped import MappedSchemas
 from hookstream.adapters.avro.published import (
     BODY_AT,
     ROW_FORMAT,
     PublishedSchema,
+    fingerprint_of,
     published,
     schema_row,
 )
+from hookstream.adapters.tables.mappings import mapping_name
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.core.catalog.mapped_schema import foreign_schema
+from hookstream.core.catalog.publication import undocumented
 from hookstream.core.catalog.safety import hostile
 from hookstream.core.model.event import Identified, Revision, Undecodable, UndecodableReason
 from hookstream.core.model.json import JsonObject
@@ -38,6 +44,10 @@ class SchemaBook:
         self._schemas: dict[Revision, PublishedSchema] = {}
         self._readers: dict[str, dict[int, PublishedSchema]] = {}
         """The readers of each type by version, ascending; replaced whole, for a thread may read it."""
+        self.mapped = MappedSchemas(self.reader)
+        """The mappings of foreign records."""
+        self._foreign: dict[bytes, JsonObject | None] = {}
+        """The schemas of mapped records by fingerprint; None: several have it."""
         for tree in schemas:
             self.publish(tree)
 
@@ -49,6 +59,9 @@ class SchemaBook:
             value: The row; None removes it (hookstream itself never does).
         """
         try:
+            if mapping_name(key) is not None:
+                self.mapped.put(key, value)
+                return None
             revision = _read_key(key)
             if value is None:
                 self._remove(revision)
@@ -68,7 +81,7 @@ class SchemaBook:
                 )
                 return why
             self._add(published(tree, number), revision)
-        except InputRefused as problem:
+        except (InputRefused, EnvelopeUnreadable) as problem:
             return f"schemas row {key!r}: {problem}"
         except (InvariantBroken, MemoryError):
             raise
@@ -93,9 +106,16 @@ class SchemaBook:
         """Return the schema of a fingerprint of 8 bytes; Undecodable if the schema is unsafe."""
         return self._named.get(fingerprint)
 
+    def foreign(self, fingerprint: bytes) -> JsonObject | None:
+        """Return the foreign schema of a fingerprint of 8 bytes, of those that mappings name.
+
+        None too if several have it: they differ in logical types, so a record may be of either.
+        """
+        return self._foreign.get(fingerprint)
+
     def schema(self, revision: Revision) -> PublishedSchema | None:
         """Return the schema of a revision."""
-        return self._schemas.get(revision)
+        return self._schemas.get(revision) or self.mapped.schema(revision)
 
     def reader(self, event_type: str, version: int) -> PublishedSchema | None:
         """Return the highest revision of a version, which gives its payloads their shape."""
@@ -129,6 +149,7 @@ class SchemaBook:
             )
         self._named[fingerprint] = Identified(named, BODY_AT)
         self._schemas[named] = schema
+        self._note_foreign(schema.tree)
         self._refile(named.event_type)
 
     def _remove(self, named: Revision) -> None:
@@ -139,8 +160,17 @@ class SchemaBook:
         if not isinstance(other, Identified) or other.revision == named:
             self._named.pop(fingerprint, None)
 
+    def _note_foreign(self, tree: JsonObject) -> None:
+        foreign = foreign_schema(tree)
+        if foreign is not None:
+            fingerprint = bytes.fromhex(fingerprint_of(foreign))
+            known = self._foreign.setdefault(fingerprint, foreign)
+            if known is not None and undocumented(known) != undocumented(foreign):
+                self._foreign[fingerprint] = None
+
     def _refile(self, event_type: str) -> None:
         """Find again the highest revision of each version of a type."""
+        self.mapped.forget_choices()
         theirs = [
             each for each in self._schemas.values() if each.revision.event_type == event_type
         ]

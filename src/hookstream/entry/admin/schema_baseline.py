@@ -1,19 +1,16 @@
 """The schemas that a folder's are compared with: another folder's, a git revision's, or the published ones."""
 
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hookstream.adapters.avro.files import (
-    MAX_FILE_BYTES,
-    MAX_FILES,
-    SchemaFiles,
-    read_schema_files,
-)
+from hookstream.adapters.avro.files import MAX_FILES, SchemaFiles, read_schema_files
+from hookstream.adapters.avro.schema_text import MAX_FILE_BYTES
 from hookstream.adapters.git_revision import write_folder_at
-from hookstream.core.catalog.publication import DeclaredSchema, Finding, KnownSchema
+from hookstream.core.catalog.publication import Finding, KnownSchema
+from hookstream.core.model.mapping import Mapping
 from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
@@ -31,6 +28,7 @@ class Baseline:
     """What the schemas of a folder are compared with."""
 
     known: tuple[KnownSchema, ...] = ()
+    mappings: tuple[Mapping, ...] = ()
     pinned: Callable[[str, int], bool] = lambda _type, _version: False
     """Whether any subscription receives a version of a type."""
     notes: tuple[Finding, ...] = ()
@@ -39,7 +37,7 @@ class Baseline:
 def baseline(
     folder: Path,
     against: str,
-    declared: Collection[DeclaredSchema],
+    declared: SchemaFiles,
     published: Callable[[], State],
 ) -> Baseline:
     """Return what a folder's schemas are compared with.
@@ -47,7 +45,7 @@ def baseline(
     Args:
         folder: The folder.
         against: `topic`, a folder, or a git revision of the folder, in this order.
-        declared: The folder's schemas.
+        declared: What the folder declares.
         published: Reads the tables.
 
     Raises:
@@ -85,44 +83,46 @@ def published_baseline(state: State) -> Baseline:
         subscriptions = state.current.subscriptions.values()
         return any(_receives(each, event_type, version) for each in subscriptions)
 
-    return Baseline(tuple(known), pinned)
+    return Baseline(tuple(known), tuple(state.book.mapped.mappings), pinned)
 
 
-def _of_files(files: SchemaFiles, against: str, declared: Collection[DeclaredSchema]) -> Baseline:
+def _of_files(files: SchemaFiles, against: str, declared: SchemaFiles) -> Baseline:
     """Take the schemas of files for the first revisions of their versions.
 
     A file with a problem was never published, so nothing is compared with it.
     """
-    usable = [each for each in files.schemas if each.fingerprint]
+    usable = [each for each in files.published if each.fingerprint]
     notes = [
+        *(Finding(each.where, f"is not compared: {each.what}") for each in files.problems),
         *(
-            Finding(f"{against}: {each.where}", f"is not compared: {each.what}")
-            for each in files.problems
-        ),
-        *(
-            Finding(f"{against}: {each.where}", "is not compared: it must not be used")
+            Finding(each.where, "is not compared: it must not be used")
             for each in files.schemas
             if not each.fingerprint
         ),
-        *_removed(usable, against, declared),
+        *_removed(files, declared),
     ]
     known = [
         KnownSchema(each.event_type, each.version, each.fingerprint, 1, each.tree)
         for each in usable
     ]
-    return Baseline(tuple(known), notes=tuple(notes))
+    return Baseline(
+        tuple(known),
+        tuple(each.mapping for each in files.mappings),
+        notes=tuple(Finding(f"{against}: {note.where}", note.what) for note in notes),
+    )
 
 
-def _removed(
-    before: Sequence[DeclaredSchema], against: str, declared: Collection[DeclaredSchema]
-) -> list[Finding]:
-    kept = {(each.event_type, each.version) for each in declared}
-    why = "has no file any more; what was published stays"
-    return [
-        Finding(f"{against}: {each.where}", why)
-        for each in before
-        if (each.event_type, each.version) not in kept
-    ]
+def _removed(before: SchemaFiles, declared: SchemaFiles) -> Iterator[Finding]:
+    kept = {(each.event_type, each.version) for each in declared.schemas}
+    for each in before.schemas:
+        if (each.event_type, each.version) not in kept:
+            yield Finding(each.where, "has no file any more; what was published stays")
+    names = {each.mapping.name for each in declared.mappings}
+    for mapping in before.mappings:
+        name = mapping.mapping.name
+        if name not in names:
+            what = f"has no file any more; until it is removed (apply --remove-mapping {name}) it stays"
+            yield Finding(mapping.where, what)
 
 
 def _receives(

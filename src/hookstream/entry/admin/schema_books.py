@@ -5,6 +5,7 @@ from pathlib import Path
 from hookstream.adapters.avro.files import read_schema_files
 from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.tables.mappings import mapping_row
 from hookstream.core.catalog.publication import Finding
 from hookstream.errors import InputRefused
 
@@ -15,16 +16,18 @@ def book_of_files(folder: Path) -> tuple[SchemaBook, tuple[Finding, ...]]:
     Only what keeps a schema from being used is a problem here; `SchemaPublisher.checked` has all rules.
 
     Args:
-        folder: Holds `<event type>/v<N>.avsc`.
+        folder: Holds `<event type>/v<N>.avsc` and `mappings/<name>.yaml`.
 
     Raises:
         ConfigurationError: The folder cannot be read, or has no schemas.
     """
     files = read_schema_files(folder)
     book, problems = SchemaBook(own_schemas()), list(files.problems)
-    for schema in files.schemas:
+    for schema in files.published:
         try:
             book.publish(schema.tree)
         except InputRefused as refused:
             problems.append(Finding(schema.where, str(refused)))
+    for each in files.mappings:
+        book.put(*mapping_row(each.mapping))
     return book, tuple(problems)

@@ -1,0 +1,162 @@
+"""The mappings of the schemas table, and the schemas of foreign records that they make events of.
+
+A foreign revision is read by its own schema and has the event type's envelope around it, so that
+versions, filters and bodies know no difference.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import orjson
+
+from hookstream.adapters.avro.published import PublishedSchema, body_forms, published
+from hookstream.adapters.avro.scan import compile_walk
+from hookstream.adapters.tables.mappings import mapping_name, read_mapping
+from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.growth import growth
+from hookstream.core.catalog.mapped_envelope import mapped_envelope
+from hookstream.core.catalog.mapped_schema import event_schema, foreign_schema, misfits
+from hookstream.core.model.event import Identified, Revision, UnknownSchema
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.mapping import Mapping, look_up
+
+_KEPT: Final = 10_000
+"""The most choices of a version, and the most schemas, that are kept."""
+_DIGITS: Final = 16
+
+Reader = Callable[[str, int], PublishedSchema | None]
+"""Returns the reader of a version of an event type."""
+
+
+class MappedSchemas:
+    """The mappings, and what they make of foreign schemas. Owned by the event loop.
+
+    Args:
+        reader: The event schemas of mapped types.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._mappings: dict[str, Mapping] = {}
+        self._chosen: dict[tuple[str, str], Revision | UnknownSchema | None] = {}
+        """By topic and content of a foreign schema; emptied when a mapping or a schema changes."""
+        self._schemas: dict[Revision, PublishedSchema] = {}
+
+    def put(self, key: str, value: bytes | None) -> None:
+        """Apply a row `mapping/<name>`. One that cannot be read ends the mapping of its name.
+
+        Raises:
+            EnvelopeUnreadable: It cannot be read.
+        """
+        self.forget_choices()
+        self._mappings.pop(mapping_name(key) or "", None)
+        if value is not None:
+            mapping = read_mapping(key, value)
+            self._mappings[mapping.name] = mapping
+
+    def forget_choices(self) -> None:
+        """Choose mapping and version of every schema again."""
+        self._chosen.clear()
+
+    @property
+    def mappings(self) -> Sequence[Mapping]:
+        """All mappings, by name."""
+        return [mapping for _, mapping in sorted(self._mappings.items())]
+
+    def schema(self, revision: Revision) -> PublishedSchema | None:
+        """Return the schema of a mapped revision that was identified."""
+        return self._schemas.get(revision)
+
+    def identify(
+        self, tree: JsonObject, name: str, topic: str, body_at: int
+    ) -> Identified | UnknownSchema | None:
+        """Return what a mapping makes of a foreign schema's records; None: there is no mapping.
+
+        UnknownSchema: the mapping has no version that the schema fits.
+
+        Args:
+            tree: The schema, which is safe and stands alone.
+            name: The record's full name.
+            topic: The event topic.
+            body_at: Where the body of the record starts.
+        """
+        content = _content(tree)
+        at = topic, content
+        if at not in self._chosen:
+            if len(self._chosen) >= _KEPT:
+                self._chosen.clear()
+            self._chosen[at] = self._choose(tree, name, topic, content)
+        chosen = self._chosen[at]
+        if not isinstance(chosen, Revision):
+            return chosen
+        envelope = self._schemas[chosen].envelope
+        by_position = envelope is not None and envelope.mapping.event_id is None
+        return Identified(chosen, body_at, by_position)
+
+    def _choose(
+        self, tree: JsonObject, name: str, topic: str, content: str
+    ) -> Revision | UnknownSchema | None:
+        mapping = look_up(self._mappings.values(), topic, name)
+        if mapping is None:
+            return None
+        version, why = self._version(mapping, tree)
+        if version is None:
+            return _unfit(mapping, name, why)
+        envelope = mapped_envelope(mapping, read_schema(tree))
+        if isinstance(envelope, list):
+            field, problem = envelope[0]
+            return _unfit(mapping, name, f"{field}: {problem}")
+        revision = Revision(mapping.event_type, version, f"{mapping.name}:{content}")
+        nodes = read_schema(tree)
+        parsed, guarded, tagged = body_forms(nodes)
+        if len(self._schemas) >= _KEPT:
+            # Not all of them: records that were identified are still read and rendered by them.
+            del self._schemas[next(iter(self._schemas))]
+        self._schemas[revision] = replace(
+            published(event_schema(tree, mapping, version), 0),
+            revision=revision,
+            parsed=parsed,
+            guarded=guarded,
+            tagged=tagged,
+            growth=growth(nodes),
+            walk=compile_walk(nodes),
+            prefix=b"",
+            envelope=envelope,
+        )
+        return revision
+
+    def _version(self, mapping: Mapping, tree: JsonObject) -> tuple[int | None, str]:
+        """Return the newest version that a schema fits, its own before others; or why none."""
+        schemas: dict[int, JsonObject] = {}
+        for version in reversed(mapping.versions):
+            reader = self._reader(mapping.event_type, version)
+            found = None if reader is None else foreign_schema(reader.tree)
+            if found is not None:
+                schemas[version] = found
+        own = next((version for version, each in schemas.items() if each == tree), None)
+        if own is not None:
+            return own, ""
+        first = f"{mapping.event_type} is not published"
+        for version, each in schemas.items():
+            why = misfits(tree, each)
+            if not why:
+                return version, ""
+            if version == max(schemas):
+                first = f"against v{version}: {why[0]}"
+        return None, first
+
+
+def _unfit(mapping: Mapping, name: str, why: str) -> UnknownSchema:
+    return UnknownSchema(
+        name,
+        f"fits no version of {mapping.event_type} in the mapping {mapping.name} ({why}): name its"
+        " schema there as a new version (hookstream schemas apply)",
+    )
+
+
+def _content(tree: JsonObject) -> str:
+    # A fingerprint leaves out logical types, and records of two such schemas are read differently.
+    text = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:_DIGITS]
