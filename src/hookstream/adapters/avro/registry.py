@@ -1,4 +1,4 @@
-"""All published schema revisions in memory, by fingerprint, type or version.
+"""All published schema revisions in memory, by fingerprint, type or version, and those of registries.
 
 The book is filled from the schemas table. A schema that could harm the decoder is kept, so that its
 records can be identified, but never used. A row's metadata is checked against its schema: an
@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 import orjson
 
 from hookstream.adapters.avro.published import (
-    BODY_AT,
     ROW_FORMAT,
     PublishedSchema,
     published,
     schema_row,
 )
+from hookstream.adapters.avro.registered import RegisteredSchemas
 from hookstream.core.catalog.safety import hostile
 from hookstream.core.model.event import Identified, Revision, Undecodable, UndecodableReason
+from hookstream.core.model.framing import SINGLE_OBJECT_BODY
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.registered import ROW_HEAD
 from hookstream.errors import InputRefused, InvariantBroken
 
 _LONGEST = 500
@@ -38,6 +40,8 @@ class SchemaBook:
         self._schemas: dict[Revision, PublishedSchema] = {}
         self._readers: dict[str, dict[int, PublishedSchema]] = {}
         """The readers of each type by version, ascending; replaced whole, for a thread may read it."""
+        self.registered = RegisteredSchemas(self._by_fingerprint)
+        """The schemas of registries."""
         for tree in schemas:
             self.publish(tree)
 
@@ -45,10 +49,13 @@ class SchemaBook:
         """Apply a row of the schemas table; return its problem, or None.
 
         Args:
-            key: `type/version/fingerprint`.
+            key: `type/version/fingerprint`, or `registry/name/id`.
             value: The row; None removes it (hookstream itself never does).
         """
         try:
+            if key.startswith(f"{ROW_HEAD}/"):
+                self.registered.put(key, value)
+                return None
             revision = _read_key(key)
             if value is None:
                 self._remove(revision)
@@ -127,7 +134,7 @@ class SchemaBook:
                 f"its fingerprint is that of {other.revision.event_type}"
                 f" v{other.revision.event_version}: records of the two cannot be distinguished"
             )
-        self._named[fingerprint] = Identified(named, BODY_AT)
+        self._named[fingerprint] = Identified(named, SINGLE_OBJECT_BODY)
         self._schemas[named] = schema
         self._refile(named.event_type)
 
@@ -139,8 +146,15 @@ class SchemaBook:
         if not isinstance(other, Identified) or other.revision == named:
             self._named.pop(fingerprint, None)
 
+    def _by_fingerprint(self, fingerprint: str) -> tuple[Revision, JsonObject] | None:
+        named = self._named.get(bytes.fromhex(fingerprint))
+        if not isinstance(named, Identified):
+            return None
+        return named.revision, self._schemas[named.revision].tree
+
     def _refile(self, event_type: str) -> None:
         """Find again the highest revision of each version of a type."""
+        self.registered.forget_meanings()
         theirs = [
             each for each in self._schemas.values() if each.revision.event_type == event_type
         ]
