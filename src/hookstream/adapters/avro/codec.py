@@ -6,7 +6,7 @@ turns the raw values into text anyway. Only what belongs to schemas is kept betw
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Final, cast
@@ -14,7 +14,12 @@ from typing import Final, cast
 import orjson
 from fastavro import schemaless_reader
 
-from hookstream.adapters.avro.framing import Framing, SingleObject
+from hookstream.adapters.avro.framing import (
+    Identification,
+    RegistryOf,
+    SchemaNames,
+    no_registry,
+)
 from hookstream.adapters.avro.published import ParsedSchema, PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, TooMuch, ValueCount, holds_more
@@ -32,7 +37,6 @@ from hookstream.core.model.event import (
     Revision,
     Undecodable,
     UndecodableReason,
-    UnknownSchema,
 )
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
@@ -68,6 +72,7 @@ class AvroCodec:
         *,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
         max_values: int = DEFAULT_MAX_VALUES,
+        registry_of: RegistryOf = no_registry,
     ) -> None:
         """Take the book, and the largest value that is decoded, in bytes.
 
@@ -77,13 +82,13 @@ class AvroCodec:
         self._book = book
         self._max_values = max_values
         self._max_record_bytes = max_record_bytes
-        self._framings: Sequence[Framing] = (SingleObject(book),)
+        self._names = SchemaNames(book, registry_of)
         self._renderer = lru_cache(_MOST_COMPILED)(compile_value)
         self._resolution = lru_cache(_MOST_COMPILED)(_resolution)
         self._show = lru_cache(_MOST_COMPILED)(partial(_show, most=max_values))
 
-    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
-        """Name the record's schema from its framing alone, without decoding it."""
+    def identify(self, record: Record, topic: str | None = None) -> Identification:
+        """See `Codec.identify`."""
         value = record.value
         if value is None:
             return Undecodable(UndecodableReason.TOMBSTONE, "the record has no value")
@@ -92,18 +97,7 @@ class AvroCodec:
                 UndecodableReason.TOO_LARGE,
                 f"the value has {len(value)} bytes, {self._max_record_bytes} are taken at most",
             )
-        for framing in self._framings:
-            found = framing.identify(record, value)
-            if found is not None:
-                return found
-        if record.headers_problem is not None:
-            # The unreadable header may be the one that identifies the schema.
-            return Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
-        return Undecodable(
-            UndecodableReason.NOT_FRAMED,
-            f"the value begins with {value[:10].hex(' ') or 'nothing'}, which names no schema"
-            " (C3 01 and a fingerprint is expected)",
-        )
+        return self._names.identify(record, value, record.topic if topic is None else topic)
 
     def decode(
         self,

@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 
 from hookstream.adapters.avro.published import PublishedSchema, body_forms, published
+from hookstream.adapters.avro.registered import Foreign
 from hookstream.adapters.avro.scan import compile_walk
 from hookstream.adapters.tables.mappings import mapping_name, read_mapping
 from hookstream.core.avro.reader import read_schema
@@ -40,8 +41,8 @@ class MappedSchemas:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._mappings: dict[str, Mapping] = {}
-        self._chosen: dict[tuple[str, str], Revision | UnknownSchema | None] = {}
-        """By topic and content of a foreign schema; emptied when a mapping or a schema changes."""
+        self._chosen: dict[tuple[str, object], Revision | UnknownSchema | None] = {}
+        """By topic and foreign schema; emptied when a row changes."""
         self._schemas: dict[Revision, PublishedSchema] = {}
 
     def put(self, key: str, value: bytes | None) -> None:
@@ -70,24 +71,22 @@ class MappedSchemas:
         return self._schemas.get(revision)
 
     def identify(
-        self, tree: JsonObject, name: str, topic: str, body_at: int
+        self, foreign: Foreign, topic: str, body_at: int
     ) -> Identified | UnknownSchema | None:
         """Return what a mapping makes of a foreign schema's records; None: there is no mapping.
 
         UnknownSchema: the mapping has no version that the schema fits.
 
         Args:
-            tree: The schema, which is safe and stands alone.
-            name: The record's full name.
+            foreign: The schema, which is safe and stands alone.
             topic: The event topic.
             body_at: Where the body of the record starts.
         """
-        content = _content(tree)
-        at = topic, content
+        at = topic, foreign.schema
         if at not in self._chosen:
             if len(self._chosen) >= _KEPT:
                 self._chosen.clear()
-            self._chosen[at] = self._choose(tree, name, topic, content)
+            self._chosen[at] = self._choose(foreign.tree, foreign.name, topic)
         chosen = self._chosen[at]
         if not isinstance(chosen, Revision):
             return chosen
@@ -95,9 +94,7 @@ class MappedSchemas:
         by_position = envelope is not None and envelope.mapping.event_id is None
         return Identified(chosen, body_at, by_position)
 
-    def _choose(
-        self, tree: JsonObject, name: str, topic: str, content: str
-    ) -> Revision | UnknownSchema | None:
+    def _choose(self, tree: JsonObject, name: str, topic: str) -> Revision | UnknownSchema | None:
         mapping = look_up(self._mappings.values(), topic, name)
         if mapping is None:
             return None
@@ -108,7 +105,7 @@ class MappedSchemas:
         if isinstance(envelope, list):
             field, problem = envelope[0]
             return _unfit(mapping, name, f"{field}: {problem}")
-        revision = Revision(mapping.event_type, version, f"{mapping.name}:{content}")
+        revision = Revision(mapping.event_type, version, f"{mapping.name}:{_content(tree)}")
         nodes = read_schema(tree)
         parsed, guarded, tagged = body_forms(nodes)
         if len(self._schemas) >= _KEPT:

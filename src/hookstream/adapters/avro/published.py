@@ -40,13 +40,9 @@ from hookstream.core.catalog.growth import Growth, growth
 from hookstream.core.catalog.lint import EVENT_TYPE, MAX_VERSION
 from hookstream.core.catalog.mapped_envelope import MappedEnvelope
 from hookstream.core.model.event import Revision
+from hookstream.core.model.framing import SINGLE_OBJECT
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
-
-SINGLE_OBJECT = b"\xc3\x01"
-"""Marker of Avro's single-object encoding; the schema's fingerprint of 8 bytes follows."""
-
-BODY_AT = len(SINGLE_OBJECT) + 8
 
 ROW_FORMAT = 1
 

@@ -4,10 +4,12 @@ from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.system import SystemClock
+from hookstream.core.model import header_names
 from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
-from hookstream.core.model.record import Record
+from hookstream.core.model.record import Record, header_text
+from hookstream.core.model.registered import UnresolvedSchema
 from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
@@ -41,11 +43,15 @@ class EventDecoder:
 
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         """Return which schema a record is written with."""
-        identified = self._codec.identify(record)
+        topic = header_text(record.headers, header_names.ORIGIN_TOPIC)
+        identified = self._codec.identify(record, topic)
         since = self._clock.monotonic() - self._read_at
-        if isinstance(identified, UnknownSchema) and since >= _REFRESH_SECONDS:
+        unknown = isinstance(identified, UnknownSchema | UnresolvedSchema)
+        if unknown and since >= _REFRESH_SECONDS:
             self._refresh()
-            identified = self._codec.identify(record)
+            identified = self._codec.identify(record, topic)
+        if isinstance(identified, UnresolvedSchema):
+            return UnknownSchema(str(identified.schema), "was not resolved by a worker yet")
         return identified
 
     def document(

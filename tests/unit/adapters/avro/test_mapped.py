@@ -1,6 +1,8 @@
 """Foreign records become events of the mapped type, read by their own schema at each version."""
 
+import hashlib
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +13,15 @@ from tests.doubles.schemas import event_fields, field
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.published import fingerprint_of, schema_row
+from hookstream.adapters.avro.registered import Foreign
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.tables.mappings import mapping_key, mapping_row
+from hookstream.core.catalog.mapped_schema import record_name
 from hookstream.core.model.event import Event, Identified, UnknownSchema
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.mapping import HeaderSource
 from hookstream.core.model.record import Headers, Origin, Record
+from hookstream.core.model.registered import RegisteredId
 from hookstream.entry.admin.schema_books import book_of_files
 
 TOPIC, NAME = "shop.orders", "com.shop.OrderShipped"
@@ -33,6 +38,12 @@ def book(folder: Path, text: str = ORDERS, *schemas: JsonObject) -> SchemaBook:
     return made
 
 
+def foreign(schema: JsonObject) -> Foreign:
+    """A schema of a registry; each content has an id of its own."""
+    number = int(hashlib.sha256(json.dumps(schema).encode()).hexdigest()[:8], 16)
+    return Foreign(RegisteredId("main", str(number)), record_name(schema), schema)
+
+
 def raw(schema: JsonObject, fields: dict[str, object], head: bytes = b"\0\0\0\0\1") -> bytes:
     body = io.BytesIO()
     body.write(head)
@@ -47,7 +58,7 @@ def read(
     headers: Headers = HEADERS,
     event_id: str = "",
 ) -> tuple[AvroCodec, Event]:
-    identified = made.mapped.identify(schema, NAME, TOPIC, 5)
+    identified = made.mapped.identify(foreign(schema), TOPIC, 5)
     assert isinstance(identified, Identified)
     value = raw(schema, fields)
     codec = AvroCodec(made)
@@ -101,13 +112,13 @@ def test_an_incompatible_revision_waits_until_a_mapping_has_it_as_a_version(
     tmp_path: Path, schema: JsonObject, why: str
 ) -> None:
     made = book(tmp_path)
-    waiting = made.mapped.identify(schema, NAME, TOPIC, 5)
+    waiting = made.mapped.identify(foreign(schema), TOPIC, 5)
     assert isinstance(waiting, UnknownSchema)
     assert waiting.schema == NAME
     assert why in waiting.why
     assert "fits no version of order.shipped in the mapping orders" in waiting.why
     later = book(tmp_path, TWO_VERSIONS, shipped(), schema)
-    found = later.mapped.identify(schema, NAME, TOPIC, 5)
+    found = later.mapped.identify(foreign(schema), TOPIC, 5)
     assert isinstance(found, Identified)
     assert found.revision.event_version == 2
     assert later.latest("order.shipped") == 2
@@ -129,14 +140,14 @@ def test_a_version_is_delivered_as_an_older_one_that_it_carries(tmp_path: Path) 
 
 def test_there_is_no_mapping_of_another_topic_or_record(tmp_path: Path) -> None:
     made = book(tmp_path)
-    assert made.mapped.identify(shipped(), NAME, "staging.orders", 5) is None
+    assert made.mapped.identify(foreign(shipped()), "staging.orders", 5) is None
     other = {**shipped(), "name": "Other"}
-    assert made.mapped.identify(other, "com.shop.Other", TOPIC, 5) is None
+    assert made.mapped.identify(foreign(other), TOPIC, 5) is None
 
 
 def test_without_a_source_the_id_is_the_one_that_is_given(tmp_path: Path) -> None:
     made = book(tmp_path, ORDERS.replace("event_id: {field: meta.id}\n", ""))
-    identified = made.mapped.identify(shipped(), NAME, TOPIC, 5)
+    identified = made.mapped.identify(foreign(shipped()), TOPIC, 5)
     assert isinstance(identified, Identified)
     assert identified.by_position
     assert read(made, shipped(), record(7), event_id="abc")[1].event_id == "abc"
@@ -150,7 +161,7 @@ def test_a_changed_mapping_counts_at_once_and_a_removed_one_no_more(tmp_path: Pa
     assert made.put(*mapping_row(changed)) is None
     assert read(made, shipped(), record(7))[1].entity_id == "production"
     assert made.put(mapping_key("orders"), None) is None
-    assert made.mapped.identify(shipped(), NAME, TOPIC, 5) is None
+    assert made.mapped.identify(foreign(shipped()), TOPIC, 5) is None
 
 
 def test_a_mapping_that_cannot_be_read_maps_nothing(tmp_path: Path) -> None:
@@ -159,7 +170,7 @@ def test_a_mapping_that_cannot_be_read_maps_nothing(tmp_path: Path) -> None:
     problem = made.put(mapping_key("orders"), b'{"format": 9}')
     assert problem is not None
     assert "its format is 9: a newer release wrote it" in problem
-    assert made.mapped.identify(shipped(), NAME, TOPIC, 5) is None
+    assert made.mapped.identify(foreign(shipped()), TOPIC, 5) is None
 
 
 def test_schemas_of_one_fingerprint_are_read_by_their_own_logical_types(tmp_path: Path) -> None:
@@ -167,7 +178,7 @@ def test_schemas_of_one_fingerprint_are_read_by_their_own_logical_types(tmp_path
     made = book(tmp_path, ORDERS, shipped(field("price", price)))
     finer = shipped(field("price", {**price, "scale": 4}))
     assert fingerprint_of(finer) == fingerprint_of(shipped(field("price", price)))
-    assert isinstance(made.mapped.identify(finer, NAME, TOPIC, 5), UnknownSchema)
+    assert isinstance(made.mapped.identify(foreign(finer), TOPIC, 5), UnknownSchema)
     codec, event = read(made, shipped(field("price", price)), record(7, price=b"\x04\xd2"))
     document = codec.document(event, 1)
     assert isinstance(document, dict)
@@ -178,7 +189,8 @@ def test_schemas_of_one_fingerprint_are_read_by_their_own_logical_types(tmp_path
 
 def test_a_foreign_schema_is_found_by_its_own_fingerprint(tmp_path: Path) -> None:
     made = book(tmp_path)
-    assert made.foreign(bytes.fromhex(fingerprint_of(shipped()))) == shipped()
+    fingerprint = fingerprint_of(shipped())
+    assert made.foreign(bytes.fromhex(fingerprint)) == Foreign(fingerprint, NAME, shipped())
     assert made.foreign(bytes(8)) is None
 
 
