@@ -158,7 +158,14 @@ class JsonCodec:
         del version
         return event.load
 
-    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
+    def decode(
+        self,
+        identified: Identified,
+        record: Record,
+        origin: Origin | None = None,
+        event_id: str = "",
+    ) -> Event | Undecodable:
+        del event_id
         self.decoded += 1
         fields = _parsed((record.value or b"")[identified.body_at :])
         envelope = open_envelope(fields)
@@ -172,7 +179,7 @@ class JsonCodec:
             environment=envelope.environment,
             fields=fields,
             record=record,
-            origin=Origin(record.topic, record.partition, record.offset, record.timestamp),
+            origin=record.origin if origin is None else origin,
         )
 
     def latest(self, event_type: str) -> int:

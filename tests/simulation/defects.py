@@ -314,9 +314,11 @@ class Accusing(Admission):
         except Exception as error:  # noqa: BLE001
             return Undecodable(UndecodableReason.NOT_FRAMED, repr(error))
 
-    def _decoded(self, identified: Identified, record: Record) -> Event | Undecodable:
+    def _decoded(
+        self, identified: Identified, record: Record, origin: Origin, event_id: str
+    ) -> Event | Undecodable:
         try:
-            return super()._decoded(identified, record)
+            return super()._decoded(identified, record, origin, event_id)
         except Exception as error:  # noqa: BLE001
             return Undecodable(UndecodableReason.MALFORMED, repr(error))
 

@@ -20,6 +20,7 @@ from hookstream.core.model.event import (
     UndecodableReason,
     UnknownSchema,
 )
+from hookstream.core.model.mapping import position_id
 from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, Refused
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.registered import (
@@ -41,6 +42,7 @@ from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.schema_waits import NotAsked, SchemaWaits
 from hookstream.pipeline.settler import Settler
+from hookstream.pipeline.unfit_schemas import UnfitSchemas
 from hookstream.pipeline.work import Bodies, Work
 
 _FIND_ASIDE = 3
@@ -80,6 +82,8 @@ class Admission:
         self._fence = fence
         self._gate = gate
         self._schema_waits = SchemaWaits(ports, fence, gate.wait)
+        self._topic_ids = ports.topic_ids
+        self._unfit = UnfitSchemas(ports.logger, ports.clock)
         self._offered = 0
         attempts.readmit = self._readmit
         attempts.rest = lanes.rest
@@ -127,25 +131,46 @@ class Admission:
         if not offered and not self._directory.wants(event_type, state.origin.timestamp):
             receipt.release()
             return
-        event = await self._read(receipt, identified)
+        event_id: str | Undecodable = ""
+        if identified.by_position:
+            event_id = await self._position_id(state.origin)
+        event: Event | Undecodable | None
+        if isinstance(event_id, Undecodable):
+            event = event_id
+        elif not receipt.wanted:
+            return
+        else:
+            event = await self._read(receipt, identified, state.origin, event_id)
         if isinstance(event, Undecodable):
             self._settler.undecodable(receipt, event, state)
         elif event is not None:
-            event.origin = state.origin
             value = receipt.record.value
             self._event_ids.note(event.event_type, event.event_id, event.origin, value)
             await self._fan_out(receipt, event, state, offered)
 
-    async def _read(self, receipt: Receipt, identified: Identified) -> Event | Undecodable | None:
+    async def _position_id(self, origin: Origin) -> str | Undecodable:
+        """Return the id of an event whose record names none."""
+        topic_id = await self._topic_ids.find(origin.topic)
+        if topic_id is None:
+            why = (
+                f"the topic {origin.topic} has no id, and nothing in the record names the event's"
+            )
+            return Undecodable(UndecodableReason.BAD_ENVELOPE, why)
+        return position_id(topic_id, origin.partition, origin.offset)
+
+    async def _read(
+        self, receipt: Receipt, identified: Identified, origin: Origin, event_id: str
+    ) -> Event | Undecodable | None:
         """Decode a record, a large one in a thread; None: its partition was revoked meanwhile."""
         record = receipt.record
         load = self._codec.load(identified, record)
+        decode = partial(self._decoded, identified, record, origin, event_id)
         if load > LARGE:
-            event = await self._offload.run(partial(self._decoded, identified, record))
+            event = await self._offload.run(decode)
             if not receipt.wanted:
                 return None
         else:
-            event = self._decoded(identified, record)
+            event = decode()
         if isinstance(event, Event):
             event.load = load
         return event
@@ -158,9 +183,11 @@ class Admission:
         except BLAMED[Step.IDENTIFY] as error:
             return Undecodable(UndecodableReason.NOT_FRAMED, described(error))
 
-    def _decoded(self, identified: Identified, record: Record) -> Event | Undecodable:
+    def _decoded(
+        self, identified: Identified, record: Record, origin: Origin, event_id: str
+    ) -> Event | Undecodable:
         try:
-            return self._codec.decode(identified, record)
+            return self._codec.decode(identified, record, origin, event_id)
         except BLAMED[Step.DECODE] as error:
             return Undecodable(UndecodableReason.MALFORMED, described(error))
 
@@ -324,7 +351,7 @@ class Admission:
                     self._schema_waits.wait(receipt, schema, again)
                 return problem
             case Identified():
-                return await self._read(receipt, identified)
+                return await self._read(receipt, identified, delivery.origin, delivery.event_id)
 
     def _not_decodable(self, receipt: Receipt, delivery: Delivery, why: Undecodable) -> None:
         """Dead-letter a delivery whose record cannot be decoded any more."""
@@ -423,6 +450,8 @@ class Admission:
         self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema
     ) -> None:
         """Defer a record of an unknown schema, within the grace period."""
+        if unknown.unfit:
+            self._unfit.found(state.origin.topic, unknown)
         until = policy.schema_unknown_until(
             state, self._waits, self._clock.now(), grace=self._grace
         )

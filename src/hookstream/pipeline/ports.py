@@ -198,8 +198,17 @@ class Codec(Protocol):
     def load_at(self, event: Event, version: int) -> int:
         """Return how much work a body of the event at a version is."""
 
-    def decode(self, identified: Identified, record: Record) -> "Event | Undecodable":
-        """Decode the record and check its envelope. `Event.origin` is the record's own place.
+    def decode(
+        self,
+        identified: Identified,
+        record: Record,
+        origin: Origin | None = None,
+        event_id: str = "",
+    ) -> "Event | Undecodable":
+        """Decode the record and check its envelope.
+
+        `origin` is the event's, and `Event.origin` then; None: the record's own place. `event_id` is that
+        of an event whose record names none (`Identified.by_position`).
 
         This, `document` and `encode` may be called in a thread beside the event loop.
         """
@@ -245,6 +254,25 @@ class NoRegistries:
         """Likewise."""
         del schema
         return fetched
+
+
+class TopicIds(Protocol):
+    """The ids of topics (KIP-516): another one once a topic was created again."""
+
+    async def find(self, topic: str) -> bytes | None:
+        """Return a topic's id of 16 bytes, which is at most ten seconds old; None: it has none.
+
+        Waits while the brokers do not answer.
+        """
+
+
+class NoTopicIds:
+    """No topic has an id: for mappings that all name the ids of their events."""
+
+    async def find(self, topic: str) -> bytes | None:
+        """Return None."""
+        del topic
+        return None
 
 
 class Offload(Protocol):
@@ -451,6 +479,7 @@ class Ports:
     health: HealthBook = field(default_factory=HealthBook)
     skips: Skips = field(default_factory=Skips)
     registries: SchemaRegistries = field(default_factory=NoRegistries)
+    topic_ids: TopicIds = field(default_factory=NoTopicIds)
     schema_rows: SchemaRows = field(default_factory=NoRegistries)
     on_stopped: Callable[[TopicPartition], None] = lambda _: None
     """Resumes a partition that stopped before it was read, where an operator has named its start."""

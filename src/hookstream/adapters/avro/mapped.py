@@ -150,6 +150,7 @@ def _unfit(mapping: Mapping, name: str, why: str) -> UnknownSchema:
         name,
         f"fits no version of {mapping.event_type} in the mapping {mapping.name} ({why}): name its"
         " schema there as a new version (hookstream schemas apply)",
+        unfit=True,
     )
 
 

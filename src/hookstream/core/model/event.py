@@ -39,6 +39,8 @@ class UnknownSchema:
     schema: str
     why: str = "is not published: run hookstream schemas apply"
     """The rest of the sentence that begins with the schema, with the remedy."""
+    unfit: bool = False
+    """Whether its mapping has no version for it, so that only a person can end the wait."""
 
     def __str__(self) -> str:
         """Return a sentence for a person."""

@@ -21,6 +21,7 @@ from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
+from hookstream.adapters.kafka.topic_ids import KafkaTopicIds
 from hookstream.adapters.system import (
     SystemChance,
     SystemClock,
@@ -148,6 +149,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             logger=logger,
             health=health,
             skips=feed.skips,
+            topic_ids=KafkaTopicIds(client, logger, clock),
             offload=stack.enter_context(contextlib.closing(ThreadOffload())),
             on_stopped=lambda where: feed.start_stopped(where, clock.now()),
         )
