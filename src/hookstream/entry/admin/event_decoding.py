@@ -41,7 +41,9 @@ class EventDecoder:
     def __init__(self, settings: Settings, max_record_bytes: int) -> None:
         self._settings = settings
         self._book = SchemaBook()
-        self._codec = AvroCodec(self._book, max_record_bytes=max_record_bytes)
+        self._codec = AvroCodec(
+            self._book, max_record_bytes=max_record_bytes, registry_of=settings.registry_of
+        )
         self._clock = SystemClock()
         self._read_at = float("-inf")
         self._topic_ids: dict[str, bytes | None] = {}
