@@ -44,6 +44,8 @@ class RegistryServer:
         self.schemas: dict[str, Kept] = {}
         """By id or GUID."""
         self.subjects: dict[tuple[str, int], Kept] = {}
+        self.registered: dict[str, list[str]] = {}
+        """By subject, the ids of its schemas."""
         self.answer: web.Response | None = None
         """What it answers to everything, if it is set."""
         self.takes = 0.0
@@ -100,12 +102,26 @@ class RegistryServer:
                     # As Apicurio, which has no such path.
                     return web.Response(status=404)
                 missing = (40403, f"Schema {schema_id} not found")
+            case ["subjects", subject] if request.method == "POST":
+                return self._looked_up(subject, await request.json())
             case ["subjects", subject, "versions", version]:
                 kept = self.subjects.get((subject, int(version)))
                 missing = (40401, f"Subject '{subject}' not found.")
             case _:
                 return web.Response(status=404, text="<html>nothing here</html>")
         return _error(404, *missing) if kept is None else _json(200, kept.shown)
+
+    def _looked_up(self, subject: str, asked: JsonObject) -> web.Response:
+        """Answer which id a schema has, if its subject is one of `registered`."""
+        names = self.registered.get(subject)
+        if names is None:
+            return _error(404, 40401, f"Subject '{subject}' not found.")
+        text = json.loads(str(asked["schema"]))
+        for schema_id in names:
+            if json.loads(self.schemas[schema_id].text) == text:
+                found = {"subject": subject, "id": int(schema_id), "version": 1}
+                return _json(200, {**found, **self.schemas[schema_id].shown})
+        return _error(404, 40403, "Schema not found")
 
 
 def _json(status: int, body: Mapping[str, object]) -> web.Response:
