@@ -45,6 +45,20 @@ def test_a_record_names_its_type_and_version(world: World) -> None:
     assert found.revision[:2] == ("thing.done", 1)
 
 
+def test_an_event_has_the_origin_that_is_given_and_else_its_records_own_place(
+    world: World,
+) -> None:
+    """A record of a tier is that of another topic."""
+    world.publish(1)
+    value = world.value(1, {"a": 1}, event_id="e1")
+    found = world.codec.identify(record(value))
+    assert isinstance(found, Identified)
+    event = world.codec.decode(found, record(value), Origin("printprice.thing.done", 3, 42, 7))
+    assert isinstance(event, Event)
+    assert event.origin == Origin("printprice.thing.done", 3, 42, 7)
+    assert event_of(world, value).origin == record(value).origin
+
+
 def test_an_unpublished_schema_is_unknown_not_undecodable(world: World) -> None:
     """The record waits: a producer may be quicker than the table of schemas."""
     assert isinstance(

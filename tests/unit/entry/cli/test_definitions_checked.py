@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.doubles.foreign import write_mapping
 from tests.doubles.schemas import ROOT
 
 from hookstream.entry.cli import root
 
+TYPE = "order.shipped"
 SCHEMAS = ROOT / "schemas"
 PARTNER = """
 id: acme
@@ -134,3 +136,17 @@ def test_json_has_the_parts_of_each_problem(tmp_path: Path) -> None:
         "partners": 1,
         "subscriptions": 1,
     }
+
+
+def test_a_pattern_on_a_mapped_type_is_checked_on_its_foreign_schema(tmp_path: Path) -> None:
+    schemas = write_mapping(tmp_path / "schemas")
+    text = subscription(pattern="{data: {orderNumbr: [1]}}").replace("order.generated", TYPE)
+    folder = tmp_path / "definitions"
+    folder.mkdir()
+    granted = PARTNER.replace("order.generated", TYPE)
+    write(folder, text, granted)
+    code, _, said = check(folder, schemas=schemas)
+    assert code == 2
+    assert "data.orderNumbr" in said
+    write(folder, text.replace("orderNumbr", "orderNumber"), granted)
+    assert check(folder, schemas=schemas)[0] == 0

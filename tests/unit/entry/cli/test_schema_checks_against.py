@@ -7,9 +7,11 @@ from pathlib import Path
 import orjson
 import pytest
 from click.testing import CliRunner
+from tests.doubles.foreign import ORDERS, write_mapping
 from tests.doubles.schemas import event_schema, field
 
 from hookstream.core.model.json import JsonObject
+from hookstream.entry.admin.schemas import SchemaPublisher
 from hookstream.entry.cli import root
 
 A, B = field("a", "int"), field("b", "int", default=0)
@@ -147,3 +149,31 @@ def test_without_git_the_remedy_is_named(
     code, said = check(committed, "--against", "HEAD")
     assert code == 2
     assert "git is not installed" in said
+
+
+def test_a_change_of_where_event_ids_come_from_fails_against_what_they_were(
+    tmp_path: Path,
+) -> None:
+    before = write_mapping(tmp_path / "before")
+    now = write_mapping(tmp_path / "now", ORDERS.replace("{field: meta.id}", "{header: id}"))
+    assert check(now)[0] == 0
+    code, said = check(now, "--against", str(before))
+    assert code == 2
+    assert "mappings/orders.yaml: event_id: order.shipped has its ids from" in said
+
+
+def test_a_mapping_that_is_gone_is_a_note_with_the_command_that_removes_it(tmp_path: Path) -> None:
+    before = write(write_mapping(tmp_path / "before"), WITH_BOTH)
+    code, said = check(write(tmp_path / "now", WITH_BOTH), "--against", str(before))
+    assert code == 0
+    assert "apply --remove-mapping orders" in said
+
+
+def test_only_a_published_mapping_without_a_file_is_removed(tmp_path: Path) -> None:
+    folder = write_mapping(tmp_path)
+    for name, why in (
+        ("orders", "declares the mapping orders, which is to be removed"),
+        ("oders", "there is no mapping 'oders' to remove (did you mean orders?)"),
+    ):
+        found = SchemaPublisher(folder, [name]).checked(str(folder), pytest.fail)
+        assert why in [each.what for each in found.problems]
