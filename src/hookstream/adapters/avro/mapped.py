@@ -16,6 +16,7 @@ from hookstream.adapters.avro.registered import Foreign
 from hookstream.adapters.avro.scan import compile_walk
 from hookstream.adapters.tables.mappings import mapping_name, read_mapping
 from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.compatibility import incompatibilities
 from hookstream.core.catalog.growth import growth
 from hookstream.core.catalog.mapped_envelope import mapped_envelope
 from hookstream.core.catalog.mapped_schema import event_schema, foreign_schema, misfits
@@ -27,19 +28,19 @@ _KEPT: Final = 10_000
 """The most choices of a version, and the most schemas, that are kept."""
 _DIGITS: Final = 16
 
-Reader = Callable[[str, int], PublishedSchema | None]
-"""Returns the reader of a version of an event type."""
+Revisions = Callable[[str, int], Sequence[PublishedSchema]]
+"""Returns all revisions of a version of an event type, ascending."""
 
 
 class MappedSchemas:
     """The mappings, and what they make of foreign schemas. Owned by the event loop.
 
     Args:
-        reader: The event schemas of mapped types.
+        revisions: The event schemas of mapped types.
     """
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, revisions: Revisions) -> None:
+        self._revisions = revisions
         self._mappings: dict[str, Mapping] = {}
         self._chosen: dict[tuple[str, object], Revision | UnknownSchema | None] = {}
         """By topic and foreign schema; emptied when a row changes."""
@@ -126,23 +127,44 @@ class MappedSchemas:
 
     def _version(self, mapping: Mapping, tree: JsonObject) -> tuple[int | None, str]:
         """Return the newest version that a schema fits, its own before others; or why none."""
-        schemas: dict[int, JsonObject] = {}
-        for version in reversed(mapping.versions):
-            reader = self._reader(mapping.event_type, version)
-            found = None if reader is None else foreign_schema(reader.tree)
-            if found is not None:
-                schemas[version] = found
-        own = next((version for version, each in schemas.items() if each == tree), None)
+        versions = {
+            version: [
+                foreign
+                for each in self._revisions(mapping.event_type, version)
+                if (foreign := foreign_schema(each.tree)) is not None
+            ]
+            for version in reversed(mapping.versions)
+        }
+        own = next((version for version, each in versions.items() if tree in each), None)
         if own is not None:
             return own, ""
-        first = f"{mapping.event_type} is not published"
-        for version, each in schemas.items():
-            why = misfits(tree, each)
+        first = ""
+        for version, revisions in versions.items():
+            why = _misfit(tree, revisions)
             if not why:
                 return version, ""
-            if version == max(schemas):
-                first = f"against v{version}: {why[0]}"
+            first = first or f"against v{version}: {why}"
         return None, first
+
+
+def _misfit(tree: JsonObject, revisions: Sequence[JsonObject]) -> str:
+    """Return why a schema is not of a version; empty if it is.
+
+    It is like any revision of the version: it can be read as the highest, which may fill in defaults,
+    and carries all that one of them has.
+    """
+    if not revisions:
+        return "it is not published"
+    unreadable = incompatibilities(tree, revisions[-1])
+    if unreadable:
+        return unreadable[0]
+    why = ""
+    for each in reversed(revisions):
+        found = misfits(tree, each)
+        if not found:
+            return ""
+        why = why or found[0]
+    return why
 
 
 def _unfit(mapping: Mapping, name: str, why: str) -> UnknownSchema:

@@ -46,7 +46,7 @@ class SchemaBook:
         self._schemas: dict[Revision, PublishedSchema] = {}
         self._readers: dict[str, dict[int, PublishedSchema]] = {}
         """The readers of each type by version, ascending; replaced whole, for a thread may read it."""
-        self.mapped = MappedSchemas(self.reader)
+        self.mapped = MappedSchemas(self.revisions)
         """The mappings of foreign records."""
         self._foreign: dict[bytes, Foreign | None] = {}
         """The schemas of mapped records by fingerprint; None: several have it."""
@@ -60,7 +60,7 @@ class SchemaBook:
 
         Args:
             key: `type/version/fingerprint`, `registry/name/id`, or `mapping/name`.
-            value: The row; None removes it (hookstream itself never does).
+            value: The row; None removes it (hookstream itself removes nothing but mappings).
         """
         try:
             if mapping_name(key) is not None:
@@ -131,6 +131,17 @@ class SchemaBook:
     def reader(self, event_type: str, version: int) -> PublishedSchema | None:
         """Return the highest revision of a version, which gives its payloads their shape."""
         return self._readers.get(event_type, {}).get(version)
+
+    def revisions(self, event_type: str, version: int) -> Sequence[PublishedSchema]:
+        """Return all revisions of a version, ascending."""
+        return sorted(
+            (
+                each
+                for each in self._schemas.values()
+                if each.revision[:2] == (event_type, version)
+            ),
+            key=_order,
+        )
 
     def latest(self, event_type: str) -> int:
         """Return the newest version of a type, 0 if there is none."""

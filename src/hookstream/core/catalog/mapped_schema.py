@@ -98,7 +98,7 @@ def _not_rendered(schema: AvroSchema) -> list[str]:
 
 
 def misfits(foreign: JsonObject, version: JsonObject) -> list[str]:
-    """Return why a revision is not of the version that another foreign schema is of, a sentence each.
+    """Return why a foreign schema is no compatible revision of another one, a sentence each.
 
     Empty: its records are read as that schema without losing a field of it, and their JSON looks alike.
 

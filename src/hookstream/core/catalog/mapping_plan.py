@@ -7,6 +7,8 @@ ever: with another, every event would be delivered again under a second identity
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.mapped_envelope import mapped_envelope
 from hookstream.core.catalog.mapped_schema import EVENT_ID_FROM, foreign_schema
 from hookstream.core.catalog.publication import DeclaredSchema, Finding, KnownSchema
 from hookstream.core.model.json import Json, json_text
@@ -78,7 +80,10 @@ def plan_mappings(
         *_event_ids(declared, kept, known),
     ]
     return MappingPlan(
-        tuple(changes), len(declared) - len(changes), tuple(problems), tuple(_notes(declared))
+        tuple(changes),
+        len(declared) - len(changes),
+        tuple(problems),
+        (*_notes(declared), *_left_behind(declared, known)),
     )
 
 
@@ -181,3 +186,22 @@ def _notes(declared: Sequence[DeclaredMapping]) -> Iterator[Finding]:
                 "names no event_id, so that an event is its topic id, partition and offset: of a"
                 " record that its producer sends twice, partners see two events",
             )
+
+
+def _left_behind(
+    declared: Sequence[DeclaredMapping], known: Sequence[KnownSchema]
+) -> Iterator[Finding]:
+    """Find published revisions of whose records a mapping cannot read the envelope any more."""
+    for each in declared:
+        for schema in known:
+            foreign = foreign_schema(schema.tree)
+            if foreign is None or schema.event_type != each.mapping.event_type:
+                continue
+            found = mapped_envelope(each.mapping, read_schema(foreign))
+            if isinstance(found, list):
+                field, why = found[0]
+                yield Finding(
+                    each.where,
+                    f"{field}: {why} in revision {schema.number} of v{schema.version}, which was"
+                    " published: its records would wait, and retries of them be dead-lettered",
+                )

@@ -16,7 +16,7 @@ from hookstream.adapters.avro.published import fingerprint_of, schema_row
 from hookstream.adapters.avro.registered import Foreign
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.tables.mappings import mapping_key, mapping_row
-from hookstream.core.catalog.mapped_schema import record_name
+from hookstream.core.catalog.mapped_schema import event_schema, record_name
 from hookstream.core.model.event import Event, Identified, UnknownSchema
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.mapping import HeaderSource
@@ -218,3 +218,22 @@ def test_the_row_of_a_mapped_schema_is_an_ordinary_one(tmp_path: Path) -> None:
     other = SchemaBook()
     assert other.put(key, value) is None
     assert other.latest("order.shipped") == 1
+
+
+def test_records_of_older_revisions_still_belong_to_a_version_that_got_a_field(
+    tmp_path: Path,
+) -> None:
+    """Services that write the older schema do not change at once, and retries never do."""
+    made = book(tmp_path)
+    assert read(made, shipped(), record(7))[1].revision.event_version == 1
+    (mapping,) = made.mapped.mappings
+    made.publish(event_schema(MORE, mapping, 1), 2)
+    codec, event = read(made, shipped(), record(7))
+    document = codec.document(event, 1)
+    assert isinstance(document, dict)
+    data = document["data"]
+    assert isinstance(data, dict)
+    assert data["weight"] == 1.5
+    # Neither the older nor the newer one, and like the older.
+    other = shipped(field("carrier", ["null", "string"], default=None))
+    assert read(made, other, record(7, carrier="DHL"))[1].revision.event_version == 1

@@ -129,3 +129,13 @@ def test_a_type_has_one_declaration_and_a_version_one_schema() -> None:
 def test_an_event_id_by_position_is_noted() -> None:
     (note,) = planned(replace(ORDERS, event_id=None)).notes
     assert "partners see two events" in note.what
+
+
+def test_a_source_that_published_revisions_lack_is_noted() -> None:
+    there = (known(mapped(shipped(), ORDERS, 1)),)
+    other = replace(ORDERS, entity_id=FieldSource(("parcel",)))
+    (note,) = planned(other, published=(ORDERS,), schemas=there).notes
+    assert note.what == (
+        "entity_id: com.shop.OrderShipped has no field parcel in revision 1 of v1, which was"
+        " published: its records would wait, and retries of them be dead-lettered"
+    )
