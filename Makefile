@@ -8,7 +8,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka nginx demo quick test test-memory test-kafka test-workers test-processes test-outages check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka nginx registry demo quick test test-memory test-kafka test-workers test-processes test-registries test-outages check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -31,6 +31,10 @@ kafka: $(READY) ## Get Apache Kafka for the development broker
 	@sh tools/prepare.sh java
 	@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
 
+registry: $(READY) ## Get a schema registry for the tests that use a real one; they are skipped without it
+	@sh tools/prepare.sh registry
+	@$(BIN)/python -m tests.real_registry
+
 demo: kafka ## Run the main job: five partners, a crash, and every delivery accounted for
 	@$(BIN)/python -m examples.demo
 
@@ -39,11 +43,11 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# All at once. Tests on a real broker mostly wait, and each of their four groups has its own broker. Tests
+# All at once. Tests on a real broker mostly wait, and each of their five groups has its own broker. Tests
 # in memory compute all the time, so they run at a lower priority.
-GROUPS = test-kafka test-outages test-workers test-processes test-memory
+GROUPS = test-kafka test-outages test-workers test-processes test-registries test-memory
 test: kafka nginx ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(GROUPS)
+	@$(MAKE) --no-print-directory --jobs=6 --output-sync=target $(GROUPS)
 
 test-memory:
 	@nice -n 4 $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
@@ -53,10 +57,13 @@ test-kafka:
 
 test-workers:
 	@$(BIN)/python -m pytest -q tests/e2e tests/integration/brokers \
-		--ignore=tests/e2e/outages --ignore=tests/e2e/processes
+		--ignore=tests/e2e/outages --ignore=tests/e2e/processes --ignore=tests/e2e/registries
 
 test-processes:
 	@$(BIN)/python -m pytest -q tests/e2e/processes
+
+test-registries:
+	@$(BIN)/python -m pytest -q tests/e2e/registries
 
 test-outages:
 	@$(BIN)/python -m pytest -q tests/e2e/outages

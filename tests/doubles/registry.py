@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 from tests.doubles.codec import JsonCodec
 
@@ -64,3 +65,9 @@ class Registries:
             assert isinstance(version, int)
             self._codec.rows[schema] = (event_type, version)
         return fetched
+
+    def known(self) -> Sequence[RegisteredId]:
+        return list(self._codec.rows)
+
+    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
+        return self._codec.rows[schema] != (fetched.tree["type"], fetched.tree["version"])

@@ -105,7 +105,7 @@ async def test_retries_and_other_workers_need_no_registry_once_there_is_a_row() 
         await world.until(world.settled)
 
         assert world.accepted("crm").keys() == {"e1", "e2"}
-        assert world.registries.asked == {SCHEMA: 1}
+        assert world.registries.written == {SCHEMA: 1}
         assert world.logger.events("error") == []
 
 
@@ -414,3 +414,36 @@ async def test_a_delivery_whose_row_comes_late_waits_for_it() -> None:
         await world.until(world.settled, within=60)
 
         assert world.accepted("crm") == Counter({"e1": 1})
+
+
+async def test_a_registry_that_was_restored_with_other_ids_is_raised_and_rows_stay() -> None:
+    async with World() as world:
+        served(world, "7")
+        world.subscribe("crm")
+        await world.worker()
+        world.publish_registered(7, "e1")
+        await world.until(world.settled, within=10)
+
+        world.registries.schemas[SCHEMA] = ("order.generated", 1)
+        await asyncio.sleep(1_300)
+        world.publish_registered(7, "e2")
+        await world.until(world.settled, within=10)
+
+        assert world.accepted("crm") == {"e1": 1, "e2": 1}
+        raised = [f for _, event, f in world.logger.lines if event == "registry.differs"]
+        assert [(each["registry"], each["schema"]) for each in raised] == [("main", "7")] * 3
+
+
+async def test_checking_rows_asks_a_registry_seldom_and_raises_nothing_while_it_is_down() -> None:
+    async with World() as world:
+        served(world, "7")
+        world.subscribe("crm")
+        await world.worker()
+        world.publish_registered(7, "e1")
+        await world.until(world.settled, within=10)
+        world.registries.down["main"] = "no answer"
+
+        await asyncio.sleep(6_000)
+
+        assert 8 <= world.registries.asked[SCHEMA] <= 12
+        assert world.logger.events("error") == []

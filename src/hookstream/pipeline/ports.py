@@ -242,6 +242,12 @@ class SchemaRows(Protocol):
         Unreachable: the row could not be written. Unusable: it never can be. Else the row's schema.
         """
 
+    def known(self) -> Sequence[RegisteredId]:
+        """Return the ids of all rows of registries that the settings name."""
+
+    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
+        """Return whether a row has another schema than the registry has now."""
+
 
 class NoRegistries:
     """Neither registries nor their rows: for settings without one."""
@@ -254,6 +260,15 @@ class NoRegistries:
         """Likewise."""
         del schema
         return fetched
+
+    def known(self) -> Sequence[RegisteredId]:
+        """Return none."""
+        return ()
+
+    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
+        """Never called: there are no rows."""
+        del schema, fetched
+        return False
 
 
 class TopicIds(Protocol):

@@ -10,7 +10,7 @@ written after it for five seconds at most, or until another worker resolves a sc
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -45,6 +45,7 @@ class RegisteredRows:
         book: Knows a schema as soon as its row is durable.
         logger: The log.
         fraction: Draws a number from 0 to 1.
+        registries: The names of the registries that the settings have.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class RegisteredRows:
         book: SchemaBook,
         logger: Logger,
         fraction: Callable[[], float],
+        registries: Collection[str] = (),
     ) -> None:
         self._client = client
         self._topics = topics
         self._book = book
         self._logger = logger
         self._fraction = fraction
+        self._registries = registries
         self._one = asyncio.Lock()
         self._pending: dict[RegisteredId, bytes] = {}
         """Rows to be written by whoever has the lock next."""
@@ -77,6 +80,15 @@ class RegisteredRows:
                 problem = await self._write_pending()
         self._pending.pop(schema, None)
         return self._answer(schema, fetched, problem)
+
+    def known(self) -> Sequence[RegisteredId]:
+        """See `SchemaRows.known`."""
+        return [each for each in self._book.registered if each.registry in self._registries]
+
+    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
+        """See `SchemaRows.differs`."""
+        tree = self._book.registered.tree(schema)
+        return tree is not None and not same_schema(tree, fetched.tree)
 
     def _answer(
         self, schema: RegisteredId, fetched: RegisteredSchema, problem: str | None

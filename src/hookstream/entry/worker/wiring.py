@@ -129,7 +129,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         await sink.flush(_TIME_SECONDS)
         sender = await stack.enter_async_context(_sender(settings, logger))
         registries = await stack.enter_async_context(registries_of(settings))
-        rows = RegisteredRows(client, topics, book, logger, SystemChance().fraction)
+        rows = RegisteredRows(
+            client, topics, book, logger, SystemChance().fraction, settings.registry
+        )
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
         metrics.observe(lambda: {"hookstream_spans_lost_total": tracer.lost})
