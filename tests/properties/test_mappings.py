@@ -1,12 +1,14 @@
 """Mappings are chosen as a plain search chooses them, and read an envelope or say why not."""
 
 from collections.abc import Mapping as Named
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import product
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hookstream.adapters.tables.mappings import mapping_row, read_mapping
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.catalog.mapped_envelope import MappedEnvelope, mapped_envelope
 from hookstream.core.model.envelope import Envelope, envelope_problems
@@ -177,3 +179,28 @@ def test_an_envelope_is_valid_or_the_record_undecodable_with_the_mapping(
             assert envelope_problems({**found._asdict(), "data": {}}) == []
             if event_id is None:
                 assert found.event_id == "position"
+
+
+@given(
+    mappings(),
+    text_sources | st.none(),
+    time_sources,
+    st.sampled_from(TimeUnit) | st.none(),
+    st.lists(st.integers(1, 9999), max_size=3),
+)
+def test_a_mapping_is_read_from_its_row_as_it_was_written(
+    mapping: Mapping,
+    event_id: EnvelopeSource | None,
+    occurred_at: EnvelopeSource | None,
+    unit: TimeUnit | None,
+    versions: list[int],
+) -> None:
+    written = replace(
+        mapping,
+        event_id=event_id,
+        occurred_at=occurred_at,
+        unit=unit,
+        versions=tuple(versions),
+        revision=7,
+    )
+    assert read_mapping(*mapping_row(written)) == written

@@ -118,12 +118,15 @@ def _overlaps(declared: Sequence[DeclaredMapping], kept: Sequence[Mapping]) -> I
         others = [*kept, *(other.mapping for other in declared[:at])]
         for other in others:
             if overlap(each.mapping, other):
-                published = " (published)" if other in kept else ""
+                is_published = other in kept
+                published = " (published)" if is_published else ""
+                remedy = f", or remove it with --remove-mapping {other.name}"
                 yield Finding(
                     each.where,
                     f"{each.mapping.chosen_by}: such a record may also have the mapping"
                     f" {other.name}{published}, which is for {other.chosen_by} on"
-                    f" {', '.join(other.topics)}: name topics that only one of them has",
+                    f" {', '.join(other.topics)}: name topics that only one of them"
+                    f" has{remedy if is_published else ''}",
                 )
 
 

@@ -86,6 +86,7 @@ def test_two_mappings_of_one_record_are_refused() -> None:
     )
     (published,) = problems(wide, published=(ORDERS,))
     assert "the mapping orders (published)" in published
+    assert published.endswith("or remove it with --remove-mapping orders")
     by_subject = replace(ORDERS, name="other", record=None, subject="shop.orders-value")
     assert len(problems(ORDERS, by_subject)) == 1
     elsewhere = replace(by_subject, topics=("other",), subject="other-value")
