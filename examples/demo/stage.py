@@ -12,6 +12,7 @@ from asyncio.subprocess import Process
 from pathlib import Path
 
 from examples.consumers.receiver import Receiver
+from examples.demo import parcels
 
 from hookstream.receiver import BodySchema
 
@@ -88,8 +89,8 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
     # id: name, granted types, requested types, further lines, schedule
     "order-system": (
         "Northwind order system",
-        "[order.generated, processing.failed]",
-        "[order.generated, processing.failed]",
+        "[order.generated, processing.failed, parcel.shipped]",
+        "[order.generated, processing.failed, parcel.shipped]",
         "versions:\n  order.generated: 1\n",
         STURDY,
     ),
@@ -120,7 +121,11 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
 
 AGREED: dict[str, tuple[tuple[str, int, str], ...]] = {
     # id: type, version and format of every body that its receiver accepts
-    "order-system": (("order.generated", 1, "standard"), ("processing.failed", 1, "standard")),
+    "order-system": (
+        ("order.generated", 1, "standard"),
+        ("processing.failed", 1, "standard"),
+        ("parcel.shipped", 1, "standard"),
+    ),
     "crm": (
         ("pricing.completed", 1, "standard"),
         ("order.generated", 1, "standard"),
@@ -146,6 +151,8 @@ class Stage:
         self.port = _free_port()
         self.spans = folder / "spans.jsonl"
         self.log = folder / "worker.log"
+        self.foreign = folder / "foreign"
+        """Where the mapping of somebody else's records is written."""
         self.environ = dict(os.environ)
         self.worker: Process | None = None
         self._config = folder / "hookstream.toml"
@@ -186,6 +193,13 @@ class Stage:
         shutil.copytree(ROOT / "schemas", folder, ignore=shutil.ignore_patterns("v[2-9].avsc"))
         return folder
 
+    def map_parcels(self, registry: str) -> Path:
+        """Write the mapping of the carrier's records, and name their registry; return its folder."""
+        topics = f"{self.prefix}.events.{parcels.TOPIC}"
+        for name, value in (("URLS", registry), ("TOPICS", topics)):
+            self.environ[f"HOOKSTREAM_REGISTRY__CARRIER__{name}"] = value
+        return parcels.write_mapping(self.foreign, topics)
+
     async def agreed(self, event_type: str, version: int, body_format: str) -> BodySchema:
         """Return the JSON Schema that a partner is given."""
         document = await self.hookstream(
@@ -197,7 +211,7 @@ class Stage:
             "--format",
             body_format,
             "--schemas",
-            str(ROOT / "schemas"),
+            str(self.foreign if event_type == parcels.EVENT_TYPE else ROOT / "schemas"),
         )
         return BodySchema(json.loads(document))
 
