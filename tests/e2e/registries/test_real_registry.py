@@ -19,9 +19,10 @@ from confluent_kafka.schema_registry import (
 )
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from examples.demo.stage import CommandFailed
 from tests.doubles.registry_server import RegistryServer
 from tests.e2e.registries.producing import TREE, Confluent, lines, serve, until_arrived
-from tests.e2e.world import World, until
+from tests.e2e.world import EVENT_TYPE, World, until
 from tests.real_registry import RealRegistry
 
 pytestmark = pytest.mark.timeout(300)
@@ -213,3 +214,50 @@ async def test_a_registry_that_was_restored_with_other_ids_is_raised(
     await until(lambda: bool(lines(world, "registry.differs")), 60, world.stage.log.read_text)
     [raised, *_] = lines(world, "registry.differs")
     assert (raised["registry"], raised["schema"]) == ("main", "1")
+
+
+async def test_published_schemas_are_registered_under_the_registrys_rules(
+    world: World, registry_url: str, client_of: ClientOf
+) -> None:
+    serve(world, registry_url)
+    subject = f"{world.prefix}.events.{{type}}-value"
+    register = ("schemas", "register", "--registry", "main", "--subject", subject, "--yes")
+    first = await world.stage.hookstream(*register, EVENT_TYPE)
+    again = await world.stage.hookstream(*register, EVENT_TYPE)
+    client = client_of(registry_url)
+    name = f"{world.topic}-value"
+    latest = await asyncio.to_thread(client.get_latest_version, name)
+    assert f"{EVENT_TYPE} v1: {name} has it as {latest.schema_id}" in first
+    assert f"= {EVENT_TYPE} v1: {name} has it as {latest.schema_id}" in again
+    assert "Nothing to register." in again
+
+    # A service that registers nothing itself uses what is there.
+    crm = await world.subscribe("crm")
+    await world.stage.start_worker()
+    conf = {"auto.register.schemas": False, "use.schema.id": latest.schema_id}
+    service = Service(world, client, conf=conf)
+    await until_arrived(crm, await service.send(2))
+    listed = await world.stage.hookstream("schemas", "types", "--json")
+    [known] = [
+        found
+        for found in map(json.loads, listed.splitlines())
+        if (found["event_type"], found["version"]) == (EVENT_TYPE, 1)
+    ]
+    assert known["from"] == "published"
+    assert known["registered"] == [{"registry": "main", "id": str(latest.schema_id)}]
+
+
+async def test_a_schema_that_the_registrys_rule_refuses_is_not_registered(
+    world: World, registry_url: str, client_of: ClientOf
+) -> None:
+    serve(world, registry_url)
+    subject = f"{world.prefix}-taken"
+    other = {"type": "record", "name": "Other", "fields": [{"name": "f", "type": "int"}]}
+    client = client_of(registry_url)
+    await asyncio.to_thread(client.register_schema, subject, Schema(json.dumps(other), "AVRO"))
+    await asyncio.to_thread(client.set_compatibility, subject, "BACKWARD")
+    command = ("schemas", "register", EVENT_TYPE, "--registry", "main", "--subject", subject)
+    with pytest.raises(CommandFailed, match=f"not compatible with what {subject} has"):
+        await world.stage.hookstream(*command, "--yes")
+    versions = await asyncio.to_thread(client.get_versions, subject)
+    assert versions == [1]

@@ -19,6 +19,7 @@ from hookstream.entry.admin.schemas import (
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.options import yes_option
+from hookstream.entry.cli.schema_registration import list_types, register
 from hookstream.entry.cli.terminal import confirm, json_document, json_line
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -27,6 +28,10 @@ C = TypeVar("C", bound=Callable[..., Any])
 @click.group()
 def command() -> None:
     """Check, publish, list and document event schemas."""
+
+
+command.add_command(register)
+command.add_command(list_types)
 
 
 @command.command()
