@@ -69,8 +69,9 @@ class SchemaRegistry:
 
     urls: Sequence[str]
     """Its replicas, with the path of Confluent's API if there is one."""
-    subject: str = "{topic}-value"
-    """The subject of an event's schema; `{topic}` and `{record}` (the record's full name) are filled in."""
+    subject: str = "{name}"
+    """The subject of an event's schema, as for `schemas register`: `{name}` is the record's full name,
+    `{type}` and `{version}` are the event's, `{topic}` is where it goes."""
     username: str | None = None
     """The user of basic authentication, with `secret` for the password."""
     secret: str | None = field(default=None, repr=False)

@@ -16,7 +16,7 @@ async def test_the_kit_writes_an_id_that_it_looks_up_and_one_that_it_is_given(
 ) -> None:
     async with RegistryServer() as server:
         server.put("5", TREE)
-        server.registered[f"{world.topic}-value"] = ["5"]
+        server.registered["printprice.PricingCompleted"] = ["5"]
         serve(world, server.url)
         crm = await world.subscribe("crm")
         await world.stage.start_worker()

@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegis
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from tests.doubles.foreign import ORDERS, record, shipped, write_mapping
-from tests.e2e.registries.producing import TREE, lines, serve, until_arrived
+from tests.e2e.registries.producing import lines, serve, until_arrived
 from tests.e2e.world import EVENT_TYPE, World, until
 
 from hookstream.core.model.json import JsonObject
@@ -81,11 +81,7 @@ async def test_the_kit_finds_an_id_in_a_real_registry(world: World, registry_url
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
 
-    def register() -> None:
-        with SchemaRegistryClient({"url": registry_url}) as client:
-            client.register_schema(f"{world.topic}-value", Schema(json.dumps(TREE), "AVRO"))
-
-    await asyncio.to_thread(register)
+    await world.stage.hookstream("schemas", "register", "--registry", "main", EVENT_TYPE, "--yes")
     async with EventProducer(
         world.stage.servers,
         schemas_topic=f"{world.prefix}.schemas",

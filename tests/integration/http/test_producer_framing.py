@@ -51,7 +51,7 @@ async def test_single_object_encoding_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("subject", "asked"),
-    [("{topic}-value", f"{TOPIC}-value"), ("{record}", "tests.ThingDone"), ("{topic}-{record}", f"{TOPIC}-tests.ThingDone")],
+    [("{topic}-value", f"{TOPIC}-value"), ("{name}", "tests.ThingDone"), ("{type}/{version}", "thing.done/1")],
 )  # fmt: skip
 async def test_an_id_is_looked_up_once_under_its_subject(subject: str, asked: str) -> None:
     value, body = encoded()
@@ -81,7 +81,7 @@ async def test_a_schema_that_is_not_registered_is_refused_and_asked_for_again() 
         ):
             await framing.framed(schema(), value, TOPIC)
         server.put("41", TREE)
-        server.registered[f"{TOPIC}-value"] = ["41"]
+        server.registered["tests.ThingDone"] = ["41"]
         assert await framing.framed(schema(), value, TOPIC) == prefixed(41) + body
 
 

@@ -87,7 +87,7 @@ class MappedSchemas:
         if at not in self._chosen:
             if len(self._chosen) >= _KEPT:
                 self._chosen.clear()
-            self._chosen[at] = self._choose(foreign.tree, foreign.name, topic)
+            self._chosen[at] = self._choose(foreign, topic)
         chosen = self._chosen[at]
         if not isinstance(chosen, Revision):
             return chosen
@@ -95,19 +95,25 @@ class MappedSchemas:
         by_position = envelope is not None and envelope.mapping.event_id is None
         return Identified(chosen, body_at, by_position)
 
-    def _choose(self, tree: JsonObject, name: str, topic: str) -> Revision | UnknownSchema | None:
-        mapping = look_up(self._mappings.values(), topic, name)
-        if mapping is None:
-            return None
+    def _choose(self, foreign: Foreign, topic: str) -> Revision | UnknownSchema | None:
+        mapping = look_up(self._mappings.values(), topic, foreign.name)
+        return None if mapping is None else self.fit(mapping, foreign)
+
+    def fit(self, mapping: Mapping, foreign: Foreign) -> Revision | UnknownSchema:
+        """Return what a mapping makes of a foreign schema's records, whatever their topic.
+
+        UnknownSchema: the mapping has no version that the schema fits.
+        """
+        tree = foreign.tree
         version, why = self._version(mapping, tree)
         if version is None:
-            return _unfit(mapping, name, why)
-        envelope = mapped_envelope(mapping, read_schema(tree))
+            return _unfit(mapping, foreign.name, why)
+        nodes = read_schema(tree)
+        envelope = mapped_envelope(mapping, nodes)
         if isinstance(envelope, list):
             field, problem = envelope[0]
-            return _unfit(mapping, name, f"{field}: {problem}")
+            return _unfit(mapping, foreign.name, f"{field}: {problem}")
         revision = Revision(mapping.event_type, version, f"{mapping.name}:{_content(tree)}")
-        nodes = read_schema(tree)
         parsed, guarded, tagged = body_forms(nodes)
         if len(self._schemas) >= _KEPT:
             # Not all of them: records that were identified are still read and rendered by them.

@@ -25,7 +25,7 @@ class RegistryOptions(Protocol):
 
     @property
     def subject(self) -> str:
-        """The subject of an event's schema, with `{topic}` and `{record}` to be filled in."""
+        """The subject of an event's schema, with `{name}`, `{type}`, `{version}` and `{topic}` to be filled in."""
 
     @property
     def username(self) -> str | None:
@@ -118,8 +118,15 @@ class RecordFraming:
             return known
         if self._ids is None:
             raise InputRefused("the producer is not open: use it with `async with`")
-        record = type_name(schema.nodes.root)
-        subject = self._registry.subject.replace("{topic}", topic).replace("{record}", record)
+        event_type, version, _ = schema.revision
+        subject = self._registry.subject
+        for place, text in (
+            ("{name}", type_name(schema.nodes.root)),
+            ("{type}", event_type),
+            ("{version}", str(version)),
+            ("{topic}", topic),
+        ):
+            subject = subject.replace(place, text)
         return await self._ids.find(schema, subject)
 
 

@@ -51,9 +51,14 @@ def event_schema(foreign: JsonObject, mapping: Mapping, version: int) -> JsonObj
     }
 
 
+def is_mapped(tree: JsonObject) -> bool:
+    """Return whether a schema is the event schema of a mapped type."""
+    return EVENT_ID_FROM in tree
+
+
 def foreign_schema(tree: JsonObject) -> JsonObject | None:
     """Return the foreign schema within the event schema of a mapped type; None for any other schema."""
-    if EVENT_ID_FROM not in tree:
+    if not is_mapped(tree):
         return None
     fields = tree.get("fields")
     for field in fields if isinstance(fields, list) else ():

@@ -150,6 +150,19 @@ def applies(mapping: Mapping, topic: str, record: str) -> bool:
     return chosen and any(fnmatchcase(topic, glob) for glob in mapping.topics)
 
 
+def may_apply(mapping: Mapping, record: str) -> bool:
+    """Return whether a mapping is that of records of a name, on some topic.
+
+    A subject that has a topic in it is tried with the topics that the mapping names in full.
+    """
+    topics = [glob for glob in mapping.topics if is_exact(glob)]
+    return (
+        mapping.record == record
+        or any(applies(mapping, topic, record) for topic in topics)
+        or mapping.subject == record
+    )
+
+
 def look_up(mappings: Iterable[Mapping], topic: str, record: str) -> Mapping | None:
     """Return the only mapping of a record; None if it has none, or more than one.
 

@@ -16,6 +16,7 @@ from hookstream.adapters.avro.published import PublishedSchema, declared, own_sc
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.schema_registry.replicas import Replicas, Reply
 from hookstream.core.avro.nodes import type_name
+from hookstream.core.catalog.mapped_schema import is_mapped
 from hookstream.core.catalog.registry_answers import said
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.registered import Unreachable
@@ -79,7 +80,7 @@ class SchemaRegistration:
 
         Args:
             book: The published schemas.
-            event_types: Those to register; empty: all, but hookstream's own.
+            event_types: Those to register; empty: all, but hookstream's own and mapped ones.
 
         Raises:
             InputRefused: A type is not published, or the subject is no such thing.
@@ -176,8 +177,16 @@ def _schemas(book: SchemaBook, event_types: Sequence[str]) -> list[PublishedSche
             raise InputRefused(f"{each} is not published{did_you_mean(each, known)}")
     own = {declared(tree)[0] for tree in own_schemas()}
     wanted = event_types or [each for each in known if each not in own]
+    # Services write records of a mapped type by their own schema, which is registered already.
+    mapped = set() if event_types else {each for each in known if _is_mapped(book, each)}
+    wanted = [each for each in wanted if each not in mapped]
     readers = [book.reader(each, version) for each in wanted for version in book.versions(each)]
     return [reader for reader in readers if reader is not None]
+
+
+def _is_mapped(book: SchemaBook, event_type: str) -> bool:
+    reader = book.reader(event_type, book.latest(event_type))
+    return reader is not None and is_mapped(reader.tree)
 
 
 def _subject(template: str, values: Mapping[str, str]) -> str:
