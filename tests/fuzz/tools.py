@@ -32,6 +32,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("partners", "list"),
     ("partners", "list", "--json"),
     ("schemas", "list"),
+    ("schemas", "types"),
     ("topics", "plan"),
 )
 SECONDS = 240.0
