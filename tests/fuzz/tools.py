@@ -22,6 +22,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("attempts", "list", "--since", "1h"),
     ("attempts", "list", "--since", "1h", "--json"),
     ("partition", "list"),
+    ("schemas", "types"),
     ("hold", "list"),
     ("hold", "list", "--json"),
     ("subscriptions", "list"),
@@ -32,7 +33,6 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("partners", "list"),
     ("partners", "list", "--json"),
     ("schemas", "list"),
-    ("schemas", "types"),
     ("topics", "plan"),
 )
 SECONDS = 240.0
