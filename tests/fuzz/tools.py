@@ -22,6 +22,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("attempts", "list", "--since", "1h"),
     ("attempts", "list", "--since", "1h", "--json"),
     ("partition", "list"),
+    ("schemas", "types"),
     ("hold", "list"),
     ("hold", "list", "--json"),
     ("subscriptions", "list"),

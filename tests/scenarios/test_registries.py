@@ -5,12 +5,16 @@ from collections import Counter
 from random import Random
 
 import pytest
+from tests.doubles.codec import json_value
 from tests.doubles.endpoint import status
 from tests.scenarios.test_fence import UnexpectedError, break_
 from tests.scenarios.world import EVENT_TYPE, EVENTS, World
 
+from hookstream.core.model.delivery import UnmatchedEvent
+from hookstream.core.model.delivery_headers import tier_headers
+from hookstream.core.model.framing import prefixed
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
-from hookstream.core.model.record import TopicPartition, header_text
+from hookstream.core.model.record import Origin, TopicPartition, header_text
 from hookstream.core.model.registered import RegisteredId
 from hookstream.pipeline.engine import EngineRules
 
@@ -447,3 +451,24 @@ async def test_checking_rows_asks_a_registry_seldom_and_raises_nothing_while_it_
 
         assert 8 <= world.registries.asked[SCHEMA] <= 12
         assert world.logger.events("error") == []
+
+
+async def test_a_redriven_record_does_not_stop_its_tier_while_the_registry_cannot_be_reached() -> (
+    None
+):
+    async with World() as world:
+        served(world, "7")
+        world.registries.down["main"] = "no answer"
+        world.subscribe("crm")
+        worker = await world.worker()
+        state = UnmatchedEvent(Origin(EVENTS, 0, 41, world.clock.now()), world.clock.now())
+        headers = tier_headers(state, (), written_at=world.clock.now())
+        value = prefixed(7) + json_value(EVENT_TYPE, "e1")
+        world.broker.append(world.topics.tier(0), value, key=b"k", headers=tuple(headers))
+        await asyncio.sleep(60)
+        assert worker.engine.tiers.blocked == 0
+        assert len(world.tier_writes()) > 1
+
+        del world.registries.down["main"]
+        await world.until(world.settled, within=120)
+        assert world.accepted("crm") == {"e1": 1}

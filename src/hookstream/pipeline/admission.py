@@ -427,12 +427,9 @@ class Admission:
             case None:
                 again = partial(self.unmatched, receipt, state)
                 # A tier has deliveries of other schemas, which go on.
-                self._schema_waits.wait(
-                    receipt,
-                    schema,
-                    again,
-                    self._later(receipt, state) if state.deferrals else None,
-                )
+                in_tier = receipt.where.topic != state.origin.topic
+                late = self._later(receipt, state) if in_tier else None
+                self._schema_waits.wait(receipt, schema, again, late)
 
     def _later(self, receipt: Receipt, state: UnmatchedEvent) -> Callable[[], Awaitable[None]]:
         async def later() -> None:

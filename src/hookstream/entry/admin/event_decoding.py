@@ -51,7 +51,7 @@ class EventDecoder:
 
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         """Return which schema a record is written with."""
-        topic = header_text(record.headers, header_names.ORIGIN_TOPIC)
+        topic = self._event_topic(record)
         identified = self._codec.identify(record, topic)
         since = self._clock.monotonic() - self._read_at
         unknown = isinstance(identified, UnknownSchema | UnresolvedSchema)
@@ -61,6 +61,14 @@ class EventDecoder:
         if isinstance(identified, UnresolvedSchema):
             return UnknownSchema(str(identified.schema), "was not resolved by a worker yet")
         return identified
+
+    def _event_topic(self, record: Record) -> str | None:
+        """Return the topic that a record was written to first; None: its own. Upstream's headers prove nothing."""
+        names = self._settings.topics_names
+        ours = record.topic in (names.dead_letters, names.undecodable)
+        if not ours and names.delay_of(record.topic) is None:
+            return None
+        return header_text(record.headers, header_names.ORIGIN_TOPIC)
 
     def document(
         self, identified: Identified, record: Record, *, tagged: bool

@@ -187,3 +187,13 @@ def test_ids_of_rows_are_listed_in_order() -> None:
     for name in ("9", "7"):
         put(book, event_schema(A), RegisteredId("main", name))
     assert [each.id for each in book.registered] == ["7", "9"]
+
+
+def test_the_form_of_a_row_stays() -> None:
+    """It is persisted, and read by every later release."""
+    tree: JsonObject = {"type": "record", "name": "A", "fields": []}
+    assert (SCHEMA.key, registered_row(SCHEMA, tree)) == (
+        "registry/main/7",
+        b'{"format":1,"registry":"main","id":"7",'
+        b'"schema":{"type":"record","name":"A","fields":[]}}',
+    )
