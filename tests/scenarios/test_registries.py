@@ -472,3 +472,43 @@ async def test_a_redriven_record_does_not_stop_its_tier_while_the_registry_canno
         del world.registries.down["main"]
         await world.until(world.settled, within=120)
         assert world.accepted("crm") == {"e1": 1}
+
+
+async def test_a_slow_registry_and_ids_drawn_at_random_hold_a_topic_for_seconds_only() -> None:
+    random = Random(8)
+    async with World() as world:
+        served(world, "7")
+        world.subscribe("crm")
+        await world.worker()
+        world.publish_registered(7, "e1")
+        await world.until(lambda: world.accepted("crm").keys() == {"e1"}, within=10)
+        world.registries.takes = 4.0
+        for second in range(10):
+            for number in range(100):
+                world.publish_registered(random.randrange(2**32), f"garbage-{second}-{number}")
+            await asyncio.sleep(1)
+        world.publish("e2")
+        world.publish_registered(7, "e3")
+
+        await world.until(lambda: world.accepted("crm").keys() == {"e1", "e2", "e3"}, within=30)
+
+
+async def test_ids_that_are_asked_for_while_the_registry_is_down_all_wait_at_their_places() -> (
+    None
+):
+    async with World(partitions=4) as world:
+        served(world)
+        world.registries.down["main"] = "it refused the connection"
+        world.subscribe("crm")
+        await world.worker()
+        world.publish_registered(1, "e1")
+        await asyncio.sleep(1)
+        for number in range(2, 300):
+            world.publish_registered(number, f"e{number}")
+        await asyncio.sleep(60)
+        assert world.tier_writes() == []
+
+        served(world, *map(str, range(1, 300)))
+        del world.registries.down["main"]
+        await world.until(world.settled, within=300)
+        assert len(world.accepted("crm")) == 299

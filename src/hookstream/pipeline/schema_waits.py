@@ -44,6 +44,8 @@ _LONGEST_PAUSE = 10.0
 """Seconds between two requests to a registry that cannot be reached."""
 _AT_ONCE = 4
 """Requests to one registry at once."""
+_MOST_ASKED = 16
+"""Ids of one registry that may be unanswered: more would wait for each other, and partitions with them."""
 _ALARM_AFTER = 30.0
 """Seconds."""
 
@@ -69,6 +71,8 @@ class _Registry:
 
     def __init__(self) -> None:
         self.asks = RegistryAsks()
+        self.unanswered = 0
+        """How many ids are being resolved."""
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self.probing = asyncio.Lock()
         """Held by the one request that is made while it cannot be reached."""
@@ -102,11 +106,14 @@ class SchemaWaits:
         None: it is worth to `wait`.
         """
         now = self._clock.monotonic()
-        asks = self._registry(schema).asks
-        known = asks.known(schema.id, now)
+        registry = self._registry(schema)
+        known = registry.asks.known(schema.id, now)
         if known is not None or schema in self._asks:
             return known
-        if not asks.spend(now):
+        if registry.since is not None:
+            # Whatever is asked: records wait at their places until it can be reached.
+            return None
+        if registry.unanswered >= _MOST_ASKED or not registry.asks.spend(now):
             return NotAsked()
         return None
 
@@ -141,6 +148,7 @@ class SchemaWaits:
         ask = self._asks.get(schema)
         if ask is None:
             ask = self._asks[schema] = _Ask(asyncio.get_running_loop().create_future())
+            self._registry(schema).unanswered += 1
             self._fence.start(partial(self._resolve, schema, ask))
         ask.waiting += 1
         self._waiting[receipt.where] += 1
@@ -216,6 +224,7 @@ class SchemaWaits:
                 ask.failed = registry.since is not None
         finally:
             del self._asks[schema]
+            registry.unanswered -= 1
             if not ask.done.done():
                 ask.done.set_result(None)
 
