@@ -8,7 +8,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka nginx demo quick test test-memory test-kafka test-workers test-processes test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka nginx registry demo quick test test-memory test-kafka test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -31,6 +31,10 @@ kafka: $(READY) ## Get Apache Kafka for the development broker
 	@sh tools/prepare.sh java
 	@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
 
+registry: $(READY) ## Get a schema registry for the tests that use a real one; they are skipped without it
+	@sh tools/prepare.sh registry
+	@$(BIN)/python -m tests.real_registry
+
 demo: kafka ## Run the main job: six partners, a crash, and every delivery accounted for
 	@$(BIN)/python -m examples.demo
 
@@ -41,9 +45,9 @@ quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's tho
 
 # All at once. Tests on a real broker mostly wait, and each of their five groups has its own broker. Tests
 # in memory compute all the time, so they run at a lower priority.
-GROUPS = test-outages test-kafka test-workers test-processes test-brokers test-memory
+GROUPS = test-outages test-kafka test-workers test-processes test-brokers test-registries test-memory
 test: kafka nginx ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=6 --output-sync=target $(GROUPS)
+	@$(MAKE) --no-print-directory --jobs=7 --output-sync=target $(GROUPS)
 
 # Their tests start brokers of their own.
 OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_quickstart.py \
@@ -58,13 +62,16 @@ test-kafka:
 
 test-workers:
 	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages --ignore=tests/e2e/processes \
-		$(NOT_OF_BROKERS)
+		--ignore=tests/e2e/registries $(NOT_OF_BROKERS)
 
 test-processes:
 	@$(BIN)/python -m pytest -q tests/e2e/processes $(NOT_OF_BROKERS)
 
 test-brokers:
 	@$(BIN)/python -m pytest -q $(OF_BROKERS)
+
+test-registries:
+	@$(BIN)/python -m pytest -q tests/e2e/registries
 
 test-outages:
 	@$(BIN)/python -m pytest -q tests/e2e/outages

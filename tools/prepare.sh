@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes sure of what pip cannot install: Python with venv, for the development broker Java and Maven,
-# and nginx, which is an endpoint of tests and benchmarks. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
+# Maven for a schema registry, and nginx, which is an endpoint of tests and benchmarks. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
 #
-# Usage: tools/prepare.sh python|java|nginx
+# Usage: tools/prepare.sh python|java|registry|nginx
 set -eu
 
 PYTHON="${PYTHON:-python3}"
@@ -40,12 +40,16 @@ java)
     need "$java_17" "a JDK of version 17 or newer" default-jdk-headless
     need "command -v mvn" "Maven" maven
     ;;
+registry)
+    # Its JDK of version 21 or newer cannot be had from every release of Debian: see tests/real_registry.py.
+    need "command -v mvn" "Maven" maven
+    ;;
 nginx)
     # Debian has it where only root's PATH looks.
     need 'PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v nginx' "nginx" nginx-light
     ;;
 *)
-    echo "usage: tools/prepare.sh python|java|nginx" >&2
+    echo "usage: tools/prepare.sh python|java|registry|nginx" >&2
     exit 2
     ;;
 esac

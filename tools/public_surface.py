@@ -99,11 +99,13 @@ def _exit_codes() -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     for group in dataclasses.fields(Settings):
-        made = getattr(Settings(), group.name)
+        named = groups.NAMED_GROUPS.get(group.name)
+        made = getattr(Settings(), group.name) if named is None else named()
+        name = group.name if named is None else f"{group.name}.<name>"
         for setting in dataclasses.fields(made):
             says = setting.metadata[groups.KIND].says
             default = getattr(made, setting.name)
-            yield f"setting: {group.name}.{setting.name}: {says} = {default!r}"
+            yield f"setting: {name}.{setting.name}: {says} = {default!r}"
 
 
 def _metrics() -> Iterator[str]:

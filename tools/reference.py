@@ -52,8 +52,12 @@ tiers = ["0s", "5s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "6h", "12h", "
 file = "keyring.json"
 ```
 
-`sasl.password` and the key ring are secrets: set them in the environment
-(`HOOKSTREAM_KAFKA__CLIENT` as JSON, which then replaces the file's table; `HOOKSTREAM_KEYS__RING`).
+A registry of schemas is a table with a name, `[registry.main]`; in the environment that is
+`HOOKSTREAM_REGISTRY__MAIN__URLS`.
+
+`sasl.password`, the key ring and a registry's password or token are secrets: set them in the environment
+(`HOOKSTREAM_KAFKA__CLIENT` as JSON, which then replaces the file's table; `HOOKSTREAM_KEYS__RING`;
+`HOOKSTREAM_REGISTRY__MAIN__PASSWORD`), or name a file that has them (`keys.file`, `password_file`).
 """
 
 _COMMANDS_HEAD = """\
@@ -73,15 +77,17 @@ def settings_page() -> str:
     page = [_SETTINGS_HEAD]
     described = dict(_described(Path(groups.__file__)))
     for group in dataclasses.fields(Settings):
-        made = getattr(Settings(), group.name)
+        named = groups.NAMED_GROUPS.get(group.name)
+        made = getattr(Settings(), group.name) if named is None else named()
         kind = type(made).__name__
-        page.append(f"\n## [{group.name}]\n\n{described[kind]}\n")
+        name = group.name if named is None else f"{group.name}.<name>"
+        page.append(f"\n## [{name}]\n\n{described[kind]}\n")
         page.append("| setting | what it means | value | default |\n|---|---|---|---|")
         for setting in dataclasses.fields(made):
             says = setting.metadata[groups.KIND].says
             default = _shown(getattr(made, setting.name), says)
             meaning = described[f"{kind}.{setting.name}"]
-            page.append(f"| `{group.name}.{setting.name}` | {meaning} | {says} | {default} |")
+            page.append(f"| `{name}.{setting.name}` | {meaning} | {says} | {default} |")
     return "\n".join(page) + "\n"
 
 

@@ -1,6 +1,7 @@
 """The main job, whole: a broker, a worker that is killed half-way, six partners with typical problems.
 
-1. Start the broker; apply topics, schemas and definitions; start a worker.
+1. Start the broker; apply topics, schemas, the mapping of a carrier's records, and definitions; start
+   a worker.
 2. Publish the first half while the CRM refuses everything and the print shop is down; kill the worker
    with SIGKILL and read its offsets.
 3. Start another, publish version 2 of orders and let upstream move to it, publish the rest, mend both
@@ -28,6 +29,7 @@ from examples.consumers.order_system import OrderSystem
 from examples.consumers.print_shop import PrintShop
 from examples.consumers.receiver import Answer, Receiver
 from examples.consumers.warehouse import Warehouse
+from examples.demo import parcels
 from examples.demo.accounting import Account, Accounting, AtTheKill, Sent
 from examples.demo.log import Log
 from examples.demo.screen import (
@@ -89,6 +91,7 @@ class Demo:
         exporter = TracingSettings(exporter="file", ratio=1.0, file=self.stage.spans)
         self.tracer = tracer_of(exporter, SystemChance())
         self.mended = False
+        self.registry = parcels.Registry()
 
     async def run(self) -> bool:
         """Run the whole demo; return whether every delivery is accounted for."""
@@ -96,22 +99,29 @@ class Demo:
             receiver.secrets = ["whsec_" + b64encode(secrets.token_bytes(32)).decode()]
             await receiver.start()
         self._give_trouble()
-        try:
-            await self._set_up()
-            with Live(self.screen, console=self.console, refresh_per_second=4, transient=True):
-                killed = await self._first_half()
-                await self._second_half()
-                account = await self._settle(killed)
-            code = await self.stage.stop_worker()
-            self.screen.finish(f"drained, exit code {code}")
-        finally:
-            await self.stage.kill_worker()
-            for receiver in self.receivers.values():
-                await receiver.stop()
+        async with self.registry:
+            self.stage.map_parcels(self.registry.url)
+            try:
+                account, code = await self._play()
+            finally:
+                await self.stage.kill_worker()
+                for receiver in self.receivers.values():
+                    await receiver.stop()
         self._show(account)
         if code != 0:
             self.console.print(f"The worker did not drain in time: exit code {code}")
         return account.clean and code == 0
+
+    async def _play(self) -> tuple[Account, int | None]:
+        """Play every scene; return the account, and the worker's exit code."""
+        await self._set_up()
+        with Live(self.screen, console=self.console, refresh_per_second=4, transient=True):
+            killed = await self._first_half()
+            await self._second_half()
+            account = await self._settle(killed)
+        code = await self.stage.stop_worker()
+        self.screen.finish(f"drained, exit code {code}")
+        return account, code
 
     def _give_trouble(self) -> None:
         dice = random.Random(SEED)
@@ -163,6 +173,8 @@ class Demo:
         await stage.hookstream("topics", "apply", "--yes")
         screen.step("publishing the schemas of six event types")
         await stage.hookstream("schemas", "apply", str(stage.first_schemas()), "--yes")
+        screen.step("publishing the mapping of a carrier's records, whose schema is its own")
+        await stage.hookstream("schemas", "apply", str(stage.foreign), "--yes")
         screen.step("applying six partners and their subscriptions, until all are active")
         definitions = stage.declare(self.receivers)
         await stage.hookstream("apply", str(definitions), "--yes")
@@ -173,6 +185,7 @@ class Demo:
         half = list(events(SEED, EVENTS))[: EVENTS // 2]
         self.screen.step("publishing events; the CRM refuses them, the print shop is down")
         await self._publish(half)
+        await self._ship(half)
         await self._publish_garbage()
         self.screen.step("killing the worker with SIGKILL")
         await self.stage.kill_worker()
@@ -189,6 +202,7 @@ class Demo:
         await self.stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
         rest = [*map(_moved, list(events(SEED, EVENTS))[EVENTS // 2 + 40 :])]
         await self._publish(rest[:100])
+        await self._ship(rest[:100])
         self.screen.step("waiting while deliveries to the CRM are given up")
         await asyncio.sleep(5)
         self.mended = True
@@ -226,6 +240,20 @@ class Demo:
                 )
                 self.screen.sent = len(self.sent)
                 await asyncio.sleep(1 / RATE)
+
+    async def _ship(self, happenings: list[Happening]) -> None:
+        """Let the carrier ship the orders among events: its service uses Confluent's serializer."""
+        orders = [each.entity_id for each in happenings if each.event_type == MOVE[0]]
+        topic = f"{self.stage.prefix}.events.{parcels.TOPIC}"
+
+        def ship() -> list[dict[str, object]]:
+            carrier = parcels.Carrier(self.stage.servers, topic, self.registry.url)
+            return list(carrier.ship(orders))
+
+        for parcel in await asyncio.to_thread(ship):
+            name = str(parcel["trackingId"])
+            self.sent.append(Sent(parcels.EVENT_TYPE, name, parcel, "", 1))
+        self.screen.sent = len(self.sent)
 
     async def _publish_garbage(self) -> None:
         """Let some other program write into an event topic."""

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from examples.consumers.receiver import Receiver
-from examples.demo.log import Entry, Log, Place, event_id_of
+from examples.demo import parcels
+from examples.demo.log import Entry, Log, Place, event_id_of, parcel_id_of
 from examples.demo.stage import ROOT
 
 Wants = Callable[[str, Mapping[str, object]], bool]
 
 WANTED: dict[str, Wants] = {
-    "order-system": lambda kind, _: kind in ("order.generated", "processing.failed"),
+    "order-system": lambda kind, _: (
+        kind in ("order.generated", "processing.failed", parcels.EVENT_TYPE)
+    ),
     "crm": lambda kind, _: kind in ("pricing.completed", "order.generated"),
     # It requests processing.failed too, and was never granted it.
     "automation": lambda kind, _: kind == "document.analyzed",
@@ -116,8 +119,8 @@ class Accounting:
         }
 
     def event_topics(self) -> list[str]:
-        """Return upstream's topics."""
-        return [f"{self._prefix}.events.{kind}" for kind in self._heads]
+        """Return upstream's topics, that of the carrier last."""
+        return [f"{self._prefix}.events.{kind}" for kind in (*self._heads, parcels.TOPIC)]
 
     def tier_topics(self) -> list[str]:
         """Return every tier."""
@@ -217,6 +220,9 @@ class Accounting:
         found = {}
         for entry in self._log.read(*self.event_topics()):
             kind = entry.topic.removeprefix(f"{self._prefix}.events.")
+            if kind == parcels.TOPIC:
+                found[parcels.EVENT_TYPE, parcel_id_of(entry)] = entry
+                continue
             event_id = event_id_of(entry, self._heads[kind])
             if event_id is not None:
                 found[kind, event_id] = entry

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec 
     OffsetSpec,
 )
 from confluent_kafka.cimpl import NewTopic
+from examples.demo.parcels import SCHEMA
 
 Place = tuple[str, int]
 
@@ -152,3 +153,10 @@ def event_id_of(entry: Entry, schema: dict[str, object]) -> str | None:
         return None
     decoded = fastavro.schemaless_reader(io.BytesIO(value[10:]), schema, None)
     return str(decoded["event_id"])  # type: ignore[index, call-overload]
+
+
+def parcel_id_of(entry: Entry) -> str:
+    """Return the tracking id in a record of the carrier, in Confluent's framing: 00, the id, the body."""
+    body = io.BytesIO((entry.value or b"")[5:])
+    decoded = fastavro.schemaless_reader(body, SCHEMA, None)
+    return str(decoded["trackingId"])  # type: ignore[index, call-overload]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from examples.consumers.receiver import Receiver
+from examples.demo import parcels
 
 from hookstream.receiver import BodySchema
 
@@ -88,8 +89,8 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
     # id: name, granted types, requested types, further lines, schedule
     "order-system": (
         "Northwind order system",
-        "[order.generated, processing.failed]",
-        "[order.generated, processing.failed]",
+        "[order.generated, processing.failed, parcel.shipped]",
+        "[order.generated, processing.failed, parcel.shipped]",
         "versions:\n  order.generated: 1\n",
         STURDY,
     ),
@@ -130,7 +131,11 @@ _GENERATED_KEY = "generate: true\n      scheme: v1a"
 
 AGREED: dict[str, tuple[tuple[str, int, str], ...]] = {
     # id: type, version and format of every body that its receiver accepts
-    "order-system": (("order.generated", 1, "standard"), ("processing.failed", 1, "standard")),
+    "order-system": (
+        ("order.generated", 1, "standard"),
+        ("processing.failed", 1, "standard"),
+        ("parcel.shipped", 1, "standard"),
+    ),
     "crm": (
         ("pricing.completed", 1, "standard"),
         ("order.generated", 1, "standard"),
@@ -186,6 +191,8 @@ class Stage:
         self.port = _free_port()
         self.spans = folder / "spans.jsonl"
         self.log = folder / "worker.log"
+        self.foreign = folder / "foreign"
+        """Where the mapping of somebody else's records is written."""
         self.environ = dict(os.environ)
         self.worker: Running | None = None
         config = folder / "hookstream.toml"
@@ -234,6 +241,13 @@ class Stage:
         shown = json.loads(await self.hookstream("subscriptions", "show", subscription, "--json"))
         return [each["public_key"] for each in shown["signing_secrets"]]
 
+    def map_parcels(self, registry: str) -> Path:
+        """Write the mapping of the carrier's records, and name their registry; return its folder."""
+        topics = f"{self.prefix}.events.{parcels.TOPIC}"
+        for name, value in (("URLS", registry), ("TOPICS", topics)):
+            self.environ[f"HOOKSTREAM_REGISTRY__CARRIER__{name}"] = value
+        return parcels.write_mapping(self.foreign, topics)
+
     async def agreed(self, event_type: str, version: int, body_format: str) -> BodySchema:
         """Return the JSON Schema that a partner is given."""
         document = await self.hookstream(
@@ -245,7 +259,7 @@ class Stage:
             "--format",
             body_format,
             "--schemas",
-            str(ROOT / "schemas"),
+            str(self.foreign if event_type == parcels.EVENT_TYPE else ROOT / "schemas"),
         )
         return BodySchema(json.loads(document))
 

@@ -14,8 +14,8 @@ import re
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Required, Self, TypedDict, TypeVar, Unpack
+from dataclasses import dataclass, field
+from typing import Literal, Required, Self, TypedDict, TypeVar, Unpack
 from uuid import UUID
 
 from opentelemetry import trace
@@ -25,6 +25,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.kafka.tables.reader import TableReader
+from hookstream.adapters.schema_registry.record_framing import RecordFraming
 from hookstream.adapters.system import SystemChance, SystemClock, new_id, random_bytes
 from hookstream.core.model import header_names
 from hookstream.core.model.attempt import AttemptRecord
@@ -39,7 +40,7 @@ from hookstream.errors import (
 )
 from hookstream.pipeline.ports import Span, WriteRefused
 
-__all__ = ["BlockingProducer", "EventParts", "EventProducer", "Published"]
+__all__ = ["BlockingProducer", "EventParts", "EventProducer", "Published", "SchemaRegistry"]
 
 T = TypeVar("T")
 
@@ -62,6 +63,25 @@ class Published:
     """The trace that the event belongs to: every delivery of it is found under its id."""
 
 
+@dataclass(slots=True, frozen=True)
+class SchemaRegistry:
+    """A schema registry with Confluent's API, in which the schemas of events are registered already."""
+
+    urls: Sequence[str]
+    """Its replicas, with the path of Confluent's API if there is one."""
+    subject: str = "{name}"
+    """The subject of an event's schema, as for `schemas register`: `{name}` is the record's full name,
+    `{type}` and `{version}` are the event's, `{topic}` is where it goes."""
+    username: str | None = None
+    """The user of basic authentication, with `secret` for the password."""
+    secret: str | None = field(default=None, repr=False)
+    """A password; without `username`, a bearer token."""
+    ca: str | None = None
+    """A PEM file of the authorities that are trusted instead of the machine's."""
+    timeout: float = 5.0
+    """Seconds for a request to one replica."""
+
+
 class EventProducer:
     """Publishes events, from `async with` until its end. For one event loop; calls may overlap.
 
@@ -76,11 +96,15 @@ class EventProducer:
             not decide it.
         max_bytes: The largest event, as the workers are set.
         patience: Seconds to wait for an acknowledgement.
+        framing: How records name their schema: `single-object`, which needs no registry, or
+            `confluent`, its prefix `00` and the schema's id.
+        registry: Where the ids are for `confluent`; workers need the same registry.
+        schema_ids: The ids instead, by event type and version, of schemas that are given.
         start_span: Starts the span of sending to a topic, as a child of a W3C context or as a root;
             None where it is not sampled.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the options of a kit, each by its name
         self,
         bootstrap_servers: str,
         *,
@@ -92,6 +116,9 @@ class EventProducer:
         trace_ratio: float = 0.01,
         max_bytes: int = DEFAULT_MAX_BYTES,
         patience: float = 30.0,
+        framing: Literal["single-object", "confluent"] = "single-object",
+        registry: SchemaRegistry | None = None,
+        schema_ids: Mapping[tuple[str, int], int] | None = None,
         start_span: Callable[[str, str | None], Span | None] | None = None,
     ) -> None:
         self._client = {"bootstrap.servers": bootstrap_servers, **(client or {})}
@@ -104,6 +131,7 @@ class EventProducer:
         self._trace_ratio = trace_ratio
         self._max_bytes = max_bytes
         self._patience = patience
+        self._framing = RecordFraming(framing, registry, schema_ids, follows=self._follow)
         self._start_span = start_span
         self._clock = SystemClock()
         self._chance = SystemChance()
@@ -116,10 +144,11 @@ class EventProducer:
         """Connect, and read the schemas where they were not given.
 
         Raises:
-            ConfigurationError: The schemas topic does not exist.
+            ConfigurationError: The schemas topic does not exist, or the registry's `ca` cannot be read.
             DependencyUnavailable: The cluster does not answer.
         """
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._framing)
             if self._follow:
                 self._reader = reader = TableReader(
                     self._client, [self._schemas_topic], self._take, self._logger, self._clock
@@ -172,16 +201,19 @@ class EventProducer:
         Raises:
             EventRefused: The event is not valid: all that is wrong with it, each with its path (20
                 at most). An `InputRefused`.
-            InputRefused: Its type or version was never published, it is too large, or the broker
-                refused it for good.
+            InputRefused: Its type or version was never published or, for `confluent`, is not in the
+                registry; it is too large, or the broker refused it for good.
             DependencyUnavailable: No acknowledgement came in time. It may still be written: send
                 it again with the same `event_id`.
             HookstreamError: The schemas topic can no longer be followed: open a new producer.
         """
         identity = event_id if event_id is not None else str(UUID(new_id()))
         fields = self._fields(data, entity_id, identity, occurred_at, environment)
-        value = self._encoder.encode(event_type, fields, version)
+        # Both before anything is awaited: a new revision may come.
+        schema = self._encoder.schema(event_type, version)
+        encoded = self._encoder.encode(event_type, fields, version)
         topic = f"{self._topic_prefix}{event_type}"
+        value = await self._framing.framed(schema, encoded, topic)
         span, traced = self._trace(topic, traceparent)
         headers: Sequence[Header] = ((header_names.TRACEPARENT, traced.encode()),)
         record = OutgoingRecord(topic, entity_id.encode() if key is None else key, value, headers)

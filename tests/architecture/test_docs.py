@@ -1,12 +1,15 @@
 """The documentation covers everything: settings, commands, metrics, modules."""
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from fastavro import schemaless_writer
 from tests.conftest import ROOT
+from tests.doubles.foreign import write_mapping
 from tools.reference import COMMANDS_PAGE, SETTINGS_PAGE, commands_page, settings_page
 
 from hookstream.adapters.avro.codec import AvroCodec
@@ -25,6 +28,7 @@ from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import Batch, BodyFormat, Content
 from hookstream.core.planning.body_format import TemplateRules, read_body
 from hookstream.core.planning.reading import FieldReader
+from hookstream.entry.admin.schema_books import book_of_files
 from hookstream.entry.admin.schema_documents import SchemaDocuments
 from hookstream.entry.cli.root import root
 from hookstream.receiver import BodySchema, members, verify
@@ -182,9 +186,7 @@ def request_on(page: str) -> tuple[dict[str, str], bytes]:
 
 def test_the_record_on_the_page_for_producers_is_as_described(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "for-producers.md").read_text(encoding="utf-8")
-    schema, delivered = (
-        json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    )
+    schema, delivered = (json.loads(block) for block in blocks(page, "json")[:2])
     value = bytes.fromhex(page.partition("```text\n")[2].partition("```")[0])
     file = tmp_path / schema["eventType"] / "v1.avsc"
     file.parent.mkdir()
@@ -196,6 +198,31 @@ def test_the_record_on_the_page_for_producers_is_as_described(tmp_path: Path) ->
     assert f"{value[2:10].hex()}  " in page
     codec = AvroCodec(SchemaBook([schema]))
     record = Record("printprice.order.shipped", 0, 0, 1_795_892_484_957, None, value, ())
+    found = codec.identify(record)
+    assert isinstance(found, Identified)
+    event = codec.decode(found, record)
+    assert isinstance(event, Event)
+    assert codec.document(event, 1) == delivered
+
+
+def test_the_mapping_on_the_page_for_producers_makes_the_event_of_the_page(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "for-producers.md").read_text(encoding="utf-8")
+    schema, delivered = (json.loads(block) for block in blocks(page, "json")[2:])
+    [mapping] = blocks(page, "yaml")
+    folder = write_mapping(tmp_path, mapping)
+    (folder / "mappings" / "order_shipped_v1.avsc").rename(
+        folder / "mappings" / "order_shipped.avsc"
+    )
+    (folder / "mappings" / "order_shipped.avsc").write_text(json.dumps(schema))
+    book, problems = book_of_files(folder)
+    assert problems == ()
+
+    sent = {**delivered["data"], "shippedAt": 1_795_918_361_450}
+    body = io.BytesIO()
+    body.write(b"\xc3\x01" + bytes.fromhex(fingerprint_of(schema)))
+    schemaless_writer(body, schema, sent)
+    record = Record("shop.orders", 0, 0, 1_795_918_361_500, None, body.getvalue(), ())
+    codec = AvroCodec(book)
     found = codec.identify(record)
     assert isinstance(found, Identified)
     event = codec.decode(found, record)

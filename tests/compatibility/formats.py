@@ -113,6 +113,17 @@ def _note(specimen: Document) -> object:
     return read_note(str(specimen["note"]), int(str(specimen["base"])))
 
 
+def _schemas_row(specimen: Document) -> object:
+    """What the schemas table is after a row: it must never end the reading of others."""
+    assert isinstance(specimen, Mapping)
+    book = SchemaBook()
+    problem = book.put(str(specimen["key"]), str(specimen["value"]).encode())
+    return {
+        "refused": problem is not None,
+        "types": {each: [*book.versions(each)] for each in book.event_types()},
+    }
+
+
 READERS: dict[str, Callable[[Document], object]] = {
     "tier record": _headers(delivery_headers.read_delivery),
     "tier record of an event": _headers(delivery_headers.read_unmatched),
@@ -128,6 +139,7 @@ READERS: dict[str, Callable[[Document], object]] = {
     "disabled": _row(read_disabled),
     "failing": _row(read_failing),
     "job": _row(read_job),
+    "schemas row": _schemas_row,
 }
 """By the kind of specimen, which is its name up to a colon."""
 

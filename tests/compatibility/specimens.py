@@ -4,7 +4,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
+from tests.doubles.foreign import shipped
 
+from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
@@ -15,14 +17,17 @@ from hookstream.adapters.tables.holds_and_skips import (
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.mappings import mapping_row
 from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.catalog.mapped_schema import event_schema
 from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.mapping import FieldSource, HeaderSource, Mapping
 from hookstream.core.model.outcome import (
     Complete,
     DeadLetter,
@@ -168,6 +173,19 @@ NEW_SUBSCRIPTIONS = {
 
 def _attempt(record: AttemptRecord) -> Document:
     return audit_value(record)
+
+
+MAPPING = Mapping(
+    "orders",
+    ("shop.orders", "shop.*"),
+    "order.shipped",
+    (1, 2),
+    entity_id=FieldSource(("meta", "id")),
+    environment=HeaderSource("env"),
+    occurred_at=FieldSource(("shippedAt",)),
+    subject="com.shop.OrderShipped",
+    revision=2,
+)
 
 
 def specimens() -> dict[str, Document]:
@@ -330,6 +348,8 @@ def specimens() -> dict[str, Document]:
                 1,
             ).encode(),
         ),
+        "schemas row: a mapping": _row(*mapping_row(MAPPING)),
+        "schemas row: of a mapped type": _row(*schema_row(event_schema(shipped(), MAPPING, 1), 1)),
     }
 
 

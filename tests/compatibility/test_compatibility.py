@@ -17,6 +17,8 @@ FOLDER = ROOT / "tests" / "compatibility"
 NOW: dict[str, Any] = json.loads((FOLDER / "now.json").read_text(encoding="utf-8"))
 NOT_READ = re.compile(r"subscription: format 3, .*")
 """The previous release must not read such a row: it would send without credentials, or another body."""
+IGNORED = re.compile(r"schemas row: a mapping")
+"""The previous release refuses such a row, logs it, and reads on."""
 BEFORE: dict[str, Any] = json.loads((FOLDER / "before.json").read_text(encoding="utf-8"))
 
 
@@ -43,6 +45,10 @@ def test_the_previous_release_reads_what_is_written_with_its_meaning(name: str) 
         assert "a newer release wrote it" in str(found["why"])
         assert isinstance(meant, dict)
         assert meant["is"] == "Subscription"
+        return
+    if IGNORED.fullmatch(name):
+        assert found == {"refused": True, "types": {}}
+        assert meant == {"refused": False, "types": {}}
         return
     # What this release added, the previous one omits.
     assert covered(found, meant) == []

@@ -8,9 +8,12 @@ from tests.doubles.schemas import OCCURRED_AT, event_fields, event_schema
 from tests.doubles.schemas import field as avro_field
 
 from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.registered import registered_row
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.model.framing import SINGLE_OBJECT_BODY
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
+from hookstream.core.model.registered import RegisteredId
 from hookstream.pipeline.ports import Codec
 
 MAX_RECORD_BYTES = 4_096
@@ -31,6 +34,15 @@ class World(Protocol):
 
     def value(self, version: int, data: JsonObject, *, event_id: str) -> bytes:
         """The bytes of an event, whether its version was published or not."""
+
+    def body(self, version: int, data: JsonObject, *, event_id: str) -> bytes:
+        """The bytes of an event without a framing."""
+
+    def serve(self, topic: str, registry: str) -> None:
+        """Let a registry serve a topic."""
+
+    def resolve(self, schema: RegisteredId, version: int) -> None:
+        """Make a row of a registry's schema: a version of `thing.done`."""
 
     def value_without_id(self) -> bytes:
         """The bytes of an event of version 1 whose id is empty."""
@@ -53,6 +65,15 @@ class JsonWorld:
             "thing.done", event_id, version=version, occurred_at=OCCURRED_AT, data=data
         )
 
+    def body(self, version: int, data: JsonObject, *, event_id: str) -> bytes:
+        return self.value(version, data, event_id=event_id)
+
+    def serve(self, topic: str, registry: str) -> None:
+        self.codec.registries[topic] = registry
+
+    def resolve(self, schema: RegisteredId, version: int) -> None:
+        self.codec.rows[schema] = ("thing.done", version)
+
     def value_without_id(self) -> bytes:
         return json_value("thing.done", "", data={"a": 1})
 
@@ -70,7 +91,10 @@ class AvroWorld:
 
     def __init__(self) -> None:
         self._book = SchemaBook()
-        self.codec: Codec = AvroCodec(self._book, max_record_bytes=MAX_RECORD_BYTES)
+        self._registries: dict[str, str] = {}
+        self.codec: Codec = AvroCodec(
+            self._book, max_record_bytes=MAX_RECORD_BYTES, registry_of=self._registries.get
+        )
 
     def publish(self, version: int) -> None:
         self._book.publish(_SCHEMAS[version])
@@ -79,6 +103,16 @@ class AvroWorld:
         schema = SchemaBook([_SCHEMAS[version]]).reader("thing.done", version)
         assert schema is not None
         return schema.encode(event_fields(data, event_id=event_id))
+
+    def body(self, version: int, data: JsonObject, *, event_id: str) -> bytes:
+        return self.value(version, data, event_id=event_id)[SINGLE_OBJECT_BODY:]
+
+    def serve(self, topic: str, registry: str) -> None:
+        self._registries[topic] = registry
+
+    def resolve(self, schema: RegisteredId, version: int) -> None:
+        problem = self._book.put(schema.key, registered_row(schema, _SCHEMAS[version]))
+        assert problem is None
 
     def value_without_id(self) -> bytes:
         return self.value(1, {"a": 1}, event_id="")

@@ -16,9 +16,11 @@ from tests.contracts.codec_worlds import (
 from hookstream.core.delivery.bodies.formats import data_of, with_data
 from hookstream.core.delivery.bodies.standard import identity
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
+from hookstream.core.model.framing import VALUE_SCHEMA_ID, prefixed
 from hookstream.core.model.json import Json
 from hookstream.core.model.outcome import RefusalReason, Refused
-from hookstream.core.model.record import Origin
+from hookstream.core.model.record import Origin, Record
+from hookstream.core.model.registered import RegisteredId, UnresolvedSchema
 
 
 @pytest.fixture(params=[JsonWorld, AvroWorld])
@@ -41,6 +43,20 @@ def test_a_record_names_its_type_and_version(world: World) -> None:
     found = world.codec.identify(record(world.value(1, {"a": 1}, event_id="e1")))
     assert isinstance(found, Identified)
     assert found.revision[:2] == ("thing.done", 1)
+
+
+def test_an_event_has_the_origin_that_is_given_and_else_its_records_own_place(
+    world: World,
+) -> None:
+    """A record of a tier is that of another topic."""
+    world.publish(1)
+    value = world.value(1, {"a": 1}, event_id="e1")
+    found = world.codec.identify(record(value))
+    assert isinstance(found, Identified)
+    event = world.codec.decode(found, record(value), Origin("printprice.thing.done", 3, 42, 7))
+    assert isinstance(event, Event)
+    assert event.origin == Origin("printprice.thing.done", 3, 42, 7)
+    assert event_of(world, value).origin == record(value).origin
 
 
 def test_an_unpublished_schema_is_unknown_not_undecodable(world: World) -> None:
@@ -174,3 +190,73 @@ def test_the_newest_version_of_a_type_is_known(world: World) -> None:
     world.publish(1)
     world.publish(2)
     assert world.codec.latest("thing.done") == 2
+
+
+GUID = "00112233-4455-6677-8899-aabbccddeeff"
+TOPIC = "printprice.thing.done"
+
+
+def confluent(world: World, schema_id: str) -> Record:
+    """An event of version 1 in Confluent's prefix, or with its header where the id is a GUID."""
+    body = world.body(1, {"a": 7}, event_id="e1")
+    if "-" in schema_id:
+        header = (VALUE_SCHEMA_ID, b"\1" + bytes.fromhex(schema_id.replace("-", "")))
+        return replace(record(body), headers=(header,))
+    return record(prefixed(int(schema_id)) + body)
+
+
+@pytest.mark.parametrize(
+    ("schema_id", "framing"), [("42", "Confluent's prefix"), (GUID, "Confluent's header")]
+)
+def test_a_framing_for_which_nothing_is_set_is_undecodable_and_names_the_setting(
+    world: World, schema_id: str, framing: str
+) -> None:
+    found = world.codec.identify(confluent(world, schema_id))
+    assert isinstance(found, Undecodable)
+    assert found.reason == "not_framed"
+    assert all(part in found.detail for part in (framing, schema_id, "[registry.<name>]", TOPIC))
+
+
+@pytest.mark.parametrize("schema_id", ["42", GUID])
+def test_a_registrys_schema_without_a_row_is_to_be_resolved(world: World, schema_id: str) -> None:
+    world.publish(1)
+    world.serve(TOPIC, "main")
+    found = world.codec.identify(confluent(world, schema_id))
+    assert found == UnresolvedSchema(RegisteredId("main", schema_id))
+
+
+@pytest.mark.parametrize("schema_id", ["42", GUID])
+def test_a_registrys_schema_with_a_row_reads_as_the_published_one(
+    world: World, schema_id: str
+) -> None:
+    world.publish(1)
+    world.serve(TOPIC, "main")
+    world.resolve(RegisteredId("main", schema_id), 1)
+    sent = confluent(world, schema_id)
+    found = world.codec.identify(sent)
+    assert isinstance(found, Identified)
+    event = world.codec.decode(found, sent)
+    assert isinstance(event, Event)
+    plain = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
+    assert world.codec.document(event, 1) == world.codec.document(plain, 1)
+    assert event.revision == plain.revision
+
+
+def test_ids_of_two_registries_are_different_things(world: World) -> None:
+    world.publish(1)
+    world.serve(TOPIC, "main")
+    world.serve("legacy.things", "old")
+    world.resolve(RegisteredId("main", "42"), 1)
+    sent = confluent(world, "42")
+    assert isinstance(world.codec.identify(sent), Identified)
+    old = UnresolvedSchema(RegisteredId("old", "42"))
+    assert world.codec.identify(sent, "legacy.things") == old
+    assert world.codec.identify(replace(sent, topic="legacy.things")) == old
+
+
+def test_a_registrys_schema_that_is_not_published_is_unknown(world: World) -> None:
+    world.serve(TOPIC, "main")
+    world.resolve(RegisteredId("main", "42"), 1)
+    assert isinstance(world.codec.identify(confluent(world, "42")), UnknownSchema)
+    world.publish(1)
+    assert isinstance(world.codec.identify(confluent(world, "42")), Identified)

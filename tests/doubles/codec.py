@@ -19,9 +19,11 @@ from hookstream.core.model.event import (
     UndecodableReason,
     UnknownSchema,
 )
+from hookstream.core.model.framing import Framed, framing_of
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.record import Header, Origin, OutgoingRecord, Record
+from hookstream.core.model.registered import RegisteredId, UnresolvedSchema
 
 OCCURRED_AT = 1_764_000_000_000_000
 
@@ -90,6 +92,10 @@ class JsonCodec:
         self.published: set[tuple[str, int]] = set()
         self.hostile: set[tuple[str, int]] = set()
         self.unresolvable: set[tuple[str, int, int]] = set()
+        self.registries: dict[str, str] = {}
+        """By topic, the registry that serves it."""
+        self.rows: dict[RegisteredId, tuple[str, int]] = {}
+        """The type and version of registries' schemas that are rows of the table."""
         self.decoded = 0
         self.rendered = 0
         self._max_record_bytes = max_record_bytes
@@ -100,27 +106,50 @@ class JsonCodec:
     def publish(self, event_type: str, version: int = 1) -> None:
         self.published.add((event_type, version))
 
-    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+    def identify(
+        self, record: Record, topic: str | None = None
+    ) -> Identified | UnknownSchema | UnresolvedSchema | Undecodable:
         value = record.value
         if value is None:
             return Undecodable(UndecodableReason.TOMBSTONE, "the record has no value")
         if len(value) > self._max_record_bytes:
             return Undecodable(UndecodableReason.TOO_LARGE, f"{len(value)} bytes")
+        framed = framing_of(record.headers, value)
+        if framed is not None:
+            return self._registered(framed, record.topic if topic is None else topic)
         body = _parsed(value)
         event_type, version = body.get("type"), body.get("version")
         if not isinstance(event_type, str) or not isinstance(version, int):
             if record.headers_problem is not None:
                 return Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
             return Undecodable(UndecodableReason.NOT_FRAMED, "no type and version")
+        return self._published(event_type, version, 0)
+
+    def _registered(
+        self, framed: Framed, topic: str
+    ) -> Identified | UnknownSchema | UnresolvedSchema | Undecodable:
+        registry = self.registries.get(topic)
+        if registry is None:
+            why = f"{framed.framing} {framed.schema}: set [registry.<name>] for {topic}"
+            return Undecodable(UndecodableReason.NOT_FRAMED, why)
+        schema = RegisteredId(registry, framed.schema)
+        found = self.rows.get(schema)
+        if found is None:
+            return UnresolvedSchema(schema)
+        return self._published(*found, framed.body_at)
+
+    def _published(
+        self, event_type: str, version: int, body_at: int
+    ) -> Identified | UnknownSchema | Undecodable:
         if (event_type, version) in self.hostile:
             return Undecodable(UndecodableReason.HOSTILE_SCHEMA, f"{event_type}/{version}")
         if (event_type, version) not in self.published:
             return UnknownSchema(f"{event_type}/{version}")
-        return Identified(Revision(event_type, version, _fingerprint(event_type, version)), 0)
+        revision = Revision(event_type, version, _fingerprint(event_type, version))
+        return Identified(revision, body_at)
 
     def load(self, identified: Identified, record: Record) -> int:
-        del identified
-        return _load(_parsed(record.value or b""))
+        return _load(_parsed((record.value or b"")[identified.body_at :]))
 
     def counted(self, event: Event) -> int:
         return event.load
@@ -129,9 +158,16 @@ class JsonCodec:
         del version
         return event.load
 
-    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
+    def decode(
+        self,
+        identified: Identified,
+        record: Record,
+        origin: Origin | None = None,
+        event_id: str = "",
+    ) -> Event | Undecodable:
+        del event_id
         self.decoded += 1
-        fields = _parsed(record.value or b"")
+        fields = _parsed((record.value or b"")[identified.body_at :])
         envelope = open_envelope(fields)
         if isinstance(envelope, Undecodable):
             return envelope
@@ -143,7 +179,7 @@ class JsonCodec:
             environment=envelope.environment,
             fields=fields,
             record=record,
-            origin=Origin(record.topic, record.partition, record.offset, record.timestamp),
+            origin=record.origin if origin is None else origin,
         )
 
     def latest(self, event_type: str) -> int:

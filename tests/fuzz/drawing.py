@@ -28,6 +28,7 @@ from hookstream.core.model.delivery_headers import (
     undecodable_headers,
 )
 from hookstream.core.model.event import Undecodable
+from hookstream.core.model.framing import SINGLE_OBJECT_BODY, VALUE_SCHEMA_ID
 from hookstream.core.model.instant import DAY, MINUTE, Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import DeadReason
@@ -178,6 +179,8 @@ class Drawing:
             return Drawn(topic, self._raw(value, headers), Expected.DELIVERED, event_id)
         if chance < 0.13:
             return Drawn(topic, self._raw(self._other()), Expected.SETTLED)
+        if chance < 0.14:
+            return self._confluent(topic)
         if chance < 0.16:
             # An unpublished schema: it waits, and is then undecodable.
             value = b"\xc3\x01" + random.randbytes(8 + random.randrange(40))
@@ -189,6 +192,24 @@ class Drawing:
         junk = self._junk()
         framed = junk is not None and junk[:2] == b"\xc3\x01"
         return Drawn(topic, self._raw(junk), Expected.SETTLED if framed else Expected.UNDECODABLE)
+
+    def _confluent(self, topic: str) -> Drawn:
+        """A record in a framing of Confluent's; no registry serves the topic."""
+        random = self._random
+        event_id, value = self._sound()
+        body = value[SINGLE_OBJECT_BODY:]
+        guid = (VALUE_SCHEMA_ID.encode(), b"\1" + random.randbytes(16))
+        if random.random() < 0.3:
+            # A header that another program left: the bytes name the schema.
+            return Drawn(topic, self._raw(value, (guid,)), Expected.DELIVERED, event_id)
+        if random.random() < 0.5:
+            cut = random.choice((0, len(body), random.randrange(len(body))))
+            return Drawn(topic, self._raw(body[:cut], (guid,)), Expected.UNDECODABLE)
+        framed = b"\0" + random.randbytes(4) + body
+        cut = random.choice((len(framed), random.randrange(1, 6)))
+        headers = ((guid[0], random.randbytes(random.randrange(20))),)
+        drawn = headers if random.random() < 0.5 else ()
+        return Drawn(topic, self._raw(framed[:cut], drawn), Expected.UNDECODABLE)
 
     def _timed(self) -> Drawn:
         """A record of a topic that keeps its producers' times."""

@@ -1,9 +1,11 @@
 """One run of the fuzzer: a worker, an endpoint, and rounds of records that are written and checked."""
 
 import asyncio
+import json
 import re
 import secrets
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.conftest import ROOT
 from tests.e2e.world import World, a_world
 from tests.fuzz import results, tools
 from tests.fuzz.drawing import SUBSCRIPTION, WANTED, Drawing, Drawn, Row
 from tests.fuzz.results import Results, Written
 from tests.raw_kafka import RawProducer, RawRecord
 
+from hookstream.adapters.avro.registered import registered_row
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.tables.holds_and_skips import write_hold
 from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.registered import RegisteredId
 from hookstream.core.model.topics import Topics
 from hookstream.producer import EventProducer
 
@@ -273,6 +278,9 @@ def _rows(servers: str, prefix: str) -> list[Row]:
         for key, row in rows.items()
         if row.value is not None
     ]
+    tree = json.loads((ROOT / "schemas" / WANTED / "v1.avsc").read_text())
+    for schema in (RegisteredId("main", "7"), RegisteredId("old", str(uuid.UUID(int=7)))):
+        found += [Row(topics.schemas, schema.key, registered_row(schema, tree))] * 3
     hold = write_hold(Hold(HoldKind.PARTNER, "nobody", 0, "why", "kim"))
     found.append(Row(topics.subscriptions, "hold/partner/nobody", hold))
     place = f"{prefix}.events.{WANTED}/1"

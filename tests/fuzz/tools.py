@@ -21,6 +21,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("attempts", "list", "--since", "1h"),
     ("attempts", "list", "--since", "1h", "--json"),
     ("partition", "list"),
+    ("schemas", "types"),
     ("hold", "list"),
     ("hold", "list", "--json"),
     ("subscriptions", "list"),
@@ -31,6 +32,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("partners", "list"),
     ("partners", "list", "--json"),
     ("schemas", "list"),
+    ("schemas", "show", "order.generated"),
     ("topics", "plan"),
 )
 SECONDS = 240.0

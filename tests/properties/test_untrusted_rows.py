@@ -19,12 +19,14 @@ from hookstream.adapters.tables.holds_and_skips import (
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.mappings import mapping_row
 from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.matching.directory import Directory, Question
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.mapping import FieldSource, HeaderSource, Mapping
 from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import (
     Disabled,
@@ -52,12 +54,21 @@ SUBSCRIPTION = Subscription(
 )
 PARTNER = Partner("acme", "Acme", Grant(("pricing.*",), ("production",), {"data": {"a": [1]}}))
 SCHEMA_KEY, SCHEMA = schema_row(event_schema(field("total", "long")), 1)
+MAPPING = Mapping(
+    "orders",
+    ("shop.*",),
+    "order.shipped",
+    (1,),
+    FieldSource(("number",)),
+    HeaderSource("env"),
+    record="shop.Order",
+)
 MARK = Mark("job-1", RedriveSource.DEAD_LETTERS, 0, (1, 2, 3))
 JOB = RedriveJob("job-1", RedriveSource.UNDECODABLE, {}, NOON, {0: 5})
 DISABLED = Disabled("crm", NOON, "gone", "410")
 
 ROWS: dict[str, tuple[tuple[str, bytes], ...]] = {
-    TOPICS.schemas: ((SCHEMA_KEY, SCHEMA),),
+    TOPICS.schemas: ((SCHEMA_KEY, SCHEMA), mapping_row(MAPPING)),
     TOPICS.partners: (("acme", write_partner(PARTNER)),),
     TOPICS.subscriptions: (
         ("crm", write_subscription(SUBSCRIPTION, KEYS)),

@@ -11,7 +11,7 @@ from tests.scenarios.world import EVENT_TYPE, World
 from hookstream.core.model.event import LARGE, Event, Identified, Undecodable
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import Refused
-from hookstream.core.model.record import Record
+from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import Grant, Partner, UnreadableSubscription
 from hookstream.pipeline.engine import Ports
 
@@ -45,9 +45,15 @@ class WatchedCodec(JsonCodec):
         self._offload = offload
         self.steps: list[tuple[str, bool]] = []
 
-    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
+    def decode(
+        self,
+        identified: Identified,
+        record: Record,
+        origin: Origin | None = None,
+        event_id: str = "",
+    ) -> Event | Undecodable:
         self.steps.append(("decode", self._offload.computes))
-        return super().decode(identified, record)
+        return super().decode(identified, record, origin, event_id)
 
     def document(self, event: Event, version: int) -> JsonObject | Refused:
         self.steps.append(("document", self._offload.computes))

@@ -11,9 +11,10 @@ from tests.doubles.batch_bodies import event_ids
 from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.clock import LoopClock, Unquestioned
-from tests.doubles.codec import JsonCodec, json_record
+from tests.doubles.codec import JsonCodec, json_record, json_value
 from tests.doubles.endpoint import Endpoints
 from tests.doubles.offload import OnTheLoop
+from tests.doubles.registry import Registries
 from tests.doubles.seeing import (
     CountingMetrics,
     CurrentTables,
@@ -26,6 +27,7 @@ from tests.doubles.virtual_time import VirtualTimeLoop
 
 from hookstream.adapters.ed25519 import signer
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.framing import prefixed
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.operations import OPERATIONS_EVENTS
@@ -89,6 +91,8 @@ class Worker:
             metrics=world.metrics,
             logger=world.logger,
             health=self.health,
+            registries=world.registries,
+            schema_rows=world.registries,
         )
         outside = world.altered(outside)
         self.skips = outside.skips
@@ -142,6 +146,7 @@ class World:
         self.rules = rules or EngineRules(tiers=TIERS)
         self.directory = Directory()
         self.codec = JsonCodec({EVENT_TYPE: 1, **dict.fromkeys(OPERATIONS_EVENTS, 1)})
+        self.registries = Registries(self.codec)
         self.endpoints = Endpoints()
         self.tables = CurrentTables()
         self.logger = RememberingLogger()
@@ -276,6 +281,14 @@ class World:
                 headers=outgoing.headers,
                 partition=partition,
             )
+
+    def publish_registered(
+        self, schema_id: int, *event_ids: str, partition: int | None = None, topic: str = EVENTS
+    ) -> None:
+        """Append events in Confluent's framing, whether their schema is registered or not."""
+        for event_id in event_ids:
+            value = prefixed(schema_id) + json_value(EVENT_TYPE, event_id)
+            self.broker.append(topic, value, key=event_id.encode(), partition=partition)
 
     async def until(
         self, true: Callable[[], bool], within: float = 7200.0, step: float = 0.05

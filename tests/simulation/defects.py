@@ -42,7 +42,8 @@ from hookstream.core.model.event import (
 )
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Complete, DeadLetter, DeadReason, Outcome, Withheld
-from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.registered import UnresolvedSchema
 from hookstream.core.model.subscription_status import Absent, Deleted, SubscriptionStatus
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import Start, StartAt
@@ -305,15 +306,19 @@ def _behind(sink: Callable[[RecordSink], RecordSink]) -> Callable[[Ports, Engine
 class Accusing(Admission):
     """It makes undecodable whatever raises while it is identified or decoded."""
 
-    def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+    def _identified(
+        self, record: Record, origin: Origin
+    ) -> Identified | UnknownSchema | UnresolvedSchema | Undecodable:
         try:
-            return super()._identified(record)
+            return super()._identified(record, origin)
         except Exception as error:  # noqa: BLE001
             return Undecodable(UndecodableReason.NOT_FRAMED, repr(error))
 
-    def _decoded(self, identified: Identified, record: Record) -> Event | Undecodable:
+    def _decoded(
+        self, identified: Identified, record: Record, origin: Origin, event_id: str
+    ) -> Event | Undecodable:
         try:
-            return super()._decoded(identified, record)
+            return super()._decoded(identified, record, origin, event_id)
         except Exception as error:  # noqa: BLE001
             return Undecodable(UndecodableReason.MALFORMED, repr(error))
 

@@ -5,7 +5,7 @@ from a tier as an event that is still to be matched. All three decode the same b
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 
 from hookstream.core.delivery.identity import DeliveryIds
@@ -20,8 +20,15 @@ from hookstream.core.model.event import (
     UndecodableReason,
     UnknownSchema,
 )
+from hookstream.core.model.mapping import position_id
 from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, Refused
 from hookstream.core.model.record import Origin, Record
+from hookstream.core.model.registered import (
+    NotFound,
+    RegisteredId,
+    UnresolvedSchema,
+    Unusable,
+)
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
@@ -33,7 +40,9 @@ from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Ports
+from hookstream.pipeline.schema_waits import NotAsked, SchemaWaits
 from hookstream.pipeline.settler import Settler
+from hookstream.pipeline.unfit_schemas import UnfitSchemas
 from hookstream.pipeline.work import Bodies, Work
 
 _FIND_ASIDE = 3
@@ -72,6 +81,9 @@ class Admission:
         self._event_ids = event_ids
         self._fence = fence
         self._gate = gate
+        self._schema_waits = SchemaWaits(ports, fence, gate.wait)
+        self._topic_ids = ports.topic_ids
+        self._unfit = UnfitSchemas(ports.logger, ports.clock)
         self._offered = 0
         attempts.readmit = self._readmit
         attempts.rest = lanes.rest
@@ -100,50 +112,82 @@ class Admission:
             why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
             self._settler.undecodable(receipt, why, state)
             return
-        identified = self._identified(record)
+        identified = self._identified(record, state.origin)
         match identified:
             case Undecodable():
                 self._settler.undecodable(receipt, identified, state)
             case UnknownSchema():
                 self._wait_for_schema(receipt, state, identified)
+            case UnresolvedSchema():
+                self._resolve(receipt, state, identified.schema)
             case Identified():
-                event_type = identified.revision.event_type
-                if not offered and not self._directory.wants(event_type, state.origin.timestamp):
-                    receipt.release()
-                    return
-                event = await self._read(receipt, identified)
-                if isinstance(event, Undecodable):
-                    self._settler.undecodable(receipt, event, state)
-                elif event is not None:
-                    event.origin = state.origin
-                    self._event_ids.note(
-                        event.event_type, event.event_id, event.origin, record.value
-                    )
-                    await self._fan_out(receipt, event, state, offered)
+                await self._match(receipt, state, identified, offered)
 
-    async def _read(self, receipt: Receipt, identified: Identified) -> Event | Undecodable | None:
+    async def _match(
+        self, receipt: Receipt, state: UnmatchedEvent, identified: Identified, offered: set[str]
+    ) -> None:
+        """Decode an event that a subscription wants, and fan it out."""
+        event_type = identified.revision.event_type
+        if not offered and not self._directory.wants(event_type, state.origin.timestamp):
+            receipt.release()
+            return
+        event_id: str | Undecodable = ""
+        if identified.by_position:
+            event_id = await self._position_id(state.origin)
+        event: Event | Undecodable | None
+        if isinstance(event_id, Undecodable):
+            event = event_id
+        elif not receipt.wanted:
+            return
+        else:
+            event = await self._read(receipt, identified, state.origin, event_id)
+        if isinstance(event, Undecodable):
+            self._settler.undecodable(receipt, event, state)
+        elif event is not None:
+            value = receipt.record.value
+            self._event_ids.note(event.event_type, event.event_id, event.origin, value)
+            await self._fan_out(receipt, event, state, offered)
+
+    async def _position_id(self, origin: Origin) -> str | Undecodable:
+        """Return the id of an event whose record names none."""
+        topic_id = await self._topic_ids.find(origin.topic)
+        if topic_id is None:
+            why = (
+                f"the topic {origin.topic} has no id, and nothing in the record names the event's"
+            )
+            return Undecodable(UndecodableReason.BAD_ENVELOPE, why)
+        return position_id(topic_id, origin.partition, origin.offset)
+
+    async def _read(
+        self, receipt: Receipt, identified: Identified, origin: Origin, event_id: str
+    ) -> Event | Undecodable | None:
         """Decode a record, a large one in a thread; None: its partition was revoked meanwhile."""
         record = receipt.record
         load = self._codec.load(identified, record)
+        decode = partial(self._decoded, identified, record, origin, event_id)
         if load > LARGE:
-            event = await self._offload.run(partial(self._decoded, identified, record))
+            event = await self._offload.run(decode)
             if not receipt.wanted:
                 return None
         else:
-            event = self._decoded(identified, record)
+            event = decode()
         if isinstance(event, Event):
             event.load = load
         return event
 
-    def _identified(self, record: Record) -> Identified | UnknownSchema | Undecodable:
+    def _identified(
+        self, record: Record, origin: Origin
+    ) -> Identified | UnknownSchema | UnresolvedSchema | Undecodable:
         try:
-            return self._codec.identify(record)
+            return self._codec.identify(record, origin.topic)
         except BLAMED[Step.IDENTIFY] as error:
             return Undecodable(UndecodableReason.NOT_FRAMED, described(error))
 
-    def _decoded(self, identified: Identified, record: Record) -> Event | Undecodable:
+    def _decoded(
+        self, identified: Identified, record: Record, origin: Origin, event_id: str
+    ) -> Event | Undecodable:
         try:
-            return self._codec.decode(identified, record)
+            return self._codec.decode(identified, record, origin, event_id)
         except BLAMED[Step.DECODE] as error:
             return Undecodable(UndecodableReason.MALFORMED, described(error))
 
@@ -278,15 +322,7 @@ class Admission:
 
     async def _due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Decode it and offer it; the work takes over the receipt."""
-        identified = self._identified(receipt.record)
-        event: Event | Undecodable | None
-        match identified:
-            case Undecodable():
-                event = identified
-            case UnknownSchema(schema=schema):
-                event = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, f"schema {schema}")
-            case Identified():
-                event = await self._read(receipt, identified)
+        event = await self._event_due(receipt, delivery)
         if event is None:
             return
         if isinstance(event, Undecodable):
@@ -298,6 +334,24 @@ class Admission:
             await self._readmit(work)
         except Exception as error:  # noqa: BLE001  the fence
             self._attempts.stop(work, error, Step.MATCH)
+
+    async def _event_due(self, receipt: Receipt, delivery: Delivery) -> Event | Undecodable | None:
+        """Return a delivery's event; None: its partition was revoked, or it is admitted again later."""
+        identified = self._identified(receipt.record, delivery.origin)
+        match identified:
+            case Undecodable():
+                return identified
+            case UnknownSchema():
+                return Undecodable(UndecodableReason.UNKNOWN_SCHEMA, str(identified))
+            case UnresolvedSchema(schema=schema):
+                # It was matched, so there was a row: this worker reads it soon, or it is gone.
+                problem = self._schema_waits.undecodable(schema)
+                if problem is None:
+                    again = partial(self.due, receipt, delivery)
+                    self._schema_waits.wait(receipt, schema, again)
+                return problem
+            case Identified():
+                return await self._read(receipt, identified, delivery.origin, delivery.event_id)
 
     def _not_decodable(self, receipt: Receipt, delivery: Delivery, why: Undecodable) -> None:
         """Dead-letter a delivery whose record cannot be decoded any more."""
@@ -359,15 +413,47 @@ class Admission:
             return True
         return False
 
+    def _resolve(self, receipt: Receipt, state: UnmatchedEvent, schema: RegisteredId) -> None:
+        """Have a registry's schema resolved, unless the registry does not have it."""
+        useless = self._schema_waits.useless(schema)
+        match useless:
+            case NotFound(detail=detail):
+                unknown = UnknownSchema(str(schema), f"was not found: {detail}")
+                self._wait_for_schema(receipt, state, unknown)
+            case NotAsked():
+                self._put_off(receipt, state)
+            case Unusable(problem=problem):
+                self._settler.undecodable(receipt, problem, state)
+            case None:
+                again = partial(self.unmatched, receipt, state)
+                # A tier has deliveries of other schemas, which go on.
+                in_tier = receipt.where.topic != state.origin.topic
+                late = self._later(receipt, state) if in_tier else None
+                self._schema_waits.wait(receipt, schema, again, late)
+
+    def _later(self, receipt: Receipt, state: UnmatchedEvent) -> Callable[[], Awaitable[None]]:
+        async def later() -> None:
+            self._put_off(receipt, state)
+
+        return partial(self._fence.run, receipt, Step.MATCH, later)
+
+    def _put_off(self, receipt: Receipt, state: UnmatchedEvent) -> None:
+        """Defer a record for which the registry gave no answer: whatever its age, it is asked for again."""
+        now = self._clock.now()
+        policy.event_deferred(state, policy.registry_asked_again(state, now), now)
+        self._settler.defer(receipt, state)
+
     def _wait_for_schema(
         self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema
     ) -> None:
         """Defer a record of an unknown schema, within the grace period."""
+        if unknown.unfit:
+            self._unfit.found(state.origin.topic, unknown)
         until = policy.schema_unknown_until(
             state, self._waits, self._clock.now(), grace=self._grace
         )
         if until is None:
-            detail = f"schema {unknown.schema} was not published within the grace"
+            detail = f"{unknown}; it waited for retry.unknown_schema_grace"
             problem = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
             self._settler.undecodable(receipt, problem, state)
             return

@@ -48,6 +48,7 @@ from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
 from hookstream.pipeline.ports import Ports, WriteRefused
 from hookstream.pipeline.retrier import Retrier, WaitingRecord
+from hookstream.pipeline.row_checks import RowChecks
 from hookstream.pipeline.settler import Settler
 
 __all__ = ["Engine", "EngineRules", "Ports"]
@@ -162,6 +163,13 @@ class Engine:
                 tasks.create_task(endless("the lanes' clock", tick)),
             ]
             tasks.create_task(endless("the committing", commits))
+            checks = RowChecks(
+                self._ports.registries,
+                self._ports.schema_rows,
+                self._ports.logger,
+                partial(self._fence.note, step=Step.NOTIFY),
+            )
+            tasks.create_task(endless("the check of registries' rows", checks.run))
             tasks.create_task(endless("the look at the clock", looks))
 
     async def _drain(self) -> None:

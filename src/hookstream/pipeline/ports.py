@@ -15,6 +15,13 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import Answer, DeadReason, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.registered import (
+    RegisteredId,
+    RegisteredSchema,
+    RegistryAnswer,
+    Unreachable,
+    UnresolvedSchema,
+)
 from hookstream.core.model.subscription import Disabled, Failing
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -170,8 +177,14 @@ class RecordSink(Protocol):
 class Codec(Protocol):
     """Schemas and Avro: names a record's schema, decodes it, resolves and renders its versions."""
 
-    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
-        """Name the record's schema from its framing alone, without decoding it."""
+    def identify(
+        self, record: Record, topic: str | None = None
+    ) -> Identified | UnknownSchema | UnresolvedSchema | Undecodable:
+        """Name the record's schema from its framing alone, without decoding it.
+
+        `topic` is the event topic that it was written to, on which an id's meaning depends; None: the
+        record's own.
+        """
 
     def load(self, identified: Identified, record: Record) -> int:
         """Return how much work the record is: how many values are decoded of it, at most.
@@ -185,8 +198,17 @@ class Codec(Protocol):
     def load_at(self, event: Event, version: int) -> int:
         """Return how much work a body of the event at a version is."""
 
-    def decode(self, identified: Identified, record: Record) -> "Event | Undecodable":
-        """Decode the record and check its envelope. `Event.origin` is the record's own place.
+    def decode(
+        self,
+        identified: Identified,
+        record: Record,
+        origin: Origin | None = None,
+        event_id: str = "",
+    ) -> "Event | Undecodable":
+        """Decode the record and check its envelope.
+
+        `origin` is the event's, and `Event.origin` then; None: the record's own place. `event_id` is that
+        of an event whose record names none (`Identified.by_position`).
 
         This, `document` and `encode` may be called in a thread beside the event loop.
         """
@@ -202,6 +224,70 @@ class Codec(Protocol):
 
     def encode(self, value: Json) -> bytes:
         """Return the JSON text of a value as UTF-8 bytes, without spaces."""
+
+
+class SchemaRegistries(Protocol):
+    """The registries of schemas that the settings name."""
+
+    async def fetch(self, schema: RegisteredId) -> RegistryAnswer:
+        """Ask for a schema, whole and checked for safety. Ends by its own timeout, and never raises."""
+
+
+class SchemaRows(Protocol):
+    """The rows of registries' schemas in the schemas table."""
+
+    async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:
+        """Make a schema a durable row, unless there is one, which stays; the codec knows it then.
+
+        Unreachable: the row could not be written. Unusable: it never can be. Else the row's schema.
+        """
+
+    def known(self) -> Sequence[RegisteredId]:
+        """Return the ids of all rows of registries that the settings name."""
+
+    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
+        """Return whether a row has another schema than the registry has now."""
+
+
+class NoRegistries:
+    """Neither registries nor their rows: for settings without one."""
+
+    async def fetch(self, schema: RegisteredId) -> RegistryAnswer:
+        """Never called: no record is told apart by a registry that is not set."""
+        return Unreachable(f"registry {schema.registry} is not set")
+
+    async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:
+        """Likewise."""
+        del schema
+        return fetched
+
+    def known(self) -> Sequence[RegisteredId]:
+        """Return none."""
+        return ()
+
+    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
+        """Never called: there are no rows."""
+        del schema, fetched
+        return False
+
+
+class TopicIds(Protocol):
+    """The ids of topics (KIP-516): another one once a topic was created again."""
+
+    async def find(self, topic: str) -> bytes | None:
+        """Return a topic's id of 16 bytes, which is at most ten seconds old; None: it has none.
+
+        Waits while the brokers do not answer.
+        """
+
+
+class NoTopicIds:
+    """No topic has an id: for mappings that all name the ids of their events."""
+
+    async def find(self, topic: str) -> bytes | None:
+        """Return None."""
+        del topic
+        return None
 
 
 class Offload(Protocol):
@@ -409,5 +495,8 @@ class Ports:
     logger: Logger
     health: HealthBook = field(default_factory=HealthBook)
     skips: Skips = field(default_factory=Skips)
+    registries: SchemaRegistries = field(default_factory=NoRegistries)
+    topic_ids: TopicIds = field(default_factory=NoTopicIds)
+    schema_rows: SchemaRows = field(default_factory=NoRegistries)
     on_stopped: Callable[[TopicPartition], None] = lambda _: None
     """Resumes a partition that stopped before it was read, where an operator has named its start."""

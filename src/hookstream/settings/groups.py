@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis, parse_duration
+from hookstream.core.model.topic_globs import covers
 from hookstream.core.model.topics import Topics
 from hookstream.settings import kinds
 from hookstream.settings.kinds import Scalar, SettingKind
@@ -76,6 +77,39 @@ class EventsSettings:
     max_values: int = _set(25_000, kinds.whole(1_000, 10_000_000))
     """The most values in a record; one with more is undecodable. Decoding 25,000 values takes 10 to
     30 ms and blocks the worker's event loop. Other work on a large event is done in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """A schema registry with Confluent's API, under a name of its own: 1 to 40 of `a-z 0-9 _`, a letter first."""
+
+    urls: tuple[str, ...] = _set((), kinds.registry_urls())
+    """The addresses of its replicas, with the path of Confluent's API if there is one. Required."""
+    topics: tuple[str, ...] = _set((), kinds.topic_globs())
+    """The event topics whose records have ids of this registry. Required; no other registry may have
+    the same topic."""
+    ca: Path | None = _set(None, kinds.path())
+    """A PEM file of the authorities that are trusted instead of the machine's."""
+    username: str | None = _set(None, kinds.optional(kinds.text(empty=False)))
+    """The user of basic authentication."""
+    password: str | None = _set(
+        None, kinds.optional(kinds.text(empty=False)), shown=False, environment_only=True
+    )
+    """The user's password; it takes precedence over `password_file`."""
+    password_file: Path | None = _set(None, kinds.path())
+    """The file with the user's password. It is read again when the registry refuses it."""
+    token: str | None = _set(
+        None, kinds.optional(kinds.text(empty=False)), shown=False, environment_only=True
+    )
+    """The token of bearer authentication; it takes precedence over `token_file`."""
+    token_file: Path | None = _set(None, kinds.path())
+    """The file with the token. It is read again when the registry refuses it."""
+    timeout: Millis = _set(5 * SECOND, kinds.duration(100, MINUTE))
+    """The time limit of a request to one replica."""
+
+
+NAMED_GROUPS: Mapping[str, type[RegistrySettings]] = {"registry": RegistrySettings}
+"""Groups of which there are any number, each with a name: `[registry.main]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +238,8 @@ class Settings:
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicsSettings = TopicsSettings()
     events: EventsSettings = EventsSettings()
+    registry: Mapping[str, RegistrySettings] = field(default_factory=dict)
+    """By name."""
     egress: EgressSettings = EgressSettings()
     retry: RetrySettings = RetrySettings()
     health: HealthSettings = HealthSettings()
@@ -212,6 +248,13 @@ class Settings:
     keys: KeysSettings = KeysSettings()
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
+
+    def registry_of(self, topic: str) -> str | None:
+        """Return the name of the registry that serves an event topic; None if there is none."""
+        for name, registry in self.registry.items():
+            if covers(registry.topics, topic):
+                return name
+        return None
 
     @property
     def topics_names(self) -> Topics:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
 
@@ -222,6 +223,42 @@ def networks() -> SettingKind[tuple[str, ...]]:
             raise ValueError(f"must have address ranges such as 10.1.0.0/16: {error}") from None
 
     return many(SettingKind("CIDR", read_one))
+
+
+def topic_globs() -> SettingKind[tuple[str, ...]]:
+    """Names of topics, with `*` for any characters."""
+
+    def read_one(value: object) -> str:
+        found = _read_text(value)
+        if not re.fullmatch(r"[a-zA-Z0-9._*-]{1,249}", found):
+            raise ValueError(
+                f"must have names of topics, with * for any characters, not {value!r}"
+            )
+        return found
+
+    return many(SettingKind("name of a topic, `*` for any characters", read_one), most=1_000)
+
+
+def registry_urls() -> SettingKind[tuple[str, ...]]:
+    """Addresses of replicas, without credentials. Error messages repeat no value: it may have some."""
+
+    def read_one(value: object) -> str:
+        found = _read_text(value)
+        try:
+            parts = urlsplit(found)
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            raise ValueError("must have URLs, and one is none") from None
+        if not valid or parts.query or parts.fragment or not found.isprintable() or " " in found:
+            raise ValueError("must have URLs such as https://registry:8081, without a query")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError(
+                "must not have credentials in a URL: set username, and password or password_file"
+            )
+        return found.rstrip("/")
+
+    return many(SettingKind("URL", read_one), most=10)
 
 
 def client_settings() -> SettingKind[Mapping[str, Scalar]]:

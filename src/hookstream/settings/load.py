@@ -6,15 +6,23 @@ because Kubernetes injects such names (`HOOKSTREAM_PORT`).
 """
 
 import dataclasses
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError
-from hookstream.settings.groups import ENVIRONMENT_ONLY, KIND, Settings
+from hookstream.settings.groups import (
+    ENVIRONMENT_ONLY,
+    KIND,
+    NAMED_GROUPS,
+    RegistrySettings,
+    Settings,
+)
 from hookstream.settings.kinds import SettingKind
+from hookstream.settings.registries import check_registries
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -53,7 +61,7 @@ def load(
     if config is not None:
         given |= _from_file(config)
     given |= _parsed(
-        (variable.removeprefix(_PREFIX).lower().replace("__", ".", 1), variable, value)
+        (_setting_name(variable), variable, value)
         for variable, value in environ.items()
         if variable.startswith(_PREFIX) and "__" in variable
     )
@@ -62,9 +70,12 @@ def load(
         **{
             group.name: _made(group.name, getattr(_DEFAULTS, group.name), given)
             for group in dataclasses.fields(Settings)
-        }
+            if group.name not in NAMED_GROUPS
+        },
+        registry=_registries(given),
     )
     _check_together(settings)
+    check_registries(settings.registry)
     return settings
 
 
@@ -72,14 +83,36 @@ _DEFAULTS = Settings()
 _FIELDS: Mapping[str, dataclasses.Field[object]] = {
     f"{group.name}.{setting.name}": setting
     for group in dataclasses.fields(Settings)
-    for setting in dataclasses.fields(getattr(_DEFAULTS, group.name))
+    for setting in dataclasses.fields(
+        NAMED_GROUPS.get(group.name) or getattr(_DEFAULTS, group.name)
+    )
 }
-"""Every setting's field by its full name `group.name`."""
+"""Every setting's field by its full name `group.name`; of a named group without the name."""
+_GROUP_NAME = re.compile(r"[a-z](_?[a-z0-9]){0,39}")
+_LONGEST_NAME = 40
 
 
 def environment_name(name: str) -> str:
     """Return the environment variable of a setting: `kafka.client` is `HOOKSTREAM_KAFKA__CLIENT`."""
     return _PREFIX + name.replace(".", "__").upper()
+
+
+def _setting_name(variable: str) -> str:
+    """Return the setting of an environment variable: `HOOKSTREAM_REGISTRY__MAIN__URLS` is `registry.main.urls`."""
+    name = variable.removeprefix(_PREFIX).lower()
+    head = name.partition("__")[0]
+    return name.replace("__", ".", 2 if head in NAMED_GROUPS else 1)
+
+
+def _registries(given: Mapping[str, _Given]) -> dict[str, RegistrySettings]:
+    names = dict.fromkeys(name.split(".")[1] for name in given if name.startswith("registry."))
+    return {name: _made(f"registry.{name}", RegistrySettings(), given) for name in names}
+
+
+def _field(name: str) -> str:
+    """Return a setting's name without that of its named group."""
+    parts = name.split(".")
+    return f"{parts[0]}.{parts[2]}" if parts[0] in NAMED_GROUPS and len(parts) == 3 else name  # noqa: PLR2004
 
 
 def _made(group: str, default: G, given: Mapping[str, _Given]) -> G:
@@ -119,15 +152,30 @@ def _from_file(file: Path) -> dict[str, _Given]:
             )
         if not isinstance(members, dict):
             raise ConfigurationError(f"{file}: {group} is a group: write it as [{group}]")
-        for member, value in members.items():
+        for member, value in _members(group, members, file):
             name = _known(f"{group}.{member}", str(file))
             given[name] = _Given(_in_file(name, value, file), str(file))
     return given
 
 
+def _members(group: str, members: dict[str, object], file: Path) -> Iterator[tuple[str, object]]:
+    """Yield the settings of a group; those of a named one with the name before."""
+    if group not in NAMED_GROUPS:
+        yield from members.items()
+        return
+    for name, settings in members.items():
+        if not isinstance(settings, dict):
+            raise ConfigurationError(
+                f"{file}: {group} has names: write its settings as [{group}.<name>], not as"
+                f" {group}.{name}"
+            )
+        for setting, value in settings.items():
+            yield f"{name}.{setting}", value
+
+
 def _in_file(name: str, value: object, file: Path) -> object:
     """Return a value of the file; a relative path is resolved against the file's folder."""
-    metadata = _FIELDS[name].metadata
+    metadata = _FIELDS[_field(name)].metadata
     if metadata.get(ENVIRONMENT_ONLY):
         raise ConfigurationError(
             f"{file}: {name} is a secret: set it in the environment as {environment_name(name)}"
@@ -142,7 +190,7 @@ def _parsed(values: Iterable[tuple[str, str, object]]) -> dict[str, _Given]:
     """Return values with name and source as those of the file would be: text is parsed by its kind."""
     given: dict[str, _Given] = {}
     for name, where, value in values:
-        kind: SettingKind[object] = _FIELDS[_known(name, where)].metadata[KIND]
+        kind: SettingKind[object] = _FIELDS[_field(_known(name, where))].metadata[KIND]
         try:
             read = kind.from_text(value) if isinstance(value, str) else value
         except ValueError as error:
@@ -152,7 +200,17 @@ def _parsed(values: Iterable[tuple[str, str, object]]) -> dict[str, _Given]:
 
 
 def _known(name: str, where: str) -> str:
-    if name not in _FIELDS:
+    group, _, rest = name.partition(".")
+    if group in NAMED_GROUPS:
+        own, _, _ = rest.partition(".")
+        if "." not in rest:
+            raise ConfigurationError(f"{where}: {name} has no name: write {group}.<name>.{rest}")
+        if not _GROUP_NAME.fullmatch(own) or len(own) > _LONGEST_NAME:
+            raise ConfigurationError(
+                f"{where}: {own!r} is no name of a {group}: 1 to {_LONGEST_NAME} of a-z 0-9 _, a"
+                " letter first, no _ last or twice"
+            )
+    if _field(name) not in _FIELDS:
         raise ConfigurationError(f"{where}: unknown setting {name}{did_you_mean(name, _FIELDS)}")
     return name
 

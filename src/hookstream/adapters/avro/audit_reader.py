@@ -1,10 +1,11 @@
 """Decodes audit records of any release from Avro into entries."""
 
 from hookstream.adapters.avro.codec import read_body
-from hookstream.adapters.avro.published import BODY_AT, SINGLE_OBJECT, own_schemas
+from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.audit.entry import AuditEntry, EntryProblem, read_entry
 from hookstream.core.model.event import Identified, Undecodable
+from hookstream.core.model.framing import SINGLE_OBJECT, SINGLE_OBJECT_BODY
 
 EVENT_TYPE = "hookstream.attempt"
 
@@ -25,9 +26,9 @@ class AuditReader:
 
     def read(self, value: bytes | None) -> AuditEntry | EntryProblem:
         """Decode one value; logical types stay raw, so instants are milliseconds."""
-        if value is None or value[:2] != SINGLE_OBJECT or len(value) < BODY_AT:
+        if value is None or value[:2] != SINGLE_OBJECT or len(value) < SINGLE_OBJECT_BODY:
             return EntryProblem("it is not framed as Avro's single-object encoding says")
-        fingerprint = value[2:BODY_AT]
+        fingerprint = value[2:SINGLE_OBJECT_BODY]
         found = self._book.named(fingerprint)
         if not isinstance(found, Identified):
             return EntryProblem(f"its schema {fingerprint.hex()} was never published")
@@ -36,7 +37,7 @@ class AuditReader:
         schema = self._book.schema(found.revision)
         if schema is None:
             return EntryProblem(f"its schema {fingerprint.hex()} was removed")
-        fields = read_body(value, BODY_AT, schema.guarded)
+        fields = read_body(value, SINGLE_OBJECT_BODY, schema.guarded)
         if isinstance(fields, Undecodable):
             return EntryProblem(f"it does not decode: {fields.detail}")
         return read_entry(fields)

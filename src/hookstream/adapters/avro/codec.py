@@ -6,7 +6,7 @@ turns the raw values into text anyway. Only what belongs to schemas is kept betw
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Final, cast
@@ -14,7 +14,12 @@ from typing import Final, cast
 import orjson
 from fastavro import schemaless_reader
 
-from hookstream.adapters.avro.framing import Framing, SingleObject
+from hookstream.adapters.avro.framing import (
+    Identification,
+    RegistryOf,
+    SchemaNames,
+    no_registry,
+)
 from hookstream.adapters.avro.published import ParsedSchema, PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, TooMuch, ValueCount, holds_more
@@ -32,7 +37,6 @@ from hookstream.core.model.event import (
     Revision,
     Undecodable,
     UndecodableReason,
-    UnknownSchema,
 )
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
@@ -68,6 +72,7 @@ class AvroCodec:
         *,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
         max_values: int = DEFAULT_MAX_VALUES,
+        registry_of: RegistryOf = no_registry,
     ) -> None:
         """Take the book, and the largest value that is decoded, in bytes.
 
@@ -77,13 +82,13 @@ class AvroCodec:
         self._book = book
         self._max_values = max_values
         self._max_record_bytes = max_record_bytes
-        self._framings: Sequence[Framing] = (SingleObject(book),)
+        self._names = SchemaNames(book, registry_of)
         self._renderer = lru_cache(_MOST_COMPILED)(compile_value)
         self._resolution = lru_cache(_MOST_COMPILED)(_resolution)
         self._show = lru_cache(_MOST_COMPILED)(partial(_show, most=max_values))
 
-    def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
-        """Name the record's schema from its framing alone, without decoding it."""
+    def identify(self, record: Record, topic: str | None = None) -> Identification:
+        """See `Codec.identify`."""
         value = record.value
         if value is None:
             return Undecodable(UndecodableReason.TOMBSTONE, "the record has no value")
@@ -92,25 +97,27 @@ class AvroCodec:
                 UndecodableReason.TOO_LARGE,
                 f"the value has {len(value)} bytes, {self._max_record_bytes} are taken at most",
             )
-        for framing in self._framings:
-            found = framing.identify(record, value)
-            if found is not None:
-                return found
-        if record.headers_problem is not None:
-            # The unreadable header may be the one that identifies the schema.
-            return Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
-        return Undecodable(
-            UndecodableReason.NOT_FRAMED,
-            f"the value begins with {value[:10].hex(' ') or 'nothing'}, which names no schema"
-            " (C3 01 and a fingerprint is expected)",
-        )
+        return self._names.identify(record, value, record.topic if topic is None else topic)
 
-    def decode(self, identified: Identified, record: Record) -> Event | Undecodable:
-        """Decode the record and check its envelope. `Event.origin` is the record's own position."""
+    def decode(
+        self,
+        identified: Identified,
+        record: Record,
+        origin: Origin | None = None,
+        event_id: str = "",
+    ) -> Event | Undecodable:
+        """See `Codec.decode`."""
         fields = self.fields(identified, record)
         if isinstance(fields, Undecodable):
             return fields
-        envelope = open_envelope(fields)
+        origin = record.origin if origin is None else origin
+        schema = self._book.schema(identified.revision)
+        if schema is None or schema.envelope is None:
+            envelope = open_envelope(fields)
+        else:
+            time = origin.timestamp
+            envelope = schema.envelope.read(fields, record.headers, time, event_id)
+            fields = {"data": fields}
         if isinstance(envelope, Undecodable):
             return envelope
         return Event(
@@ -121,7 +128,7 @@ class AvroCodec:
             envelope.environment,
             fields,
             record,
-            Origin(record.topic, record.partition, record.offset, record.timestamp),
+            origin,
             body_at=identified.body_at,
         )
 
@@ -285,7 +292,16 @@ def _tagged(event: Event, writer: PublishedSchema) -> dict[str, object] | Undeco
     value = event.record.value
     if value is None:
         return _removed(event.revision)
-    return read_body(value, event.body_at, writer.tagged)
+    fields = read_body(value, event.body_at, writer.tagged)
+    if writer.envelope is None or isinstance(fields, Undecodable):
+        return fields
+    return {
+        "event_id": event.event_id,
+        "occurred_at": event.occurred_at,
+        "entity_id": event.entity_id,
+        "environment": event.environment,
+        "data": fields,
+    }
 
 
 def read_body(

@@ -6,6 +6,7 @@ from typing import Final
 
 from hookstream.adapters.avro.fit import glimpse
 from hookstream.adapters.avro.json_input import compile_input
+from hookstream.adapters.avro.published import PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.envelope import envelope_problems
 from hookstream.core.model.listing import the_first
@@ -42,10 +43,7 @@ class EventEncoder:
                 path, the first 20 of them.
             InputRefused: The type or version is unknown, or the event is too large.
         """
-        chosen = self._book.latest(event_type) if version is None else version
-        schema = self._book.reader(event_type, chosen)
-        if schema is None:
-            raise InputRefused(self._unknown(event_type, version))
+        schema = self.schema(event_type, version)
         try:
             taken = self._input(schema)(fields)
         except EventRefused as refused:
@@ -62,6 +60,22 @@ class EventEncoder:
                 f"the event has {len(value)} bytes encoded, {self._max_bytes} are taken at most"
             )
         return value
+
+    def schema(self, event_type: str, version: int | None = None) -> PublishedSchema:
+        """Return the schema that an event is written with: the highest revision of its version.
+
+        Args:
+            event_type: Its type.
+            version: The version; None: the newest.
+
+        Raises:
+            InputRefused: The type or version is unknown.
+        """
+        chosen = self._book.latest(event_type) if version is None else version
+        schema = self._book.reader(event_type, chosen)
+        if schema is None:
+            raise InputRefused(self._unknown(event_type, version))
+        return schema
 
     def _unknown(self, event_type: str, version: int | None) -> str:
         versions = self._book.versions(event_type)

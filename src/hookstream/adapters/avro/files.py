@@ -1,28 +1,24 @@
-"""Finds schema files at `<event type>/v<N>.avsc`, reads them, and collects all problems.
+"""Finds schema files at `<event type>/v<N>.avsc` and mappings, reads them, and collects all problems.
 
 A file that may be meant as a schema but is none is a problem; others are named in a note.
 """
 
-import codecs
-import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
-import orjson
-
 from hookstream.adapters.avro.examples import example_problems
+from hookstream.adapters.avro.mapping_files import FOLDER, read_mapping_files
 from hookstream.adapters.avro.published import declared, fingerprint_of, own_schemas
+from hookstream.adapters.avro.schema_text import read_tree
 from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.mapping_plan import DeclaredMapping
 from hookstream.core.catalog.publication import DeclaredSchema, Finding
 from hookstream.core.catalog.safety import hostile
-from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.number import NotANumber, read_number
+from hookstream.core.model.json import JsonObject
 from hookstream.errors import ConfigurationError, InputRefused
 
-MAX_FILE_BYTES = 256 * 1024
 MAX_FILES = 10_000
 
 _NAME = re.compile(r"v([1-9][0-9]{0,3})\.avsc")
@@ -30,12 +26,24 @@ _NAME = re.compile(r"v([1-9][0-9]{0,3})\.avsc")
 
 @dataclass(slots=True, frozen=True)
 class SchemaFiles:
-    """The schemas that a folder declares."""
+    """The schemas and mappings that a folder declares."""
 
     schemas: tuple[DeclaredSchema, ...]
+    """Those of event types, without those of mappings."""
     problems: tuple[Finding, ...]
     notes: tuple[Finding, ...] = ()
     """Files that are ignored, since they cannot be meant as schemas."""
+    mappings: tuple[DeclaredMapping, ...] = ()
+
+    @property
+    def published(self) -> tuple[DeclaredSchema, ...]:
+        """All schemas to publish: also those of mappings, each version of a type once."""
+        mapped = {
+            (schema.event_type, schema.version): schema
+            for mapping in reversed(self.mappings)
+            for schema in reversed(mapping.schemas)
+        }
+        return (*self.schemas, *reversed(mapped.values()))
 
 
 def read_schema_files(folder: Path) -> SchemaFiles:
@@ -47,8 +55,10 @@ def read_schema_files(folder: Path) -> SchemaFiles:
     schemas: list[DeclaredSchema] = []
     problems: list[Finding] = []
     notes: list[Finding] = []
-    listed(folder)
+    mapped = read_mapping_files(folder) if FOLDER in listed(folder) else None
     for found in files_below(folder, most=MAX_FILES):
+        if mapped is not None and found.path.is_relative_to(folder / FOLDER):
+            continue
         where = shown(found.path.relative_to(folder))
         if found.problem:
             problems.append(Finding(where, found.problem))
@@ -61,9 +71,13 @@ def read_schema_files(folder: Path) -> SchemaFiles:
                 problems += [Finding(where, why) for why in _example_problems(schema)]
             except InputRefused as problem:
                 problems.append(Finding(where, str(problem)))
-    if not schemas and not problems:
+    if mapped is not None:
+        problems += mapped.problems
+        notes += mapped.notes
+    mappings = () if mapped is None else mapped.mappings
+    if not schemas and not problems and not mappings:
         raise ConfigurationError(f"{shown(folder)} contains no schemas (<event type>/v<N>.avsc)")
-    return SchemaFiles(tuple(schemas), tuple(problems), tuple(notes))
+    return SchemaFiles(tuple(schemas), tuple(problems), tuple(notes), mappings)
 
 
 def _example_problems(schema: DeclaredSchema) -> list[str]:
@@ -89,7 +103,7 @@ def _read(file: Path, folder: Path, where: str) -> DeclaredSchema:
     named = _NAME.fullmatch(file.name)
     if named is None or file.parent.parent != folder:
         raise InputRefused("is not where a schema must be: <event type>/v<N>.avsc")
-    tree = _tree(file)
+    tree = read_tree(file)
     schema = _declared(tree, where)
     if (schema.event_type, schema.version) != (file.parent.name, int(named[1])):
         raise InputRefused(
@@ -97,44 +111,6 @@ def _read(file: Path, folder: Path, where: str) -> DeclaredSchema:
             f" {file.parent.name} v{named[1]}"
         )
     return schema
-
-
-def _tree(file: Path) -> JsonObject:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as failed:
-        raise InputRefused(f"cannot be read: {failed.strerror or failed}") from failed
-    if len(content) > MAX_FILE_BYTES:
-        raise InputRefused(f"is larger than {MAX_FILE_BYTES} bytes")
-    content = content.removeprefix(codecs.BOM_UTF8)
-    try:
-        tree: JsonObject = orjson.loads(content)
-        json.loads(
-            content, object_pairs_hook=_without_doubles, parse_float=_exact, parse_int=_exact
-        )
-    except (ValueError, RecursionError) as problem:
-        raise InputRefused(f"is not JSON: {problem}") from None
-    return tree
-
-
-def _without_doubles(pairs: list[tuple[str, Json]]) -> None:
-    """Refuse a duplicate name in an object: readers differ in which of the values they use."""
-    names: set[str] = set()
-    for name, _ in pairs:
-        if name in names:
-            raise InputRefused(f"the name {name[:100]!r} appears twice in one object")
-        names.add(name)
-
-
-def _exact(text: str) -> None:
-    """Refuse a number that would change when the schema's row is written and read."""
-    try:
-        rounded = isinstance(read_number(text), Decimal)
-    except NotANumber as why:
-        raise InputRefused(f"the number {text[:40]} {why}") from None
-    if rounded:
-        raise InputRefused(f"the number {text[:40]} is none that fits into 64 bits")
 
 
 def _declared(tree: JsonObject, where: str, *, own: bool = False) -> DeclaredSchema:

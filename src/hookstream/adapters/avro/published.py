@@ -38,14 +38,11 @@ from hookstream.core.avro.reader import read_schema
 from hookstream.core.avro.render import NotRenderable, needs_branch_names
 from hookstream.core.catalog.growth import Growth, growth
 from hookstream.core.catalog.lint import EVENT_TYPE, MAX_VERSION
+from hookstream.core.catalog.mapped_envelope import MappedEnvelope
 from hookstream.core.model.event import Revision
+from hookstream.core.model.framing import SINGLE_OBJECT
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.errors import InputRefused
-
-SINGLE_OBJECT = b"\xc3\x01"
-"""Marker of Avro's single-object encoding; the schema's fingerprint of 8 bytes follows."""
-
-BODY_AT = len(SINGLE_OBJECT) + 8
 
 ROW_FORMAT = 1
 
@@ -95,6 +92,10 @@ class PublishedSchema:
     """Whether decoded values must name the branches of their unions to be distinguishable."""
     data: AvroSchema | None
     """The type of the event's `data`; None if it has none."""
+    envelope: MappedEnvelope | None = None
+    """How the envelope is read of a mapped record, whose bytes are `data` alone; None: it is in the record.
+    Then `parsed`, `guarded`, `tagged`, `growth` and `walk` are those of `data`, and `tree` and `nodes`
+    those of the event."""
 
     def encode(self, fields: Mapping[str, object]) -> bytes:
         """Return a record's single-object encoding.
@@ -149,10 +150,7 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
     event_type, version = declared(tree)
     revision = Revision(event_type, version, fingerprint_of(tree))
     nodes = read_schema(tree)
-    try:
-        parsed, guarded, tagged = (kind(nodes).parsed() for kind in (_Written, _Guarded, _Tagged))
-    except Exception as problem:  # likewise
-        raise _not_avro(problem) from problem
+    parsed, guarded, tagged = body_forms(nodes)
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
     data = None if nodes.data is None else AvroSchema(nodes.data, nodes.named)
     return PublishedSchema(
@@ -169,6 +167,19 @@ def published(tree: JsonObject, number: int) -> PublishedSchema:
         branch_names=_branch_names(data),
         data=data,
     )
+
+
+def body_forms(nodes: AvroSchema) -> tuple[ParsedSchema, ParsedSchema, ParsedSchema]:
+    """Return a schema as `PublishedSchema.parsed`, `guarded` and `tagged`.
+
+    Raises:
+        InputRefused: It is not an Avro schema.
+    """
+    try:
+        parsed, guarded, tagged = (kind(nodes).parsed() for kind in (_Written, _Guarded, _Tagged))
+    except Exception as problem:  # a schema from outside, as above
+        raise _not_avro(problem) from problem
+    return parsed, guarded, tagged
 
 
 def schema_row(tree: JsonObject, number: int) -> tuple[str, bytes]:

@@ -1,4 +1,4 @@
-"""All published schema revisions in memory, by fingerprint, type or version.
+"""All published schema revisions in memory, by fingerprint, type or version, and those of registries.
 
 The book is filled from the schemas table. A schema that could harm the decoder is kept, so that its
 records can be identified, but never used. A row's metadata is checked against its schema: an
@@ -11,16 +11,24 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
+from hookstream.adapters.avro.mapped import MappedSchemas
 from hookstream.adapters.avro.published import (
-    BODY_AT,
     ROW_FORMAT,
     PublishedSchema,
+    fingerprint_of,
     published,
     schema_row,
 )
+from hookstream.adapters.avro.registered import Foreign, RegisteredSchemas
+from hookstream.adapters.tables.mappings import mapping_name
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
+from hookstream.core.catalog.mapped_schema import foreign_schema, record_name
+from hookstream.core.catalog.publication import undocumented
 from hookstream.core.catalog.safety import hostile
 from hookstream.core.model.event import Identified, Revision, Undecodable, UndecodableReason
+from hookstream.core.model.framing import SINGLE_OBJECT_BODY
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.registered import ROW_HEAD
 from hookstream.errors import InputRefused, InvariantBroken
 
 _LONGEST = 500
@@ -38,6 +46,12 @@ class SchemaBook:
         self._schemas: dict[Revision, PublishedSchema] = {}
         self._readers: dict[str, dict[int, PublishedSchema]] = {}
         """The readers of each type by version, ascending; replaced whole, for a thread may read it."""
+        self.mapped = MappedSchemas(self.revisions)
+        """The mappings of foreign records."""
+        self._foreign: dict[bytes, Foreign | None] = {}
+        """The schemas of mapped records by fingerprint; None: several have it."""
+        self.registered = RegisteredSchemas(self._by_fingerprint)
+        """The schemas of registries."""
         for tree in schemas:
             self.publish(tree)
 
@@ -45,35 +59,45 @@ class SchemaBook:
         """Apply a row of the schemas table; return its problem, or None.
 
         Args:
-            key: `type/version/fingerprint`.
-            value: The row; None removes it (hookstream itself never does).
+            key: `type/version/fingerprint`, `registry/name/id`, or `mapping/name`.
+            value: The row; None removes it (hookstream itself removes nothing but mappings).
         """
         try:
-            revision = _read_key(key)
-            if value is None:
-                self._remove(revision)
+            if mapping_name(key) is not None:
+                self.mapped.put(key, value)
                 return None
-            tree, number = _read_row(value)
-            known = self._schemas.get(revision)
-            # As text: to Python, a default of true equals one of 1.
-            if known is not None and repr((known.tree, known.number)) == repr((tree, number)):
-                # The row was read again: what was compiled from its schema stays.
+            if key.startswith(f"{ROW_HEAD}/"):
+                self.mapped.forget_choices()
+                self.registered.put(key, value)
                 return None
-            harm = hostile(tree)
-            if harm:
-                why = f"schema {key} must not be used: {harm[0]}"
-                self._named.setdefault(
-                    bytes.fromhex(revision.fingerprint),
-                    Undecodable(UndecodableReason.HOSTILE_SCHEMA, why),
-                )
-                return why
-            self._add(published(tree, number), revision)
-        except InputRefused as problem:
+            return self._put(_read_key(key), value)
+        except (InputRefused, EnvelopeUnreadable) as problem:
             return f"schemas row {key!r}: {problem}"
         except (InvariantBroken, MemoryError):
             raise
         except Exception as problem:  # noqa: BLE001  the row is untrusted
             return f"schemas row {key!r}: {type(problem).__name__}: {problem}"[:_LONGEST]
+
+    def _put(self, revision: Revision, value: bytes | None) -> str | None:
+        """Apply the row of a published schema; return why it must not be used, or None."""
+        if value is None:
+            self._remove(revision)
+            return None
+        tree, number = _read_row(value)
+        known = self._schemas.get(revision)
+        # As text: to Python, a default of true equals one of 1.
+        if known is not None and repr((known.tree, known.number)) == repr((tree, number)):
+            # The row was read again: what was compiled from its schema stays.
+            return None
+        harm = hostile(tree)
+        if harm:
+            why = f"schema {'/'.join(map(str, revision))} must not be used: {harm[0]}"
+            self._named.setdefault(
+                bytes.fromhex(revision.fingerprint),
+                Undecodable(UndecodableReason.HOSTILE_SCHEMA, why),
+            )
+            return why
+        self._add(published(tree, number), revision)
         return None
 
     def publish(self, tree: JsonObject, number: int = 1) -> Revision:
@@ -93,13 +117,31 @@ class SchemaBook:
         """Return the schema of a fingerprint of 8 bytes; Undecodable if the schema is unsafe."""
         return self._named.get(fingerprint)
 
+    def foreign(self, fingerprint: bytes) -> Foreign | None:
+        """Return the foreign schema of a fingerprint of 8 bytes, of those that mappings name.
+
+        None too if several have it: they differ in logical types, so a record may be of either.
+        """
+        return self._foreign.get(fingerprint)
+
     def schema(self, revision: Revision) -> PublishedSchema | None:
         """Return the schema of a revision."""
-        return self._schemas.get(revision)
+        return self._schemas.get(revision) or self.mapped.schema(revision)
 
     def reader(self, event_type: str, version: int) -> PublishedSchema | None:
         """Return the highest revision of a version, which gives its payloads their shape."""
         return self._readers.get(event_type, {}).get(version)
+
+    def revisions(self, event_type: str, version: int) -> Sequence[PublishedSchema]:
+        """Return all revisions of a version, ascending."""
+        return sorted(
+            (
+                each
+                for each in self._schemas.values()
+                if each.revision[:2] == (event_type, version)
+            ),
+            key=_order,
+        )
 
     def latest(self, event_type: str) -> int:
         """Return the newest version of a type, 0 if there is none."""
@@ -127,8 +169,9 @@ class SchemaBook:
                 f"its fingerprint is that of {other.revision.event_type}"
                 f" v{other.revision.event_version}: records of the two cannot be distinguished"
             )
-        self._named[fingerprint] = Identified(named, BODY_AT)
+        self._named[fingerprint] = Identified(named, SINGLE_OBJECT_BODY)
         self._schemas[named] = schema
+        self._note_foreign(schema.tree)
         self._refile(named.event_type)
 
     def _remove(self, named: Revision) -> None:
@@ -139,8 +182,28 @@ class SchemaBook:
         if not isinstance(other, Identified) or other.revision == named:
             self._named.pop(fingerprint, None)
 
+    def _note_foreign(self, tree: JsonObject) -> None:
+        foreign = foreign_schema(tree)
+        if foreign is not None:
+            fingerprint = fingerprint_of(foreign)
+            wire, found = (
+                bytes.fromhex(fingerprint),
+                Foreign(fingerprint, record_name(foreign), foreign),
+            )
+            known = self._foreign.setdefault(wire, found)
+            if known is not None and undocumented(known.tree) != undocumented(foreign):
+                self._foreign[wire] = None
+
+    def _by_fingerprint(self, fingerprint: str) -> tuple[Revision, JsonObject] | None:
+        named = self._named.get(bytes.fromhex(fingerprint))
+        if not isinstance(named, Identified):
+            return None
+        return named.revision, self._schemas[named.revision].tree
+
     def _refile(self, event_type: str) -> None:
         """Find again the highest revision of each version of a type."""
+        self.registered.forget_meanings()
+        self.mapped.forget_choices()
         theirs = [
             each for each in self._schemas.values() if each.revision.event_type == event_type
         ]

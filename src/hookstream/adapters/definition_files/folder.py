@@ -66,7 +66,12 @@ class Definitions:
 
 
 def read_definitions(
-    folder: Path, environ: Mapping[str, str], rules: DefinitionRules, *, needs_secrets: bool = True
+    folder: Path,
+    environ: Mapping[str, str],
+    rules: DefinitionRules,
+    *,
+    needs_secrets: bool = True,
+    reads_secrets: bool = True,
 ) -> Definitions:
     """Read every definition file of a folder.
 
@@ -75,6 +80,7 @@ def read_definitions(
         environ: Environment variables for the secrets of `{env: NAME}`.
         rules: Checks of a definition beyond its syntax.
         needs_secrets: Whether missing secret material is a problem; if not, it is a note.
+        reads_secrets: Whether secret material is read at all; if not, only its names are.
 
     Raises:
         InputRefused: The folder cannot be read, or has neither of the two.
@@ -84,7 +90,8 @@ def read_definitions(
         raise InputRefused(
             f"{shown(folder)} has neither a folder partners nor a folder subscriptions"
         )
-    secrets = _Secrets(environ, None if needs_secrets else found.notes)
+    missing = None if needs_secrets else found.notes
+    secrets = _Secrets(environ, missing, reads=reads_secrets)
     naming = owner_files(folder)
     found.owner = read_owner(naming, found.problems)
     secrets.seen.update(map(os.path.realpath, naming))
@@ -110,8 +117,11 @@ def read_definitions(
 class _Secrets:
     """Reads the secrets that definitions name, and records the secret files among them."""
 
-    def __init__(self, environ: Mapping[str, str], missing: list[str] | None) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], missing: list[str] | None, *, reads: bool
+    ) -> None:
         self._environ = environ
+        self._reads = reads
         self._missing = missing
         """The notes to which missing secrets are added; None: a missing secret is a problem."""
         self._named: set[str] = set()
@@ -137,13 +147,16 @@ class _Secrets:
 
     def material(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
         """Return the material of a variable or file, or, as text, why there is none."""
+        if source == "file":
+            self._named.add(os.path.realpath(folder / name))
+        if not self._reads:
+            return b""
         if source == "env":
             text = self._environ.get(name)
             found = None if text is None else text.encode("utf-8", "surrogateescape")
             where = f"the environment variable {name}"
             missing = f"{where} is not set"
         else:
-            self._named.add(os.path.realpath(folder / name))
             found, missing = _first_bytes(folder / name)
             where = f"the file {shown(folder / name)}"
         if found is None:

@@ -76,13 +76,17 @@ def read_schema(document: Json) -> AvroSchema:
         SchemaRefused: It is malformed, uses a type before its definition, or is too large; the
             message names the place.
     """
-    _check_size(document)
+    check_size(document)
     reader = _Reader()
     return AvroSchema(reader.type(document, "", "the schema"), reader.named, reader.loop)
 
 
-def _check_size(document: Json) -> None:
-    """Refuse a schema that is too large or too deep, without recursing into it."""
+def check_size(document: Json) -> None:
+    """Refuse a schema that is too large or too deep, without recursing into it.
+
+    Raises:
+        SchemaRefused: It has more levels, values or characters than the bounds above.
+    """
     nodes = characters = 0
     pending: list[tuple[Json, int]] = [(document, 1)]
     while pending:

@@ -29,6 +29,8 @@ class DeclaredSchema:
     tree: JsonObject
     own: bool = False
     """True for hookstream's own records, which need not be events."""
+    mapped: bool = False
+    """True for one that is made of a foreign schema, whose fields are its owner's."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -100,7 +102,7 @@ def plan_publication(
         *(
             Finding(each.where, why)
             for each in declared
-            if not each.own
+            if not each.own and not each.mapped
             for why in breaches(each.tree)
         ),
         *_names(declared, known),
@@ -164,7 +166,7 @@ def _shared_fingerprints(
                 f"its fingerprint is that of {event_type} v{version}: records of the two could not"
                 " be distinguished; give a new version a field of its own",
             )
-        elif _undocumented(tree) != _undocumented(schema.tree):
+        elif undocumented(tree) != undocumented(schema.tree):
             yield Finding(
                 schema.where,
                 f"it differs from what was published as {event_type} v{version} in more than doc"
@@ -218,14 +220,15 @@ def _versions(
 _DOCUMENTATION = ("doc", "examples")
 
 
-def _undocumented(tree: Json) -> Json:
+def undocumented(tree: Json) -> Json:
+    """Return a schema without what is for people only: `doc` and `examples`."""
     if isinstance(tree, list):
-        return [_undocumented(each) for each in tree]
+        return [undocumented(each) for each in tree]
     if not isinstance(tree, dict):
         return tree
     return {
         # A default is a value: a field of it may be called doc.
-        name: value if name == "default" else _undocumented(value)
+        name: value if name == "default" else undocumented(value)
         for name, value in tree.items()
         if name not in _DOCUMENTATION
     }

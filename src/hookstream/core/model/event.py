@@ -28,13 +28,23 @@ class Identified:
 
     revision: Revision
     body_at: int
+    by_position: bool = False
+    """Whether the event's id is that of the record's position, as nothing in the record names one."""
 
 
 @dataclass(slots=True, frozen=True)
 class UnknownSchema:
-    """The record names a schema that is not published yet."""
+    """The record names a schema that cannot be used yet: it waits until it can."""
 
     schema: str
+    why: str = "is not published: run hookstream schemas apply"
+    """The rest of the sentence that begins with the schema, with the remedy."""
+    unfit: bool = False
+    """Whether its mapping has no version for it, so that only a person can end the wait."""
+
+    def __str__(self) -> str:
+        """Return a sentence for a person."""
+        return f"schema {self.schema} {self.why}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,6 +89,7 @@ class UndecodableReason(StrEnum):
 
     TOMBSTONE = "tombstone"
     NOT_FRAMED = "not_framed"
+    """It names no schema, or one of a registry where no registry is set for its topic."""
     UNKNOWN_SCHEMA = "unknown_schema"
     HOSTILE_SCHEMA = "hostile_schema"
     MALFORMED = "malformed"

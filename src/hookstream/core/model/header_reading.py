@@ -187,7 +187,7 @@ def carried(headers: Headers) -> list[Header]:
         if name in names.WIRE_FORMAT:
             kept.append((name, value))
             continue
-        if name.lower().startswith((names.OURS, names.CONNECT)) or name.lower() in _REPLACED:
+        if not is_upstreams(name):
             continue
         size = len(name.encode()) + len(value or b"")
         if count < MAX_CARRIED and size <= room:
@@ -195,6 +195,12 @@ def carried(headers: Headers) -> list[Header]:
             room -= size
             count += 1
     return kept
+
+
+def is_upstreams(name: str) -> bool:
+    """Return whether a header of this name can be upstream's own: it is neither ours nor replaced."""
+    lower = name.lower()
+    return not lower.startswith((names.OURS, names.CONNECT)) and lower not in _REPLACED
 
 
 def text(value: str, longest: int) -> str:

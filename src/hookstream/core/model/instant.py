@@ -27,6 +27,7 @@ DAY: Millis = 24 * HOUR
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NAIVE_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - only ever formatted, with a Z
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_MICROSECOND = dt.timedelta(microseconds=1)
 _FIRST = dt.datetime(1, 1, 1, tzinfo=dt.UTC) - _EPOCH
 _LAST = dt.datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=dt.UTC) - _EPOCH
 _QUOTED = 64
@@ -73,6 +74,15 @@ def from_rfc3339(text: str) -> Millis:
         ValueError: The text is not an RFC 3339 time with an offset, or lies outside the years 1 to
             9999 in UTC. The message quotes it.
     """
+    return _since_epoch(text) // _MILLISECOND
+
+
+def micros_from_rfc3339(text: str) -> int:
+    """Parse RFC 3339 text to microseconds since the epoch; otherwise as `from_rfc3339`."""
+    return _since_epoch(text) // _MICROSECOND
+
+
+def _since_epoch(text: str) -> dt.timedelta:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
@@ -82,7 +92,7 @@ def from_rfc3339(text: str) -> Millis:
     since = moment - _EPOCH
     if not _FIRST <= since <= _LAST:
         raise ValueError(f"{text[:_QUOTED]!r} lies outside the years 1 to 9999 in UTC")
-    return since // _MILLISECOND
+    return since
 
 
 def parse_duration(text: str) -> Millis:

@@ -255,6 +255,16 @@ def schema_unknown_until(
     return DeferUntil(now + wait, DeferReason.SCHEMA_UNKNOWN)
 
 
+def registry_asked_again(state: UnmatchedEvent, now: Millis) -> DeferUntil:
+    """Return the deferral of a record whose registry gave no answer: soon, however often it was deferred.
+
+    Neighbours are spread over a minute, so that they do not ask at the same time. However long it lasts,
+    it makes no record undecodable: only an answer does.
+    """
+    spread = (state.origin.offset + state.deferrals) * SECOND % (MINUTE - FIRST_HOP)
+    return DeferUntil(now + FIRST_HOP + spread, DeferReason.SCHEMA_UNKNOWN)
+
+
 def event_deferred(state: UnmatchedEvent, disposition: DeferUntil, now: Millis) -> None:
     """Write a deferral into the state of an event without a subscription, which does not age."""
     state.due_at = disposition.due_at

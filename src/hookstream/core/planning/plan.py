@@ -86,6 +86,8 @@ class PlanMeans:
     """The share of the folder's rows that may be deleted without confirmation, from 0 to 1."""
     certificate_end: Callable[[bytes], Millis | None]
     """Returns when the validity of a client certificate ends, if it can be read."""
+    schemas: str = "published"
+    """What the known schemas are, to complete "no schema of TYPE is"."""
     opened: bool = True
     """Whether secrets are decrypted and can be compared; otherwise only their names can."""
 
@@ -346,7 +348,7 @@ class _Planner:
         known = self._current.latest
         for index, glob in enumerate(globs):
             if not glob.endswith("*") and glob not in known:
-                why = f"no schema of {glob} is published{did_you_mean(glob, known)}"
+                why = f"no schema of {glob} is {self._means.schemas}{did_you_mean(glob, known)}"
                 self.problems.append(Problem(subject, f"{path}[{index}]", why))
 
     def _asked(self, subscription: Subscription) -> list[str]:

@@ -67,9 +67,8 @@ class DetailsReader:
         match identified:
             case Undecodable(detail=detail):
                 return detail
-            case UnknownSchema(schema):
-                prefix = self._reader.settings.topics.prefix
-                return f"its schema {schema} is not published in {prefix}"
+            case UnknownSchema(schema, why):
+                return f"its schema {schema} {why}"
             case Identified():
                 document = self._decoder.document(identified, record, tagged=False)
                 return document.detail if isinstance(document, Undecodable | Refused) else document

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.http.tls_contexts import IdentityRefused, context_of
 from hookstream.adapters.ready_templates import ready_templates
@@ -69,17 +70,7 @@ class FolderPlanner:
             self._keys = key_ring(settings)
         except ConfigurationError as why:
             self._keyless = str(why)
-        egress = settings.egress
-        allow = [ipaddress.ip_network(text) for text in egress.allow]
-        rules = DefinitionRules(
-            url_problem=partial(url_problem, https_only=egress.https_only, allow=allow),
-            header_problem=header_problem,
-            pattern_problem=_pattern_problem,
-            templates=TemplateRules(ready_templates(), secrets_in),
-            signing_key=_signing_key,
-            origin=origin,
-            tls_problem=_tls_problem,
-        )
+        rules = definition_rules(settings)
         needs_secrets = needs_keys or self._keyless is None
         self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
         self.problems: Sequence[Problem] = self._definitions.problems
@@ -116,18 +107,7 @@ class FolderPlanner:
 
     def _made(self, state: State, takes_effect: Millis) -> Plan:
         definitions = self._definitions
-        means = PlanMeans(
-            new_key=partial(generated_key, random_bytes),
-            scrub=scrub,
-            pattern_problems=pattern_checks(state.book),
-            template_problems=template_checks(state.book),
-            asks_for=asks_for,
-            now=takes_effect - self._settings.tables.activation_lead,
-            takes_effect=takes_effect,
-            prune_share=self._settings.tables.prune_share,
-            certificate_end=valid_until,
-            opened=self._keyless is None,
-        )
+        means = plan_means(self._settings, state.book, takes_effect, opened=self._keyless is None)
         made = plan(definitions.declared, state.current, self._options, means)
         unreadable = [
             Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable
@@ -143,6 +123,46 @@ class FolderPlanner:
             )
         problems = (*map(definitions.located, made.problems), *unreadable)
         return replace(made, problems=problems, notes=tuple(notes))
+
+
+def definition_rules(settings: Settings) -> DefinitionRules:
+    """Return the checks of a definition beyond its syntax, by the settings."""
+    egress = settings.egress
+    allow = [ipaddress.ip_network(text) for text in egress.allow]
+    return DefinitionRules(
+        url_problem=partial(url_problem, https_only=egress.https_only, allow=allow),
+        header_problem=header_problem,
+        pattern_problem=_pattern_problem,
+        templates=TemplateRules(ready_templates(), secrets_in),
+        signing_key=_signing_key,
+        origin=origin,
+        tls_problem=_tls_problem,
+    )
+
+
+def plan_means(
+    settings: Settings, book: SchemaBook, takes_effect: Millis, *, opened: bool
+) -> PlanMeans:
+    """Return what planning needs.
+
+    Args:
+        settings: The lead of changes, and the share that may be pruned.
+        book: The schemas that patterns and templates are checked on.
+        takes_effect: When changes take effect.
+        opened: Whether secrets are decrypted.
+    """
+    return PlanMeans(
+        new_key=partial(generated_key, random_bytes),
+        scrub=scrub,
+        pattern_problems=pattern_checks(book),
+        template_problems=template_checks(book),
+        asks_for=asks_for,
+        now=takes_effect - settings.tables.activation_lead,
+        takes_effect=takes_effect,
+        prune_share=settings.tables.prune_share,
+        certificate_end=valid_until,
+        opened=opened,
+    )
 
 
 def last_instant(made: Plan) -> Millis:

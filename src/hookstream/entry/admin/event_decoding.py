@@ -2,12 +2,19 @@
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.kafka.client import admin_client
 from hookstream.adapters.kafka.tables.log import read_tables
+from hookstream.adapters.kafka.topic_ids import topic_id_of
 from hookstream.adapters.system import SystemClock
+from hookstream.core.model import header_names
+from hookstream.core.model.delivery import UnmatchedEvent
+from hookstream.core.model.delivery_headers import read_unmatched
 from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.mapping import position_id
 from hookstream.core.model.outcome import Refused
-from hookstream.core.model.record import Record
+from hookstream.core.model.record import Origin, Record, header_text
+from hookstream.core.model.registered import UnresolvedSchema
 from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
@@ -34,19 +41,34 @@ class EventDecoder:
     def __init__(self, settings: Settings, max_record_bytes: int) -> None:
         self._settings = settings
         self._book = SchemaBook()
-        self._codec = AvroCodec(self._book, max_record_bytes=max_record_bytes)
+        self._codec = AvroCodec(
+            self._book, max_record_bytes=max_record_bytes, registry_of=settings.registry_of
+        )
         self._clock = SystemClock()
         self._read_at = float("-inf")
+        self._topic_ids: dict[str, bytes | None] = {}
         self._refresh()
 
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         """Return which schema a record is written with."""
-        identified = self._codec.identify(record)
+        topic = self._event_topic(record)
+        identified = self._codec.identify(record, topic)
         since = self._clock.monotonic() - self._read_at
-        if isinstance(identified, UnknownSchema) and since >= _REFRESH_SECONDS:
+        unknown = isinstance(identified, UnknownSchema | UnresolvedSchema)
+        if unknown and since >= _REFRESH_SECONDS:
             self._refresh()
-            identified = self._codec.identify(record)
+            identified = self._codec.identify(record, topic)
+        if isinstance(identified, UnresolvedSchema):
+            return UnknownSchema(str(identified.schema), "was not resolved by a worker yet")
         return identified
+
+    def _event_topic(self, record: Record) -> str | None:
+        """Return the topic that a record was written to first; None: its own. Upstream's headers prove nothing."""
+        names = self._settings.topics_names
+        ours = record.topic in (names.dead_letters, names.undecodable)
+        if not ours and names.delay_of(record.topic) is None:
+            return None
+        return header_text(record.headers, header_names.ORIGIN_TOPIC)
 
     def document(
         self, identified: Identified, record: Record, *, tagged: bool
@@ -59,11 +81,35 @@ class EventDecoder:
             tagged: True: as `events send` takes it, a union's value with the name of its branch
                 where several branches accept it. False: as it is delivered.
         """
-        event = self._codec.decode(identified, record)
+        origin = self._origin(record)
+        event = self._codec.decode(
+            identified, record, origin, self._event_id(identified, record, origin)
+        )
         if isinstance(event, Undecodable):
             return event
         render = self._codec.shown if tagged else self._codec.document
         return render(event, identified.revision.event_version)
+
+    def _origin(self, record: Record) -> Origin:
+        """Return an event's position in its event topic."""
+        if record.topic.startswith(f"{self._settings.topics.prefix}."):
+            state = read_unmatched(record.headers)
+            if isinstance(state, UnmatchedEvent):
+                return state.origin
+        return record.origin
+
+    def _event_id(self, identified: Identified, record: Record, origin: Origin) -> str:
+        """Return the id of an event that has its record's position for one; empty for any other."""
+        if not identified.by_position:
+            return ""
+        known = header_text(record.headers, header_names.EVENT_ID)
+        if known is not None:
+            return known
+        if origin.topic not in self._topic_ids:
+            admin = admin_client(reached(self._settings))
+            self._topic_ids[origin.topic] = topic_id_of(admin, origin.topic)
+        topic_id = self._topic_ids[origin.topic]
+        return "" if topic_id is None else position_id(topic_id, origin.partition, origin.offset)
 
     def _refresh(self) -> None:
         fill_book(self._settings, self._book)

@@ -110,7 +110,7 @@ def _reading(scan: LogScan, *, from_beginning: bool, follow: bool) -> Iterator[R
 
 def _sentence(why: UnknownSchema | Undecodable | Refused) -> str:
     match why:
-        case UnknownSchema(schema):
-            return f"unknown_schema: nobody published {schema}"
+        case UnknownSchema():
+            return f"unknown_schema: {why}"
         case Undecodable(reason, detail) | Refused(reason, detail):
             return f"{reason}: {detail}"

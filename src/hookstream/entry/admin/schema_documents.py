@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.examples import sample_record
-from hookstream.adapters.avro.files import read_schema_files
-from hookstream.adapters.avro.published import PublishedSchema, own_schemas
+from hookstream.adapters.avro.published import PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.avro.nodes import AvroSchema
 from hookstream.core.avro.values import NotRenderable
@@ -20,6 +19,7 @@ from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.core.model.suggestion import did_you_mean
+from hookstream.entry.admin.schema_books import book_of_files
 from hookstream.entry.admin.tables import read_state
 from hookstream.errors import InputRefused
 from hookstream.settings import Settings
@@ -65,10 +65,10 @@ class SchemaDocuments:
         Raises:
             ConfigurationError: The folder cannot be read, or a schema has a problem.
         """
-        files = read_schema_files(folder)
-        for problem in files.problems:
+        book, problems = book_of_files(folder)
+        for problem in problems:
             raise InputRefused(f"{problem.where}: {problem.what}")
-        return cls(SchemaBook([*(schema.tree for schema in files.schemas), *own_schemas()]))
+        return cls(book)
 
     def json_schema(
         self,

@@ -1,77 +1,102 @@
 """Event schemas for operators: checking files, publishing them, and listing what is published."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hookstream.adapters.avro.files import own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.tables.mappings import mapping_key, mapping_row
+from hookstream.core.catalog.mapping_plan import MappingChange, MappingPlan, plan_mappings
 from hookstream.core.catalog.publication import (
     Finding,
-    KnownSchema,
+    Publication,
     PublicationPlan,
     plan_publication,
 )
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.subscription import (
-    BodyFormat,
-    Subscription,
-    SubscriptionState,
-    UnreadableSubscription,
-    covers,
-)
+from hookstream.core.model.mapping import Mapping, source_document
+from hookstream.core.model.subscription import BodyFormat, Subscription, SubscriptionState
+from hookstream.core.model.suggestion import did_you_mean
+from hookstream.entry.admin.schema_baseline import Baseline, baseline, published_baseline
 from hookstream.entry.admin.schema_checks import template_losses
 from hookstream.entry.admin.tables import State, writing
-from hookstream.errors import Conflict
+from hookstream.errors import Conflict, InputRefused
 from hookstream.settings import Settings
 
 
+@dataclass(slots=True, frozen=True)
+class SchemasPlan:
+    """What publishing a folder would change; nothing may be written while there are problems."""
+
+    schemas: PublicationPlan
+    mappings: MappingPlan
+    removed: tuple[str, ...]
+    """The names of mappings to remove."""
+    problems: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+
+    @property
+    def writes(self) -> tuple[Sequence[Publication], Sequence[MappingChange], Sequence[str]]:
+        """Everything that would be written."""
+        return self.schemas.publications, self.mappings.changes, self.removed
+
+    @property
+    def count(self) -> int:
+        """How many rows would be written."""
+        return sum(map(len, self.writes))
+
+
 class SchemaPublisher:
-    """Publishes the schemas of a folder, and hookstream's own with them.
+    """Publishes the schemas and mappings of a folder, and hookstream's own schemas with them.
 
     Args:
-        folder: Contains `<event type>/v<N>.avsc`.
+        folder: Contains `<event type>/v<N>.avsc` and `mappings/<name>.yaml`.
+        remove: The names of published mappings to remove.
 
     Raises:
         InputRefused: The folder cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remove: Collection[str] = ()) -> None:
+        self._folder = folder
         self._files = read_schema_files(folder)
+        self._remove = tuple(sorted(set(remove)))
 
     @property
     def count(self) -> int:
-        """How many schemas the folder contains."""
+        """How many schemas the folder contains, without those of mappings."""
         return len(self._files.schemas)
 
-    def checked(self) -> PublicationPlan:
-        """Return the plan for an empty cluster: its problems are those of the files."""
-        return self._planned([], lambda _type, _version: False)
+    @property
+    def mappings(self) -> int:
+        """How many mappings the folder contains."""
+        return len(self._files.mappings)
 
-    def planned(self, state: State) -> PublicationPlan:
+    def checked(self, against: str | None, published: Callable[[], State]) -> SchemasPlan:
+        """Return the plan for what the files are compared with.
+
+        Args:
+            against: `topic`, a folder or a git revision, as `baseline` says; None: nothing, so that
+                only the files' own problems are found.
+            published: Reads the tables.
+
+        Raises:
+            InputRefused: What they are to be compared with cannot be read.
+        """
+        if against is None:
+            return self._planned(Baseline())
+        return self._planned(baseline(self._folder, against, self._files, published))
+
+    def planned(self, state: State) -> SchemasPlan:
         """Return what publishing would add to what is published."""
-        published = [
-            KnownSchema(
-                each.revision.event_type,
-                each.revision.event_version,
-                each.revision.fingerprint,
-                each.number,
-                each.tree,
-            )
-            for each in state.book
-        ]
+        plan = self._planned(published_baseline(state))
+        return replace(plan, notes=(*plan.notes, *_template_notes(state, plan)))
 
-        def pinned(event_type: str, version: int) -> bool:
-            subscriptions = state.current.subscriptions.values()
-            return any(_receives(each, event_type, version) for each in subscriptions)
-
-        made = self._planned(published, pinned)
-        return replace(made, notes=(*made.notes, *_template_notes(state, made)))
-
-    def publish(self, settings: Settings, shown: PublicationPlan) -> None:
+    def publish(self, settings: Settings, shown: SchemasPlan) -> None:
         """Publish what a plan adds.
 
         Raises:
@@ -79,25 +104,50 @@ class SchemaPublisher:
         """
         with writing(settings) as session:
             made = self.planned(session.state())
-            if made.publications != shown.publications or made.problems:
+            if made.writes != shown.writes or made.problems:
                 raise Conflict("the published schemas changed meanwhile: run it again")
-            rows = [schema_row(each.schema.tree, each.number) for each in made.publications]
+            rows = [
+                *(schema_row(each.schema.tree, each.number) for each in made.schemas.publications),
+                *(mapping_row(each.after) for each in made.mappings.changes),
+                *((mapping_key(name), None) for name in made.removed),
+            ]
             topic = session.names.schemas
             session.write([TableChange(topic, key, value) for key, value in rows])
 
-    def _planned(
-        self, published: Sequence[KnownSchema], pinned: Callable[[str, int], bool]
-    ) -> PublicationPlan:
+    def _planned(self, before: Baseline) -> SchemasPlan:
         files = self._files
-        plan = plan_publication([*files.schemas, *own_declared()], published, pinned)
-        return replace(
-            plan,
-            problems=(*files.problems, *plan.problems),
-            notes=(*files.notes, *plan.notes),
+        schemas = plan_publication(
+            [*files.published, *own_declared()], before.known, before.pinned
+        )
+        kept = [each for each in before.mappings if each.name not in self._remove]
+        mappings = plan_mappings(files.mappings, kept, files.schemas, before.known)
+        return SchemasPlan(
+            schemas,
+            mappings,
+            self._remove,
+            problems=(
+                *files.problems,
+                *self._not_removable(before),
+                *schemas.problems,
+                *mappings.problems,
+            ),
+            notes=(*files.notes, *before.notes, *schemas.notes, *mappings.notes),
         )
 
+    def _not_removable(self, before: Baseline) -> Iterator[Finding]:
+        declared = {each.mapping.name: each.where for each in self._files.mappings}
+        known = [each.name for each in before.mappings]
+        for name in self._remove:
+            if name in declared:
+                yield Finding(
+                    declared[name], f"declares the mapping {name}, which is to be removed"
+                )
+            elif name not in known:
+                what = f"there is no mapping {name!a} to remove{did_you_mean(name, known)}"
+                yield Finding("--remove-mapping", what)
 
-def _template_notes(state: State, made: PublicationPlan) -> Iterator[Finding]:
+
+def _template_notes(state: State, plan: SchemasPlan) -> Iterator[Finding]:
     """Yield what templates lose by new versions. It prevents nothing: their partner would block all."""
     templated = [
         each
@@ -106,13 +156,13 @@ def _template_notes(state: State, made: PublicationPlan) -> Iterator[Finding]:
         and each.format is BodyFormat.TEMPLATE
         and each.state is not SubscriptionState.DELETED
     ]
-    if made.problems or not made.publications or not templated:
+    if plan.problems or not plan.schemas.publications or not templated:
         return
     after = SchemaBook()
     for known in state.book:
         after.publish(known.tree, known.number)
     files: dict[tuple[str, int], str] = {}
-    for new in made.publications:
+    for new in plan.schemas.publications:
         after.publish(new.schema.tree, new.number)
         files[new.schema.event_type, new.schema.version] = new.schema.where
     for subscription in templated:
@@ -144,15 +194,55 @@ def revisions(state: State, topic: str) -> Iterator[JsonObject]:
         }
 
 
-def _receives(
-    subscription: Subscription | UnreadableSubscription, event_type: str, version: int
-) -> bool:
-    if not covers(subscription.event_types, event_type):
-        return False
-    match subscription:
-        case Subscription():
-            deleted = subscription.state is SubscriptionState.DELETED
-            return not deleted and subscription.pin(event_type) == version
-        case UnreadableSubscription():
-            # Its pins cannot be read: any version may be meant.
-            return True
+def mapping_document(mapping: Mapping) -> JsonObject:
+    """Return a mapping as JSON, its sources as they are written in files."""
+    return {
+        "mapping": mapping.name,
+        "revision": mapping.revision,
+        "topics": list(mapping.topics),
+        "record": mapping.record,
+        "subject": mapping.subject,
+        "event_type": mapping.event_type,
+        "versions": list(mapping.versions),
+        "event_id": source_document(mapping.event_id),
+        "occurred_at": None
+        if mapping.occurred_at is None
+        else source_document(mapping.occurred_at),
+        "unit": mapping.unit,
+        "entity_id": source_document(mapping.entity_id),
+        "environment": source_document(mapping.environment),
+    }
+
+
+def shown_by_name(state: State, name: str, version: int | None) -> JsonObject:
+    """Return a published mapping, or the schema of an event type, as JSON.
+
+    Args:
+        state: The tables.
+        name: The mapping's name, or the event type.
+        version: The version of the event type; None: the newest.
+
+    Raises:
+        InputRefused: There is none.
+    """
+    book = state.book
+    mappings = {each.name: each for each in book.mapped.mappings}
+    latest = book.latest(name)
+    if not latest:
+        if name in mappings:
+            return mapping_document(mappings[name])
+        meant = did_you_mean(name, [*mappings, *book.event_types()])
+        raise InputRefused(f"there is no event type and no mapping {name[:200]!a}{meant}")
+    wanted = latest if version is None else version
+    schema = book.reader(name, wanted)
+    if schema is None:
+        versions = ", ".join(map(str, book.versions(name)))
+        raise InputRefused(f"{name} has no version {wanted}; it has {versions}")
+    return {
+        "event_type": name,
+        "version": wanted,
+        "revision": schema.number,
+        "fingerprint": schema.revision.fingerprint,
+        "mappings": [each.name for each in mappings.values() if each.event_type == name],
+        "schema": schema.tree,
+    }

@@ -1,4 +1,4 @@
-"""`hookstream plan` and `hookstream apply`: changes the tables to what definition files declare."""
+"""`hookstream check`, `plan` and `apply`: check definition files, change the tables to what they declare."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from hookstream.core.model.subscription import SigningSecret, Subscription
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
 from hookstream.core.planning.fields import Difference, fields_of, named
 from hookstream.core.planning.plan import PlanOptions
+from hookstream.entry.admin.definition_check import DefinitionCheck, checked
 from hookstream.entry.admin.definitions import FolderPlanner, last_instant
 from hookstream.entry.admin.signing_secrets import secret_document
 from hookstream.entry.cli.context import Context, pass_context
@@ -65,6 +66,52 @@ def plan(context: Context, folder: Path, options: PlanOptions, *, as_json: bool)
         show_plan(context.out, made)
     context.err.refuse(made.problems, "changed")
     raise click.exceptions.Exit(HAS_CHANGES if made.writes else 0)
+
+
+@click.command()
+@_folder
+@click.option(
+    "--schemas",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of the event schemas that patterns, templates and versions are checked on.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print problems and notes as JSON.")
+@pass_context
+def check(context: Context, folder: Path, schemas: Path, *, as_json: bool) -> None:
+    """Check the partners and subscriptions in FOLDER without a cluster and without a key ring.
+
+    As plan would for a cluster that has these schemas and no partners yet. No secret is read.
+    """
+    found = checked(context.settings, folder, schemas)
+    if as_json:
+        click.echo(json_line(_check_document(found)))
+    else:
+        for note in found.notes:
+            context.err.text(f"note: {note}", "yellow")
+    context.err.refuse(found.problems, "changed")
+    if not as_json:
+        context.out.print(
+            f"{_counted(found.partners, 'partner')} and"
+            f" {_counted(found.subscriptions, 'subscription')} checked, no problems found."
+        )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _check_document(found: DefinitionCheck) -> JsonObject:
+    problems: list[Json] = [
+        {"where": each.where, "subject": each.subject, "path": each.path, "why": each.why}
+        for each in found.problems
+    ]
+    return {
+        "problems": problems,
+        "notes": list(found.notes),
+        "partners": found.partners,
+        "subscriptions": found.subscriptions,
+    }
 
 
 @click.command()

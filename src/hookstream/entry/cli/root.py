@@ -39,6 +39,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "attempts": LazyCommand(
         "Look into the audit log: what was sent, and what came back.", "attempts"
     ),
+    "check": LazyCommand(
+        "Check partner and subscription files without a cluster.", "definitions", "check"
+    ),
     "dev": LazyCommand("A broker, a receiver, event topics and keys for development.", "dev"),
     "dlq": LazyCommand("List, show and redrive dead letters.", "deadletters.commands", "dlq"),
     "events": LazyCommand("Publish events and watch them.", "events"),

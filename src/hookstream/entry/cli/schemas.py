@@ -6,14 +6,22 @@ from typing import Any, TypeVar
 
 import click
 
-from hookstream.core.catalog.publication import Finding, Novelty, PublicationPlan
+from hookstream.core.catalog.mapping_plan import MappingChange, described
+from hookstream.core.catalog.publication import Finding, Novelty
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
-from hookstream.entry.admin.schemas import SchemaPublisher, revisions
+from hookstream.entry.admin.schemas import (
+    SchemaPublisher,
+    SchemasPlan,
+    mapping_document,
+    revisions,
+    shown_by_name,
+)
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_document, json_line
 from hookstream.entry.cli.options import yes_option
+from hookstream.entry.cli.schema_registration import list_types, register
 from hookstream.entry.cli.terminal import confirm
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -24,31 +32,56 @@ def command() -> None:
     """Check, publish, list and document event schemas."""
 
 
-@command.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@pass_context
-def check(context: Context, folder: Path) -> None:
-    """Check the schemas in FOLDER (<event type>/v<N>.avsc) without a cluster."""
-    publisher = SchemaPublisher(folder)
-    _refuse_problems(context, publisher.checked())
-    count = publisher.count
-    context.out.print(f"{count} schema{'' if count == 1 else 's'} checked, no problems found.")
+command.add_command(register)
+command.add_command(list_types)
 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@yes_option
+@click.option(
+    "--against",
+    metavar="FOLDER|REVISION|topic",
+    help="Compare with another folder's schemas, with FOLDER at a git revision, or with what is"
+    " published in the cluster.",
+)
 @pass_context
-def apply(context: Context, folder: Path, *, yes: bool) -> None:
-    """Publish the schemas in FOLDER and hookstream's own, after showing what that adds.
+def check(context: Context, folder: Path, against: str | None) -> None:
+    """Check the schemas (<event type>/v<N>.avsc) and mappings (mappings/<name>.yaml) in FOLDER.
 
-    What was published stays: records written with it must stay readable.
+    Without a cluster, unless it is --against topic. With --against, a change is a problem that apply
+    would refuse once those schemas are published.
     """
     publisher = SchemaPublisher(folder)
+    found = publisher.checked(against, lambda: read_state(context.settings))
+    _refuse_problems(context, found)
+    counts = _counted(publisher.count, "schema")
+    if publisher.mappings:
+        counts += f" and {_counted(publisher.mappings, 'mapping')}"
+    context.out.print(f"{counts} checked, no problems found.")
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--remove-mapping",
+    "remove",
+    multiple=True,
+    metavar="NAME",
+    help="Remove a published mapping that FOLDER does not declare; repeatable.",
+)
+@yes_option
+@pass_context
+def apply(context: Context, folder: Path, remove: tuple[str, ...], *, yes: bool) -> None:
+    """Publish the schemas and mappings in FOLDER, and hookstream's own schemas, after showing them.
+
+    A published schema stays: records written with it must stay readable. A mapping may change, except
+    where event ids come from.
+    """
+    publisher = SchemaPublisher(folder, remove)
     shown = publisher.planned(read_state(context.settings))
     _refuse_problems(context, shown)
     _show_plan(context, shown)
-    if not shown.publications:
+    if not shown.count:
         return
     confirm("Publish this?", yes=yes)
     publisher.publish(context.settings, shown)
@@ -59,13 +92,17 @@ def apply(context: Context, folder: Path, *, yes: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a schema.")
 @pass_context
 def list_schemas(context: Context, *, as_json: bool) -> None:
-    """List every published revision; * marks the one whose shape payloads of the version have."""
+    """List every published revision, and every mapping.
+
+    * marks the revision whose shape payloads of the version have.
+    """
     state = read_state(context.settings)
     for fault in state.schema_faults:
         context.err.text(fault, "red")
     found = list(revisions(state, context.settings.topics_names.schemas))
+    mappings = state.book.mapped.mappings
     if as_json:
-        for each in found:
+        for each in (*found, *map(mapping_document, mappings)):
             click.echo(json_line(each))
         return
     rows = [
@@ -79,6 +116,24 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
         for each in found
     ]
     context.out.table(("EVENT TYPE", "VERSION", "REVISION", "FINGERPRINT", "PUBLISHED"), rows)
+    if mappings:
+        context.out.print()
+        context.out.table(
+            ("MAPPING", "OF", "TOPICS", "EVENT TYPE"),
+            [
+                (each.name, each.chosen_by, ", ".join(each.topics), each.event_type)
+                for each in mappings
+            ],
+        )
+
+
+@command.command()
+@click.argument("name")
+@click.option("--version", type=click.IntRange(1), help="The version. [default: the newest]")
+@pass_context
+def show(context: Context, name: str, version: int | None) -> None:
+    """Print as JSON the published schema of the event type NAME, or the mapping NAME."""
+    click.echo(json_document(shown_by_name(read_state(context.settings), name, version)))
 
 
 def _of_one_version(command: C) -> C:
@@ -161,8 +216,8 @@ def _documents(context: Context, folder: Path | None) -> SchemaDocuments:
     return SchemaDocuments.of_files(folder)
 
 
-def _show_plan(context: Context, plan: PublicationPlan) -> None:
-    for each in plan.publications:
+def _show_plan(context: Context, plan: SchemasPlan) -> None:
+    for each in plan.schemas.publications:
         schema = each.schema
         line = f"{schema.event_type} v{schema.version}"
         match each.novelty:
@@ -170,18 +225,38 @@ def _show_plan(context: Context, plan: PublicationPlan) -> None:
                 context.out.text(f"+ {line} (new {each.novelty})", "green")
             case Novelty.REVISION | Novelty.DOCUMENTATION:
                 context.out.text(f"~ {line} revision {each.number} ({each.novelty})", "yellow")
-    if plan.publications:
-        count = f"{len(plan.publications)} to publish, {plan.unchanged} unchanged."
-        context.out.text(count, "bold")
+    for change in plan.mappings.changes:
+        _show_mapping(context, change)
+    for name in plan.removed:
+        context.out.text(f"- mapping {name}", "red")
+    if plan.count:
+        unchanged = plan.schemas.unchanged + plan.mappings.unchanged
+        context.out.text(f"{plan.count} to publish, {unchanged} unchanged.", "bold")
     else:
         context.out.print("Nothing to publish.")
 
 
-def _refuse_problems(context: Context, plan: PublicationPlan) -> None:
+def _show_mapping(context: Context, change: MappingChange) -> None:
+    mapping = change.after
+    if change.before is None:
+        context.out.text(f"+ mapping {mapping.name}", "green")
+        lines = [f"{name}: {text}" for name, text in described(mapping).items()]
+    else:
+        context.out.text(f"~ mapping {mapping.name} revision {mapping.revision}", "yellow")
+        lines = list(change.differences)
+    for line in lines:
+        context.out.text(f"    {line}")
+
+
+def _refuse_problems(context: Context, plan: SchemasPlan) -> None:
     """Print notes and problems; end with the code for refused input where there are problems."""
     for note in plan.notes:
         context.err.text(f"note: {_line(note)}", "yellow")
     context.err.refuse([_line(problem) for problem in plan.problems], "published")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _line(finding: Finding) -> str:

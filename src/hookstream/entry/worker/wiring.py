@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
@@ -21,6 +21,7 @@ from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.kafka.producer import KafkaSink
 from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
+from hookstream.adapters.kafka.topic_ids import KafkaTopicIds
 from hookstream.adapters.system import (
     SystemChance,
     SystemClock,
@@ -44,7 +45,9 @@ from hookstream.core.outcome.health import HealthBook
 from hookstream.core.topology.plan import HEADROOM, taken_topics, tier_topics
 from hookstream.entry.cluster import client_of
 from hookstream.entry.keys import key_ring
+from hookstream.entry.registries import registries_of
 from hookstream.entry.worker.feed import TableConsumer
+from hookstream.entry.worker.registered_rows import RegisteredRows
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.broker_clock import BrokerClock, time_request
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
@@ -54,6 +57,8 @@ _TABLES_DEADLINE = 60.0
 """Seconds to read every table to its end at the start."""
 _TIME_SECONDS = 5.0
 """Seconds to wait for the brokers' time at the start."""
+_TOPICS = 4_096
+"""The topics whose registry is kept; looking one up again costs microseconds."""
 _OTHER_FILES = 256
 """Open files besides the connections to endpoints: brokers, logs, health."""
 
@@ -123,6 +128,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         sink.write(time_request(topics), lambda _: None)
         await sink.flush(_TIME_SECONDS)
         sender = await stack.enter_async_context(_sender(settings, logger))
+        registries = await stack.enter_async_context(registries_of(settings))
+        rows = RegisteredRows(
+            client, topics, book, logger, SystemChance().fraction, settings.registry
+        )
         tracer = tracer_of(settings.tracing, SystemChance())
         stack.callback(tracer.shutdown)
         metrics.observe(lambda: {"hookstream_spans_lost_total": tracer.lost})
@@ -148,6 +157,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             logger=logger,
             health=health,
             skips=feed.skips,
+            topic_ids=KafkaTopicIds(client, logger, clock),
+            registries=registries,
+            schema_rows=rows,
             offload=stack.enter_context(contextlib.closing(ThreadOffload())),
             on_stopped=lambda where: feed.start_stopped(where, clock.now()),
         )
@@ -171,7 +183,12 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 
 def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
     events = settings.events
-    return AvroCodec(book, max_record_bytes=events.max_record_bytes, max_values=events.max_values)
+    return AvroCodec(
+        book,
+        max_record_bytes=events.max_record_bytes,
+        max_values=events.max_values,
+        registry_of=lru_cache(_TOPICS)(settings.registry_of),
+    )
 
 
 def _refuse_empty(settings: Settings, topics: Topics, feed: TableConsumer) -> None:

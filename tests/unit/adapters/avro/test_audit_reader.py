@@ -4,9 +4,10 @@ import pytest
 from tests.doubles.lives import FIELDS
 
 from hookstream.adapters.avro.audit_reader import EVENT_TYPE, AuditReader
-from hookstream.adapters.avro.published import SINGLE_OBJECT, own_schemas
+from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.audit.entry import EntryProblem, read_entry
+from hookstream.core.model.framing import SINGLE_OBJECT
 
 
 @pytest.fixture

@@ -66,7 +66,8 @@ def test_a_value_too_short_for_a_fingerprint_is_not_framed() -> None:
     assert found == Undecodable(
         "not_framed",
         "the value begins with c3 01 01 02, which names no schema"
-        " (C3 01 and a fingerprint is expected)",
+        " (C3 01 and a fingerprint of 8 bytes, 00 and an id of 4 bytes, or a header"
+        " __value_schema_id is expected)",
     )
 
 

@@ -1,0 +1,93 @@
+"""Looks up the ids of topics (KIP-516), which are others once a topic was created again."""
+
+import asyncio
+from typing import Final
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from hookstream.adapters.kafka.client import (
+    ClientSettings,
+    Trouble,
+    admin_client,
+    kafka_error,
+    translated,
+)
+from hookstream.errors import ConfigurationError, DependencyUnavailable
+from hookstream.pipeline.ports import Clock, Logger
+
+_FRESH: Final = 10.0
+"""Seconds for which an answer counts: as often as topics are looked up."""
+_SECONDS: Final = 5.0
+_PAUSE: Final = 1.0
+_UNKNOWN: Final = ("UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID")
+
+
+class KafkaTopicIds:
+    """The `TopicIds` of a cluster, each remembered for ten seconds. Owned by the event loop.
+
+    Args:
+        client: librdkafka's settings.
+        logger: The log.
+        clock: Measures the age of answers.
+    """
+
+    def __init__(self, client: ClientSettings, logger: Logger, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._trouble = Trouble("topics.id_unknown", logger, clock)
+        self._admin: AdminClient | None = None
+        self._found: dict[str, tuple[float, bytes | None]] = {}
+        self._asking = asyncio.Lock()
+
+    async def find(self, topic: str) -> bytes | None:
+        """As TopicIds says."""
+        found = self._remembered(topic)
+        if found is None:
+            async with self._asking:
+                found = self._remembered(topic) or await self._ask(topic)
+        _, topic_id = found
+        return topic_id
+
+    def _remembered(self, topic: str) -> tuple[float, bytes | None] | None:
+        found = self._found.get(topic)
+        if found is None or self._clock.monotonic() - found[0] > _FRESH:
+            return None
+        return found
+
+    async def _ask(self, topic: str) -> tuple[float, bytes | None]:
+        if self._admin is None:
+            self._admin = admin_client(self._client)
+        while True:
+            asked_at = self._clock.monotonic()
+            try:
+                topic_id = await asyncio.to_thread(topic_id_of, self._admin, topic)
+            except (DependencyUnavailable, ConfigurationError) as error:
+                self._trouble.lasts(str(error))
+                await asyncio.sleep(_PAUSE)
+                continue
+            self._trouble.over()
+            found = self._found[topic] = asked_at, topic_id
+            return found
+
+
+def topic_id_of(admin: AdminClient, topic: str) -> bytes | None:
+    """Return the 16 bytes of a topic's id; None if there is no such topic, or it has no id.
+
+    Raises:
+        DependencyUnavailable: The cluster does not answer.
+        ConfigurationError: Describing the topic is not allowed.
+    """
+    asked = admin.describe_topics(TopicCollection([topic]), request_timeout=_SECONDS)
+    try:
+        topic_id = asked[topic].result(_SECONDS).topic_id
+    except TimeoutError:
+        raise DependencyUnavailable(f"the id of topic {topic} was not returned in time") from None
+    except KafkaException as error:
+        if kafka_error(error).name() in _UNKNOWN:
+            return None
+        raise translated(error, f"the id of topic {topic} cannot be read") from error
+    halves = topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits()
+    whole = b"".join(half.to_bytes(8, "big", signed=half < 0) for half in halves)
+    # A broker that gives topics no ids answers with zeros.
+    return whole if any(whole) else None

@@ -1,0 +1,1 @@
+"""Registries of schemas with Confluent's HTTP API."""
