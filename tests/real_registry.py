@@ -48,6 +48,15 @@ _POM = """\
 """
 _START_SECONDS = 120.0
 
+# The registry's process ends when our end of the pipe closes, however this process ends.
+_WATCHED = """\
+exec 3<&0
+"$@" </dev/null 3<&- &
+registry=$!
+(cat <&3 >/dev/null; kill -9 "$registry" 2>/dev/null) &
+wait "$registry"
+"""
+
 
 class NoRegistry(Exception):
     """Raised where it cannot be fetched or run; the text says why."""
@@ -137,6 +146,10 @@ class RealRegistry:
         """
         self._process = subprocess.Popen(  # noqa: S603  a path that was found
             [
+                "/bin/sh",
+                "-c",
+                _WATCHED,
+                "registry",
                 self._java,
                 "-Xmx384m",
                 "-XX:+UseSerialGC",
@@ -148,7 +161,7 @@ class RealRegistry:
                 "-jar",
                 str(self._folder / "quarkus-run.jar"),
             ],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -171,7 +184,8 @@ class RealRegistry:
     def stop(self) -> None:
         """End the process; everything that it had is lost."""
         if self._process is not None:
-            self._process.kill()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
             self._process.wait()
 
     def _answers(self) -> bool:
