@@ -43,7 +43,7 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# All at once. Tests on a real broker mostly wait, and each of their five groups has its own broker. Tests
+# All at once. Tests on a real broker mostly wait, and each of their six groups has its own broker. Tests
 # in memory compute all the time, so they run at a lower priority.
 GROUPS = test-outages test-kafka test-workers test-processes test-brokers test-registries test-memory
 test: kafka nginx ## Run every test, real Kafka included
