@@ -6,9 +6,10 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,18 +55,19 @@ class Broker:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by its folder what needs real time and the real broker, so that no file can forget to."""
     for item in items:
-        if _within(item, IN_MEMORY):
+        if _within(item.path, IN_MEMORY):
             item.add_marker(pytest.mark.timeout(_PATIENCE))
-        if item.get_closest_marker("kafka") and not _within(item, ON_KAFKA):
+        if item.get_closest_marker("kafka") and not _within(item.path, ON_KAFKA):
             raise pytest.UsageError(f"{item.nodeid}: no target of the Makefile runs it on Kafka")
-        if _within(item, REAL_TIME):
+        if _within(item.path, REAL_TIME):
             item.add_marker("real_time")
             if not item.path.is_relative_to(NO_KAFKA):
                 item.add_marker("kafka")
 
 
-def _within(item: pytest.Item, folders: Iterable[Path]) -> bool:
-    return any(item.path.is_relative_to(folder) for folder in folders)
+@cache
+def _within(path: Path, folders: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def pytest_collection_finish() -> None:
