@@ -362,10 +362,15 @@ class World:
             self.ledger.blame(
                 ISOLATION, f"{pair[0]} took {took} ms to {pair[1]}, which is healthy"
             )
-        if wish.batch is None or self._is_crowded(event):
+        if wish.batch is None or self._is_crowded(event) or self._lacks_permits():
             return
         if took > wish.batch.max_wait + AT_ONCE:
             self.ledger.blame(WAITS, f"{pair[0]} took {took} ms to {pair[1]}")
+
+    def _lacks_permits(self) -> bool:
+        """Return whether an endpoint that has not answered yet may wait for a permit: half are not for it."""
+        most = sum(wish.max_in_flight for wish in self.wishes.values())
+        return 2 * most > self.story.bounds.max_in_flight
 
     def _is_crowded(self, event: Event) -> bool:
         """Return whether so many events came just before one that it waits to be taken."""
