@@ -46,7 +46,7 @@ _POM = """\
   </dependencies>
 </project>
 """
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 
 # The registry's process ends when our end of the pipe closes, however this process ends.
 _WATCHED = """\

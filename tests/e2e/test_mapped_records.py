@@ -70,7 +70,9 @@ async def test_foreign_records_are_delivered_retried_and_redriven_under_one_iden
     await world.stage.kill_worker()
     await world.stage.start_worker()
     await world.until_settled(60)
-    [letter] = await world.read("dead-letters")
+    # The killed worker may have written one that it did not commit.
+    letter, *copies = await world.read("dead-letters")
+    assert all(copy.headers["hs-event-id"] == letter.headers["hs-event-id"] for copy in copies)
     crm.answer(None)
     await world.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
     await until(lambda: len(crm.bodies) == 1 and 204 in crm.statuses, 60, lambda: crm.statuses)

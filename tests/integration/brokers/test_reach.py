@@ -59,7 +59,7 @@ def test_a_wrong_password_is_reported_at_once_and_ends_a_worker(guarded: str) ->
     with pytest.raises(ConfigurationError) as refused:
         require_brokers({"bootstrap.servers": guarded, **SASL})
     with started(guarded, SASL) as worker:
-        _, log = worker.communicate(timeout=20)
+        _, log = worker.communicate(timeout=60)
     lines = log.splitlines()
     for said in (str(refused.value), lines[-1]):
         assert f"the brokers at {guarded} cannot be reached: authentication refused (" in said
