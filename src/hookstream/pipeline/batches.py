@@ -344,7 +344,7 @@ class BatchAttempts:
                 disposition = policy.decide(
                     request.outcome, delivery, retry, now=now, jitter=self._chance.fraction()
                 )
-                if _refuses(request.outcome) and _is_end(disposition):
+                if self._may_be_about_another(request.outcome, disposition):
                     self._settler.continued(each.work, self._record(request, each, RetryAt(now)))
                     each.work.alone = True
                     alone.append(each.work)
@@ -363,6 +363,11 @@ class BatchAttempts:
                 delivery.step = step
                 self._attempts.failed_by_us(each.work, each.ready, request.began, error)
         return alone
+
+    def _may_be_about_another(self, outcome: Outcome, disposition: Disposition) -> bool:
+        """Return whether a delivery would be given up for an answer that another member may be to blame for."""
+        ends = isinstance(disposition, DeadLetter) and disposition.reason in _ENDS_OF_SCHEDULES
+        return ends and _refuses(outcome)
 
     async def _continue(self, request: _Answered, members: Sequence[_Sent]) -> None:
         """Audit the attempt of members that the search sends again."""
@@ -435,11 +440,6 @@ class BatchAttempts:
 
 def _nowhere(_: LaneQueue, __: Sequence[Work]) -> None:
     """Stand in until the engine says which lanes there are."""
-
-
-def _is_end(disposition: Disposition) -> bool:
-    """Return whether a delivery is given up since its schedule or its life ends."""
-    return isinstance(disposition, DeadLetter) and disposition.reason in _ENDS_OF_SCHEDULES
 
 
 def _set_alone(works: Iterable[Work], steps: int) -> None:

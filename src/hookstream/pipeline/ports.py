@@ -182,8 +182,7 @@ class Codec(Protocol):
     ) -> Identified | UnknownSchema | UnresolvedSchema | Undecodable:
         """Name the record's schema from its framing alone, without decoding it.
 
-        `topic` is the event topic that it was written to, on which an id's meaning depends; None: the
-        record's own.
+        An id's meaning depends on the event topic, `topic`; None: it is the record's own.
         """
 
     def load(self, identified: Identified, record: Record) -> int:
@@ -275,10 +274,7 @@ class TopicIds(Protocol):
     """The ids of topics (KIP-516): another one once a topic was created again."""
 
     async def find(self, topic: str) -> bytes | None:
-        """Return a topic's id of 16 bytes, which is at most ten seconds old; None: it has none.
-
-        Waits while the brokers do not answer.
-        """
+        """Return a topic's id of 16 bytes, at most ten seconds old; None: none. Waits for the brokers."""
 
 
 class NoTopicIds:
