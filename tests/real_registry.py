@@ -1,7 +1,8 @@
 """A real schema registry for tests: Apicurio from Maven Central, on this machine, in memory.
 
 It needs a JDK of version 21 or newer, which may lie beside the one of the broker. Tests that use it are
-skipped where it cannot run, and say why. `python -m tests.real_registry` fetches it.
+skipped where it cannot run, and say why. `python -m tests.real_registry` fetches it, and its serializer
+for Java with Kafka's client.
 
     HOOKSTREAM_TEST_REGISTRY_JAVA=/path/to/java    # instead of a search in /usr/lib/jvm and on the PATH
     HOOKSTREAM_TEST_REGISTRY_URL=http://…          # a registry that runs already, of any product
@@ -25,6 +26,7 @@ VERSION = "3.3.3"
 OLDEST_JAVA = 21
 API = "/apis/ccompat/v7"
 """The path of Confluent's API."""
+SERIALIZER_VERSION = "2.6.13.Final"
 
 _POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -42,6 +44,32 @@ _POM = """\
       <exclusions>
         <exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion>
       </exclusions>
+    </dependency>
+  </dependencies>
+</project>
+"""
+# Of series 2, whose API the registry still has: not all that 3.0.6 and 3.3.3 need can be downloaded.
+_SERIALIZER_POM = """\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>hookstream</groupId>
+  <artifactId>test-serializer</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-clients</artifactId>
+      <version>4.3.1</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.avro</groupId>
+      <artifactId>avro</artifactId>
+      <version>1.12.1</version>
+    </dependency>
+    <dependency>
+      <groupId>io.apicurio</groupId>
+      <artifactId>apicurio-registry-serdes-avro-serde</artifactId>
+      <version>{version}</version>
     </dependency>
   </dependencies>
 </project>
@@ -97,29 +125,52 @@ def fetch(cache: Path) -> Path:
     folder = cache.resolve() / VERSION
     if folder.is_dir():
         return folder
+    work = _copied(_POM.format(version=VERSION), cache, VERSION)
+    [archive] = work.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        opened.extractall(work / "app", filter="data")
+    # Renamed when complete: an interrupted download is never taken for a complete one.
+    (work / "app").rename(folder)
+    shutil.rmtree(work)
+    return folder
+
+
+def fetch_serializer(cache: Path) -> Path:
+    """Return the folder of the jars of a Java producer, fetching them if it does not exist.
+
+    Raises:
+        NoRegistry: Maven is missing, or could not download them.
+    """
+    name = f"serializer-{SERIALIZER_VERSION}"
+    folder = cache.resolve() / name
+    if not folder.is_dir():
+        _copied(_SERIALIZER_POM.format(version=SERIALIZER_VERSION), cache, name).rename(folder)
+    return folder
+
+
+def _copied(pom: str, cache: Path, name: str) -> Path:
+    """Copy what a POM depends on into a new folder, which the caller renames."""
     maven = shutil.which("mvn")
     if maven is None:
-        raise NoRegistry("the registry is fetched with Maven, and there is no mvn on the PATH")
-    work = cache.resolve() / f"{VERSION}.partial"
+        raise NoRegistry("Apicurio is fetched with Maven, and there is no mvn on the PATH")
+    work = cache.resolve() / f"{name}.partial"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    (work / "pom.xml").write_text(_POM.format(version=VERSION), encoding="utf-8")
-    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={work}"]
+    (work / "pom.xml").write_text(pom, encoding="utf-8")
+    goal = [
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+        f"-DoutputDirectory={work}",
+    ]
     ran = subprocess.run(  # noqa: S603  a path that was found
         [maven, "-q", "-B", "-f", str(work / "pom.xml"), *goal],
         capture_output=True,
         text=True,
         check=False,
     )
-    archives = list(work.glob("*.tar.gz"))
-    if ran.returncode != 0 or not archives:
-        raise NoRegistry(f"Maven could not download Apicurio {VERSION}: {ran.stdout[-300:]}")
-    with tarfile.open(archives[0]) as archive:
-        archive.extractall(work / "app", filter="data")
-    # Renamed when complete: an interrupted download is never taken for a complete one.
-    (work / "app").rename(folder)
-    shutil.rmtree(work)
-    return folder
+    if ran.returncode != 0:
+        raise NoRegistry(f"Maven could not download Apicurio's {name}: {ran.stdout[-300:]}")
+    return work
 
 
 class RealRegistry:
@@ -206,6 +257,7 @@ def _free_port() -> int:
 if __name__ == "__main__":
     try:
         print(f"Apicurio {VERSION} is in {fetch(Path('.cache') / 'registry')}")  # noqa: T201
+        print(f"Its serializer is in {fetch_serializer(Path('.cache') / 'registry')}")  # noqa: T201
         print(f"It runs with {find_java()}")  # noqa: T201
     except NoRegistry as why:
         sys.exit(f"tests of a real registry are skipped: {why}")

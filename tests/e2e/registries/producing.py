@@ -25,6 +25,8 @@ class Confluent:
         self._world = world
         self._encoder = EventEncoder(SchemaBook([TREE]))
         self._count = 0
+        self.data: dict[str, dict[str, Any]] = {}
+        """The content of each event as it is delivered, by event id."""
         servers = world.stage.servers
         self._producer = Producer({"bootstrap.servers": servers, "log_level": 0})
 
@@ -40,6 +42,7 @@ class Confluent:
             "environment": "production",
             "data": happening.data,
         }
+        self.data[event_id] = happening.data
         return event_id, self._encoder.encode(EVENT_TYPE, event)[SINGLE_OBJECT_BODY:]
 
     async def prefix(self, schema_id: int, *, partition: int = -1, count: int = 1) -> list[str]:
