@@ -188,3 +188,34 @@ async def test_a_large_event_of_an_unreadable_subscription_is_matched_beside_the
 
         assert world.accepted("crm") == {"e1": 1}
         assert all(beside for _, beside in codec.steps)
+
+
+class BoundingCodec(WatchedCodec):
+    """Knows a bound of an event's work until it counts, and of another version a multiple of that."""
+
+    def load(self, identified: Identified, record: Record) -> int:
+        del identified, record
+        return LARGE // 2
+
+    def counted(self, event: Event) -> int:
+        del event
+        return LARGE // 10
+
+    def load_at(self, event: Event, version: int) -> int:
+        del version
+        return 4 * event.load
+
+
+async def test_a_small_event_at_another_version_never_leaves_the_event_loop() -> None:
+    async with World() as world:
+        offload = WatchedOffload()
+        codec = BoundingCodec(offload)
+        codec.publish(EVENT_TYPE, 2)
+        world.altered = lambda ports: replace(ports, offload=offload, codec=codec)
+        world.directory.put_subscription(replace(world.subscribe("crm"), versions={EVENT_TYPE: 2}))
+        await world.worker()
+        world.publish("e1")
+        await world.until(world.settled)
+
+        assert world.accepted("crm") == {"e1": 1}
+        assert offload.runs == 0

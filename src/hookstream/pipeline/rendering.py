@@ -75,7 +75,11 @@ class BodyRenderer:
         if event.load > LARGE:
             return True
         is_its_own = version == event.revision.event_version
-        return not is_its_own and self._codec.load_at(event, version) > LARGE
+        if is_its_own or self._codec.load_at(event, version) <= LARGE:
+            return False
+        # Of a bound, another version makes a multiple: what the event has is counted before a thread is asked.
+        event.load = self._codec.counted(event)
+        return self._codec.load_at(event, version) > LARGE
 
     def _made(
         self, work: Work, prepared: Prepared, partner: Partner | None, version: int
