@@ -164,13 +164,13 @@ class Admission:
         """Decode a record, a large one in a thread; None: its partition was revoked meanwhile."""
         record = receipt.record
         load = self._codec.load(identified, record)
-        decode = partial(self._decoded, identified, record, origin, event_id)
         if load > LARGE:
+            decode = partial(self._decoded, identified, record, origin, event_id)
             event = await self._offload.run(decode)
             if not receipt.wanted:
                 return None
         else:
-            event = decode()
+            event = self._decoded(identified, record, origin, event_id)
         if isinstance(event, Event):
             event.load = load
         return event

@@ -6,7 +6,8 @@
 4. Settle each member by its own schedule. After a 400, 413 or 422 the batch is halved first
    (`core.lanes.halving`): its members return to the lane, audited and not settled.
 
-A process that dies during any of these has settled none of what was in flight.
+A process that dies during any of these leaves each member settled or to be read again: a batch is
+never settled as a whole.
 """
 
 import asyncio
@@ -120,9 +121,8 @@ class BatchAttempts:
         halving, asked = self._asked(works)
         if len(asked) == 1:
             if halving is None:
-                self.put_back(queue, [work for work in works if work is not asked[0]])
-                works = asked
-            return await self._alone(asked[0], works, halving, queue)
+                return await self._alone(works, asked[0], queue)
+            return await self._probe(asked[0], works, halving, queue)
         composed = await self._composer.composed(asked)
         members = [member.work for member in composed.members]
         left_out = set(asked).difference(composed.later)
@@ -140,7 +140,7 @@ class BatchAttempts:
             return BatchEnd(None, [])
         if len(members) == 1 or composed.members[0].prepared.batch is None:
             # What it was composed with ended or comes later, or the subscription has no batches any more.
-            return await self._alone(members[0], members, None, queue)
+            return await self._alone(members, members[0], queue)
         return await self._together(composed.members, rest, halving, queue)
 
     def _return(self, composed: Composed, rest: Sequence[Work], queue: LaneQueue) -> None:
@@ -171,7 +171,7 @@ class BatchAttempts:
     def overflow(self, work: Work, slot: DeferUntil) -> None:
         """Defer work that its lane has no room for; for work of a search, that ends the search.
 
-        Otherwise it would come back as it was, and could be searched for and deferred for ever.
+        Otherwise it would return unchanged, be refused and be deferred again, without end.
         """
         if work.halving is None or self._end_found([work]):
             work.alone = False
@@ -209,19 +209,22 @@ class BatchAttempts:
             _set_alone(works, len(status.subscription.retry.schedule))
         return None, _one_or_together(works)[:most]
 
-    async def _alone(
-        self, work: Work, works: Sequence[Work], halving: Halving[Work] | None, queue: LaneQueue
+    async def _alone(self, works: Sequence[Work], work: Work, queue: LaneQueue) -> BatchEnd:
+        """Attempt one delivery as `Attempts` does; the others do not wait for its answer."""
+        self.put_back(queue, [other for other in works if other is not work])
+        outcome = await self._attempts.attempt(work)
+        return BatchEnd(outcome, [work] if isinstance(outcome, Withheld) else [])
+
+    async def _probe(
+        self, work: Work, works: Sequence[Work], halving: Halving[Work], queue: LaneQueue
     ) -> BatchEnd:
-        """Attempt one delivery as `Attempts` does; the others of `works` return."""
+        """Attempt one delivery of a search, which goes on among the others."""
         outcome = await self._attempts.attempt(work)
         if isinstance(outcome, Withheld):
             return BatchEnd(outcome, works)
-        rest = [other for other in works if other is not work]
-        if halving is None:
-            return BatchEnd(outcome, rest)
         if not (isinstance(outcome, Delivered) or _refuses(outcome)):
             _give_up(works)
-            return BatchEnd(outcome, rest)
+            return BatchEnd(outcome, [other for other in works if other is not work])
         back = self._end_found(halving.answered(accepted=isinstance(outcome, Delivered)))
         return BatchEnd(outcome, back + self._search_on(halving, queue))
 

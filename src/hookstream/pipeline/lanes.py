@@ -73,9 +73,9 @@ class Lanes:
 
         `attempt` returns the outcome; None: it ended the work without an attempt; Withheld: it made no
         request, and the work returns to the head of its lane, or goes to `abandon` where its partition
-        is being revoked. `attempt_together` makes one request with several deliveries, and returns which of
-        them return to the head of the lane. While `may_act` returns False, no attempt begins and nothing is deferred: a
-        wait for the tables says nothing about any endpoint.
+        is being revoked. `attempt_together` makes one request with several deliveries, and says which of
+        them return to the head of the lane. While `may_act` returns False, no attempt begins and nothing
+        is deferred: a wait for the tables says nothing about any endpoint.
         """
         self._abandon = abandon
         self._may_act = may_act

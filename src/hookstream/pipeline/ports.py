@@ -252,7 +252,7 @@ class NoRegistries:
     """Neither registries nor their rows: for settings without one."""
 
     async def fetch(self, schema: RegisteredId) -> RegistryAnswer:
-        """Never called: no record is told apart by a registry that is not set."""
+        """Never called: no record refers to a registry that is not set."""
         return Unreachable(f"registry {schema.registry} is not set")
 
     async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:

@@ -51,12 +51,17 @@ class RowChecks:
             self._note(error)
             return
         if differs:
-            self._logger.error(
-                "registry.differs",
-                registry=schema.registry,
-                schema=schema.id,
-                detail="the registry has another schema of this id than the row that was written"
-                " first, which stays: new records of this id are misread",
-                remedy="if the registry was restored with other ids, give it another name than"
-                f" {schema.registry} in the settings",
-            )
+            log_difference(self._logger, schema)
+
+
+def log_difference(logger: Logger, schema: RegisteredId) -> None:
+    """Log that a registry has another schema of an id than its row."""
+    logger.error(
+        "registry.differs",
+        registry=schema.registry,
+        schema=schema.id,
+        detail="the registry has another schema of this id than the row that was written"
+        " first, which stays: new records of this id are misread",
+        remedy="if the registry was restored with other ids, give it another name than"
+        f" {schema.registry} in the settings",
+    )

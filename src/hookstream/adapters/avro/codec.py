@@ -107,12 +107,14 @@ class AvroCodec:
         event_id: str = "",
     ) -> Event | Undecodable:
         """See `Codec.decode`."""
-        fields = self.fields(identified, record)
+        schema, value = self._book.schema(identified.revision), record.value
+        if schema is None or value is None:
+            return _removed(identified.revision)
+        fields = self._fields(schema, value, identified.body_at)
         if isinstance(fields, Undecodable):
             return fields
         origin = record.origin if origin is None else origin
-        schema = self._book.schema(identified.revision)
-        if schema is None or schema.envelope is None:
+        if schema.envelope is None:
             envelope = open_envelope(fields)
         else:
             time = origin.timestamp
@@ -168,7 +170,12 @@ class AvroCodec:
         schema, value = self._book.schema(identified.revision), record.value
         if schema is None or value is None:
             return _removed(identified.revision)
-        body_at, most = identified.body_at, self._max_values
+        return self._fields(schema, value, identified.body_at)
+
+    def _fields(
+        self, schema: PublishedSchema, value: bytes, body_at: int
+    ) -> dict[str, object] | Undecodable:
+        most = self._max_values
         try:
             if _could_hold(value, body_at, schema) > most and holds_more(
                 schema.walk, value, body_at, most

@@ -15,6 +15,7 @@ import orjson
 from hookstream.adapters.avro.published import declared, fingerprint_of
 from hookstream.core.avro.nodes import Fixed, Primitive, walk
 from hookstream.core.avro.reader import read_schema
+from hookstream.core.catalog.mapped_schema import record_name
 from hookstream.core.catalog.safety import hostile
 from hookstream.core.model.event import (
     Revision,
@@ -140,7 +141,7 @@ class RegisteredSchemas:
         try:
             event_type, version = declared(tree)
         except InputRefused:
-            return Foreign(schema, str(read_schema(tree).root.name), tree)  # type: ignore[union-attr]
+            return Foreign(schema, record_name(tree), tree)
         return UnknownSchema(
             f"{event_type} v{version} ({print_}, {schema})",
             "is not published: run hookstream schemas apply",

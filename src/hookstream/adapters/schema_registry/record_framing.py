@@ -1,7 +1,6 @@
 """How a producer's records name their schemas: by a fingerprint, or by an id of a schema registry."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -70,7 +69,6 @@ class RecordFraming:
         self._registry = registry
         self._known = dict(schema_ids or {})
         self._ids: SchemaIds | None = None
-        self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Prepare the registry's client; connect to nothing yet.
@@ -78,10 +76,8 @@ class RecordFraming:
         Raises:
             ConfigurationError: The file of authorities cannot be read.
         """
-        async with AsyncExitStack() as opened:
-            if self._registry is not None:
-                self._ids = await opened.enter_async_context(_schema_ids(self._registry))
-            self._opened = opened.pop_all()
+        if self._registry is not None:
+            self._ids = await _schema_ids(self._registry).__aenter__()
         return self
 
     async def __aexit__(
@@ -91,7 +87,8 @@ class RecordFraming:
         trace: TracebackType | None,
     ) -> None:
         """Close the connections."""
-        await self._opened.__aexit__(kind, error, trace)
+        if self._ids is not None:
+            await self._ids.__aexit__(kind, error, trace)
 
     async def framed(self, schema: PublishedSchema, encoded: bytes, topic: str) -> bytes:
         """Return a record in this framing.

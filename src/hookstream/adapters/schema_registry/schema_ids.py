@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -45,7 +44,6 @@ class SchemaIds:
             "of the producer",
             Access(urls, timeout, None if ca is None else Path(ca), username, found),
         )
-        self._opened = AsyncExitStack()
         self._known: dict[tuple[str, Revision], int] = {}
         self._failed: tuple[float, DependencyUnavailable] | None = None
         """When the registry last gave no answer, and why."""
@@ -57,9 +55,7 @@ class SchemaIds:
         Raises:
             ConfigurationError: It cannot be read.
         """
-        async with AsyncExitStack() as opened:
-            await opened.enter_async_context(self._replicas)
-            self._opened = opened.pop_all()
+        await self._replicas.__aenter__()
         return self
 
     async def __aexit__(
@@ -69,7 +65,7 @@ class SchemaIds:
         trace: TracebackType | None,
     ) -> None:
         """Close the connections."""
-        await self._opened.__aexit__(kind, error, trace)
+        await self._replicas.__aexit__(kind, error, trace)
 
     async def find(self, schema: PublishedSchema, subject: str) -> int:
         """Return the id of a schema under a subject. It is asked for once.

@@ -1,6 +1,6 @@
 """A record's framing says which schema its body was written with.
 
-Three framings are told apart, per record: several may be mixed on one topic.
+Each record is in one of three framings: several may be mixed on one topic.
 
 | framing | where the schema is named | body |
 |---|---|---|

@@ -28,6 +28,7 @@ from hookstream.core.model.registered import (
 from hookstream.core.model.topics import Topics
 from hookstream.errors import HookstreamError, InputRefused, ProducerFenced
 from hookstream.pipeline.ports import Logger
+from hookstream.pipeline.row_checks import log_difference
 
 T = TypeVar("T")
 
@@ -99,15 +100,7 @@ class RegisteredRows:
                 f"its answer cannot be written to {self._topics.schemas}: {problem or 'no row'}"
             )
         if not same_schema(tree, fetched.tree):
-            self._logger.error(
-                "registry.differs",
-                registry=schema.registry,
-                schema=schema.id,
-                detail="the registry has another schema of this id than the row that was written"
-                " first, which stays",
-                remedy=f"if the registry was restored with other ids, give it another name than"
-                f" {schema.registry} in the settings",
-            )
+            log_difference(self._logger, schema)
         return RegisteredSchema(tree)
 
     async def _write_pending(self) -> str | None:
