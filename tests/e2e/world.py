@@ -183,6 +183,14 @@ class World:
         """Read topics of ours from their beginning to the end that they have now."""
         return await asyncio.to_thread(self.log.read, *(f"{self.prefix}.{n}" for n in names))
 
+    async def until_read(self, *names: str, seconds: float = 60) -> list[Entry]:
+        """Return what topics of ours have once it is any, or fail at the deadline with the worker's log."""
+        deadline = time.monotonic() + seconds
+        while not (found := await self.read(*names)):
+            assert time.monotonic() < deadline, f"{names} are empty: {self.stage.log.read_text()}"
+            await asyncio.sleep(_POLL)
+        return found
+
     async def unsettled(self) -> set[str]:
         """Return the ids of events of which a record, or a tier record, is not committed yet."""
         found = set()

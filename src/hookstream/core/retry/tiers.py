@@ -1,8 +1,8 @@
 """The ladder chooses the tier for a wait, and decides what happens when a record leaves a tier.
 
 A tier delays by a fixed time. A wait is split into hops: each through the largest tier that is not
-longer than the remaining wait, until the rest is short enough for the waiting room. No hop ends
-early, so no wait ends early.
+longer than the remaining wait, but for `LONGEST_EXCESS`, until the rest is short enough for the waiting
+room. No hop ends early, so no wait ends early.
 """
 
 from bisect import bisect_left, bisect_right
@@ -31,6 +31,12 @@ DEFAULT_TIERS: tuple[Millis, ...] = (
 LONGEST_REST: Millis = 30 * SECOND
 """The longest rest after a tier that waits in the waiting room: the longest jitter."""
 
+
+LONGEST_EXCESS: Millis = SECOND // 10
+"""By how much, and by a tenth of its wait at most, a tier may be longer than the remaining wait.
+
+A wait of exactly a tier's delay is decided a moment before it is written. Without this, that moment
+would send it to the tier below, and through one hop more."""
 
 LONGEST_COVER: Millis = 5 * MINUTE
 """A tier up to this long may cover any shorter wait; a longer one, waits of at least half its delay."""
@@ -76,12 +82,13 @@ class Ladder:
     def place(self, now: Millis, due_at: Millis) -> Millis:
         """Return the delay of the tier to write to: the largest that is not longer than the remaining wait.
 
-        It is 0 if nothing remains or less than the smallest other tier's delay.
+        It may be longer by `LONGEST_EXCESS`. It is 0 if nothing remains, or if all other tiers are longer.
         """
         remaining = due_at - now
         if remaining <= 0:
             return 0
-        return self.delays[bisect_right(self.delays, remaining) - 1]
+        excess = min(LONGEST_EXCESS, remaining // 10)
+        return self.delays[bisect_right(self.delays, remaining + excess) - 1]
 
     def place_slot(self, now: Millis, slot: Millis) -> Millis:
         """Return the tier's delay for a delivery that waits for a slot of its lane.

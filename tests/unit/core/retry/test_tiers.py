@@ -19,9 +19,9 @@ LADDER = Ladder()
     [
         (-DAY, 0),
         (0, 0),
-        (4_999, 0),
+        (4_899, 0),
         (5_000, 5_000),
-        (29_999, 5_000),
+        (29_899, 5_000),
         (7 * MINUTE, 5 * MINUTE),
         (24 * HOUR, 24 * HOUR),
         (9 * DAY, 24 * HOUR),
@@ -29,6 +29,20 @@ LADDER = Ladder()
 )
 def test_a_wait_goes_to_the_largest_tier_that_is_not_longer(remains: Millis, tier: Millis) -> None:
     assert LADDER.place(NOW, NOW + remains) == tier
+
+
+@pytest.mark.parametrize("tier", [5_000, 30_000, MINUTE, 24 * HOUR])
+def test_a_wait_of_a_tiers_delay_that_is_written_a_moment_later_goes_to_that_tier(
+    tier: Millis,
+) -> None:
+    """Between the decision and the write, a busy machine takes some milliseconds."""
+    assert [LADDER.place(NOW + late, NOW + tier) for late in (0, 1, 100)] == [tier] * 3
+
+
+def test_a_short_tier_is_longer_than_a_wait_by_a_tenth_at_most() -> None:
+    ladder = Ladder([0, 50])
+
+    assert [ladder.place(NOW, NOW + remains) for remains in (45, 46, 50)] == [0, 50, 50]
 
 
 @pytest.mark.parametrize(
