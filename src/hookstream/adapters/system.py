@@ -30,9 +30,8 @@ class SystemClock:
         """Return this machine's wall-clock time in milliseconds since the epoch."""
         return time.time_ns() // 1_000_000
 
-    def monotonic(self) -> float:
-        """Return monotonic seconds, on the scale of the event loop's time."""
-        return time.monotonic()
+    # The function itself: each delivery asks eight times, and a method around it takes as long again.
+    monotonic = staticmethod(time.monotonic)
 
     def moment(self) -> Moment:
         """Return the current time by the clock since boot, including suspended time, and by the wall."""

@@ -180,11 +180,13 @@ def signature(keys: Sequence[bytes], webhook_id: str, timestamp_s: int, body: by
         timestamp_s: The time of this attempt, in whole seconds since the epoch.
         body: The exact bytes that are sent.
     """
-    # Written out, as is the base64 below: each attempt comes by here.
+    # Written out, as is the base64 below, and a list: each attempt comes by here.
     signed = f"{webhook_id}.{timestamp_s}.".encode() + body
     return " ".join(
-        "v1," + binascii.b2a_base64(hmac.digest(key, signed, "sha256"), newline=False).decode()
-        for key in keys
+        [
+            "v1," + binascii.b2a_base64(hmac.digest(key, signed, "sha256"), newline=False).decode()
+            for key in keys
+        ]
     )
 
 
