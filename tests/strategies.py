@@ -1,6 +1,7 @@
 """Hypothesis strategies for the nouns of core.model."""
 
 from dataclasses import replace
+from string import ascii_lowercase, digits
 
 from hypothesis import strategies as st
 
@@ -33,13 +34,17 @@ from hookstream.core.model.subscription import (
 
 INSTANTS = st.integers(0, 4_000_000_000_000)
 DURATIONS = st.integers(0, 10**9)
-IDS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,15}", fullmatch=True)
-NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+_ALNUM = ascii_lowercase + digits
+# As text, which is drawn at once: a pattern is drawn letter by letter, which takes four times as long.
+IDS = st.tuples(st.sampled_from(_ALNUM), st.text(_ALNUM + "._-", max_size=15)).map("".join)
+_CHARACTERS = st.characters(exclude_categories=["Cs"])
+NAMES = st.text(_CHARACTERS, max_size=12)
 EVENT_TYPES = st.sampled_from(["pricing.completed", "order.generated", "pricing.*", "*"])
 ENVIRONMENTS = st.sampled_from(["live", "test"])
 
 patterns: st.SearchStrategy[JsonObject] = st.dictionaries(
-    NAMES.filter(bool), st.lists(st.one_of(NAMES, st.integers(-(2**53), 2**53), st.booleans()))
+    st.text(_CHARACTERS, min_size=1, max_size=12),
+    st.lists(st.one_of(NAMES, st.integers(-(2**53), 2**53), st.booleans())),
 ).map(lambda found: {name: list(values) for name, values in found.items()})
 
 grants = st.builds(

@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
-import json
 from base64 import b32encode
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from tests.doubles.endpoint import QUICK_ANSWER, Behaviour
 
 from hookstream.core.model.outcome import Answer, Response
@@ -20,7 +21,7 @@ BATCH_TYPE = "hookstream.batch"
 
 def members_of(post: Post) -> list[Any]:
     """Return the body of each delivery of a request, in order: one where it is no batch."""
-    body = json.loads(post.body)
+    body = _parsed(post.body)
     if isinstance(body, list):
         return body
     if body["type"] == BATCH_TYPE:
@@ -31,7 +32,7 @@ def members_of(post: Post) -> list[Any]:
 
 def is_batch(post: Post) -> bool:
     """Return whether a request has the body of a batch, also of one delivery."""
-    body = json.loads(post.body)
+    body = _parsed(post.body)
     return isinstance(body, list) or body["type"] == BATCH_TYPE
 
 
@@ -43,12 +44,23 @@ def event_ids(post: Post) -> list[str]:
 def delivery_ids(post: Post) -> list[str]:
     """Return the delivery id of each delivery of a request, in order."""
     who = post.subscription_id
-    return [_named("msg_", "v1", member["type"], member["id"], who) for member in members_of(post)]
+    return [_of_delivery(member["type"], member["id"], who) for member in members_of(post)]
 
 
 def batch_id(members: Iterable[str]) -> str:
     """Return the id of a batch of deliveries with these ids."""
     return _named("msgb_", "v1", *members)
+
+
+@lru_cache(256)
+def _parsed(body: bytes) -> Any:  # noqa: ANN401  # JSON
+    """Return a body, which each of these functions is asked about in turn."""
+    return orjson.loads(body)
+
+
+@lru_cache(256)
+def _of_delivery(event_type: str, event_id: str, who: str) -> str:
+    return _named("msg_", "v1", event_type, event_id, who)
 
 
 def _named(prefix: str, *parts: str) -> str:

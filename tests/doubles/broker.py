@@ -67,6 +67,7 @@ class Broker:
         """By group: the metadata of those commits."""
         self.logs: dict[TopicPartition, Log] = {}
         self.partitions: dict[str, int] = {}
+        self._topics: list[str] = []
         self.limits: dict[str, int] = {}
         self.refusals: dict[str, WriteRefused] = {}
         self._groups: dict[str, _Group] = {}
@@ -87,13 +88,14 @@ class Broker:
     ) -> None:
         """Create a topic; sources see it at their next lookup."""
         self.partitions[topic] = partitions
+        self._topics = sorted(self.partitions)
         self.limits[topic] = max_record_bytes
         for number in range(partitions):
             self.logs[TopicPartition(topic, number)] = Log(append_time)
 
     def topics(self) -> list[str]:
         """Name every topic."""
-        return sorted(self.partitions)
+        return list(self._topics)
 
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         """Move the log's start, as retention does."""
@@ -152,7 +154,8 @@ class Broker:
         """Append a record at once. A timestamp is kept only if the topic has CreateTime."""
         if partition is None:
             partition = self._partition_of(topic, key)
-        log = self.logs[TopicPartition(topic, partition)]
+        where = TopicPartition(topic, partition)
+        log = self.logs[where]
         at = self.clock.now() if timestamp is None or log.append_time else timestamp
         record = Record(
             topic,
@@ -168,7 +171,7 @@ class Broker:
         log.records.append(record)
         log.high += 1
         for source in self.sources:
-            source.wake(record.where)
+            source.wake(where)
         for appended in self._followers.get(topic, ()):
             appended(record)
         return record
@@ -294,7 +297,8 @@ class BrokerSource:
         self._paused: set[TopicPartition] = set()
         self._next_lookup = 0.0
         self._turn = 0
-        self._ready_again = asyncio.Event()
+        self._waits: asyncio.Future[str] | None = None
+        """What ends the take that waits, if one does."""
 
     @property
     def exist(self) -> int:
@@ -390,20 +394,25 @@ class BrokerSource:
         if self.broker.clock.monotonic() >= self._next_lookup:
             await self._look_up()
         taken = self._ready(most)
-        if not taken:
-            self._ready_again.clear()
-            try:
-                async with asyncio.timeout(TAKE_SECONDS):
-                    await self._ready_again.wait()
-            except TimeoutError:
-                return ()
+        if not taken and await self._woken():
             taken = self._ready(most)
         return taken
 
+    async def _woken(self) -> bool:
+        """Return whether it is worth looking again, within the time of a take."""
+        loop = asyncio.get_running_loop()
+        self._waits = loop.create_future()
+        late = loop.call_later(TAKE_SECONDS, _end, self._waits, "late")
+        try:
+            return await self._waits == "woken"
+        finally:
+            late.cancel()
+            self._waits = None
+
     def wake(self, appended: TopicPartition | None = None) -> None:
         """Look again whether there are records: one was appended, or anything may have changed."""
-        if appended is None or appended in self._positions:
-            self._ready_again.set()
+        if self._waits is not None and (appended is None or appended in self._positions):
+            _end(self._waits, "woken")
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As in RecordSource; while the broker is away, the commit fails."""
@@ -504,17 +513,28 @@ class BrokerSource:
         while self._wanted:
             where, (begin, blocked) = self._wanted.popitem()
             self.start_partition(where, begin, blocked=blocked)
-        for at in [at for at in self._positions if at not in self._paused]:
-            if self._positions[at] < self.broker.logs[at].low:
+        logs, positions = self.broker.logs, self._positions
+        for at in [at for at in positions if positions[at] < logs[at].low]:
+            if at not in self._paused:
                 self._vanished(at)
-        order = sorted(self._positions)
         self._turn += 1
+        if any(positions[at] < logs[at].high for at in positions):
+            self._read(taken, most)
+        return taken
+
+    def _read(self, taken: list[Record], most: int) -> None:
+        logs, positions = self.broker.logs, self._positions
+        order = sorted(positions)
         for step in range(len(order)):
             at = order[(step + self._turn) % len(order)]
             if at in self._paused or len(taken) == most:
                 continue
-            records = self.broker.logs[at].since(self._positions[at], most - len(taken))
+            records = logs[at].since(positions[at], most - len(taken))
             if records:
-                self._positions[at] = records[-1].offset + 1
+                positions[at] = records[-1].offset + 1
                 taken.extend(records)
-        return taken
+
+
+def _end(waits: asyncio.Future[str], how: str) -> None:
+    if not waits.done():
+        waits.set_result(how)

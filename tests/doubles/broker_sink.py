@@ -26,7 +26,8 @@ class BrokerSink:
     def __init__(self, broker: Written, latency: float) -> None:
         self.latency = latency
         """Seconds from a write to its append; acknowledged then."""
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.failed: asyncio.Future[None] = self._loop.create_future()
         """Fails where nothing more can be written: the process must end."""
         self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._broker = broker
@@ -44,7 +45,7 @@ class BrokerSink:
             return
         self._waiting.append((record, acknowledged))
         self._idle.clear()
-        asyncio.get_running_loop().call_later(self.latency, self._flush_due)
+        self._loop.call_later(self.latency, self._flush_due)
 
     def hold(self) -> None:
         """Acknowledge and append nothing until `release`."""
@@ -87,7 +88,7 @@ class BrokerSink:
         if self._overdue or not self._broker.up.is_set():
             self._overdue += 1
             if self._overdue == 1:
-                asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look_again)
+                self._loop.call_later(_LOOK_EVERY, self._look_again)
             return
         self._settle(*self._waiting.popleft())
 
@@ -95,7 +96,7 @@ class BrokerSink:
         if self._dead:
             return
         if not self._broker.up.is_set():
-            asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look_again)
+            self._loop.call_later(_LOOK_EVERY, self._look_again)
             return
         overdue, self._overdue = self._overdue, 0
         for _ in range(overdue):

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
+import orjson
+
 from hookstream.core.model.envelope import open_envelope
 from hookstream.core.model.event import (
     Event,
@@ -99,6 +101,8 @@ class JsonCodec:
         self.decoded = 0
         self.rendered = 0
         self._max_record_bytes = max_record_bytes
+        self._parsed: tuple[bytes, dict[str, Json]] = b"", {}
+        """The last body, which is read several times in a row, and what it contains."""
         for event_type, newest in (published or {}).items():
             for version in range(1, newest + 1):
                 self.publish(event_type, version)
@@ -117,7 +121,7 @@ class JsonCodec:
         framed = framing_of(record.headers, value)
         if framed is not None:
             return self._registered(framed, record.topic if topic is None else topic)
-        body = _parsed(value)
+        body = self._fields(value)
         event_type, version = body.get("type"), body.get("version")
         if not isinstance(event_type, str) or not isinstance(version, int):
             if record.headers_problem is not None:
@@ -148,8 +152,14 @@ class JsonCodec:
         revision = Revision(event_type, version, _fingerprint(event_type, version))
         return Identified(revision, body_at)
 
+    def _fields(self, value: bytes | None, body_at: int = 0) -> dict[str, Json]:
+        body = (value or b"")[body_at:]
+        if body != self._parsed[0]:
+            self._parsed = body, _parsed(body)
+        return self._parsed[1]
+
     def load(self, identified: Identified, record: Record) -> int:
-        return _load(_parsed((record.value or b"")[identified.body_at :]))
+        return _load(self._fields(record.value, identified.body_at))
 
     def counted(self, event: Event) -> int:
         return event.load
@@ -167,7 +177,7 @@ class JsonCodec:
     ) -> Event | Undecodable:
         del event_id
         self.decoded += 1
-        fields = _parsed((record.value or b"")[identified.body_at :])
+        fields = self._fields(record.value, identified.body_at)
         envelope = open_envelope(fields)
         if isinstance(envelope, Undecodable):
             return envelope
@@ -207,7 +217,7 @@ class JsonCodec:
         }
 
     def encode(self, value: Json) -> bytes:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        return orjson.dumps(value)
 
 
 def _load(fields: Mapping[str, Json]) -> int:
@@ -219,7 +229,7 @@ def _load(fields: Mapping[str, Json]) -> int:
 
 def _parsed(value: bytes) -> dict[str, Json]:
     try:
-        found = json.loads(value)
+        found = orjson.loads(value)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

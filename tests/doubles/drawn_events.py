@@ -2,9 +2,11 @@
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import count
 from typing import TypeAlias, cast
 
+import orjson
 from hypothesis import assume
 from hypothesis import strategies as st
 from tests.doubles.schemas import event_fields, event_schema, field
@@ -192,6 +194,16 @@ def events(draw: st.DrawFn) -> tuple[JsonObject, JsonObject]:
         fields.append(field(name, kind, **as_text))
         data[name] = draw(values)
     return event_schema(*fields), cast("JsonObject", data)
+
+
+def tools_of(tree: JsonObject) -> "Tools":
+    """Return the tools of a schema, made once for those who have the same one in each of their examples."""
+    return _tools_of(orjson.dumps(tree))
+
+
+@lru_cache(128)
+def _tools_of(tree: bytes) -> "Tools":
+    return Tools(orjson.loads(tree))
 
 
 class Tools:

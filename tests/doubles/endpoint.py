@@ -130,6 +130,8 @@ class Request:
     answer: Answer | None = None
     """None: no answer yet, or cancelled before there was one."""
     cancelled: bool = False
+    events: list[str] | None = None
+    """The ids of its events, once a test has read them."""
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, whatever the case of its name."""
@@ -150,7 +152,8 @@ class Endpoints:
         self.in_flight: Counter[str] = Counter()
         self.peak_in_flight: Counter[str] = Counter()
         self._scripts: defaultdict[str, list[Behaviour]] = defaultdict(list)
-        self._changed = asyncio.Condition()
+        self._awaited: list[tuple[Callable[[Endpoints], bool], asyncio.Future[None]]] = []
+        """Conditions that tests wait for."""
 
     def script(self, subscription_id: str, *behaviours: Behaviour) -> None:
         """Let a subscription's endpoint behave so from now on, in order, the last for ever."""
@@ -170,8 +173,15 @@ class Endpoints:
 
     async def wait_until(self, true: Callable[["Endpoints"], bool]) -> None:
         """Wait until a condition is true: checked after every request and every answer."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: true(self))
+        if true(self):
+            return
+        came = asyncio.get_running_loop().create_future()
+        awaited = true, came
+        self._awaited.append(awaited)
+        try:
+            await came
+        finally:
+            self._awaited.remove(awaited)
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Play the endpoint's next behaviour, within the post's timeout."""
@@ -188,7 +198,7 @@ class Endpoints:
         self.in_flight[who] += 1
         self.peak_in_flight[who] = max(self.peak_in_flight[who], self.in_flight[who])
         try:
-            await self._notify()
+            self._changed()
             async with asyncio.timeout(post.timeout / 1000):
                 request.answer = await self._next(who)(post)
         except TimeoutError:
@@ -198,7 +208,7 @@ class Endpoints:
             raise
         finally:
             self.in_flight[who] -= 1
-        await self._notify()
+        self._changed()
         return request.answer
 
     def _next(self, subscription_id: str) -> Behaviour:
@@ -207,6 +217,7 @@ class Endpoints:
             return self.default
         return script.pop(0) if len(script) > 1 else script[0]
 
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _changed(self) -> None:
+        for true, came in self._awaited:
+            if not came.done() and true(self):
+                came.set_result(None)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
+import orjson
 from tests.doubles.codec import json_record
 
 from hookstream.core.model.attempt import AttemptRecord
@@ -100,7 +101,7 @@ class JsonOwnRecords:
 
     def attempt(self, record: AttemptRecord) -> bytes:
         reason = record.disposition.reason if isinstance(record.disposition, DeadLetter) else None
-        return json.dumps(
+        return orjson.dumps(
             {
                 "delivery_id": record.delivery.delivery_id,
                 "subscription_id": record.delivery.subscription_id,
@@ -119,7 +120,7 @@ class JsonOwnRecords:
                 "took": record.duration_us // 1000,
                 "request_bytes": record.request_bytes,
             }
-        ).encode()
+        )
 
     def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
         return self._operation(

@@ -72,13 +72,15 @@ def test_a_body_of_any_format_and_content_is_valid_alone_and_in_a_batch(
     alone, batch = json.loads(body), json.loads(around.of([body] * size))
     documents = SchemaDocuments(SchemaBook([tree]))
 
-    of_one = documents.json_schema("thing.done", 1, body_format, content)
-    of_batches = documents.json_schema("thing.done", 1, body_format, content, batch=True)
+    of_one = validator(documents.json_schema("thing.done", 1, body_format, content))
+    of_batches = validator(
+        documents.json_schema("thing.done", 1, body_format, content, batch=True)
+    )
 
-    validator(of_one).validate(alone)
-    validator(of_batches).validate(batch)
-    assert not validator(of_one).is_valid(batch)
-    assert not validator(of_batches).is_valid(alone)
+    of_one.validate(alone)
+    of_batches.validate(batch)
+    assert not of_one.is_valid(batch)
+    assert not of_batches.is_valid(alone)
 
 
 @pytest.mark.parametrize("body_format", [BodyFormat.STANDARD, BodyFormat.CLOUDEVENTS])

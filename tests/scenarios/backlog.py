@@ -81,6 +81,9 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class Log:
+    at: TopicPartition
+    order: int
+    """Its place among all logs: they are read in this order."""
     entries: list[Entry] = field(default_factory=list)
     position: int = 0
     paused: bool = False
@@ -120,12 +123,18 @@ class Backlog:
         self._rate_limit = rate_limit
         self._room_bytes = room_bytes
         self._ladder = Ladder()
-        self._logs = {
-            TopicPartition(f"retry.{delay}", number): Log()
+        orders = count()
+        self._tiers = {
+            delay: [
+                Log(TopicPartition(f"retry.{delay}", number), next(orders))
+                for number in range(partitions)
+            ]
             for delay in self._ladder.delays
-            for number in range(partitions)
         }
-        self._delay = {at: int(at.topic.removeprefix("retry.")) for at in self._logs}
+        self._ordered = [log for logs in self._tiers.values() for log in logs]
+        self._logs = {log.at: log for log in self._ordered}
+        self._unread: set[int] = set()
+        """The logs that have entries which nobody has read, by their order."""
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._tickets = count()
         self._fresh: set[int] = set()
@@ -142,10 +151,12 @@ class Backlog:
         rate = None if self._rate_limit is None else self._rate_limit / workers
         policy = LanePolicy(self._max_in_flight, rate_limit=rate)
         self.workers = [SimWorker(policy, self._room_bytes) for _ in range(workers)]
-        for log in self._logs.values():
+        for log in self._ordered:
             log.position, log.paused = 0, False
             while log.position < len(log.entries) and log.entries[log.position].settled:
                 log.position += 1
+            if log.position < len(log.entries):
+                self._unread.add(log.order)
         unsettled, self._fresh = sorted(self._fresh), set()
         self.publish(unsettled)
 
@@ -192,8 +203,9 @@ class Backlog:
 
     def _read(self, worker: SimWorker, index: int) -> None:
         left = READ_IN_A_TURN
-        for at, log in self._logs.items():
-            if at.partition % len(self.workers) != index:
+        for order in sorted(self._unread):
+            log = self._ordered[order]
+            if log.at.partition % len(self.workers) != index:
                 continue
             while left and not log.paused and log.position < len(log.entries):
                 entry = log.entries[log.position]
@@ -203,6 +215,8 @@ class Backlog:
                     self._enter(worker, entry)
                 if left % 100 == 0:
                     self._flow(worker)
+            if log.position == len(log.entries):
+                self._unread.discard(order)
 
     def _enter(self, worker: SimWorker, entry: Entry) -> None:
         now = self._millis()
@@ -310,11 +324,19 @@ class Backlog:
 
     def _append(self, item: Item, delay: Millis) -> None:
         self.writes += 1
-        at = TopicPartition(f"retry.{delay}", (item.number * 7919) % self._partitions)
-        entries = self._logs[at].entries
-        entries.append(
-            Entry(item, at, len(entries), delay, self._millis(), item.due_at, item.reason)
+        log = self._tiers[delay][(item.number * 7919) % self._partitions]
+        log.entries.append(
+            Entry(
+                item,
+                log.at,
+                len(log.entries),
+                delay,
+                self._millis(),
+                item.due_at,
+                item.reason,
+            )
         )
+        self._unread.add(log.order)
 
     def _settle(self, item: Item, entry: Entry | None) -> None:
         if entry is None:

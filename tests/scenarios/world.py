@@ -31,7 +31,7 @@ from hookstream.core.model.framing import prefixed
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, parse_duration
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.operations import OPERATIONS_EVENTS
-from hookstream.core.model.record import Header, Record, header_text
+from hookstream.core.model.record import Header, Record, TopicPartition, header_text
 from hookstream.core.model.subscription import (
     DEFAULT_EXPIRY,
     Disabled,
@@ -155,6 +155,8 @@ class World:
         """Replaces a worker's ports by broken ones."""
         self._tasks = asyncio.TaskGroup()
         self._workers: list[Worker] = []
+        self._read: dict[TopicPartition, str | None] = {}
+        """By partition, the group that reads it."""
         self.broker.create(EVENTS, partitions)
         for topic in (
             self.topics.dead_letters,
@@ -309,7 +311,9 @@ class World:
         """How often each event was answered 2xx by a subscription's endpoint."""
         found: Counter[str] = Counter()
         for request in self.endpoints.accepted(subscription_id):
-            found.update(event_ids(request.post))
+            if request.events is None:
+                request.events = event_ids(request.post)
+            found.update(request.events)
         return found
 
     def dead(self) -> list[tuple[str | None, str | None, str | None]]:
@@ -349,10 +353,16 @@ class World:
 
     def settled(self) -> bool:
         """Return whether both groups have committed to the end of every log they read."""
-        for at, log in self.broker.logs.items():
-            events = at.topic in (EVENTS, self.topics.operations)
-            group = self.topics.group if events else self.topics.retry_group
-            reads = events or self.topics.delay_of(at.topic) is not None
-            if reads and self.broker.commits.get(group, {}).get(at, 0) != log.high:
-                return False
-        return True
+        logs, commits = self.broker.logs, self.broker.commits
+        if len(self._read) != len(logs):
+            self._read = {at: self._reader_of(at.topic) for at in logs}
+        return all(
+            group is None or commits.get(group, {}).get(at, 0) == logs[at].high
+            for at, group in self._read.items()
+        )
+
+    def _reader_of(self, topic: str) -> str | None:
+        """Return the group that reads a topic, if one does."""
+        if topic in (EVENTS, self.topics.operations):
+            return self.topics.group
+        return None if self.topics.delay_of(topic) is None else self.topics.retry_group

@@ -151,6 +151,7 @@ BATCH_DEFECTS: Sequence[Defect] = (
         Parts(engine=built_with(BatchAttempts=Finding)),
         frozenset({PROMISE, SILENT}),
         within=400,
+        shown_by=72,
     ),
     Defect(
         "counts an attempt of every delivery in a batch that was not sent",
@@ -163,6 +164,7 @@ BATCH_DEFECTS: Sequence[Defect] = (
         Parts(engine=built_with(BatchAttempts=Condemning)),
         frozenset({JUSTIFIED}),
         within=400,
+        shown_by=213,
     ),
     Defect(
         "gives equal batches different ids",
@@ -175,11 +177,13 @@ BATCH_DEFECTS: Sequence[Defect] = (
         Parts(engine=Patient),
         frozenset({WAITS, ISOLATION}),
         within=400,
+        shown_by=31,
     ),
     Defect(
         "asks one delivery of a batch what it must ask of each",
         Parts(engine=built_with(BatchAttempts=Sweeping)),
         frozenset({HELD}),
         within=1000,
+        shown_by=803,
     ),
 )

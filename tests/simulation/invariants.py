@@ -3,11 +3,11 @@
 Every check is made at the first instant at which it could fail, so that a story ends there.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from tests.doubles.batch_bodies import delivery_ids
 from tests.simulation.batches import (
     REFUSES_BODY,
@@ -135,7 +135,7 @@ class Ledger:
         if self.chronicle is not None:
             self.note(f"{record.topic}/{record.partition}@{record.offset} is {described(record)}")
         if record.topic == topics.attempts:
-            entry = json.loads(record.value or b"{}")
+            entry = orjson.loads(record.value or b"{}")
             pair = (self.expected.by_origin[tuple(entry["origin"])].id, entry["subscription_id"])
             self.audited[pair].add(entry["disposition"])
         elif record.topic == topics.dead_letters:
@@ -423,7 +423,7 @@ class Ledger:
         repeated = hand.repeats(record, refused=refused)
         if record.topic == topics.attempts:
             if not repeated:
-                self._auditing(hand, json.loads(record.value or b""), now)
+                self._auditing(hand, orjson.loads(record.value or b""), now)
         elif (into_tier or record.topic == topics.dead_letters) and is_delivery(record):
             self._passing_on(hand, record, now, into_tier=into_tier)
             if not repeated:

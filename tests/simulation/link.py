@@ -17,6 +17,7 @@ class Link:
         self._cuts = 0
         self._broker_up = True
         self._down_at: float | None = None
+        self._seconds = asyncio.get_running_loop().time
 
     def cut(self) -> None:
         self._cuts += 1
@@ -37,13 +38,12 @@ class Link:
 
     def reached_until(self) -> float:
         """Return when the broker was last reached."""
-        now = asyncio.get_running_loop().time()
-        return now if self._down_at is None else self._down_at
+        return self._seconds() if self._down_at is None else self._down_at
 
     def _look(self) -> None:
         if self._broker_up and self._cuts <= 0:
             self._down_at = None
             self.up.set()
         elif self.up.is_set():
-            self._down_at = asyncio.get_running_loop().time()
+            self._down_at = self._seconds()
             self.up.clear()

@@ -105,15 +105,16 @@ class HostClock:
     def __init__(self, true: Callable[[], Millis]) -> None:
         self.ahead: Millis = 0
         self._true = true
+        self._seconds = asyncio.get_running_loop().time
 
     def now(self) -> Millis:
         return self._true() + self.ahead
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._seconds()
 
     def moment(self) -> Moment:
-        return Moment(self.monotonic(), self.now() / 1000)
+        return Moment(self._seconds(), self.now() / 1000)
 
 
 class DrawnChance:
@@ -158,7 +159,7 @@ class Process:
         self.producer = BrokerSink(host.link, 0.001)
         self.metrics = CountingMetrics()
         self.logger = RememberingLogger()
-        self.clock = BrokerClock(host.clock, self.logger)
+        self.clock = BrokerClock(host.clock, self.logger, boot=host.clock.monotonic)
         self.did: Counter[str] = Counter()
         self.sink = SeenSink(self)
         self.events = SeenSource(self, world.topics.group, world.event_topics)

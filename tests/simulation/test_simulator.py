@@ -32,8 +32,9 @@ CAREFUL = 1_000
 
 
 def found_by(defect: Defect) -> tuple[int, Story, Broken]:
-    """Return the first seed that shows a defect, within those that it is given."""
-    for seed in range(defect.within):
+    """Return a seed that shows a defect, within those that it is given."""
+    assert defect.shown_by < defect.within
+    for seed in (defect.shown_by, *range(defect.within)):
         result = play(draw(seed), defect.parts)
         if result.broken is not None and result.broken.invariant in defect.breaks:
             return seed, draw(seed), result.broken

@@ -128,6 +128,7 @@ class View:
         self.health = HealthBook()
         self._world = world
         self._host = host
+        self._seconds = asyncio.get_running_loop().time
         self._unread: deque[tuple[float, Row]] = deque()
         self._next = 0.0
         self.held: set[tuple[HoldKind, str]] = set()
@@ -140,7 +141,7 @@ class View:
         asked = self._host.link.reached_until() // ASK_EVERY * ASK_EVERY
         if self._unread:
             asked = min(asked, self._unread[0][0])
-        return asyncio.get_running_loop().time() - asked <= FRESH_FOR
+        return self._seconds() - asked <= FRESH_FOR
 
     def read(self, row: Row) -> None:
         """Read a row once the host's lag has passed, after every earlier one."""
@@ -203,10 +204,11 @@ class SeenBroker(Broker):
         return record
 
     def commit(self, group: str, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        before = dict(self.commits.get(group, {}))
+        known = self.commits.get(group, {})
+        before = {where: known.get(where, 0) for where in offsets}
         super().commit(group, offsets)
         for where, progress in sorted(offsets.items()):
-            self._world.ledger.committed(group, where, before.get(where, 0), progress)
+            self._world.ledger.committed(group, where, before[where], progress)
 
 
 class World:

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.timeout(600)
 HERE = Path(__file__).parent
 PAGE = (ROOT / "docs" / "for-producers.md").read_text(encoding="utf-8")
 
+_SHORT_LIVED = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
 JavaRun = Callable[..., None]
 """Runs a file of Java with arguments, and with text as its input."""
 
@@ -41,7 +43,7 @@ def java() -> JavaRun:
 
     def run(file: Path, *arguments: str, given: str = "") -> None:
         ran = subprocess.run(  # noqa: S603  a path that was found
-            [found, "-Xmx256m", "-cp", f"{jars}/*", str(file), *arguments],
+            [found, *_SHORT_LIVED, "-cp", f"{jars}/*", str(file), *arguments],
             input=given,
             capture_output=True,
             text=True,

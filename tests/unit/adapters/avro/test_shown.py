@@ -6,7 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.doubles.drawn_events import PLAIN, TEXTS, Tools, Typed
+from tests.doubles.drawn_events import PLAIN, TEXTS, Tools, Typed, tools_of
 from tests.doubles.schemas import EVENT_ID, event_fields, event_schema, field
 
 from hookstream.adapters.avro.codec import AvroCodec
@@ -104,7 +104,7 @@ def test_a_text_that_two_branches_accept_is_shown_with_the_name_of_its_branch(
     typed: Typed, choose: st.DataObject
 ) -> None:
     schema, name, values = typed
-    tools = Tools(event_schema(field("v", ["null", schema, "string"])))
+    tools = tools_of(event_schema(field("v", ["null", schema, "string"])))
     raw = choose.draw(values)
     one = tools.written(cast("JsonObject", {"v": (name, raw)}))
     text = data_of(tools.delivered(one))["v"]
@@ -122,7 +122,7 @@ def test_a_text_that_two_branches_accept_is_shown_with_the_name_of_its_branch(
 def test_a_text_beside_a_string_is_delivered_as_it_was_given_or_refused_as_ambiguous(
     typed: Typed, text: str
 ) -> None:
-    tools = Tools(event_schema(field("v", ["null", typed[0], "string"])))
+    tools = tools_of(event_schema(field("v", ["null", typed[0], "string"])))
     try:
         sent = tools.sent(line({"v": text}))
     except EventRefused as refused:
