@@ -20,6 +20,7 @@ from hookstream.core.model.subscription import (
     Endpoint,
     Gap,
     Grant,
+    HeldGrant,
     Limits,
     MutualTls,
     OAuth2,
@@ -55,7 +56,7 @@ grants = st.builds(
     st.booleans(),
 )
 
-partners = st.builds(
+_partners = st.builds(
     Partner,
     IDS,
     NAMES,
@@ -66,11 +67,35 @@ partners = st.builds(
     st.sampled_from(["cli", "files"]),
 )
 
+
+@st.composite
+def with_history(draw: st.DrawFn) -> Partner:
+    """Return a partner as any release writes it: with a history, or without one."""
+    partner = draw(_partners)
+    past = draw(st.lists(st.tuples(INSTANTS, grants), max_size=4, unique_by=lambda each: each[0]))
+    if not past:
+        return partner
+    history = [HeldGrant(grant, since) for since, grant in sorted(past, key=lambda each: each[0])]
+    history[-1] = replace(history[-1], grant=partner.grant)
+    if draw(st.booleans()):
+        history[0] = replace(history[0], since=None)
+    return replace(partner, history=tuple(history))
+
+
+partners = with_history()
+
 batches = st.builds(
     Batch, st.integers(FEWEST_IN_BATCH, MOST_IN_BATCH), st.integers(0, LONGEST_BATCH_WAIT)
 )
 
-gaps = st.builds(Gap, INSTANTS, st.none() | INSTANTS, st.sampled_from(["paused", "disabled"]))
+gaps = st.builds(
+    Gap,
+    INSTANTS,
+    st.none() | INSTANTS,
+    st.sampled_from(["paused", "disabled"]),
+    st.none() | IDS,
+    st.booleans(),
+)
 
 
 def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subscription]:

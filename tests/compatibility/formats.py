@@ -10,18 +10,23 @@ from decimal import Decimal
 from enum import Enum
 
 from hookstream.adapters.avro.audit_reader import AuditReader
-from hookstream.adapters.avro.published import own_schemas, published
+from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.tables.holds_and_skips import read_hold, read_skip, read_start
 from hookstream.adapters.tables.rows import read_disabled, read_failing, read_partner
 from hookstream.adapters.tables.subscriptions import read_subscription
-from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.record import Header
+from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import read_note
-from hookstream.core.redrive.job import read_job
+from hookstream.core.redrive.marks import Mark, read_mark
 from hookstream.errors import ConfigurationError
+
+try:
+    from hookstream.core.jobs.job import read_job
+except ImportError:
+    from hookstream.core.redrive.job import read_job  # type: ignore[attr-defined,no-redef]
 
 Headers = list[tuple[str, str | None]]
 """Names with values as text; a byte that is not UTF-8 becomes a lone surrogate."""
@@ -86,10 +91,12 @@ def plain(value: object) -> Document:
 
 
 def audit_value(record: AttemptRecord) -> str:
-    [schema] = [
-        published(tree, 1) for tree in own_schemas() if tree["eventType"] == "hookstream.attempt"
-    ]
-    return (schema.prefix + attempt_body(record, worker="east-1")).hex()
+    writer = AvroOwnRecords(Topics("hookstream"), "east-1", _no_row, _no_row)
+    return writer.attempt(record).hex()
+
+
+def _no_row(_: object) -> tuple[str, bytes]:
+    return "", b""
 
 
 def _row(read: Callable[[str, bytes], object]) -> Callable[[Document], object]:
@@ -108,6 +115,13 @@ def _headers(read: Callable[[list[Header]], object]) -> Callable[[Document], obj
     return reads
 
 
+def _tier_record(headers: list[Header]) -> object:
+    """As a worker reads it: which of the two it is, is part of the format."""
+    if delivery_headers.is_for_subscription(headers):
+        return delivery_headers.read_delivery(headers)
+    return delivery_headers.read_unmatched(headers)
+
+
 def _note(specimen: Document) -> object:
     assert isinstance(specimen, Mapping)
     return read_note(str(specimen["note"]), int(str(specimen["base"])))
@@ -124,9 +138,33 @@ def _schemas_row(specimen: Document) -> object:
     }
 
 
+def _job(key: str, value: bytes) -> object:
+    """A job, of which the release before knew only redrives, with what was asked among its fields."""
+    job = read_job(key, value)
+    asked = getattr(job, "asked", None)
+    if not dataclasses.is_dataclass(job) or not isinstance(asked, Mapping):
+        return job
+    fields = {each.name: plain(getattr(job, each.name)) for each in dataclasses.fields(job)}
+    del fields["asked"]
+    fields |= {"is": "RedriveJob"} if fields["kind"] == "redrive" else {"is": "Job"}
+    return fields | {"source" if name == "topic" else name: it for name, it in asked.items()}
+
+
+def _mark(key: str, value: bytes) -> object:
+    """Return the offsets that a mark resolves; None: it cannot be read, so nothing may be redriven."""
+    mark = read_mark(key, value)
+    if not isinstance(mark, Mark):
+        return None
+    offsets = getattr(mark, "offsets", None)
+    if offsets is None:
+        offsets = [at for first, last in mark.ranges for at in range(first, last + 1)]
+    return {"job": mark.job_id, "partition": mark.partition, "offsets": list(offsets)}
+
+
 READERS: dict[str, Callable[[Document], object]] = {
     "tier record": _headers(delivery_headers.read_delivery),
     "tier record of an event": _headers(delivery_headers.read_unmatched),
+    "tier record of an event for one subscription": _headers(_tier_record),
     "dead letter": _headers(delivery_headers.read_delivery),
     "undecodable record": _headers(delivery_headers.read_unmatched),
     "audit record": lambda specimen: AuditReader(SchemaBook()).read(bytes.fromhex(str(specimen))),
@@ -138,7 +176,8 @@ READERS: dict[str, Callable[[Document], object]] = {
     "start": _row(read_start),
     "disabled": _row(read_disabled),
     "failing": _row(read_failing),
-    "job": _row(read_job),
+    "job": _row(_job),
+    "mark": _row(_mark),
     "schemas row": _schemas_row,
 }
 """By the kind of specimen, which is its name up to a colon."""

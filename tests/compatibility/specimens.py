@@ -21,9 +21,11 @@ from hookstream.adapters.tables.mappings import mapping_row
 from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.catalog.mapped_schema import event_schema
+from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.lease import held
 from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord
-from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
@@ -50,6 +52,7 @@ from hookstream.core.model.subscription import (
     Failing,
     Gap,
     Grant,
+    HeldGrant,
     Limits,
     MutualTls,
     OAuth2,
@@ -62,13 +65,15 @@ from hookstream.core.model.subscription import (
     SubscriptionState,
 )
 from hookstream.core.offsets.commit_metadata import write_note
-from hookstream.core.redrive.job import RedriveJob
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.job import RedriveRequest
+from hookstream.core.redrive.marks import Mark, OffsetRange, Purged, RedriveSource
 
 NOON = 1_764_072_000_000
 ORIGIN = Origin("printprice.pricing.completed", 3, 9_007_199_254_740_993, NOON)
 CARRIED = [("tenant", b"north"), ("empty", None), ("raw", b"\xff\x00")]
 
+_REDRIVEN = Mark("red-1", RedriveSource.DEAD_LETTERS, 3, (OffsetRange(7, 8), OffsetRange(11, 11)))
+_PURGED = _REDRIVEN._replace(job_id="purge-1", purged=Purged("kim@desk", "sent by mail", NOON))
 DELIVERY = Delivery(
     delivery_id="msg_2bq5c2v7r5n6o3y4d6x7a2e3fm",
     subscription_id="crm",
@@ -112,6 +117,14 @@ SUBSCRIPTION = Subscription(
     revision=7,
     owner="files",
 )
+FILLED = replace(
+    SUBSCRIPTION,
+    gaps=(
+        Gap(NOON, NOON + 5_000, "disabled", "job-1", incomplete=True),
+        Gap(NOON + 6_000, NOON + 7_000, "paused", "job-2"),
+        Gap(NOON + 9_000, None, "paused"),
+    ),
+)
 PARTNER = Partner(
     id="acme",
     name="Acme & Söhne",
@@ -120,6 +133,15 @@ PARTNER = Partner(
     previous_grant=Grant(("*",), ("*",), operator=True),
     revision=4,
     owner="files",
+)
+REGRANTED = replace(
+    PARTNER,
+    history=(
+        HeldGrant(Grant(("pricing.completed",), ("production",))),
+        HeldGrant(PARTNER.grant, NOON - 9_000),
+        HeldGrant(Grant(("pricing.completed",), ("production",)), NOON - 5_000),
+        HeldGrant(PARTNER.grant, NOON),
+    ),
 )
 
 
@@ -169,6 +191,14 @@ NEW_SUBSCRIPTIONS = {
     ),
 }
 """Subscriptions that the release before would serve without credentials, or in the wrong shape."""
+
+
+REDRIVE = replace(
+    RedriveRequest(RedriveSource.DEAD_LETTERS, {"subscriptions": ["crm"]}, {0: 7, 3: 9}).job(
+        "red-1", NOON, 4
+    ),
+    done=1,
+)
 
 
 def _attempt(record: AttemptRecord) -> Document:
@@ -239,6 +269,23 @@ def specimens() -> dict[str, Document]:
         ),
         "tier record: a name that is no UTF-8": shown(
             delivery_headers.tier_headers(DELIVERY, [("Gr\\xf6\\xdfe", b"1")], written_at=NOON)
+        ),
+        "tier record: a replay's": shown(
+            delivery_headers.tier_headers(
+                replace(DELIVERY, trigger=Trigger.REPLAY, job="replay-1", as_granted_today=True),
+                CARRIED,
+                written_at=NOON,
+            )
+        ),
+        "tier record of an event for one subscription": shown(
+            delivery_headers.tier_headers(
+                replace(event, trigger=Trigger.REPLAY, only=OnlyFor("crm", "acme", "replay-1")),
+                CARRIED,
+                written_at=NOON,
+            )
+        ),
+        "audit record: of a replay": _attempt(
+            replace(made, delivery=replace(DELIVERY, trigger=Trigger.REPLAY, job="replay-1"))
         ),
         "audit record: a mistake of ours": _attempt(
             replace(made, outcome=Failed(FailureKind.INTERNAL_ERROR, "KeyError in render.py:7"))
@@ -321,8 +368,10 @@ def specimens() -> dict[str, Document]:
         ),
         "commit note": {"base": 3, "note": write_note(3, spans, 2_000).text},
         "partner": _row("acme", write_partner(PARTNER)),
+        "partner: with its earlier grants": _row("acme", write_partner(REGRANTED)),
         "partner: least": _row("p", write_partner(Partner("p", "P", Grant((), ())))),
         "subscription": _row("crm", write_subscription(SUBSCRIPTION, PlainKeys())),
+        "subscription: filled gaps": _row("crm", write_subscription(FILLED, PlainKeys())),
         **{
             f"subscription: format 3, {name}": _row("crm", write_subscription(each, PlainKeys()))
             for name, each in NEW_SUBSCRIPTIONS.items()
@@ -336,18 +385,18 @@ def specimens() -> dict[str, Document]:
         "disabled": _row(*disabled_row(Disabled("crm", NOON, "gone", "410"))),
         "disabled: asked": _row(*disabled_row(Disabled("crm", NOON, "asked", "answered 204"))),
         "failing": _row(*failing_row(Failing("crm", NOON))),
-        "job": _row(
+        "job": _row("red-1", REDRIVE.encode()),
+        "job: held, at a rate": _row(
             "red-1",
-            RedriveJob(
-                "red-1",
-                RedriveSource.DEAD_LETTERS,
-                {"subscriptions": ["crm"]},
-                NOON,
-                {0: 7, 3: 9},
-                4,
-                1,
-            ).encode(),
+            replace(held(REDRIVE, "host:7:ab", NOON), rate=50.0, counts={"unredrivable": 1})
+            .noted(NOON, "one stays open")
+            .encode(),
         ),
+        "job: of another kind": _row(
+            "replay-1", held(Job("replay-1", "replay", {"from": 1}, NOON), "h", NOON).encode()
+        ),
+        "mark": _row(_REDRIVEN.key, _REDRIVEN.encode()),
+        "mark: of a purge": _row(_PURGED.key, _PURGED.encode()),
         "schemas row: a mapping": _row(*mapping_row(MAPPING)),
         "schemas row: of a mapped type": _row(*schema_row(event_schema(shipped(), MAPPING, 1), 1)),
     }

@@ -4,15 +4,19 @@ import io
 
 from fastavro import schemaless_reader
 
-from hookstream.adapters.avro.published import own_schemas, published
+from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, published
 from hookstream.core.audit.trail import of_disposition, of_outcome
 from hookstream.core.model.attempt import AttemptRecord
 
-ATTEMPT = next(
+[ATTEMPT] = [published(tree, 1) for tree in earlier_own_schemas()]
+"""The schema of an audit record of a delivery's first life."""
+
+[ATTEMPT_OF_RUN] = [
     schema
-    for schema in (published(tree, 1) for tree in own_schemas())
+    for schema in (published(tree, 2) for tree in own_schemas())
     if schema.revision.event_type == "hookstream.attempt"
-)
+]
+"""That of one of a job's run."""
 
 
 def audit_fields(record: AttemptRecord, *, worker: str) -> dict[str, object]:
@@ -21,7 +25,7 @@ def audit_fields(record: AttemptRecord, *, worker: str) -> dict[str, object]:
     origin = delivery.origin
     reason, ended, next_due_at = of_disposition(record.disposition)
     status, failed = of_outcome(record.outcome)
-    return {
+    fields: dict[str, object] = {
         "delivery_id": delivery.delivery_id,
         "event_type": delivery.event_type,
         "event_version": record.event_version,
@@ -53,6 +57,9 @@ def audit_fields(record: AttemptRecord, *, worker: str) -> dict[str, object]:
             "timestamp": origin.timestamp,
         },
     }
+    if delivery.job is not None:
+        fields["job_id"] = delivery.job
+    return fields
 
 
 def fields_read(body: bytes) -> dict[str, object]:

@@ -11,7 +11,7 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import DeadLetter, DeadReason, RetryAt
+from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, RetryAt
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
 from hookstream.core.model.topics import Topics
@@ -53,6 +53,7 @@ class CountingMetrics:
     ids_reused: Counter[tuple[str, bool]] = field(default_factory=Counter)
     """By event type, and whether the bytes differed."""
     merged: int = 0
+    unmatched_events: Counter[str] = field(default_factory=Counter)
 
     def records(self, topic: str, count: int) -> None:
         self.taken[topic] += count
@@ -72,6 +73,9 @@ class CountingMetrics:
 
     def gap(self, topic: str, records: int) -> None:
         self.gaps[topic] += records
+
+    def unmatched(self, event_type: str) -> None:
+        self.unmatched_events[event_type] += 1
 
     def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
         self.ids_reused[event_type, conflict] += 1
@@ -100,7 +104,8 @@ class JsonOwnRecords:
         self._topics = topics
 
     def attempt(self, record: AttemptRecord) -> bytes:
-        reason = record.disposition.reason if isinstance(record.disposition, DeadLetter) else None
+        end = record.disposition
+        reason = end.reason if isinstance(end, DeadLetter | Cancel) else None
         return orjson.dumps(
             {
                 "delivery_id": record.delivery.delivery_id,
@@ -110,6 +115,7 @@ class JsonOwnRecords:
                 "batch_id": record.batch_id,
                 "attempt": record.attempt,
                 "trigger": record.delivery.trigger,
+                "job_id": record.delivery.job,
                 "outcome": None if record.outcome is None else record.outcome.name,
                 "disposition": record.disposition.name,
                 "reason": reason,

@@ -204,6 +204,20 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         loop.close()
 
 
+def run_within(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a loop of its own while another one runs, none of whose time passes.
+
+    Raises:
+        NothingWillHappen: The coroutine waits for ever.
+    """
+    outer = asyncio.get_running_loop()
+    asyncio._set_running_loop(None)  # noqa: SLF001  the only way to run one loop within another
+    try:
+        return run(main)
+    finally:
+        asyncio._set_running_loop(outer)  # noqa: SLF001
+
+
 def _cancel_all(loop: VirtualTimeLoop) -> None:
     left = asyncio.all_tasks(loop)
     for task in left:

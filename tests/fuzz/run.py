@@ -292,6 +292,12 @@ def _rows(servers: str, prefix: str) -> list[Row]:
     found.append(Row(topics.health, "nobody/failing", since))
     mark = b'{"format":1,"revision":1,"partition":0,"offsets":[1,2,3]}'
     found.append(Row(topics.jobs, "job-of-nobody/0/1", mark))
+    job = (
+        b'{"format":1,"revision":7,"kind":"replay","asked":{"from":1},"total":9,"done":1,"rate":2.5,'
+        b'"asked_at":"2026-11-28T08:00:00Z","state":"running","holder":"host:1:ab","counts":{"a":1},'
+        b'"held_until":"2026-11-28T08:00:30Z","notes":[{"at":"2026-11-28T08:00:00Z","text":"why"}]}'
+    )
+    found.append(Row(topics.jobs, "job-of-nobody", job))
     return found
 
 

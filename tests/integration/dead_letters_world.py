@@ -166,6 +166,14 @@ class World:
         with TableWriter(self.client, self.names.writer, [topic], topic) as writer:
             writer.write([TableChange(topic, key, value) for key, value in rows])
 
+    def create(self, topic: str) -> None:
+        """Create a log, and return when it can be written."""
+        config = {"message.timestamp.type": "LogAppendTime"}
+        admin = AdminClient(self.client)
+        admin.create_topics([NewTopic(topic, PARTITIONS, 1, config=config)])[topic].result(30)
+        every = [(topic, partition) for partition in range(PARTITIONS)]
+        ask_offsets(admin, every, "latest", 10, "the ends of a new topic")
+
     def remove(self, topic: str) -> None:
         """Remove a topic, and return when it cannot be read any more."""
         admin = AdminClient(self.client)

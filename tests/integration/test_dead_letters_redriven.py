@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
@@ -174,6 +175,92 @@ def test_dead_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: 
     assert "left out: 1, old is deleted" in ended.out
 
 
+def test_single_places_are_redriven_and_nothing_else(world: World) -> None:
+    for number in range(4):
+        world.die(delivery(number), partition=number % 2)
+    ended = world.run("dlq", "redrive", "1@0", f"{world.names.dead_letters}-0@1", "--yes")
+    assert (ended.code, [row[0] for row in back(world)]) == (
+        0,
+        [delivery(n).delivery_id for n in (1, 2)],
+    )
+    again = world.run("dlq", "redrive", "0@0", "1@0", "1@7", "--yes")
+    assert (again.code, len(back(world))) == (2, 2)
+    assert "1@0 was redriven by redrive-" in again.err
+    assert "holds no record at 1@7" in again.err
+    both = world.run("dlq", "redrive", "0@0", "--reason", "gone", "--yes")
+    assert (both.code, "leave the conditions out" in both.err) == (2, True)
+
+
+def test_a_preview_is_taken_as_it_was_counted_and_nothing_newer(world: World) -> None:
+    world.die(delivery(1))
+    world.die(delivery(2, "shop"))
+    dry = world.run("dlq", "redrive", "--subscription", "crm-orders", "--dry-run", "--json").json
+    token = str(dry["preview"])
+    world.die(delivery(3))
+    other = world.run("dlq", "redrive", "--subscription", "shop", "--preview", token, "--yes")
+    undecodable = world.run("undecodable", "redrive", "--preview", token, "--yes")
+    assert (other.code, undecodable.code, back(world)) == (2, 2, [])
+    assert "the preview has other conditions" in other.err
+    assert "not of a redrive of undecodable" in undecodable.err
+    ended = world.run("dlq", "redrive", "--preview", token, "--yes")
+    assert (ended.code, [row[0] for row in back(world)]) == (0, [delivery(1).delivery_id])
+
+
+def test_a_preview_of_a_topic_that_was_created_again_is_refused(world: World) -> None:
+    world.die(delivery(1))
+    token = str(world.run("dlq", "redrive", "--dry-run", "--json").json["preview"])
+    world.remove(world.names.dead_letters)
+    world.create(world.names.dead_letters)
+    world.die(delivery(2))
+    ended = world.run("dlq", "redrive", "--preview", token, "--yes")
+    assert (ended.code, "created again since then" in ended.err, back(world)) == (2, True, [])
+
+
+def test_dead_letters_are_counted_by_status_and_host(world: World) -> None:
+    world.write(world.names.subscriptions, subscription("crm-orders"))
+    world.die(delivery(1))
+    world.die(delivery(2))
+    world.die(replace(delivery(3, "shop"), last_status=None))
+    found: list[tuple[Json, Json]] = []
+    for by in ("status", "host"):
+        groups_by = world.run("dlq", "list", "--group-by", by, "--json").json["groups"]
+        assert isinstance(groups_by, list)
+        found += [(row[by], row["letters"]) for row in groups_by if isinstance(row, dict)]
+    assert found == [("503", 2), ("-", 1), ("crm.example", 2), ("-", 1)]
+
+
+def test_an_export_has_every_open_dead_letter_with_its_event(world: World, tmp_path: Path) -> None:
+    events = f"{world.names.prefix}.ev"
+    world.append(events, world.event(pages=999))
+    there = LogScan(world.client, events).at(0, 0)
+    assert there is not None
+    origin = Origin(events, 0, 0, there.timestamp)
+    world.die(delivery(1), partition=1)
+    world.die(replace(delivery(2), origin=origin), by_reference=True)
+    world.die(delivery(3))
+    world.run("dlq", "redrive", "0@1", "--yes")
+    file = tmp_path / "letters.jsonl"
+    ended = world.run("dlq", "export", str(file))
+    again = world.run("dlq", "export", str(file))
+    lines = [orjson.loads(line) for line in file.read_bytes().splitlines()]
+    assert (ended.code, again.code) == (0, 2)
+    assert "2 exported, 1 redriven ones left out" in ended.err
+    assert "exists: name another file" in again.err
+    assert [line["kind"] for line in lines] == ["export", "letter", "letter", "end"]
+    letters = {line["place"]: line for line in lines[1:3]}
+    assert (letters["1@0"]["event"]["data"], letters["1@0"]["value_from_origin"]) == (
+        {"pages": 48},
+        False,
+    )
+    assert (letters["0@0"]["event"]["data"], letters["0@0"]["value_from_origin"]) == (
+        {"pages": 999},
+        True,
+    )
+    assert lines[3]["left_out"] == {"redriven": 1, "purged": 0}
+    printed = world.run("dlq", "export", "-", "--all", "--reason", "attempts_exhausted")
+    assert [orjson.loads(line)["kind"] for line in printed.out.splitlines()].count("letter") == 3
+
+
 def test_a_dead_letter_by_reference_is_read_from_its_origin(world: World) -> None:
     events = f"{world.names.prefix}.ev"
     world.append(events, world.event(pages=999))
@@ -194,7 +281,7 @@ def cut_off(world: World) -> str:
     """A redrive of 12 dead letters whose process was killed after some steps: its job."""
     for number in range(12):
         world.die(delivery(number), partition=number % 2)
-    command = [sys.executable, "-m", "hookstream", *world.options]
+    command = [sys.executable, "-m", "hookstream", *world.options, "--set", "jobs.lease=2s"]
     process = subprocess.Popen([*command, "dlq", "redrive", "--yes", "--rate", "3"])  # noqa: S603
     try:
         for _ in range(300):

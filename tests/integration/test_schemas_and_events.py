@@ -227,7 +227,9 @@ def test_events_are_sent_and_come_out_as_they_went_in(world: World) -> None:
     sent = world.send(*lines_of(60))
     shown = world.tail().lines
     given = sorted(orjson.dumps(line["data"]) for line in lines_of(60))
-    assert (sent.code, sent.err) == (0, "60 sent, 0 refused\n")
+    audience, last = sent.err.splitlines()[0], sent.err.splitlines()[-1]
+    assert (sent.code, last) == (0, "60 sent, 0 refused")
+    assert audience.endswith("no subscription asks for the type, so nobody gets it")
     assert sorted(orjson.dumps(line["data"]) for line in shown) == given
 
 
@@ -236,7 +238,7 @@ def test_what_tail_shows_can_be_sent_again(world: World) -> None:
     world.send(*lines_of(5))
     shown = world.tail().lines
     again = world.send(*shown)
-    assert again.err == "5 sent, 0 refused\n"
+    assert again.err.endswith("5 sent, 0 refused\n")
 
 
 def test_the_sample_of_each_published_type_can_be_sent(world: World) -> None:
@@ -247,7 +249,7 @@ def test_the_sample_of_each_published_type_can_be_sent(world: World) -> None:
     ]
     sent = world.send(*samples)
     shown = world.tail().lines
-    assert sent.err == f"{len(EVENT_TYPES)} sent, 0 refused\n"
+    assert sent.err.endswith(f"{len(EVENT_TYPES)} sent, 0 refused\n")
     assert sorted(orjson.dumps(each["data"]) for each in shown) == sorted(
         orjson.dumps(each["data"]) for each in samples
     )
@@ -310,7 +312,8 @@ def test_the_same_bytes_come_of_what_tail_shows(world: World, tmp_path: Path) ->
 
     topic = f"{world.topic_prefix}order.generated"
     values = [record.value for record in LogScan(world.client, topic).read()]
-    assert (sent.err, again.err) == ("3 sent, 0 refused\n", "3 sent, 0 refused\n")
+    ends = [each.err.splitlines()[-1] for each in (sent, again)]
+    assert ends == ["3 sent, 0 refused"] * 2
     assert [line["data"] for line in shown.lines] == [
         {**data, "due": {"int": "2026-11-28"}},
         {**data, "due": {"string": "2026-11-28"}},

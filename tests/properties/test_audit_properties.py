@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.doubles.audit import ATTEMPT, audit_fields
+from tests.doubles.audit import ATTEMPT, ATTEMPT_OF_RUN, audit_fields
 from tests.strategies import IDS, INSTANTS, NAMES
 
 from hookstream.core.audit.binary import attempt_body
@@ -58,6 +58,7 @@ deliveries = st.builds(
     INSTANTS,
     INSTANTS,
     trigger=st.sampled_from(Trigger),
+    job=st.none() | IDS,
 )
 
 attempts = st.builds(
@@ -83,6 +84,7 @@ attempts = st.builds(
 def test_an_audit_record_is_written_as_the_general_writer_writes_it(
     record: AttemptRecord, worker: str
 ) -> None:
-    general = ATTEMPT.encode(audit_fields(record, worker=worker))
+    schema = ATTEMPT if record.delivery.job is None else ATTEMPT_OF_RUN
+    general = schema.encode(audit_fields(record, worker=worker))
 
-    assert ATTEMPT.prefix + attempt_body(record, worker=worker) == general
+    assert schema.prefix + attempt_body(record, worker=worker) == general

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookstream.core.model import header_names as names
-from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.delivery_headers import (
     dead_letter_headers,
     is_for_subscription,
@@ -14,7 +14,8 @@ from hookstream.core.model.delivery_headers import (
     read_unmatched,
     tier_headers,
 )
-from hookstream.core.model.header_reading import MAX_CARRIED_BYTES, MAX_COUNT
+from hookstream.core.model.event import UndecodableReason
+from hookstream.core.model.header_reading import MAX_CARRIED_BYTES, MAX_COUNT, HeaderProblem
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Header, Origin
@@ -27,6 +28,7 @@ printable = st.text(characters, max_size=6)
 words = st.text(characters, min_size=1, max_size=6)
 anything = st.builds(str.__mul__, st.text(max_size=6), st.sampled_from([1, 300]))
 
+jobs = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", fullmatch=True)
 origins = st.builds(Origin, words, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1), instants)
 deliveries = st.builds(
     Delivery,
@@ -50,7 +52,10 @@ deliveries = st.builds(
     last_error=st.none() | printable,
     traceparent=st.none() | printable,
     tracestate=st.none() | printable,
+    filter_asked=st.booleans(),
 )
+of_jobs = st.builds(replace, deliveries, job=jobs, as_granted_today=st.booleans())
+deliveries |= of_jobs
 unmatched = st.builds(
     UnmatchedEvent,
     origins,
@@ -62,11 +67,15 @@ unmatched = st.builds(
     trigger=st.sampled_from(Trigger),
     traceparent=st.none() | printable,
     tracestate=st.none() | printable,
+    undecodable_as=st.none() | st.sampled_from(UndecodableReason).map(str),
+    only=st.none() | st.builds(OnlyFor, words, words, jobs, st.booleans()),
 )
 header_names = st.sampled_from(
     [
         names.ATTEMPT,
         names.SUBSCRIPTION_ID,
+        names.ONLY_SUBSCRIPTION,
+        names.JOB,
         names.TRACEPARENT,
         names.CONNECT_TOPIC,
         "__value_schema_id",
@@ -101,6 +110,24 @@ def test_an_event_without_a_subscription_survives_a_tier(
 
     assert not is_for_subscription(written)
     assert read_unmatched(written) == event
+
+
+@given(unmatched, upstream, st.data())
+def test_an_event_for_one_subscription_is_never_read_as_one_for_all(
+    event: UnmatchedEvent, headers: list[Header], data: st.DataObject
+) -> None:
+    """Whatever a tool drops or empties of its headers: it is refused, or it is still for that one."""
+    written = tier_headers(event, headers, written_at=0)
+    at = data.draw(st.integers(0, len(written) - 1))
+    left: list[list[Header]] = [[], [(written[at][0], None)], [(written[at][0], b"")]]
+    damaged = data.draw(st.sampled_from(left))
+    drawn = [*written[:at], *damaged, *written[at + 1 :]]
+
+    if not is_for_subscription(drawn):
+        read = read_unmatched(drawn)
+        assert isinstance(read, HeaderProblem) or (read.only is None) == (event.only is None)
+    elif event.only is not None:
+        assert isinstance(read_delivery(drawn), HeaderProblem)
 
 
 @given(deliveries, upstream, st.sampled_from(DeadReason), anything, instants)

@@ -6,8 +6,8 @@ from tests import strategies
 
 from hookstream.core.matching.pattern import parse
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.subscription import Grant, Partner, covers
-from hookstream.core.planning.grants import both, common, regranted
+from hookstream.core.model.subscription import Grant, HeldGrant, Partner, covers
+from hookstream.core.planning.grants import both, common, first_granted, regranted
 
 TYPES = ["pricing.completed", "pricing.started", "order.generated", "a.b.c", "a.b"]
 clause_lists = st.sampled_from([[1], [2], [1, "x"], ["x", 2]])
@@ -53,26 +53,38 @@ def test_a_grant_has_all_of_itself_in_common_with_itself(grant: Grant) -> None:
 
 def test_a_wider_grant_applies_only_to_later_records() -> None:
     """A partner must not receive what was appended before it was granted, however far the worker lags."""
-    partner = Partner("acme", "Acme", Grant(("order.*",), ("live",)))
+    orders = Grant(("order.*",), ("live",))
     wider = Grant(("order.*", "pricing.*"), ("live",))
-    assert regranted(partner, wider, 9_000) == Partner(
-        "acme", "Acme", wider, 9_000, Grant(("order.*",), ("live",))
+    history = HeldGrant(orders), HeldGrant(wider, 9_000)
+    partner = Partner("acme", "Acme", orders)
+    assert regranted(partner, wider, 7_000, 9_000) == Partner(
+        "acme", "Acme", wider, 9_000, orders, history=history
     )
 
 
 def test_a_narrower_grant_applies_at_once_to_the_past_too() -> None:
-    wide = Grant(("*",), ("*",))
+    wide, between = Grant(("*",), ("*",)), Grant(("pricing.*", "order.a"), ("live",))
     narrow = Grant(("order.*",), ("live",))
-    partner = Partner("acme", "Acme", wide, 5_000, Grant(("pricing.*", "order.a"), ("live",)))
-    assert regranted(partner, narrow, 9_000) == Partner(
-        "acme", "Acme", narrow, 5_000, Grant(("order.a",), ("live",))
+    history = HeldGrant(between), HeldGrant(wide, 5_000), HeldGrant(narrow, 7_000)
+    partner = Partner("acme", "Acme", wide, 5_000, between)
+    assert regranted(partner, narrow, 7_000, 9_000) == Partner(
+        "acme", "Acme", narrow, 5_000, Grant(("order.a",), ("live",)), history=history
     )
 
 
 def test_a_grant_that_is_neither_wider_nor_narrower_removes_at_once_and_adds_later() -> None:
-    partner = Partner("acme", "Acme", Grant(("order.*", "pricing.*"), ("live",)))
-    grant = Grant(("order.*", "routing.*"), ("live",))
-    assert regranted(partner, grant, 9_000).previous_grant == Grant(("order.*",), ("live",))
+    before = Grant(("order.*", "pricing.*"), ("live",))
+    partner = Partner("acme", "Acme", before)
+    grant, shared = Grant(("order.*", "routing.*"), ("live",)), Grant(("order.*",), ("live",))
+    history = HeldGrant(before), HeldGrant(shared, 7_000), HeldGrant(grant, 9_000)
+    assert regranted(partner, grant, 7_000, 9_000) == Partner(
+        "acme", "Acme", grant, 9_000, shared, history=history
+    )
+
+
+def test_a_grant_that_is_as_it_was_adds_nothing_to_the_history() -> None:
+    partner = first_granted(Partner("acme", "Acme", Grant(("order.*",), ("live",))), 5_000)
+    assert regranted(partner, partner.grant, 7_000, 9_000) is partner
 
 
 def test_a_grant_without_a_pattern_has_the_pattern_of_the_other_in_common() -> None:
@@ -97,3 +109,11 @@ def test_a_pattern_joins_every_alternative_of_the_other() -> None:
             {"d": [4], "$or": [{"a": [1]}, {"a": [1]}]},
         ],
     }
+
+
+def test_a_clock_that_went_back_behind_a_change_makes_the_next_one_wait_for_it() -> None:
+    """A change that never held is forgotten, but not the instant that it was given."""
+    narrow, wide = Grant(("order.*",), ("*",)), Grant(("*",), ("*",))
+    partner = first_granted(Partner("acme", "Acme", narrow), 0)
+    partner = regranted(partner, Grant(("routing.*",), ("*",)), 10_000, 12_000)
+    assert regranted(partner, wide, 9_000, 11_000).history[-1] == HeldGrant(wide, 12_000)

@@ -23,6 +23,8 @@ from hookstream.adapters.tables.row_json import EnvelopeUnreadable, row_of
 from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.jobs.job import Job, read_job
+from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.json import Json, JsonObject, compared
 from hookstream.core.model.number import read_number
@@ -34,8 +36,6 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
 )
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.job import RedriveJob, read_job
-from hookstream.core.redrive.marks import RowProblem
 
 TOPICS = Topics("hookstream")
 READER = RowReader(TOPICS, SealedSecrets())
@@ -180,4 +180,4 @@ def test_no_number_of_a_row_is_rounded(document: Mapping[str, Json]) -> None:
 
 @given(st.binary(max_size=200) | documents.map(json.dumps).map(str.encode))
 def test_whatever_a_jobs_row_contains_it_is_a_job_or_a_problem(value: bytes) -> None:
-    assert isinstance(read_job("job-1", value), RedriveJob | RowProblem | None)
+    assert isinstance(read_job("job-1", value), Job | RowProblem | None)

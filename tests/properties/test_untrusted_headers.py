@@ -1,5 +1,6 @@
 """Untrusted records in tiers, dead letters and the audit log are read strictly, or shown as they are."""
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hookstream.adapters.avro.audit_reader import EVENT_TYPE, AuditReader
 from hookstream.adapters.avro.published import own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.audit.entry import AuditEntry, EntryProblem
-from hookstream.core.model.delivery import Delivery, Trigger
+from hookstream.core.model.delivery import Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.delivery_headers import (
     dead_letter_headers,
     is_for_subscription,
@@ -52,8 +53,16 @@ DELIVERY = Delivery(
     last_status=503,
     last_error="answered 503",
 )
+REPLAYED = UnmatchedEvent(
+    DELIVERY.origin,
+    NOW,
+    trigger=Trigger.REPLAY,
+    only=OnlyFor("crm", "acme", "replay-1", as_granted_today=True),
+)
 SOUND_HEADERS = (
     tier_headers(DELIVERY, [("x", b"1")], written_at=NOW),
+    tier_headers(replace(DELIVERY, job="replay-1", as_granted_today=True), (), written_at=NOW),
+    tier_headers(REPLAYED, (), written_at=NOW),
     dead_letter_headers(DELIVERY, (), DeadReason.EXPIRED, "late", written_at=NOW),
     undecodable_headers(
         Record("events", 0, 7, NOW, None, b"v", ()),

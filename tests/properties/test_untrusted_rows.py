@@ -23,6 +23,7 @@ from hookstream.adapters.tables.mappings import mapping_row
 from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.sealed import SealedSecrets
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.jobs.job import jobs_of
 from hookstream.core.matching.directory import Directory, Question
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import JsonObject
@@ -38,8 +39,18 @@ from hookstream.core.model.subscription import (
     Subscription,
 )
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.job import RedriveJob, jobs_of
-from hookstream.core.redrive.marks import Mark, RedriveSource, outlived, read_ledger
+from hookstream.core.redrive.job import RedriveRequest, redrives_of
+from hookstream.core.redrive.ledger import read_ledger
+from hookstream.core.redrive.marks import (
+    Mark,
+    Position,
+    Purged,
+    RedriveSource,
+    barrier,
+    barrier_key,
+    extended,
+    outlived,
+)
 from hookstream.entry.worker.feed import TableConsumer
 
 TOPICS = Topics("hookstream")
@@ -63,8 +74,9 @@ MAPPING = Mapping(
     HeaderSource("env"),
     record="shop.Order",
 )
-MARK = Mark("job-1", RedriveSource.DEAD_LETTERS, 0, (1, 2, 3))
-JOB = RedriveJob("job-1", RedriveSource.UNDECODABLE, {}, NOON, {0: 5})
+MARK = Mark("job-1", RedriveSource.DEAD_LETTERS, 0, extended((), (1, 2, 3)))
+PURGE_MARK = MARK._replace(job_id="p", purged=Purged("kim@ops", "sent by mail", NOON))
+JOB = RedriveRequest(RedriveSource.UNDECODABLE, {}, {0: 5}).job("job-1", NOON, 0)
 DISABLED = Disabled("crm", NOON, "gone", "410")
 
 ROWS: dict[str, tuple[tuple[str, bytes], ...]] = {
@@ -80,7 +92,12 @@ ROWS: dict[str, tuple[tuple[str, bytes], ...]] = {
         disabled_row(DISABLED),
         failing_row(Failing("crm", NOON)),
     ),
-    TOPICS.jobs: ((MARK.key, MARK.encode()), (JOB.id, JOB.encode())),
+    TOPICS.jobs: (
+        (MARK.key, MARK.encode()),
+        (PURGE_MARK.key, PURGE_MARK.encode()),
+        (barrier_key("p"), barrier()),
+        (JOB.id, JOB.encode()),
+    ),
 }
 
 
@@ -109,8 +126,10 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
     feed.take(drawn)
 
     jobs = {row.key: row.value for row in drawn if row.table == TOPICS.jobs and row.value}
-    read_ledger(jobs)
+    ledger, _ = read_ledger(jobs)
+    ledger.is_open(RedriveSource.DEAD_LETTERS, Position(0, 2))
     jobs_of(jobs)
+    redrives_of(jobs)
     outlived(jobs, {(RedriveSource.DEAD_LETTERS, 0): 2})
     if not directory.blind:
         document: JsonObject = {"data": {"total": 7, "a": 1}}

@@ -6,13 +6,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.retry.waiting import WaitingRoom
+from hookstream.core.retry.waiting import Owner, WaitingRoom
 
 BUDGET, FLOOR, BIGGEST = 200, 20, 30
 PARTITIONS = [
     TopicPartition(f"hookstream.retry.{tier}", n) for tier in ("5s", "24h") for n in (0, 1)
 ]
 
+OWNERS = (Owner("a"), Owner("a", behind=True), Owner("b"))
 Item = tuple[TopicPartition, int]
 
 
@@ -22,7 +23,7 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         self.room: WaitingRoom[Item] = WaitingRoom(BUDGET, FLOOR)
         self.now: Millis = 0
         self.next_offset = 0
-        self.waiting: dict[Item, tuple[Millis, int, int | None, str | None]] = {}
+        self.waiting: dict[Item, tuple[Millis, int, int | None, Owner | None]] = {}
         self.ranks: dict[Item, int] = {}
         self.paused: set[TopicPartition] = set()
         self.admitted: dict[Item, int] = {}
@@ -36,7 +37,7 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         wait=st.integers(-5, 50),
         size=st.integers(0, BIGGEST),
         key=st.none() | st.integers(0, 10),
-        owner=st.none() | st.sampled_from("ab"),
+        owner=st.none() | st.sampled_from(OWNERS),
         rank=st.integers(0, 2),
     )
     def admit(
@@ -45,7 +46,7 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         wait: Millis,
         size: int,
         key: int | None,
-        owner: str | None,
+        owner: Owner | None,
         rank: int,
     ) -> None:
         if partition in self.paused:
@@ -86,8 +87,8 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
             del self.waiting[item]
         self.flow()
 
-    @rule(owner=st.sampled_from("ab"), most=st.integers(0, 4), again=st.booleans())
-    def take_early(self, owner: str, most: int, again: bool) -> None:  # noqa: FBT001
+    @rule(owner=st.sampled_from(OWNERS), most=st.integers(0, 4), again=st.booleans())
+    def take_early(self, owner: Owner, most: int, again: bool) -> None:  # noqa: FBT001
         """An owner takes its earliest before they are due, and may put one back to wait longer."""
         expected = sorted(
             (due, self.admitted[item], item)

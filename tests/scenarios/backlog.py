@@ -19,7 +19,7 @@ from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
 from hookstream.core.model.outcome import Delivered, Failed, FailureKind, Outcome
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt, Ladder
-from hookstream.core.retry.waiting import WaitingRoom
+from hookstream.core.retry.waiting import Owner, WaitingRoom
 
 TURN = 0.25
 """Seconds between checks of rooms and lanes."""
@@ -233,7 +233,7 @@ class Backlog:
         self._wait(worker, entry)
 
     def _wait(self, worker: SimWorker, entry: Entry) -> None:
-        owner = None if entry.reason is None else "endpoint"
+        owner = None if entry.reason is None else Owner("endpoint")
         worker.room.admit(entry.at, entry.offset, entry.until, SIZE, entry, None, owner)
 
     def _flow(self, worker: SimWorker) -> None:

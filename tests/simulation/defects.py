@@ -49,7 +49,7 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import Start, StartAt
 from hookstream.core.redrive.revive import Revival, Unredrivable
 from hookstream.core.retry.tiers import Ladder, Release, WaitUntil
-from hookstream.core.retry.waiting import WaitingRoom
+from hookstream.core.retry.waiting import Owner, WaitingRoom
 from hookstream.pipeline import engine as engines
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.attempts import Attempts
@@ -232,7 +232,7 @@ class Confusing(WaitingRoom[WaitingRecord]):
         size: int,
         item: WaitingRecord,
         key: Hashable | None = None,
-        owner: str | None = None,
+        owner: Owner | None = None,
         *,
         rank: int = 0,
     ) -> WaitingRecord | None:

@@ -295,6 +295,8 @@ def test_the_header_of_a_replay_is_read() -> None:
     assert verify(job, BODY, [PUBLIC], NOW).replay == "j1"
     with pytest.raises(VerificationFailed) as caught:
         verify({**HEADERS, "hookstream-replay": "j" * 5_000}, BODY, [PUBLIC], NOW)
+    with pytest.raises(VerificationFailed, match="hookstream-replay is not the id of a job"):
+        verify({**HEADERS, "hookstream-replay": "j" * 129}, BODY, [PUBLIC], NOW)
     assert caught.value.reason is Reason.BAD_HEADER
 
 

@@ -5,12 +5,14 @@ from a tier as an event that is still to be matched. All three decode the same b
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
-from hookstream.core.delivery.identity import DeliveryIds
-from hookstream.core.matching.fanout import Match, Matching, Question
-from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.delivery.identity import DeliveryIds, delivery_id
+from hookstream.core.matching.directory import NotReplayed
+from hookstream.core.matching.fanout import Match
+from hookstream.core.model.active_interval import arrival_of
+from hookstream.core.model.delivery import Delivery, OnlyFor, UnmatchedEvent
 from hookstream.core.model.event import (
     LARGE,
     Event,
@@ -21,7 +23,7 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.mapping import position_id
-from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, Refused
+from hookstream.core.model.outcome import NOT_GRANTED, Cancel, DeadLetter, DeadReason, Refused
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.registered import (
     NotFound,
@@ -32,9 +34,10 @@ from hookstream.core.model.registered import (
 from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
-from hookstream.pipeline.defects import BLAMED, ENDS, Step, described
+from hookstream.pipeline.defects import BLAMED, Step, described
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
+from hookstream.pipeline.event_matching import EventMatching
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
@@ -44,9 +47,6 @@ from hookstream.pipeline.schema_waits import NotAsked, SchemaWaits
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.unfit_schemas import UnfitSchemas
 from hookstream.pipeline.work import Bodies, Work
-
-_FIND_ASIDE = 3
-"""Tries to find candidates in a thread while subscriptions change meanwhile; then on the event loop."""
 
 _TURN = 8
 """Deliveries offered in one turn of the event loop."""
@@ -83,6 +83,8 @@ class Admission:
         self._gate = gate
         self._schema_waits = SchemaWaits(ports, fence, gate.wait)
         self._topic_ids = ports.topic_ids
+        self._metrics = ports.metrics
+        self._matching = EventMatching(ports, fence)
         self._unfit = UnfitSchemas(ports.logger, ports.clock)
         self._offered = 0
         attempts.readmit = self._readmit
@@ -128,8 +130,9 @@ class Admission:
     ) -> None:
         """Decode an event that a subscription wants, and fan it out."""
         event_type = identified.revision.event_type
-        if not offered and not self._directory.wants(event_type, state.origin.timestamp):
-            receipt.release()
+        asks = self._directory.wants
+        if state.only is None and not offered and not asks(event_type, state.origin.timestamp):
+            self._fanned_out(receipt, event_type, offered)
             return
         event_id: str | Undecodable = ""
         if identified.by_position:
@@ -146,7 +149,10 @@ class Admission:
         elif event is not None:
             value = receipt.record.value
             self._event_ids.note(event.event_type, event.event_id, event.origin, value)
-            await self._fan_out(receipt, event, state, offered)
+            if state.only is None:
+                await self._fan_out(receipt, event, state, offered)
+            else:
+                await self._for_one(receipt, event, state, state.only)
 
     async def _position_id(self, origin: Origin) -> str | Undecodable:
         """Return the id of an event whose record names none."""
@@ -196,7 +202,9 @@ class Admission:
     ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
-        async for matches in self._matched(bodies):
+        in_tier = receipt.record.topic != state.origin.topic
+        arrival = arrival_of(in_tier=in_tier, undecodable_as=state.undecodable_as)
+        async for matches in self._matching.matched(bodies, arrival):
             for match in matches:
                 if match is None:
                     await asyncio.sleep(0)
@@ -213,6 +221,12 @@ class Admission:
                     offered.add(match.subscription.id)
                     receipt.retain()
                     await self._offer(work, match)
+        self._fanned_out(receipt, event.event_type, offered)
+
+    def _fanned_out(self, receipt: Receipt, event_type: str, offered: Collection[str]) -> None:
+        """Release the receipt; count an event that no subscription was offered."""
+        if not offered:
+            self._metrics.unmatched(event_type)
         receipt.release()
 
     async def _offer(self, work: Work, match: Match) -> None:
@@ -243,54 +257,35 @@ class Admission:
         self._credit(work)
         self._attempts.refuse(work, refused)
 
-    async def _matched(self, bodies: Bodies) -> AsyncIterator[Iterable[Match | None]]:
-        """Yield the matches, in one go or in steps that a thread computes."""
-        event, question = bodies.event, self._question(bodies)
-        if not self._is_heavy(event):
-            yield self._directory.match(question, event.load)
-            return
-        matching = await self._found(self._directory.matching(question))
-        while not matching.is_done:
-            yield await self._offload.run(matching.step)
+    async def _for_one(
+        self, receipt: Receipt, event: Event, state: UnmatchedEvent, only: OnlyFor
+    ) -> None:
+        """Admit a replayed event as the delivery of the one subscription that it is for.
 
-    def _question(self, bodies: Bodies) -> Question:
-        event = bodies.event
-        return Question(
-            event.event_type,
-            event.environment,
-            event.origin.timestamp,
-            bodies.document,
-            self._codec.latest(event.event_type),
+        Whether the subscription asks for it is evaluated as soon as that can be read, for this run; the
+        active interval is not.
+        """
+        now, expiry = self._clock.now(), DEFAULT_EXPIRY
+        subscription = self._directory.subscriptions.get(only.subscription_id)
+        if isinstance(subscription, Subscription):
+            expiry = subscription.retry.expires_after
+        delivery = Delivery(
+            delivery_id=delivery_id(event.event_type, event.event_id, only.subscription_id),
+            subscription_id=only.subscription_id,
+            partner_id=only.partner_id,
+            event_type=event.event_type,
+            event_id=event.event_id,
+            origin=state.origin,
+            first_at=now,
+            expires_at=now + expiry,
+            trigger=state.trigger,
+            traceparent=state.traceparent,
+            tracestate=state.tracestate,
+            filter_asked=False,
+            job=only.job,
+            as_granted_today=only.as_granted_today,
         )
-
-    def _is_heavy(self, event: Event) -> bool:
-        """Return whether matching the event would block the event loop for long."""
-        if event.load > LARGE:
-            return True
-        if not self._directory.is_heavy(event.event_type, event.load):
-            return False
-        # So far the load is a bound by the record's size.
-        event.load = self._codec.counted(event)
-        return self._directory.is_heavy(event.event_type, event.load)
-
-    async def _found(self, matching: Matching) -> Matching:
-        """Find the candidates in a thread, on the event loop where subscriptions change all the time."""
-        for _ in range(_FIND_ASIDE):
-            try:
-                await self._offload.run(matching.find)
-            except ENDS:
-                raise
-            except Exception as error:
-                if not matching.has_changed:
-                    raise
-                if not isinstance(error, RuntimeError):
-                    # A dictionary that changed meanwhile raises that; anything else is logged.
-                    self._fence.note(error, Step.MATCH)
-            else:
-                if not matching.has_changed:
-                    return matching
-        matching.find()
-        return matching
+        await self._readmit_fenced(Work(delivery, Bodies(self._codec, event), receipt))
 
     def _delivery(
         self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match
@@ -329,7 +324,9 @@ class Admission:
             self._not_decodable(receipt, delivery, event)
             return
         event.origin = delivery.origin
-        work = Work(delivery, Bodies(self._codec, event), receipt)
+        await self._readmit_fenced(Work(delivery, Bodies(self._codec, event), receipt))
+
+    async def _readmit_fenced(self, work: Work) -> None:
         try:
             await self._readmit(work)
         except Exception as error:  # noqa: BLE001  the fence
@@ -394,18 +391,17 @@ class Admission:
             raise
 
     async def _ask(self, work: Work) -> bool:
-        delivery, event = work.delivery, work.event
-        judge = self._directory.judge(delivery.subscription_id, self._question(work.bodies))
-        if self._is_heavy(event):
-            match = await self._offload.run(judge)
-            if not work.receipt.wanted:
-                delivery.filter_asked = False
-                self._settler.give_back(work)
-                return False
-        else:
-            match = judge()
-        if match is None:
+        delivery = work.delivery
+        match = await self._matching.judged(work)
+        if not work.receipt.wanted:
+            delivery.filter_asked = False
+            self._settler.give_back(work)
+        elif match is NotReplayed.NOT_GRANTED:
+            self._attempts.refuse(work, NOT_GRANTED)
+        elif not isinstance(match, Match):
             why = f"{delivery.subscription_id} can be read again and does not ask for it"
+            if delivery.job is not None:
+                why = f"{delivery.subscription_id} does not ask for it"
             self._attempts.end(work, Cancel(f"subscription {why}"))
         elif match.refused is not None:
             self._attempts.refuse(work, match.refused)

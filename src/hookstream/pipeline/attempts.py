@@ -133,6 +133,8 @@ class Attempts:
 
     def end(self, work: Work, disposition: Disposition, outcome: Outcome | None = None) -> None:
         """Settle work without an attempt having been made."""
+        if work.delivery.trigger is Trigger.TEST:
+            disposition = policy.test_ended(disposition)
         if isinstance(disposition, DeferUntil):
             self._settler.deferred(work, disposition)
             return
@@ -233,6 +235,8 @@ class Attempts:
         except Exception as undecided:  # noqa: BLE001  the fence
             self._fence.note(undecided, Step.SETTLE)
             disposition = policy.undecided(detail, delivery, subscription.retry, now=now)
+        if delivery.trigger is Trigger.TEST:
+            disposition = policy.test_attempted(outcome)
         took = self._clock.monotonic() - began
         self._settler.interrupted(work, self.record(work, ready, outcome, disposition, took))
         return outcome
@@ -324,16 +328,16 @@ class Attempts:
         """Rest the lane as the answer's RateLimit says; return what the answer asks of the delivery.
 
         A Retry-After that was followed takes precedence over a RateLimit. What a test is answered
-        concerns no delivery, and what a batch is answered none in particular.
+        concerns neither, and what a batch is answered no delivery in particular.
         """
+        if delivery.trigger is Trigger.TEST:
+            return None
         followed = isinstance(outcome, Throttled) and outcome.retry_after is not None
         if words.ratelimit is not None and not followed:
             rest = rest_in(words.ratelimit, longest=self._longest_tier)
             if rest:
                 self.rest(delivery.subscription_id, rest)
-        if words.delivery is None or delivery.trigger is Trigger.TEST:
-            return None
-        if ready.post.batch_id is not None:
+        if words.delivery is None or ready.post.batch_id is not None:
             return None
         return asked_in(words.delivery)
 
@@ -341,6 +345,9 @@ class Attempts:
         self, work: Work, ready: Ready, outcome: Outcome, asked: Asked | None, now: Millis
     ) -> Checkup:
         """Return what becomes of the delivery, and what the endpoint's health adds to that."""
+        if work.delivery.trigger is Trigger.TEST:
+            # It says nothing about the endpoint's health over days.
+            return policy.test_attempted(outcome), ()
         disposition = policy.decide(
             outcome,
             work.delivery,
@@ -355,7 +362,9 @@ class Attempts:
         return self.health.after(work.delivery, outcome, disposition, now)
 
     def note_latency(self, delivery: Delivery, outcome: Outcome, now: Millis) -> None:
-        """Measure how long a first attempt that arrived took from the event on."""
+        """Measure how long a first attempt that arrived took from the event on; a run of a job is none."""
+        if delivery.job is not None:
+            return
         appended = delivery.origin.timestamp
         if isinstance(outcome, Delivered) and delivery.attempt == 1 and is_plausible(appended):
             self._metrics.delivered(delivery.event_type, now - appended)

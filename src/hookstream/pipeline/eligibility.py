@@ -1,9 +1,9 @@
 """Whether an attempt of a delivery may be made at all, by the tables as they are now."""
 
-from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Disposition
-from hookstream.core.model.subscription_status import Live, SubscriptionStatus
+from hookstream.core.model.subscription_status import Live, Paused, SubscriptionStatus
 from hookstream.core.outcome import policy
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.defects import Step
@@ -26,6 +26,9 @@ class Eligibility:
     def status(self, delivery: Delivery, now: Millis) -> SubscriptionStatus:
         """Return how the delivery's subscription is, holds included."""
         status: SubscriptionStatus = self._directory.status(delivery.subscription_id, now)
+        if isinstance(status, Paused) and delivery.trigger is Trigger.TEST:
+            # To be tried before it is resumed.
+            status = Live(status.subscription, status.partner)
         if self._directory.holds.any:
             return self._directory.holds.over(status, delivery.event_type)
         return status

@@ -72,6 +72,7 @@ class GuardedMetrics:
         self.undecodable = _guarded(unexpected, metrics.undecodable)
         self.deferral = _guarded(unexpected, metrics.deferral)
         self.gap = _guarded(unexpected, metrics.gap)
+        self.unmatched = _guarded(unexpected, metrics.unmatched)
         self.event_id_reused = _guarded(unexpected, metrics.event_id_reused)
         self.copies_merged = _guarded(unexpected, metrics.copies_merged)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hookstream.core.lanes.fair_queue import Claim
@@ -22,6 +23,9 @@ class LaneQueue:
     permits: LanePermits = field(default_factory=LanePermits)
     claim: Claim = field(default_factory=Claim)
     waiting: deque[Work] = field(default_factory=deque)
+    """Live deliveries, the oldest first."""
+    behind: deque[Work] = field(default_factory=deque)
+    """Those of replays and resends: none is attempted while a live one waits."""
     broken: bool = False
     """Whether its circuit breaker was open at the last check."""
     wakes_at: float = float("inf")
@@ -31,6 +35,15 @@ class LaneQueue:
     halves_from: float = float("-inf")
     """From when refused batches are halved again, monotonic seconds."""
 
+    @property
+    def queued(self) -> int:
+        """How many deliveries wait for an attempt."""
+        return len(self.waiting) + len(self.behind)
+
+    def line(self, work: Work) -> deque[Work]:
+        """Return where a delivery waits."""
+        return self.behind if work.delivery.goes_behind else self.waiting
+
     def take_permit(self, permits: Permits) -> bool | None:
         """Take a permit for the next work; return whether it is a reserved one, None: none is free.
 
@@ -38,7 +51,7 @@ class LaneQueue:
         overtakes it.
         """
         own, waiting = self.permits, self.waiting
-        first_is_next = own.prompt and waiting[0].delivery.attempt == 0
+        first_is_next = own.prompt and bool(waiting) and waiting[0].delivery.attempt == 0
         if not first_is_next:
             if permits.take(own, kept=False):
                 return False
@@ -52,40 +65,53 @@ class LaneQueue:
 
     def complete_at(self) -> float:
         """Return when the batch of the next attempt is complete, monotonic seconds; minus infinity: it is."""
-        policy, first = self.lane.policy, self.waiting[0]
-        fills = len(self.waiting) < policy.batch_events
+        policy, line = self.lane.policy, self.waiting or self.behind
+        first = line[0]
+        fills = len(line) < policy.batch_events
         if not fills or first.halving is not None or first.alone:
             return float("-inf")
         return first.queued_at + policy.batch_wait
 
-    def deferrable(self, now: float) -> int:
-        """Return how much of the waiting work may be deferred. What a search has left is at the head."""
+    def deferrable(self, line: deque[Work], now: float) -> int:
+        """Return how much of a line may be deferred. What a search has left is at the head."""
         if not self.lane.batched or not self.lane.keeps_a_batch(now):
-            return len(self.waiting)
-        return sum(work.halving is None and not work.alone for work in self.waiting)
+            return len(line)
+        return sum(work.halving is None and not work.alone for work in line)
 
     def take(self) -> tuple[Work, ...]:
-        """Remove and return the work of the next attempt, the oldest first; at least one piece waits."""
-        waiting = self.waiting
-        first = waiting.popleft()
+        """Remove and return the work of the next attempt, the oldest first; at least one piece waits.
+
+        All of it belongs to one run.
+        """
+        line = self.waiting or self.behind
+        first = line.popleft()
         if not self.lane.batched or first.alone:
             return (first,)
         if first.halving is not None:
-            return (first, *self._take_searched(first.halving))
-        taken, most = [first], self.lane.policy.batch_events
+            return (first, *_take_searched(line, first.halving))
+        taken, most, job = [first], self.lane.policy.batch_events, first.delivery.job
         while (
-            len(taken) < most and waiting and not waiting[0].alone and waiting[0].halving is None
+            len(taken) < most
+            and line
+            and not line[0].alone
+            and line[0].halving is None
+            and line[0].delivery.job == job
         ):
-            taken.append(waiting.popleft())
+            taken.append(line.popleft())
         return tuple(taken)
 
-    def _take_searched(self, halving: Halving[Work]) -> list[Work]:
-        """Remove and return the rest of a search: nothing else may attempt it meanwhile."""
-        taken = [work for work in self.waiting if work.halving is halving]
-        kept = [work for work in self.waiting if work.halving is not halving]
-        self.waiting.clear()
-        self.waiting.extend(kept)
-        return taken
+    def drop(self, gone: Callable[[Work], bool]) -> list[Work]:
+        """Remove and return the waiting work that is gone."""
+        dropped: list[Work] = []
+        for line in (self.waiting, self.behind):
+            if any(map(gone, line)):
+                kept: list[Work] = []
+                for work in line:
+                    (dropped if gone(work) else kept).append(work)
+                # The runners refer to the deque itself.
+                line.clear()
+                line.extend(kept)
+        return dropped
 
     def first_attempt(self) -> int | None:
         """Return the place of the first work that may use a reserved permit: a prompt lane's first attempt."""
@@ -95,3 +121,12 @@ class LaneQueue:
             if work.delivery.attempt == 0:
                 return place
         return None
+
+
+def _take_searched(line: deque[Work], halving: Halving[Work]) -> list[Work]:
+    """Remove and return the rest of a search: nothing else may attempt it meanwhile."""
+    taken = [work for work in line if work.halving is halving]
+    kept = [work for work in line if work.halving is not halving]
+    line.clear()
+    line.extend(kept)
+    return taken

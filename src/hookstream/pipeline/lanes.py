@@ -1,7 +1,6 @@
 """Each subscription has a lane that queues its deliveries and runs their attempts: none waits for another."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import TypeAlias
@@ -11,12 +10,14 @@ from hookstream.core.lanes.lane import Lane
 from hookstream.core.lanes.neighbours import Neighbours
 from hookstream.core.lanes.permits import Permits
 from hookstream.core.lanes.policy import LanePolicy
-from hookstream.core.model.delivery import DeferReason, Delivery
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import DeferUntil, Delivered, Outcome, Withheld
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
+from hookstream.pipeline.attempts_of_tests import AttemptsOfTests
 from hookstream.pipeline.batches import BatchEnd
+from hookstream.pipeline.lane_clock import LaneClock
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.work import Work
@@ -36,15 +37,6 @@ _MOST_PUT_OFF = 250
 
 _POLICY_EVERY = 4
 """Ticks between two readings of a busy lane's policy: limits change seldom."""
-
-_CATCHING_UP = 2.0
-"""After a wait for the tables, backlog is not taken for a slow endpoint for this many times its length."""
-_LONGEST_CATCHING_UP = 120.0
-"""Seconds."""
-
-_FROZEN_AFTER = 1.0
-"""Seconds without a tick, of which there are four a second, after which the process counts as frozen: it was
-suspended, or got no CPU."""
 
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
@@ -79,12 +71,9 @@ class Lanes:
         """
         self._abandon = abandon
         self._may_act = may_act
-        self._shut_since: float | None = None
-        """Since when no attempt may begin, monotonic seconds."""
-        self._catching_up = float("-inf")
-        """Until when backlog left by that is worked off, monotonic seconds."""
-        self._ran_at = clock.monotonic()
-        """When the last tick ran, monotonic seconds."""
+        self._time = LaneClock(
+            clock, may_act, lambda: (queue.lane for queue in self._queues.values())
+        )
         self._closed = False
         self._clock = clock
         self._logger = logger
@@ -104,6 +93,8 @@ class Lanes:
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self.tests = AttemptsOfTests(attempt, abandon, may_act, self._note_idle)
+        """Beside the lanes: they are counted in none of these numbers."""
         self.in_flight = 0
         self.waiting = 0
         """Deliveries queued over all lanes."""
@@ -113,6 +104,7 @@ class Lanes:
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Run attempts as children of `tasks` from now on."""
         self._tasks = tasks
+        self.tests.open(tasks)
 
     # Work in.
 
@@ -124,19 +116,26 @@ class Lanes:
         if self._closed:
             self._abandon(work)
             return
+        if work.delivery.trigger is Trigger.TEST:
+            self._idle.clear()
+            self.tests.offer(work)
+            return
         subscription_id = work.delivery.subscription_id
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
-        now = self._present()
+        now = self._time.present()
         self._busy(queue, now)
         alone = self._alone(subscription_id, now)
         self._neighbours.note(subscription_id, now)
-        again = work.delivery.due_at is not None
+        again = work.delivery.due_at is not None or work.delivery.job is not None
         self.new += not again
-        if queue.lane.full(len(queue.waiting), now, alone=alone, again=again):
+        # What goes behind counts for what goes behind alone: it makes the lane full for nothing else.
+        behind = work.delivery.goes_behind
+        queued = queue.queued if behind else len(queue.waiting)
+        if queue.lane.full(queued, now, alone=alone, again=again):
             self._overflow(work, self._slot(queue, work.delivery, now))
             return
         work.queued_at = now
-        queue.waiting.append(work)
+        (queue.behind if behind else queue.waiting).append(work)
         self.waiting += 1
         self._idle.clear()
         try:
@@ -148,53 +147,44 @@ class Lanes:
     def deferral(self, delivery: Delivery) -> DeferUntil | None:
         """Return the slot of a delivery from a tier, or None where its lane takes it now."""
         queue = self._queues.get(delivery.subscription_id)
-        if queue is None:
+        if queue is None or delivery.trigger is Trigger.TEST:
             return None
-        now = self._present()
+        now = self._time.present()
         self._busy(queue, now)
         alone = self._alone(delivery.subscription_id, now)
-        if not queue.lane.full(len(queue.waiting), now, alone=alone, again=True):
+        queued = queue.queued if delivery.goes_behind else len(queue.waiting)
+        if not queue.lane.full(queued, now, alone=alone, again=True):
             return None
         return self._slot(queue, delivery, now)
 
-    def wants(self, subscription_id: str) -> int:
-        """Return how many deferred deliveries a lane would take before their slots."""
+    def wants(self, subscription_id: str, *, behind: bool = False) -> int:
+        """Return how many deferred deliveries a lane would take before their slots.
+
+        `behind`: of those that go behind live ones.
+        """
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
-        return queue.lane.wants(len(queue.waiting), self._clock.monotonic())
+        queued = queue.queued if behind else len(queue.waiting)
+        return queue.lane.wants(queued, self._clock.monotonic())
 
     def rest(self, subscription_id: str, wait: Millis) -> None:
         """Begin no attempt of a lane for so long; what it holds meanwhile is deferred at the next tick."""
         queue = self._queues.get(subscription_id)
         if queue is not None:
-            queue.lane.rest(wait / 1000, self._present())
+            queue.lane.rest(wait / 1000, self._time.present())
 
-    def seen(self, subscription_id: str, slot: Millis) -> None:
-        """Note a slot that a tier record carries, so that it is not assigned twice."""
+    def seen(self, delivery: Delivery, slot: Millis) -> None:
+        """Note a slot that a delivery's tier record carries, so that it is not assigned twice."""
+        subscription_id = delivery.subscription_id
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
-        queue.lane.seen(self._clock.monotonic() + (slot - self._clock.now()) / 1000)
-
-    def _present(self) -> float:
-        """Return the monotonic time; a freeze since the last call is not charged to endpoints."""
-        now = self._clock.monotonic()
-        frozen = now - self._ran_at
-        if frozen > _FROZEN_AFTER:
-            self._ran_at = now
-            self._catching_up = max(
-                self._catching_up, now + min(_CATCHING_UP * frozen, _LONGEST_CATCHING_UP)
-            )
-            for queue in self._queues.values():
-                queue.lane.froze(frozen, now)
-        return now
+        at = self._clock.monotonic() + (slot - self._clock.now()) / 1000
+        queue.lane.seen(at, behind=delivery.goes_behind)
 
     def _alone(self, subscription_id: str, now: float) -> bool:
         """Return whether a healthy lane slows intake instead of deferring its backlog to tiers.
 
         So it does where no other lane has work, or where all have a backlog after a pause in sending.
         """
-        if self._shut_since is not None:
-            # The gate may have opened since the last tick.
-            self._shut(now)
-        return now < self._catching_up or self._neighbours.alone(subscription_id, now)
+        return self._time.catching_up(now) or self._neighbours.alone(subscription_id, now)
 
     def _queue(self, subscription_id: str) -> LaneQueue:
         lane = Lane(self._policy(subscription_id))
@@ -213,7 +203,9 @@ class Lanes:
         waited = 0.0
         if delivery.deferred_reason is DeferReason.BREAKER_OPEN and since is not None:
             waited = max(0, wall - since) / 1000
-        deferral = queue.lane.defer(now, kept=delivery.has_slot, waited=waited)
+        deferral = queue.lane.defer(
+            now, kept=delivery.has_slot, waited=waited, behind=delivery.goes_behind
+        )
         return DeferUntil(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
 
     # Attempts.
@@ -250,7 +242,7 @@ class Lanes:
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
         """Return whether a lane lacks nothing but a permit; otherwise wake it when its pace allows."""
-        if not queue.waiting:
+        if not (queue.waiting or queue.behind):
             return False
         if queue.lane.may_start(now):
             if queue.lane.batched and queue.complete_at() > now:
@@ -286,7 +278,7 @@ class Lanes:
                     back = works if isinstance(outcome, Withheld) else ()
                 else:
                     outcome, back, answered_at = await self._attempt_together(works, queue)
-                now = self._present()
+                now = self._time.present()
                 if isinstance(outcome, Withheld):
                     # No request was made.
                     queue.lane.pass_over(ticket)
@@ -314,7 +306,8 @@ class Lanes:
 
     def _another(self, queue: LaneQueue, now: float) -> _Turn | None:
         """Begin the lane's next attempt where the last one ended; None: none may begin there."""
-        if not queue.waiting or not queue.lane.may_start(now) or self._yields():
+        more = queue.waiting or queue.behind
+        if not more or not queue.lane.may_start(now) or self._yields():
             return None
         if queue.lane.batched and queue.complete_at() > now:
             return None
@@ -322,7 +315,7 @@ class Lanes:
         if kept is None:
             return None
         turn = self._next(queue, now, kept)
-        if queue.waiting:
+        if queue.waiting or queue.behind:
             # The limit may have grown with the answer.
             self._start(queue, now)
         return turn
@@ -352,7 +345,7 @@ class Lanes:
         """Return what a request left out to the head of its lane, where it may start at once."""
         if works:
             self._put_back(queue, works)
-            self._start(queue, self._present())
+            self._start(queue, self._time.present())
 
     def _put_back(self, queue: LaneQueue, works: Sequence[Work]) -> None:
         """Put unsettled work at the head of its lane, unless its partition is being revoked."""
@@ -360,7 +353,7 @@ class Lanes:
             if self._closed or not work.receipt.wanted:
                 self._abandon(work)
             else:
-                queue.waiting.appendleft(work)
+                queue.line(work).appendleft(work)
                 self.waiting += 1
 
     def _yields(self) -> bool:
@@ -407,20 +400,21 @@ class Lanes:
         queue.broken = broken
 
     def _note_idle(self) -> None:
-        if self.in_flight == 0 and self.waiting == 0:
+        if self.in_flight == 0 and self.waiting == 0 and self.tests.idle:
             self._idle.set()
 
     # Housekeeping.
 
     def tick(self) -> None:
         """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
-        self._ran_at = now = self._present()
+        now = self._time.ticked()
         self._ticks += 1
-        if self._shut(now):
+        if self._time.shut(now):
             return
+        self.tests.start()
         reads_policy = self._ticks % _POLICY_EVERY == 0
         for subscription_id, queue in list(self._queues.items()):
-            if queue.waiting or queue.lane.in_flight:
+            if queue.queued or queue.lane.in_flight:
                 queue.busy_at = now
                 if reads_policy:
                     queue.lane.policy = self._policy(subscription_id)
@@ -432,20 +426,6 @@ class Lanes:
         # What is called now is called when all that is ready has had its turn.
         asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
 
-    def _shut(self, now: float) -> bool:
-        """Return whether sending is paused; lanes do not count that time as their endpoints'."""
-        if not self._may_act():
-            if self._shut_since is None:
-                self._shut_since = now
-            return True
-        if self._shut_since is not None:
-            seconds = now - self._shut_since
-            self._shut_since = None
-            self._catching_up = now + min(_CATCHING_UP * seconds, _LONGEST_CATCHING_UP)
-            for queue in self._queues.values():
-                queue.lane.waited(seconds, now)
-        return False
-
     def _turned(self, since: float) -> None:
         self.turn = self._clock.monotonic() - since
 
@@ -454,15 +434,18 @@ class Lanes:
         lane = queue.lane
         if queue.permits.prompt and not lane.prompt(now):
             self._permits.slowed(queue.permits)
-        if not queue.waiting:
+        if not queue.queued:
             return
         alone = self._alone(queue.subscription_id, now)
-        excess = lane.excess(len(queue.waiting), now, alone=alone)
-        for _ in range(min(excess, queue.deferrable(now), _MOST_PUT_OFF)):
-            slot = self._slot(queue, queue.waiting[-1].delivery, now)
-            work = queue.waiting.pop()
-            self.waiting -= 1
-            self._overflow(work, slot)
+        for line, queued in ((queue.behind, queue.queued), (queue.waiting, len(queue.waiting))):
+            if not line:
+                continue
+            excess = lane.excess(queued, now, alone=alone)
+            for _ in range(min(excess, queue.deferrable(line, now), _MOST_PUT_OFF)):
+                slot = self._slot(queue, line[-1].delivery, now)
+                work = line.pop()
+                self.waiting -= 1
+                self._overflow(work, slot)
         self._start(queue, now)
 
     @property
@@ -472,28 +455,21 @@ class Lanes:
 
     def drop(self, gone: frozenset[TopicPartition]) -> list[Work]:
         """Remove and return the queued work of revoked partitions."""
-        dropped: list[Work] = []
-        for queue in self._queues.values():
-            if any(work.receipt.where in gone for work in queue.waiting):
-                kept: deque[Work] = deque()
-                for work in queue.waiting:
-                    (dropped if work.receipt.where in gone else kept).append(work)
-                # The runners refer to the deque itself.
-                queue.waiting.clear()
-                queue.waiting.extend(kept)
-        self.waiting -= len(dropped)
+        dropped = self._dropped(lambda work: work.receipt.where in gone)
         self._note_idle()
         return dropped
 
     def empty(self) -> list[Work]:
         """Remove and return all queued work, as the worker drains."""
         self._closed = True
-        dropped = [work for queue in self._queues.values() for work in queue.waiting]
-        for queue in self._queues.values():
-            queue.waiting.clear()
-        self.waiting = 0
+        dropped = self._dropped(lambda _: True) + self.tests.close()
         self._note_idle()
         return dropped
+
+    def _dropped(self, gone: Callable[[Work], bool]) -> list[Work]:
+        dropped = [work for queue in self._queues.values() for work in queue.drop(gone)]
+        self.waiting -= len(dropped)
+        return dropped + self.tests.drop(gone)
 
     async def idle(self) -> None:
         """Wait until nothing waits and nothing is in flight."""

@@ -290,10 +290,7 @@ class Offload(Protocol):
     """Runs one computation after another, each while the event loop does other things."""
 
     async def run(self, compute: Callable[[], T]) -> T:
-        """Return what `compute` returns, or raise what it raises.
-
-        It changes nothing but its own objects and caches, since others run at the same time.
-        """
+        """Return, or raise, what `compute` does; it changes only its own objects: others run meanwhile."""
 
 
 class OwnRecords(Protocol):
@@ -431,6 +428,9 @@ class Metrics(Protocol):
 
     def gap(self, topic: str, records: int) -> None:
         """Records were gone from the log before they were read."""
+
+    def unmatched(self, event_type: str) -> None:
+        """An event was settled that no subscription matched."""
 
     def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
         """A second record carries an event id, with other bytes (a conflict) or the same."""

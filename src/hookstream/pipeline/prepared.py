@@ -60,7 +60,7 @@ class Prepared:
         """Return the request of the next attempt of these deliveries, signed.
 
         Args:
-            deliveries: One; or several, where the subscription has batches.
+            deliveries: One; or several of one run, where the subscription has batches.
             bodies: The body of each.
             now: The time of the attempt.
 
@@ -68,6 +68,7 @@ class Prepared:
             InvariantBroken: It has no batches.
         """
         first, body, of_batch = deliveries[0], bodies[0], None
+        replay = first.job if first.goes_behind else None
         if self.batch is None:
             if len(deliveries) > 1:
                 raise InvariantBroken(f"{self.subscription.id} has no batches")
@@ -77,11 +78,12 @@ class Prepared:
                 body,
                 attempt=first.attempt + 1,
                 trigger=first.trigger,
+                replay=replay,
             )
         else:
             body = self.batch.of(bodies)
             of_batch = batch_id([delivery.delivery_id for delivery in deliveries])
-            headers = self.headers.of_batch(of_batch, now // 1000, body)
+            headers = self.headers.of_batch(of_batch, now // 1000, body, replay=replay)
         subscription = self.subscription
         return Post(
             subscription.id,

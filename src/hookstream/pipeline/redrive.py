@@ -1,44 +1,46 @@
-"""A redrive brings dead letters back in steps, each durable as a whole: records, marks and progress.
+"""A redrive is the kind of job that brings dead letters back to `retry.0s`.
 
-1. The job's row is written, and the job steps back where another one is already at work.
+1. It withdraws if another job works on the same topic.
 2. Dead letters are read up to the job's ends; those that are resolved or not selected are skipped.
-3. Up to 500 of them make a step: their tier records, the marks that resolve them and the job's row
-   are one transaction. A process that dies leaves whole steps behind, so each dead letter comes back
-   once, however often the job is resumed.
-4. At the end the job's row says so, and rows that are no longer needed are removed.
-
-This loop blocks: it belongs to a command or to a thread of its own, never to a worker's loop.
+3. Up to 500 of them make a step: their tier records, and the marks that resolve them. An executor
+   that dies leaves whole steps behind, so each dead letter comes back once, however often the job is
+   continued.
+4. At the end, rows of the jobs table that are no longer needed are removed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field
-from typing import Protocol
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
 
+from hookstream.core.jobs.job import REDRIVE, Job, JobState
+from hookstream.core.jobs.row_problem import RowProblem
+from hookstream.core.jobs.step import (
+    STEP_BYTES,
+    JobEnd,
+    JobStep,
+    NextStep,
+    bounded_by_rate,
+)
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.job import JobState, RedriveJob, forgotten, jobs_of, rival
-from hookstream.core.redrive.marks import (
-    MarkBook,
-    Position,
-    RedriveSource,
-    RowProblem,
-    outlived,
-    read_ledger,
-)
+from hookstream.core.redrive.job import UNREDRIVABLE, RedriveRequest, request_of
+from hookstream.core.redrive.ledger import Ledger, read_ledger
+from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource
 from hookstream.core.redrive.revive import Unredrivable
+from hookstream.core.redrive.rivals import removable, rival, rival_words
 from hookstream.errors import Conflict, InputRefused
-from hookstream.pipeline.ports import Clock
+from hookstream.pipeline.job_kind import JobWork
+from hookstream.pipeline.ports import Clock, Offload
 
-STEP_RECORDS = 500
-STEP_BYTES = 8 * 1024 * 1024
-"""What a step keeps in memory at most, unless one record alone is larger."""
-EXAMPLES = 100
-"""How many records that could not be redriven are named; all of them stay open."""
 _REMOVED_AT_ONCE = 1_000
+
+Revived: TypeAlias = tuple[Position, OutgoingRecord]
 
 
 class DeadLetters(Protocol):
-    """Reads one dead-letter topic and the jobs table."""
+    """Reads one dead-letter topic and the jobs table. Blocks; for one thread."""
 
     def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
         """Yield the topic's records up to, not including, these offsets, in order of offset."""
@@ -50,204 +52,206 @@ class DeadLetters(Protocol):
         """Return the live rows of the jobs table as it stands now, open transactions included."""
 
 
-class Steps(Protocol):
-    """Writes a step, all of it or none, as the one process that may work on this job."""
+class ClosingOffload(Offload, Protocol):
+    """A thread that ends with its redrive."""
 
-    def write(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
-        """Write records; return the positions of those too large, in which case none was written."""
-
-
-@dataclass(slots=True)
-class Result:
-    """The result of a redrive."""
-
-    job: RedriveJob
-    unredrivable: int = 0
-    """How many of the selected records could not be redriven."""
-    examples: list[Unredrivable] = field(default_factory=list)
-    """The first `EXAMPLES` of them."""
-
-    def refuse(self, refused: Unredrivable) -> None:
-        """Count a record that stays open."""
-        self.unredrivable += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(refused)
+    def close(self) -> None:
+        """Start no further computation."""
 
 
-@dataclass(slots=True, eq=False)
-class Redriving:
-    """One run of a job, from its beginning or from where an earlier run ended."""
+class RedriveMeans(NamedTuple):
+    """What one redrive reads, and by which rules."""
 
-    topics: Topics
     dead_letters: DeadLetters
-    steps: Steps
-    clock: Clock
-    sleep: Callable[[float], None]
-    """Waits so many seconds."""
-    job: InitVar[RedriveJob]
     selects: Callable[[Record], bool]
     """Whether a record is brought back."""
     revive: Callable[[Record], OutgoingRecord | Unredrivable]
     """Returns the tier record that brings it back."""
-    progress: Callable[[int], None]
-    """Called with the number of records that each step redrove."""
-    rate: float | None = None
-    """Records a second at most; None: as fast as the broker takes them."""
-    _result: Result = field(init=False)
+
+
+def not_reported(_: Unredrivable) -> None:
+    """Report nothing: the job's row has the number, and the first reason."""
+
+
+@dataclass(slots=True, frozen=True)
+class RedriveKind:
+    """The kind of job `redrive`."""
+
+    topics: Topics
+    clock: Clock
+    means: Callable[[RedriveRequest], RedriveMeans]
+    """Prepares a redrive. It blocks, and may raise what `JobWork.next` may."""
+    offload: Callable[[], ClosingOffload]
+    """Makes the thread of one redrive."""
+    report: Callable[[Unredrivable], None] = not_reported
+    """Called with each record that stays open though it was selected; called again if a redrive is
+    continued."""
+    name: str = REDRIVE
+
+    @asynccontextmanager
+    async def open(self, job: Job) -> AsyncIterator[JobWork]:
+        """As `JobKind` says.
+
+        Raises:
+            InputRefused: What was asked cannot be read.
+        """
+        request = request_of(job)
+        if not isinstance(request, RedriveRequest):
+            why = "" if request is None else request.why
+            raise InputRefused(f"the row of job {job.id} is not a redrive's: {why}")
+        offload = self.offload()
+        work = Redriving(self, job.id, request, offload)
+        try:
+            yield work
+        finally:
+            work.end()
+            await offload.run(work.close)
+            offload.close()
+
+
+@dataclass(slots=True, eq=False)
+class Redriving:
+    """One executor's work on one redrive."""
+
+    kind: RedriveKind
+    job_id: str
+    request: RedriveRequest
+    offload: Offload
+    _means: RedriveMeans | None = None
+    _found: Iterator[Revived] = field(default_factory=lambda: iter(()))
+    _alone: deque[Revived] = field(default_factory=deque)
+    """What was refused together, and is written one by one."""
+    _chunk: list[Revived] = field(default_factory=list)
+    """The records of the last step."""
     _book: MarkBook = field(init=False)
-    _since: float = 0.0
-    _sent: int = 0
+    _trial: MarkBook = field(init=False)
+    """The marks with those of the last step."""
+    _unredrivable: int = 0
+    _first: Unredrivable | None = None
+    _stale: deque[str] | None = None
+    _is_over: bool = False
 
-    def __post_init__(self, job: RedriveJob) -> None:
-        """Write nothing before `run`."""
-        self._result = Result(job)
-        self._book = MarkBook(job.id, job.source)
+    def __post_init__(self) -> None:
+        """Begin a book of marks of its own: their keys differ from those of earlier work."""
+        self._book = self._trial = MarkBook(self.job_id, self.request.source)
 
-    def run(self) -> Result:
-        """Redrive what was asked and say what could not be.
+    async def next(self, job: Job) -> NextStep:
+        """As `JobWork` says.
 
         Raises:
             Conflict: Another job is at work on the same topic.
             InputRefused: A row of the jobs table cannot be read: what is open is not known.
-            ProducerFenced: Another process took this job over.
-            DependencyUnavailable: The broker is away; the job can be taken up again.
         """
-        self._begin()
-        self._since = self.clock.monotonic()
-        for step in self._steps():
-            self._take(step)
-        self._end()
-        return self._result
+        if self._alone:
+            self._chunk = [self._alone[0]]
+        else:
+            most = bounded_by_rate(job.rate)
+            self._chunk = await self.offload.run(lambda: self._gather(most))
+        if not self._chunk:
+            return await self.offload.run(lambda: self._last(job))
+        self._trial = self._book.trial()
+        marks = self._trial.resolve(position for position, _ in self._chunk)
+        jobs = self.kind.topics.jobs
+        records = [record for _, record in self._chunk]
+        records += [OutgoingRecord(jobs, mark.key.encode(), mark.encode()) for mark in marks]
+        return JobStep(records, done=len(self._chunk))
 
-    # 1.
-
-    def _begin(self) -> None:
-        job = self._result.job
-        self.steps.write([self._row(job)])
-        other = rival(self.dead_letters.jobs(), job)
-        if other is None:
+    async def committed(self, step: JobStep) -> None:
+        """As `JobWork` says."""
+        if not step.done:
             return
-        if not job.done:
-            # Nothing of it exists beyond its row; a job taken up again keeps its claim instead.
-            self.steps.write([self._row(job.ended(JobState.CANCELLED))])
-        raise Conflict(
-            f"{other.id} is already redriving {other.source} ({other.done} of {other.total} done)."
-            f" Wait for it; where its process is gone, go on with --resume {other.id} or end it"
-            f" with --cancel {other.id}"
-        )
+        self._book = self._trial
+        if self._alone:
+            self._alone.popleft()
 
-    # 2.
+    async def refused(self, step: JobStep, too_large: Sequence[int]) -> None:  # noqa: ARG002  a batch is refused as a whole
+        """As `JobWork` says."""
+        if not self._alone:
+            self._alone.extend(self._chunk)
+            return
+        position, record = self._alone.popleft()
+        why = f"{record.topic} refused it: it is too large for the topic"
+        self._leave(Unredrivable(position, why))
 
-    def _steps(self) -> Iterable[list[tuple[Position, OutgoingRecord]]]:
-        ledger, problems = read_ledger(self.dead_letters.jobs())
-        refuse_unreadable(problems)
-        job = self._result.job
-        step: list[tuple[Position, OutgoingRecord]] = []
+    def end(self) -> None:
+        """Let the thread end its reading at the next record."""
+        self._is_over = True
+
+    def close(self) -> None:
+        """Close the reader, in the thread."""
+        found = self._found
+        self._found = iter(())
+        close = getattr(found, "close", None)
+        if close is not None:
+            close()
+
+    def _leave(self, unredrivable: Unredrivable) -> None:
+        self._unredrivable += 1
+        self._first = self._first or unredrivable
+        self.kind.report(unredrivable)
+
+    # In the thread.
+
+    def _gather(self, most: int) -> list[Revived]:
+        """Return the records of the next step, up to `most`."""
+        if self._means is None:
+            self._means = means = self.kind.means(self.request)
+            self._found = self._revived(means, self._ledger(means))
+        chunk: list[Revived] = []
         size = 0
-        most = self._step_records()
-        for dead in self.dead_letters.records(job.ends):
+        while len(chunk) < most and size < STEP_BYTES and not self._is_over:
+            revived = next(self._found, None)
+            if revived is None:
+                break
+            chunk.append(revived)
+            size += len(revived[1].value or b"")
+        return chunk
+
+    def _ledger(self, means: RedriveMeans) -> Ledger:
+        rows = means.dead_letters.jobs()
+        source = self.request.source
+        other = rival(rows, self.job_id, source)
+        if other is not None:
+            raise Conflict(rival_words(other, source))
+        ledger, problems = read_ledger(rows)
+        refuse_unreadable(problems)
+        return ledger
+
+    def _revived(self, means: RedriveMeans, ledger: Ledger) -> Iterator[Revived]:
+        source = self.request.source
+        for dead in means.dead_letters.records(self.request.ends):
             position = Position(dead.partition, dead.offset)
-            if not ledger.is_open(job.source, position) or not self.selects(dead):
+            if not ledger.is_open(source, position) or not means.selects(dead):
                 continue
-            revived = self.revive(dead)
+            revived = means.revive(dead)
             if isinstance(revived, Unredrivable):
-                self._result.refuse(revived)
-                continue
-            step.append((position, revived))
-            size += len(revived.value or b"")
-            if len(step) >= most or size >= STEP_BYTES:
-                yield step
-                step, size = [], 0
-        if step:
-            yield step
+                self._leave(revived)
+            else:
+                yield position, revived
 
-    def _step_records(self) -> int:
-        if self.rate is None:
-            return STEP_RECORDS
-        return max(1, min(STEP_RECORDS, int(self.rate)))
+    def _last(self, job: Job) -> NextStep:
+        """Return what follows the last record: counts, then the removal of old rows, then the end."""
+        more = self._unredrivable - job.counts.get(UNREDRIVABLE, 0)
+        if more:
+            # Those that stayed open were counted again by each work: the last one counts.
+            note = ""
+            if self._first is not None:
+                first = f"{self._first.position}: {self._first.why}"
+                note = f"{self._unredrivable} could not be redriven and stay open; the first is {first}"
+            return JobStep(counts={UNREDRIVABLE: more}, note=note)
+        if self._stale is None:
+            self._stale = deque(self._removable())
+        keys = [self._stale.popleft() for _ in range(min(_REMOVED_AT_ONCE, len(self._stale)))]
+        if not keys:
+            return JobEnd(JobState.DONE)
+        topic = self.kind.topics.jobs
+        return JobStep([OutgoingRecord(topic, key.encode(), None) for key in keys])
 
-    # 3.
-
-    def _take(self, step: list[tuple[Position, OutgoingRecord]]) -> None:
-        if self._write(step):
-            return
-        # A broker refuses a whole batch for one record: only alone does each show what it is.
-        for position, record in step:
-            if not self._write([(position, record)]):
-                why = f"{record.topic} refused it: it is too large for the topic"
-                self._result.refuse(Unredrivable(position, why))
-
-    def _write(self, step: Sequence[tuple[Position, OutgoingRecord]]) -> bool:
-        """Write one step; False: something in it is too large and nothing was written."""
-        self._pace()
-        book = self._book.trial()
-        marks = book.resolve(position for position, _ in step)
-        job = self._result.job.progressed(len(step))
-        jobs = self.topics.jobs
-        refused = self.steps.write(
-            [
-                *(record for _, record in step),
-                *(OutgoingRecord(jobs, mark.key.encode(), mark.encode()) for mark in marks),
-                self._row(job),
-            ]
-        )
-        if refused:
-            return False
-        self._book, self._result.job = book, job
-        self._sent += len(step)
-        self.progress(len(step))
-        return True
-
-    def _pace(self) -> None:
-        """Wait until the rate has made up for what was sent; the first step goes at once."""
-        if self.rate is None:
-            return
-        due = self._since + self._sent / self.rate
-        wait = due - self.clock.monotonic()
-        if wait > 0:
-            self.sleep(wait)
-
-    # 4.
-
-    def _end(self) -> None:
-        job = self._result.job = self._result.job.ended(JobState.DONE)
-        self.steps.write([self._row(job)])
-        rows = self.dead_letters.jobs()
-        stale = outlived(rows, self.dead_letters.starts())
-        stale += forgotten(rows, now=self.clock.now())
-        topic = self.topics.jobs
-        for first in range(0, len(stale), _REMOVED_AT_ONCE):
-            keys = stale[first : first + _REMOVED_AT_ONCE]
-            self.steps.write([OutgoingRecord(topic, key.encode(), None) for key in keys])
-
-    def _row(self, job: RedriveJob) -> OutgoingRecord:
-        return OutgoingRecord(self.topics.jobs, job.id.encode(), job.encode())
-
-
-def cancel(steps: Steps, topics: Topics, job: RedriveJob) -> RedriveJob:
-    """End a job whose process is gone: what it did stays done, the rest stays open."""
-    ended = job.ended(JobState.CANCELLED)
-    steps.write([OutgoingRecord(topics.jobs, job.id.encode(), ended.encode())])
-    return ended
-
-
-def find_job(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> RedriveJob:
-    """Return a job that can be taken up again or cancelled.
-
-    Raises:
-        InputRefused: There is none of that id over that topic, it ended, or cannot be read.
-    """
-    jobs, problems = jobs_of(rows)
-    for problem in problems:
-        if problem.key == job_id:
-            raise InputRefused(f"the row of job {job_id} cannot be read: {problem.why}")
-    for job in jobs:
-        if job.id == job_id and job.source is source:
-            if job.state is JobState.RUNNING:
-                return job
-            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to take up again")
-    running = ", ".join(job.id for job in jobs if job.state is JobState.RUNNING) or "none"
-    raise InputRefused(f"there is no job {job_id} over {source}; running jobs: {running}")
+    def _removable(self) -> list[str]:
+        if self._means is None:
+            return []
+        letters = self._means.dead_letters
+        return removable(letters.jobs(), letters.starts(), self.kind.clock.now())
 
 
 def refuse_unreadable(problems: Sequence[RowProblem]) -> None:

@@ -6,9 +6,11 @@ What takes long is made beside the event loop.
 from functools import partial
 
 from hookstream.core.delivery.bodies.template import Template
+from hookstream.core.model.delivery import Trigger
 from hookstream.core.model.event import LARGE
-from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.outcome import NOT_GRANTED, RefusalReason, Refused
 from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.redrive.runs import TEST_ENVIRONMENT
 from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.prepared import Prepared, Shared
 from hookstream.pipeline.work import MadeBody, Work
@@ -63,12 +65,12 @@ class BodyRenderer:
     def _takes_long(
         self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bool:
-        event = work.event
-        if self._directory.grant_is_heavy(partner, event.load):
+        event, timestamp = work.event, work.delivery.origin.timestamp
+        if self._directory.grant_is_heavy(partner, event.load, timestamp):
             if event.load <= LARGE:
                 # So far the load may be a bound by the record's size.
                 event.load = self._codec.counted(event)
-            if self._directory.grant_is_heavy(partner, event.load):
+            if self._directory.grant_is_heavy(partner, event.load, timestamp):
                 return True
         if work.bodies.has(version) and not isinstance(prepared.body, Template):
             return False
@@ -84,18 +86,11 @@ class BodyRenderer:
     def _made(
         self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bytes | Refused:
-        event = work.event
-        granted = self._directory.granted(
-            partner,
-            event.event_type,
-            event.environment,
-            work.delivery.origin.timestamp,
-            lambda: work.bodies.document(version),
-        )
+        granted = self._granted(work, partner, version)
         if isinstance(granted, Refused):
             return granted
         if not granted:
-            return Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
+            return NOT_GRANTED
         if prepared.body is None:
             body = work.bodies.standard(version)
         else:
@@ -105,6 +100,21 @@ class BodyRenderer:
             return body
         detail = f"{len(body)} bytes; at most {most} are sent"
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
+
+    def _granted(self, work: Work, partner: Partner | None, version: int) -> bool | Refused:
+        event, delivery = work.event, work.delivery
+        if delivery.trigger is Trigger.TEST and event.environment == TEST_ENVIRONMENT:
+            # No event of the platform: no partner is granted its environment.
+            return self._directory.grants_type(partner, event.event_type)
+        return self._directory.granted(
+            partner,
+            event.event_type,
+            event.environment,
+            delivery.origin.timestamp,
+            lambda: work.bodies.document(version),
+            as_granted_today=delivery.as_granted_today,
+            past=delivery.job is not None,
+        )
 
     def _of_another_format(
         self, work: Work, by: Template | Shared, prepared: Prepared, version: int

@@ -20,7 +20,7 @@ from hookstream.core.offsets.pauses import PauseReason
 from hookstream.core.outcome import policy
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt
-from hookstream.core.retry.waiting import WaitingRoom
+from hookstream.core.retry.waiting import Owner, WaitingRoom
 from hookstream.pipeline.admission import Admission
 from hookstream.pipeline.defects import Step
 from hookstream.pipeline.eligibility import Eligibility
@@ -106,7 +106,7 @@ class Retrier:
         self._arrived = asyncio.Event()
         self._new = 0
         """New deliveries up to the last release."""
-        self._early = Early()
+        self._early: Early[Owner] = Early()
         self._early_at = 0.0
         """When lanes are next asked for early deliveries, monotonic seconds."""
 
@@ -138,7 +138,7 @@ class Retrier:
         if isinstance(state, Delivery) and state.has_slot and state.due_at is not None:
             release = self._ladder.release_slot(appended_at, delay, state.due_at, now=now)
             if state.deferred_reason in BOOKED_REASONS:
-                self._lanes.seen(state.subscription_id, state.due_at)
+                self._lanes.seen(state, state.due_at)
         else:
             release = self._ladder.release(appended_at, delay, state.due_at, now=now)
         hop = isinstance(release, HopDownAt)
@@ -153,12 +153,11 @@ class Retrier:
             # Its partition was revoked meanwhile; the room has dropped it.
             return
         receipt, state = waiting.receipt, waiting.state
-        key = owner = None
-        rank = 0
+        key, owner, rank = None, None, 0
         if isinstance(state, Delivery):
             # One id does not prove one event: only copies of one record for one reason are merged.
-            key = (state.delivery_id, state.attempt, state.origin, state.trigger)
-            owner = state.subscription_id if state.has_slot else None
+            key = (state.delivery_id, state.attempt, state.origin, state.trigger, state.job)
+            owner = Owner(state.subscription_id, state.goes_behind) if state.has_slot else None
             rank = state.expires_at
         offset, size = receipt.record.offset, receipt.record.size + WAITING_BYTES
         merged = self._room.admit(
@@ -225,17 +224,17 @@ class Retrier:
             return 0
         taken = 0
         credit = min(credit, _TURN)
-        found: dict[str, int] = {}
-        passed_over: list[str] = []
-        for subscription_id in self._early.asked(now, self._room.owners):
-            wanted = self._lanes.wants(subscription_id)
+        found: dict[Owner, int] = {}
+        passed_over: list[Owner] = []
+        for owner in self._early.asked(now, self._room.owners):
+            wanted = self._lanes.wants(owner.lane, behind=owner.behind)
             if wanted <= 0:
                 continue
             if taken >= credit:
-                passed_over.append(subscription_id)
+                passed_over.append(owner)
                 continue
-            early = self._room.early(subscription_id, min(wanted, credit - taken))
-            found[subscription_id] = len(early)
+            early = self._room.early(owner, min(wanted, credit - taken))
+            found[owner] = len(early)
             for waiting in early:
                 await self._budget.wait()
                 if waiting.receipt.wanted:

@@ -8,16 +8,17 @@ from enum import StrEnum
 
 from hookstream.core.delivery.signing import (
     PUBLIC_PREFIX,
+    REPLAY_HEADER,
     parse_public_key,
     parse_secret,
     signature,
     signed_content,
 )
+from hookstream.core.model.header_reading import is_job
 from hookstream.errors import ConfigurationError, HookstreamError
 
 TOLERANCE = 300
 """Seconds by which a request's time may differ from the receiver's clock, either way."""
-REPLAY_HEADER = "hookstream-replay"
 
 _MAX_HEADER = 4096
 _MAX_SIGNATURES = 16
@@ -101,8 +102,18 @@ def verify(
     fits = _any_fits(due, signatures), _any_is_by(publics, signed, signatures)
     if not any(fits):
         raise VerificationFailed(Reason.WRONG_SIGNATURE, "no signature fits any secret")
-    replay = _header(found, REPLAY_HEADER) if REPLAY_HEADER in found else None
-    return Verified(webhook_id, timestamp, replay)
+    return Verified(webhook_id, timestamp, _replay(found))
+
+
+def _replay(headers: Mapping[str, str]) -> str | None:
+    """Return the job that is named, bounded: a guard may keep it, and it is not signed."""
+    if REPLAY_HEADER not in headers:
+        return None
+    job = _header(headers, REPLAY_HEADER)
+    if not is_job(job):
+        detail = f"the header {REPLAY_HEADER} is not the id of a job"
+        raise VerificationFailed(Reason.BAD_HEADER, detail)
+    return job
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

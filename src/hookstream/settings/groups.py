@@ -184,6 +184,20 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsSettings:
+    """Executors of jobs: `hookstream jobs run`, and commands that start jobs."""
+
+    listen: str = _set("127.0.0.1:9465", kinds.text(empty=False))
+    """The address of metrics and health of `jobs run`, `host:port`; port 0 uses a free one."""
+    at_once: int = _set(4, kinds.whole(1, 64))
+    """How many jobs `jobs run` works on at once."""
+    lease: Millis = _set(30 * SECOND, kinds.duration(2 * SECOND, 30 * SECOND))
+    """How long a job waits for an executor that died. Its holder writes at least three times as often."""
+    drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
+    """How long `jobs run` may take to shut down after SIGTERM: steps end, and jobs are handed back."""
+
+
+@dataclass(frozen=True, slots=True)
 class TablesSettings:
     """The tables: partners, subscriptions, schemas."""
 
@@ -244,6 +258,7 @@ class Settings:
     retry: RetrySettings = RetrySettings()
     health: HealthSettings = HealthSettings()
     worker: WorkerSettings = WorkerSettings()
+    jobs: JobsSettings = JobsSettings()
     tables: TablesSettings = TablesSettings()
     keys: KeysSettings = KeysSettings()
     tracing: TracingSettings = TracingSettings()

@@ -47,6 +47,7 @@ class Site:
         self.done: Counter[str] = Counter()
         self.order: list[str] = []
         self.attempts: set[int] = set()
+        self.numbers: list[int] = []
         self.batches: list[tuple[float, int]] = []
         """When each request with several deliveries was made, and how many it had."""
         self.overflowed: list[tuple[str, DeferUntil]] = []
@@ -81,6 +82,7 @@ class Site:
         self.now[who] += 1
         self.order.append(who)
         self.attempts.add(work.delivery.attempt)
+        self.numbers.append(work.delivery.attempt)
         try:
             await asyncio.sleep(self.takes.get(who, 0.1))
         finally:
@@ -92,9 +94,9 @@ class Site:
         self.batches.append((asyncio.get_running_loop().time(), len(works)))
         return BatchEnd(await self.attempt(works[0]), ())
 
-    def offer(self, who: str, many: int = 1, *, attempt: int = 0) -> None:
+    def offer(self, who: str, many: int = 1, *, attempt: int = 0, job: str | None = None) -> None:
         for _ in range(many):
-            delivery = a_delivery(subscription_id=who, attempt=attempt)
+            delivery = a_delivery(subscription_id=who, attempt=attempt, job=job)
             self.lanes.offer(Work(delivery, cast("Bodies", None), cast("Receipt", None)))
 
     async def proved(self, *names: str) -> None:
@@ -216,6 +218,28 @@ async def test_retries_leave_half_of_the_cap_to_first_attempts() -> None:
         assert retried == 4
         assert site.done["c"] == 4
         site.lanes.empty()
+
+
+async def test_replays_leave_half_of_the_cap_to_first_attempts_and_live_ones_go_first() -> None:
+    names = ("a", "b", "c", "d")
+    site = Site(8, takes=dict.fromkeys(names, 0.9))
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved(*names, "e")
+        for name in names:
+            site.offer(name, 5, job="replay-1")
+        await asyncio.sleep(0.05)
+        assert sum(site.now.values()) == 4
+
+        site.offer("e", 2)
+        await asyncio.sleep(0.05)
+        assert site.now["e"] == 2
+        site.numbers.clear()
+        site.offer("a", attempt=2)
+        await site.lanes.idle()
+
+        # Sixteen replays waited before it, four of them in its lane.
+        assert site.numbers.index(2) <= 4
 
 
 @pytest.mark.parametrize("busy", [False, True])

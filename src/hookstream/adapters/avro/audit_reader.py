@@ -1,7 +1,12 @@
 """Decodes audit records of any release from Avro into entries."""
 
 from hookstream.adapters.avro.codec import read_body
-from hookstream.adapters.avro.published import own_schemas
+from hookstream.adapters.avro.published import (
+    PublishedSchema,
+    earlier_own_schemas,
+    own_schemas,
+    published,
+)
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.audit.entry import AuditEntry, EntryProblem, read_entry
 from hookstream.core.model.event import Identified, Undecodable
@@ -23,12 +28,28 @@ class AuditReader:
             if not book.latest(str(tree["eventType"])):
                 book.publish(tree)
         self._book = book
+        own = [published(tree, 1) for tree in (*earlier_own_schemas(), *own_schemas())]
+        self._own = {
+            bytes.fromhex(each.revision.fingerprint): each
+            for each in own
+            if each.revision.event_type == EVENT_TYPE
+        }
 
     def read(self, value: bytes | None) -> AuditEntry | EntryProblem:
         """Decode one value; logical types stay raw, so instants are milliseconds."""
         if value is None or value[:2] != SINGLE_OBJECT or len(value) < SINGLE_OBJECT_BODY:
             return EntryProblem("it is not framed as Avro's single-object encoding says")
         fingerprint = value[2:SINGLE_OBJECT_BODY]
+        schema = self._own.get(fingerprint) or self._published(fingerprint)
+        if isinstance(schema, EntryProblem):
+            return schema
+        fields = read_body(value, SINGLE_OBJECT_BODY, schema.guarded)
+        if isinstance(fields, Undecodable):
+            return EntryProblem(f"it does not decode: {fields.detail}")
+        return read_entry(fields)
+
+    def _published(self, fingerprint: bytes) -> PublishedSchema | EntryProblem:
+        """Return a schema of the table: a newer release's, or one whose records are no entries."""
         found = self._book.named(fingerprint)
         if not isinstance(found, Identified):
             return EntryProblem(f"its schema {fingerprint.hex()} was never published")
@@ -37,7 +58,4 @@ class AuditReader:
         schema = self._book.schema(found.revision)
         if schema is None:
             return EntryProblem(f"its schema {fingerprint.hex()} was removed")
-        fields = read_body(value, SINGLE_OBJECT_BODY, schema.guarded)
-        if isinstance(fields, Undecodable):
-            return EntryProblem(f"it does not decode: {fields.detail}")
-        return read_entry(fields)
+        return schema

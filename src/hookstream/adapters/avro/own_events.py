@@ -7,7 +7,7 @@ event.
 
 from collections.abc import Callable, Sequence
 
-from hookstream.adapters.avro.published import own_schemas, published
+from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, published
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
@@ -46,11 +46,14 @@ class AvroOwnRecords:
             schema.revision.event_type: schema
             for schema in (published(tree, 1) for tree in own_schemas())
         }
-        self._attempt_prefix = self._schemas["hookstream.attempt"].prefix
+        self._run_prefix = self._schemas["hookstream.attempt"].prefix
+        [before] = [published(tree, 1) for tree in earlier_own_schemas()]
+        self._attempt_prefix = before.prefix
 
     def attempt(self, record: AttemptRecord) -> bytes:
-        """Encode an audit record."""
-        return self._attempt_prefix + attempt_body(record, worker=self._worker)
+        """Encode an audit record, by the revision that its body has."""
+        prefix = self._attempt_prefix if record.delivery.job is None else self._run_prefix
+        return prefix + attempt_body(record, worker=self._worker)
 
     def endpoint_disabled(self, disabled: Disabled, partner_id: str, at: Millis) -> OutgoingRecord:
         """Return the operations event `endpoint.disabled`."""
@@ -86,9 +89,11 @@ class AvroOwnRecords:
         It has no detail, which may contain internals such as an address of ours.
         """
         hidden = reason is DeadReason.NOT_GRANTED
+        # Attempts are numbered within a run.
+        run = "" if delivery.job is None else f"/{delivery.job}"
         return self._operation(
             "delivery.dead_lettered",
-            f"{delivery.delivery_id}/{delivery.attempt}/{reason}",
+            f"{delivery.delivery_id}/{delivery.attempt}/{reason}{run}",
             delivery.subscription_id,
             at,
             delivery_id=delivery.delivery_id,

@@ -210,8 +210,17 @@ def schema_row(tree: JsonObject, number: int) -> tuple[str, bytes]:
 
 
 def own_schemas() -> Sequence[JsonObject]:
-    """Return the schemas of hookstream's own records and operations events."""
-    folder = resources.files("hookstream") / "schemas"
+    """Return the schemas of hookstream's own records and operations events: each version's newest revision."""
+    return _schemas_of_package("schemas")
+
+
+def earlier_own_schemas() -> Sequence[JsonObject]:
+    """Return the revisions before the newest: records of them stay readable, and some are still written."""
+    return _schemas_of_package("schemas/earlier")
+
+
+def _schemas_of_package(path: str) -> Sequence[JsonObject]:
+    folder = resources.files("hookstream") / path
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".avsc")), key=lambda f: f.name
     )

@@ -1,33 +1,33 @@
 """The rows of partners and of endpoints' health."""
 
+from typing import Any
+
+from hookstream.adapters.tables.grant_history import GRANT, HISTORY, WrittenHistory
 from hookstream.adapters.tables.row import Row
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.core.model import row_fields as fields
-from hookstream.core.model.row_fields import FieldKind, RowFields
-from hookstream.core.model.subscription import Disabled, Failing, Grant, Partner
+from hookstream.core.model.subscription import Disabled, Failing, Partner
 
 DISABLED_SUFFIX = "/disabled"
 FAILING_SUFFIX = "/failing"
 
-_GRANT = RowFields(
-    event_types=fields.TEXTS,
-    environments=fields.TEXTS,
-    pattern=fields.optional(fields.OBJECT),
-    # Rows of older releases lack it.
-    operator=FieldKind(lambda found: found is True),
-).of(Grant)
+
+def _partner(history: WrittenHistory, **values: Any) -> Partner:  # noqa: ANN401  the other fields by name
+    return Partner(**values, history=history.ending_with(values["grant"]))
+
 
 _PARTNER = Row(
     "partner",
-    Partner,
+    _partner,
     strict=True,
     revision=fields.WHOLE,
     id=fields.TEXT,
     name=fields.TEXT,
     owner=fields.TEXT,
-    grant=_GRANT,
+    grant=GRANT,
     grant_from=fields.INSTANT,
-    previous_grant=fields.optional(_GRANT),
+    previous_grant=fields.optional(GRANT),
+    history=HISTORY,
 )
 
 _DISABLED = Row(

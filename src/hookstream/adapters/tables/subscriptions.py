@@ -103,6 +103,9 @@ _GAP = RowFields(
     end=fields.optional(fields.INSTANT),
     # A gap with a reason unknown to this release is still a gap.
     reason=FieldKind(lambda found: "disabled" if found == "disabled" else "paused"),
+    # An earlier release ignores both: it matches nothing in a gap, filled or not.
+    filled_by=fields.optional(fields.TEXT).sparse(),
+    incomplete=FieldKind(lambda found: found is True).sparse(absent=False),
 ).of(Gap)
 
 _CIPHERTEXT_FIELDS = ("id", "key_id", "ciphertext")

@@ -38,6 +38,7 @@ class HealthServer:
         live: Liveness; False makes Kubernetes restart the process. Never depends on the broker.
         ready: Readiness; False makes a rollout wait.
         life: Seconds after which a connection is closed.
+        setting: The name of the setting that `listen` comes from, for errors.
 
     Raises:
         ConfigurationError: `listen` is not an address, or (on entering) cannot be listened on.
@@ -51,10 +52,12 @@ class HealthServer:
         ready: Check,
         *,
         life: float = _LIFE_SECONDS,
+        setting: str = "worker.listen",
     ) -> None:
+        self._setting = setting
         self._life = life
         self._listen = listen
-        self._host, self._port = _host_and_port(listen)
+        self._host, self._port = _host_and_port(listen, setting)
         self._metrics = metrics
         app = web.Application(client_max_size=1024)
         app.router.add_get("/metrics", self._show_metrics)
@@ -83,7 +86,7 @@ class HealthServer:
         except OSError as error:
             await self._runner.cleanup()
             raise ConfigurationError(
-                f"worker.listen {self._listen!r} cannot be listened on: {error.strerror}"
+                f"{self._setting} {self._listen!r} cannot be listened on: {error.strerror}"
             ) from error
         return self
 
@@ -162,10 +165,10 @@ def _answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResp
     return answer
 
 
-def _host_and_port(listen: str) -> tuple[str, int]:
+def _host_and_port(listen: str, setting: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     if not colon or not host or not port.isascii() or not port.isdigit():
-        raise ConfigurationError(f"worker.listen {listen!r} is not host:port")
+        raise ConfigurationError(f"{setting} {listen!r} is not host:port")
     if int(port) > _HIGHEST_PORT:
-        raise ConfigurationError(f"worker.listen {listen!r} names no port up to {_HIGHEST_PORT}")
+        raise ConfigurationError(f"{setting} {listen!r} names no port up to {_HIGHEST_PORT}")
     return host.removeprefix("[").removesuffix("]"), int(port)

@@ -76,6 +76,9 @@ GAUGES = {
     "hookstream_unread_partitions": "Partitions that give nothing though they have records.",
     "hookstream_holds": "Holds that operators set and nobody cleared.",
     "hookstream_connections": "Open HTTP connections, including idle ones.",
+    "hookstream_jobs_running": "Jobs that have not ended.",
+    "hookstream_jobs_stalled": "Jobs on which nothing has worked for a minute, or whose row cannot be read.",
+    "hookstream_jobs_held": "Jobs on which this executor works.",
 }
 """The gauges that `observe` may report, with their help texts."""
 
@@ -177,6 +180,11 @@ class PrometheusMetrics(Collector):
             "Records that were gone before they were read.",
             ("topic",),
         )
+        self._unmatched = self._counter(
+            "hookstream_unmatched_events_total",
+            "Events that no subscription matched.",
+            ("event_type",),
+        )
         self._id_conflicts = self._counter(
             "hookstream_event_id_conflicts_total",
             "Events that carry the id of another event of their type.",
@@ -257,6 +265,10 @@ class PrometheusMetrics(Collector):
         name = _bounded(self._topics, topic)
         self._gaps.values[(name,)] += 1
         self._gap_records.values[(name,)] += records
+
+    def unmatched(self, event_type: str) -> None:
+        """Count an event that no subscription matched."""
+        self._unmatched.values[(_bounded(self._event_types, event_type),)] += 1
 
     def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
         """Count a record with the event id of another record."""

@@ -60,6 +60,9 @@ def _maybe_text(text: str | None, longest: int) -> bytes:
 def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
     """Encode the Avro body of `hookstream.attempt` version 1, without a prefix.
 
+    A record of a job's run has the second revision, which names the job. Any other has the first, which
+    releases without runs read too.
+
     Args:
         record: The audit record.
         worker: The name of this process.
@@ -69,6 +72,7 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
     outcome = record.outcome
     reason, ended, next_due_at = of_disposition(record.disposition)
     status, failed = of_outcome(outcome)
+    job = delivery.job
     return b"".join(
         (
             _text(delivery.delivery_id),
@@ -99,5 +103,6 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
             _long(origin.partition),
             _long(origin.offset),
             _instant(origin.timestamp),
+            b"" if job is None else _VALUE + _name(job),
         )
     )

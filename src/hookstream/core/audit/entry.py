@@ -42,6 +42,8 @@ class AuditEntry:
     trace_id: str | None
     worker: str
     origin: Origin
+    job_id: str | None = None
+    """The job whose run it belongs to; None: the delivery's first life, redrives included."""
 
     def as_json(self) -> JsonObject:
         """Return the entry as plain JSON, with instants as RFC 3339 text."""

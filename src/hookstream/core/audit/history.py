@@ -36,6 +36,15 @@ class DeadLettered:
     """When that job was requested; None if its row is gone."""
     origin: str = ""
     """The event's original position, `topic-partition@offset`; empty if the dead letter has none."""
+    job: str | None = None
+    """The job whose run it belongs to; None: the delivery's first life, redrives included."""
+    purge: "Purge | None" = None
+    """Its purge. It stays dead-lettered: nobody wants it delivered any more."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was neither redriven nor purged."""
+        return self.redriven_by is None and self.purge is None
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,7 +56,20 @@ class Redrive:
     place: str
 
 
-HistoryEntry: TypeAlias = AuditEntry | DeadLettered | Redrive
+@dataclass(slots=True, frozen=True)
+class Purge:
+    """A dead letter of the delivery was purged."""
+
+    at: Millis
+    """When it was requested."""
+    job_id: str
+    place: str
+    by: str
+    """Who purged it."""
+    why: str
+
+
+HistoryEntry: TypeAlias = AuditEntry | DeadLettered | Redrive | Purge
 
 
 _STATES = {"cancel": DeliveryState.CANCELLED, "dead_letter": DeliveryState.DEAD_LETTERED}
@@ -58,7 +80,8 @@ class DeliveryHistory:
     """All that the topics still have about one delivery id.
 
     An id is computed from the event's id. If a producer gave one id to several events, one delivery
-    id identifies several deliveries: `by_origin` separates them.
+    id identifies several deliveries: `by_origin` separates them. Each has a run for every job that sent
+    it again: `by_run` separates these.
     """
 
     delivery_id: str
@@ -67,7 +90,7 @@ class DeliveryHistory:
 
     @property
     def state(self) -> DeliveryState:
-        """Its state: completed if it ever was, otherwise that of the latest entry.
+        """The state of its newest run: completed if that ever was, otherwise that of its latest entry.
 
         Of several events under one id, the first of completed, pending, cancelled, dead-lettered.
         """
@@ -75,7 +98,10 @@ class DeliveryHistory:
         if len(lives) > 1:
             states = {life.state for life in lives.values()}
             return next(state for state in DeliveryState if state in states)
-        if any(entry.disposition == "complete" for entry in self.entries):
+        runs = self.by_run()
+        if len(runs) > 1:
+            return list(runs.values())[-1].state
+        if self.completed:
             return DeliveryState.COMPLETED
         moments = self.moments()
         if not moments:
@@ -83,10 +109,45 @@ class DeliveryHistory:
         match moments[-1]:
             case Redrive():
                 return DeliveryState.PENDING
-            case DeadLettered():
+            case DeadLettered() | Purge():
                 return DeliveryState.DEAD_LETTERED
             case AuditEntry(disposition=disposition):
                 return _STATES.get(disposition, DeliveryState.PENDING)
+
+    @property
+    def completed(self) -> bool:
+        """Whether any run completed: the receiver has had the event, whatever became of a later run."""
+        return any(entry.disposition == "complete" for entry in self.entries)
+
+    def by_run(self) -> "dict[str | None, DeliveryHistory]":
+        """Return the history of each run by its job, in the order in which they began.
+
+        None is the job of the first life, with its redrives.
+        """
+        began: dict[str | None, Millis] = {}
+        for at, job in (
+            *((entry.started_at, entry.job_id) for entry in self.entries),
+            *((death.at, death.job) for death in self.deaths),
+        ):
+            began[job] = min(at, began.get(job, at))
+        if len(began) <= 1:
+            return {next(iter(began), None): self}
+        return {
+            job: DeliveryHistory(
+                self.delivery_id,
+                tuple(entry for entry in self.entries if entry.job_id == job),
+                tuple(death for death in self.deaths if death.job == job),
+            )
+            for job in sorted(began, key=lambda job: (began[job], job is not None))
+        }
+
+    @property
+    def purge(self) -> Purge | None:
+        """The purge that ended it; None: it is not dead-lettered, or its last dead letter is open."""
+        moments = self.moments()
+        last = moments[-1] if moments else None
+        dead = self.state is DeliveryState.DEAD_LETTERED
+        return last if dead and isinstance(last, Purge) else None
 
     def by_origin(self) -> "dict[str, DeliveryHistory]":
         """Return the history of each event under this id, by `topic-partition@offset`, oldest first.
@@ -118,5 +179,7 @@ class DeliveryHistory:
                 # If the job's row is gone, it is only known that it came after the dead letter.
                 at = death.at if death.redriven_at is None else death.redriven_at
                 moments.append((at, 2, Redrive(at, death.redriven_by, death.place)))
+            if death.purge is not None:
+                moments.append((max(death.at, death.purge.at), 2, death.purge))
         moments.sort(key=lambda moment: moment[:2])
         return [moment for _, _, moment in moments]

@@ -39,6 +39,7 @@ def canonical_line(record: AttemptRecord) -> dict[str, object]:
         "attempt": record.attempt,
         "batch_id": record.batch_id,
         "trigger": delivery.trigger.value,
+        "job_id": delivery.job,
         "outcome": None if record.outcome is None else record.outcome.name,
         "disposition": record.disposition.name,
         "reason": reason,
@@ -70,8 +71,8 @@ def of_disposition(disposition: Disposition) -> tuple[str | None, str | None, Mi
             return reason.value, None, due_at
         case DeadLetter(reason=dead, detail=detail):
             return dead.value, detail, None
-        case Cancel(detail=detail):
-            return None, detail, None
+        case Cancel(detail=detail, reason=cancelled):
+            return cancelled, detail, None
 
 
 def of_outcome(outcome: Outcome | None) -> tuple[int | None, str | None]:

@@ -32,6 +32,10 @@ Signer: TypeAlias = bytes | Sign
 
 SIGNATURE = "webhook-signature"
 _ATTEMPT, _TRIGGER = "hookstream-attempt", "hookstream-trigger"
+REPLAY_HEADER = "hookstream-replay"
+"""The job whose run of a past event an attempt belongs to. It is not signed."""
+_AFTER_TRIGGER = 5
+"""Its place among the headers of an attempt."""
 _OF_ONE_DELIVERY = frozenset({_ATTEMPT, _TRIGGER})
 JSON = "application/json"
 """The media type of a body, unless its format has another."""
@@ -236,7 +240,14 @@ class RequestHeaders:
         )
 
     def of(
-        self, webhook_id: str, timestamp_s: int, body: bytes, *, attempt: int, trigger: str
+        self,
+        webhook_id: str,
+        timestamp_s: int,
+        body: bytes,
+        *,
+        attempt: int,
+        trigger: str,
+        replay: str | None = None,
     ) -> list[tuple[str, str]]:
         """Return all headers of one attempt that hookstream sets.
 
@@ -246,8 +257,9 @@ class RequestHeaders:
             body: The exact bytes that are sent.
             attempt: The number of this attempt, from 1.
             trigger: Why it is made: a word of `Trigger`.
+            replay: The job whose run it belongs to, a replay's or a resend's; None: no such header.
         """
-        return [
+        headers = [
             ("webhook-id", webhook_id),
             ("webhook-timestamp", str(timestamp_s)),
             ("webhook-signature", signature(self._keys, webhook_id, timestamp_s, body)),
@@ -255,16 +267,22 @@ class RequestHeaders:
             (_TRIGGER, trigger),
             *self._constant,
         ]
+        if replay is not None:
+            headers.insert(_AFTER_TRIGGER, (REPLAY_HEADER, replay))
+        return headers
 
-    def of_batch(self, batch_id: str, timestamp_s: int, body: bytes) -> list[tuple[str, str]]:
+    def of_batch(
+        self, batch_id: str, timestamp_s: int, body: bytes, *, replay: str | None = None
+    ) -> list[tuple[str, str]]:
         """Return all headers of a batch that hookstream sets: attempts and triggers are its members' own.
 
         Args:
             batch_id: The batch's id.
             timestamp_s: As for `of`.
             body: As for `of`.
+            replay: As for `of`: its members are of one run.
         """
-        headers = self.of(batch_id, timestamp_s, body, attempt=0, trigger="")
+        headers = self.of(batch_id, timestamp_s, body, attempt=0, trigger="", replay=replay)
         return [header for header in headers if header[0] not in _OF_ONE_DELIVERY]
 
 
@@ -283,10 +301,19 @@ class MixedRequestHeaders(RequestHeaders):
         self._signers = tuple(signers)
 
     def of(
-        self, webhook_id: str, timestamp_s: int, body: bytes, *, attempt: int, trigger: str
+        self,
+        webhook_id: str,
+        timestamp_s: int,
+        body: bytes,
+        *,
+        attempt: int,
+        trigger: str,
+        replay: str | None = None,
     ) -> list[tuple[str, str]]:
         """As `RequestHeaders.of`."""
-        headers = super().of(webhook_id, timestamp_s, body, attempt=attempt, trigger=trigger)
+        headers = super().of(
+            webhook_id, timestamp_s, body, attempt=attempt, trigger=trigger, replay=replay
+        )
         signed = mixed_signature(self._signers, webhook_id, timestamp_s, body)
         return [(name, signed if name == SIGNATURE else value) for name, value in headers]
 

@@ -88,6 +88,8 @@ class Lane:
     _rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     _circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     _reservations: Reservations = field(default_factory=Reservations)
+    _behind: Reservations = field(init=False)
+    """Those of deliveries that go behind all others, a replay's."""
     _answer: float = _FIRST_GUESS
     _usual: float = 0.0
     _failing: bool = False
@@ -112,6 +114,7 @@ class Lane:
     def __post_init__(self) -> None:
         """Apply the policy."""
         self._fits = self._policy.batch_events
+        self._behind = Reservations(before=self._reservations)
         self._bound()
 
     @property
@@ -381,13 +384,16 @@ class Lane:
         """Return how much of the room deliveries from tiers may fill."""
         return max((room + 1) // 2, min(room, int(self._fits)))
 
-    def defer(self, now: float, *, kept: bool = False, waited: float = 0.0) -> Deferral:
+    def defer(
+        self, now: float, *, kept: bool = False, waited: float = 0.0, behind: bool = False
+    ) -> Deferral:
         """Reserve a slot for a delivery that was not admitted.
 
         Args:
             now: Monotonic seconds.
             kept: The delivery came at its reserved slot. It does not go to the end of the queue.
             waited: Seconds for which it has waited for the breaker.
+            behind: Whether it goes behind all that do not, whose slots do not come after its own.
         """
         if self._circuit_breaker.probe_at is not None:
             slot = self._circuit_breaker.put_off_until(now, waited)
@@ -396,7 +402,8 @@ class Lane:
         spacing = self._spacing(now) / self._fits
         limited = self._rate_limiter.spacing > 0 and self._rate_limiter.limited
         longest = _LONGEST_LIMITED if limited else _LONGEST_SLOT
-        book = self._reservations.again if kept else self._reservations.book
+        reservations = self._behind if behind else self._reservations
+        book = reservations.again if kept else reservations.book
         slot = book(begin, spacing, longest)
         if begin > now:
             return Deferral(slot, DeferReason.THROTTLED)
@@ -405,9 +412,9 @@ class Lane:
         reason = DeferReason.THROTTLED if self._rate_limiter.spacing else DeferReason.LANE_FULL
         return Deferral(slot, reason)
 
-    def seen(self, slot: float) -> None:
+    def seen(self, slot: float, *, behind: bool = False) -> None:
         """Take into account a slot read from a tier record. Another worker may have reserved it."""
-        self._reservations.seen(slot)
+        (self._behind if behind else self._reservations).seen(slot)
 
     @property
     def _unpaced(self) -> bool:

@@ -19,23 +19,30 @@ LONGEST_CATCH_UP = 30.0
 class Reservations:
     """The reservations of one lane, over monotonic seconds."""
 
-    _end: float = float("-inf")
-    _late: float = float("-inf")
+    end: float = float("-inf")
+    """The last slot that was reserved."""
+    late: float = float("-inf")
+    """The last one that was given for one that was missed."""
+
+    before: "Reservations | None" = None
+    """Those of deliveries that go first: a slot comes after all of theirs, and none of theirs after it."""
 
     def book(self, now: float, spacing: float, longest: float) -> float:
         """Reserve the next free slot, at most `longest` seconds from now."""
-        slot = max(self._end, now) + spacing * _SLACK
-        self._end = slot = min(slot, now + longest)
+        end = self.end if self.before is None else max(self.end, self.before.end)
+        slot = max(end, now) + spacing * _SLACK
+        self.end = slot = min(slot, now + longest)
         return slot
 
     def again(self, now: float, spacing: float, longest: float) -> float:
         """Return another slot for a delivery that missed its own: soon, if possible."""
-        slot = max(self._late, now) + spacing * _SLACK
+        late = self.late if self.before is None else max(self.late, self.before.late)
+        slot = max(late, now) + spacing * _SLACK
         if slot - now > LONGEST_CATCH_UP:
             return self.book(now, spacing, longest)
-        self._late = slot
+        self.late = slot
         return slot
 
     def seen(self, slot: float) -> None:
         """Take into account a slot read from a tier record."""
-        self._end = max(self._end, slot)
+        self.end = max(self.end, slot)

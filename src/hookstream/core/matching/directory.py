@@ -5,33 +5,39 @@ of an event needs is prepared then: once per row, not once per event.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Final
 
 from hookstream.core.matching.fanout import (
     MOST_TESTS,
     Fanout,
-    GrantedType,
     Match,
     Matching,
     Question,
     Request,
+)
+from hookstream.core.matching.granted import (
+    EarlierAccess,
+    GrantedType,
+    GrantTimeline,
+    asks_for,
+    not_evaluable,
     open_to,
 )
 from hookstream.core.matching.holds import Holds
 from hookstream.core.matching.pattern import Pattern, PatternRefused, parse
+from hookstream.core.model.active_interval import gaps_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.operations import OPERATIONS_EVENTS, OWN_PREFIXES
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.subscription import (
     Disabled,
-    Grant,
     Partner,
     Subscription,
     SubscriptionState,
     UnreadableSubscription,
     VersionPin,
-    covers,
 )
 from hookstream.core.model.subscription_status import (
     Absent,
@@ -43,44 +49,19 @@ from hookstream.core.model.subscription_status import (
     Unreadable,
 )
 
-__all__ = ["Directory", "Match", "Question", "asks_for"]
+__all__ = ["Directory", "Match", "NotReplayed", "Question", "asks_for"]
+
+_NEVER: Final[Millis] = 1 << 63
+"""Later than every record."""
 
 
-@dataclass(slots=True, frozen=True)
-class _ReadGrant:
-    """A grant with its parsed pattern, or with the reason why it cannot be parsed."""
+class NotReplayed(StrEnum):
+    """Why a record of the past is not replayed to a subscription."""
 
-    grant: Grant
-    pattern: Pattern | None
-    problem: str | None
-    partner_id: str
-
-    def opens(self, event_type: str, own: frozenset[str] | None) -> GrantedType | None:
-        """Return what it grants of a type to a subscription to `own` environments (None: all)."""
-        if not asks_for(self.grant.event_types, event_type):
-            return None
-        granted = frozenset(self.grant.environments)
-        environments = own if "*" in granted else granted if own is None else granted & own
-        if environments is not None and not environments:
-            return None
-        all_partners = self.grant.operator or event_type not in OPERATIONS_EVENTS
-        about = None if all_partners else self.partner_id
-        return GrantedType(environments, self.pattern, self.problem, about)
-
-
-@dataclass(slots=True, frozen=True)
-class _ReadPartner:
-    """A partner with its grants prepared."""
-
-    partner: Partner
-    now: _ReadGrant
-    before: _ReadGrant | None
-    tests: int
-    """How many comparisons the patterns of its grants make for one value."""
-
-    def at(self, timestamp: Millis) -> _ReadGrant | None:
-        """Return the grant that applies to records of this time."""
-        return self.now if timestamp > self.partner.grant_from else self.before
+    NOT_WANTED = "not_wanted"
+    """The subscription does not ask for it: by its type, its environment or its filter."""
+    NOT_GRANTED = "not_granted"
+    """It asks for it, and the grant of then or of today does not cover it."""
 
 
 class Directory:
@@ -89,12 +70,14 @@ class Directory:
     def __init__(self) -> None:
         """Start empty."""
         self.holds = Holds()
-        self._partners: dict[str, _ReadPartner] = {}
+        self._partners: dict[str, GrantTimeline] = {}
         self._subscriptions: dict[str, Subscription | UnreadableSubscription] = {}
         self._patterns: dict[str, Pattern] = {}
         self._of_partner: dict[str, set[str]] = {}
         self._disabled: dict[str, Disabled] = {}
         self._blind: dict[str, str] = {}
+        self._first_active: dict[str, Millis] = {}
+        """A cache: when the first of a partner's subscriptions became active."""
         self._fanouts: dict[str, Fanout] = {}
         """By event type, built when a type is first requested."""
 
@@ -102,7 +85,7 @@ class Directory:
 
     def put_partner(self, partner: Partner) -> None:
         """Apply a partner's row."""
-        self._partners[partner.id] = _read_partner(partner)
+        self._partners[partner.id] = GrantTimeline(partner)
         self._refile_partner(partner.id)
 
     def drop_partner(self, partner_id: str) -> None:
@@ -127,6 +110,7 @@ class Directory:
         if pattern is not None:
             self._patterns[subscription.id] = pattern
         self._of_partner.setdefault(subscription.partner_id, set()).add(subscription.id)
+        self._first_active.pop(subscription.partner_id, None)
         self._refile(subscription.id)
 
     def drop_subscription(self, subscription_id: str) -> None:
@@ -219,9 +203,9 @@ class Directory:
         """
         return self._fanout(question.event_type).match(question, load)
 
-    def is_heavy(self, event_type: str, load: int) -> bool:
+    def is_heavy(self, event_type: str, load: int, timestamp: Millis) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
-        return self._fanout(event_type).is_heavy(load)
+        return self._fanout(event_type).is_heavy(load, timestamp)
 
     def matching(self, question: Question) -> Matching:
         """Return a `Matching` with the same results as `match`, whose steps may run in a thread."""
@@ -231,10 +215,37 @@ class Directory:
         """Return a function, callable in a thread, that matches one subscription as it is now."""
         return self._fanout(question.event_type).judge(subscription_id, question)
 
-    def grant_is_heavy(self, partner: Partner | None, load: int) -> bool:
-        """Return whether evaluating a partner's grant on this load would block the loop for long."""
+    def judge_past(
+        self, subscription_id: str, question: Question, *, as_granted_today: bool = False
+    ) -> Callable[[], Match | NotReplayed]:
+        """Return a function, callable in a thread, that judges one record for a replay.
+
+        It asks as `match` does, by the subscription's filter and versions as they are now and by the
+        grants as `granted` does with `past`, but not for the active interval. NOT_WANTED also if there
+        is no such subscription, or none that can be read: ask for its `status` first.
+        """
+        subscription = self._subscriptions.get(subscription_id)
+        if not isinstance(subscription, Subscription) or not _may_match(subscription):
+            return lambda: NotReplayed.NOT_WANTED
+        return partial(
+            _judged_past,
+            subscription,
+            self._patterns.get(subscription_id),
+            self._opened(
+                self._partners.get(subscription.partner_id),
+                question.event_type,
+                question.environment,
+                question.timestamp,
+                as_granted_today=as_granted_today,
+                past=True,
+            ),
+            question,
+        )
+
+    def grant_is_heavy(self, partner: Partner | None, load: int, timestamp: Millis) -> bool:
+        """Return whether evaluating a partner's grants on this load would block the loop for long."""
         read = None if partner is None else self._partners.get(partner.id)
-        return read is not None and load * read.tests > MOST_TESTS
+        return read is not None and load * read.tests(timestamp) > MOST_TESTS
 
     def granted(
         self,
@@ -243,24 +254,70 @@ class Directory:
         environment: str,
         timestamp: Millis,
         document: Callable[[], JsonObject | Refused],
+        *,
+        as_granted_today: bool = False,
+        past: bool = False,
     ) -> bool | Refused:
-        """Return whether the partner may receive the event; checked again before every attempt.
+        """Return whether the partner may see the event of a record, by the grants of then and of today.
 
-        `document` returns the body that would be sent and is called only if the grant has a
-        pattern. Refused: the grant's pattern could not be evaluated.
+        Checked before every attempt, and wherever something of the past is replayed or shown.
+
+        Args:
+            partner: The partner; None: there is none, and nothing is granted.
+            event_type: The event's type.
+            environment: The event's environment.
+            timestamp: The record's in its first topic.
+            document: Returns the body that would be sent; called only if a grant has a pattern.
+            as_granted_today: Leave the grant of the record's time out: an operator says so.
+            past: For replays and views of the past. If it is not known since when the partner's
+                oldest grant held (a row of an earlier release), nothing is granted of the time before
+                its first subscription. Without it, whatever was matched stays granted.
+
+        Returns:
+            Refused if the pattern of a grant cannot be evaluated.
         """
         if partner is None:
             return False
         read = self._partners.get(partner.id)
         if read is None or read.partner is not partner:
-            read = _read_partner(partner)
-        grant = read.at(timestamp)
-        access = None if grant is None else grant.opens(event_type, None)
-        if access is None:
-            return False
-        if access.environments is not None and environment not in access.environments:
-            return False
-        return open_to(access, document)
+            read = GrantTimeline(partner)
+        accesses = self._opened(
+            read, event_type, environment, timestamp, as_granted_today=as_granted_today, past=past
+        )
+        return bool(accesses) and open_to(accesses, document)
+
+    def grants_type(self, partner: Partner | None, event_type: str) -> bool:
+        """Return whether a partner's grant names an event type today: all that is asked of a test."""
+        read = None if partner is None else self._partners.get(partner.id)
+        return read is not None and read.now.opens(event_type, None) is not None
+
+    def _opened(
+        self,
+        read: GrantTimeline | None,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        *,
+        as_granted_today: bool,
+        past: bool,
+    ) -> tuple[GrantedType, ...]:
+        if read is None:
+            return ()
+        if past and not as_granted_today and not self._is_known(read, timestamp):
+            return ()
+        return read.opens(event_type, environment, timestamp, as_granted_today=as_granted_today)
+
+    def _is_known(self, read: GrantTimeline, timestamp: Millis) -> bool:
+        """Return whether it is known what was granted at an instant."""
+        if read.is_known(timestamp):
+            return True
+        partner_id = read.partner.id
+        first = self._first_active.get(partner_id)
+        if first is None:
+            own = map(self._subscriptions.__getitem__, self._of_partner.get(partner_id, ()))
+            first = min((each.active_from for each in own if _may_match(each)), default=_NEVER)
+            self._first_active[partner_id] = first
+        return timestamp > first
 
     # Indexing.
 
@@ -278,6 +335,7 @@ class Directory:
         self._patterns.pop(subscription_id, None)
         old = self._subscriptions.pop(subscription_id, None)
         if old is not None:
+            self._first_active.pop(old.partner_id, None)
             theirs = self._of_partner[old.partner_id]
             theirs.discard(old.id)
             if not theirs:
@@ -313,9 +371,7 @@ class Directory:
                 environments = frozenset(subscription.environments)
             pin = subscription.pin(event_type)
         access = partner.now.opens(event_type, environments)
-        before = partner.before
-        previous = None if before is None else before.opens(event_type, environments)
-        if access is None and previous is None:
+        if access is None:
             return None
         return Request(
             subscription=subscription,
@@ -324,49 +380,56 @@ class Directory:
             active_from=subscription.active_from,
             gaps=self._gaps(subscription),
             access=access,
-            grant_from=partner.partner.grant_from,
-            previous=previous,
+            granted_from=partner.changed,
+            earlier=EarlierAccess(partner, event_type, environments),
         )
 
     def _gaps(
         self, subscription: Subscription | UnreadableSubscription
     ) -> tuple[tuple[Millis, Millis | None], ...]:
-        gaps = tuple((gap.start, gap.end) for gap in subscription.gaps)
-        disabled = self._disabled.get(subscription.id)
-        return gaps if disabled is None else (*gaps, (disabled.since, None))
+        gaps = gaps_of(subscription, self._disabled.get(subscription.id))
+        return tuple((gap.start, gap.end) for gap in gaps)
 
 
-def asks_for(globs: tuple[str, ...], event_type: str) -> bool:
-    """Return whether names and globs include a type; hookstream's own types match by name only."""
-    if event_type.startswith(OWN_PREFIXES):
-        return event_type in globs
-    return covers(globs, event_type)
-
-
-def _may_match(subscription: Subscription) -> bool:
+def _may_match(subscription: Subscription | UnreadableSubscription) -> bool:
+    """Return whether it is not deleted, as far as can be read."""
+    if isinstance(subscription, UnreadableSubscription):
+        return True
     return subscription.state is not SubscriptionState.DELETED
+
+
+def _judged_past(
+    subscription: Subscription,
+    pattern: Pattern | None,
+    accesses: tuple[GrantedType, ...],
+    question: Question,
+) -> Match | NotReplayed:
+    """Judge one record for a replay to a subscription, given what its partner is granted of it."""
+    own = subscription.environments
+    if not asks_for(subscription.event_types, question.event_type) or (
+        own is not None and question.environment not in own
+    ):
+        return NotReplayed.NOT_WANTED
+    version = question.version(subscription.pin(question.event_type))
+    verdict: bool | Refused = True
+    if pattern is not None:
+        body = question.body(version)
+        if isinstance(body, Refused):
+            verdict = not_evaluable("its filter", body)
+        else:
+            verdict = pattern.matches(body)
+    if verdict is False:
+        return NotReplayed.NOT_WANTED
+    granted = bool(accesses) and open_to(accesses, partial(question.body, version))
+    if granted is False:
+        return NotReplayed.NOT_GRANTED
+    refused = verdict if isinstance(verdict, Refused) else granted
+    return Match(subscription, version, refused if isinstance(refused, Refused) else None)
 
 
 def _paused_since(subscription: Subscription) -> Millis:
     starts = [g.start for g in subscription.gaps if g.end is None and g.reason == "paused"]
     return min(starts, default=subscription.active_from)
-
-
-def _read_partner(partner: Partner) -> _ReadPartner:
-    previous = partner.previous_grant
-    before = None if previous is None else _read_grant(previous, partner.id)
-    now = _read_grant(partner.grant, partner.id)
-    tests = max((each.pattern.tests for each in (now, before) if each and each.pattern), default=0)
-    return _ReadPartner(partner, now, before, tests)
-
-
-def _read_grant(grant: Grant, partner_id: str) -> _ReadGrant:
-    if grant.pattern is None:
-        return _ReadGrant(grant, None, None, partner_id)
-    try:
-        return _ReadGrant(grant, parse(grant.pattern), None, partner_id)
-    except PatternRefused as refused:
-        return _ReadGrant(grant, None, str(refused), partner_id)
 
 
 def _unreadable(subscription: Subscription, why: str) -> UnreadableSubscription:

@@ -7,11 +7,13 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from hookstream.core.matching.clauses import Exactly
+from hookstream.core.matching.granted import EarlierAccess, GrantedType, not_evaluable, open_to
 from hookstream.core.matching.index import Filed, PatternIndex, id_of
 from hookstream.core.matching.pattern import Filing, Pattern
+from hookstream.core.model.active_interval import Arrival, left_by_replays
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import RefusalReason, Refused
+from hookstream.core.model.outcome import Refused
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription, VersionPin
 
 MOST_TESTS: Final = 50_000
@@ -38,24 +40,6 @@ class Match:
     """Why the filter could not be evaluated; the delivery is given up for this reason."""
 
 
-@dataclass(slots=True, frozen=True)
-class GrantedType:
-    """The part of one event type that a grant gives access to."""
-
-    environments: frozenset[str] | None
-    """None: all."""
-    pattern: Pattern | None = None
-    problem: str | None = None
-    """Why the grant's pattern cannot be read and so not evaluated."""
-    about: str | None = None
-    """The partner that the event must be about (`data.partner_id`); None: any."""
-
-    @property
-    def is_filtered(self) -> bool:
-        """Return whether the decision needs the body."""
-        return self.pattern is not None or self.problem is not None or self.about is not None
-
-
 @dataclass(slots=True, frozen=True, eq=False)
 class Request:
     """One subscription's request for one event type, prepared for cheap evaluation."""
@@ -67,34 +51,30 @@ class Request:
     active_from: Millis
     gaps: tuple[tuple[Millis, Millis | None], ...]
     """Start (excluded) and end (included; None: open)."""
-    access: GrantedType | None
-    """What its grant gives access to, limited to its own environments. None: nothing."""
-    grant_from: Millis
-    previous: GrantedType | None
-    """The access that applies to records up to `grant_from`."""
-
-    @property
-    def environments(self) -> frozenset[str] | None:
-        """Every environment that the current or the previous grant gives access to."""
-        given = [access.environments for access in (self.access, self.previous) if access]
-        seen = [environments for environments in given if environments is not None]
-        return frozenset().union(*seen) if len(seen) == len(given) else None
+    access: GrantedType
+    """What its grant of today gives access to, limited to its own environments."""
+    granted_from: Millis
+    """Records up to this instant fall under an earlier grant as well."""
+    earlier: EarlierAccess
+    """What the grants before gave access to."""
 
     @property
     def open_gap(self) -> Millis | None:
         """Start of its first open gap, or None."""
         return min((start for start, end in self.gaps if end is None), default=None)
 
-    def access_at(self, environment: str, timestamp: Millis) -> GrantedType | None:
-        """Return the access that admits a record of this time and environment, or None."""
+    def access_at(
+        self, environment: str, timestamp: Millis, arrival: Arrival = Arrival.LIVE
+    ) -> GrantedType | None:
+        """Return today's access if it admits a record of this time and environment, or None."""
         if timestamp <= self.active_from:
             return None
         for start, end in self.gaps:
             if timestamp > start and (end is None or timestamp <= end):
+                if left_by_replays(self.subscription.gaps, timestamp, arrival):
+                    break
                 return None
-        access = self.access if timestamp > self.grant_from else self.previous
-        if access is None:
-            return None
+        access = self.access
         if access.environments is not None and environment not in access.environments:
             return None
         return access
@@ -112,6 +92,8 @@ class Question:
     """If it refuses, the subscriptions that needed the body match with FILTER_NOT_EVALUABLE."""
     latest: int
     """The newest version of the type."""
+    arrival: Arrival = Arrival.LIVE
+    """How the event came to the worker (see `core.model.active_interval`)."""
     _bodies: dict[int, JsonObject | Refused] = field(default_factory=dict, init=False)
 
     def version(self, pin: VersionPin) -> int:
@@ -129,7 +111,15 @@ class Question:
 class Fanout:
     """The requests for one event type. Changed and evaluated by one owner."""
 
-    __slots__ = ("_by_pin", "_intervals", "_plain", "_requests", "_tests", "changes")
+    __slots__ = (
+        "_by_pin",
+        "_earlier_tests",
+        "_intervals",
+        "_plain",
+        "_requests",
+        "_tests",
+        "changes",
+    )
 
     def __init__(self) -> None:
         """Start with no request."""
@@ -139,8 +129,10 @@ class Fanout:
         self._by_pin: dict[VersionPin, PatternIndex[Request]] = {}
         self._intervals: tuple[Millis, Millis, Millis] | None = None
         """A cache: see `wants`."""
-        self._tests: int | None = None
-        """A cache: see `is_heavy`."""
+        self._tests: tuple[Millis, int] | None = None
+        """A cache: the latest change of a grant, and the comparisons for a value of later records."""
+        self._earlier_tests: int | None = None
+        """A cache: the most comparisons that an earlier grant makes for one value."""
         self.changes = 0
         """How many times a request was put or dropped."""
 
@@ -163,7 +155,7 @@ class Fanout:
             self._changed()
 
     def _add(self, request: Request) -> None:
-        item_id, environments = request.subscription.id, request.environments
+        item_id, environments = request.subscription.id, request.access.environments
         self._requests[item_id] = request
         if request.pattern is None:
             filed = Filed(item_id, request, None)
@@ -183,26 +175,34 @@ class Fanout:
             if not len(index):
                 del self._by_pin[request.pin]
             return
-        environments = request.environments
+        environments = request.access.environments
         for environment in (None,) if environments is None else environments:
             bucket = self._plain[environment]
             del bucket[bisect_left(bucket, subscription_id, key=id_of)]
 
     def _changed(self) -> None:
         # Counted when the index is whole again: a thread that read half a change must notice it.
-        self._intervals = self._tests = None
+        self._intervals = self._tests = self._earlier_tests = None
         self.changes += 1
 
-    def is_heavy(self, load: int) -> bool:
+    def is_heavy(self, load: int, timestamp: Millis) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
-        if load * self._most_tests() > MOST_TESTS:
+        if load * self._most_tests(timestamp) > MOST_TESTS:
             return True
         return load * sum(index.paths for index in self._by_pin.values()) > MOST_LOOKUPS
 
-    def _most_tests(self) -> int:
+    def _most_tests(self, timestamp: Millis) -> int:
+        requests = self._requests.values()
         if self._tests is None:
-            self._tests = max(map(_tests_of, self._requests.values()), default=0)
-        return self._tests
+            newest = max((request.granted_from for request in requests), default=0)
+            self._tests = newest, max(map(_tests_of, requests), default=0)
+        newest, tests = self._tests
+        if timestamp > newest:
+            return tests
+        # Records from before a change of a grant: rare, and only then are earlier grants parsed.
+        if self._earlier_tests is None:
+            self._earlier_tests = max((request.earlier.tests for request in requests), default=0)
+        return max(tests, self._earlier_tests)
 
     def wants(self, timestamp: Millis) -> bool:
         """Return whether any request may be active at a time. Closed gaps are ignored."""
@@ -216,7 +216,8 @@ class Fanout:
 
         The candidates are fixed at the first step; each is evaluated when its turn comes.
         """
-        at_once = max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * self._most_tests() or 1)))
+        tests = self._most_tests(question.timestamp)
+        at_once = max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * tests or 1)))
         for number, filed in enumerate(self.candidates(question), start=1):
             match = _judged(filed, question)
             if match is not None:
@@ -278,18 +279,21 @@ class Matching:
 
 
 def _tests_of(request: Request) -> int:
-    """Return how many comparisons a request's own pattern and its grants' make for one value."""
-    patterns = [request.pattern]
-    patterns += [access.pattern for access in (request.access, request.previous) if access]
-    return max((pattern.tests for pattern in patterns if pattern is not None), default=0)
+    """Return how many comparisons a request's own pattern and its grant's make for one value."""
+    return max(0 if request.pattern is None else request.pattern.tests, request.access.tests)
 
 
 def _judged(filed: Filed[Request], question: Question) -> Match | None:
     """Return the match of a candidate, or None if it does not match the event."""
     request = filed.item
-    access = request.access_at(question.environment, question.timestamp)
+    access = request.access_at(question.environment, question.timestamp, question.arrival)
     if access is None:
         return None
+    then: GrantedType | None = None
+    if question.timestamp <= request.granted_from:
+        then = request.earlier.at(question.environment, question.timestamp)
+        if then is None:
+            return None
     version = question.version(request.pin)
     verdict: bool | Refused = True
     if request.pattern is not None:
@@ -297,10 +301,11 @@ def _judged(filed: Filed[Request], question: Question) -> Match | None:
     # To one that cannot be read nothing is delivered until it can: the grant is evaluated then.
     if (
         verdict is True
-        and access.is_filtered
+        and (access.is_filtered or (then is not None and then.is_filtered))
         and not isinstance(request.subscription, UnreadableSubscription)
     ):
-        verdict = open_to(access, partial(question.body, version))
+        both = (access,) if then is None else (access, then)
+        verdict = open_to(both, partial(question.body, version))
     if verdict is False:
         return None
     return Match(request.subscription, version, None if verdict is True else verdict)
@@ -311,34 +316,6 @@ def _ask(filed: Filed[Request], body: JsonObject | Refused) -> bool | Refused:
     if isinstance(body, Refused):
         return not_evaluable("its filter", body)
     return filed.matches is None or filed.matches(body)
-
-
-def open_to(access: GrantedType, document: Callable[[], JsonObject | Refused]) -> bool | Refused:
-    """Return whether a grant's pattern admits the event, or why it cannot be evaluated."""
-    if access.problem is not None:
-        return Refused(RefusalReason.FILTER_NOT_EVALUABLE, f"the grant's {access.problem}")
-    if access.pattern is None and access.about is None:
-        return True
-    body = document()
-    if isinstance(body, Refused):
-        return not_evaluable("the grant's filter", body)
-    if access.about is not None and not _is_about(body, access.about):
-        return False
-    return access.pattern is None or access.pattern.matches(body)
-
-
-def _is_about(body: JsonObject, partner_id: str) -> bool:
-    """Return whether an operations event is about a partner; one without a partner is internal."""
-    data = body.get("data")
-    return isinstance(data, dict) and data.get("partner_id") == partner_id
-
-
-def not_evaluable(what: str, body: Refused) -> Refused:
-    """Return the refusal of a filter whose body could not be rendered."""
-    return Refused(
-        RefusalReason.FILTER_NOT_EVALUABLE,
-        f"{what} needs a body, and {body.reason}: {body.detail}",
-    )
 
 
 def _by_environment(environments: frozenset[str] | None) -> tuple[Filing, ...]:

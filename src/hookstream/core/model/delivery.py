@@ -84,11 +84,30 @@ class Delivery:
     tracestate: str | None = None
     filter_asked: bool = True
     """False: the subscription was unreadable at matching, so its filter is still to be evaluated."""
+    job: str | None = None
+    """The job whose run this is: a replay, a resend or a test. None: its first life, redrives included."""
+    as_granted_today: bool = False
+    """Whether only today's grant is asked, not the one in force at the event's time. Only of a job's run."""
+
+    @property
+    def goes_behind(self) -> bool:
+        """Whether it goes behind the live deliveries of its lane: it belongs to a replay's or resend's run."""
+        return self.job is not None and self.trigger is not Trigger.TEST
 
     @property
     def has_slot(self) -> bool:
         """Whether it waits for a slot of its lane, which may take it earlier."""
         return self.deferred_reason in SLOT_REASONS
+
+
+@dataclass(slots=True, frozen=True)
+class OnlyFor:
+    """The one subscription that a replayed event is for, and the run that its delivery belongs to."""
+
+    subscription_id: str
+    partner_id: str
+    job: str
+    as_granted_today: bool = False
 
 
 @dataclass(slots=True)
@@ -105,3 +124,12 @@ class UnmatchedEvent:
     trigger: Trigger = Trigger.INITIAL
     traceparent: str | None = None
     tracestate: str | None = None
+    undecodable_as: str | None = None
+    """The reason with which it was undecodable before it was redriven; None: it never was."""
+    only: OnlyFor | None = None
+    """Whom it is for, as a replay wrote it; None: for every subscription that matches it."""
+
+    @property
+    def job(self) -> str | None:
+        """The job whose run its delivery belongs to; None: the first life of all its deliveries."""
+        return None if self.only is None else self.only.job

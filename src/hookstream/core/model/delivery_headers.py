@@ -6,7 +6,7 @@ upstream producer can write a delivery's state.
 """
 
 from hookstream.core.model import header_names as names
-from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable
 from hookstream.core.model.header_reading import BadHeader, Fields, HeaderProblem, carried, text
 from hookstream.core.model.instant import Millis, to_rfc3339, within_years
@@ -29,6 +29,7 @@ _NAME = "hookstream"
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 _DEFER_REASONS = {reason.value: reason for reason in DeferReason}
 _NOT_YET = {"no": True}
+_YES = {"yes": True}
 _STAGE_DELIVERY = "TASK_PUT"
 _STAGE_DECODING = "VALUE_CONVERTER"
 """The stages of Kafka Connect that are closest to a delivery and to decoding."""
@@ -44,7 +45,11 @@ def tier_headers(
         record_headers: The headers of the record whose value is copied: upstream's, or a tier's.
         written_at: The present.
     """
-    state = _delivery(what) if isinstance(what, Delivery) else _unmatched(what)
+    if isinstance(what, Delivery):
+        state = _delivery(what)
+    else:
+        # Of a redriven one: whether a replay took its record depends on it.
+        state = [*_unmatched(what), (names.REASON, _optional(what.undecodable_as, MAX_NAME))]
     return carried(record_headers) + _encoded(
         [*state, (names.DUE_AT, _instant(what.due_at)), (names.WRITTEN_AT, _instant(written_at))]
     )
@@ -110,8 +115,12 @@ def unreadable_headers(
 
 
 def is_for_subscription(headers: Headers) -> bool:
-    """Return whether a tier record is a delivery. Otherwise it is an event still to be matched."""
-    return any(name == names.SUBSCRIPTION_ID for name, _ in headers)
+    """Return whether a tier record is a delivery. Otherwise it is an event still to be matched.
+
+    An event that is to be matched for one subscription names it as well, but is no delivery yet.
+    """
+    found = {name for name, _ in headers}
+    return names.SUBSCRIPTION_ID in found and names.ONLY_SUBSCRIPTION not in found
 
 
 def read_delivery(headers: Headers) -> Delivery | HeaderProblem:
@@ -140,6 +149,8 @@ def read_delivery(headers: Headers) -> Delivery | HeaderProblem:
             traceparent=fields.optional_text(names.TRACEPARENT),
             tracestate=fields.optional_text(names.TRACESTATE),
             filter_asked=fields.optional_word(names.FILTER_ASKED, _NOT_YET) is None,
+            job=fields.optional_job(names.JOB),
+            as_granted_today=_granted_today(fields),
         )
     except BadHeader as bad:
         return bad.problem
@@ -159,16 +170,49 @@ def read_unmatched(headers: Headers) -> UnmatchedEvent | HeaderProblem:
             trigger=fields.word(names.TRIGGER, _TRIGGERS),
             traceparent=fields.optional_text(names.TRACEPARENT),
             tracestate=fields.optional_text(names.TRACESTATE),
+            undecodable_as=fields.optional_text(names.REASON),
+            only=_only_for(fields),
         )
     except BadHeader as bad:
         return bad.problem
+
+
+def _granted_today(fields: Fields) -> bool:
+    if fields.optional_word(names.GRANTED_TODAY, _YES) is None:
+        return False
+    if fields.optional_job(names.JOB) is None:
+        raise BadHeader(
+            names.GRANTED_TODAY, f"is of a job's delivery only: {names.JOB} is missing"
+        )
+    return True
+
+
+def _only_for(fields: Fields) -> OnlyFor | None:
+    """Return whom an event is for; None: for everybody, which no header of a job may contradict."""
+    if not (fields.has(names.ONLY_SUBSCRIPTION) or fields.has(names.JOB)):
+        return None
+    subscription_id = fields.text(names.ONLY_SUBSCRIPTION)
+    if fields.text(names.SUBSCRIPTION_ID) != subscription_id:
+        raise BadHeader(names.ONLY_SUBSCRIPTION, f"is not that of {names.SUBSCRIPTION_ID}")
+    partner_id, job = fields.text(names.PARTNER_ID), fields.optional_job(names.JOB)
+    if job is None:
+        raise BadHeader(names.JOB, "is missing")
+    return OnlyFor(subscription_id, partner_id, job, _granted_today(fields))
+
+
+def read_origin(headers: Headers) -> Origin | None:
+    """Return the origin that a record of hookstream's topics names; None where it cannot be read."""
+    try:
+        return Fields(headers).origin()
+    except BadHeader:
+        return None
 
 
 _State = list[tuple[str, str | None]]
 
 
 def _delivery(delivery: Delivery) -> _State:
-    status = delivery.last_status
+    status, job = delivery.last_status, delivery.job
     return [
         (names.DELIVERY_ID, delivery.delivery_id),
         (names.SUBSCRIPTION_ID, delivery.subscription_id),
@@ -182,11 +226,27 @@ def _delivery(delivery: Delivery) -> _State:
         (names.LAST_STATUS, None if status is None else str(status)),
         (names.LAST_ERROR, _optional(delivery.last_error, MAX_ERROR)),
         (names.FILTER_ASKED, None if delivery.filter_asked else "no"),
-        *_unmatched(delivery),
+        (names.JOB, job),
+        (names.GRANTED_TODAY, "yes" if delivery.as_granted_today and job is not None else None),
+        *_waiting(delivery),
     ]
 
 
-def _unmatched(what: Delivery | UnmatchedEvent) -> _State:
+def _unmatched(event: UnmatchedEvent) -> _State:
+    only = event.only
+    if only is None:
+        return _waiting(event)
+    return [
+        (names.ONLY_SUBSCRIPTION, only.subscription_id),
+        (names.SUBSCRIPTION_ID, only.subscription_id),
+        (names.PARTNER_ID, only.partner_id),
+        (names.JOB, only.job),
+        (names.GRANTED_TODAY, "yes" if only.as_granted_today else None),
+        *_waiting(event),
+    ]
+
+
+def _waiting(what: Delivery | UnmatchedEvent) -> _State:
     reason = what.deferred_reason
     return [
         (names.TRIGGER, what.trigger.value),
@@ -256,7 +316,7 @@ def _beyond(instant: Millis) -> str | None:
 
 _KEPT = frozenset(
     name for name, _ in _delivery(Delivery("", "", "", "", "", Origin("", 0, 0, 0), 0, 0))
-)
+) | {names.ONLY_SUBSCRIPTION}
 
 
 def tier_key(state: Delivery | UnmatchedEvent) -> bytes:

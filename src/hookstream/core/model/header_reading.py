@@ -28,6 +28,9 @@ MAX_TEXT = 1_024
 MAX_COUNT = 1_000_000_000
 """The largest count of attempts, steps or deferrals that is read."""
 
+MAX_JOB = 128
+"""The longest id of a job, in characters."""
+
 MAX_PARTITION = 2**31 - 1
 MAX_OFFSET = 2**63 - 1
 
@@ -35,6 +38,8 @@ LAST_INSTANT: Millis = from_rfc3339("9000-01-01T00:00:00Z")
 """Instants in delivery state are earlier: what is added to them can still be expressed as text."""
 
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
+_JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+"""A job's id is also the value of an HTTP header."""
 _SIGNED = re.compile(r"-?[1-9][0-9]{0,18}\Z")
 _REPLACED = (names.TRACEPARENT, names.TRACESTATE)
 
@@ -89,6 +94,17 @@ class Fields:
         if not value:
             raise BadHeader(name, "is missing or empty")
         return value
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a header of this name, whatever its value."""
+        return name in self._values
+
+    def optional_job(self, name: str) -> str | None:
+        """Return the id of a job, or None if the header is missing."""
+        value = self.optional_text(name)
+        if value is None or is_job(value):
+            return value
+        raise BadHeader(name, f"is {ascii(value)[:40]}, not the id of a job")
 
     def optional_word(self, name: str, words: Mapping[str, W]) -> W | None:
         """Return the value of a header's text in `words`, or None if the header is missing."""
@@ -170,6 +186,11 @@ class Fields:
             why = f"is {ascii(exact)[:40]}, no milliseconds of {names.ORIGIN_TIMESTAMP}"
             raise BadHeader(names.ORIGIN_MILLIS, why)
         return int(exact)
+
+
+def is_job(value: str) -> bool:
+    """Return whether text can be the id of a job: at most `MAX_JOB` letters, digits, `.`, `_` and `-`."""
+    return len(value) <= MAX_JOB and _JOB.match(value) is not None
 
 
 def carried(headers: Headers) -> list[Header]:

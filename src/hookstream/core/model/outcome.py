@@ -174,6 +174,8 @@ class Refused:
     name = "refused"
 
 
+NOT_GRANTED = Refused(RefusalReason.NOT_GRANTED, "the partner's grant does not cover it")
+
 Outcome: TypeAlias = Delivered | Gone | Throttled | Failed | FailedForGood | Refused
 
 
@@ -224,9 +226,11 @@ class DeadLetter:
 
 @dataclass(slots=True, frozen=True)
 class Cancel:
-    """The subscription was deleted."""
+    """It ends without being kept: the subscription was deleted, or a test was not delivered."""
 
     detail: str
+    reason: str | None = None
+    """Why a test was not attempted, or for what it would have been dead-lettered."""
     name = "cancel"
 
 

@@ -44,18 +44,49 @@ class Grant:
 
 
 @dataclass(slots=True, frozen=True)
+class HeldGrant:
+    """A grant that a partner has, or had, and the instant from which it held."""
+
+    grant: Grant
+    since: Millis | None = None
+    """It applies to records after this instant, until the next one's; None: not known since when."""
+
+
+@dataclass(slots=True, frozen=True)
 class Partner:
-    """An organisation that owns subscriptions."""
+    """An organisation that owns subscriptions.
+
+    A record falls under two grants: the one that held at its time, and the one of today. What either
+    of them does not cover, the partner never sees.
+    """
 
     id: str
     name: str
     grant: Grant
     grant_from: Millis = 0
-    """Records up to this instant fall under `previous_grant`: a wider grant applies to new records."""
+    """For workers of the release before `history`: records up to this instant fall under
+    `previous_grant` alone, later ones under `grant`."""
     previous_grant: Grant | None = None
+    """For the same workers: what was granted before `grant_from` and still is."""
     revision: int = 1
     owner: str = "cli"
     """Who declares it: `cli`, or files, in the notation of `core.planning.ownership`."""
+    history: tuple[HeldGrant, ...] = ()
+    """The latest grants in the order of time; the last one is `grant`. Before the first of them nothing
+    is granted. Empty in rows of earlier releases: use `grants`, which reads those too."""
+
+    @property
+    def grants(self) -> tuple[HeldGrant, ...]:
+        """The known grants in the order of time, the last of them that of today.
+
+        A row of an earlier release has one, or two: the instant from which the first of them held is
+        then not known.
+        """
+        if self.history:
+            return self.history
+        if self.previous_grant is not None:
+            return HeldGrant(self.previous_grant), HeldGrant(self.grant, self.grant_from)
+        return (HeldGrant(self.grant, self.grant_from if self.grant_from > 0 else None),)
 
 
 class SigningScheme(StrEnum):
@@ -268,6 +299,10 @@ class Gap:
     end: Millis | None
     """None: still open."""
     reason: Literal["paused", "disabled"]
+    filled_by: str | None = None
+    """The job whose replay delivers what lies in it; None: nobody asked for it."""
+    incomplete: bool = False
+    """Whether that replay lost records before it read them: see `core.model.active_interval`."""
 
 
 @dataclass(slots=True, frozen=True)

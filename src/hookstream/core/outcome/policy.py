@@ -130,6 +130,25 @@ def heed(asked: Asked, outcome: Outcome, disposition: Disposition) -> Dispositio
             return disposition
 
 
+def test_attempted(outcome: Outcome) -> Complete | Cancel:
+    """Return how a test ends after its attempt, the only one. The audit log has what it was answered."""
+    return Complete() if isinstance(outcome, Delivered) else Cancel("a test has one attempt")
+
+
+def test_ended(disposition: Disposition) -> Disposition:
+    """Return how a test ends that is not attempted, where a delivery would have this disposition.
+
+    It neither waits nor is kept: whoever asked for it sees in the audit log why it was not attempted.
+    """
+    match disposition:
+        case DeferUntil(reason=deferred):
+            return Cancel("a test is attempted at once or not at all", deferred.value)
+        case DeadLetter(reason=dead, detail=detail):
+            return Cancel(detail, dead.value)
+        case Complete() | RetryAt() | Cancel():
+            return disposition
+
+
 def undecided(
     detail: str, delivery: Delivery, retry: RetryPolicy, *, now: Millis
 ) -> RetryAt | DeadLetter:

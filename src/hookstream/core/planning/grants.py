@@ -1,30 +1,87 @@
-"""When a grant changes, additions apply to new records only, and removals apply at once."""
+"""When a grant changes, additions apply to new records only, and removals apply at once.
+
+A partner keeps the grants that it held, so that a record of the past is judged by the one of its time.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.json import Json, JsonObject, compared
-from hookstream.core.model.subscription import Grant, Partner, covers
+from hookstream.core.model.json import Json, JsonObject, compared, json_text
+from hookstream.core.model.subscription import Grant, HeldGrant, Partner, covers
 
 _OR = "$or"
 
+MOST_GRANTS: Final = 50
+"""The most grants that a partner keeps, the latest ones, today's included."""
+MOST_EARLIER_CHARACTERS: Final = 200_000
+"""The most text of different earlier grants that a partner keeps, so that its row can be written."""
 
-def regranted(partner: Partner, grant: Grant, takes_effect: Millis) -> Partner:
-    """Return the partner with another grant.
 
-    Records up to `takes_effect` are judged by the intersection of both grants, later ones by the new
-    grant alone. If the new grant adds nothing, the earlier bound, if any, stays, and the earlier
-    grant is narrowed too.
+def first_granted(partner: Partner, since: Millis) -> Partner:
+    """Return a new partner, to whom nothing was granted before an instant."""
+    return replace(partner, history=(HeldGrant(partner.grant, since),))
 
-    Only one earlier grant is stored: a worker that lags behind two widenings judges records from
-    before the first of them by the grant between the two.
+
+def regranted(partner: Partner, grant: Grant, now: Millis, takes_effect: Millis) -> Partner:
+    """Return the partner with another grant; the same object if it is the one that it has.
+
+    What is taken away is so for all records, and was not granted after `now`; what is added is so for
+    records after `takes_effect`. If the broker's clock went back behind the latest change, both count
+    from that change on: no record is ever judged by a grant that came later.
+
+    Workers of the release before `history` read `grant_from` and `previous_grant`: of all earlier grants
+    the part of one that is still granted. Where those workers lag behind two widenings, they judge
+    records from before the first of them by the grant between the two.
     """
+    if same(partner.grant, grant):
+        return partner
     shared = common(partner.grant, grant)
+    latest = partner.grants[-1].since
+    if latest is not None:
+        now, takes_effect = max(now, latest), max(takes_effect, latest)
+    history = _extended(partner.grants, shared, now)
+    history = _extended(history, grant, takes_effect)
+    granted = replace(partner, grant=grant, history=_bounded(history))
     if not same(shared, grant):
-        return replace(partner, grant=grant, grant_from=takes_effect, previous_grant=shared)
+        since = history[-1].since or takes_effect
+        return replace(granted, grant_from=since, previous_grant=shared)
     earlier = partner.previous_grant
-    return replace(partner, grant=grant, previous_grant=earlier and common(earlier, grant))
+    return replace(granted, previous_grant=earlier and common(earlier, grant))
+
+
+def _extended(
+    history: tuple[HeldGrant, ...], grant: Grant, instant: Millis
+) -> tuple[HeldGrant, ...]:
+    """Return the history with a grant that holds from an instant on."""
+    *_, last = history
+    if same(last.grant, grant):
+        return history
+    since = instant if last.since is None else max(instant, last.since)
+    # A grant that held for no record at all is not kept.
+    kept = history[:-1] if last.since == since else history
+    return kept if kept and same(kept[-1].grant, grant) else (*kept, HeldGrant(grant, since))
+
+
+def _bounded(history: tuple[HeldGrant, ...]) -> tuple[HeldGrant, ...]:
+    """Return the latest grants that may be kept; each different earlier one counts once."""
+    kept: list[HeldGrant] = [history[-1]]
+    counted = [history[-1].grant]
+    left = MOST_EARLIER_CHARACTERS
+    for held in reversed(history[-MOST_GRANTS:-1]):
+        if not any(same(held.grant, each) for each in counted):
+            left -= _size(held.grant)
+            counted.append(held.grant)
+        if left < 0:
+            break
+        kept.append(held)
+    return tuple(reversed(kept))
+
+
+def _size(grant: Grant) -> int:
+    names = sum(map(len, (*grant.event_types, *grant.environments)))
+    return names + (0 if grant.pattern is None else len(json_text(grant.pattern)))
 
 
 def same(one: Grant, other: Grant) -> bool:

@@ -25,7 +25,7 @@ from hookstream.core.planning import notes, transitions
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
 from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
 from hookstream.core.planning.fields import Subject, differences, named
-from hookstream.core.planning.grants import regranted, same
+from hookstream.core.planning.grants import first_granted, regranted
 from hookstream.core.planning.ownership import (
     claim_refused,
     owner_text,
@@ -140,10 +140,10 @@ class _Planner:
 
     def _partner(self, declared: Partner, before: Partner | None) -> Partner:
         if before is None:
-            return replace(declared, owner=self._owner)
-        after = before
-        if not same(declared.grant, before.grant):
-            after = regranted(before, declared.grant, self._means.takes_effect)
+            granted = first_granted(declared, self._means.takes_effect)
+            return replace(granted, owner=self._owner)
+        means = self._means
+        after = regranted(before, declared.grant, means.now, means.takes_effect)
         return replace(after, name=declared.name, owner=self._owner, revision=before.revision + 1)
 
     def deleted_partners(self) -> Iterator[Delete]:

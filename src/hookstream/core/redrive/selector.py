@@ -3,7 +3,7 @@
 An unknown condition is refused, not ignored: the job would redrive more than was requested.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hookstream.core.model import header_names as names
@@ -18,7 +18,7 @@ from hookstream.core.model.row_fields import (
     WrongType,
     optional,
 )
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import OffsetRange, Position, RedriveSource, read_position
 from hookstream.errors import InputRefused
 
 _HEADERS = {
@@ -29,6 +29,9 @@ _HEADERS = {
     "partners": names.PARTNER_ID,
 }
 """The header that each condition tests, by the condition's name in a job's row."""
+
+MAX_POSITIONS = 1_000
+"""The most single positions of a selector."""
 
 _CONDITIONS = {
     RedriveSource.DEAD_LETTERS: ("subscriptions", "event_types", "reasons", "partners"),
@@ -53,9 +56,21 @@ class Selector:
     """Appended to the dead-letter or undecodable topic at this instant or later."""
     until: Millis | None = None
     """Appended before this instant."""
+    positions: frozenset[Position] | None = None
+    """Single records, at most `MAX_POSITIONS`."""
 
-    def selects(self, headers: Headers, timestamp: Millis) -> bool:
-        """Return whether the record with these headers, appended at `timestamp`, is selected."""
+    def selects(
+        self, headers: Headers, timestamp: Millis, position: Position | None = None
+    ) -> bool:
+        """Return whether a record is selected.
+
+        Args:
+            headers: Its headers.
+            timestamp: When it was appended.
+            position: Its position; None only if the selector has no positions.
+        """
+        if self.positions is not None and position not in self.positions:
+            return False
         if self.since is not None and timestamp < self.since:
             return False
         if self.until is not None and timestamp >= self.until:
@@ -66,6 +81,15 @@ class Selector:
         given = [(header, any_of) for header, any_of in conditions if any_of is not None]
         values = dict(headers) if given else {}
         return all(_text(values.get(header)) in any_of for header, any_of in given)
+
+    def bounds(self) -> Mapping[int, OffsetRange] | None:
+        """Return the offsets of each partition that may be selected; None: all of all partitions."""
+        if self.positions is None:
+            return None
+        offsets: dict[int, list[int]] = {}
+        for partition, offset in self.positions:
+            offsets.setdefault(partition, []).append(offset)
+        return {at: OffsetRange(min(found), max(found)) for at, found in offsets.items()}
 
     def row(self) -> JsonObject:
         """Return the selector for the job's row: only the given conditions."""
@@ -97,9 +121,26 @@ def _words(found: object) -> frozenset[str]:
     return frozenset(found)
 
 
+def _positions(found: object) -> frozenset[Position]:
+    if not isinstance(found, list) or not 0 < len(found) <= MAX_POSITIONS:
+        raise WrongType(f"is not a list of 1 to {MAX_POSITIONS:,} positions")
+    positions = frozenset(read_position(text) for text in found if isinstance(text, str))
+    read = frozenset(position for position in positions if position is not None)
+    if len(read) != len(found):
+        raise WrongType("is not a list of positions such as 3@1042, each once")
+    return read
+
+
+def _texts(positions: frozenset[Position]) -> list[str]:
+    return [str(position) for position in sorted(positions)]
+
+
 def _fields(conditions: Iterable[str]) -> RowFields:
     words, instant = optional(FieldKind(_words, sorted)), optional(INSTANT)
-    return RowFields(**dict.fromkeys(conditions, words), since=instant, until=instant)
+    positions = optional(FieldKind(_positions, _texts))
+    return RowFields(
+        **dict.fromkeys(conditions, words), since=instant, until=instant, positions=positions
+    )
 
 
 _ANY_SOURCE = _fields(_HEADERS)

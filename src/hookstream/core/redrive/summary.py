@@ -11,6 +11,7 @@ from hookstream.core.model import header_names as names
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
+from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.marks import Position, RedriveSource
 
 
@@ -29,6 +30,12 @@ class GroupCount:
     oldest: Millis
     newest: Millis
 
+    def add(self, other: "GroupCount") -> None:
+        """Count the records of another group as well."""
+        self.records += other.records
+        self.oldest = min(self.oldest, other.oldest)
+        self.newest = max(self.newest, other.newest)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -43,10 +50,8 @@ class Tally:
         count = self.groups.get(group)
         if count is None:
             self.groups[group] = GroupCount(1, at, at)
-            return
-        count.records += 1
-        count.oldest = min(count.oldest, at)
-        count.newest = max(count.newest, at)
+        else:
+            count.add(GroupCount(1, at, at))
 
     def largest_first(self) -> list[tuple[Group, GroupCount]]:
         """Return the groups by descending size, then by name."""
@@ -71,6 +76,7 @@ class DeadLetterSummary:
     last_outcome: str = field(metadata={"header": names.LAST_OUTCOME})
     last_status: str = field(metadata={"header": names.LAST_STATUS})
     last_error: str = field(metadata={"header": names.LAST_ERROR})
+    job: str = field(metadata={"header": names.JOB})
     origin_topic: str = field(metadata={"header": names.ORIGIN_TOPIC})
     origin: str
     """`topic-partition@offset`."""
@@ -90,18 +96,24 @@ class DeadLetterSummary:
             (self.subscription_id if dead else self.origin_topic) or "?", self.reason or "?"
         )
 
-    def as_json(self, resolved_by: str | None) -> JsonObject:
+    def as_json(self, resolved_by: ResolvedBy | None) -> JsonObject:
         """Return it as plain JSON; null for a missing header.
 
         Args:
-            resolved_by: The job that resolved it; None if it is open.
+            resolved_by: What resolved it; None if it is open.
         """
         document: JsonObject = {"place": str(self.position), "at": to_rfc3339(self.at)}
         for name in _SHOWN:
             document[name] = str(getattr(self, name)) or None
         document["by_reference"] = self.by_reference
         document["open"] = resolved_by is None
-        document["resolved_by"] = resolved_by
+        document["resolved_by"] = None if resolved_by is None else resolved_by.job_id
+        purged = None if resolved_by is None else resolved_by.purged
+        document["purged"] = (
+            None
+            if purged is None
+            else {"by": purged.by, "why": purged.why, "at": to_rfc3339(purged.at)}
+        )
         return document
 
 

@@ -3,21 +3,25 @@
 Thousands may wait in an outage, while one lane's backlog is taken a hundred times a second.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+L = TypeVar("L", bound=Hashable)
+"""What names a lane to its owner."""
 
 EVERYBODY_EVERY = 0.25
 """Seconds between asking all lanes."""
 
 
 @dataclass(slots=True, eq=False)
-class Early:
+class Early(Generic[L]):
     """The lanes that had room last time, over monotonic seconds. All lanes are asked first."""
 
     _everybody_at: float = float("-inf")
-    _eager: Sequence[str] = ()
+    _eager: Sequence[L] = ()
 
-    def asked(self, now: float, everybody: Callable[[], Sequence[str]]) -> Sequence[str]:
+    def asked(self, now: float, everybody: Callable[[], Sequence[L]]) -> Sequence[L]:
         """Return the lanes to ask now, in this order. `everybody` returns all that wait."""
         if now < self._everybody_at:
             return self._eager
@@ -25,7 +29,7 @@ class Early:
         first = set(self._eager)
         return [*self._eager, *(each for each in everybody() if each not in first)]
 
-    def answered(self, found: Mapping[str, int], passed_over: Sequence[str]) -> None:
+    def answered(self, found: Mapping[L, int], passed_over: Sequence[L]) -> None:
         """Record which lanes had room.
 
         Args:

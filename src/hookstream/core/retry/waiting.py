@@ -10,7 +10,7 @@ exceeds its share by what was already fetched.
 import heapq
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
@@ -20,6 +20,15 @@ T = TypeVar("T")
 
 _STALE_ENTRIES_KEPT = 1024
 """Up to this many dropped entries are left in the heap for `due` to skip."""
+
+
+class Owner(NamedTuple):
+    """The lane that may take a record early."""
+
+    lane: str
+    """The subscription's id."""
+    behind: bool = False
+    """Whether the record goes behind others of the lane, which are taken first."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +48,7 @@ class _WaitingEntry(Generic[T]):
 class _Owned(Generic[T]):
     """The records that wait for one owner, which may take them before they are due."""
 
-    owner: str
+    owner: Owner
     left: int = 0
     heap: list[tuple[Millis, int, _WaitingEntry[T]]] = field(default_factory=list)
 
@@ -78,7 +87,7 @@ class WaitingRoom(Generic[T]):
         self._stale = 0
         self._shares: dict[TopicPartition, _Share[T]] = {}
         self._by_key: dict[Hashable, _WaitingEntry[T]] = {}
-        self._by_owner: dict[str, _Owned[T]] = {}
+        self._by_owner: dict[Owner, _Owned[T]] = {}
 
     def __len__(self) -> int:
         """Return how many records wait."""
@@ -102,7 +111,7 @@ class WaitingRoom(Generic[T]):
         size: int,
         item: T,
         key: Hashable | None = None,
-        owner: str | None = None,
+        owner: Owner | None = None,
         *,
         rank: int = 0,
     ) -> T | None:
@@ -158,7 +167,7 @@ class WaitingRoom(Generic[T]):
         self._sweep()
         return item
 
-    def _own(self, owner: str, due: Millis, entry: _WaitingEntry[T]) -> None:
+    def _own(self, owner: Owner, due: Millis, entry: _WaitingEntry[T]) -> None:
         owned = self._by_owner.get(owner)
         if owned is None:
             owned = self._by_owner[owner] = _Owned(owner)
@@ -188,11 +197,11 @@ class WaitingRoom(Generic[T]):
         """Whether any record waits for an owner."""
         return bool(self._by_owner)
 
-    def owners(self) -> list[str]:
+    def owners(self) -> list[Owner]:
         """Return the owners that records wait for."""
         return list(self._by_owner)
 
-    def early(self, owner: str, most: int) -> list[T]:
+    def early(self, owner: Owner, most: int) -> list[T]:
         """Remove and return up to `most` records of an owner before they are due, the earliest first."""
         found: list[T] = []
         owned = self._by_owner.get(owner)

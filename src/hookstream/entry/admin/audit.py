@@ -9,11 +9,12 @@ from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.scan import LogScan, Stretch
 from hookstream.core.audit.entry import AuditEntry, EntryProblem
-from hookstream.core.audit.history import DeadLettered, DeliveryHistory
+from hookstream.core.audit.history import DeadLettered, DeliveryHistory, Purge
+from hookstream.core.jobs.job import jobs_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
-from hookstream.core.redrive.job import jobs_of
-from hookstream.core.redrive.marks import RedriveSource, read_ledger
+from hookstream.core.redrive.ledger import ResolvedBy, read_ledger
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader, Progress, no_progress
 from hookstream.entry.admin.event_decoding import fill_book
@@ -151,7 +152,7 @@ def history_of(
 def _dead_lettered(
     reader: DeadLetterReader, dead: list[DeadLetterSummary]
 ) -> tuple[DeadLettered, ...]:
-    """Return dead letters as entries of a history, each with the job that redrove it."""
+    """Return dead letters as entries of a history, each with the job that redrove or purged it."""
     if not dead:
         return ()
     rows = reader.jobs()
@@ -159,7 +160,9 @@ def _dead_lettered(
     asked_at = {job.id: job.asked_at for job in jobs_of(rows)[0]}
     found: list[DeadLettered] = []
     for summary in dead:
-        job = ledger.resolved_by(RedriveSource.DEAD_LETTERS, summary.position)
+        resolved_by = ledger.resolved_by(RedriveSource.DEAD_LETTERS, summary.position)
+        redriven = resolved_by is not None and resolved_by.purged is None
+        job = resolved_by.job_id if resolved_by is not None and redriven else None
         found.append(
             DeadLettered(
                 at=summary.at,
@@ -170,6 +173,15 @@ def _dead_lettered(
                 redriven_by=job,
                 redriven_at=None if job is None else asked_at.get(job),
                 origin=summary.origin,
+                job=summary.job or None,
+                purge=_purge(summary, resolved_by),
             )
         )
     return tuple(found)
+
+
+def _purge(summary: DeadLetterSummary, resolved_by: ResolvedBy | None) -> Purge | None:
+    if resolved_by is None or resolved_by.purged is None:
+        return None
+    by, why, at = resolved_by.purged
+    return Purge(at, resolved_by.job_id, str(summary.position), by, why)

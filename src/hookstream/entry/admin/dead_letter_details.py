@@ -9,7 +9,7 @@ from hookstream.core.model.instant import MINUTE, from_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record, header_text
-from hookstream.core.redrive.marks import Ledger
+from hookstream.core.redrive.ledger import Ledger, ResolvedBy
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.audit import AuditLog, history_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
@@ -25,12 +25,32 @@ class DeadLetterDetails:
 
     record: Record
     summary: DeadLetterSummary
-    resolved_by: str | None
-    """The job that redrove it; None: it is open."""
+    resolved_by: ResolvedBy | None
+    """What redrove or purged it; None: it is open."""
     event: JsonObject | str
     """The event as it is delivered, or why it cannot be shown."""
     history: DeliveryHistory | None
     """None if the record names no delivery."""
+
+
+def event_decoder(reader: DeadLetterReader) -> EventDecoder:
+    """Return a decoder of the records of a dead-letter topic."""
+    return EventDecoder(reader.settings, _MAX_RECORD_BYTES)
+
+
+def event_of(decoder: EventDecoder, record: Record) -> JsonObject | str:
+    """Return the event of a record as it is delivered, or why it cannot be shown."""
+    if record.value is None:
+        return "kept by reference: the value is stored at its origin only"
+    identified = decoder.identify(record)
+    match identified:
+        case Undecodable(detail=detail):
+            return detail
+        case UnknownSchema(schema, why):
+            return f"its schema {schema} {why}"
+        case Identified():
+            document = decoder.document(identified, record, tagged=False)
+            return document.detail if isinstance(document, Undecodable | Refused) else document
 
 
 class DetailsReader:
@@ -46,7 +66,7 @@ class DetailsReader:
         self._reader = reader
         self._ledger = ledger
         self._audit = audit
-        self._decoder = EventDecoder(reader.settings, _MAX_RECORD_BYTES)
+        self._decoder = event_decoder(reader)
 
     def of(self, record: Record) -> DeadLetterDetails:
         """Return the details of one record."""
@@ -55,23 +75,9 @@ class DetailsReader:
             record,
             summary,
             self._ledger.resolved_by(self._reader.source, summary.position),
-            self._event(record),
+            event_of(self._decoder, record),
             self._history(summary, record) if summary.delivery_id else None,
         )
-
-    def _event(self, record: Record) -> JsonObject | str:
-        """Return the event as it is delivered, or why it cannot be shown."""
-        if record.value is None:
-            return "kept by reference: the value is stored at its origin only"
-        identified = self._decoder.identify(record)
-        match identified:
-            case Undecodable(detail=detail):
-                return detail
-            case UnknownSchema(schema, why):
-                return f"its schema {schema} {why}"
-            case Identified():
-                document = self._decoder.document(identified, record, tagged=False)
-                return document.detail if isinstance(document, Undecodable | Refused) else document
 
     def _history(self, summary: DeadLetterSummary, record: Record) -> DeliveryHistory:
         """Read the history since the match, whose time is in a header: the audit log is long."""

@@ -10,7 +10,9 @@ from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.marks import Ledger, Position, RedriveSource, read_ledger
+from hookstream.core.redrive.groups import Grouping
+from hookstream.core.redrive.ledger import Ledger, ResolvedBy, read_ledger
+from hookstream.core.redrive.marks import OffsetRange, Position, RedriveSource
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
 from hookstream.entry.cluster import reached
@@ -43,7 +45,9 @@ class DeadLetterReader:
     source: RedriveSource
     progress: Progress = field(default=no_progress)
     since: Millis | None = None
-    """`letters` yields no record that was appended before this instant."""
+    """`records` yields no record that was appended before this instant."""
+    within: Mapping[int, OffsetRange] | None = None
+    """The only offsets that `records` yields, by partition; None: all of all partitions."""
 
     @property
     def topic(self) -> str:
@@ -79,9 +83,21 @@ class DeadLetterReader:
             for partition, bounds in LogScan(client, topic_of(source, topics)).bounds().items()
         }
 
+    def narrow(self, selector: Selector) -> None:
+        """Let `records` yield no more than a selector needs."""
+        self.since, self.within = selector.since, selector.bounds()
+
     def records(self, ends: Mapping[int, int]) -> Iterator[Record]:
         """Yield the records up to, not including, these offsets."""
-        return self._scan().read(Stretch(since=self.since, ends=ends), progress=self.progress)
+        starts: Mapping[int, int] = {}
+        if self.within is not None:
+            starts = {partition: found.first for partition, found in self.within.items()}
+            ends = {
+                partition: min(ends.get(partition, 0), found.last + 1)
+                for partition, found in self.within.items()
+            }
+        stretch = Stretch(since=self.since, starts=starts, ends=ends)
+        return self._scan().read(stretch, progress=self.progress)
 
     def between(self, since: Millis | None, until: Millis | None) -> Iterator[Record]:
         """Yield the records that were appended between two times."""
@@ -116,22 +132,29 @@ class Listing:
 
     source: RedriveSource
     limit: int
-    with_redriven: bool
-    """Whether records that were redriven are counted and listed too."""
+    with_resolved: bool
+    """Whether records that were redriven or purged are counted and listed too."""
+    grouping: Grouping | None = None
+    """Counts by something else than the reason as well; None: not asked for."""
     tally: Tally = field(default_factory=Tally)
-    resolved: int = 0
+    redriven: int = 0
     """How many of those read were redriven."""
-    _newest: list[tuple[Millis, Position, DeadLetterSummary, str | None]] = field(
+    purged: int = 0
+    """How many of them were purged."""
+    _newest: list[tuple[Millis, Position, DeadLetterSummary, ResolvedBy | None]] = field(
         default_factory=list
     )
 
-    def add(self, summary: DeadLetterSummary, resolved_by: str | None) -> None:
+    def add(self, summary: DeadLetterSummary, resolved_by: ResolvedBy | None) -> None:
         """Count a record, and keep it if it is one of the newest."""
         if resolved_by is not None:
-            self.resolved += 1
-            if not self.with_redriven:
+            self.redriven += resolved_by.purged is None
+            self.purged += resolved_by.purged is not None
+            if not self.with_resolved:
                 return
         self.tally.add(summary.group(self.source), summary.at)
+        if self.grouping is not None:
+            self.grouping.add(summary)
         heapq.heappush(self._newest, (summary.at, summary.position, summary, resolved_by))
         if len(self._newest) > self.limit:
             heapq.heappop(self._newest)
@@ -139,11 +162,13 @@ class Listing:
     @property
     def opened(self) -> int:
         """How many of those read are open."""
-        return self.tally.records - (self.resolved if self.with_redriven else 0)
+        resolved = self.redriven + self.purged
+        return self.tally.records - (resolved if self.with_resolved else 0)
 
-    def newest_first(self) -> list[tuple[DeadLetterSummary, str | None]]:
-        """Return the newest records, each with the job that redrove it."""
-        return [(summary, job) for _, _, summary, job in sorted(self._newest, reverse=True)]
+    def newest_first(self) -> list[tuple[DeadLetterSummary, ResolvedBy | None]]:
+        """Return the newest records, each with what redrove or purged it."""
+        newest = sorted(self._newest, key=lambda kept: kept[:2], reverse=True)
+        return [(summary, resolved_by) for _, _, summary, resolved_by in newest]
 
 
 def listed(reader: DeadLetterReader, ledger: Ledger, selector: Selector, listing: Listing) -> None:

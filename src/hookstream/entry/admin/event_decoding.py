@@ -7,9 +7,8 @@ from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.kafka.topic_ids import topic_id_of
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model import header_names
-from hookstream.core.model.delivery import UnmatchedEvent
-from hookstream.core.model.delivery_headers import read_unmatched
-from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
+from hookstream.core.model.delivery_headers import read_origin
+from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.mapping import position_id
 from hookstream.core.model.outcome import Refused
@@ -81,21 +80,31 @@ class EventDecoder:
             tagged: True: as `events send` takes it, a union's value with the name of its branch
                 where several branches accept it. False: as it is delivered.
         """
-        origin = self._origin(record)
-        event = self._codec.decode(
-            identified, record, origin, self._event_id(identified, record, origin)
-        )
+        event = self.event(identified, record)
         if isinstance(event, Undecodable):
             return event
         render = self._codec.shown if tagged else self._codec.document
         return render(event, identified.revision.event_version)
 
-    def _origin(self, record: Record) -> Origin:
+    def event(self, identified: Identified, record: Record) -> Event | Undecodable:
+        """Return an event decoded, with its position in its event topic as its origin."""
+        origin = self.origin(record)
+        return self._codec.decode(
+            identified, record, origin, self._event_id(identified, record, origin)
+        )
+
+    def body(self, event: Event, version: int) -> JsonObject | Refused:
+        """Return an event as it is delivered at a version."""
+        return self._codec.document(event, version)
+
+    def latest(self, event_type: str) -> int:
+        """Return the newest version of a type; 0: it has none."""
+        return self._codec.latest(event_type)
+
+    def origin(self, record: Record) -> Origin:
         """Return an event's position in its event topic."""
         if record.topic.startswith(f"{self._settings.topics.prefix}."):
-            state = read_unmatched(record.headers)
-            if isinstance(state, UnmatchedEvent):
-                return state.origin
+            return read_origin(record.headers) or record.origin
         return record.origin
 
     def _event_id(self, identified: Identified, record: Record, origin: Origin) -> str:

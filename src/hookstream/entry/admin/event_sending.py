@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from hookstream.adapters.system import SystemChance
@@ -22,6 +22,8 @@ from hookstream.settings import Settings
 AT_ONCE = 500
 """Events in flight; the next lines are read when there is room."""
 READ_BYTES = 256 * 1024
+MOST_KINDS = 1_000
+"""The most pairs of event type and environment that are remembered."""
 STAND_IN = "-"
 """Replaces a missing text, which is already reported."""
 
@@ -38,6 +40,8 @@ class EventSender:
     """Called with the number of a line that is not published, and why."""
     sent: int = 0
     refused: int = 0
+    kinds: set[tuple[str, str]] = field(default_factory=set)
+    """The event types and environments of what was sent, at most `MOST_KINDS` of them."""
 
     async def run(self, file: BinaryIO, topic_prefix: str) -> None:
         """Publish every line of a file.
@@ -89,6 +93,8 @@ class EventSender:
             self._refuse(number, str(problem))
         else:
             self.sent += 1
+            if len(self.kinds) < MOST_KINDS:
+                self.kinds.add((event.event_type, event.environment))
 
     def _refuse(self, number: int, why: str) -> None:
         self.refused += 1

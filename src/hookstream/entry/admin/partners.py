@@ -1,7 +1,7 @@
 """Partners for operators: their subscriptions, and deleting them."""
 
 from hookstream.core.model.instant import to_rfc3339
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json, JsonObject, json_text
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
@@ -24,13 +24,35 @@ def live_subscriptions(state: State, partner_id: str) -> list[str]:
 def partner_document(partner: Partner, state: State) -> JsonObject:
     """Return a partner as JSON."""
     subscriptions: list[Json] = [*live_subscriptions(state, partner.id)]
+    grants: list[Json] = [
+        {
+            "since": None if held.since is None else to_rfc3339(held.since),
+            "event_types": [*held.grant.event_types],
+            "environments": [*held.grant.environments],
+            "pattern": held.grant.pattern,
+        }
+        for held in partner.grants
+    ]
     return {
         "id": partner.id,
         "revision": partner.revision,
         "fields": shown_fields(partner),
-        "granted_from": to_rfc3339(partner.grant_from),
+        "granted_from": to_rfc3339(partner.grants[-1].since or 0),
+        "grants": grants,
         "subscriptions": subscriptions,
     }
+
+
+def earlier_grants(partner: Partner) -> list[str]:
+    """Return a line for each earlier grant that is known, the latest one first."""
+    lines = []
+    for held, after in zip(partner.grants[-2::-1], partner.grants[:0:-1], strict=True):
+        since = "?" if held.since is None else to_rfc3339(held.since)
+        types, where = ", ".join(held.grant.event_types), ", ".join(held.grant.environments)
+        pattern = "" if held.grant.pattern is None else f"; {json_text(held.grant.pattern)}"
+        until = to_rfc3339(after.since or 0)
+        lines.append(f"{since} to {until}: {types or '(nothing)'} in {where or '(none)'}{pattern}")
+    return lines
 
 
 def delete(writer: ChangeWriter, partner_id: str, *, cascade: bool) -> tuple[Partner, list[str]]:

@@ -1,27 +1,29 @@
-"""Surveys, starts, resumes and cancels redrives."""
+"""Surveys redrives, and supplies their kind of job."""
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
-from hookstream.adapters.kafka.transactions import JobWriter
-from hookstream.adapters.system import SystemClock, new_id
-from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.adapters.system import SystemClock, ThreadOffload
+from hookstream.core.jobs.job import REDRIVE, Job
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
-from hookstream.core.redrive.job import RedriveJob
+from hookstream.core.redrive.job import RedriveRequest, redrives_of
 from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.revive import Revival, Unredrivable
+from hookstream.core.redrive.revive import Revival, Unredrivable, position_of
 from hookstream.core.redrive.selector import Selector, read_selector
-from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
+from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
+from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.subscriptions import directory_of, status_text
+from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import read_state
-from hookstream.entry.cluster import reached
-from hookstream.pipeline.redrive import Redriving, Result, Steps
+from hookstream.errors import InputRefused
+from hookstream.pipeline.redrive import RedriveKind, RedriveMeans, not_reported
+from hookstream.settings import Settings
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,7 +37,7 @@ class RedriveRules:
 
     def selects(self, record: Record) -> bool:
         """Return whether a record is selected, left out or not."""
-        return self.selector.selects(record.headers, record.timestamp)
+        return self.selector.selects(record.headers, record.timestamp, position_of(record))
 
     def takes(self, record: Record) -> bool:
         """Return whether a record is selected and not left out."""
@@ -49,7 +51,7 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
         InputRefused: The row has a condition that this release does not know.
     """
     selector = read_selector(row, reader.source)
-    reader.since = selector.since
+    reader.narrow(selector)
     clock, topics = SystemClock(), reader.settings.topics_names
     if reader.source is RedriveSource.UNDECODABLE:
         revival = Revival(topics.tier(0), reader.origin, clock.now)
@@ -78,85 +80,61 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
     )
 
 
-@dataclass(slots=True)
-class Survey:
-    """Counts of the records that a redrive would take and leave out."""
+def new_job(source: RedriveSource, selector: JsonObject, found: Survey, rate: float | None) -> Job:
+    """Return a job that is still to be run, over the records that a survey found.
 
-    ends: Mapping[int, int]
-    """The end offsets of the topic when it was read."""
-    tally: Tally = field(default_factory=Tally)
-    left_out: dict[str, int] = field(default_factory=dict)
-    """How many records are left out, by the reason."""
-
-
-def survey(reader: DeadLetterReader, rules: RedriveRules) -> Survey:
-    """Count the open records that are selected.
-
-    Raises:
-        InputRefused: A mark cannot be read, so it is unknown which records are open.
+    Args:
+        source: The topic that is redriven.
+        selector: Which records.
+        found: How many there are, and where the topic ended then.
+        rate: Records a second at most; None: as fast as the brokers take them.
     """
-    ledger, source, found = reader.ledger(), reader.source, Survey(reader.ends())
-    for record in reader.records(found.ends):
-        summary = summary_of(record)
-        if not ledger.is_open(source, summary.position) or not rules.selects(record):
-            continue
-        obstacle = rules.obstacle(summary)
-        if obstacle is None:
-            found.tally.add(summary.group(source), summary.at)
-        else:
-            found.left_out[obstacle] = found.left_out.get(obstacle, 0) + 1
-    return found
-
-
-def new_job(
-    source: RedriveSource, selector: JsonObject, ends: Mapping[int, int], total: int
-) -> RedriveJob:
-    """Return a job that is still to be run, over the records before `ends`."""
+    request = RedriveRequest(source, selector, found.ends)
     now = SystemClock().now()
-    moment = to_rfc3339(now)[:19].replace(":", "").replace("-", "")
-    return RedriveJob(
-        id=f"redrive-{moment}-{new_id()[:6]}",
-        source=source,
-        selector=selector,
-        asked_at=now,
-        ends=ends,
-        total=total,
+    return request.job(new_job_id(REDRIVE, now), now, found.tally.records, rate)
+
+
+def redrive_kind(
+    settings: Settings, report: Callable[[Unredrivable], None] = not_reported
+) -> RedriveKind:
+    """Return the kind of job `redrive`, for executors.
+
+    Args:
+        settings: The cluster's.
+        report: Called with each selected record that stays open.
+    """
+
+    def means(request: RedriveRequest) -> RedriveMeans:
+        reader = DeadLetterReader(settings, request.source)
+        rules = rules_of(reader, request.selector)
+        return RedriveMeans(reader, rules.takes, rules.revive)
+
+    return RedriveKind(
+        topics=settings.topics_names,
+        clock=SystemClock(),
+        means=means,
+        offload=ThreadOffload,
+        report=report,
     )
 
 
-def run_job(
-    reader: DeadLetterReader,
-    writer: Steps,
-    job: RedriveJob,
-    rules: RedriveRules,
-    rate: float | None,
-    progress: Callable[[int], None],
-) -> Result:
-    """Redrive what a claimed job selects.
+def redrive_in(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> Job:
+    """Return a redrive of a topic that has not ended, to resume or cancel it.
 
-    Args:
-        reader: Reads its records.
-        writer: Writes its steps, as `claimed` returns it.
-        job: The job.
-        rules: Which records, and how.
-        rate: Records a second at most; None: as fast as the brokers take them.
-        progress: Called with the number of records that each step redrove.
+    Raises:
+        InputRefused: There is none of that id over that topic, it ended, or cannot be read.
     """
-    return Redriving(
-        topics=reader.settings.topics_names,
-        dead_letters=reader,
-        steps=writer,
-        clock=SystemClock(),
-        sleep=time.sleep,
-        job=job,
-        selects=rules.takes,
-        revive=rules.revive,
-        progress=progress,
-        rate=rate,
-    ).run()
-
-
-def claimed(reader: DeadLetterReader, job_id: str) -> JobWriter:
-    """Return the writer of a job; entering it fences any other process that works on the job."""
-    settings = reader.settings
-    return JobWriter(reached(settings), settings.topics_names.job(job_id))
+    redrives, problems = redrives_of(rows)
+    for problem in problems:
+        if problem.key == job_id:
+            raise InputRefused(f"the row of job {job_id} cannot be read: {problem.why}")
+    for job, request in redrives:
+        if job.id == job_id and request.source is source:
+            if job.state.is_resumable:
+                return job
+            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to resume")
+    open_ = [job.id for job, _ in redrives if job.state.is_resumable]
+    raise InputRefused(
+        f"there is no job {job_id} over {source}; jobs that are not finished:"
+        f" {', '.join(open_) or 'none'}"
+    )

@@ -162,6 +162,8 @@ def subscription_document(
             "start": to_rfc3339(gap.start),
             "end": None if gap.end is None else to_rfc3339(gap.end),
             "reason": gap.reason,
+            "filled_by": gap.filled_by,
+            "incomplete": gap.incomplete,
         }
         for gap in subscription.gaps
     ]

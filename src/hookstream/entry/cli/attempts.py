@@ -15,6 +15,7 @@ from hookstream.core.audit.history import (
     DeliveryHistory,
     DeliveryState,
     HistoryEntry,
+    Purge,
     Redrive,
 )
 from hookstream.core.delivery.identity import is_batch_id
@@ -216,7 +217,8 @@ def _show_entry(out: Terminal, entry: AuditEntry) -> None:
 
 def attempt_words(entry: AuditEntry) -> str:
     """Return an attempt and its result: `#2 retry: failed 503 in 12ms, retry at ...`."""
-    return f"#{entry.attempt} {entry.trigger}: {_result(entry)}{_next(entry)}"
+    run = "" if entry.job_id is None else f" of {entry.job_id}"
+    return f"#{entry.attempt} {entry.trigger}{run}: {_result(entry)}{_next(entry)}"
 
 
 def _result(entry: AuditEntry) -> str:
@@ -242,10 +244,20 @@ def _next(entry: AuditEntry) -> str:
             return f", {other}"
 
 
+def state_words(history: DeliveryHistory) -> str:
+    """Return the state of a delivery, and who purged it."""
+    purge = history.purge
+    if purge is None:
+        return history.state.value
+    return f"{history.state.value} and purged by {purge.by}: {purge.why}"
+
+
 def show_history(out: Terminal, history: DeliveryHistory) -> None:
-    """Print the history of a delivery, grouped by the event."""
+    """Print the history of a delivery, grouped by the event, and that by run."""
     title = Text(f"Delivery {history.delivery_id}: ", "bold")
-    title.append(history.state.value, f"bold {_COLOURS[history.state]}")
+    title.append(state_words(history), f"bold {_COLOURS[history.state]}")
+    if history.completed and history.state is not DeliveryState.COMPLETED:
+        title.append(", completed in an earlier run", "not bold")
     out.text(title)
     by_origin = history.by_origin()
     if len(by_origin) > 1:
@@ -256,11 +268,21 @@ def show_history(out: Terminal, history: DeliveryHistory) -> None:
     for origin, one in by_origin.items():
         if len(by_origin) > 1:
             head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
-            head.append(one.state.value, f"bold {_COLOURS[one.state]}")
+            head.append(state_words(one), f"bold {_COLOURS[one.state]}")
             out.text(head)
         if one.entries:
             _show_subject(out, one.entries[-1])
-        show_history_entries(out, one)
+        _show_runs(out, one)
+
+
+def _show_runs(out: Terminal, history: DeliveryHistory) -> None:
+    runs = history.by_run()
+    for job, run in runs.items():
+        if len(runs) > 1:
+            head = Text(f"  {'first life' if job is None else f'run of {job}'}: ", "bold")
+            head.append(run.state.value, f"bold {_COLOURS[run.state]}")
+            out.text(head)
+        show_history_entries(out, run)
 
 
 def _show_subject(out: Terminal, entry: AuditEntry) -> None:
@@ -277,14 +299,14 @@ def _show_subject(out: Terminal, entry: AuditEntry) -> None:
         out.text(f"  {name:<6}{text}")
 
 
-def show_history_entries(out: Terminal, history: DeliveryHistory) -> None:
+def show_history_entries(out: Terminal, history: DeliveryHistory, indent: str = "  ") -> None:
     """Print the entries of a history, one a line."""
     for entry in history.moments():
         at, words, style = _entry_line(entry)
-        out.text(f"  {at}  {words}", style)
+        out.text(f"{indent}{at}  {words}", style)
         if isinstance(entry, AuditEntry) and entry.response_excerpt:
             excerpt = " ".join(entry.response_excerpt.split())[:200]
-            out.text(f"    answer: {excerpt}", "dim")
+            out.text(f"{indent}  answer: {excerpt}", "dim")
 
 
 def _entry_line(entry: HistoryEntry) -> tuple[str, str, str]:
@@ -299,6 +321,9 @@ def _entry_line(entry: HistoryEntry) -> tuple[str, str, str]:
         case Redrive():
             words = f"redriven from {entry.place} by {entry.job_id}"
             return to_the_second(entry.at), words, "cyan"
+        case Purge():
+            words = f"purged at {entry.place} by {entry.by} ({entry.job_id}): {entry.why}"
+            return to_the_second(entry.at), words, "yellow"
 
 
 def history_document(history: DeliveryHistory) -> JsonObject:
@@ -306,9 +331,18 @@ def history_document(history: DeliveryHistory) -> JsonObject:
     return {
         "delivery_id": history.delivery_id,
         "state": history.state.value,
+        "completed": history.completed,
+        "runs": [
+            {"job_id": job, "state": run.state.value} for job, run in history.by_run().items()
+        ],
+        "purged": history.purge is not None,
         "moments": [_entry_document(entry) for entry in history.moments()],
         "events": [
-            {"origin": origin or None, "state": one.state.value}
+            {
+                "origin": origin or None,
+                "state": one.state.value,
+                "purged": one.purge is not None,
+            }
             for origin, one in history.by_origin().items()
         ],
     }
@@ -327,7 +361,8 @@ def _entry_document(entry: HistoryEntry) -> JsonObject:
                 "detail": entry.detail,
                 "attempt": entry.attempt,
                 "origin": entry.origin or None,
-                "open": entry.redriven_by is None,
+                "job_id": entry.job,
+                "open": entry.is_open,
             }
         case Redrive():
             return {
@@ -335,4 +370,13 @@ def _entry_document(entry: HistoryEntry) -> JsonObject:
                 "at": to_rfc3339(entry.at),
                 "job": entry.job_id,
                 "place": entry.place,
+            }
+        case Purge():
+            return {
+                "kind": "purge",
+                "at": to_rfc3339(entry.at),
+                "job": entry.job_id,
+                "place": entry.place,
+                "by": entry.by,
+                "why": entry.why,
             }

@@ -1,7 +1,7 @@
 """`hookstream events`: publishes events from lines of JSON, and shows events as lines of JSON."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import BinaryIO
 
 import click
@@ -10,16 +10,20 @@ from rich.progress import SpinnerColumn, TextColumn
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
+from hookstream.entry.admin.event_audience import audiences
 from hookstream.entry.admin.event_sending import EventSender
 from hookstream.entry.admin.event_tail import tail as tailed
 from hookstream.entry.admin.event_tail import topics_to_tail
 from hookstream.entry.admin.known_names import NO_TOPIC, Filter, read_names, refuse_unknown
+from hookstream.entry.admin.tables import read_state
 from hookstream.entry.admin.topics import cluster_topics
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.progress import transient
+from hookstream.errors import HookstreamError
 
 SHOWN_REFUSALS = 100
+SHOWN_AUDIENCES = 20
 
 
 @click.group()
@@ -36,7 +40,8 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
 
     A line holds type, entity_id, environment and data, as events are delivered, and optionally id,
     timestamp and version, which are generated otherwise. A refused line is reported with the reason;
-    the others are sent. Exit code 1: some were refused.
+    the others are sent. Of each event type and environment that was sent it says how many subscriptions
+    ask for it. Exit code 1: some lines were refused.
     """
     columns = (SpinnerColumn(), TextColumn("{task.completed} lines read"))
     with transient(context, *columns) as progress:
@@ -52,9 +57,27 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
             context.settings, lambda number: progress.update(task, completed=number), show
         )
         asyncio.run(sender.run(file, topic_prefix))
+    _show_audiences(context, sender.kinds)
     context.err.text(f"{sender.sent} sent, {sender.refused} refused", "bold")
     if sender.refused:
         raise click.exceptions.Exit(1)
+
+
+def _show_audiences(context: Context, kinds: Collection[tuple[str, str]]) -> None:
+    """Say how many subscriptions ask for what was sent; first the events that none gets."""
+    if not kinds:
+        return
+    try:
+        state = read_state(context.settings)
+    except HookstreamError as problem:
+        context.err.text(f"how many subscriptions ask for them is not known: {problem}", "yellow")
+        return
+    found = sorted(audiences(state, kinds), key=lambda audience: audience.here > 0)
+    for audience in found[:SHOWN_AUDIENCES]:
+        context.err.text(str(audience), "" if audience.here else "yellow")
+    more = len(found) - SHOWN_AUDIENCES
+    if more > 0:
+        context.err.print(f"and {more} more event types and environments")
 
 
 @command.command()

@@ -6,7 +6,7 @@ from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.entry.admin import partners
 from hookstream.entry.admin.changes import changing
-from hookstream.entry.admin.partners import live_subscriptions, partner_document
+from hookstream.entry.admin.partners import earlier_grants, live_subscriptions, partner_document
 from hookstream.entry.admin.subscriptions import shown_fields
 from hookstream.entry.admin.tables import found_partner, read_state
 from hookstream.entry.cli.context import Context, pass_context
@@ -55,8 +55,12 @@ def show(context: Context, partner_id: str, *, as_json: bool) -> None:
         return
     rows = {"partner": partner.id, "revision": str(partner.revision)}
     rows |= {path: str(text) for path, text in shown_fields(partner).items()}
-    if partner.grant_from:
-        rows["granted from"] = to_rfc3339(partner.grant_from)
+    since = partner.grants[-1].since
+    if since is not None:
+        rows["granted from"] = to_rfc3339(since)
+    earlier = earlier_grants(partner)
+    if earlier:
+        rows["granted earlier"] = "\n".join(earlier)
     rows["subscriptions"] = ", ".join(live_subscriptions(state, partner.id)) or "(none)"
     context.out.fields(rows.items())
 

@@ -45,7 +45,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "dev": LazyCommand("A broker, a receiver, event topics and keys for development.", "dev"),
     "dlq": LazyCommand("List, show and redrive dead letters.", "deadletters.commands", "dlq"),
     "events": LazyCommand("Publish events and watch them.", "events"),
+    "explain": LazyCommand("Say why an event did, or did not, arrive.", "explain"),
     "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
+    "jobs": LazyCommand("List, show, cancel and resume jobs; run an executor.", "jobs"),
     "partition": LazyCommand(
         "Show who reads which partition; start one that stopped.", "partition"
     ),

@@ -111,7 +111,9 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     rows["active from"] = to_rfc3339(subscription.active_from)
     for gap in subscription.gaps:
         end = "now" if gap.end is None else to_rfc3339(gap.end)
-        rows[f"gap ({gap.reason}) from {to_rfc3339(gap.start)}"] = f"to {end}"
+        filled = "" if gap.filled_by is None else f", filled by replay {gap.filled_by}"
+        filled += ", which lost records" if gap.incomplete else ""
+        rows[f"gap ({gap.reason}) from {to_rfc3339(gap.start)}"] = f"to {end}{filled}"
     context.out.fields(rows.items())
 
 

@@ -11,6 +11,7 @@ from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.adapters.tables.rows import subscription_of
 from hookstream.adapters.tables.sealed import Keys
+from hookstream.core.jobs.book import JobBook
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import HOUR, Millis
@@ -52,6 +53,10 @@ class TableConsumer:
         """The records that operators skipped."""
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
         """Rows of each table so far, without removals: an empty table usually means a wrong prefix."""
+        self.jobs = JobBook()
+        """The jobs that have not ended: only for the gauges about them, since a process that works on
+        jobs may be what is missing."""
+        self._jobs_table = topics.jobs
         self._starts: dict[TopicPartition, StartAsked] = {}
         self._reader = RowReader(topics, keys)
         self._prefix = f"{topics.prefix}."
@@ -94,6 +99,8 @@ class TableConsumer:
             problem = self._book.put(key, value)
             if problem is not None:
                 self._logger.error("schema.refused", key=key, detail=problem)
+        elif record.table == self._jobs_table:
+            self.jobs.put(key, value, record.timestamp)
         elif kind in self._handlers:
             put, drop = self._handlers[kind]
             meaning = None if value is None else self._reader.read(kind, key, value)

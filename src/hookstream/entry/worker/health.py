@@ -147,4 +147,5 @@ class Health:
             "hookstream_holds": float(len(parts.directory.holds)),
             "hookstream_connections": float(parts.sender.connections),
             "hookstream_egress_short_seconds": parts.sender.short_seconds,
+            **parts.jobs.gauges(now),
         }

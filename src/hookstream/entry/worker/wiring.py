@@ -35,6 +35,7 @@ from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
 from hookstream.adapters.telemetry.tracing import tracer_of
 from hookstream.core.delivery.address import address_problem
+from hookstream.core.jobs.book import JobBook
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.operations import OPERATIONS_EVENTS
@@ -77,6 +78,7 @@ class Wired:
     metrics: PrometheusMetrics
     logger: StructuredLogger
     clock: BrokerClock
+    jobs: JobBook
 
 
 def engine_rules(settings: Settings) -> EngineRules:
@@ -178,7 +180,19 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             # Builds the index of each type now, so that the first event need not wait for it.
             directory.wants(event_type, clock.now())
         spare_collector()
-        yield Wired(engine, events, tiers, tables, sink, sender, directory, metrics, logger, clock)
+        yield Wired(
+            engine,
+            events,
+            tiers,
+            tables,
+            sink,
+            sender,
+            directory,
+            metrics,
+            logger,
+            clock,
+            feed.jobs,
+        )
 
 
 def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:

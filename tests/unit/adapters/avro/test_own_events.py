@@ -4,10 +4,13 @@ from dataclasses import replace
 
 from tests.doubles.audit import audit_fields
 
+from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
-from hookstream.adapters.avro.published import own_schemas
+from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, published
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.catalog.compatibility import incompatibilities, vanished
 from hookstream.core.catalog.lint import breaches
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, Trigger
@@ -71,7 +74,10 @@ def audit(outcome: Delivered | Failed, disposition: Complete | RetryAt) -> Attem
 
 def read(value: bytes | None) -> object:
     record = Record("hs.attempts", 0, 0, NOW, None, value, ())
-    codec = AvroCodec(SchemaBook(own_schemas()))
+    book = SchemaBook(earlier_own_schemas())
+    for tree in own_schemas():
+        book.publish(tree, 2)
+    codec = AvroCodec(book)
     found = codec.identify(record)
     assert isinstance(found, Identified)
     return codec.fields(found, record)
@@ -91,6 +97,42 @@ def event_of(record: OutgoingRecord) -> Event:
 def test_an_audit_record_reads_back_whole() -> None:
     record = audit(Delivered(200), Complete())
     assert read(own_records().attempt(record)) == audit_fields(record, worker="worker-1")
+
+
+def test_an_audit_record_names_the_job_whose_run_it_belongs_to() -> None:
+    record = audit(Delivered(200), Complete())
+    record.delivery = replace(DELIVERY, job="replay-7")
+    written = own_records().attempt(record)
+    assert read(written) == audit_fields(record, worker="worker-1")
+    entry = AuditReader(SchemaBook()).read(written)
+    assert isinstance(entry, AuditEntry)
+    assert entry.job_id == "replay-7"
+
+
+def test_an_audit_record_of_a_first_life_is_the_one_that_a_release_without_runs_reads() -> None:
+    [before] = earlier_own_schemas()
+    written = own_records().attempt(audit(Delivered(200), Complete()))
+    assert written.startswith(published(before, 1).prefix)
+    entry = AuditReader(SchemaBook()).read(written)
+    assert isinstance(entry, AuditEntry)
+    assert entry.job_id is None
+
+
+def test_the_revisions_of_our_own_schemas_follow_each_other_compatibly() -> None:
+    for before in earlier_own_schemas():
+        [now] = [tree for tree in own_schemas() if tree["eventType"] == before["eventType"]]
+        assert incompatibilities(before, now) == incompatibilities(now, before) == []
+        assert vanished(before, now) == []
+
+
+def test_dead_letters_of_two_runs_are_two_operations_events() -> None:
+    ids = {
+        event_of(
+            own_records().dead_lettered(replace(DELIVERY, job=job), DeadReason.EXPIRED, NOW)
+        ).event_id
+        for job in (None, "replay-1", "replay-2", "replay-2")
+    }
+    assert len(ids) == 3
 
 
 def test_an_audit_record_of_a_failure_reads_back_whole() -> None:

@@ -136,8 +136,11 @@ def test_event_types_beyond_the_bound_share_one_series() -> None:
     for number in range(MAX_VALUES + 50):
         metrics.attempt(an_attempt(event_type=f"type.n{number}"))
         metrics.records(f"topic-{number}", 1)
-    found = counts(metrics, "hookstream_attempts_total", "hookstream_records_total")
-    assert len(found) == 2 * (MAX_VALUES + 1)
+        metrics.unmatched(f"type.n{number}")
+    names = ("attempts", "records", "unmatched_events")
+    found = counts(metrics, *(f"hookstream_{name}_total" for name in names))
+    assert len(found) == len(names) * (MAX_VALUES + 1)
+    assert found[f'hookstream_unmatched_events_total{{event_type="{OTHER}"}}'] == 50
     assert found[f'hookstream_records_total{{topic="{OTHER}"}}'] == 50
 
 

@@ -34,6 +34,7 @@ def test_a_missing_or_wrong_field_is_named() -> None:
 def test_json_shows_instants_as_text() -> None:
     document = FIRST.as_json()
     expected = FIELDS | {
+        "job_id": None,
         "started_at": "1970-01-01T00:00:01.000Z",
         "next_due_at": "1970-01-01T00:00:06.000Z",
         "origin": {

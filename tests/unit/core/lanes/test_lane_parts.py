@@ -256,6 +256,20 @@ def test_a_slot_missed_by_half_a_minute_is_reserved_again_at_the_end() -> None:
     assert slots.again(0.0, 1.0, 3_600.0) > 100.0
 
 
+def test_slots_behind_others_come_after_all_of_theirs_and_push_none_of_theirs_back() -> None:
+    live = Reservations()
+    replays = Reservations(before=live)
+    first = [live.book(0.0, 1.0, 3_600.0) for _ in range(10)]
+    behind = [replays.book(0.0, 1.0, 3_600.0) for _ in range(100)]
+    assert min(behind) > max(first)
+
+    later = [live.book(0.0, 1.0, 3_600.0) for _ in range(10)]
+
+    assert max(later) < 22
+    assert replays.book(0.0, 1.0, 3_600.0) > max(behind)
+    assert live.again(0.0, 1.0, 3_600.0) < replays.again(0.0, 1.0, 3_600.0) < 3
+
+
 def test_no_slot_is_later_than_its_bound() -> None:
     slots = Reservations()
     found = [slots.book(10.0, 60.0, 300.0) for _ in range(50)]

@@ -8,13 +8,14 @@ import pytest
 
 from hookstream.core.matching.directory import Directory, Match, Question
 from hookstream.core.matching.fanout import Fanout, Request
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
     Gap,
     Grant,
+    HeldGrant,
     Partner,
     Subscription,
     SubscriptionState,
@@ -221,14 +222,12 @@ def test_a_wider_grant_applies_only_to_later_records(timestamp: int, expected: l
     assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
 
 
-@pytest.mark.parametrize(("timestamp", "expected"), [(500, ["s1"]), (501, [])])
-def test_what_the_previous_grant_opened_stays_open_for_its_records(
-    timestamp: int, expected: list[str]
-) -> None:
+@pytest.mark.parametrize("timestamp", [500, 501])
+def test_a_narrower_grant_applies_to_records_of_the_wider_one_too(timestamp: int) -> None:
     partner = replace(
         ACME, grant=Grant(("*",), ("test",)), grant_from=500, previous_grant=EVERYTHING
     )
-    assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected
+    assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == []
 
 
 @pytest.mark.parametrize(("account", "expected"), [("c1", ["s1"]), ("c2", [])])
@@ -270,6 +269,17 @@ def test_a_grant_is_checked_again_before_an_attempt(
     found = directory(HERS, partner=partner)
     granted = found.granted(partner, PRICED, "live", 1000, lambda: bodies(1))
     assert (granted, bool(bodies.asked)) == (expected, grant.pattern is not None)
+
+
+def test_only_records_of_its_time_pay_for_the_pattern_of_an_earlier_grant() -> None:
+    """Other matching stays as cheap as with one grant, however many a partner had."""
+    clauses: list[Json] = [{"wildcard": f"*{number}*"} for number in range(50)]
+    slow: JsonObject = {"data": {"name": clauses}}
+    earlier = replace(EVERYTHING, pattern=slow)
+    partner = replace(ACME, history=(HeldGrant(earlier, 0), HeldGrant(EVERYTHING, 500)))
+    found = directory(HERS, partner=partner)
+    assert [found.is_heavy(PRICED, 10_000, at) for at in (500, 501)] == [True, False]
+    assert [found.grant_is_heavy(partner, 10_000, at) for at in (500, 501)] == [True, False]
 
 
 def test_a_grant_that_is_not_in_the_table_is_checked_as_given() -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from tests.doubles.deliveries import NOW, a_delivery
 
-from hookstream.core.model.delivery import DeferReason, Delivery, Trigger, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.delivery_headers import (
     dead_letter_headers,
     is_for_subscription,
@@ -43,6 +43,11 @@ UNMATCHED = UnmatchedEvent(
     deferred_since=NOW - 1,
     trigger=Trigger.REDRIVE,
     traceparent=TRACE,
+)
+REPLAYED = replace(
+    UNMATCHED,
+    trigger=Trigger.REPLAY,
+    only=OnlyFor("orders", "acme", "replay-7", as_granted_today=True),
 )
 RECORD = Record("printprice.order.generated", 2, 41, NOW, b"k", b"v", ())
 
@@ -137,7 +142,8 @@ def test_an_undecodable_record_from_a_tier_keeps_its_first_origin() -> None:
 
     found = undecodable_headers(tier, problem, written_at=NOW, waited=UNMATCHED)
 
-    assert read_unmatched(found) == replace(UNMATCHED, due_at=None)
+    expected = replace(UNMATCHED, due_at=None, undecodable_as="unknown_schema")
+    assert read_unmatched(found) == expected
 
 
 def test_an_undecodable_record_keeps_the_trace_that_it_came_with() -> None:
@@ -160,6 +166,71 @@ def test_a_delivery_is_read_back_as_it_was_written() -> None:
 
     assert is_for_subscription(headers)
     assert read_delivery(headers) == DELIVERY
+
+
+def test_the_run_of_a_job_is_named_in_tiers_and_dead_letters() -> None:
+    delivery = replace(
+        DELIVERY, trigger=Trigger.REPLAY, due_at=None, job="replay-7", as_granted_today=True
+    )
+
+    tier = tier_headers(delivery, (), written_at=NOW)
+    dead = dead_letter_headers(delivery, (), DeadReason.EXPIRED, "late", written_at=NOW)
+
+    for headers in (tier, dead):
+        assert {("hs-job", b"replay-7"), ("hs-granted-today", b"yes")} <= set(headers)
+        assert read_delivery(headers) == delivery
+
+
+def test_an_event_for_one_subscription_names_it_so_that_an_older_release_sets_it_aside() -> None:
+    """For one that knows no `hs-only-subscription` it is a delivery, whose state lacks an id."""
+    headers = tier_headers(REPLAYED, (), written_at=NOW)
+
+    assert not is_for_subscription(headers)
+    assert read_unmatched(headers) == REPLAYED
+    assert shown(headers)["hs-subscription-id"] == "orders"
+    older = [(name, value) for name, value in headers if name != "hs-only-subscription"]
+    assert is_for_subscription(older)
+    assert read_delivery(older) == HeaderProblem("hs-delivery-id", "is missing or empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("hs-job", None, HeaderProblem("hs-job", "is missing")),
+        ("hs-job", b"a b", HeaderProblem("hs-job", "is 'a b', not the id of a job")),
+        ("hs-job", b"a" * 129, HeaderProblem("hs-job", f"is '{'a' * 39}, not the id of a job")),
+        (
+            "hs-subscription-id",
+            b"crm",
+            HeaderProblem("hs-only-subscription", "is not that of hs-subscription-id"),
+        ),
+        (
+            "hs-only-subscription",
+            None,
+            HeaderProblem("hs-only-subscription", "is missing or empty"),
+        ),
+        ("hs-granted-today", b"no", HeaderProblem("hs-granted-today", "is 'no', none of yes")),
+    ],
+)
+def test_an_event_for_one_subscription_is_read_strictly(
+    name: str, value: bytes | None, problem: HeaderProblem
+) -> None:
+    headers = [*tier_headers(REPLAYED, (), written_at=NOW), (name, value)]
+
+    assert read_unmatched(headers) == problem
+
+
+def test_a_job_without_a_subscription_is_refused_as_it_would_reach_everybody() -> None:
+    headers = [*tier_headers(UNMATCHED, (), written_at=NOW), ("hs-job", b"replay-7")]
+
+    assert read_unmatched(headers) == HeaderProblem("hs-only-subscription", "is missing or empty")
+
+
+def test_todays_grant_alone_is_asked_only_where_a_job_says_so() -> None:
+    headers = [*tier_headers(DELIVERY, (), written_at=NOW), ("hs-granted-today", b"yes")]
+
+    problem = HeaderProblem("hs-granted-today", "is of a job's delivery only: hs-job is missing")
+    assert read_delivery(headers) == problem
 
 
 def test_a_fresh_delivery_leaves_out_what_is_not_known() -> None:

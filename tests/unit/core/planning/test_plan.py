@@ -13,6 +13,7 @@ from hookstream.core.model.subscription import (
     Endpoint,
     Gap,
     Grant,
+    HeldGrant,
     Partner,
     Secret,
     SigningSecret,
@@ -129,8 +130,9 @@ def pruned(
 
 
 def test_what_is_new_is_created_and_active_from_the_stated_instant() -> None:
+    granted = replace(ACME, history=(HeldGrant(GRANT, NOW),))
     assert planned(ACME_FILE, ORDERS_FILE, partners=()) == Plan(
-        (Create(ACME), Create(ORDERS)), (), ()
+        (Create(granted), Create(ORDERS)), (), ()
     )
 
 
@@ -468,10 +470,11 @@ def test_a_disabled_subscription_is_noted() -> None:
 
 def test_a_wider_grant_takes_effect_at_the_stated_instant() -> None:
     wider = replace(GRANT, event_types=("*",))
+    history = HeldGrant(GRANT), HeldGrant(wider, NOW)
     assert planned(replace(ACME_FILE, grant=wider)).changes == (
         Update(
             ACME,
-            Partner("acme", "Acme", wider, NOW, GRANT, 2, "files"),
+            Partner("acme", "Acme", wider, NOW, GRANT, 2, "files", history),
             (Difference("grant.event_types", "order.*, pricing.*", "*"),),
         ),
     )

@@ -122,7 +122,7 @@ def test_an_undecodable_record_goes_back_in_as_an_event_without_a_subscription()
     assert isinstance(back, OutgoingRecord)
     assert (back.key, back.value) == (b"printprice.pricing/3/40", b"bytes")
     assert read_unmatched(back.headers) == UnmatchedEvent(
-        ORIGIN, first_at=NOW, trigger=Trigger.REDRIVE
+        ORIGIN, first_at=NOW, trigger=Trigger.REDRIVE, undecodable_as="unknown_schema"
     )
     assert "hs-subscription-id" not in dict(back.headers)
 

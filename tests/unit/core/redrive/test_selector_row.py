@@ -6,13 +6,18 @@ from hypothesis import strategies as st
 
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import MAX_OFFSET, OffsetRange, Position, RedriveSource
 from hookstream.core.redrive.selector import Selector, read_selector
 from hookstream.errors import InputRefused
 
 NOW = 1_795_000_000_000
 WORDS = st.none() | st.frozensets(st.text(min_size=1, max_size=5), min_size=1, max_size=3)
 INSTANTS = st.none() | st.integers(0, NOW)
+POSITIONS = st.none() | st.frozensets(
+    st.builds(Position, st.integers(0, 999_999_999), st.integers(0, MAX_OFFSET)),
+    min_size=1,
+    max_size=3,
+)
 
 
 SELECTORS = {
@@ -24,9 +29,15 @@ SELECTORS = {
         partners=WORDS,
         since=INSTANTS,
         until=INSTANTS,
+        positions=POSITIONS,
     ),
     RedriveSource.UNDECODABLE: st.builds(
-        Selector, topics=WORDS, reasons=WORDS, since=INSTANTS, until=INSTANTS
+        Selector,
+        topics=WORDS,
+        reasons=WORDS,
+        since=INSTANTS,
+        until=INSTANTS,
+        positions=POSITIONS,
     ),
 }
 
@@ -47,6 +58,10 @@ def test_a_selector_of_undecodable_records_reads_back(selector: Selector) -> Non
         ({"moon": ["full"]}, "conditions moon, which need a newer release"),
         ({"reasons": "expired"}, "reasons is not a list of words"),
         ({"reasons": []}, "reasons is not a list of words"),
+        ({"positions": []}, "positions is not a list of 1 to 1,000 positions"),
+        ({"positions": ["3"]}, "positions is not a list of positions such as 3@1042"),
+        ({"positions": ["1@9223372036854775808"]}, "such as 3@1042"),
+        ({"positions": ["3@1", "3@01"]}, "each once"),
         ({"since": "noon"}, "since: 'noon' is not an RFC 3339 time"),
     ],
 )
@@ -64,6 +79,15 @@ def test_a_condition_of_the_other_topic_is_refused() -> None:
     ):
         with pytest.raises(InputRefused, match="a newer release"):
             read_selector(row, source)
+
+
+def test_single_positions_are_selected_and_nothing_else_is_read() -> None:
+    asked = Selector(positions=frozenset({Position(3, 17), Position(3, 12), Position(4, 20)}))
+    places = [Position(3, 17), Position(3, 13), Position(4, 17), Position(4, 20)]
+    assert [asked.selects((), NOW, place) for place in places] == [True, False, False, True]
+    assert asked.bounds() == {3: OffsetRange(12, 17), 4: OffsetRange(20, 20)}
+    assert asked.row() == {"positions": ["3@12", "3@17", "4@20"]}
+    assert Selector().bounds() is None
 
 
 def undecodable(topic: bytes, reason: bytes, timestamp: int = NOW) -> Record:

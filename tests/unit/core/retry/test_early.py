@@ -6,7 +6,7 @@ MANY = [f"s{number}" for number in range(10_000)]
 
 
 def test_between_two_rounds_only_lanes_that_had_capacity_are_asked() -> None:
-    early = Early()
+    early: Early[str] = Early()
     asked = 0
     for hundredth in range(100):
         names = early.asked(hundredth / 100, lambda: MANY)
@@ -18,7 +18,7 @@ def test_between_two_rounds_only_lanes_that_had_capacity_are_asked() -> None:
 
 def test_lanes_that_got_nothing_for_lack_of_credit_are_asked_first() -> None:
     """Two at a time, of five that have capacity: otherwise the first two would take everything."""
-    early = Early()
+    early: Early[str] = Early()
     given = dict.fromkeys(MANY[:5], 0)
     for hundredth in range(100):
         names = early.asked(hundredth / 100, lambda: MANY[:5])
@@ -30,7 +30,7 @@ def test_lanes_that_got_nothing_for_lack_of_credit_are_asked_first() -> None:
 
 
 def test_a_newly_waiting_lane_is_asked_within_a_quarter_of_a_second() -> None:
-    early = Early()
+    early: Early[str] = Early()
     assert list(early.asked(0.0, lambda: ["old"])) == ["old"]
     early.answered({"old": 1}, [])
     assert list(early.asked(0.1, lambda: ["new", "old"])) == ["old"]
@@ -38,7 +38,7 @@ def test_a_newly_waiting_lane_is_asked_within_a_quarter_of_a_second() -> None:
 
 
 def test_a_lane_with_nothing_left_is_not_asked_again() -> None:
-    early = Early()
+    early: Early[str] = Early()
     early.asked(0.0, lambda: ["done", "more"])
     early.answered({"done": 1, "more": 1}, [])
     early.asked(0.1, lambda: ["more"])

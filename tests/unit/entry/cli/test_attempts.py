@@ -67,6 +67,35 @@ def test_a_history_is_shown_in_order_with_the_partners_answer() -> None:
     ]
 
 
+def test_the_runs_of_a_delivery_are_shown_one_after_the_other() -> None:
+    replayed = replace(FIRST, job_id="replay-7", trigger="replay", started_at=20_000)
+    history = DeliveryHistory("msg_a", (DELIVERED, replayed), ())
+    out = StringIO()
+
+    show_history(Terminal(file=out, width=100), history)
+
+    assert out.getvalue().splitlines() == [
+        "Delivery msg_a: pending, completed in an earlier run",
+        "  event pricing.completed e-1",
+        "  about q-1 (production)",
+        "  for   crm of acme, at crm.example",
+        "  from  t-3@40 of 1970-01-01 00:00:00",
+        "  first life: completed",
+        "  1970-01-01 00:00:01  #1 initial: delivered 204 in 10us",
+        "  run of replay-7: pending",
+        (
+            "  1970-01-01 00:00:20  #1 replay of replay-7: failed 503 in 10us, retry at"
+            " 1970-01-01 00:00:06"
+        ),
+    ]
+    document = history_document(history)
+    assert (document["state"], document["completed"]) == ("pending", True)
+    assert document["runs"] == [
+        {"job_id": None, "state": "completed"},
+        {"job_id": "replay-7", "state": "pending"},
+    ]
+
+
 def test_a_history_in_json_names_the_kind_of_each_entry() -> None:
     document = history_document(DeliveryHistory("msg_a", (DELIVERED,), (DEATH,)))
     moments = document["moments"]

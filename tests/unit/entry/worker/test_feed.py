@@ -17,6 +17,8 @@ from hookstream.adapters.tables.holds_and_skips import (
 )
 from hookstream.adapters.tables.rows import failing_row
 from hookstream.adapters.tables.sealed import SealedSecrets
+from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.lease import held
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import HOUR, Millis
@@ -24,6 +26,7 @@ from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.subscription import Failing
 from hookstream.core.model.topics import Topics
 from hookstream.core.outcome.health import ClearFailing, HealthBook
+from hookstream.core.redrive.marks import Mark, OffsetRange, RedriveSource
 from hookstream.entry.worker.feed import TableConsumer
 
 HERE = TopicPartition("printprice.pricing.completed", 3)
@@ -159,3 +162,23 @@ def test_a_failing_mark_is_followed_to_its_end_and_an_unreadable_one_is_ignored(
 
     assert known == [True, False, True, False, True]
     assert book.succeeded("crm") == ClearFailing(NOON)
+
+
+def test_a_worker_knows_which_jobs_are_stalled_and_keeps_no_marks() -> None:
+    """The process that works on jobs may be what is missing."""
+    feed = TableConsumer(TOPICS, SchemaBook(), Directory(), SealedSecrets(), RememberingLogger())
+    job = held(Job("replay-1", "replay", {}, NOON), "dead:1:ab", NOON)
+    mark = Mark("redrive-1", RedriveSource.DEAD_LETTERS, 0, (OffsetRange(1, 1),))
+    feed.take(
+        [
+            TableRecord(TOPICS.jobs, job.id, job.encode(), 0, NOON),
+            TableRecord(TOPICS.jobs, mark.key, mark.encode(), 1, NOON),
+            TableRecord(TOPICS.jobs, "broken", b"{", 2, NOON),
+            TableRecord(TOPICS.jobs, "clock", None, 3, NOON),
+        ]
+    )
+    assert feed.jobs.gauges(NOON + HOUR) == {
+        "hookstream_jobs_running": 1,
+        "hookstream_jobs_stalled": 2,
+    }
+    assert (set(feed.jobs.running), set(feed.jobs.unreadable)) == ({"replay-1"}, {"broken"})

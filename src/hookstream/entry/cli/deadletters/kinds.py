@@ -8,6 +8,7 @@ import click
 
 from hookstream.core.model.event import UndecodableReason
 from hookstream.core.model.outcome import DeadReason
+from hookstream.core.redrive.groups import GroupBy
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.selector import Selector
 from hookstream.entry.cli.options import Added, as_one, several, since_option, until_option
@@ -25,6 +26,8 @@ class Kind:
     """The heading of the first column of the counts."""
     counted_by_key: str
     """Its key in JSON."""
+    groups: tuple[GroupBy, ...]
+    """What `list` can count by."""
     shown_by: str
     """The argument of `show`."""
     conditions: Callable[[Added], Added]
@@ -33,6 +36,8 @@ class Kind:
     list_help: str
     show_help: str
     redrive_help: str
+    export_help: str
+    purge_help: str
 
 
 def _reasons(reasons: type[StrEnum], text: str) -> Callable[[Added], Added]:
@@ -46,6 +51,7 @@ DEAD_LETTERS = Kind(
     noun="dead letters",
     counted_by="subscription",
     counted_by_key="subscription_id",
+    groups=(GroupBy.SUBSCRIPTION, GroupBy.STATUS, GroupBy.ERROR, GroupBy.HOST),
     shown_by="PLACE|DELIVERY",
     conditions=as_one(
         "selector",
@@ -57,13 +63,26 @@ DEAD_LETTERS = Kind(
         since_option,
         until_option,
     ),
-    group_help="List, show and redrive dead letters: deliveries that were given up.",
+    group_help="List, show, redrive, purge and export dead letters: deliveries that were given up.",
     list_help="Count dead letters by subscription and reason, and list the newest.",
     show_help="""Show one dead letter: headers, event, attempts.
 
     PLACE is its partition and offset, 3@1042 or TOPIC-3@1042; DELIVERY is its webhook-id.
     """,
+    export_help="""Export open dead letters to FILE as JSON Lines; `-` is standard output.
+
+    A line has all that is known of a dead letter: position, headers, reason, and its event as JSON and
+    in base64. The last line, `"kind":"end"`, counts, and says what was left out. FILE appears when it is
+    complete, readable by you alone.
+    """,
+    purge_help="""Purge open dead letters: nobody wants them delivered any more.
+
+    A PLACE is a single one, 3@1042. They stay in the log, but no redrive takes them, and their
+    deliveries stay dead-lettered, with the reason and the user who ran the command.
+    """,
     redrive_help="""Redrive open dead letters: they are delivered again, with a fresh schedule.
+
+    A PLACE is a single one, 3@1042.
 
     Dead letters of a subscription that is disabled or deleted are left out and reported.
     """,
@@ -75,6 +94,7 @@ UNDECODABLE = Kind(
     noun="undecodable records",
     counted_by="origin",
     counted_by_key="origin_topic",
+    groups=(GroupBy.TOPIC, GroupBy.ERROR),
     shown_by="PLACE",
     conditions=as_one(
         "selector",
@@ -84,13 +104,25 @@ UNDECODABLE = Kind(
         since_option,
         until_option,
     ),
-    group_help="List, show and redrive records that could not be decoded as events.",
+    group_help="List, show, redrive, purge and export records that could not be decoded as events.",
     list_help="Count undecodable records by topic and reason, and list the newest.",
     show_help="""Show one undecodable record: headers, and the result of decoding it now.
 
     PLACE is its partition and offset, 3@1042 or TOPIC-3@1042.
     """,
+    export_help="""Export open undecodable records to FILE as JSON Lines; `-` is standard output.
+
+    A line has all that is known of a record: position, headers, reason, and its bytes in base64. The
+    last line, `"kind":"end"`, counts, and says what was left out. FILE appears when it is complete,
+    readable by you alone.
+    """,
+    purge_help="""Purge open undecodable records: nobody needs the events that they may have been.
+
+    A PLACE is a single one, 3@1042. They stay in the log, but no redrive takes them.
+    """,
     redrive_help="""Redrive undecodable records: they are identified, decoded and matched again.
+
+    A PLACE is a single one, 3@1042.
 
     They are matched with the subscriptions as they are now, each by the time at which the record
     was first appended.

@@ -4,11 +4,13 @@ from rich.text import Text
 
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.redrive.summary import DeadLetterSummary, Tally
+from hookstream.core.redrive.groups import Grouping
+from hookstream.core.redrive.ledger import ResolvedBy
+from hookstream.core.redrive.summary import DeadLetterSummary, GroupCount, Tally
 from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.json_output import encoded
-from hookstream.entry.cli.attempts import history_document, show_history_entries
+from hookstream.entry.cli.attempts import history_document, show_history_entries, state_words
 from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, Kind
 from hookstream.entry.cli.moments import ago
 from hookstream.entry.cli.terminal import Terminal
@@ -16,24 +18,28 @@ from hookstream.entry.cli.terminal import Terminal
 
 def show_listing(out: Terminal, listing: Listing, kind: Kind, topic: str, now: Millis) -> None:
     """Print counts and the newest records."""
-    redriven = f", {listing.resolved:,} redriven" if listing.resolved else ""
-    title = f"{topic}: {listing.opened:,} open {kind.noun}{redriven}"
+    redriven = f", {listing.redriven:,} redriven" if listing.redriven else ""
+    purged = f", {listing.purged:,} purged" if listing.purged else ""
+    title = f"{topic}: {listing.opened:,} open {kind.noun}{redriven}{purged}"
     out.text(title, "bold")
     if not listing.tally.records:
         return
-    show_tally(out, listing.tally, kind, now)
+    if listing.grouping is None:
+        show_tally(out, listing.tally, kind, now)
+    else:
+        _show_grouping(out, listing.grouping, now)
     newest = listing.newest_first()
     if not newest:
         return
     rest = "" if len(newest) == listing.tally.records else " (--limit for more)"
     out.text(f"\nThe newest {len(newest):,}{rest}:", "bold")
-    for summary, job in newest:
-        for line in _lines(kind, summary, job, now):
+    for summary, resolved_by in newest:
+        for line in _lines(kind, summary, resolved_by, now):
             out.text(line)
 
 
 def _lines(
-    kind: Kind, summary: DeadLetterSummary, job: str | None, now: Millis
+    kind: Kind, summary: DeadLetterSummary, resolved_by: ResolvedBy | None, now: Millis
 ) -> tuple[Text, Text]:
     """Return two lines, so that no name has to be cut on eighty columns."""
     last = "" if summary.last == "-" else f" ({summary.last})"
@@ -44,9 +50,9 @@ def _lines(
         else summary.detail
     )
     first = Text(f"{summary.position!s:<10}{ago(now, summary.at):>4}  ")
-    first.append(f"{summary.reason}{last}", "red" if job is None else "green")
+    first.append(f"{summary.reason}{last}", "red" if resolved_by is None else "green")
     first.append(f"  {ident}")
-    return first, Text(f"{'':16}{what}{'' if job is None else f'  redriven by {job}'}")
+    return first, Text(f"{'':16}{what}{'' if resolved_by is None else f'  {resolved_by}'}")
 
 
 def show_tally(out: Terminal, tally: Tally, kind: Kind, now: Millis) -> None:
@@ -64,14 +70,55 @@ def show_tally(out: Terminal, tally: Tally, kind: Kind, now: Millis) -> None:
     out.table(("letters", kind.counted_by, "reason", "oldest", "newest"), rows, ("letters",))
 
 
+def _show_grouping(out: Terminal, grouping: Grouping, now: Millis) -> None:
+    """Print counts by one property, the largest first."""
+    groups: list[tuple[str, GroupCount]] = grouping.largest_first()
+    if grouping.others is not None:
+        groups.append(("(smaller groups)", grouping.others))
+    rows = [
+        (f"{count.records:,}", ago(now, count.oldest), ago(now, count.newest), name)
+        for name, count in groups
+    ]
+    out.table(("letters", "oldest", "newest", grouping.by.value), rows, ("letters",))
+
+
+def _grouping_document(grouping: Grouping) -> JsonObject:
+    groups: list[Json] = [
+        {grouping.by.value: name, **_count_document(count)}
+        for name, count in grouping.largest_first()
+    ]
+    others = grouping.others
+    return {
+        "group_by": grouping.by.value,
+        "groups": groups,
+        "smaller_groups": None if others is None else _count_document(others),
+    }
+
+
+def _count_document(count: GroupCount) -> JsonObject:
+    return {
+        "letters": count.records,
+        "oldest": to_rfc3339(count.oldest),
+        "newest": to_rfc3339(count.newest),
+    }
+
+
 def listing_document(listing: Listing, kind: Kind, topic: str) -> JsonObject:
     """Return counts and records as JSON; scripts rely on its keys."""
-    letters: list[Json] = [summary.as_json(job) for summary, job in listing.newest_first()]
+    letters: list[Json] = [
+        summary.as_json(resolved_by) for summary, resolved_by in listing.newest_first()
+    ]
+    groups: JsonObject = (
+        {"groups": tally_document(listing.tally, kind)}
+        if listing.grouping is None
+        else _grouping_document(listing.grouping)
+    )
     return {
         "topic": topic,
         "open": listing.opened,
-        "redriven": listing.resolved,
-        "groups": tally_document(listing.tally, kind),
+        "redriven": listing.redriven,
+        "purged": listing.purged,
+        **groups,
         "letters": letters,
     }
 
@@ -82,9 +129,7 @@ def tally_document(tally: Tally, kind: Kind) -> list[Json]:
         {
             kind.counted_by_key: group.of,
             "reason": group.reason,
-            "letters": count.records,
-            "oldest": to_rfc3339(count.oldest),
-            "newest": to_rfc3339(count.newest),
+            **_count_document(count),
         }
         for group, count in tally.largest_first()
     ]
@@ -103,14 +148,14 @@ def show_details(out: Terminal, details: DeadLetterDetails, now: Millis) -> None
             begin = value[:64].hex(" ", 2)
             out.text(f"  {len(value):,} bytes: {begin}")
     if details.history is not None:
-        state = details.history.state.value
+        state = state_words(details.history)
         out.text(f"\nHistory of the delivery: {state}", "bold")
         show_history_entries(out, details.history)
 
 
 def _show_headers(out: Terminal, details: DeadLetterDetails, now: Millis) -> None:
-    record, job = details.record, details.resolved_by
-    state = "open" if job is None else f"redriven by {job}"
+    record, resolved_by = details.record, details.resolved_by
+    state = "open" if resolved_by is None else str(resolved_by)
     title = f"{record.topic} {details.summary.position}: {state}"
     out.text(title, "bold")
     out.text(f"written {to_the_second(record.timestamp)} ({ago(now, record.timestamp)} ago)")

@@ -7,12 +7,14 @@ import pytest
 
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Header, Record
-from hookstream.core.redrive.marks import Position
+from hookstream.core.redrive.groups import GroupBy, Grouping
+from hookstream.core.redrive.ledger import ResolvedBy
+from hookstream.core.redrive.marks import Position, Purged
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
 from hookstream.entry.admin.dead_letters import Listing
-from hookstream.entry.cli.deadletters.commands import position_in
 from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, UNDECODABLE, Kind
+from hookstream.entry.cli.deadletters.selection import position_in
 from hookstream.entry.cli.deadletters.view import (
     header_value,
     listing_document,
@@ -41,8 +43,8 @@ def dead_letter(offset: int, reason: bytes = b"expired") -> DeadLetterSummary:
     return summary_of(Record("dead", 3, offset, NOW - 1_000 * (9 - offset), b"crm", b"v", headers))
 
 
-def listing_of(kind: Kind, limit: int = 20, *, with_redriven: bool = False) -> Listing:
-    return Listing(kind.source, limit, with_redriven)
+def listing_of(kind: Kind, limit: int = 20, *, with_resolved: bool = False) -> Listing:
+    return Listing(kind.source, limit, with_resolved)
 
 
 def shown(listing: Listing, kind: Kind = DEAD_LETTERS) -> list[str]:
@@ -55,7 +57,7 @@ def test_the_newest_dead_letters_are_listed_and_all_are_counted() -> None:
     listing = listing_of(DEAD_LETTERS, 2)
     for offset in (3, 1, 2):
         listing.add(dead_letter(offset), None)
-    listing.add(dead_letter(4), "job")
+    listing.add(dead_letter(4), ResolvedBy("job"))
     assert shown(listing) == [
         "dead: 3 open dead letters, 1 redriven",
         "letters  subscription  reason   oldest  newest",
@@ -70,10 +72,46 @@ def test_the_newest_dead_letters_are_listed_and_all_are_counted() -> None:
 
 
 def test_redriven_dead_letters_are_listed_on_request() -> None:
-    listing = listing_of(DEAD_LETTERS, with_redriven=True)
-    listing.add(dead_letter(1), "job")
+    listing = listing_of(DEAD_LETTERS, with_resolved=True)
+    listing.add(dead_letter(1), ResolvedBy("job"))
     assert shown(listing)[0] == "dead: 0 open dead letters, 1 redriven"
     assert shown(listing)[-1] == "                crm  order.generated  redriven by job"
+
+
+def test_purged_dead_letters_say_who_purged_them_and_why() -> None:
+    listing = listing_of(DEAD_LETTERS, with_resolved=True)
+    listing.add(dead_letter(1), ResolvedBy("purge-1", Purged("ada@ops", "sent by mail", NOW)))
+    listing.add(dead_letter(2), None)
+    lines = shown(listing)
+    assert lines[0] == "dead: 1 open dead letters, 1 purged"
+    assert lines[-1].endswith("order.generated  purged by ada@ops (job purge-1): sent by mail")
+
+
+def test_dead_letters_are_counted_by_another_property_on_request() -> None:
+    listing = Listing(
+        DEAD_LETTERS.source, 0, with_resolved=False, grouping=Grouping(GroupBy.STATUS)
+    )
+    for offset in (1, 2):
+        listing.add(dead_letter(offset), None)
+    listing.add(dead_letter(3), ResolvedBy("job"))
+    assert shown(listing) == [
+        "dead: 2 open dead letters, 1 redriven",
+        "letters  oldest  newest  status",
+        "      2  8s      7s      503",
+    ]
+    document = listing_document(listing, DEAD_LETTERS, "dead")
+    assert (document["group_by"], document["groups"], document["smaller_groups"]) == (
+        "status",
+        [
+            {
+                "status": "503",
+                "letters": 2,
+                "oldest": "2026-11-18T11:06:32.000Z",
+                "newest": "2026-11-18T11:06:33.000Z",
+            }
+        ],
+        None,
+    )
 
 
 def test_undecodable_records_are_counted_by_origin_and_detail() -> None:
@@ -97,6 +135,7 @@ def test_dead_letters_are_counted_without_being_listed() -> None:
         "topic": "dead",
         "open": 1,
         "redriven": 0,
+        "purged": 0,
         "groups": [
             {
                 "subscription_id": "crm",

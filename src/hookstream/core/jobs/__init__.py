@@ -1,0 +1,1 @@
+"""What all jobs share: their rows, their leases, and what their kinds supply."""

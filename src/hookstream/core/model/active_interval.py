@@ -1,0 +1,133 @@
+"""When a subscription is active, and who delivers a record that lies in one of its gaps.
+
+A subscription is active at a record's time if that is after its `active_from` and in no gap. Who reads
+the record, and when, plays no part. So each record of a subscription is delivered by one of three:
+
+1. *Live*: its time lies in no gap. A worker delivers it, also one that lags, and also if the record waited
+   in the tiers for its schema or was redriven from the undecodable ones.
+2. *Replay*: its time lies in a gap. The replay that fills the gap owns every record that it reads up to its
+   fixed ends, if it is an event, or if its schema is not known yet: then the replay writes it to the tiers as
+   an event for this subscription alone, which waits for its schema apart from the copy of the same record
+   that waits for all other subscriptions. That copy never matches here, or there would be two deliveries.
+3. *Late*: its time lies in a gap that is filled, and the replay did not take it: it was undecodable, for
+   another reason than an unknown schema, so that replay and worker both set it aside; or retention took
+   records before the replay read them (the gap is `incomplete`). It matches when it is redriven, and in an
+   incomplete gap also when its schema comes late.
+
+Nobody knows which records a replay lost, nor whether what made a record undecodable was repaired before the
+replay read it. In these two cases a late event may be one that the replay took: it is then delivered by
+both, with one `webhook-id`, since the other mistake would lose it. A gap that is not filled, because nobody
+asked for it, is delivered by none of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from hookstream.core.model.event import UndecodableReason
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.subscription import (
+    Disabled,
+    Gap,
+    Subscription,
+    UnreadableSubscription,
+)
+
+
+class Arrival(StrEnum):
+    """How an event came to the worker that matches it."""
+
+    LIVE = "live"
+    """It was read from its event topic, however late."""
+    WAITED = "waited"
+    """From a tier: its schema was not known when it was read, or for so long that it was set aside."""
+    UNDECODABLE = "undecodable"
+    """From a tier: it was undecodable for another reason, and was redriven."""
+
+
+def arrival_of(*, in_tier: bool, undecodable_as: str | None) -> Arrival:
+    """Return how an event came to a worker.
+
+    Args:
+        in_tier: Whether it was read from a tier.
+        undecodable_as: The reason with which it was set aside before it was redriven; None: it was not.
+    """
+    if not in_tier:
+        return Arrival.LIVE
+    if undecodable_as in (None, UndecodableReason.UNKNOWN_SCHEMA.value):
+        return Arrival.WAITED
+    return Arrival.UNDECODABLE
+
+
+def gaps_of(
+    subscription: Subscription | UnreadableSubscription, disabled: Disabled | None
+) -> tuple[Gap, ...]:
+    """Return every gap, with the open one of a disabled endpoint."""
+    if disabled is None:
+        return subscription.gaps
+    return (*subscription.gaps, Gap(disabled.since, None, "disabled"))
+
+
+def around(gaps: Iterable[Gap], timestamp: Millis) -> list[Gap]:
+    """Return the gaps in which a record's time lies."""
+    return [
+        gap for gap in gaps if gap.start < timestamp and (gap.end is None or timestamp <= gap.end)
+    ]
+
+
+def active_at(
+    subscription: Subscription | UnreadableSubscription,
+    disabled: Disabled | None,
+    timestamp: Millis,
+    arrival: Arrival = Arrival.LIVE,
+) -> bool:
+    """Return whether a record of this time is delivered by workers, and not by a replay or by nobody.
+
+    Args:
+        subscription: The subscription.
+        disabled: Its health row; None: its endpoint is not disabled.
+        timestamp: The record's time in its event topic.
+        arrival: How it came to the worker, as an event for all subscriptions.
+    """
+    if timestamp <= subscription.active_from:
+        return False
+    found = around(gaps_of(subscription, disabled), timestamp)
+    return not found or left_by_replays(found, timestamp, arrival)
+
+
+def left_by_replays(gaps: Iterable[Gap], timestamp: Millis, arrival: Arrival) -> bool:
+    """Return whether a record lies in a filled gap whose replay did not take it, as far as is known."""
+    match arrival:
+        case Arrival.LIVE:
+            return False
+        case Arrival.WAITED:
+            return any(gap.incomplete for gap in around(gaps, timestamp))
+        case Arrival.UNDECODABLE:
+            return any(gap.filled_by is not None for gap in around(gaps, timestamp))
+
+
+def unfilled(gaps: Sequence[Gap], gap: Gap) -> tuple[tuple[Millis, Millis], ...]:
+    """Return what a replay has to read to fill a closed gap: its parts that no other filled.
+
+    A pause and a disabling may overlap; a record in both is replayed once.
+
+    Returns:
+        Intervals in the order of time: each start is excluded, each end included. Nothing if the gap is
+        open, empty, or filled.
+    """
+    if gap.end is None or gap.end <= gap.start or gap.filled_by is not None:
+        return ()
+    left = [(gap.start, gap.end)]
+    for other in gaps:
+        if other.filled_by is not None and other.end is not None:
+            left = [part for each in left for part in _without(each, other.start, other.end)]
+    return tuple(sorted(left))
+
+
+def _without(
+    part: tuple[Millis, Millis], start: Millis, end: Millis
+) -> Iterable[tuple[Millis, Millis]]:
+    first, last = part
+    if first < min(start, last):
+        yield first, min(start, last)
+    if max(end, first) < last:
+        yield max(end, first), last

@@ -1,0 +1,61 @@
+"""Of the jobs over one dead-letter topic only one may work, whether it redrives or purges.
+
+Each job first writes its own row and then looks for rivals, so of two that start at the same time at
+least one sees the other and withdraws.
+"""
+
+from collections.abc import Mapping
+
+from hookstream.core.jobs.job import REDRIVE, Job, JobState, forgotten, jobs_of
+from hookstream.core.model.instant import Millis
+from hookstream.core.redrive.marks import RedriveSource, barrier_of, outlived
+from hookstream.core.redrive.purge import PURGE
+
+_DOES = {REDRIVE: "redriving", PURGE: "purging"}
+
+
+def rival(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> Job | None:
+    """Return another running job that redrives or purges records of the same topic.
+
+    Args:
+        rows: The jobs table.
+        job_id: The job that asks.
+        source: Its topic.
+    """
+    for other in jobs_of(rows)[0]:
+        if (
+            other.id != job_id
+            and other.kind in _DOES
+            and other.asked.get("topic") == source.value
+            and other.state is JobState.RUNNING
+        ):
+            return other
+    return None
+
+
+def rival_words(other: Job, source: RedriveSource) -> str:
+    """Return what a rival does, and what can be done about it."""
+    return (
+        f"{other.id} is already {_DOES[other.kind]} {source} ({other.done} of {other.total} done)."
+        f" Wait for it; if nothing works on it, continue it: hookstream jobs resume {other.id}, or"
+        f" end it: hookstream jobs cancel {other.id}"
+    )
+
+
+def removable(
+    rows: Mapping[str, bytes], starts: Mapping[tuple[RedriveSource, int], int], now: Millis
+) -> list[str]:
+    """Return the keys of rows that are no longer needed: marks, ended jobs, barriers of ended purges.
+
+    Args:
+        rows: The jobs table.
+        starts: The log start offset of each partition.
+        now: The present.
+    """
+    jobs, problems = jobs_of(rows)
+    # A purge that failed may be continued, and one that cannot be read may be running.
+    needed = {job.id for job in jobs if job.state.is_resumable} | {each.key for each in problems}
+    barriers = [
+        key for key in rows if (job_id := barrier_of(key)) is not None and job_id not in needed
+    ]
+    return outlived(rows, starts) + forgotten(rows, now=now) + barriers

@@ -1,0 +1,493 @@
+"""Answers why an event did, or did not, arrive: where it is, what each subscription says, what became of it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from hookstream.adapters.kafka.groups import KafkaGroups
+from hookstream.adapters.kafka.scan import LogScan, Stretch
+from hookstream.adapters.system import SystemClock
+from hookstream.core.audit.history import DeliveryHistory, DeliveryState
+from hookstream.core.delivery.identity import delivery_id
+from hookstream.core.matching.directory import Question
+from hookstream.core.matching.explaining import Unmet, unmet
+from hookstream.core.matching.granted import asks_for
+from hookstream.core.model import header_names as names
+from hookstream.core.model.active_interval import Arrival, arrival_of
+from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.record import Origin, Record, TopicPartition, header_text
+from hookstream.core.model.subscription import Subscription, SubscriptionState
+from hookstream.core.model.subscription_status import Live
+from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.redrive.ledger import Ledger
+from hookstream.core.redrive.marks import Position, RedriveSource
+from hookstream.core.redrive.summary import summary_of
+from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader
+from hookstream.entry.admin.event_search import EventSearch, FoundRecord, SearchBudget
+from hookstream.entry.admin.subscriptions import directory_of, status_text
+from hookstream.entry.admin.tables import State, no_subscription, read_state
+from hookstream.entry.cluster import reached
+from hookstream.errors import InputRefused
+from hookstream.settings import Settings
+
+MOST_SUBSCRIPTIONS: Final = 50
+"""The most subscriptions that are explained for one event."""
+MOST_HISTORIES: Final = 10
+"""The most deliveries of one event whose history is read."""
+MOST_CHANGES: Final = 20
+"""The most changes of one subscription that are listed, the latest ones."""
+
+_NO_TRACE: Final = "neither the audit log nor a tier nor a dead letter has it; {}"
+_AUDIT_UNREAD: Final = "the audit log was not read to its end, so there may be attempts"
+_CHANGED: Final = "subscription.changed"
+_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})@([0-9]{1,18})\Z")
+
+
+@dataclass(slots=True, frozen=True)
+class Aside:
+    """A record that was set aside: in a tier, as undecodable, or as a dead letter."""
+
+    place: str
+    """`topic/partition@offset`."""
+    kind: str
+    """`tier`, `undecodable` or `dead_letter`."""
+    at: Millis
+    subscription_id: str | None
+    """None: it is an event for all subscriptions."""
+    why: str
+    due_at: str | None
+    is_open: bool
+    """Whether it still waits there: not read again from its tier, not redriven, not purged."""
+
+    def as_json(self) -> JsonObject:
+        """Return it as plain JSON."""
+        return {
+            "place": self.place,
+            "kind": self.kind,
+            "at": to_rfc3339(self.at),
+            "subscription": self.subscription_id,
+            "why": self.why,
+            "due_at": self.due_at,
+            "open": self.is_open,
+        }
+
+
+@dataclass(slots=True, frozen=True)
+class SubscriptionChange:
+    """A change of a subscription since the event."""
+
+    at: str
+    change: str
+    revision: int
+    changed_by: str
+
+    def as_json(self) -> JsonObject:
+        """Return it as plain JSON."""
+        return {
+            "at": self.at,
+            "change": self.change,
+            "revision": self.revision,
+            "changed_by": self.changed_by,
+        }
+
+
+@dataclass(slots=True)
+class ExplainedSubscription:
+    """What one subscription says of an event, and what became of its delivery."""
+
+    subscription_id: str
+    partner_id: str
+    status: str
+    """Empty: it is active."""
+    unmet: Sequence[Unmet]
+    """By the tables as they are now; none: it matches."""
+    delivery_id: str
+    history: DeliveryHistory | None = None
+    """None: nothing in the audit log and in the dead letters mentions it, or it was not read."""
+    waits: Aside | None = None
+    """Where the delivery waits in the tiers."""
+    note: str = ""
+    """What is known where there is no history."""
+    changes: Sequence[SubscriptionChange] = ()
+
+    @property
+    def state(self) -> str:
+        """How it stands, as `attempts show` has it; `not matched`, or `unknown` where nothing is known."""
+        if self.history is not None and self.history.state is not DeliveryState.UNKNOWN:
+            return self.history.state.value
+        if self.waits is not None:
+            return DeliveryState.PENDING.value
+        return "not matched" if self.unmet else DeliveryState.UNKNOWN.value
+
+    def as_json(self) -> JsonObject:
+        """Return it as plain JSON."""
+        conditions: list[Json] = [
+            {"condition": each.condition.value, "why": each.why} for each in self.unmet
+        ]
+        changes: list[Json] = [each.as_json() for each in self.changes]
+        known = () if self.history is None else self.history.entries
+        attempts: list[Json] = [each.as_json() for each in known]
+        return {
+            "subscription": self.subscription_id,
+            "partner": self.partner_id,
+            "status": self.status or "active",
+            "matches": not self.unmet,
+            "unmet": conditions,
+            "delivery": self.delivery_id,
+            "state": self.state,
+            "attempts": attempts,
+            "waits": None if self.waits is None else self.waits.as_json(),
+            "note": self.note or None,
+            "changes": changes,
+        }
+
+
+@dataclass(slots=True)
+class ExplainedEvent:
+    """One record of the event, explained."""
+
+    found: FoundRecord
+    asides: Sequence[Aside]
+    """Where it waits as an event for all subscriptions, or is undecodable."""
+    settled: str
+    """Whether workers are done with its record, in a sentence."""
+    subscriptions: list[ExplainedSubscription] = field(default_factory=list)
+    left_out: int = 0
+    """How many subscriptions that ask for its type are not explained."""
+
+    def as_json(self) -> JsonObject:
+        """Return it as plain JSON."""
+        found, event = self.found, self.found.event
+        asides: list[Json] = [each.as_json() for each in self.asides]
+        subscriptions: list[Json] = [each.as_json() for each in self.subscriptions]
+        document: JsonObject = {
+            "place": place_of(found.origin),
+            "appended_at": to_rfc3339(found.origin.timestamp),
+            "found_in": found.record.topic,
+            "problem": found.problem,
+            "settled": self.settled,
+            "aside": asides,
+            "subscriptions": subscriptions,
+            "subscriptions_left_out": self.left_out,
+        }
+        if event is not None:
+            document["event"] = {
+                "id": event.event_id,
+                "type": event.event_type,
+                "version": event.revision.event_version,
+                "environment": event.environment,
+                "entity_id": event.entity_id,
+                "schema": event.revision.fingerprint,
+            }
+        return document
+
+
+@dataclass(slots=True)
+class Explanation:
+    """The answer: each record of the event, and what was searched for it."""
+
+    events: list[ExplainedEvent] = field(default_factory=list)
+    searched: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+    """What was not searched, in sentences."""
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the event was found."""
+        return bool(self.events)
+
+    def as_json(self) -> JsonObject:
+        """Return it as plain JSON."""
+        events: list[Json] = [each.as_json() for each in self.events]
+        searched: list[Json] = [*self.searched]
+        left_out: list[Json] = [*self.left_out]
+        return {"events": events, "searched": searched, "not_searched": left_out}
+
+
+def place_of(origin: Origin) -> str:
+    """Return a place as the command takes it: `topic/partition@offset`."""
+    return f"{origin.topic}/{origin.partition}@{origin.offset}"
+
+
+def explain(
+    settings: Settings,
+    target: str,
+    since: Millis,
+    subscription_id: str | None = None,
+    budget: SearchBudget | None = None,
+) -> Explanation:
+    """Explain an event.
+
+    Args:
+        settings: The cluster.
+        target: The event's id, or the place of its record, `topic/partition@offset`.
+        since: Where an id is searched: in records of this instant or later.
+        subscription_id: The only subscription that is explained; None: all that ask for the type.
+        budget: How much is read at most.
+
+    Raises:
+        InputRefused: There is no such subscription or place.
+        DependencyUnavailable: The cluster does not answer.
+    """
+    budget = budget or SearchBudget()
+    state = read_state(settings)
+    if subscription_id is not None and subscription_id not in state.current.subscriptions:
+        raise no_subscription(state, subscription_id)
+    search = EventSearch(settings, budget)
+    found = _found(search, target, since)
+    budget.renew()
+    explainer = _Explainer(settings, search, state, subscription_id)
+    events = explainer.explained(found) if found else []
+    return Explanation(events, budget.searched, budget.left_out)
+
+
+def _found(search: EventSearch, target: str, since: Millis) -> list[FoundRecord]:
+    place = _PLACE.match(target)
+    if place is not None:
+        topic, partition, offset = place.groups()
+        return [search.at(TopicPartition(topic, int(partition)), int(offset))]
+    found = search.by_id(target, since)
+    search.budget.left_out.append(
+        f"event topics before {to_rfc3339(since)}: --since searches further back"
+    )
+    return found or search.aside_by_id(target, since)
+
+
+class _Explainer:
+    """Explains the records that were found, within the search's budget."""
+
+    def __init__(
+        self, settings: Settings, search: EventSearch, state: State, subscription_id: str | None
+    ) -> None:
+        self._settings = settings
+        self._search = search
+        self._budget = search.budget
+        self._state = state
+        self._only = subscription_id
+        self._directory = directory_of(state)
+        self._now = SystemClock().now()
+        self._histories = 0
+        self._audit_was_read = True
+
+    def explained(self, found: Sequence[FoundRecord]) -> list[ExplainedEvent]:
+        """Return the explanation of each record."""
+        since = max(0, min(each.origin.timestamp for each in found))
+        aside = self._search.aside([each.origin for each in found], since)
+        positions = self._positions({each.origin for each in found}, aside)
+        changes = self._changes(since)
+        resolved = self._resolved(any(map(len, aside.values())))
+        explained = []
+        for each in found:
+            records = aside[each.origin.place]
+            asides = [self._aside(record, positions, resolved) for record in records]
+            settled = _settled(each.origin, positions)
+            one = ExplainedEvent(each, [a for a in asides if a.subscription_id is None], settled)
+            if each.event is not None:
+                self._subscriptions(one, each.event, asides, self._arrival(records))
+            for subscription in one.subscriptions:
+                subscription.changes = changes.get(subscription.subscription_id, ())
+            explained.append(one)
+        return explained
+
+    def _subscriptions(
+        self, one: ExplainedEvent, event: Event, asides: Sequence[Aside], arrival: Arrival
+    ) -> None:
+        """Explain the event for each subscription that asks for its type."""
+        asked = self._asked(event.event_type)
+        one.left_out = max(0, len(asked) - MOST_SUBSCRIPTIONS)
+        since = max(0, one.found.origin.timestamp)
+        seen = self._seen(event, since) if asked else frozenset()
+        document = partial(self._search.decoder.body, event)
+        latest = self._search.decoder.latest(event.event_type)
+        timestamp = one.found.origin.timestamp
+        question = Question(
+            event.event_type, event.environment, timestamp, document, latest, arrival
+        )
+        for name in asked[:MOST_SUBSCRIPTIONS]:
+            explained = self._subscription(name, event, question)
+            mine = [each for each in asides if each.subscription_id == name]
+            # A copy that was written before the newest one is not settled yet, but read.
+            tiers = [each for each in mine if each.kind == "tier" and each.is_open]
+            explained.waits = max(tiers, key=lambda each: each.at, default=None)
+            dead = any(each.kind == "dead_letter" for each in mine)
+            if explained.delivery_id in seen or dead:
+                self._read_history(explained, since)
+            elif not self._audit_was_read:
+                explained.note = _AUDIT_UNREAD
+            elif not explained.unmet and explained.waits is None:
+                explained.note = _NO_TRACE.format(one.settled)
+            one.subscriptions.append(explained)
+
+    def _arrival(self, records: Sequence[Record]) -> Arrival:
+        """Return how the event came to a worker last: from its topic, or from a tier for everybody."""
+        delay_of = self._settings.topics_names.delay_of
+        came = Arrival.LIVE
+        for record in sorted(records, key=lambda each: each.timestamp):
+            in_tier = delay_of(record.topic) is not None
+            if in_tier and header_text(record.headers, names.SUBSCRIPTION_ID) is None:
+                reason = header_text(record.headers, names.REASON)
+                came = arrival_of(in_tier=True, undecodable_as=reason)
+        return came
+
+    def _asked(self, event_type: str) -> list[str]:
+        """Return the subscriptions to explain: the named one, or those that ask for the type."""
+        if self._only is not None:
+            return [self._only]
+        return sorted(
+            name
+            for name, each in self._state.current.subscriptions.items()
+            if asks_for(each.event_types, event_type)
+            and not (isinstance(each, Subscription) and each.state is SubscriptionState.DELETED)
+        )
+
+    def _subscription(self, name: str, event: Event, question: Question) -> ExplainedSubscription:
+        subscription = self._state.current.subscriptions[name]
+        disabled = self._state.current.disabled.get(name)
+        status = self._directory.holds.over(
+            self._directory.status(name, self._now), event.event_type
+        )
+        return ExplainedSubscription(
+            subscription_id=name,
+            partner_id=subscription.partner_id,
+            status="" if isinstance(status, Live) else status_text(status, self._now),
+            unmet=unmet(self._directory, subscription, disabled, question),
+            delivery_id=delivery_id(event.event_type, event.event_id, name),
+        )
+
+    def _seen(self, event: Event, since: Millis) -> frozenset[str]:
+        """Return the deliveries of the event that the audit log mentions."""
+        audit = AuditLog(self._settings, self._budget.progress)
+        selection = AuditSelection(event=event.event_id, since=since)
+        topic = self._settings.topics_names.attempts
+        left_out = len(self._budget.left_out)
+        entries = self._budget.within(topic, since, lambda: audit.entries(selection))
+        seen = frozenset(entry.delivery_id for entry in entries)
+        self._audit_was_read = len(self._budget.left_out) == left_out
+        return seen
+
+    def _read_history(self, explained: ExplainedSubscription, since: Millis) -> None:
+        self._histories += 1
+        if self._histories > MOST_HISTORIES:
+            explained.note = f"only {MOST_HISTORIES} histories are read: name the subscription"
+            return
+        progress = self._budget.progress
+        audit = AuditLog(self._settings, progress)
+        dead_letters = DeadLetterReader(self._settings, RedriveSource.DEAD_LETTERS, progress)
+        name = explained.delivery_id
+        what = f"the history of {name}"
+        found = self._budget.within(
+            what, since, lambda: [history_of(audit, dead_letters, name, since)]
+        )
+        explained.history = next(iter(list(found)), None)
+
+    def _positions(
+        self, origins: set[Origin], aside: Mapping[str, Sequence[Record]]
+    ) -> dict[TopicPartition, GroupPosition]:
+        """Return what workers have settled of the partitions in question."""
+        topics = self._settings.topics_names
+        events = {TopicPartition(origin.topic, origin.partition) for origin in origins}
+        tiers = {record.where for records in aside.values() for record in records}
+        tiers = {at for at in tiers if topics.delay_of(at.topic) is not None}
+
+        def read() -> Iterator[GroupPosition]:
+            groups = KafkaGroups(reached(self._settings))
+            yield from groups.positions(topics.group, sorted(events), oldest=False)
+            yield from groups.positions(topics.retry_group, sorted(tiers), oldest=False)
+
+        what = "the positions of workers"
+        return {each.at: each for each in self._budget.within(what, None, read)}
+
+    def _resolved(self, wanted: bool) -> Mapping[RedriveSource, Ledger]:  # noqa: FBT001
+        """Return which dead letters and undecodable records were redriven, if there are any."""
+        if not wanted:
+            return {}
+        reader = DeadLetterReader(self._settings, RedriveSource.DEAD_LETTERS)
+        try:
+            return dict.fromkeys(RedriveSource, reader.ledger())
+        except InputRefused as problem:
+            self._budget.left_out.append(f"which records were redriven: {problem}")
+            return {}
+
+    def _changes(self, since: Millis) -> Mapping[str, Sequence[SubscriptionChange]]:
+        """Return the changes of every subscription since an instant, as operations events have them."""
+        topic = self._settings.topics_names.operations
+        scan = LogScan(reached(self._settings), topic)
+        window, progress = Stretch(since=since), self._budget.progress
+        found: dict[str, list[SubscriptionChange]] = defaultdict(list)
+        decoder = self._search.decoder
+        for record in self._budget.within(
+            topic, since, lambda: scan.read(window, progress=progress)
+        ):
+            identified = decoder.identify(record)
+            if (
+                not isinstance(identified, Identified)
+                or identified.revision.event_type != _CHANGED
+            ):
+                continue
+            document = decoder.document(identified, record, tagged=False)
+            data = document.get("data") if isinstance(document, dict) else None
+            if isinstance(data, dict):
+                changes = found[str(data.get("subscription_id"))]
+                changes.append(_change(data, record.timestamp))
+                del changes[:-MOST_CHANGES]
+        return found
+
+    def _aside(
+        self,
+        record: Record,
+        positions: Mapping[TopicPartition, GroupPosition],
+        resolved: Mapping[RedriveSource, Ledger],
+    ) -> Aside:
+        topics = self._settings.topics_names
+        summary = summary_of(record)
+        source = {
+            topics.dead_letters: RedriveSource.DEAD_LETTERS,
+            topics.undecodable: RedriveSource.UNDECODABLE,
+        }.get(record.topic)
+        if source is None:
+            kind, position = "tier", positions.get(record.where)
+            is_open = position is None or not position.settles(record.offset)
+            why = header_text(record.headers, names.DEFERRED_REASON) or summary.last
+        else:
+            kind = "dead_letter" if source is RedriveSource.DEAD_LETTERS else "undecodable"
+            at = Position(record.partition, record.offset)
+            is_open = source not in resolved or resolved[source].is_open(source, at)
+            why = f"{summary.reason}: {summary.detail}" if summary.detail else summary.reason
+        return Aside(
+            place=place_of(record.origin),
+            kind=kind,
+            at=record.timestamp,
+            subscription_id=summary.subscription_id or None,
+            why=why,
+            due_at=header_text(record.headers, names.DUE_AT),
+            is_open=is_open,
+        )
+
+
+def _change(data: JsonObject, at: Millis) -> SubscriptionChange:
+    revision = data.get("revision")
+    return SubscriptionChange(
+        at=to_rfc3339(at),
+        change=str(data.get("change")),
+        revision=revision if isinstance(revision, int) else 0,
+        changed_by=str(data.get("changed_by") or ""),
+    )
+
+
+def _settled(origin: Origin, positions: Mapping[TopicPartition, GroupPosition]) -> str:
+    """Return a sentence on whether workers are done with a record."""
+    position = positions.get(TopicPartition(origin.topic, origin.partition))
+    if position is None:
+        return "it is not known whether workers read its topic"
+    if position.settles(origin.offset):
+        return "workers have settled its record"
+    if position.holder is None:
+        return "its record is not settled, and no worker is assigned its partition"
+    before = max(0, origin.offset - position.unread_from)
+    return f"its record is not settled yet; at most {before:,} before it are not either"

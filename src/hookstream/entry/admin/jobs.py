@@ -1,0 +1,249 @@
+"""Lists, shows, starts, resumes and cancels jobs, whatever their kind.
+
+What works on a job here stays until it has ended, or until SIGINT or SIGTERM: then the lease is handed
+back, so that `jobs run` or another command goes on at once. Each function blocks.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from hookstream.adapters.kafka.jobs import KafkaJobs
+from hookstream.adapters.kafka.tables.log import read_tables
+from hookstream.adapters.system import SystemClock
+from hookstream.core.jobs import lease
+from hookstream.core.jobs.job import Job, read_job
+from hookstream.core.jobs.row_problem import RowProblem
+from hookstream.core.model.instant import Millis
+from hookstream.entry.admin.changes import who
+from hookstream.entry.admin.job_ids import executor_name
+from hookstream.entry.admin.job_kinds import job_kinds
+from hookstream.entry.cluster import reached
+from hookstream.pipeline import job_control
+from hookstream.pipeline.job_kind import Executor, JobKind, RunResult, nothing_shown
+from hookstream.pipeline.jobs import JobRun, required
+from hookstream.settings import Settings
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds for which a command waits out errors of the brokers."""
+_IMPATIENT_EXIT = 1
+
+
+@dataclass(slots=True, frozen=True)
+class Watch:
+    """What is shown while a command works on a job. Both are called on its event loop."""
+
+    progress: Callable[[Job], None] = nothing_shown
+    """Called with the job's row after each step."""
+    waiting: Callable[[Job, str], None] = lambda _job, _why: None
+    """Called with the reason whenever the job waits."""
+
+
+@dataclass(slots=True, frozen=True)
+class JobStatus:
+    """A job, and what its lease means by this machine's clock: only for showing it."""
+
+    job: Job
+    is_held: bool
+    is_stalled: bool
+
+
+@dataclass(slots=True)
+class JobListing:
+    """The jobs of the table, oldest first."""
+
+    jobs: list[JobStatus] = field(default_factory=list)
+    unreadable: list[RowProblem] = field(default_factory=list)
+
+
+def list_jobs(settings: Settings) -> JobListing:
+    """Return all jobs.
+
+    Raises:
+        DependencyUnavailable: The brokers cannot be reached.
+    """
+    table = settings.topics_names.jobs
+    rows = read_tables(reached(settings), [table])[table]
+    now = SystemClock().now()
+    listing = JobListing()
+    for key, row in rows.items():
+        match read_job(key, row.value or b"", row.timestamp):
+            case Job() as job:
+                listing.jobs.append(status_of(job, now))
+            case RowProblem() as problem:
+                listing.unreadable.append(problem)
+            case None:
+                pass
+    listing.jobs.sort(key=lambda each: (each.job.asked_at, each.job.id))
+    return listing
+
+
+def find_job(settings: Settings, job_id: str) -> JobStatus:
+    """Return one job.
+
+    Raises:
+        InputRefused: There is no such job, or its row cannot be read.
+        DependencyUnavailable: The brokers cannot be reached.
+    """
+    job = _with_jobs(settings, lambda jobs: jobs.read(job_id))
+    return status_of(required(job, job_id), SystemClock().now())
+
+
+def status_of(job: Job, now: Millis) -> JobStatus:
+    """Return what a job's lease means at a time."""
+    return JobStatus(job, lease.is_held(job, now), lease.is_stalled(job, now))
+
+
+def start_job(
+    settings: Settings,
+    job: Job,
+    watch: Watch | None = None,
+    kinds: Mapping[str, JobKind] | None = None,
+) -> RunResult:
+    """Create a job and work on it.
+
+    Args:
+        settings: The cluster's.
+        job: A new job.
+        watch: What is shown meanwhile.
+        kinds: The kinds of jobs; None: all.
+
+    Raises:
+        Conflict: There is a job of this id.
+        ConfigurationError: Kafka's set-up must change.
+        DependencyUnavailable: The brokers cannot be reached for `PATIENCE`.
+    """
+    return _work(settings, lambda run: run.start(job), watch, kinds)
+
+
+def resume_job(
+    settings: Settings,
+    job_id: str,
+    watch: Watch | None = None,
+    kinds: Mapping[str, JobKind] | None = None,
+    rate: float | None = None,
+) -> RunResult:
+    """Continue a job that nobody holds, once the lease of a holder that died is over.
+
+    Args:
+        settings: The cluster's.
+        job_id: The job.
+        watch: What is shown meanwhile.
+        kinds: The kinds of jobs; None: all.
+        rate: The job's new rate, in records a second; None: the one that it has.
+
+    Raises:
+        InputRefused: There is no such job, it cannot be read, or its kind is not known.
+        ConfigurationError: Kafka's set-up must change.
+        DependencyUnavailable: The brokers cannot be reached for `PATIENCE`.
+    """
+
+    def resumed(run: JobRun) -> Awaitable[RunResult]:
+        return run.resume(job_id, wait=True, asked=True, rate=rate)
+
+    return _work(settings, resumed, watch, kinds)
+
+
+def cancel_job(settings: Settings, job_id: str) -> Job:
+    """End a job, whoever works on it; what it did stays done.
+
+    Raises:
+        InputRefused: There is no such job, it cannot be read, or it has ended.
+        DependencyUnavailable: The brokers cannot be reached.
+    """
+
+    async def cancelled(jobs: KafkaJobs) -> Job:
+        executor = _executor(settings, jobs, {}, Watch())
+        return await job_control.cancel(executor, job_id, f"cancelled by {who()}")
+
+    return _with_jobs(settings, cancelled)
+
+
+def free_job(settings: Settings, job_id: str) -> Job:
+    """Let any executor continue a job that nobody holds, also one that failed.
+
+    Raises:
+        InputRefused: There is no such job, it cannot be read, or it has ended for good.
+        Conflict: An executor holds it.
+        DependencyUnavailable: The brokers cannot be reached.
+    """
+
+    async def freed(jobs: KafkaJobs) -> Job:
+        return await job_control.set_free(_executor(settings, jobs, {}, Watch()), job_id)
+
+    return _with_jobs(settings, freed)
+
+
+# On the event loop.
+
+
+def _with_jobs(settings: Settings, asked: Callable[[KafkaJobs], Awaitable[T]]) -> T:
+    client = reached(settings)
+
+    async def run() -> T:
+        jobs = KafkaJobs(client, settings.topics_names)
+        try:
+            return await asked(jobs)
+        finally:
+            await jobs.close()
+
+    return asyncio.run(run())
+
+
+def _work(
+    settings: Settings,
+    begin: Callable[[JobRun], Awaitable[RunResult]],
+    watch: Watch | None,
+    kinds: Mapping[str, JobKind] | None,
+) -> RunResult:
+    known = job_kinds(settings) if kinds is None else kinds
+
+    async def work(jobs: KafkaJobs) -> RunResult:
+        stop = asyncio.Event()
+        executor = _executor(settings, jobs, known, watch or Watch())
+        with _signals_stop(stop):
+            return await begin(JobRun(executor, stop))
+
+    return _with_jobs(settings, work)
+
+
+def _executor(
+    settings: Settings, jobs: KafkaJobs, kinds: Mapping[str, JobKind], watch: Watch
+) -> Executor:
+    return Executor(
+        name=executor_name(),
+        topics=settings.topics_names,
+        table=jobs,
+        kinds=kinds,
+        clock=SystemClock(),
+        lease=settings.jobs.lease,
+        patience=PATIENCE,
+        show=watch.progress,
+        waiting=watch.waiting,
+    )
+
+
+@contextmanager
+def _signals_stop(stop: asyncio.Event) -> Iterator[None]:
+    """Stop at the first SIGINT or SIGTERM, between two steps; end the process at the second."""
+    loop = asyncio.get_running_loop()
+
+    def stopping() -> None:
+        if stop.is_set():
+            os._exit(_IMPATIENT_EXIT)
+        stop.set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stopping)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,60 @@
+"""Counts what a redrive or purge would take, before anything is changed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hookstream.core.redrive.selector import Selector
+from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
+from hookstream.entry.admin.dead_letters import DeadLetterReader
+from hookstream.entry.admin.previews import refuse_positions
+
+
+@dataclass(slots=True)
+class Survey:
+    """Counts of the records that a redrive or purge would take and leave out."""
+
+    ends: Mapping[int, int]
+    """The end offsets of the topic when it was read, or those of a preview."""
+    tally: Tally = field(default_factory=Tally)
+    left_out: dict[str, int] = field(default_factory=dict)
+    """How many records are left out, by the reason."""
+
+
+def nothing_left_out(_: DeadLetterSummary) -> str | None:
+    """Leave no selected record out."""
+    return None
+
+
+def survey(
+    reader: DeadLetterReader,
+    selector: Selector,
+    ends: Mapping[int, int] | None = None,
+    obstacle: Callable[[DeadLetterSummary], str | None] = nothing_left_out,
+) -> Survey:
+    """Count the open records that are selected.
+
+    Args:
+        reader: Reads the topic.
+        selector: Which records.
+        ends: The end offsets of a preview; None: the present ones.
+        obstacle: Why a selected record is left out; None: it is not.
+
+    Raises:
+        InputRefused: A mark cannot be read, so it is unknown which records are open; or a position
+            that was named is not in the log, or resolved already.
+    """
+    ledger, source = reader.ledger(), reader.source
+    found = Survey(reader.ends() if ends is None else ends)
+    refuse_positions(reader, ledger, selector, found.ends)
+    for record in reader.records(found.ends):
+        summary = summary_of(record)
+        if not ledger.is_open(source, summary.position):
+            continue
+        if not selector.selects(record.headers, record.timestamp, summary.position):
+            continue
+        why = obstacle(summary)
+        if why is None:
+            found.tally.add(summary.group(source), summary.at)
+        else:
+            found.left_out[why] = found.left_out.get(why, 0) + 1
+    return found

@@ -1,0 +1,140 @@
+"""`hookstream explain`: why an event did, or did not, arrive."""
+
+import click
+from rich.text import Text
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.instant import HOUR, Millis, to_the_second
+from hookstream.entry.admin.event_search import FoundRecord
+from hookstream.entry.admin.explain import (
+    Aside,
+    ExplainedEvent,
+    ExplainedSubscription,
+    Explanation,
+    explain,
+    place_of,
+)
+from hookstream.entry.cli.attempts import show_history_entries
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.options import as_json_option, since_option
+from hookstream.entry.cli.terminal import Terminal
+
+NOT_FOUND = 1
+"""The exit code if the event was not found in what was searched."""
+WINDOW: Millis = HOUR
+"""How far back an id is searched by default."""
+
+_COLOURS = {"completed": "green", "dead-lettered": "red", "not matched": "red"}
+_KINDS = {"tier": "waits in", "undecodable": "undecodable in", "dead_letter": "dead letter in"}
+
+
+@click.command()
+@click.argument("event", metavar="EVENT_ID|TOPIC/PARTITION@OFFSET")
+@click.argument("subscription", metavar="[SUBSCRIPTION]", required=False)
+@since_option
+@as_json_option
+@pass_context
+def command(
+    context: Context,
+    event: str,
+    subscription: str | None,
+    since: Millis | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say why an event did, or did not, arrive at the subscriptions that ask for its type.
+
+    An id is searched in the event topics, in records of the last hour where no --since is given, and
+    where none has it, in the tiers, dead letters and undecodable records. Finding it ends after a
+    million records or a minute, explaining it likewise, and the answer says what was not searched. The
+    tables are asked as they are now; the changes of a subscription since the event are listed.
+
+    Exit code 1: the event was not found in what was searched.
+    """
+    begin = SystemClock().now() - WINDOW if since is None else since
+    explanation = explain(context.settings, event, begin, subscription)
+    if as_json:
+        click.echo(json_line(explanation.as_json()))
+    else:
+        _show(context.out, explanation, event)
+    if not explanation.is_found:
+        raise click.exceptions.Exit(NOT_FOUND)
+
+
+def _show(out: Terminal, explanation: Explanation, sought: str) -> None:
+    for number, event in enumerate(explanation.events):
+        if number:
+            out.text("")
+        _show_event(out, event)
+    if not explanation.is_found:
+        out.text(f"{sought}: not found in what was searched", "bold red")
+        for line in explanation.searched:
+            out.text(f"searched: {line}")
+    for line in explanation.left_out:
+        out.text(f"not searched: {line}", "yellow")
+
+
+def _show_event(out: Terminal, explained: ExplainedEvent) -> None:
+    found = explained.found
+    out.text(Text(_title(found), "bold"))
+    out.text(f"  record {place_of(found.origin)} of {to_the_second(found.origin.timestamp)}")
+    if found.is_aside:
+        out.text(f"  read from its copy in {place_of(found.record.origin)}")
+    if found.problem is not None:
+        out.text(f"  it is no event: {found.problem}", "red")
+    out.text(f"  {explained.settled}")
+    for aside in explained.asides:
+        known = aside.why == found.problem
+        out.text(f"  {_aside(aside, why='' if known else aside.why)}", "yellow")
+    if found.event is None:
+        return
+    if not explained.subscriptions:
+        out.text(f"  no subscription asks for {found.event.event_type}", "red")
+    for subscription in explained.subscriptions:
+        _show_subscription(out, subscription)
+    if explained.left_out:
+        out.text(f"  {explained.left_out:,} more subscriptions ask for it: name one", "yellow")
+
+
+def _title(found: FoundRecord) -> str:
+    event = found.event
+    if event is None:
+        return "No event"
+    version = event.revision.event_version
+    return (
+        f"{event.event_type} v{version} {event.event_id}, environment {event.environment},"
+        f" entity {event.entity_id}"
+    )
+
+
+def _aside(aside: Aside, *, why: str) -> str:
+    """Return where a record stands, since when and why, in one line."""
+    due = "" if aside.due_at is None else f", due {aside.due_at}"
+    gone = "" if aside.is_open else ", taken from there since"
+    reason = f": {why}" if why else ""
+    since = to_the_second(aside.at)
+    return f"{_KINDS[aside.kind]} {aside.place} since {since}{due}{gone}{reason}"
+
+
+def _show_subscription(out: Terminal, explained: ExplainedSubscription) -> None:
+    head = Text(f"  {explained.subscription_id} (partner {explained.partner_id}): ", "bold")
+    head.append(explained.state, f"bold {_COLOURS.get(explained.state, 'yellow')}")
+    out.text(head)
+    matched = explained.state != "not matched"
+    for unmet in explained.unmet:
+        now = "would not match now: " if matched else ""
+        out.text(f"    {now}{unmet.condition.value.replace('_', ' ')}: {unmet.why}")
+    if explained.status:
+        out.text(f"    now {explained.status}")
+    if matched:
+        out.text(f"    delivery {explained.delivery_id}")
+    if explained.history is not None:
+        show_history_entries(out, explained.history, "    ")
+    if explained.waits is not None:
+        out.text(f"    {_aside(explained.waits, why=explained.waits.why)}")
+    if explained.note:
+        out.text(f"    {explained.note}")
+    for change in explained.changes:
+        by = f" by {change.changed_by}" if change.changed_by else ""
+        out.text(f"    changed {change.at}: {change.change}, revision {change.revision}{by}")

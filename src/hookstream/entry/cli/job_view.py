@@ -1,0 +1,158 @@
+"""Shows jobs: rows, progress while a command works on one, and how that ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.model.instant import to_rfc3339, to_the_second
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
+from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.progress import bar
+from hookstream.pipeline.job_kind import RunEnd, RunResult
+
+FINDINGS = 1
+"""The exit code if a job is not finished, or did not do all that was asked."""
+
+
+def job_document(status: JobStatus) -> JsonObject:
+    """Return a job as JSON; scripts rely on its keys."""
+    job = status.job
+    notes: list[Json] = [{"at": to_rfc3339(note.at), "text": note.text} for note in job.notes]
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "asked": job.asked,
+        "asked_at": to_rfc3339(job.asked_at),
+        "state": job.state.value,
+        "reason": job.reason,
+        "done": job.done,
+        "total": job.total,
+        "counts": {**job.counts},
+        "rate": job.rate,
+        "revision": job.revision,
+        "holder": job.holder,
+        "held_until": None if job.held_until is None else to_rfc3339(job.held_until),
+        "held": status.is_held,
+        "stalled": status.is_stalled,
+        "notes": notes,
+    }
+
+
+def show_jobs(context: Context, listing: JobListing) -> None:
+    """Print jobs, the newest first."""
+    context.err.unreadable(f"{problem.key}: {problem.why}" for problem in listing.unreadable)
+    if not listing.jobs:
+        context.out.text("No job is known")
+        return
+    rows = [
+        (
+            status.job.id,
+            to_the_second(status.job.asked_at),
+            progress_of(status.job),
+            state_of(status),
+            status.job.holder if status.is_held else "",
+        )
+        for status in reversed(listing.jobs)
+    ]
+    context.out.table(("job", "asked", "done", "state", "holder"), rows)
+    stalled = [status.job.id for status in listing.jobs if status.is_stalled]
+    if stalled:
+        context.err.text(
+            f"Nothing works on {', '.join(stalled)}. {how_to_go_on(stalled[0])}", "red"
+        )
+
+
+def show_job(context: Context, status: JobStatus) -> None:
+    """Print one job."""
+    job, out = status.job, context.out
+    out.text(f"{job.id}: {state_of(status)}", "bold")
+    fields = [
+        ("kind", job.kind),
+        ("asked", to_the_second(job.asked_at)),
+        ("done", progress_of(job)),
+        *((name, f"{count:,}") for name, count in job.counts.items()),
+    ]
+    if job.rate is not None:
+        fields.append(("rate", f"{job.rate:g} a second"))
+    if status.is_held:
+        fields.append(("holder", job.holder))
+    if job.held_until is not None and job.state is JobState.RUNNING:
+        fields.append(("held until", to_the_second(job.held_until)))
+    if job.reason:
+        fields.append(("reason", job.reason))
+    out.fields(fields)
+    for note in job.notes:
+        out.text(f"{to_the_second(note.at)}  {note.text}")
+    if not status.is_held and job.state.is_resumable:
+        context.err.text(how_to_go_on(job.id))
+
+
+def progress_of(job: Job) -> str:
+    """Return how much of a job is done."""
+    return f"{job.done:,} of {job.total:,}" if job.total else f"{job.done:,}"
+
+
+def state_of(status: JobStatus) -> str:
+    """Return a job's state for people."""
+    if status.is_stalled:
+        return "stalled"
+    if status.job.state is JobState.RUNNING and not status.is_held:
+        return "running, held by nobody"
+    return status.job.state.value
+
+
+def how_to_go_on(job_id: str) -> str:
+    """Return what an operator does about a job that is not finished."""
+    return (
+        f"To go on: hookstream jobs resume {job_id}; to end it: hookstream jobs cancel {job_id}."
+        " (A process 'hookstream jobs run' goes on by itself)"
+    )
+
+
+@contextmanager
+def working(context: Context, title: str, job: Job) -> Iterator[Watch]:
+    """Show the progress of a job on a terminal, and why it waits."""
+    waits: list[str] = []
+
+    def waiting(_: Job, why: str) -> None:
+        if waits[-1:] != [why]:
+            waits[:] = [why]
+            context.err.text(f"{job.id} waits: {why}", "yellow")
+
+    with bar(context, title) as progress:
+        task = progress.add_task("", total=job.total or None, completed=job.done)
+
+        def moved(now: Job) -> None:
+            waits.clear()
+            progress.update(task, completed=now.done, total=now.total or None)
+
+        yield Watch(moved, waiting)
+
+
+def require_finished(context: Context, result: RunResult) -> None:
+    """Report a job that did not end, or did not do all that was asked.
+
+    Raises:
+        ConfigurationError: What made it fail.
+        click.exceptions.Exit: It is not finished or not complete (code 1).
+    """
+    job, err = result.job, context.err
+    if result.error is not None:
+        err.text(how_to_go_on(job.id))
+        raise result.error
+    if result.why is RunEnd.ENDED:
+        if job.state is JobState.DONE:
+            return
+        err.text(f"{job.id} is {job.state}: {job.reason or 'no reason is known'}", "red")
+        if job.state.is_resumable:
+            err.text(how_to_go_on(job.id))
+        raise click.exceptions.Exit(FINDINGS)
+    err.text(f"{job.id} is not finished: {progress_of(job)} done", "red")
+    if result.why is RunEnd.STOPPED:
+        err.text(how_to_go_on(job.id))
+    else:
+        err.text(f"Another process took it over: hookstream jobs show {job.id}")
+    raise click.exceptions.Exit(FINDINGS)

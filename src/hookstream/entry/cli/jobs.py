@@ -1,0 +1,127 @@
+"""`hookstream jobs`: lists, shows, cancels and resumes jobs of every kind, and runs an executor."""
+
+import click
+
+from hookstream.core.model.json import Json
+from hookstream.entry.admin.jobs import (
+    JobStatus,
+    cancel_job,
+    find_job,
+    free_job,
+    list_jobs,
+    resume_job,
+)
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.job_view import (
+    FINDINGS,
+    job_document,
+    progress_of,
+    require_finished,
+    show_job,
+    show_jobs,
+    working,
+)
+from hookstream.entry.cli.lasting import run_lasting
+from hookstream.entry.cli.options import Amount, as_json_option
+from hookstream.pipeline.job_kind import RunEnd
+
+_job = click.argument("job_id", metavar="JOB")
+
+
+@click.group()
+def command() -> None:
+    """List, show, cancel and resume jobs, and run an executor.
+
+    A job is long work in steps, such as a redrive. The command that starts one works on it; if that
+    ends early, any other executor goes on, and nothing is done twice.
+    """
+
+
+@command.command("list")
+@as_json_option
+@pass_context
+def list_(context: Context, *, as_json: bool) -> None:
+    """List jobs, the newest first.
+
+    Exit code 1 if one is stalled: it has been held by nobody for a minute.
+    """
+    listing = list_jobs(context.settings)
+    if as_json:
+        documents: list[Json] = [job_document(each) for each in reversed(listing.jobs)]
+        context.err.unreadable(f"{problem.key}: {problem.why}" for problem in listing.unreadable)
+        click.echo(json_line(documents))
+    else:
+        show_jobs(context, listing)
+    if any(each.is_stalled for each in listing.jobs):
+        raise click.exceptions.Exit(FINDINGS)
+
+
+@command.command()
+@_job
+@as_json_option
+@pass_context
+def show(context: Context, job_id: str, *, as_json: bool) -> None:
+    """Show one job: progress, holder, notes, and why it ended."""
+    status = find_job(context.settings, job_id)
+    if as_json:
+        click.echo(json_line(job_document(status)))
+    else:
+        show_job(context, status)
+
+
+@command.command()
+@_job
+@pass_context
+def cancel(context: Context, job_id: str) -> None:
+    """End a job, whoever works on it: what it did stays done, the rest is left as it is."""
+    job = cancel_job(context.settings, job_id)
+    context.err.text(f"{job_id} is cancelled: {progress_of(job)} done")
+
+
+@command.command()
+@_job
+@click.option("--detach", is_flag=True, help="Leave the work to `hookstream jobs run`.")
+@click.option(
+    "--rate", type=Amount(0.01, 1_000_000), metavar="N", help="From now on, N a second at most."
+)
+@as_json_option
+@pass_context
+def resume(
+    context: Context, job_id: str, rate: float | None, *, detach: bool, as_json: bool
+) -> None:
+    """Continue a job that nobody works on, or that failed.
+
+    If its holder died, this waits until its lease is over, 30 s at most. Exit code 1 if the job is
+    not finished when the command ends.
+    """
+    if detach:
+        if rate is not None:
+            raise click.UsageError("--rate is for a job that this command works on: not --detach")
+        job = free_job(context.settings, job_id)
+        context.err.text(f"{job.id} is free for any executor: {progress_of(job)} done")
+        return
+    found = find_job(context.settings, job_id).job
+    with working(context, "Working", found) as watch:
+        result = resume_job(context.settings, job_id, watch, rate=rate)
+    if as_json:
+        held = result.why in (RunEnd.HELD, RunEnd.LOST)
+        click.echo(json_line(job_document(JobStatus(result.job, held, is_stalled=False))))
+    elif result.why is RunEnd.ENDED:
+        context.out.text(f"{job_id} is {result.job.state}: {progress_of(result.job)} done")
+    require_finished(context, result)
+
+
+@command.command()
+@pass_context
+def run(context: Context) -> None:
+    """Take over jobs that nobody works on, until SIGTERM or SIGINT.
+
+    Several of these processes may run; each works on up to jobs.at_once jobs. At the signal, every
+    job is handed back between two steps, within jobs.drain_deadline. Exit code 0 after that, 1 at
+    the deadline.
+    """
+    # Only here: the other commands need neither the log nor the health port.
+    from hookstream.entry.executor.executor import run as run_executor  # noqa: PLC0415
+
+    run_lasting(context, run_executor, "jobs")

@@ -1,0 +1,1 @@
+"""The process `hookstream jobs run`: it works on jobs that nobody holds."""

@@ -1,0 +1,95 @@
+"""Finds the subscriptions that an event matches, in a thread where that would block the event loop."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from hookstream.core.matching.directory import NotReplayed
+from hookstream.core.matching.fanout import Match, Matching, Question
+from hookstream.core.model.active_interval import Arrival
+from hookstream.core.model.event import LARGE, Event
+from hookstream.pipeline.defects import ENDS, Step
+from hookstream.pipeline.fence import Fence
+from hookstream.pipeline.ports import Ports
+from hookstream.pipeline.work import Bodies, Work
+
+_FIND_ASIDE = 3
+"""Tries to find candidates in a thread while subscriptions change meanwhile; then on the event loop."""
+
+
+class EventMatching:
+    """Asks the directory about events, with the bodies that filters need."""
+
+    def __init__(self, ports: Ports, fence: Fence) -> None:
+        """Log through `fence` what fails in a thread and is done again."""
+        self._codec = ports.codec
+        self._directory = ports.directory
+        self._offload = ports.offload
+        self._fence = fence
+
+    async def matched(
+        self, bodies: Bodies, arrival: Arrival
+    ) -> AsyncIterator[Iterable[Match | None]]:
+        """Yield the matches, in one go or in steps that a thread computes."""
+        event, question = bodies.event, self._question(bodies, arrival)
+        if not self._is_heavy(event):
+            yield self._directory.match(question, event.load)
+            return
+        matching = await self._found(self._directory.matching(question))
+        while not matching.is_done:
+            yield await self._offload.run(matching.step)
+
+    async def judged(self, work: Work) -> Match | NotReplayed | None:
+        """Return whether the subscription of a delivery asks for its event, as it is now.
+
+        For a job's run its active interval is not asked. The partition may be revoked meanwhile.
+        """
+        # It matched, whichever way it came.
+        delivery, question = work.delivery, self._question(work.bodies, Arrival.UNDECODABLE)
+        judge: Callable[[], Match | NotReplayed | None]
+        if delivery.job is None:
+            judge = self._directory.judge(delivery.subscription_id, question)
+        else:
+            judge = self._directory.judge_past(
+                delivery.subscription_id, question, as_granted_today=delivery.as_granted_today
+            )
+        return await self._offload.run(judge) if self._is_heavy(work.event) else judge()
+
+    def _question(self, bodies: Bodies, arrival: Arrival) -> Question:
+        event = bodies.event
+        return Question(
+            event.event_type,
+            event.environment,
+            event.origin.timestamp,
+            bodies.document,
+            self._codec.latest(event.event_type),
+            arrival,
+        )
+
+    def _is_heavy(self, event: Event) -> bool:
+        """Return whether matching the event would block the event loop for long."""
+        if event.load > LARGE:
+            return True
+        timestamp = event.origin.timestamp
+        if not self._directory.is_heavy(event.event_type, event.load, timestamp):
+            return False
+        # So far the load is a bound by the record's size.
+        event.load = self._codec.counted(event)
+        return self._directory.is_heavy(event.event_type, event.load, timestamp)
+
+    async def _found(self, matching: Matching) -> Matching:
+        """Find the candidates in a thread, on the event loop where subscriptions change all the time."""
+        for _ in range(_FIND_ASIDE):
+            try:
+                await self._offload.run(matching.find)
+            except ENDS:
+                raise
+            except Exception as error:
+                if not matching.has_changed:
+                    raise
+                if not isinstance(error, RuntimeError):
+                    # A dictionary that changed meanwhile raises that; anything else is logged.
+                    self._fence.note(error, Step.MATCH)
+            else:
+                if not matching.has_changed:
+                    return matching
+        matching.find()
+        return matching

@@ -1,0 +1,109 @@
+"""Cancels a job, or makes it free for any executor, whether or not somebody holds it.
+
+Whoever opens a job's writer fences its holder and aborts what it left open, so there are never two
+writers: the holder finds itself fenced at its next write, and stops.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hookstream.core.jobs import lease
+from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.errors import Conflict, DependencyUnavailable, InputRefused, ProducerFenced
+from hookstream.pipeline.job_kind import Executor
+from hookstream.pipeline.jobs import required
+
+_TRIES = 3
+"""How often a change is tried that its holder came between, or whose end is unknown."""
+
+
+async def cancel(executor: Executor, job_id: str, reason: str) -> Job:
+    """End a job; what it did stays done. It takes effect whoever holds the job.
+
+    Args:
+        executor: Only its table and topics are used.
+        job_id: The job.
+        reason: Who, and why: for its row.
+
+    Returns:
+        The job as it is now.
+
+    Raises:
+        InputRefused: There is no such job, it cannot be read, or it has ended.
+        Conflict: Other processes opened its writer again and again.
+        DependencyUnavailable: A broker did not answer.
+    """
+
+    def cancelled(job: Job, _: Millis) -> Job:
+        if not job.state.is_resumable:
+            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to cancel")
+        return job.ended(JobState.CANCELLED, reason)
+
+    return await _changed(executor, job_id, cancelled)
+
+
+async def set_free(executor: Executor, job_id: str) -> Job:
+    """Make a job that nobody holds free, so that any executor may continue it; also one that failed.
+
+    Returns:
+        The job as it is now.
+
+    Raises:
+        InputRefused: There is no such job, it cannot be read, or it has ended for good.
+        Conflict: An executor holds it.
+        DependencyUnavailable: A broker did not answer.
+    """
+
+    def free(job: Job, now: Millis) -> Job:
+        if not job.state.is_resumable:
+            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to continue")
+        if lease.is_held(job, now):
+            raise Conflict(f"{job.holder or 'an executor'} works on job {job_id} already")
+        return lease.handed_back(replace(job, state=JobState.RUNNING, reason=""), now)
+
+    return await _changed(executor, job_id, free)
+
+
+async def _changed(executor: Executor, job_id: str, change: Callable[[Job, Millis], Job]) -> Job:
+    """Write a job's row as `change` makes it from what it is, as its one writer."""
+    tried = _Tried()
+    for left in reversed(range(_TRIES)):
+        try:
+            return await _try(executor, job_id, change, tried)
+        except ProducerFenced as fenced:
+            if not left:
+                raise Conflict(f"other processes changed job {job_id}: try again") from fenced
+        except DependencyUnavailable:
+            if not left:
+                raise
+    raise Conflict(f"job {job_id} was not changed")
+
+
+@dataclass(slots=True)
+class _Tried:
+    """The row that was last written, perhaps: whether it was shows when the row is read again."""
+
+    row: Job | None = None
+
+
+async def _try(
+    executor: Executor, job_id: str, change: Callable[[Job, Millis], Job], tried: _Tried
+) -> Job:
+    table = executor.table
+    now = await table.now()
+    found = required(await table.read(job_id), job_id)
+    if found == tried.row:
+        return found
+    # Refused before anybody is fenced for it.
+    change(found, now)
+    writer = await table.open_writer(job_id)
+    try:
+        tried.row = change(required(await table.read(job_id), job_id), now)
+        await writer.write(
+            [OutgoingRecord(executor.topics.jobs, job_id.encode(), tried.row.encode())]
+        )
+        return tried.row
+    finally:
+        await writer.close()

@@ -1,0 +1,37 @@
+"""The brokers' time as an executor knows it: by the newest stamp, and the clock since boot after it.
+
+It is the earliest time that the stamp allows, so no lease seems over too early. That clock also counts
+while the machine or the process is suspended: a holder that was frozen knows that its lease is over.
+"""
+
+from hookstream.core.model.instant import Millis
+from hookstream.errors import InvariantBroken
+from hookstream.pipeline.ports import Clock
+
+
+class LeaseClock:
+    """The brokers' time by their stamps."""
+
+    def __init__(self, machine: Clock) -> None:
+        self._machine = machine
+        self._ahead: float | None = None
+        """Seconds by which the brokers are ahead of the clock since boot; None: there was no stamp yet."""
+
+    @property
+    def boot(self) -> float:
+        """Seconds since boot, suspended ones included."""
+        return self._machine.moment().boot
+
+    def learn(self, stamp: Millis) -> None:
+        """Note the time at which a broker appended a record that was acknowledged just now."""
+        self._ahead = stamp / 1000 - self.boot
+
+    def now(self) -> Millis:
+        """Return the brokers' time.
+
+        Raises:
+            InvariantBroken: No stamp was learned.
+        """
+        if self._ahead is None:
+            raise InvariantBroken("a lease is judged before the brokers' time is known")
+        return int((self.boot + self._ahead) * 1000)

@@ -1,0 +1,212 @@
+"""A purge is the kind of job that resolves dead letters without delivering them.
+
+1. A barrier is written, which keeps releases without purges from redriving.
+2. The purge withdraws if another job works on the same topic: whichever of two came first, one sees the
+   other, since each has written its row, or its barrier, before it looks.
+3. Records are read up to the job's ends; those that are resolved or not selected are skipped. Up to
+   10,000 of them make a step: the marks that resolve them. An executor that dies leaves whole steps
+   behind, and the next one continues with what is still open.
+4. At the end, rows of the jobs table that are no longer needed are removed, the barrier with the job's
+   last row.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.jobs.step import JobEnd, JobStep, NextStep
+from hookstream.core.model.record import OutgoingRecord, Record
+from hookstream.core.model.topics import Topics
+from hookstream.core.redrive.ledger import Ledger, read_ledger
+from hookstream.core.redrive.marks import (
+    MarkBook,
+    Position,
+    barrier,
+    barrier_key,
+)
+from hookstream.core.redrive.purge import PURGE, PurgeRequest, purge_of
+from hookstream.core.redrive.rivals import removable, rival, rival_words
+from hookstream.errors import Conflict, InputRefused, InvariantBroken
+from hookstream.pipeline.job_kind import JobWork
+from hookstream.pipeline.ports import Clock, Offload
+from hookstream.pipeline.redrive import DeadLetters, refuse_unreadable
+
+STEP_POSITIONS = 10_000
+"""How many records a step resolves at most."""
+BOOK_RANGES = 2_000
+"""How many ranges a mark grows to: it is written again with each step that reaches its partition."""
+_REMOVED_AT_ONCE = 1_000
+
+
+class PurgeMeans(NamedTuple):
+    """What one purge reads, and which records it takes."""
+
+    dead_letters: DeadLetters
+    selects: Callable[[Record], bool]
+
+
+@dataclass(slots=True, frozen=True)
+class PurgeKind:
+    """The kind of job `purge`."""
+
+    topics: Topics
+    clock: Clock
+    means: Callable[[PurgeRequest], PurgeMeans]
+    """Prepares a purge. It blocks, and may raise what `JobWork.next` may."""
+    offload: Callable[[], Offload]
+    """Makes the thread of one purge."""
+    end_offload: Callable[[Offload], None] = lambda _: None
+    name: str = PURGE
+
+    @asynccontextmanager
+    async def open(self, job: Job) -> AsyncIterator[JobWork]:
+        """As `JobKind` says.
+
+        Raises:
+            InputRefused: What was asked cannot be read.
+        """
+        request = purge_of(job)
+        if not isinstance(request, PurgeRequest):
+            why = "" if request is None else request.why
+            raise InputRefused(f"the row of job {job.id} is not a purge's: {why}")
+        offload = self.offload()
+        work = Purging(self, job, request, offload)
+        try:
+            yield work
+        finally:
+            work.end()
+            await offload.run(work.close)
+            self.end_offload(offload)
+
+
+class _Stage(Enum):
+    BARRIER = auto()
+    RIVALS = auto()
+    WITHDRAWN = auto()
+    READING = auto()
+    ENDING = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Purging:
+    """One executor's work on one purge."""
+
+    kind: PurgeKind
+    job: Job
+    request: PurgeRequest
+    offload: Offload
+    _stage: _Stage = _Stage.BARRIER
+    _withdrawal: InputRefused | None = None
+    _means: PurgeMeans | None = None
+    _open: Iterator[Position] = field(default_factory=lambda: iter(()))
+    _book: MarkBook = field(init=False)
+    _stale: deque[str] = field(default_factory=deque)
+    _is_over: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin a book of marks of its own: their keys differ from those of earlier work."""
+        purged = self.request.purged(self.job.asked_at)
+        self._book = MarkBook(self.job.id, self.request.source, BOOK_RANGES, purged)
+
+    async def next(self, job: Job) -> NextStep:  # noqa: ARG002  marks say what is done
+        """As `JobWork` says.
+
+        Raises:
+            Conflict: Another job is at work on the same topic.
+            InputRefused: A row of the jobs table cannot be read: what is open is not known.
+        """
+        if self._stage is _Stage.BARRIER:
+            self._stage = _Stage.RIVALS
+            return JobStep([self._row(barrier_key(self.job.id), barrier())])
+        if self._stage is _Stage.RIVALS:
+            self._withdrawal = await self.offload.run(self._begin)
+            if self._withdrawal is not None:
+                self._stage = _Stage.WITHDRAWN
+                return JobStep([self._row(barrier_key(self.job.id), None)])
+            self._stage = _Stage.READING
+        if self._withdrawal is not None:
+            raise self._withdrawal
+        if self._stage is _Stage.READING:
+            positions = await self.offload.run(self._gather)
+            if positions:
+                marks = self._book.resolve(positions)
+                rows = [self._row(mark.key, mark.encode()) for mark in marks]
+                return JobStep(rows, done=len(positions))
+            self._stage = _Stage.ENDING
+            self._stale = deque(await self.offload.run(self._removable))
+        return self._last()
+
+    async def committed(self, step: JobStep) -> None:
+        """As `JobWork` says: the marks grow with what is written, and an error ends this work."""
+
+    async def refused(self, step: JobStep, too_large: Sequence[int]) -> None:
+        """As `JobWork` says; marks are bounded far below the limit of a record."""
+        sizes = [len(step.records[at].value or b"") for at in too_large]
+        raise InvariantBroken(
+            f"{self.kind.topics.jobs} refuses marks of {max(sizes, default=0):,} bytes: raise its"
+            " max.message.bytes to 1048576"
+        )
+
+    def end(self) -> None:
+        """Let the thread end its reading at the next record."""
+        self._is_over = True
+
+    def close(self) -> None:
+        """Close the reader, in the thread."""
+        close = getattr(self._open, "close", None)
+        self._open = iter(())
+        if close is not None:
+            close()
+
+    def _row(self, key: str, value: bytes | None) -> OutgoingRecord:
+        return OutgoingRecord(self.kind.topics.jobs, key.encode(), value)
+
+    def _last(self) -> NextStep:
+        keys = [self._stale.popleft() for _ in range(min(_REMOVED_AT_ONCE, len(self._stale)))]
+        if keys:
+            return JobStep([self._row(key, None) for key in keys])
+        return JobEnd(JobState.DONE, records=[self._row(barrier_key(self.job.id), None)])
+
+    # In the thread.
+
+    def _begin(self) -> InputRefused | None:
+        """Begin to read, or return why the purge withdraws: the barrier is not needed then."""
+        try:
+            means = self._means = self.kind.means(self.request)
+            rows = means.dead_letters.jobs()
+            other = rival(rows, self.job.id, self.request.source)
+            if other is not None:
+                return Conflict(rival_words(other, self.request.source))
+            ledger, problems = read_ledger(rows)
+            refuse_unreadable(problems)
+        except InputRefused as refused:
+            return refused
+        self._open = self._selected(means, ledger)
+        return None
+
+    def _selected(self, means: PurgeMeans, ledger: Ledger) -> Iterator[Position]:
+        source = self.request.source
+        for record in means.dead_letters.records(self.request.ends):
+            if self._is_over:
+                return
+            position = Position(record.partition, record.offset)
+            if ledger.is_open(source, position) and means.selects(record):
+                yield position
+
+    def _gather(self) -> list[Position]:
+        positions: list[Position] = []
+        for position in self._open:
+            positions.append(position)
+            if len(positions) >= STEP_POSITIONS:
+                break
+        return positions
+
+    def _removable(self) -> list[str]:
+        if self._means is None:
+            return []
+        letters = self._means.dead_letters
+        return removable(letters.jobs(), letters.starts(), self.kind.clock.now())

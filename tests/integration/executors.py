@@ -1,0 +1,163 @@
+"""Processes `hookstream jobs run` on a real broker, killed and frozen while they hold a job."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.integration.dead_letters_world import World
+
+from hookstream.adapters.kafka.tables.log import read_tables
+from hookstream.core.jobs.job import Job, JobState, read_job
+
+LEASE = "3s"
+PATIENCE = 120.0
+"""Seconds for whatever is waited for: machines are busy."""
+_ADDRESS = re.compile(r'"listen": ?"([^"]+)"')
+
+
+def row_of(world: World, job_id: str) -> Job:
+    """Return a job's row as it is now."""
+    row = read_tables(world.client, [world.names.jobs])[world.names.jobs][job_id]
+    job = read_job(job_id, row.value or b"", row.timestamp)
+    assert isinstance(job, Job)
+    return job
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+@dataclass(eq=False)
+class ExecutorProcess:
+    """One process `jobs run`."""
+
+    world: World
+    log: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        options = ["--set", f"jobs.lease={LEASE}", "--set", "jobs.listen=127.0.0.1:0"]
+        command = [
+            sys.executable,
+            "-m",
+            "hookstream",
+            *self.world.options,
+            *options,
+            "jobs",
+            "run",
+        ]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stderr=log)  # noqa: S603
+
+    def holds(self, job: Job) -> bool:
+        return f":{self.process.pid}:" in job.holder
+
+    def signal(self, number: int) -> None:
+        os.kill(self.process.pid, number)
+
+    def lines(self, event: str) -> int:
+        """Return how often an event is in its log."""
+        return self.log.read_text().count(f'"{event}"')
+
+    def metrics(self) -> str:
+        """Return what it shows to Prometheus."""
+        found = _ADDRESS.search(self.log.read_text())
+        assert found is not None
+        with urllib.request.urlopen(f"http://{found[1]}/metrics", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def end(self) -> int:
+        """Stop it in order, and return its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@dataclass(eq=False)
+class Executors:
+    """Three executors: one that was killed is replaced."""
+
+    world: World
+    folder: Path
+    alive: list[ExecutorProcess] = field(default_factory=list)
+    started: int = 0
+
+    def start(self) -> ExecutorProcess:
+        self.started += 1
+        made = ExecutorProcess(self.world, self.folder / f"executor-{self.started}.log")
+        self.alive.append(made)
+        return made
+
+    def holder(self, job_id: str) -> ExecutorProcess:
+        """Return the executor that holds a job, once one does."""
+        found: list[ExecutorProcess] = []
+
+        def one_holds() -> bool:
+            job = row_of(self.world, job_id)
+            found[:] = [each for each in self.alive if each.holds(job)]
+            return bool(found)
+
+        until(one_holds, f"nobody takes {job_id} over")
+        return found[0]
+
+    def until_progress(self, job_id: str) -> None:
+        """Wait until an executor that is neither dead nor frozen has written a step.
+
+        On a busy machine a holder may lose its lease to another meanwhile.
+        """
+        done = row_of(self.world, job_id).done
+
+        def moved() -> bool:
+            job = row_of(self.world, job_id)
+            assert job.state is JobState.RUNNING, "the job has ended too early for this test"
+            return job.done > done and any(each.holds(job) for each in self.alive)
+
+        until(moved, f"{job_id} makes no progress")
+
+    def kill_holder(self, job_id: str) -> None:
+        """Kill the holder of a job between or within two steps, and start another executor."""
+        self.until_progress(job_id)
+        holder = self.holder(job_id)
+        holder.signal(signal.SIGKILL)
+        holder.process.wait(30)
+        self.alive.remove(holder)
+        self.start()
+
+    def freeze_holder(self, job_id: str) -> ExecutorProcess:
+        """Freeze the holder of a job until another has written a step, and let it go on then."""
+        self.until_progress(job_id)
+        holder = self.holder(job_id)
+        holder.signal(signal.SIGSTOP)
+        self.alive.remove(holder)
+        try:
+            self.until_progress(job_id)
+        finally:
+            holder.signal(signal.SIGCONT)
+            self.alive.append(holder)
+        return holder
+
+
+@contextmanager
+def executors(world: World, folder: Path, count: int) -> Iterator[Executors]:
+    """Run executors until the block ends, whatever happens in it."""
+    made = Executors(world, folder)
+    try:
+        for _ in range(count):
+            made.start()
+        yield made
+    finally:
+        for each in made.alive:
+            if each.process.poll() is None:
+                each.process.kill()
+                each.process.wait(30)
