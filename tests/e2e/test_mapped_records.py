@@ -60,6 +60,7 @@ async def test_foreign_records_are_delivered_retried_and_redriven_under_one_iden
 ) -> None:
     """Nothing in them names an event, so that the event is its place in the log."""
     await asyncio.to_thread(world.log.create, [topic(world)], 3)
+    world.event_topics.append(topic(world))
     said = await publish(world, UNIDENTIFIED)
     assert "+ mapping orders" in said
     crm = await world.subscribe("crm", "[1s]", f"[{TYPE}]", more=PINNED)

@@ -79,6 +79,8 @@ class World:
         self.others: list[ForkedStage] = []
         self.partners: dict[str, Partner] = {}
         self.topic = f"{prefix}.events.{EVENT_TYPE}"
+        self.event_topics = [self.topic]
+        """The topics that must be read to their ends before all is settled."""
         self._schema = json.loads((ROOT / "schemas" / EVENT_TYPE / "v1.avsc").read_text())
         self._unsent = iter(_PRICED)
 
@@ -207,7 +209,7 @@ class World:
         """Return both groups, each with the topics that it reads."""
         names = await asyncio.to_thread(self.log.names)
         tiers = [name for name in names if name.startswith(f"{self.prefix}.retry.")]
-        return [(self.prefix, [self.topic]), (f"{self.prefix}.retry", tiers)]
+        return [(self.prefix, self.event_topics), (f"{self.prefix}.retry", tiers)]
 
     async def until_settled(self, seconds: float) -> None:
         """Wait until both groups have committed all that there is, or fail at the deadline."""
