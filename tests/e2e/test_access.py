@@ -183,6 +183,10 @@ async def test_each_role_works_with_the_documented_rights_and_no_other_client_ca
         act_as("operator")
         await world.ask("attempts", "list")
         await world.stage.hookstream("dlq", "list")
+        [delivery] = (await world.ask("deliveries", "list"))["deliveries"]
+        await world.stage.hookstream("deliveries", "show", delivery["delivery_id"])
+        await world.stage.hookstream("deliveries", "resend", delivery["delivery_id"])
+        await world.stage.hookstream("subscriptions", "test", "crm")
         assert await world.stage.stop_worker() == 0
 
         assert "anybody" not in planned

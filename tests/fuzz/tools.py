@@ -28,6 +28,8 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("jobs", "list", "--json"),
     ("attempts", "list", "--since", "1h"),
     ("attempts", "list", "--since", "1h", "--json"),
+    ("deliveries", "list"),
+    ("deliveries", "list", "--json", "--since", "1h"),
     ("explain", "1", "--since", "1h"),
     ("explain", "1", SUBSCRIPTION, "--since", "1h", "--json"),
     ("partition", "list"),

@@ -16,7 +16,7 @@ SEEDS = range(4)
 CODES = {0, 1, 2, 3}
 
 # They run until they are interrupted, or fetch Kafka; their refusals are tested elsewhere.
-ENDLESS = {("worker",), ("dev", "broker"), ("dev", "fetch")}
+ENDLESS = {("worker",), ("jobs", "run"), ("dev", "broker"), ("dev", "fetch")}
 ENDLESS_OPTIONS = {"--follow", "--help"}
 
 WORDS = [

@@ -161,6 +161,52 @@ class Stretch:
     """End offset by partition; None: all partitions to their present ends."""
 
 
+@dataclass(slots=True)
+class ReadLimit:
+    """At most so many offsets of one reading are read, and what that leaves out is known.
+
+    Of each partition the same share is read, its newest records. Offsets of transaction markers count.
+    """
+
+    most: int
+    left_out: int = 0
+    """Offsets of the stretch that are not read, all of them older than what is read of their partition."""
+    _from: Millis | None = None
+    _cut: set[TopicPartition] = field(default_factory=set)
+    """Partitions of which something is left out and nothing was read yet."""
+
+    @property
+    def complete_from(self) -> Millis | None:
+        """The instant from which on every record of the stretch is read.
+
+        None: nothing is left out, or it is not known, since nothing was read of some partition.
+        """
+        return None if self._cut else self._from
+
+    def newest(
+        self, spans: Mapping[TopicPartition, ScanBounds]
+    ) -> dict[TopicPartition, ScanBounds]:
+        """Return the part of each span to read."""
+        total = sum(span.end - span.start for span in spans.values())
+        if total <= self.most:
+            return dict(spans)
+        kept: dict[TopicPartition, ScanBounds] = {}
+        for at, span in spans.items():
+            share = (span.end - span.start) * self.most // total
+            if share:
+                kept[at] = ScanBounds(span.end - share, span.end)
+            if span.start < span.end:
+                self._cut.add(at)
+        self.left_out += total - sum(span.end - span.start for span in kept.values())
+        return kept
+
+    def note(self, record: Record) -> None:
+        """Note a record that was read."""
+        if record.where in self._cut:
+            self._cut.discard(record.where)
+            self._from = max(self._from or 0, record.timestamp)
+
+
 class LogScan:
     """Reads one topic, once or several times. Blocks; for one thread.
 
@@ -183,7 +229,7 @@ class LogScan:
             ConfigurationError: There is no such topic, or it may not be read.
             DependencyUnavailable: The broker did not answer in time.
         """
-        with self._translating():
+        with _translating(self._topic):
             topics = self._admin.list_topics(self._topic, timeout=self._timeout).topics
             found = topics[self._topic]
             if found.error is not None:
@@ -201,6 +247,7 @@ class LogScan:
         *,
         follow: bool = False,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
+        limit: ReadLimit | None = None,
     ) -> Iterator[Record]:
         """Yield the records of a stretch, by offset within each partition.
 
@@ -208,23 +255,24 @@ class LogScan:
             stretch: What to read.
             follow: Continue with what is appended after the end, until the caller stops.
             progress: Called after each batch with how many offsets of how many were read.
+            limit: How much to read at most, the newest; not with `follow`. None: everything.
 
         Raises:
             ConfigurationError: There is no such topic, or it may not be read.
             DependencyUnavailable: Nothing came in time although there is more.
         """
-        with self._translating():
+        with _translating(self._topic):
             spans = self._spans(stretch, follow=follow)
+            if limit is not None:
+                spans = limit.newest(spans)
             if not spans:
                 return
-            ends = None if follow else {at: span.end for at, span in spans.items()}
-            total = sum(span.end - span.start for span in spans.values())
-            client = self._client if follow else bounded(self._client)
-            with LogReader(client, {at: span.start for at, span in spans.items()}) as log:
-                for records in log.batches(ends, self._timeout):
-                    yield from (record for record in records if _within(record, stretch))
-                    left = sum(max(0, span.end - log.next[at]) for at, span in spans.items())
-                    progress(total - left, total)
+            reading = _read(self._client, spans, self._timeout, progress, follow=follow)
+            for record in reading:
+                if limit is not None:
+                    limit.note(record)
+                if _within(record, stretch):
+                    yield record
 
     def at(self, partition: int, offset: int) -> Record | None:
         """Return the record at an offset; None: the log does not have it (any more)."""
@@ -254,16 +302,84 @@ class LogScan:
                 spans[TopicPartition(self._topic, partition)] = ScanBounds(start, end)
         return spans
 
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaException as error:
-            if kafka_error(error).code() not in OFFSETS_GONE:
-                raise translated(error, f"{self._topic} cannot be read") from error
-            raise DependencyUnavailable(
-                f"{self._topic} lost records to retention while it was read: try again"
-            ) from error
+
+def read_spans(
+    client: ClientSettings,
+    spans: Mapping[TopicPartition, ScanBounds],
+    *,
+    timeout: float = 30.0,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Iterator[Record]:
+    """Yield the records between given offsets of several topics, by offset within each partition.
+
+    Args:
+        client: librdkafka's settings.
+        spans: What to read; an empty span is allowed.
+        timeout: Seconds to wait at most while nothing comes.
+        progress: Called after each batch with how many offsets of how many were read.
+
+    Raises:
+        ConfigurationError: A topic may not be read.
+        DependencyUnavailable: Nothing came in time although there is more.
+    """
+    some = {at: span for at, span in spans.items() if span.start < span.end}
+    if some:
+        topics = ", ".join(sorted({at.topic for at in some}))
+        with _translating(topics):
+            yield from _read(client, some, timeout, progress, follow=False)
+
+
+def read_within(
+    client: ClientSettings, starts: Mapping[TopicPartition, int], seconds: float
+) -> Iterator[Record]:
+    """Yield what is appended from given offsets on, until a time has passed or the caller stops.
+
+    Args:
+        client: librdkafka's settings.
+        starts: The first offset of each partition.
+        seconds: How long; what is ready by then is still yielded.
+
+    Raises:
+        ConfigurationError: A topic may not be read.
+        DependencyUnavailable: A topic lost records meanwhile.
+    """
+    end = time.monotonic() + seconds
+    with (
+        _translating(", ".join(sorted({at.topic for at in starts}))),
+        LogReader(client, starts) as log,
+    ):
+        while time.monotonic() < end:
+            yield from log.poll() or ()
+
+
+def _read(
+    client: ClientSettings,
+    spans: Mapping[TopicPartition, ScanBounds],
+    timeout: float,
+    progress: Callable[[int, int], None],
+    *,
+    follow: bool,
+) -> Iterator[Record]:
+    ends = None if follow else {at: span.end for at, span in spans.items()}
+    total = sum(span.end - span.start for span in spans.values())
+    starts = {at: span.start for at, span in spans.items()}
+    with LogReader(client if follow else bounded(client), starts) as log:
+        for records in log.batches(ends, timeout):
+            yield from records
+            left = sum(max(0, span.end - log.next[at]) for at, span in spans.items())
+            progress(total - left, total)
+
+
+@contextmanager
+def _translating(topics: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        if kafka_error(error).code() not in OFFSETS_GONE:
+            raise translated(error, f"{topics} cannot be read") from error
+        raise DependencyUnavailable(
+            f"{topics} lost records to retention while it was read: try again"
+        ) from error
 
 
 def _within(record: Record, stretch: Stretch) -> bool:

@@ -115,6 +115,14 @@ class DeliveryHistory:
                 return _STATES.get(disposition, DeliveryState.PENDING)
 
     @property
+    def purge(self) -> Purge | None:
+        """The purge that ended it; None: it is not dead-lettered, or its last dead letter is open."""
+        moments = self.moments()
+        last = moments[-1] if moments else None
+        dead = self.state is DeliveryState.DEAD_LETTERED
+        return last if dead and isinstance(last, Purge) else None
+
+    @property
     def completed(self) -> bool:
         """Whether any run completed: the receiver has had the event, whatever became of a later run."""
         return any(entry.disposition == "complete" for entry in self.entries)
@@ -140,14 +148,6 @@ class DeliveryHistory:
             )
             for job in sorted(began, key=lambda job: (began[job], job is not None))
         }
-
-    @property
-    def purge(self) -> Purge | None:
-        """The purge that ended it; None: it is not dead-lettered, or its last dead letter is open."""
-        moments = self.moments()
-        last = moments[-1] if moments else None
-        dead = self.state is DeliveryState.DEAD_LETTERED
-        return last if dead and isinstance(last, Purge) else None
 
     def by_origin(self) -> "dict[str, DeliveryHistory]":
         """Return the history of each event under this id, by `topic-partition@offset`, oldest first.

@@ -2,12 +2,12 @@
 
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.scan import LogScan, Stretch
+from hookstream.adapters.kafka.scan import LogScan, ReadLimit, Stretch
 from hookstream.core.audit.entry import AuditEntry, EntryProblem
 from hookstream.core.audit.history import DeadLettered, DeliveryHistory, Purge
 from hookstream.core.jobs.job import jobs_of
@@ -80,6 +80,8 @@ class AuditLog:
     """Number of records that could not be read as entries."""
     why_unreadable: str = ""
     """The problem of the first of them."""
+    limit: ReadLimit | None = None
+    """How much of a window is read at most, the newest; None: all of it."""
     _reader: AuditReader | None = None
 
     def entries(self, selection: AuditSelection, *, follow: bool = False) -> Iterator[AuditEntry]:
@@ -92,7 +94,8 @@ class AuditLog:
         topic = self.settings.topics_names.attempts
         scan = LogScan(reached(self.settings), topic)
         window = Stretch(selection.since, selection.until)
-        for record in scan.read(window, follow=follow, progress=self.progress):
+        reading = scan.read(window, follow=follow, progress=self.progress, limit=self.limit)
+        for record in reading:
             if not selection.may_select(record):
                 continue
             entry = self._read(record)
@@ -143,14 +146,31 @@ def history_of(
     """
     selection = AuditSelection(delivery=delivery_id, since=since, until=until)
     entries = audit.entries(selection)
-    attempts = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
     found = map(summary_of, dead_letters.between(since, until))
     dead = [summary for summary in found if summary.delivery_id == delivery_id]
+    return history_from(delivery_id, entries, dead_letters, dead)
+
+
+def history_from(
+    delivery_id: str,
+    entries: Iterable[AuditEntry],
+    dead_letters: DeadLetterReader,
+    dead: Sequence[DeadLetterSummary],
+) -> DeliveryHistory:
+    """Return a delivery's history from its entries and dead letters, which were read already.
+
+    Args:
+        delivery_id: The delivery.
+        entries: Its audit entries, in any order.
+        dead_letters: Reads the jobs that redrove or purged dead letters, where there are any.
+        dead: Its dead letters.
+    """
+    attempts = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))
     return DeliveryHistory(delivery_id, tuple(attempts), _dead_lettered(dead_letters, dead))
 
 
 def _dead_lettered(
-    reader: DeadLetterReader, dead: list[DeadLetterSummary]
+    reader: DeadLetterReader, dead: Sequence[DeadLetterSummary]
 ) -> tuple[DeadLettered, ...]:
     """Return dead letters as entries of a history, each with the job that redrove or purged it."""
     if not dead:

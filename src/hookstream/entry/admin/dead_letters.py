@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from hookstream.adapters.kafka.scan import LogScan, Stretch
+from hookstream.adapters.kafka.scan import LogScan, ReadLimit, Stretch
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
@@ -48,6 +48,8 @@ class DeadLetterReader:
     """`records` yields no record that was appended before this instant."""
     within: Mapping[int, OffsetRange] | None = None
     """The only offsets that `records` yields, by partition; None: all of all partitions."""
+    limit: ReadLimit | None = None
+    """How much `between` reads at most, the newest; None: all of it."""
 
     @property
     def topic(self) -> str:
@@ -101,7 +103,8 @@ class DeadLetterReader:
 
     def between(self, since: Millis | None, until: Millis | None) -> Iterator[Record]:
         """Yield the records that were appended between two times."""
-        return self._scan().read(Stretch(since, until), progress=self.progress)
+        window = Stretch(since, until)
+        return self._scan().read(window, progress=self.progress, limit=self.limit)
 
     def at(self, position: Position) -> Record | None:
         """Return the record at a position, or None if the log does not have it (any more)."""

@@ -53,11 +53,17 @@ class ReadPartitions:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        names = self._names
-        return [
-            *self.groups.positions(names.group, self._partitions(self._events)),
-            *self.groups.positions(names.retry_group, self._partitions(self._tiers)),
-        ]
+        return [*self.of_events(), *self.of_tiers()]
+
+    def of_events(self, *, oldest: bool = True) -> list[GroupPosition]:
+        """Return the position of the events' group in every partition; `oldest`: see `KafkaGroups`."""
+        partitions = self._partitions(self._events)
+        return self.groups.positions(self._names.group, partitions, oldest=oldest)
+
+    def of_tiers(self, *, oldest: bool = True) -> list[GroupPosition]:
+        """Return the position of the tiers' group in every partition; `oldest`: see `KafkaGroups`."""
+        partitions = self._partitions(self._tiers)
+        return self.groups.positions(self._names.retry_group, partitions, oldest=oldest)
 
     def group_of(self, at: TopicPartition) -> str:
         """Return the group that reads a partition.

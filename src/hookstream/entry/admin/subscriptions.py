@@ -121,7 +121,7 @@ def status_text(status: SubscriptionStatus, now: Millis) -> str:
             return "absent"
 
 
-def _status_document(status: SubscriptionStatus) -> JsonObject:
+def status_document(status: SubscriptionStatus) -> JsonObject:
     """Return the status as JSON."""
     match status:
         case Live(subscription):
@@ -170,7 +170,7 @@ def subscription_document(
     document: JsonObject = {
         "id": subscription.id,
         "partner": subscription.partner_id,
-        **_status_document(status),
+        **status_document(status),
         "event_types": list(subscription.event_types),
         "active_from": to_rfc3339(subscription.active_from),
         "gaps": gaps,

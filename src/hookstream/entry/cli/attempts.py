@@ -218,10 +218,11 @@ def _show_entry(out: Terminal, entry: AuditEntry) -> None:
 def attempt_words(entry: AuditEntry) -> str:
     """Return an attempt and its result: `#2 retry: failed 503 in 12ms, retry at ...`."""
     run = "" if entry.job_id is None else f" of {entry.job_id}"
-    return f"#{entry.attempt} {entry.trigger}{run}: {_result(entry)}{_next(entry)}"
+    return f"#{entry.attempt} {entry.trigger}{run}: {result_words(entry)}{_next(entry)}"
 
 
-def _result(entry: AuditEntry) -> str:
+def result_words(entry: AuditEntry) -> str:
+    """Return what an attempt came to: `failed 503 in 12ms`."""
     if entry.outcome is None:
         return f"no attempt ({entry.reason or entry.disposition})"
     status = f" {entry.status}" if entry.status is not None else ""
@@ -331,11 +332,11 @@ def history_document(history: DeliveryHistory) -> JsonObject:
     return {
         "delivery_id": history.delivery_id,
         "state": history.state.value,
+        "purged": history.purge is not None,
         "completed": history.completed,
         "runs": [
             {"job_id": job, "state": run.state.value} for job, run in history.by_run().items()
         ],
-        "purged": history.purge is not None,
         "moments": [_entry_document(entry) for entry in history.moments()],
         "events": [
             {

@@ -14,11 +14,14 @@ from rich.progress import (
 
 from hookstream.entry.admin.audit import AuditLog
 from hookstream.entry.admin.dead_letters import DeadLetterReader, no_progress
+from hookstream.entry.admin.pending import PendingReader
 from hookstream.entry.cli.context import Context
 
 
 @contextmanager
-def reading(context: Context, *readers: DeadLetterReader | AuditLog) -> Iterator[None]:
+def reading(
+    context: Context, *readers: DeadLetterReader | AuditLog | PendingReader
+) -> Iterator[None]:
     """Show one progress bar for readings that are made one after another."""
     with bar(context, "Reading") as progress:
         task = progress.add_task("", total=None)

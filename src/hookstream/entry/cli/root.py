@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "check": LazyCommand(
         "Check partner and subscription files without a cluster.", "definitions", "check"
     ),
+    "deliveries": LazyCommand(
+        "List deliveries, pending and ended; show one, send it again.", "deliveries"
+    ),
     "dev": LazyCommand("A broker, a receiver, event topics and keys for development.", "dev"),
     "dlq": LazyCommand("List, show and redrive dead letters.", "deadletters.commands", "dlq"),
     "events": LazyCommand("Publish events and watch them.", "events"),
@@ -54,7 +57,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "partners": LazyCommand("List, show and delete partners.", "partners"),
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
-    "subscriptions": LazyCommand("List, show, pause, resume, enable and delete.", "subscriptions"),
+    "subscriptions": LazyCommand(
+        "List, show, test, pause, resume, enable and delete.", "subscriptions"
+    ),
     "topics": LazyCommand("Plan and create hookstream's topics.", "topics"),
     "undecodable": LazyCommand(
         "List, show and redrive undecodable records.", "deadletters.commands", "undecodable"

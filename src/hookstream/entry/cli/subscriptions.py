@@ -31,6 +31,7 @@ from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
+from hookstream.entry.cli.subscription_test import command as test
 from hookstream.entry.cli.terminal import confirm
 
 _subscription = click.argument("subscription_id", metavar="SUBSCRIPTION")
@@ -52,7 +53,10 @@ def _overlap(text: str) -> Millis:
 
 @click.group()
 def command() -> None:
-    """List, show, pause, resume, enable and delete subscriptions, and rotate their secrets."""
+    """List, show, test, pause, resume, enable and delete subscriptions, and rotate their secrets."""
+
+
+command.add_command(test)
 
 
 @command.command("list")

@@ -153,3 +153,17 @@ def test_all_that_is_wrong_with_an_event_is_named_at_once() -> None:
         "entity_id: is missing",
         "environment is ''; it",
     ]
+
+
+def test_a_test_has_an_id_that_no_event_of_the_platform_can_have() -> None:
+    """The schema asks for a UUID of every producer; what a test writes is read as any id."""
+    happening = next(each for each in events(7, 300) if each.event_type == "pricing.completed")
+    value = EventEncoder(BOOK).encode("pricing.completed", fields(happening), event_id="test-1")
+    codec, record = AvroCodec(BOOK), Record("t", 0, 0, 0, None, value, ())
+    found = codec.identify(record)
+    assert isinstance(found, Identified)
+    event = codec.decode(found, record)
+    assert isinstance(event, Event)
+    assert event.event_id == "test-1"
+    with pytest.raises(EventRefused, match="event_id is 'test\\\\x001'; it must be printable"):
+        EventEncoder(BOOK).encode("pricing.completed", fields(happening), event_id="test\x001")
