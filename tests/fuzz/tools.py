@@ -32,6 +32,8 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("deliveries", "list", "--json", "--since", "1h"),
     ("explain", "1", "--since", "1h"),
     ("explain", "1", SUBSCRIPTION, "--since", "1h", "--json"),
+    ("replay", "start", SUBSCRIPTION, "--from", "1h", "--dry-run"),
+    ("replay", "start", SUBSCRIPTION, "--from", "1970-01-02T00:00:00Z", "--dry-run", "--json"),
     ("partition", "list"),
     ("schemas", "types"),
     ("hold", "list"),

@@ -16,6 +16,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.adapters.kafka.client import (
     OFFSETS_GONE,
+    TOPIC_GONE,
     ClientSettings,
     LogPosition,
     Properties,
@@ -53,6 +54,8 @@ class LogReader:
         group: The name that brokers check. No group is joined and nothing is committed.
         logger: Receives the client's log lines; None: they are dropped.
         properties: More of librdkafka's settings.
+        notes_gone: Whether partitions whose next offset is gone, or whose topic is, are noted in
+            `gone`; otherwise `poll` raises.
     """
 
     def __init__(
@@ -63,7 +66,13 @@ class LogReader:
         group: str = TOOLS_GROUP,
         logger: Logger | None = None,
         properties: Properties | None = None,
+        notes_gone: bool = False,
     ) -> None:
+        self.gone: set[TopicPartition] = set()
+        """Partitions that cannot be read on from where they are, until they are placed."""
+        self._notes_gone = notes_gone
+        self.at_end: set[TopicPartition] = set()
+        """Partitions that were read to the last stable offset that they had then."""
         self.next = dict(starts)
         """The next offset of each partition that is read."""
         wanted = consumer_properties(client, group, logger) | (properties or {})
@@ -81,19 +90,38 @@ class LogReader:
     def drop(self, at: TopicPartition) -> None:
         """Read no more of a partition."""
         del self.next[at]
+        self.gone.discard(at)
+        self.at_end.discard(at)
         self._consumer.incremental_unassign([KafkaPartition(*at)])
 
-    def poll(self) -> list[Record] | None:
-        """Wait up to 0.2 s and return what is ready, moving `next` on; None: nothing moved it.
+    def place(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read partitions from these offsets on, whether they are read already or not."""
+        known = [KafkaPartition(*at) for at in positions if at in self.next]
+        if known:
+            self._consumer.incremental_unassign(known)
+        self._consumer.incremental_assign(
+            [KafkaPartition(*at, offset) for at, offset in positions.items()]
+        )
+        self.next.update(positions)
+        self.gone.difference_update(positions)
+        self.at_end.difference_update(positions)
+
+    def poll(self, most: int = _BATCH, seconds: float = _POLL_SECONDS) -> list[Record] | None:
+        """Wait and return what is ready, moving `next` on; None: nothing moved it.
+
+        Args:
+            most: The most records.
+            seconds: How long to wait at most for the first.
 
         Raises:
             KafkaException: An error that lasts; its text names the topic.
         """
-        first = self._consumer.poll(_POLL_SECONDS)
+        first = self._consumer.poll(seconds)
         if first is None:
             return None
         records: list[Record] | None = None
-        for message in (first, *self._consumer.consume(_BATCH - 1, 0)):
+        more = self._consumer.consume(most - 1, 0) if most > 1 else ()
+        for message in (first, *more):
             error = message.error()
             at = TopicPartition(message.topic() or "", message.partition() or 0)
             if at not in self.next and at.partition >= 0:
@@ -102,9 +130,13 @@ class LogReader:
                 records = records or []
                 records.append(record_of(message))
                 self.next[at] = records[-1].offset + 1
+                self.at_end.discard(at)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 records = records or []
                 self.next[at] = max(self.next[at], message.offset() or 0)
+                self.at_end.add(at)
+            elif self._notes_gone and error.code() in OFFSETS_GONE | TOPIC_GONE:
+                self.gone |= {each for each in self.next if each == at or _is_topic(at, each)}
             elif not (error.retriable() or error.code() in _PASSING):
                 raise KafkaException(KafkaError(error.code(), f"{at.topic}: {error.str()}"))
         return records
@@ -138,6 +170,11 @@ class LogReader:
                     f"{', '.join(sorted(unread))} was not read to its end: nothing came for"
                     f" {seconds:g} s"
                 )
+
+
+def _is_topic(at: TopicPartition, partition: TopicPartition) -> bool:
+    """Return whether an error's place is the whole topic of a partition."""
+    return at.partition < 0 and at.topic == partition.topic
 
 
 class ScanBounds(NamedTuple):

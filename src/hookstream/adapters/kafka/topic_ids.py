@@ -1,6 +1,7 @@
 """Looks up the ids of topics (KIP-516), which are others once a topic was created again."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -78,16 +79,33 @@ def topic_id_of(admin: AdminClient, topic: str) -> bytes | None:
         DependencyUnavailable: The cluster does not answer.
         ConfigurationError: Describing the topic is not allowed.
     """
-    asked = admin.describe_topics(TopicCollection([topic]), request_timeout=_SECONDS)
-    try:
-        topic_id = asked[topic].result(_SECONDS).topic_id
-    except TimeoutError:
-        raise DependencyUnavailable(f"the id of topic {topic} was not returned in time") from None
-    except KafkaException as error:
-        if kafka_error(error).name() in _UNKNOWN:
-            return None
-        raise translated(error, f"the id of topic {topic} cannot be read") from error
-    halves = topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits()
-    whole = b"".join(half.to_bytes(8, "big", signed=half < 0) for half in halves)
-    # A broker that gives topics no ids answers with zeros.
-    return whole if any(whole) else None
+    return topic_ids_of(admin, [topic])[topic] or None
+
+
+def topic_ids_of(admin: AdminClient, topics: Collection[str]) -> dict[str, bytes | None]:
+    """Return the 16 bytes of topics' ids; None for one that does not exist, none where it has no id.
+
+    Raises:
+        DependencyUnavailable: The cluster does not answer.
+        ConfigurationError: Describing a topic is not allowed.
+    """
+    if not topics:
+        return {}
+    asked = admin.describe_topics(TopicCollection([*topics]), request_timeout=_SECONDS)
+    found: dict[str, bytes | None] = {}
+    for topic, answer in asked.items():
+        try:
+            topic_id = answer.result(_SECONDS).topic_id
+        except TimeoutError:
+            why = f"the id of topic {topic} was not returned in time"
+            raise DependencyUnavailable(why) from None
+        except KafkaException as error:
+            if kafka_error(error).name() not in _UNKNOWN:
+                raise translated(error, f"the id of topic {topic} cannot be read") from error
+            found[topic] = None
+            continue
+        halves = topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits()
+        whole = b"".join(half.to_bytes(8, "big", signed=half < 0) for half in halves)
+        # A broker that gives topics no ids answers with zeros.
+        found[topic] = whole if any(whole) else b""
+    return found

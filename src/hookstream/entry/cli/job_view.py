@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import click
 
+from hookstream.adapters.system import SystemClock
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
@@ -13,6 +14,8 @@ from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.progress import bar
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 
+_SAY_AGAIN = 60.0
+"""Seconds after which the same reason to wait is shown again."""
 FINDINGS = 1
 """The exit code if a job is not finished, or did not do all that was asked."""
 
@@ -72,6 +75,7 @@ def show_job(context: Context, status: JobStatus) -> None:
     fields = [
         ("kind", job.kind),
         ("asked", to_the_second(job.asked_at)),
+        *((name, text) for name, value in job.asked.items() if (text := _shown(value))),
         ("done", progress_of(job)),
         *((name, f"{count:,}") for name, count in job.counts.items()),
     ]
@@ -88,6 +92,19 @@ def show_job(context: Context, status: JobStatus) -> None:
         out.text(f"{to_the_second(note.at)}  {note.text}")
     if not status.is_held and job.state.is_resumable:
         context.err.text(how_to_go_on(job.id))
+
+
+def _shown(value: Json) -> str:
+    """Return a condition of a job in a few words; empty for what only programs read."""
+    match value:
+        case str():
+            return value
+        case True:
+            return "yes"
+        case list():
+            return ", ".join(each for each in value if isinstance(each, str))
+        case _:
+            return ""
 
 
 def progress_of(job: Job) -> str:
@@ -114,19 +131,23 @@ def how_to_go_on(job_id: str) -> str:
 
 @contextmanager
 def working(context: Context, title: str, job: Job) -> Iterator[Watch]:
-    """Show the progress of a job on a terminal, and why it waits."""
-    waits: list[str] = []
+    """Show the progress of a job on a terminal, new notes, and why it waits, each minute at most."""
+    said, noted, clock = dict[str, float](), set(job.notes), SystemClock()
 
     def waiting(_: Job, why: str) -> None:
-        if waits[-1:] != [why]:
-            waits[:] = [why]
+        now = clock.monotonic()
+        if now - said.get(why, -_SAY_AGAIN) >= _SAY_AGAIN:
+            said[why] = now
             context.err.text(f"{job.id} waits: {why}", "yellow")
 
     with bar(context, title) as progress:
         task = progress.add_task("", total=job.total or None, completed=job.done)
 
         def moved(now: Job) -> None:
-            waits.clear()
+            for note in now.notes:
+                if note not in noted:
+                    noted.add(note)
+                    context.err.text(note.text)
             progress.update(task, completed=now.done, total=now.total or None)
 
         yield Watch(moved, waiting)

@@ -56,6 +56,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "partners": LazyCommand("List, show and delete partners.", "partners"),
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
+    "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
     "subscriptions": LazyCommand(
         "List, show, test, pause, resume, enable and delete.", "subscriptions"

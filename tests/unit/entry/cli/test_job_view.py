@@ -9,6 +9,7 @@ import pytest
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back, held
 from hookstream.core.jobs.row_problem import RowProblem
+from hookstream.core.model.json import JsonObject
 from hookstream.entry.admin.jobs import JobListing, status_of
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.job_view import (
@@ -156,10 +157,38 @@ def test_a_jobs_document_has_its_lease() -> None:
     }
 
 
-def test_why_a_job_waits_is_said_once_until_it_moves(context: Context) -> None:
+def test_why_a_job_waits_is_said_once_a_minute_though_it_moves(context: Context) -> None:
     with working(context, "Redriving", JOB) as watch:
         for _ in range(3):
             watch.waiting(JOB, "the window is full")
-        watch.progress(JOB)
-        watch.waiting(JOB, "the window is full")
-    assert said(context).count("redrive-1 waits: the window is full") == 2
+            watch.progress(JOB)
+        watch.waiting(JOB, "the subscription is paused")
+    assert said(context).count("redrive-1 waits: the window is full") == 1
+    assert said(context).count("redrive-1 waits: the subscription is paused") == 1
+
+
+def test_what_is_noted_is_said_at_once_and_only_once(context: Context) -> None:
+    known = JOB.noted(NOW, "before")
+    with working(context, "Redriving", known) as watch:
+        for now in (known, known.noted(NOW, "retention took some"), known.noted(NOW, "later")):
+            watch.progress(now)
+            watch.progress(now)
+    assert said(context).splitlines() == ["retention took some", "later"]
+
+
+def test_what_was_asked_for_is_shown_without_what_only_programs_read(context: Context) -> None:
+    asked: JsonObject = {
+        "subscription": "crm",
+        "event_types": ["a", "b"],
+        "as_granted_today": True,
+        "other": False,
+        "ends": {"0": 1},
+    }
+    show_job(context, status_of(replace(JOB, kind="replay", asked=asked), NOW))
+    lines = said(context).splitlines()
+    assert [" ".join(line.split()) for line in lines[3:7]] == [
+        "subscription crm",
+        "event_types a, b",
+        "as_granted_today yes",
+        "done 500 of 1,200",
+    ]

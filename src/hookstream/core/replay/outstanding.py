@@ -1,0 +1,131 @@
+"""What a replay has written and has not ended: it never writes more than its window has room for.
+
+An entry is named by the place of its event in the log, which is the same in every record about it:
+one subscription gets at most one delivery of a run from each place. A delivery ends when the audit log
+says so. An event that could not be identified may end without a word there (it does not match, or is
+undecodable), so it counts for as long as it may wait for its schema, at most.
+
+All of it stands in the job's row, with the position in the audit log up to which ends are counted, and
+commits with the records that a step writes. So another executor goes on with exactly what is out.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.row_fields import OBJECT, WHOLE, WrongType
+from hookstream.core.replay.extent import offset_of, partition_of
+
+WINDOW: Final = 2_000
+"""How many deliveries of a replay may be out: in a tier, deferred, retried or in a lane."""
+LEAST_ROOM: Final = 100
+"""Room below which no step is made: steps of one record each would cost a transaction each."""
+
+
+class Place(NamedTuple):
+    """The place of an event in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True, frozen=True)
+class Outstanding:
+    """What was written and has not ended."""
+
+    until: Mapping[Place, Millis | None] = field(default_factory=dict)
+    """By place: when it counts as ended without a word; None: never."""
+
+    def __len__(self) -> int:
+        """Return how many are out."""
+        return len(self.until)
+
+    @property
+    def room(self) -> int:
+        """How many more may be written; 0 where that would be too few for a step."""
+        room = WINDOW - len(self.until)
+        return room if room >= LEAST_ROOM else 0
+
+    def with_written(
+        self, written: Iterable[Place], unidentified: Iterable[Place], until: Millis
+    ) -> "Outstanding":
+        """Return it with what a step writes.
+
+        Args:
+            written: The places of deliveries.
+            unidentified: The places of events that could not be identified.
+            until: When those count as ended.
+        """
+        made: dict[Place, Millis | None] = {**self.until, **dict.fromkeys(written)}
+        return Outstanding(made | dict.fromkeys(unidentified, until))
+
+    def without(self, ended: Iterable[Place], now: Millis) -> "Outstanding":
+        """Return it without those that ended, or count as ended by now."""
+        gone = frozenset(ended)
+        left = {
+            place: until
+            for place, until in self.until.items()
+            if place not in gone and (until is None or now < until)
+        }
+        return self if len(left) == len(self.until) else Outstanding(left)
+
+    def document(self) -> JsonObject:
+        """Return it as JSON: by topic and partition, each offset as its difference to the one before."""
+        return {
+            "deliveries": _offsets(place for place, until in self.until.items() if until is None),
+            "unidentified": [
+                [until, _offsets(place for place, at in self.until.items() if at == until)]
+                for until in sorted({at for at in self.until.values() if at is not None})
+            ],
+        }
+
+
+def read_outstanding(found: Json) -> Outstanding:
+    """Read what is out from JSON.
+
+    Raises:
+        WrongType: It is none; the message says what is wrong.
+    """
+    fields = OBJECT.read(found)
+    until: dict[Place, Millis | None] = dict.fromkeys(_places(fields.get("deliveries")))
+    groups = fields.get("unidentified")
+    if not isinstance(groups, list):
+        raise WrongType("has no list of unidentified events")
+    for group in groups:
+        match group:
+            case [at, places]:
+                until |= dict.fromkeys(_places(places), WHOLE.read(at))
+            case _:
+                raise WrongType("has unidentified events without a time")
+    return Outstanding(until)
+
+
+def _offsets(places: Iterable[Place]) -> JsonObject:
+    by_topic: dict[str, dict[str, list[int]]] = {}
+    for place in places:
+        partitions = by_topic.setdefault(place.topic, {})
+        partitions.setdefault(str(place.partition), []).append(place.offset)
+    document: JsonObject = {}
+    for topic, partitions in sorted(by_topic.items()):
+        shown: JsonObject = {}
+        for partition, offsets in sorted(partitions.items()):
+            offsets.sort()
+            shown[partition] = [
+                offset - before for offset, before in zip(offsets, [0, *offsets], strict=False)
+            ]
+        document[topic] = shown
+    return document
+
+
+def _places(found: Json) -> Iterable[Place]:
+    for topic, partitions in OBJECT.read(found).items():
+        for partition, differences in OBJECT.read(partitions).items():
+            if not isinstance(differences, list):
+                raise WrongType("has offsets that are no list")
+            offset = 0
+            for difference in differences:
+                offset += offset_of(difference)
+                yield Place(topic, partition_of(partition), offset)

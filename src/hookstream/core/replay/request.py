@@ -1,0 +1,93 @@
+"""What a replay was asked for; it stands in its job's row and never changes.
+
+A condition that this release does not know is refused, never ignored: more would be replayed than was
+asked for.
+"""
+
+from dataclasses import dataclass
+
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.row_fields import (
+    INSTANT,
+    TEXT,
+    FieldKind,
+    FieldUnreadable,
+    RowFields,
+    WrongType,
+    listed,
+)
+from hookstream.core.replay.interval import Interval
+from hookstream.errors import InputRefused
+
+KIND = "replay"
+"""What `Job.kind` says of replays."""
+
+
+@dataclass(slots=True, frozen=True)
+class ReplayRequest:
+    """Which events of the past are delivered again, and to whom."""
+
+    subscription_id: str
+    interval: Interval
+    """By the records' times. Its milliseconds are exact."""
+    event_types: frozenset[str] = frozenset()
+    """Exact names; empty: whatever the subscription asks for."""
+    as_granted_today: bool = False
+    """Whether only today's grant is asked, not also the one in force at each record's time."""
+
+    def wants(self, event_type: str) -> bool:
+        """Return whether events of this type are asked for."""
+        return not self.event_types or event_type in self.event_types
+
+    def document(self) -> JsonObject:
+        """Return it as JSON, for a job's row or a preview."""
+        event_types: list[Json] = [*sorted(self.event_types)]
+        return {
+            "subscription": self.subscription_id,
+            "since": to_rfc3339(self.interval.since),
+            "until": to_rfc3339(self.interval.until),
+            "event_types": event_types,
+            "as_granted_today": self.as_granted_today,
+        }
+
+
+def _flag(found: object) -> bool:
+    if not isinstance(found, bool):
+        raise WrongType("is not true or false")
+    return found
+
+
+_FIELDS = RowFields(
+    subscription=TEXT,
+    since=INSTANT,
+    until=INSTANT,
+    event_types=listed(TEXT),
+    as_granted_today=FieldKind(_flag),
+)
+
+
+def read_request(found: JsonObject) -> ReplayRequest:
+    """Read what a replay was asked for.
+
+    Raises:
+        InputRefused: A condition is unknown to this release, or malformed.
+    """
+    unknown = sorted(set(found) - _FIELDS.names)
+    if unknown:
+        raise InputRefused(
+            f"the replay has the conditions {', '.join(unknown)}, which need a newer release"
+        )
+    try:
+        values = _FIELDS.values(found)
+    except FieldUnreadable as why:
+        raise InputRefused(f"the replay's {why}".replace("`", "")) from None
+    interval = Interval(values["since"], values["until"])
+    if not 0 <= interval.since < interval.until:
+        raise InputRefused("the replay's until is not after its since")
+    return ReplayRequest(
+        values["subscription"],
+        interval,
+        frozenset(values["event_types"]),
+        values["as_granted_today"],
+    )

@@ -1,0 +1,93 @@
+"""Whether the next step of a replay may be made, by its subscription as it is now."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.model.subscription_status import (
+    Absent,
+    Deleted,
+    DisabledStatus,
+    Held,
+    Live,
+    Paused,
+    SubscriptionStatus,
+    Unreadable,
+)
+from hookstream.core.replay.reached import Revisions
+
+
+@dataclass(slots=True, frozen=True)
+class Proceed:
+    """The next step may be made."""
+
+    revisions: Revisions
+    """The rows by which it is judged."""
+    note: str = ""
+    """What changed since the last step; empty: nothing."""
+
+
+@dataclass(slots=True, frozen=True)
+class Wait:
+    """Nothing is written as long as this lasts."""
+
+    why: str
+
+
+@dataclass(slots=True, frozen=True)
+class Refuse:
+    """Nothing is written any more, until an operator resumes the job."""
+
+    why: str
+
+
+StepStatus: TypeAlias = Proceed | Wait | Refuse
+
+
+def step_status(subscription_id: str, status: SubscriptionStatus, before: Revisions) -> StepStatus:
+    """Return whether the next step of a replay may be made.
+
+    Args:
+        subscription_id: The subscription.
+        status: Its status, holds included.
+        before: The rows by which the last step was judged.
+    """
+    match status:
+        case Live(subscription, Partner() as partner):
+            return _proceed(subscription, partner, before)
+        case DisabledStatus(disabled=disabled):
+            return Refuse(
+                f"{subscription_id} is disabled ({disabled.reason}): hookstream subscriptions enable"
+                " comes first, then jobs resume"
+            )
+        case Deleted():
+            return Refuse(f"{subscription_id} was deleted")
+        case _:
+            return Wait(_why(subscription_id, status))
+
+
+def _why(subscription_id: str, status: Live | Held | Paused | Unreadable | Absent) -> str:
+    match status:
+        case Live(subscription):
+            return f"partner {subscription.partner_id} has no row: nothing is granted to it"
+        case Held(hold=hold):
+            return f"{subscription_id} is held ({hold.kind}: {hold.reason})"
+        case Paused():
+            return f"{subscription_id} is paused"
+        case Unreadable(unreadable):
+            return f"{subscription_id} cannot be read: {unreadable.why}"
+        case Absent():
+            return f"there is no subscription {subscription_id} (any more)"
+
+
+def _proceed(subscription: Subscription, partner: Partner, before: Revisions) -> Proceed:
+    now = Revisions(subscription.revision, partner.revision)
+    changed = [
+        f"{what} changed (revision {old} to {new}): it counts from here on"
+        for what, old, new in (
+            (f"subscription {subscription.id}", before.subscription, now.subscription),
+            (f"partner {partner.id}", before.partner, now.partner),
+        )
+        if old not in (0, new)
+    ]
+    return Proceed(now, "; ".join(changed))

@@ -1,0 +1,297 @@
+"""`hookstream replay`: delivers events of the past again, to one subscription."""
+
+from dataclasses import dataclass
+
+import click
+from rich.progress import BarColumn, TextColumn
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.replay.extent import Extent, lost_text
+from hookstream.core.replay.interval import Interval
+from hookstream.core.replay.preview import ReplayPreview, read_replay_preview
+from hookstream.core.replay.request import ReplayRequest
+from hookstream.core.replay.survey import ReplaySurvey
+from hookstream.entry.admin.jobs import start_job, status_of
+from hookstream.entry.admin.replays import (
+    SurveyWatch,
+    new_replay,
+    new_replay_of,
+    replayable,
+    survey_replay,
+)
+from hookstream.entry.admin.tables import read_state
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.job_view import job_document, require_finished, working
+from hookstream.entry.cli.moments import moment
+from hookstream.entry.cli.options import Amount, as_json_option, as_one, several, yes_option
+from hookstream.entry.cli.progress import transient
+from hookstream.entry.cli.terminal import confirm
+from hookstream.errors import InputRefused
+
+_NAMED = 5
+
+
+@dataclass(slots=True, frozen=True)
+class ReplayOptions:
+    """What `replay start` was asked for."""
+
+    since: Millis | None
+    until: Millis | None
+    event_types: frozenset[str] | None
+    as_granted_today: bool
+    rate: float | None
+    dry_run: bool
+    preview: str | None
+    yes: bool
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether anything was given that says what is replayed."""
+        given = (self.since, self.until, self.event_types)
+        return self.dry_run or self.as_granted_today or any(each is not None for each in given)
+
+    def request(self, subscription_id: str) -> ReplayRequest:
+        """Return the request, which is not that of a preview.
+
+        Raises:
+            click.UsageError: An end of the interval is missing.
+            InputRefused: The interval is empty, or begins before 1970.
+        """
+        if self.since is None:
+            raise click.UsageError("--from is missing: since when are events replayed?")
+        until = SystemClock().now() if self.until is None else self.until
+        if not 0 <= self.since < until:
+            raise InputRefused(
+                f"--from {to_rfc3339(self.since)} is not before --to {to_rfc3339(until)}, or before 1970"
+            )
+        interval = Interval(self.since, until)
+        types = self.event_types or frozenset()
+        return ReplayRequest(subscription_id, interval, types, self.as_granted_today)
+
+
+_asked = as_one(
+    "asked",
+    ReplayOptions,
+    click.option(
+        "--from",
+        "since",
+        type=moment,
+        metavar="TIME|AGE",
+        help="Events recorded since then: RFC 3339, or an age such as 2h.",
+    ),
+    click.option(
+        "--to",
+        "until",
+        type=moment,
+        metavar="TIME|AGE",
+        help="Events recorded before then; now, if it is not given.",
+    ),
+    several("--event-type", "event_types", "Only events of this type"),
+    click.option(
+        "--as-granted-today",
+        is_flag=True,
+        help="Also what was not granted when it was recorded, but is today.",
+    ),
+    click.option(
+        "--rate", type=Amount(0.01, 1_000_000), metavar="N", help="Events a second at most."
+    ),
+    click.option("--dry-run", is_flag=True, help="Count what would be replayed; write nothing."),
+    click.option(
+        "--preview", metavar="TOKEN", help="Replay exactly what a dry run counted: its token."
+    ),
+    yes_option,
+)
+
+
+@click.group()
+def command() -> None:
+    """Deliver events of the past again, to one subscription.
+
+    A replay is a job: hookstream jobs list, show, cancel and resume know it.
+    """
+
+
+@command.command()
+@click.argument("subscription_id", metavar="SUBSCRIPTION")
+@_asked
+@as_json_option
+@pass_context
+def start(context: Context, subscription_id: str, asked: ReplayOptions, *, as_json: bool) -> None:
+    """Replay the events between two times to SUBSCRIPTION, whether it received them or not.
+
+    They are matched by its filter and versions as they are now. Only what its partner was granted when
+    an event was recorded, and still is, is replayed. At most 2,000 deliveries are out at a time, and
+    they go behind live ones. Exit code 1 if the replay is not finished when the command ends, or is
+    incomplete.
+    """
+    if asked.preview is None:
+        request = asked.request(subscription_id)
+        _Replay(context, request, asked, as_json).start()
+        return
+    if asked.has_conditions:
+        raise click.UsageError("--preview has the interval and the conditions: give no others")
+    preview = read_replay_preview(asked.preview)
+    if preview.request.subscription_id != subscription_id:
+        other = preview.request.subscription_id
+        raise InputRefused(f"the preview is one of {other!r}, not of {subscription_id!r}")
+    _Replay(context, preview.request, asked, as_json).start_previewed(preview)
+
+
+@dataclass(slots=True, frozen=True)
+class _Replay:
+    """One `replay start`."""
+
+    context: Context
+    request: ReplayRequest
+    asked: ReplayOptions
+    as_json: bool
+
+    def start(self) -> None:
+        """Count, ask, and replay; with `--yes`, at once."""
+        asked, request, now = self.asked, self.request, SystemClock().now()
+        replayable(read_state(self.context.settings), request)
+        if asked.yes and not asked.dry_run:
+            self._run(new_replay(request, now, asked.rate), None)
+            return
+        survey, extent = self._survey()
+        preview = ReplayPreview(request, extent, survey.events)
+        self._show(survey, preview)
+        document = survey_document(survey, preview)
+        if asked.dry_run or not survey.events:
+            if self.as_json:
+                click.echo(json_line({"job": None, **document}))
+            return
+        self._confirm(survey.events)
+        self._run(new_replay_of(request, extent, now, asked.rate, survey.events), document)
+
+    def start_previewed(self, preview: ReplayPreview) -> None:
+        """Replay what was counted before."""
+        replayable(read_state(self.context.settings), self.request)
+        self._confirm(preview.events)
+        now, rate = SystemClock().now(), self.asked.rate
+        self._run(new_replay_of(self.request, preview.extent, now, rate, preview.events), None)
+
+    def _confirm(self, events: int) -> None:
+        question = f"Replay {events:,} events to {self.request.subscription_id}?"
+        confirm(question, yes=self.asked.yes)
+
+    def _survey(self) -> tuple[ReplaySurvey, Extent]:
+        columns = (TextColumn("Counting"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+        err, said = self.context.err, set[str]()
+
+        def waiting(why: str) -> None:
+            if why not in said:
+                said.add(why)
+                err.text(f"waiting: {why}", "yellow")
+
+        with transient(self.context, *columns) as progress:
+            task = progress.add_task("", total=None)
+
+            def update(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            return survey_replay(self.context.settings, self.request, SurveyWatch(update, waiting))
+
+    def _show(self, survey: ReplaySurvey, preview: ReplayPreview) -> None:
+        out = self.context.err if self.as_json else self.context.out
+        begin, end = map(to_the_second, self.request.interval)
+        out.text(f"{survey.events:,} events from {begin} to {end}", "bold")
+        rows = [
+            (
+                f"{count.events:,}",
+                "" if count.first is None else to_the_second(count.first),
+                "" if count.last is None else to_the_second(count.last),
+                f"{count.not_granted:,}",
+                event_type,
+            )
+            for event_type, count in sorted(survey.by_type.items())
+        ]
+        if rows:
+            numbers = ("events", "not granted")
+            out.table(("events", "first", "last", "not granted", "event type"), rows, numbers)
+        for line in remarks(survey):
+            out.text(line, "yellow")
+        if self.asked.dry_run and not self.as_json and survey.events:
+            self._show_token(preview.token())
+
+    def _show_token(self, token: str | None) -> None:
+        out, subscription_id = self.context.out, self.request.subscription_id
+        if token is None:
+            out.text("There are too many partitions for a token: make the interval shorter")
+            return
+        out.text("To replay exactly these, and nothing newer:")
+        out.text(f"hookstream replay start {subscription_id} --preview {token}")
+
+    def _run(self, job: Job, document: JsonObject | None) -> None:
+        self.context.err.text(f"Replaying as {job.id}")
+        with working(self.context, "Replaying", job) as watch:
+            result = start_job(self.context.settings, job, watch)
+        if self.as_json:
+            shown = job_document(status_of(result.job, SystemClock().now()))
+            click.echo(json_line({"job": shown, **(document or {})}))
+        else:
+            self.context.out.text(f"Replayed {result.job.done:,} events as {job.id}")
+        require_finished(self.context, result)
+
+
+def remarks(survey: ReplaySurvey) -> list[str]:
+    """Return what an operator should know beside the counts, one sentence each."""
+    found: list[str] = []
+    if survey.unidentified:
+        found.append(
+            f"{survey.unidentified:,} of them cannot be identified yet: they are written to be"
+            " matched when their schemas are published"
+        )
+    if survey.not_granted:
+        found.append(
+            f"{survey.not_granted:,} are left out: not granted when they were recorded, or not today"
+        )
+    if survey.undecodable:
+        found.append(f"{survey.undecodable:,} records of the interval are no events")
+    if survey.retained_from:
+        parts = [
+            f"{at.topic}-{at.partition} (has records since {to_the_second(since)})"
+            for at, since in sorted(survey.retained_from.items())[:_NAMED]
+        ]
+        more = len(survey.retained_from) - len(parts)
+        rest = f" and {more} more" if more > 0 else ""
+        found.append(f"retention may have taken some already: {', '.join(parts)}{rest}")
+    if survey.lost:
+        found.append(lost_text(survey.lost))
+    if survey.producers_times:
+        topics = ", ".join(sorted(survey.producers_times)[:_NAMED])
+        found.append(f"records of {topics} have the times of their producers: not exact")
+    return found
+
+
+def survey_document(survey: ReplaySurvey, preview: ReplayPreview) -> JsonObject:
+    """Return what a replay would do as JSON; scripts rely on its keys."""
+    types: list[Json] = [
+        {
+            "event_type": event_type,
+            "events": count.events,
+            "first": None if count.first is None else to_rfc3339(count.first),
+            "last": None if count.last is None else to_rfc3339(count.last),
+            "not_granted": count.not_granted,
+        }
+        for event_type, count in sorted(survey.by_type.items())
+    ]
+    retained: list[Json] = [
+        {"topic": at.topic, "partition": at.partition, "since": to_rfc3339(since)}
+        for at, since in sorted(survey.retained_from.items())
+    ]
+    return {
+        "events": survey.events,
+        "event_types": types,
+        "unidentified": survey.unidentified,
+        "not_granted": survey.not_granted,
+        "undecodable": survey.undecodable,
+        "retained_from": retained,
+        "lost": sum(each.end - each.first for each in survey.lost),
+        "producers_times": [*sorted(survey.producers_times)],
+        "preview": preview.token(),
+    }
