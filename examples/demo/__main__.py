@@ -6,7 +6,8 @@
    with SIGKILL and read its offsets.
 3. Start another, publish version 2 of orders and let upstream move to it, publish the rest, mend both
    endpoints, redrive what the CRM refused for good.
-4. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
+4. Pause a partner, publish, and resume it: the gap is replayed. Ask why one of its events arrived late.
+5. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from examples.consumers.print_shop import PrintShop
 from examples.consumers.receiver import Answer, Receiver
 from examples.consumers.warehouse import Warehouse
 from examples.demo import parcels
-from examples.demo.accounting import Account, Accounting, AtTheKill, Sent
+from examples.demo.accounting import WANTED, Account, Accounting, AtTheKill, Sent
 from examples.demo.log import Log
 from examples.demo.screen import (
     Screen,
@@ -43,6 +44,7 @@ from examples.demo.stage import AGREED, ROOT, SIGNED_BY_KEY, CommandFailed, Stag
 from examples.printprice.generator import Happening, as_version_2, events
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
@@ -61,6 +63,10 @@ MOVE = ("order.generated", 2)
 """The event type that moves to a new version half-way, and that version."""
 REFUSALS = 6
 """How often the warehouse refuses an event that it cannot load."""
+RESTED = "automation"
+"""The partner that is paused at the end."""
+IN_THE_PAUSE = 60
+"""How many events are published meanwhile."""
 PATIENCE = 60.0
 """Seconds to wait at most for the last delivery."""
 
@@ -91,6 +97,8 @@ class Demo:
         exporter = TracingSettings(exporter="file", ratio=1.0, file=self.stage.spans)
         self.tracer = tracer_of(exporter, SystemChance())
         self.mended = False
+        self.explained = ""
+        """What `hookstream explain` says of one event of the pause."""
         self.registry = parcels.Registry()
 
     async def run(self) -> bool:
@@ -207,10 +215,24 @@ class Demo:
         await asyncio.sleep(5)
         self.mended = True
         self.screen.step("both endpoints are mended; publishing the rest")
-        await self._publish(rest[100:])
+        await self._publish(rest[100:-IN_THE_PAUSE])
         await asyncio.sleep(1)
         self.screen.step("redriving the CRM's dead letters")
         await self.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
+        await self._rest(rest[-IN_THE_PAUSE:])
+
+    async def _rest(self, happenings: list[Happening]) -> None:
+        """Pause a partner while events are published, and resume it."""
+        self.screen.step(f"pausing {RESTED}, and publishing {len(happenings)} events")
+        await self.stage.hookstream("subscriptions", "pause", RESTED)
+        before = len(self.sent)
+        await self._publish(happenings)
+        self.screen.step(f"resuming {RESTED}: what was published in its pause is replayed")
+        await self.stage.hookstream("subscriptions", "resume", RESTED, "--yes")
+        wants = WANTED[RESTED]
+        missed = next(e for e in self.sent[before:] if wants(e.event_type, e.data))
+        self.screen.step("asking what became of one of them")
+        self.explained = await self.stage.hookstream("explain", missed.event_id, RESTED)
 
     async def _publish(self, happenings: list[Happening]) -> None:
         async with EventProducer(
@@ -291,6 +313,9 @@ class Demo:
         if traced is not None:
             console.print("\nOne trace, from the producer to the redrive:")
             show_trace(console, traced.trace_id, self.stage.read_spans())
+        if self.explained:
+            console.print(f"\nOne event of the pause, as `hookstream explain` has it ({RESTED}):")
+            console.print(Text(self.explained.rstrip()), soft_wrap=True)
         if account.dead_letters:
             console.print("\nOne dead letter, as any Kafka tool shows it:")
             show_dead_letter(console, account.dead_letters[0])

@@ -87,6 +87,7 @@ class Account:
     unsettled: set[tuple[str, str]] = field(default_factory=set)
     unexcused: set[Key] = field(default_factory=set)
     retried: int = 0
+    replayed: int = 0
     dead_lettered: int = 0
     redriven: int = 0
     undecodable: int = 0
@@ -174,6 +175,9 @@ class Accounting:
                     account.misshapen.add(key)
                 if first.event_type == "order.generated" and first.version is not None:
                     account.orders[who, by, first.version] += 1
+            account.replayed += sum(
+                entries[0].trigger == "replay" for entries in receiver.book.accepted().values()
+            )
             account.retried += sum(entry.trigger == "retry" for entry in receiver.book.entries)
 
     def _read_dead_letters(self, account: Account) -> None:

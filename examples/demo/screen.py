@@ -92,6 +92,7 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
         "  events unsettled when the worker was killed": len(account.unsettled),
         "  duplicates that no crash explains": len(account.unexcused),
         "retries (outside batches)": account.retried,
+        "replayed after a pause": account.replayed,
         "dead-lettered": account.dead_lettered,
         "redriven": account.redriven,
         "undecodable": account.undecodable,

@@ -125,6 +125,7 @@ FILLED = replace(
         Gap(NOON + 9_000, None, "paused"),
     ),
 )
+STARTED = replace(SUBSCRIPTION, gaps=(Gap(NOON - 9_000, NOON, "started", "job-3"),))
 PARTNER = Partner(
     id="acme",
     name="Acme & Söhne",
@@ -372,6 +373,7 @@ def specimens() -> dict[str, Document]:
         "partner: least": _row("p", write_partner(Partner("p", "P", Grant((), ())))),
         "subscription": _row("crm", write_subscription(SUBSCRIPTION, PlainKeys())),
         "subscription: filled gaps": _row("crm", write_subscription(FILLED, PlainKeys())),
+        "subscription: started in the past": _row("crm", write_subscription(STARTED, PlainKeys())),
         **{
             f"subscription: format 3, {name}": _row("crm", write_subscription(each, PlainKeys()))
             for name, each in NEW_SUBSCRIPTIONS.items()

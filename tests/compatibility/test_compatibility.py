@@ -19,6 +19,8 @@ NOT_READ = re.compile(r"subscription: format 3, .*")
 """The previous release must not read such a row: it would send without credentials, or another body."""
 OF_ANOTHER_KIND = "job: of another kind"
 """The previous release leaves such a row alone."""
+STARTED = "subscription: started in the past"
+"""The previous release takes the gap for that of a pause, which ended before the subscription is active."""
 IGNORED = re.compile(r"schemas row: a mapping")
 """The previous release refuses such a row, logs it, and reads on."""
 REFUSED = {
@@ -63,6 +65,12 @@ def test_the_previous_release_reads_what_is_written_with_its_meaning(name: str) 
         assert found == {"refused": True, "types": {}}
         assert meant == {"refused": False, "types": {}}
         return
+    if name == STARTED:
+        assert isinstance(found, dict)
+        assert isinstance(meant, dict)
+        [gap], [started] = found.pop("gaps"), meant.pop("gaps")
+        assert (gap["start"], gap["end"]) == (started["start"], started["end"])
+        assert (gap["reason"], started["reason"]) == ("paused", "started")
     if name in REFUSED:
         assert isinstance(found, dict)
         assert isinstance(meant, dict)

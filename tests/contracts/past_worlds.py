@@ -134,7 +134,7 @@ class KafkaPastWorld:
         self, topic: str, values: Sequence[bytes], partition: int = 0, times: Sequence[Millis] = ()
     ) -> None:
         def append() -> None:
-            producer = Producer({**self._client, "linger.ms": 0})
+            producer = Producer({**self._client, "linger.ms": 0, "log_level": 0})
             for number, value in enumerate(values):
                 stamp = times[number] if times else 0  # 0: now
                 producer.produce(topic, value, partition=partition, timestamp=stamp)
@@ -148,7 +148,7 @@ class KafkaPastWorld:
     async def transaction(self, topic: str, values: Sequence[bytes]) -> Upstream:
         def begin() -> Producer:
             transactional = {"transactional.id": f"{topic}-{values[0].decode()}", "linger.ms": 0}
-            producer = Producer({**self._client, **transactional})
+            producer = Producer({**self._client, **transactional, "log_level": 0})
             producer.init_transactions(10)
             producer.begin_transaction()
             for value in values:

@@ -80,8 +80,13 @@ class ReplayWorld:
         """Begin with one subscription and no topic."""
         self.jobs = JobsBroker(self.clock)
         self.past = PastCluster(self.clock)
+        self.marked: list[tuple[str, str]] = []
         self.directory.put_partner(acme())
         self.directory.put_subscription(crm())
+
+    async def mark_incomplete(self, subscription_id: str, job_id: str) -> None:
+        """Implements `ReplayPorts.mark_incomplete`."""
+        self.marked.append((subscription_id, job_id))
 
     def event(
         self,
@@ -130,6 +135,7 @@ class ReplayWorld:
             offload=self.offload,
             clock=self.clock,
             grace=HOUR,
+            mark_incomplete=self.mark_incomplete,
         )
 
     async def run(

@@ -85,7 +85,7 @@ async def test_a_gone_endpoint_is_not_attempted_until_it_is_enabled(world: World
     [in_gap] = await world.publish(1)
     await world.until_settled(10)
 
-    await world.stage.hookstream("subscriptions", "enable", "crm")
+    await world.stage.hookstream("subscriptions", "enable", "crm", "--no-replay", "--no-redrive")
 
     sent = await world.publish(3)
     await until_accepted(crm, sent, 10)

@@ -30,7 +30,7 @@ async def test_a_receiver_disables_its_subscription_with_a_refusal_and_with_a_su
     )
 
     up = True
-    await world.stage.hookstream("subscriptions", "enable", "crm")
+    await world.stage.hookstream("subscriptions", "enable", "crm", "--no-replay")
     [accepted] = await world.publish(1)
     await until_accepted(crm, [accepted], 20)
     await world.until_settled(20)
@@ -39,7 +39,7 @@ async def test_a_receiver_disables_its_subscription_with_a_refusal_and_with_a_su
     assert len(await world.read("dead-letters")) == 1
 
     crm.receiver.words = {}
-    await world.stage.hookstream("subscriptions", "enable", "crm")
+    await world.stage.hookstream("subscriptions", "enable", "crm", "--no-replay")
     await world.stage.hookstream("dlq", "redrive", "--reason", "asked", "--yes")
     await until_accepted(crm, [refused], 20)
     assert crm.statuses == [500, 204, 204]

@@ -14,19 +14,18 @@ from hookstream.core.model.active_interval import (
     around,
     arrival_of,
     gaps_of,
-    unfilled,
 )
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
-    Gap,
     Grant,
     Partner,
     Subscription,
     SubscriptionState,
 )
-from hookstream.core.planning.transitions import SLACK, enable, fill, pause, resume
+from hookstream.core.planning.gap_fills import fill_closed, incomplete
+from hookstream.core.planning.transitions import SLACK, enable, pause, resume
 
 LEAD = 2_000
 BEGIN = 100_000
@@ -97,23 +96,24 @@ class World:
 
     def fill(self, subscription: Subscription) -> Subscription:
         """Replay every closed gap that is over and not filled yet."""
-        for number in range(len(subscription.gaps)):
-            gap = subscription.gaps[number]
+        for gap in subscription.gaps:
             if gap.end is None or gap.end >= self.now or gap.filled_by is not None:
                 continue
-            read = [
-                event
-                for start, end in unfilled(subscription.gaps, gap)
-                for event in self.events
-                if start < event.timestamp <= end and event.timestamp > FIRST.active_from
-            ]
-            self.replayed.update(event for event in read if self.takes(event))
-            lost = any(not event.retained for event in read)
-            self.jobs += 1
-            subscription = fill(
-                subscription, gap.start, gap.end, f"job-{self.jobs}", incomplete=lost
-            )
+            without = replace(subscription, gaps=tuple(g for g in subscription.gaps if g != gap))
+            # As if it had just been closed.
+            filled, fillings = fill_closed(without, subscription, None, self.new_job)
+            for job, start, end in fillings:
+                read = [event for event in self.events if start < event.timestamp <= end]
+                self.replayed.update(event for event in read if self.takes(event))
+                if not all(event.retained for event in read):
+                    filled = incomplete(filled, job)
+            if fillings:
+                return self.fill(filled)
         return subscription
+
+    def new_job(self) -> str:
+        self.jobs += 1
+        return f"job-{self.jobs}"
 
     def takes(self, event: Event) -> bool:
         """Return whether a replay that reads now delivers a record, at once or when its schema comes."""
@@ -234,35 +234,3 @@ def test_a_record_of_a_gap_that_nobody_fills_is_never_delivered(
     for arrival in Arrival:
         expected = timestamp > BEGIN and not inside
         assert active_at(row.subscription, row.disabled, timestamp, arrival=arrival) == expected
-
-
-GAP = Gap(1_000, 2_000, "paused")
-
-
-def test_a_gap_is_filled_without_what_another_replay_filled() -> None:
-    others = [
-        Gap(500, 1_200, "disabled", "job-1"),
-        Gap(1_500, 1_600, "disabled", "job-2"),
-        Gap(1_700, None, "paused"),
-        Gap(1_800, 1_900, "paused"),
-    ]
-    assert unfilled([GAP, *others], GAP) == ((1_200, 1_500), (1_600, 2_000))
-    covering = Gap(900, 2_000, "disabled", "job-3")
-    assert unfilled([GAP, covering], GAP) == ()
-
-
-def test_an_open_an_empty_and_a_filled_gap_need_no_replay() -> None:
-    for gap in (replace(GAP, end=None), replace(GAP, end=1_000), replace(GAP, filled_by="job-1")):
-        assert unfilled([gap], gap) == ()
-
-
-def test_a_replay_marks_the_gaps_that_it_covers() -> None:
-    narrow, open_ = Gap(1_100, 1_200, "disabled"), Gap(1_500, None, "paused")
-    taken = Gap(1_300, 1_400, "paused", "job-0")
-    before = replace(FIRST, gaps=(GAP, narrow, open_, taken))
-    marked = fill(before, 1_050, 2_000, "job-1")
-    assert marked.gaps == (GAP, replace(narrow, filled_by="job-1"), open_, taken)
-    assert marked.revision == before.revision + 1
-    lost = fill(marked, 1_050, 2_000, "job-1", incomplete=True)
-    assert lost.gaps[1] == replace(narrow, filled_by="job-1", incomplete=True)
-    assert fill(marked, 1_050, 2_000, "job-1") is marked

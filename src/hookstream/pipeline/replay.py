@@ -76,6 +76,9 @@ class ReplayPorts:
     clock: Clock
     grace: Millis
     """`retry.unknown_schema_grace`: how long an event waits for its schema at most."""
+    mark_incomplete: Callable[[str, str], Awaitable[None]]
+    """Takes a subscription and a job: says in its row that the job, which fills gaps of it, may have lost
+    records. Does nothing if that is said already; raises as `JobWork.next` does."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -151,7 +154,7 @@ class ReplayWork:
         if self.reached.extent is None:
             return await self._fix()
         if self.reached.is_read:
-            return self._over()
+            return await self._over()
         return await self._read_on(job, self.reached.extent)
 
     async def _read_on(self, job: Job, extent: Extent) -> NextStep:
@@ -249,6 +252,7 @@ class ReplayWork:
             case FixedEnds(extent, curtailed):
                 notes = [f"its ends are fixed: {extent.offsets:,} offsets to read"]
                 if curtailed:
+                    await self._mark_incomplete()
                     notes.append(curtailed_text(curtailed))
                 return self._step(_Batch((), replace(self.reached, extent=extent), {}, notes))
 
@@ -309,16 +313,22 @@ class ReplayWork:
             note="; ".join(batch.notes),
         )
 
-    def _over(self) -> JobEnd:
+    async def _over(self) -> JobEnd:
         reached = self.reached
         if not reached.is_incomplete:
             return JobEnd(JobState.DONE)
+        await self._mark_incomplete()
         missing = []
         if reached.lost:
             missing.append(f"{reached.lost:,} offsets were gone before they were read")
         if reached.too_large:
             missing.append(f"{reached.too_large:,} events are too large for a retry topic")
         return JobEnd(JobState.INCOMPLETE, "; ".join(missing))
+
+    async def _mark_incomplete(self) -> None:
+        """Say in the row that records of its gaps may be lost, before the job's own row says so."""
+        if self.request.fills_gap:
+            await self.ports.mark_incomplete(self.request.subscription_id, self.job_id)
 
     def _now(self) -> Millis:
         """Return the time by the brokers' clock."""

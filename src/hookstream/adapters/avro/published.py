@@ -8,6 +8,7 @@ import io
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import TypeAlias, cast
 
@@ -220,11 +221,16 @@ def earlier_own_schemas() -> Sequence[JsonObject]:
 
 
 def _schemas_of_package(path: str) -> Sequence[JsonObject]:
+    return [orjson.loads(text) for text in _files_of_package(path)]
+
+
+@cache
+def _files_of_package(path: str) -> Sequence[bytes]:
     folder = resources.files("hookstream") / path
     files = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".avsc")), key=lambda f: f.name
     )
-    return [orjson.loads(file.read_bytes()) for file in files]
+    return tuple(file.read_bytes() for file in files)
 
 
 def _not_avro(problem: Exception) -> InputRefused:

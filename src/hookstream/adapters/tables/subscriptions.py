@@ -102,7 +102,7 @@ _GAP = RowFields(
     start=fields.INSTANT,
     end=fields.optional(fields.INSTANT),
     # A gap with a reason unknown to this release is still a gap.
-    reason=FieldKind(lambda found: "disabled" if found == "disabled" else "paused"),
+    reason=FieldKind(lambda found: found if found in ("disabled", "started") else "paused"),
     # An earlier release ignores both: it matches nothing in a gap, filled or not.
     filled_by=fields.optional(fields.TEXT).sparse(),
     incomplete=FieldKind(lambda found: found is True).sparse(absent=False),

@@ -153,7 +153,12 @@ class _Case:
             return None
         if question.timestamp <= read.active_from:
             begins = to_rfc3339(read.active_from)
-            return f"it is active from {begins}, and the record is from {to_rfc3339(question.timestamp)}"
+            then = f"the record is from {to_rfc3339(question.timestamp)}"
+            found = [gap for gap in around(read.gaps, question.timestamp) if gap.filled_by]
+            started = "".join(
+                f"; replay {gap.filled_by} has what precedes that" for gap in found[:1]
+            )
+            return f"it is active from {begins}, and {then}{started}"
         return "; ".join(map(_gap, around(gaps_of(read, disabled), question.timestamp)))
 
     def filtered(self) -> str | None:
@@ -196,5 +201,5 @@ def _gap(gap: Gap) -> str:
     text = f"it was {gap.reason} from {since} to {to_rfc3339(gap.end)}"
     if gap.filled_by is None:
         return f"{text}, and no replay filled that gap"
-    lost = ", but lost records" if gap.incomplete else ""
-    return f"{text}; replay {gap.filled_by} filled that gap{lost}"
+    lost = ", but may have lost records" if gap.incomplete else ""
+    return f"{text}; replay {gap.filled_by} has that gap{lost}"

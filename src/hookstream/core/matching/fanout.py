@@ -59,6 +59,12 @@ class Request:
     """What the grants before gave access to."""
 
     @property
+    def begins(self) -> Millis:
+        """The instant after which a record may match: earlier than `active_from` if it started in the past."""
+        started = (gap.start for gap in self.subscription.gaps if gap.reason == "started")
+        return min((self.active_from, *started))
+
+    @property
     def open_gap(self) -> Millis | None:
         """Start of its first open gap, or None."""
         return min((start for start, end in self.gaps if end is None), default=None)
@@ -67,12 +73,13 @@ class Request:
         self, environment: str, timestamp: Millis, arrival: Arrival = Arrival.LIVE
     ) -> GrantedType | None:
         """Return today's access if it admits a record of this time and environment, or None."""
-        if timestamp <= self.active_from:
-            return None
         for start, end in self.gaps:
             if timestamp > start and (end is None or timestamp <= end):
                 if left_by_replays(self.subscription.gaps, timestamp, arrival):
                     break
+                return None
+        else:
+            if timestamp <= self.active_from:
                 return None
         access = self.access
         if access.environments is not None and environment not in access.environments:
@@ -326,7 +333,7 @@ def _by_environment(environments: frozenset[str] | None) -> tuple[Filing, ...]:
 
 def _intervals(requests: Iterable[Request]) -> tuple[Millis, Millis, Millis]:
     """Return the earliest start without an open gap; the earliest with one, and the latest end."""
-    spans = [(request.active_from, request.open_gap) for request in requests]
+    spans = [(request.begins, request.open_gap) for request in requests]
     return (
         min((start for start, gap in spans if gap is None), default=_NEVER),
         min((start for start, gap in spans if gap is not None), default=_NEVER),

@@ -20,7 +20,7 @@ both, with one `webhook-id`, since the other mistake would lose it. A gap that i
 asked for it, is delivered by none of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 
 from hookstream.core.model.event import UndecodableReason
@@ -88,10 +88,10 @@ def active_at(
         timestamp: The record's time in its event topic.
         arrival: How it came to the worker, as an event for all subscriptions.
     """
-    if timestamp <= subscription.active_from:
-        return False
     found = around(gaps_of(subscription, disabled), timestamp)
-    return not found or left_by_replays(found, timestamp, arrival)
+    if not found:
+        return timestamp > subscription.active_from
+    return left_by_replays(found, timestamp, arrival)
 
 
 def left_by_replays(gaps: Iterable[Gap], timestamp: Millis, arrival: Arrival) -> bool:
@@ -103,31 +103,3 @@ def left_by_replays(gaps: Iterable[Gap], timestamp: Millis, arrival: Arrival) ->
             return any(gap.incomplete for gap in around(gaps, timestamp))
         case Arrival.UNDECODABLE:
             return any(gap.filled_by is not None for gap in around(gaps, timestamp))
-
-
-def unfilled(gaps: Sequence[Gap], gap: Gap) -> tuple[tuple[Millis, Millis], ...]:
-    """Return what a replay has to read to fill a closed gap: its parts that no other filled.
-
-    A pause and a disabling may overlap; a record in both is replayed once.
-
-    Returns:
-        Intervals in the order of time: each start is excluded, each end included. Nothing if the gap is
-        open, empty, or filled.
-    """
-    if gap.end is None or gap.end <= gap.start or gap.filled_by is not None:
-        return ()
-    left = [(gap.start, gap.end)]
-    for other in gaps:
-        if other.filled_by is not None and other.end is not None:
-            left = [part for each in left for part in _without(each, other.start, other.end)]
-    return tuple(sorted(left))
-
-
-def _without(
-    part: tuple[Millis, Millis], start: Millis, end: Millis
-) -> Iterable[tuple[Millis, Millis]]:
-    first, last = part
-    if first < min(start, last):
-        yield first, min(start, last)
-    if max(end, first) < last:
-        yield max(end, first), last

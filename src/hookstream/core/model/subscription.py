@@ -298,11 +298,12 @@ class Gap:
     start: Millis
     end: Millis | None
     """None: still open."""
-    reason: Literal["paused", "disabled"]
+    reason: Literal["paused", "disabled", "started"]
+    """`started`: it precedes `active_from`, and the subscription was created to start in the past."""
     filled_by: str | None = None
     """The job whose replay delivers what lies in it; None: nobody asked for it."""
     incomplete: bool = False
-    """Whether that replay lost records before it read them: see `core.model.active_interval`."""
+    """Whether that replay may have lost records before it read them: see `core.model.active_interval`."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.subscription import SigningSecret, Subscription
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.fields import Difference, Subject, named
@@ -16,6 +17,8 @@ class Create:
     after: Subject
     before: Subscription | None = None
     generated: tuple[SigningSecret, ...] = ()
+    start_from: Millis | None = None
+    """Of a subscription: since when the past is replayed to it; None: it starts with the present."""
 
 
 @dataclass(slots=True, frozen=True)

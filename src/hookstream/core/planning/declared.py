@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.subscription import Partner, SigningScheme, Subscription
 from hookstream.core.planning.fields import Subject
 
+EARLIEST_START: Millis = 0
+"""`start_from: earliest`."""
 UNNAMED = ""
 """The id of a generated signing secret without a name in its file."""
 
@@ -44,6 +47,9 @@ class DeclaredSubscription:
     """What the file says, without the signing secrets. Files say nothing of `active_from`, `state`, `gaps`,
     `revision` and `owner`: the plan sets them."""
     secrets: tuple[DeclaredSecret, ...]
+    start_from: Millis | None = None
+    """Where it starts when it is created: events recorded since then are replayed to it; `EARLIEST_START`:
+    all that the logs still have. None: it starts with what is published from then on."""
 
     @property
     def id(self) -> str:

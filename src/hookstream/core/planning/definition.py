@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from hookstream.core.model.instant import DAY, SECOND
+from hookstream.core.model.instant import DAY, SECOND, Millis, from_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import (
     DEFAULT_EXPIRY,
@@ -18,7 +18,7 @@ from hookstream.core.model.subscription import (
     VersionPin,
 )
 from hookstream.core.planning.body_format import read_body
-from hookstream.core.planning.declared import DeclaredSubscription
+from hookstream.core.planning.declared import EARLIEST_START, DeclaredSubscription
 from hookstream.core.planning.endpoint_fields import DefinitionRules, read_endpoint
 from hookstream.core.planning.reading import FieldReader, Report, described, shortened
 from hookstream.core.planning.secret_fields import SecretForm, SecretReader, secret_of
@@ -126,8 +126,30 @@ def read_subscription(
         retry=_retry(reader.section("retry")),
         limits=_limits(reader.section("limits")),
     )
+    start_from = _start_from(reader)
     reader.finish()
-    return DeclaredSubscription(row, signing_secrets)
+    return DeclaredSubscription(row, signing_secrets, start_from)
+
+
+def _start_from(reader: FieldReader) -> Millis | None:
+    found = reader.raw("start_from")
+    if found is None:
+        return None
+    if found == "earliest":
+        return EARLIEST_START
+    form = "a time such as 2026-11-23T00:00:00Z, or earliest"
+    if not isinstance(found, str):
+        reader.wrong("start_from", f"must be {form}, not {described(found)}")
+        return None
+    try:
+        start = from_rfc3339(found)
+    except ValueError as why:
+        reader.wrong("start_from", f"must be {form}: {why}")
+        return None
+    if start <= EARLIEST_START:
+        reader.wrong("start_from", f"{shortened(found)} is before 1970: for all, write earliest")
+        return None
+    return start
 
 
 def _environments(reader: FieldReader) -> tuple[str, ...] | None:

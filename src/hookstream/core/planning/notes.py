@@ -146,6 +146,29 @@ def left_alone(subscription: Subscription, disabled: Disabled | None) -> list[st
     return notes
 
 
+def starts_before_grant(
+    subscription: Subscription, partner: Partner, start_from: Millis
+) -> list[str]:
+    """Return a note on a subscription that starts before its partner was granted anything."""
+    first = partner.grants[0].since
+    if first is None or start_from >= first:
+        return []
+    note = (
+        f"{named(subscription)}: starts in the past, and partner {partner.id} was granted nothing before"
+        f" {to_rfc3339(first)}: older events are not sent (hookstream replay start --as-granted-today"
+        " sends them)"
+    )
+    return [note]
+
+
+def start_is_ignored(subscription: Subscription) -> str:
+    """Return the note on a file that has a start for a subscription that exists."""
+    return (
+        f"{named(subscription)}: start_from is read when a subscription is created, and ignored now"
+        f" (hookstream replay start {subscription.id} sends events of the past)"
+    )
+
+
 def rounded(live: Sequence[Subject], declared: Declared) -> list[str]:
     """Return notes on patterns with a number that an earlier release may have rounded.
 

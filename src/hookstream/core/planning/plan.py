@@ -8,7 +8,7 @@ they have not seen.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.parts import joined
 from hookstream.core.model.subscription import (
     Disabled,
@@ -219,8 +219,23 @@ class _Planner:
             self.notes += notes.left_alone(live, self._current.disabled.get(live.id))
         if deleted:
             self._check_schemas(after)
-            return Create(after, before, generated)
-        return self._change(live, after, generated)
+            return self._starting(declared, Create(after, before, generated))
+        return self._starting(declared, self._change(live, after, generated))
+
+    def _starting(self, declared: DeclaredSubscription, change: Change) -> Change:
+        """Return a change with the start that its file asks for; only a creation has one."""
+        start = declared.start_from
+        match change:
+            case Create(after=Subscription() as after) if start is not None:
+                if start >= self._means.now:
+                    why = f"{to_rfc3339(start)} is in the future: a subscription starts by itself"
+                    self.problems.append(Problem(named(after), "start_from", why))
+                partner = self._partners[after.partner_id]
+                self.notes += notes.starts_before_grant(after, partner, start)
+                return replace(change, start_from=start)
+            case Update(after=Subscription() as after) if start is not None:
+                self.notes.append(notes.start_is_ignored(after))
+        return change
 
     def _secrets(
         self,

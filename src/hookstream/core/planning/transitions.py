@@ -70,35 +70,6 @@ def enable(subscription: Subscription, disabled: Disabled, at: Millis) -> Subscr
     )
 
 
-def fill(
-    subscription: Subscription, since: Millis, until: Millis, job: str, *, incomplete: bool = False
-) -> Subscription:
-    """Return the subscription with the gaps of an interval marked as filled; the same object if none is.
-
-    Args:
-        subscription: The subscription.
-        since: The start of what the replay covers, excluded.
-        until: Its end, included.
-        job: The replay's job.
-        incomplete: Whether it lost records. A gap that it filled before is marked so as well.
-
-    Raises:
-        InputRefused: It is deleted.
-    """
-    gaps = tuple(
-        replace(gap, filled_by=job, incomplete=incomplete)
-        if since <= gap.start
-        and gap.end is not None
-        and gap.end <= until
-        and gap.filled_by in (None, job)
-        else gap
-        for gap in _live(subscription).gaps
-    )
-    if gaps == subscription.gaps:
-        return subscription
-    return replace(subscription, gaps=gaps, revision=subscription.revision + 1)
-
-
 def delete(subscription: Subscription) -> Subscription:
     """Return what is kept of a deleted subscription: its id and its owner, but no signing secret.
 

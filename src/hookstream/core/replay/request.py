@@ -35,6 +35,8 @@ class ReplayRequest:
     """Exact names; empty: whatever the subscription asks for."""
     as_granted_today: bool = False
     """Whether only today's grant is asked, not also the one in force at each record's time."""
+    fills_gap: bool = False
+    """Whether gaps of the subscription's row name this replay: it says there if it may have lost records."""
 
     def wants(self, event_type: str) -> bool:
         """Return whether events of this type are asked for."""
@@ -43,12 +45,14 @@ class ReplayRequest:
     def document(self) -> JsonObject:
         """Return it as JSON, for a job's row or a preview."""
         event_types: list[Json] = [*sorted(self.event_types)]
+        filling: JsonObject = {"fills_gap": True} if self.fills_gap else {}
         return {
             "subscription": self.subscription_id,
             "since": to_rfc3339(self.interval.since),
             "until": to_rfc3339(self.interval.until),
             "event_types": event_types,
             "as_granted_today": self.as_granted_today,
+            **filling,
         }
 
 
@@ -64,6 +68,8 @@ _FIELDS = RowFields(
     until=INSTANT,
     event_types=listed(TEXT),
     as_granted_today=FieldKind(_flag),
+    # An earlier release refuses it: it would not mark the row.
+    fills_gap=FieldKind(_flag).sparse(absent=False),
 )
 
 
@@ -90,4 +96,5 @@ def read_request(found: JsonObject) -> ReplayRequest:
         interval,
         frozenset(values["event_types"]),
         values["as_granted_today"],
+        values["fills_gap"],
     )

@@ -12,13 +12,18 @@ from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.rows import disabled_key, failing_key, write_partner
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.adapters.tables.subscriptions import needs_upgraded_workers, write_subscription
+from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning.changes import Create, Delete, Update
 from hookstream.core.planning.fields import Difference, Subject
+from hookstream.core.planning.gap_fills import started
 from hookstream.core.planning.rotation import without_ended
+from hookstream.core.replay.request import KIND
+from hookstream.entry.admin.gap_jobs import job_of
+from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, SEALED, State, TablesSession, writing
 from hookstream.entry.keys import key_ring
 from hookstream.settings import Settings
@@ -40,6 +45,8 @@ class ChangeWriter:
     """The tables."""
     keys: Keys
     """Encrypts the secrets."""
+    started: list[Job] = field(default_factory=list)
+    """The replays of subscriptions that were created to start in the past."""
     _deferred: list[str] = field(default_factory=list)
     """The subscriptions that workers of earlier releases read before, and do not read now."""
 
@@ -74,12 +81,23 @@ class ChangeWriter:
         *,
         clear_health: bool = False,
         details: Sequence[str] = (),
+        jobs: Sequence[Job] = (),
     ) -> None:
-        """Write one subscription after a transition, its health row cleared with it if asked."""
+        """Write one subscription after a transition, all of it in one transaction.
+
+        Args:
+            subscription: The row.
+            change: The name of the change in the operations event.
+            effective_from: From when it is in effect.
+            clear_health: Whether its health row is cleared with it.
+            details: Of the operations event.
+            jobs: New jobs that belong to it: the replays that fill its gaps.
+        """
         rows = [self._subscription_row(subscription)]
         if clear_health:
             rows += self._healthy(subscription.id)
-        self.session.write(rows, [self._event(subscription, change, effective_from, details)])
+        event = self._event(subscription, change, effective_from, details)
+        self.session.write(rows, [event, *map(self._job_row, jobs)])
 
     def forget(self) -> int:
         """Remove rows of subscriptions that were deleted long ago; return how many.
@@ -97,21 +115,28 @@ class ChangeWriter:
 
     def _entry(self, change: Create | Update | Delete) -> Entry:
         match change:
-            case Create(after):
-                return self._created(after)
+            case Create():
+                return self._created(change)
             case Update(before, after, differences):
                 return self._updated(before, after, _details(differences))
             case Delete(before, remains):
                 return self._deleted(before.id, remains)
 
-    def _created(self, after: Subject) -> Entry:
-        match after:
-            case Partner():
+    def _created(self, change: Create) -> Entry:
+        match change.after:
+            case Partner() as after:
                 return [self._partner_row(after)], ()
-            case Subscription():
+            case Subscription() as after:
+                jobs: list[OutgoingRecord] = []
+                if change.start_from is not None:
+                    now = self.session.now
+                    job_id = new_job_id(KIND, now)
+                    after, filling = started(after, change.start_from, job_id)
+                    self.started.append(job_of(after.id, filling, now))
+                    jobs = [self._job_row(self.started[-1])]
                 # The health of an earlier subscription of this id does not apply to the new one.
                 rows = [self._subscription_row(after), *self._healthy(after.id)]
-                return rows, [self._event(after, "created", after.active_from)]
+                return rows, [self._event(after, "created", after.active_from), *jobs]
 
     def _updated(self, before: Subject, after: Subject, details: Sequence[str]) -> Entry:
         match after:
@@ -141,6 +166,9 @@ class ChangeWriter:
             self._deferred.append(written.id)
         row = write_subscription(written, self.keys)
         return TableChange(self.session.names.subscriptions, written.id, row)
+
+    def _job_row(self, job: Job) -> OutgoingRecord:
+        return OutgoingRecord(self.session.names.jobs, job.id.encode(), job.encode())
 
     def _before(self, subscription_id: str) -> Subscription | None:
         found = self.state.current.subscriptions.get(subscription_id)

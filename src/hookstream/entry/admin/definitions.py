@@ -26,15 +26,17 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.planning.body_format import TemplateRules
 from hookstream.core.planning.changes import Create, Plan, Update, confirm
-from hookstream.core.planning.declared import Problem, SigningKey
+from hookstream.core.planning.declared import EARLIEST_START, Problem, SigningKey
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import ChangeWriter, changing
+from hookstream.entry.admin.gaps import NOT_EXACT, retained_since
 from hookstream.entry.admin.schema_checks import pattern_checks, template_checks
 from hookstream.entry.admin.tables import SEALED, State, read_state
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
+from hookstream.pipeline.replay import curtailed_text
 from hookstream.settings import Settings
 
 
@@ -85,8 +87,10 @@ class FolderPlanner:
         Raises:
             DependencyUnavailable: The brokers do not answer.
         """
-        state = read_state(self._settings, self._keys)
-        return self._made(state, SystemClock().now() + self._settings.tables.activation_lead)
+        settings = self._settings
+        state = read_state(settings, self._keys)
+        made = self._made(state, SystemClock().now() + settings.tables.activation_lead)
+        return replace(made, notes=(*made.notes, *_on_starts(settings, made)))
 
     @contextmanager
     def applied(self, shown: Plan) -> Iterator[tuple[Plan, ChangeWriter]]:
@@ -123,6 +127,21 @@ class FolderPlanner:
             )
         problems = (*map(definitions.located, made.problems), *unreadable)
         return replace(made, problems=problems, notes=tuple(notes))
+
+
+def _on_starts(settings: Settings, made: Plan) -> list[str]:
+    """Return what is to be known of subscriptions that start in the past."""
+    starts = [
+        change.start_from
+        for change in made.writes
+        if isinstance(change, Create) and change.start_from is not None
+    ]
+    if not starts:
+        return []
+    notes = [NOT_EXACT] if settings.events.accept_create_time else []
+    timed = [start for start in starts if start != EARLIEST_START]
+    taken = retained_since(settings, min(timed)) if timed else []
+    return [*notes, f"start_from: {curtailed_text(taken)}"] if taken else notes
 
 
 def definition_rules(settings: Settings) -> DefinitionRules:

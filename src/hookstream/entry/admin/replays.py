@@ -6,12 +6,13 @@ row needs no more than to be written. Any executor then runs it.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.endings import followed
 from hookstream.adapters.kafka.jobs import KafkaJobs
@@ -34,6 +35,7 @@ from hookstream.core.replay.reached import Reached
 from hookstream.core.replay.request import KIND, ReplayRequest
 from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.core.topology.plan import taken_topics
+from hookstream.entry.admin.gap_marks import mark_incomplete
 from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.tables import SEALED, State, found_subscription
 from hookstream.entry.cluster import reached
@@ -229,6 +231,7 @@ async def _ports(settings: Settings, logger: Logger) -> AsyncIterator[ReplayPort
             offload=offload,
             clock=clock,
             grace=settings.retry.unknown_schema_grace,
+            mark_incomplete=partial(_mark_incomplete, settings),
         )
     finally:
         log.close()
@@ -237,15 +240,23 @@ async def _ports(settings: Settings, logger: Logger) -> AsyncIterator[ReplayPort
         await tables.close()
 
 
-def _endings(
+async def _mark_incomplete(settings: Settings, subscription_id: str, job_id: str) -> None:
+    await asyncio.to_thread(mark_incomplete, settings, subscription_id, job_id)
+
+
+@asynccontextmanager
+async def _endings(
     settings: Settings,
     book: SchemaBook,
     clock: SystemClock,
     job: Job,
     subscription_id: str,
     positions: Mapping[int, int] | None,
-) -> AbstractAsyncContextManager[Endings]:
+) -> AsyncIterator[Endings]:
     """Follow the audit log for the deliveries of a job."""
+    # Read once and kept: files are not read on the event loop.
+    for schemas in (own_schemas, earlier_own_schemas):
+        await asyncio.to_thread(schemas)
     audit, job_id = AuditReader(book), job.id.encode()
 
     def ended(record: Record) -> Place | None:
@@ -257,5 +268,6 @@ def _endings(
             return None
         return Place(*entry.origin[:3]) if entry.disposition in _ENDS else None
 
-    topic = settings.topics_names.attempts
-    return followed(reached(settings), topic, subscription_id.encode(), ended, positions, clock)
+    topic, key = settings.topics_names.attempts, subscription_id.encode()
+    async with followed(reached(settings), topic, key, ended, positions, clock) as endings:
+        yield endings

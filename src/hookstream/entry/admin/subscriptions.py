@@ -1,13 +1,10 @@
 """Subscriptions for operators: their status, and pausing, resuming, enabling and deleting them."""
 
-from collections.abc import Callable
-
 from hookstream.core.delivery.address import scrub
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import (
-    Disabled,
     Partner,
     Subscription,
     UnreadableSubscription,
@@ -31,48 +28,20 @@ from hookstream.entry.admin.signing_secrets import signing_secrets
 from hookstream.entry.admin.tables import State, at_revision
 
 
-def change_state(
-    writer: ChangeWriter,
-    subscription_id: str,
-    revision: int | None,
-    transition: Callable[[Subscription, Millis], Subscription],
-    change: str,
+def pause(
+    writer: ChangeWriter, subscription_id: str, revision: int | None
 ) -> tuple[Subscription, bool]:
-    """Pause or resume a subscription; return it as it is then, and whether that changed it.
-
-    Args:
-        writer: Writes the tables.
-        subscription_id: The subscription.
-        revision: The revision that it must be at; None: any.
-        transition: `transitions.pause` or `transitions.resume`.
-        change: The name of the change in the operations event.
+    """Pause a subscription; return it as it is then, and whether that changed it.
 
     Raises:
         InputRefused: There is no such subscription.
         Conflict: It is at another revision.
     """
     before = at_revision(writer.state, subscription_id, revision)
-    after = transition(before, writer.session.takes_effect)
-    changed = after is not before
-    if changed:
-        writer.write_subscription(after, change, writer.session.takes_effect)
-    return after, changed
-
-
-def enable(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Disabled | None:
-    """Enable a disabled subscription, and return why it was disabled; None: it was not.
-
-    Raises:
-        InputRefused: There is no such subscription.
-        Conflict: It is at another revision than the one given.
-    """
-    subscription = at_revision(writer.state, subscription_id, revision)
-    disabled = writer.state.current.disabled.get(subscription_id)
-    if disabled is not None:
-        takes_effect = writer.session.takes_effect
-        after = transitions.enable(subscription, disabled, takes_effect)
-        writer.write_subscription(after, "enabled", takes_effect, clear_health=True)
-    return disabled
+    after = transitions.pause(before, writer.session.takes_effect)
+    if after is not before:
+        writer.write_subscription(after, "paused", writer.session.takes_effect)
+    return after, after is not before
 
 
 def delete(writer: ChangeWriter, subscription_id: str, revision: int | None) -> Subscription:

@@ -28,7 +28,7 @@ from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.plan import Current
 from hookstream.entry.cluster import reached
-from hookstream.errors import ConfigurationError, Conflict, InputRefused
+from hookstream.errors import ConfigurationError, Conflict, InputRefused, ProducerFenced
 from hookstream.settings import Settings
 
 ROWS_A_TRANSACTION = 500
@@ -106,6 +106,8 @@ class TablesSession:
         """Encodes the operations events of operators' changes."""
         self.now: Millis = writer.broker_now()
         """The broker's time when the session began."""
+        self._began = time.monotonic()
+        self._is_fenced = False
 
     @property
     def takes_effect(self) -> Millis:
@@ -121,9 +123,19 @@ class TablesSession:
         self._writer.write(changes, also)
 
     def wait_until(self, instant: Millis) -> None:
-        """Return when the broker's clock has passed an instant."""
-        while (now := self._writer.broker_now()) <= instant:
+        """Return when the broker's clock has passed an instant; for after everything was written."""
+        while (now := self._present()) <= instant:
             time.sleep((instant - now) / 1_000 + 0.01)
+
+    def _present(self) -> Millis:
+        if not self._is_fenced:
+            try:
+                return self._writer.broker_now()
+            except ProducerFenced:
+                # What was written stays, but this writer cannot ask again.
+                self._is_fenced = True
+        # This machine's clock goes on from where the broker's was; rather too late than too early.
+        return self.now + int((time.monotonic() - self._began) * 1_000)
 
 
 @contextmanager

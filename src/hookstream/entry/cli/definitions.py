@@ -1,13 +1,17 @@
 """`hookstream check`, `plan` and `apply`: check definition files, change the tables to what they declare."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from hookstream.core.delivery.address import scrub
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import SigningSecret, Subscription
 from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
+from hookstream.core.planning.declared import EARLIEST_START
 from hookstream.core.planning.fields import Difference, fields_of, named
 from hookstream.core.planning.plan import PlanOptions
 from hookstream.entry.admin.definition_check import DefinitionCheck, checked
@@ -15,6 +19,8 @@ from hookstream.entry.admin.definitions import FolderPlanner, last_instant
 from hookstream.entry.admin.signing_secrets import secret_document
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.gap_filling import worked_on
+from hookstream.entry.cli.job_view import how_to_go_on, require_finished
 from hookstream.entry.cli.options import as_one, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
 from hookstream.entry.cli.terminal import HAS_CHANGES, Terminal, confirm
@@ -133,7 +139,8 @@ def apply(
     """Change the tables to what FOLDER declares.
 
     Signing secrets that are generated are shown once. Returns when everything new is active: events
-    that are published from then on are delivered.
+    that are published from then on are delivered. The past of a subscription with start_from is replayed
+    by a job, on which the command works until it is done.
     """
     planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=True)
     context.err.refuse(planner.problems, "changed")
@@ -141,25 +148,41 @@ def apply(
     context.err.refuse(shown.problems, "changed")
     show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
-        _report(context, shown, as_json=as_json)
+        _report(context, shown, (), as_json=as_json)
         return
     confirm("Apply this?", yes=yes)
+    started: Sequence[Job] = ()
     with planner.applied(shown) as (made, writer):
         # Secrets first: interrupting the wait must not lose them.
-        _report(context, made, as_json=as_json)
+        _report(context, made, writer.started, as_json=as_json)
         context.err.warn(writer.warning)
         until, session = last_instant(made), writer.session
         if until > session.now and not no_wait:
             session.wait_until(until)
             context.err.print("Everything is active.")
+        started = tuple(writer.started)
+    _replay(context, started, wait=not no_wait, as_json=as_json)
 
 
-def _report(context: Context, made: Plan, *, as_json: bool) -> None:
+def _replay(context: Context, jobs: Sequence[Job], *, wait: bool, as_json: bool) -> None:
+    """Work on the replays of subscriptions that start in the past, one after the other."""
+    for job in jobs:
+        subscription_id = job.asked.get("subscription")
+        context.err.text(f"{subscription_id} starts in the past: {job.id} replays it")
+        if wait:
+            require_finished(context, worked_on(context, job, as_json=as_json))
+        else:
+            context.err.text(how_to_go_on(job.id))
+
+
+def _report(context: Context, made: Plan, started: Sequence[Job], *, as_json: bool) -> None:
     """Print the signing secrets that a plan generated, which are never shown again."""
     secrets = _generated(made)
     if as_json:
         generated: list[Json] = [secret_document(owner.id, each) for owner, each in secrets]
-        click.echo(json_line({**plan_document(made), "signing_secrets": generated}))
+        replays: list[Json] = [job.id for job in started]
+        document: JsonObject = {**plan_document(made), "signing_secrets": generated}
+        click.echo(json_line({**document, "replays": replays}))
         return
     show_secrets(context.out, [(owner.id, secret) for owner, secret in secrets])
 
@@ -203,12 +226,18 @@ def _show_change(out: Terminal, change: Create | Update | Delete) -> None:
             for path, field in fields_of(after, scrub).items():
                 if not path.startswith(_SIGNED_BY):
                     out.text(f"    {path}: {field.shown}")
+            if change.start_from is not None:
+                out.text(f"    start_from: {_start(change.start_from)}")
         case Update(before, _, differences):
             out.text(f"~ {named(before)}", "yellow")
             for difference in differences:
                 out.text(f"    {_shown(difference)}")
         case Delete(before):
             out.text(f"- {named(before)}", "red")
+
+
+def _start(start_from: Millis) -> str:
+    return "earliest" if start_from == EARLIEST_START else to_rfc3339(start_from)
 
 
 def _shown(difference: Difference) -> str:
@@ -240,6 +269,8 @@ def _document(change: Change) -> JsonObject:
             fields: JsonObject = {
                 path: field.shown for path, field in fields_of(after, scrub).items()
             }
+            if change.start_from is not None:
+                fields["start_from"] = _start(change.start_from)
             return {**_named("create", named(after)), "fields": fields}
         case Update(before, _, differences):
             changed: list[Json] = [

@@ -1,7 +1,5 @@
 """`hookstream subscriptions`: lists, shows and changes subscriptions, one at a time."""
 
-from collections.abc import Callable
-
 import click
 
 from hookstream.adapters.system import SystemClock
@@ -14,11 +12,11 @@ from hookstream.core.model.instant import (
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import SigningScheme, Subscription
 from hookstream.core.model.subscription_status import Deleted
-from hookstream.core.planning import transitions
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.core.planning.rotation import LONGEST_OVERLAP, without_ended
 from hookstream.entry.admin import signing_secrets, subscriptions
 from hookstream.entry.admin.changes import ChangeWriter, changing, changing_signed
+from hookstream.entry.admin.gaps import gap_text, replays_of
 from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
 from hookstream.entry.admin.subscriptions import (
     directory_of,
@@ -29,6 +27,7 @@ from hookstream.entry.admin.subscriptions import (
 from hookstream.entry.admin.tables import no_subscription, read_state
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.gap_filling import GapCommand, GapOptions, gap_options
 from hookstream.entry.cli.options import as_json_option, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
 from hookstream.entry.cli.subscription_test import command as test
@@ -113,46 +112,12 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
         rows["revision"] = str(subscription.revision)
         rows |= {path: str(text) for path, text in _fields(subscription, now).items()}
     rows["active from"] = to_rfc3339(subscription.active_from)
+    replays = replays_of(context.settings, subscription)
     for gap in subscription.gaps:
         end = "now" if gap.end is None else to_rfc3339(gap.end)
-        filled = "" if gap.filled_by is None else f", filled by replay {gap.filled_by}"
-        filled += ", which lost records" if gap.incomplete else ""
-        rows[f"gap ({gap.reason}) from {to_rfc3339(gap.start)}"] = f"to {end}{filled}"
+        filled = gap_text(subscription_id, gap, replays)
+        rows[f"gap ({gap.reason}) from {to_rfc3339(gap.start)}"] = f"to {end}; {filled}"
     context.out.fields(rows.items())
-
-
-def _add_transition(
-    name: str, transition: Callable[[Subscription, Millis], Subscription], done: str, text: str
-) -> None:
-    """Add a command that changes the owner's state of a subscription."""
-
-    @command.command(name, help=text)
-    @_subscription
-    @_revision
-    @_no_wait
-    @pass_context
-    def change(
-        context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
-    ) -> None:
-        with changing(context.settings) as writer:
-            after, changed = subscriptions.change_state(
-                writer, subscription_id, if_revision, transition, done
-            )
-            if not changed:
-                context.err.print(f"{subscription_id} is {after.state} already")
-                return
-            from_then = to_rfc3339(writer.session.takes_effect)
-            context.err.print(f"{subscription_id} is {done} from {from_then}")
-            _end(context, writer, wait=not no_wait)
-
-
-_add_transition(
-    "pause",
-    transitions.pause,
-    "paused",
-    "Pause SUBSCRIPTION: pending deliveries wait; events published meanwhile are not sent.",
-)
-_add_transition("resume", transitions.resume, "resumed", "Resume a paused SUBSCRIPTION.")
 
 
 @command.command()
@@ -160,22 +125,52 @@ _add_transition("resume", transitions.resume, "resumed", "Resume a paused SUBSCR
 @_revision
 @_no_wait
 @pass_context
-def enable(
+def pause(
     context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
 ) -> None:
-    """Enable a SUBSCRIPTION that was disabled, by a 410, at its own request or for failing too long."""
+    """Pause SUBSCRIPTION: pending deliveries wait, events published meanwhile are replayed by resume."""
     with changing(context.settings) as writer:
-        disabled = subscriptions.enable(writer, subscription_id, if_revision)
-        if disabled is None:
-            context.err.print(f"{subscription_id} is not disabled")
+        after, changed = subscriptions.pause(writer, subscription_id, if_revision)
+        if not changed:
+            context.err.print(f"{subscription_id} is {after.state} already")
             return
-        context.err.print(
-            f"{subscription_id} is enabled from {to_rfc3339(writer.session.takes_effect)}."
-            f" No event published after {to_rfc3339(disabled.since)} was sent to it; the gap in its"
-            f" row starts at {to_rfc3339(disabled.since - transitions.SLACK)}. To bring back what"
-            f" was pending then: hookstream dlq redrive --subscription {subscription_id}"
-        )
+        from_then = to_rfc3339(writer.session.takes_effect)
+        context.err.print(f"{subscription_id} is paused from {from_then}")
         _end(context, writer, wait=not no_wait)
+
+
+@command.command()
+@_subscription
+@gap_options
+@pass_context
+def resume(context: Context, subscription_id: str, options: GapOptions) -> None:
+    """Resume a paused SUBSCRIPTION, and replay what was published meanwhile.
+
+    Counts that first, and asks above 1,000 events. The replay is a job: the command works on it until it
+    is done, and if it is cut off, hookstream jobs run or jobs resume goes on. Exit code 1 if it is not
+    finished when the command ends, or is incomplete.
+    """
+    GapCommand(context, subscription_id, options).run()
+
+
+@command.command()
+@_subscription
+@gap_options
+@click.option(
+    "--redrive/--no-redrive",
+    default=None,
+    help="Whether to redrive what was given up as disabled, gone or asked (default: ask).",
+)
+@pass_context
+def enable(
+    context: Context, subscription_id: str, options: GapOptions, *, redrive: bool | None
+) -> None:
+    """Enable a SUBSCRIPTION that was disabled, by a 410, at its own request or for failing too long.
+
+    Replays what was published since a minute before it was disabled, as resume does, and offers to redrive
+    the dead letters of that time.
+    """
+    GapCommand(context, subscription_id, options, is_enable=True, redrive=redrive).run()
 
 
 @command.command()

@@ -86,7 +86,7 @@ def test_what_matches_has_no_condition_unmet() -> None:
             Condition.ACTIVE,
             (
                 "it was disabled from 1970-01-01T00:00:00.900Z to 1970-01-01T00:00:02.000Z; replay"
-                " job-1 filled that gap"
+                " job-1 has that gap"
             ),
         ),
         (

@@ -1,0 +1,295 @@
+"""Ends a pause or a disabling on the command line, and fills the gap that it left."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import click
+from rich.progress import TextColumn
+
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
+from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.subscription import Disabled, Subscription
+from hookstream.core.planning import transitions
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.entry.admin import gaps
+from hookstream.entry.admin.changes import ChangeWriter, changing
+from hookstream.entry.admin.dead_letters import DeadLetterReader
+from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
+from hookstream.entry.admin.jobs import resume_job, start_job, status_of
+from hookstream.entry.admin.replays import SurveyWatch
+from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.admin.tables import State, at_revision, read_state
+from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.job_view import how_to_go_on, job_document, require_finished, working
+from hookstream.entry.cli.options import Amount, as_json_option, as_one, yes_option
+from hookstream.entry.cli.progress import reading, transient
+from hookstream.entry.cli.replay import remarks
+from hookstream.entry.cli.terminal import confirm
+from hookstream.pipeline.job_kind import RunEnd, RunResult
+from hookstream.pipeline.replay import curtailed_text
+
+ASKED_ABOVE = 1_000
+"""Events of a gap that are replayed without a question."""
+
+
+@dataclass(slots=True, frozen=True)
+class GapOptions:
+    """How a gap is ended."""
+
+    replay: bool
+    rate: float | None
+    yes: bool
+    no_wait: bool
+    if_revision: int | None
+    as_json: bool
+
+    @property
+    def filling(self) -> FillOptions:
+        """How it is filled."""
+        return FillOptions(self.replay, self.rate)
+
+
+gap_options = as_one(
+    "options",
+    GapOptions,
+    click.option(
+        "--replay/--no-replay",
+        default=True,
+        help="Whether to replay the events of the gap (default: yes).",
+    ),
+    click.option(
+        "--rate", type=Amount(0.01, 1_000_000), metavar="N", help="Events a second at most."
+    ),
+    yes_option,
+    click.option(
+        "--no-wait",
+        is_flag=True,
+        help="Return before it has taken effect; hookstream jobs run replays the gap.",
+    ),
+    click.option(
+        "--if-revision",
+        type=int,
+        metavar="N",
+        help="Refuse unless the subscription is at revision N.",
+    ),
+    as_json_option,
+)
+"""They arrive as `options`."""
+
+
+def worked_on(context: Context, job: Job, *, as_json: bool) -> RunResult:
+    """Work on a replay that was written with a row, as long as the command stays.
+
+    Args:
+        context: Where progress is shown.
+        job: The job.
+        as_json: Whether standard output is for JSON.
+    """
+    with working(context, "Replaying", job) as watch:
+        result = resume_job(context.settings, job.id, watch)
+    if not as_json:
+        context.out.text(f"Replayed {result.job.done:,} events as {job.id}")
+    return result
+
+
+@dataclass(slots=True)
+class GapCommand:
+    """One `subscriptions resume` or `enable`."""
+
+    context: Context
+    subscription_id: str
+    options: GapOptions
+    is_enable: bool = False
+    redrive: bool | None = None
+    """Of `enable`: whether what was given up is redriven; None: ask."""
+    _results: list[RunResult] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Count and ask, write the row and its jobs, wait, and work on them.
+
+        Raises:
+            click.Abort: The answer is no; nothing was changed.
+            click.exceptions.Exit: A job is not finished, or incomplete (code 1).
+        """
+        state = read_state(self.context.settings)
+        subscription = at_revision(state, self.subscription_id, self.options.if_revision)
+        if self._is_ended(state, subscription):
+            self._report(EndedGap(subscription, changed=False), None)
+            return
+        if self.options.replay:
+            self._before_filling(state, subscription)
+        redrives = self.is_enable and self._is_redrive_wanted(state)
+        with changing(self.context.settings) as writer:
+            ended = self._end(writer)
+            if ended.changed:
+                self._say(ended, writer.session.takes_effect)
+            self.context.err.warn(writer.warning)
+            if ended.changed and not self.options.no_wait:
+                writer.session.wait_until(writer.session.takes_effect)
+        letters = self._redrive(ended.disabled) if ended.changed and redrives else None
+        self._report(ended, letters, self._replay(ended.jobs))
+        for result in self._results:
+            require_finished(self.context, result)
+
+    def _is_ended(self, state: State, subscription: Subscription) -> bool:
+        if self.is_enable:
+            return self.subscription_id not in state.current.disabled
+        return transitions.resume(subscription, 0) is subscription
+
+    def _end(self, writer: ChangeWriter) -> EndedGap:
+        end = gaps.enable if self.is_enable else gaps.resume
+        return end(writer, self.subscription_id, self.options.if_revision, self.options.filling)
+
+    # Before.
+
+    def _before_filling(self, state: State, subscription: Subscription) -> None:
+        """Say what the gap's replay means, and ask where it is large."""
+        settings, err = self.context.settings, self.context.err
+        spans = gaps.spans_of(state, subscription, enabling=self.is_enable)
+        if not spans:
+            return
+        if settings.events.accept_create_time:
+            err.text(gaps.NOT_EXACT, "yellow")
+        taken = gaps.retained_since(settings, spans[0][0] + 1)
+        if taken:
+            err.text(curtailed_text(taken), "yellow")
+        if self.options.yes:
+            return
+        count = self._counted(spans)
+        self._show(count)
+        if count.events > ASKED_ABOVE:
+            question = f"Replay {count.events:,} events (--no-replay leaves them out)?"
+            confirm(question, yes=False)
+
+    def _counted(self, spans: Sequence[tuple[Millis, Millis]]) -> GapCount:
+        said = set[str]()
+
+        def waiting(why: str) -> None:
+            if why not in said:
+                said.add(why)
+                text = f"waiting to count: {why} (--yes does not count)"
+                self.context.err.text(text, "yellow")
+
+        with transient(self.context, TextColumn("Counting the gap")) as progress:
+            progress.add_task("", total=None)
+            watch = SurveyWatch(waiting=waiting)
+            return gaps.count_gap(self.context.settings, self.subscription_id, spans, watch)
+
+    def _show(self, count: GapCount) -> None:
+        err = self.context.err
+        for (start, end), survey in zip(count.spans, count.surveys, strict=True):
+            err.text(
+                f"{survey.events:,} events so far in the gap from {to_the_second(start)}"
+                f" to {to_the_second(end)}"
+            )
+            for line in remarks(survey):
+                err.text(line, "yellow")
+
+    def _is_redrive_wanted(self, state: State) -> bool:
+        """Return whether to redrive what the disabling gave up, and ask if that is not known."""
+        if self.options.no_wait:
+            # Before it is in effect, workers would give them up again.
+            if self.redrive:
+                raise click.UsageError("--redrive waits until it is enabled: leave --no-wait out")
+            return False
+        if self.redrive is not None:
+            return self.redrive
+        if self.options.yes:
+            return True
+        disabled = state.current.disabled[self.subscription_id]
+        letters = self._given_up(disabled).tally.records
+        if not letters:
+            return False
+        reasons = " or ".join(sorted(gaps.GIVEN_UP))
+        question = f"Redrive its {letters:,} dead letters of the reason {reasons} as well?"
+        if sys.stdin.isatty():
+            return click.confirm(question, default=True, err=True)
+        self.context.err.text(
+            f"{letters:,} dead letters of the reason {reasons} stay open. To redrive them:"
+            f" hookstream dlq redrive --subscription {self.subscription_id}"
+            f" --since {to_rfc3339(disabled.since - transitions.SLACK)} "
+            + " ".join(f"--reason {reason}" for reason in sorted(gaps.GIVEN_UP))
+        )
+        return False
+
+    # After.
+
+    def _say(self, ended: EndedGap, takes_effect: Millis) -> None:
+        err, name = self.context.err, self.subscription_id
+        from_then = to_rfc3339(takes_effect)
+        if self.is_enable and ended.disabled is not None:
+            err.print(
+                f"{name} is enabled from {from_then}. No event published after"
+                f" {to_rfc3339(ended.disabled.since)} was sent to it; the gap in its row starts at"
+                f" {to_rfc3339(ended.disabled.since - transitions.SLACK)}."
+            )
+        else:
+            err.print(f"{name} is resumed from {from_then}")
+        for job in ended.jobs:
+            err.print(f"{job.id} replays its gap")
+        if not self.options.replay:
+            err.print("What was published in the gap is not sent (--no-replay)")
+        elif not self.is_enable and ended.disabled is not None:
+            err.print(
+                f"It is disabled ({ended.disabled.reason}): hookstream subscriptions enable {name}"
+                " replays its gap"
+            )
+
+    def _replay(self, jobs: Sequence[Job]) -> list[JsonObject]:
+        """Work on the jobs that fill the gap, one after the other, as long as the command stays."""
+        documents: list[JsonObject] = []
+        for job in jobs:
+            if self.options.no_wait or self._is_stopped:
+                self.context.err.text(how_to_go_on(job.id))
+                documents.append(job_document(status_of(job, job.asked_at)))
+                continue
+            result = worked_on(self.context, job, as_json=self.options.as_json)
+            documents.append(self._noted(result))
+        return documents
+
+    def _given_up(self, disabled: Disabled) -> Survey:
+        reader = DeadLetterReader(self.context.settings, RedriveSource.DEAD_LETTERS)
+        with reading(self.context, reader):
+            return gaps.given_up(reader, disabled)
+
+    def _redrive(self, disabled: Disabled | None) -> JsonObject | None:
+        """Redrive what the disabling gave up; it is enabled already."""
+        found = None if disabled is None else self._given_up(disabled)
+        if disabled is None or found is None or not found.tally.records:
+            return None
+        settings = self.context.settings
+        job = gaps.redrive_of(disabled, found, self.options.rate)
+        with working(self.context, "Redriving", job) as watch:
+            result = start_job(settings, job, watch)
+        if not self.options.as_json:
+            self.context.out.text(f"Redrove {result.job.done:,} dead letters as {job.id}")
+        return self._noted(result)
+
+    def _noted(self, result: RunResult) -> JsonObject:
+        self._results.append(result)
+        return job_document(status_of(result.job, result.job.held_until or 0))
+
+    @property
+    def _is_stopped(self) -> bool:
+        return any(result.why is RunEnd.STOPPED for result in self._results)
+
+    def _report(
+        self, ended: EndedGap, letters: JsonObject | None, replays: Sequence[JsonObject] = ()
+    ) -> None:
+        if self.options.as_json:
+            jobs: list[Json] = [*replays]
+            document: JsonObject = {
+                "subscription": self.subscription_id,
+                "changed": ended.changed,
+                "replays": jobs,
+                "redrive": letters,
+            }
+            click.echo(json_line(document))
+        elif not ended.changed:
+            already = (
+                "is not disabled" if self.is_enable else f"is {ended.subscription.state} already"
+            )
+            self.context.err.print(f"{self.subscription_id} {already}")
