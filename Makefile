@@ -8,7 +8,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka nginx registry demo quick test test-memory test-kafka test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka nginx registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -43,26 +43,31 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# All at once. Tests on a real broker mostly wait, and each of their six groups has its own broker. Tests
+# All at once. Tests on a real broker mostly wait, and each of their seven groups has its own broker. Tests
 # in memory compute all the time, so they run at a lower priority.
-GROUPS = test-outages test-kafka test-workers test-processes test-brokers test-registries test-memory
+GROUPS = test-outages test-kafka test-workers test-past test-processes test-brokers test-registries test-memory
 test: kafka nginx ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=7 --output-sync=target $(GROUPS)
+	@$(MAKE) --no-print-directory --jobs=8 --output-sync=target $(GROUPS)
 
 # Their tests start brokers of their own.
 OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_quickstart.py \
 	tests/e2e/processes/test_shutdown.py
 NOT_OF_BROKERS = $(OF_BROKERS:%=--ignore=%)
+OF_PAST = tests/integration/test_jobs.py tests/integration/test_gaps_written.py tests/integration/test_endings.py \
+	tests/integration/test_pending_deliveries.py tests/integration/test_dead_letters_purged.py
 
 test-memory:
 	@nice -n 4 $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
 
 test-kafka:
-	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration $(NOT_OF_BROKERS)
+	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration $(NOT_OF_BROKERS) $(OF_PAST:%=--ignore=%)
 
 test-workers:
-	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages --ignore=tests/e2e/processes \
-		--ignore=tests/e2e/registries $(NOT_OF_BROKERS)
+	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages --ignore=tests/e2e/past \
+		--ignore=tests/e2e/processes --ignore=tests/e2e/registries $(NOT_OF_BROKERS)
+
+test-past:
+	@$(BIN)/python -m pytest -q tests/e2e/past $(OF_PAST)
 
 test-processes:
 	@$(BIN)/python -m pytest -q tests/e2e/processes $(NOT_OF_BROKERS)

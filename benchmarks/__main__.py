@@ -11,10 +11,6 @@
 
 import argparse
 import json
-import os
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +25,7 @@ from benchmarks.gauge import (
     cpu_seconds,
     peak_mib,
 )
-from benchmarks.installation import ROOT
-from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
+from benchmarks.load import EVENT_TYPE, ends, topic_names
 from benchmarks.report import (
     CatchUp,
     Figures,
@@ -42,11 +37,10 @@ from benchmarks.report import (
     show_profile,
     show_threads,
 )
-from benchmarks.sink import Receipt, Sink, nginx_path
-from benchmarks.stage import EVENT_TOPIC, MATCHING, PREFIX, Stage
+from benchmarks.rig import Rig, cores, rig_on, say
+from benchmarks.sink import Receipt
+from benchmarks.stage import MATCHING, PREFIX
 from benchmarks.yardstick import Yardstick
-from hookstream.adapters.dev.broker import BrokerProcess
-from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.core.delivery.identity import delivery_id
 
 _LOOK = 0.01
@@ -71,13 +65,11 @@ class Look:
 class Bench:
     """One run."""
 
-    def __init__(
-        self, stage: Stage, sink: Sink, load: Load, *, broker_pid: int, core: int
-    ) -> None:
-        self.stage = stage
-        self.sink = sink
-        self.load = load
-        self.broker_pid = broker_pid
+    def __init__(self, rig: Rig, core: int) -> None:
+        self.stage = rig.stage
+        self.sink = rig.sink
+        self.load = rig.load
+        self.broker_pid = rig.broker_pid
         self.core = core
         self.worker_pid = 0
 
@@ -240,37 +232,8 @@ def _others(first: Look, last: Look) -> float:
 @contextmanager
 def bench_on(core: int, worker_core: int) -> Iterator[Bench]:
     """Start broker and sink on a core, with a stage in a folder that goes again."""
-    # Whatever this process starts inherits the core.
-    os.sched_setaffinity(0, {core})
-    nginx_path()
-    java = find_java()
-    libs = fetch_kafka(ROOT / ".cache" / "kafka", say)
-    folder = Path(tempfile.mkdtemp(prefix="hookstream-bench-"))
-    broker = BrokerProcess(libs, java, quick=False)
-    try:
-        say("a broker and nginx")
-        with broker, Sink(folder) as sink:
-            stage = Stage(folder, broker.bootstrap_servers)
-            load = Load(stage.servers, EVENT_TOPIC, ROOT / "schemas")
-            try:
-                yield Bench(stage, sink, load, broker_pid=broker.pid or 0, core=worker_core)
-            finally:
-                stage.stop_worker()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def say(text: str) -> None:
-    """Print the progress."""
-    print(f"… {text}", file=sys.stderr, flush=True)
-
-
-def cores() -> tuple[int, int]:
-    """Return the core of the worker and that of everything else."""
-    usable = sorted(os.sched_getaffinity(0))
-    if len(usable) == 1:
-        say("one core only: worker, broker and nginx share it, so the figures are too high")
-    return usable[0], usable[-1]
+    with rig_on(core) as rig:
+        yield Bench(rig, worker_core)
 
 
 def measure(given: argparse.Namespace) -> None:

@@ -26,14 +26,14 @@ class Installation:
 
     def prepare(self, definitions: Path) -> None:
         """Make keys and topics, publish schemas, and return when all that is declared is active."""
-        self._run("dev", "keys", str(self._folder / "keys.json"))
-        self._run("topics", "apply", "--yes")
-        self._run("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        self.run("dev", "keys", str(self._folder / "keys.json"))
+        self.run("topics", "apply", "--yes")
+        self.run("schemas", "apply", str(ROOT / "schemas"), "--yes")
         self.apply(definitions)
 
     def apply(self, definitions: Path) -> None:
         """Return when all that is declared is active."""
-        self._run("apply", str(definitions), "--yes")
+        self.run("apply", str(definitions), "--yes")
 
     def start_worker(
         self,
@@ -58,10 +58,22 @@ class Installation:
                 stderr=said,
             )
 
-    def _run(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]
+    def start(self, log: Path, *arguments: str, niceness: int = 0) -> subprocess.Popen[bytes]:
+        """Start a command; its output is appended to a file."""
+        command = ["nice", "-n", str(niceness), *self._command(arguments)]
+        with log.open("ab") as said:
+            return subprocess.Popen(
+                lasting_as_long_as_we_do(command),
+                cwd=ROOT,
+                env=self.environ,
+                stdout=said,
+                stderr=said,
+            )
+
+    def run(self, *arguments: str) -> str:
+        """Run a command to its end and return what it printed; end where it failed."""
         done = subprocess.run(
-            lasting_as_long_as_we_do(command),
+            lasting_as_long_as_we_do(self._command(arguments)),
             cwd=ROOT,
             env=self.environ,
             capture_output=True,
@@ -70,6 +82,10 @@ class Installation:
         )
         if done.returncode != 0:
             raise SystemExit(f"hookstream {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]
 
 
 def lasting_as_long_as_we_do(command: Sequence[str | Path]) -> list[str]:

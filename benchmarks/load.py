@@ -43,13 +43,14 @@ _PRODUCER: dict[str, str | int | float | bool] = {
 class Load:
     """Writes events to one topic and knows when the broker appended each."""
 
-    def __init__(self, servers: str, topic: str, schemas: Path) -> None:
+    def __init__(self, servers: str, topic: str, schemas: Path, compression: str = "none") -> None:
         """Encode the templates; nothing is connected before the first event."""
         self._servers = servers
         self.topic = topic
         self._templates = templates(schemas)
         self._dice = random.Random(SEED)
-        self._producer = Producer({"bootstrap.servers": servers, **_PRODUCER})
+        settings = {**_PRODUCER, "compression.type": compression}
+        self._producer = Producer({"bootstrap.servers": servers, **settings})
 
     @property
     def record_bytes(self) -> int:

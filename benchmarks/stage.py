@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.installation import ROOT, Installation, last_words, lasting_as_long_as_we_do
@@ -12,6 +13,7 @@ from benchmarks.report import Floor
 from benchmarks.sink import free_port
 
 MATCHING = "orders"
+PARTNER = "bench"
 PREFIX = "bench"
 EVENT_TOPIC = f"{PREFIX}.events.{EVENT_TYPE}"
 
@@ -43,8 +45,8 @@ ratio = 0.01
 file = "{folder}/spans.jsonl"
 """
 
-_PARTNER = """\
-id: bench
+_PARTNER = f"""\
+id: {PARTNER}
 name: Benchmark
 grant:
   event_types: ["*"]
@@ -77,21 +79,30 @@ class Stage:
         settings = _SETTINGS.format(
             servers=servers, prefix=PREFIX, port=free_port(), folder=folder
         )
-        self._installation = Installation(folder, settings)
-        self._installation.environ["BENCH_SECRET"] = _SECRET
+        self.installation = Installation(folder, settings)
+        self.installation.environ["BENCH_SECRET"] = _SECRET
         self._worker: subprocess.Popen[bytes] | None = None
         self._log = folder / "worker.log"
 
     def prepare(self, url: str, subscriptions: int) -> None:
         """Apply topics, schemas and definitions; returns when all subscriptions are active."""
-        self._installation.prepare(self._declare(url, subscriptions))
+        self.installation.prepare(self._declare(url, subscriptions))
+
+    def prepare_endpoints(self, urls: Mapping[str, str]) -> None:
+        """Apply everything with one subscription for each name, at its URL: all get every event."""
+        self.installation.prepare(self.declare_endpoints(urls))
+
+    def declare_endpoints(self, urls: Mapping[str, str]) -> Path:
+        """Write the files of one subscription for each name; what was written before stays."""
+        folder = self._partner()
+        for name, url in urls.items():
+            text = _SUBSCRIPTION.format(id=name, url=url, event_type=EVENT_TYPE)
+            (folder / "subscriptions" / f"{name}.yaml").write_text(text)
+        return folder
 
     def _declare(self, url: str, subscriptions: int) -> Path:
         """Write the files of one subscription that matches, and of others that match nothing."""
-        folder = self.folder / "definitions"
-        (folder / "partners").mkdir(parents=True)
-        (folder / "subscriptions").mkdir()
-        (folder / "partners" / "bench.yaml").write_text(_PARTNER)
+        folder = self._partner()
         for number in range(subscriptions):
             name = MATCHING if number == 0 else f"other-{number}"
             text = _SUBSCRIPTION.format(id=name, url=url, event_type=EVENT_TYPE)
@@ -99,12 +110,19 @@ class Stage:
             (folder / "subscriptions" / f"{name}.yaml").write_text(text + more)
         return folder
 
+    def _partner(self) -> Path:
+        folder = self.folder / "definitions"
+        (folder / "partners").mkdir(parents=True, exist_ok=True)
+        (folder / "subscriptions").mkdir(exist_ok=True)
+        (folder / "partners" / f"{PARTNER}.yaml").write_text(_PARTNER)
+        return folder
+
     def batch(self, url: str, events: int) -> None:
         """Give the subscription that matches batches of at most so many events."""
         file = self.folder / "definitions" / "subscriptions" / f"{MATCHING}.yaml"
         text = _SUBSCRIPTION.format(id=MATCHING, url=url, event_type=EVENT_TYPE)
         file.write_text(text + _BATCH.format(events=events))
-        self._installation.apply(self.folder / "definitions")
+        self.installation.apply(self.folder / "definitions")
 
     def start_worker(self, core: int, profile: tuple[str, Path] | None = None) -> int:
         """Start a worker on one core and return its process id.
@@ -117,7 +135,7 @@ class Stage:
         if profile is not None:
             module = ["benchmarks.launcher", profile[0], str(profile[1])]
         program = ["taskset", "-c", str(core), sys.executable, "-m", *module]
-        self._worker = self._installation.start_worker(self._log, program=program)
+        self._worker = self.installation.start_worker(self._log, program=program)
         return self._worker.pid
 
     def floor(self, url: str, events: int, core: int) -> Floor:

@@ -13,7 +13,7 @@ import fastavro.schema
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
-from tests.doubles.virtual_time import VirtualTimeLoop
+from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
 from tests.real_broker import a_broker
 
 from hookstream.adapters.avro import published
@@ -58,6 +58,14 @@ class Broker:
     bootstrap_servers: str
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--ties",
+        default="first",
+        help="which timer of one instant fires first on virtual time: first (made), last, or a seed",
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by its folder what needs real time and the real broker, so that no file can forget to."""
     for item in items:
@@ -96,13 +104,14 @@ class _Loops:
     def __init__(self) -> None:
         self.real = False
         """Whether the test that is being set up has real I/O."""
+        self.ties: Ties = ties("first")
         self.troubles: list[str] = []
         """Unhandled exceptions that the last virtual loop was notified of."""
 
     def __call__(self) -> asyncio.AbstractEventLoop:
         if self.real:
             return asyncio.SelectorEventLoop()
-        loop = VirtualTimeLoop()
+        loop = VirtualTimeLoop(self.ties)
         self.troubles = loop.troubles
         return loop
 
@@ -118,6 +127,14 @@ def pytest_asyncio_loop_factories() -> dict[str, _Loops]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     # Only here are the marks of a parameter known: one test may run in memory and on a broker.
     _loops.real = item.get_closest_marker("real_time") is not None
+    callspec = getattr(item, "callspec", None)
+    given = {} if callspec is None else callspec.params
+    _loops.ties = ties(given.get("each_order", item.config.getoption("--ties")))
+
+
+@pytest.fixture(params=["first", "last", "7"])
+def each_order() -> None:
+    """Run a test once with each order of the timers of one instant."""
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -46,11 +46,21 @@ class Log:
     high: int = 0
     records: list[Record] = field(default_factory=list)
     """In the order of their offsets, which have gaps where transactions left their markers."""
+    opened: list[int] = field(default_factory=list)
+    """The records of open transactions, in order."""
+
+    @property
+    def stable(self) -> int:
+        """The last stable offset: what lies behind it cannot be read yet."""
+        return self.opened[0] if self.opened else self.high
 
     def since(self, offset: int, most: int) -> list[Record]:
-        """Return the first records from an offset on, so many at most."""
+        """Return the first records from an offset on that can be read, so many at most."""
         first = bisect_left(self.records, offset, key=_offset_of)
-        return self.records[first : first + most]
+        if not self.opened:
+            return self.records[first : first + most]
+        end = bisect_left(self.records, self.opened[0], key=_offset_of)
+        return self.records[first : min(end, first + most)]
 
 
 _offset_of: Callable[[Record], int] = attrgetter("offset")

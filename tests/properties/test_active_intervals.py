@@ -127,7 +127,7 @@ class World:
     def live(self, event: Event) -> bool:
         """Return whether workers deliver it, from its event topic or when it comes late."""
         late = event.late_at is not None
-        reason = "malformed" if event.broken else "unknown_schema"
+        reason = "not_framed" if event.broken else "unknown_schema"
         arrival = arrival_of(in_tier=late, undecodable_as=reason if late else None)
         row = self.at(event.late_at or event.read_at)
         expected = active_at(row.subscription, row.disabled, event.timestamp, arrival=arrival)

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 from tests.doubles.codec import json_value
+from tests.scenarios.replaying import write
 from tests.scenarios.world import EVENTS, World
 
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Gap, Grant, HeldGrant, Partner
 from hookstream.core.planning.grants import regranted
 from hookstream.core.redrive.revive import Revival
+from hookstream.core.redrive.runs import Run
 
 ORDERS = Grant(("order.*",), ("*",))
 EVERYTHING = Grant(("*",), ("*",))
@@ -68,6 +70,41 @@ async def test_what_was_undecodable_is_delivered_into_a_filled_gap_once_it_is_re
             Counter({"e1": 1}),
             Counter({"e1": 1}),
         )
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_what_cannot_be_decoded_in_a_gap_is_delivered_once_by_the_redrive_of_its_replay(
+    others: int,
+) -> None:
+    """Workers decode it only if somebody else wants its type; the replay takes it in either case."""
+    async with World() as world:
+        crm = world.subscribe("crm")
+        for number in range(others):
+            world.subscribe(f"other {number}")
+        begin = world.clock.now()
+        world.directory.put_subscription(replace(crm, gaps=(Gap(begin, None, "paused"),)))
+        await asyncio.sleep(1)
+        await world.worker()
+        value = b'{"type": "pricing.completed", "version": 1}'
+        broken = world.broker.append(EVENTS, value, key=b"k")
+        await world.until(world.settled)
+        assert len(world.broker.records(world.topics.undecodable)) == others
+        filled = Gap(begin, world.clock.now() + 1, "paused", "job-1")
+        world.directory.put_subscription(replace(crm, gaps=(filled,)))
+        run = Run(world.topics.tier(0), "job-1")
+        write(world, run.unidentified(broken, broken.origin, crm, now=world.clock.now()))
+        await world.until(world.settled)
+
+        revival = Revival(world.topics.tier(0), lambda _: None, world.clock.now)
+        for aside in world.broker.records(world.topics.undecodable):
+            # Another release would read the same bytes; here other bytes stand for that.
+            repaired = replace(aside, value=json_value("pricing.completed", "e1"))
+            back = revival.unmatched(repaired)
+            assert isinstance(back, OutgoingRecord)
+            write(world, back)
+        await world.until(world.settled)
+
+        assert world.accepted("crm") == Counter({"e1": 1})
 
 
 async def test_a_worker_that_reads_a_filled_gap_late_delivers_nothing_of_it() -> None:

@@ -456,3 +456,45 @@ async def test_live_deliveries_that_wait_for_a_slot_are_taken_before_replays_tha
         live = [place for place, trigger in enumerate(triggers) if trigger == "initial"]
         assert live[-1] - live[0] < 25
         assert len(triggers) == 80
+
+
+async def test_headers_of_ours_on_an_event_topic_mean_nothing_in_any_life_of_its_deliveries() -> (
+    None
+):
+    def value(text: str) -> bytes:
+        return text.encode()
+
+    forged = (
+        ("hs-job", value("forged")),
+        ("hs-only-subscription", value("crm")),
+        ("hs-subscription-id", value("crm")),
+        ("hs-partner-id", value("acme")),
+        ("hs-granted-today", value("yes")),
+        ("hs-trigger", value("test")),
+        ("hs-reason", value("malformed")),
+        ("hs-attempt", value("9")),
+        ("hs-origin-topic", value("elsewhere")),
+        ("HS-JOB", value("forged")),
+        ("hookstream-replay", value("forged")),
+    )
+    async with World() as world:
+        for name in ("crm", "other"):
+            world.subscribe(name, schedule=(5 * SECOND,))
+            world.endpoints.script(name, Switch(status(500)))
+        world.publish("e1", headers=forged)
+        await world.worker()
+        await world.until(lambda: len(world.broker.records(world.topics.dead_letters)) == 2)
+
+        ours = world.broker.records(world.topics.dead_letters) + world.tier_writes()
+        assert {header_text(each.headers, "hs-job") for each in ours} == {None}
+        assert {header_text(each.headers, "hs-only-subscription") for each in ours} == {None}
+        assert {header_text(each.headers, "hs-granted-today") for each in ours} == {None}
+        assert {header_text(each.headers, "HS-JOB") for each in ours} == {None}
+        for name in ("crm", "other"):
+            found = lives(world, name)
+            assert len(found) > 1
+            assert {(job, trigger) for job, trigger, _, _ in found} == {
+                (None, "initial"),
+                (None, "retry"),
+            }
+            assert {replayed for _, replayed in sent(world, name)} == {None}

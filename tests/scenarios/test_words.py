@@ -216,7 +216,7 @@ async def test_what_a_test_is_answered_disables_and_aborts_nothing() -> None:
         delivery = Delivery(
             "msg_a", "crm", "acme", EVENT_TYPE, "e1", Origin(EVENTS, 0, 7, now), now, now + DAY
         )
-        delivery.trigger = Trigger.TEST
+        delivery.trigger, delivery.job = Trigger.TEST, "test-1"
         delivery.due_at = now
         headers = tier_headers(delivery, (), written_at=now)
         world.broker.append(

@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from tests.doubles.batch_bodies import batch_id, delivery_ids, is_batch, members_of
-from tests.simulation.expectation import Pair
+from tests.simulation.expectation import Pair, of_run
 from tests.simulation.story import Wish
 
 from hookstream.core.model.outcome import Answer, Response
@@ -40,7 +40,8 @@ class Alone:
 
 def pairs_of(post: Post) -> list[Pair]:
     """Return the deliveries of a request, in order."""
-    return [(member["data"]["name"], post.subscription_id) for member in members_of(post)]
+    job = dict(post.headers).get("hookstream-replay")
+    return [of_run(each["data"]["name"], post.subscription_id, job) for each in members_of(post)]
 
 
 def batch_of(post: Post) -> str | None:

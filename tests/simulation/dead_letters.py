@@ -32,6 +32,10 @@ class DeadLetters:
         self.redriven.add(pair)
         return True
 
+    def purge(self, place: Place) -> None:
+        """Record that a dead letter was purged: its delivery stays dead-lettered, and nothing redrives it."""
+        del self._open[place]
+
     def is_open(self, place: Place) -> bool:
         return place in self._open
 

@@ -4,6 +4,16 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from tests.simulation.drawing_past import (
+    COLOURS,
+    fates,
+    fill,
+    grant,
+    odd_past,
+    purge,
+    replay,
+    resend,
+)
 from tests.simulation.flaws import FLAWS
 from tests.simulation.story import (
     HOSTS,
@@ -24,7 +34,6 @@ from hookstream.core.model.subscription import Batch
 FAULTS_END = 14.0
 """Seconds into the story after which there are no more faults."""
 
-COLOURS = ("red", "blue")
 SCHEDULES = ((), (1_000,), (1_000, 3_000), (2_000, 2_000, 7_000), (500, 4_000))
 AT_WORK = (HOSTS[0], HOSTS[0], HOSTS[1])
 """The first host has a worker from the beginning, the second in most stories."""
@@ -52,7 +61,7 @@ def draw(seed: int) -> Story:
     quiet = chance.random() < 0.1
     partitions = chance.choice((1, 1, 2, 3))
     wishes = tuple(_wish(chance, number, quiet=quiet) for number in range(chance.randint(1, 4)))
-    wishes = _with_words(seed, wishes)
+    wishes = _with_starts(seed, _with_words(seed, wishes))
     if quiet:
         wishes = (*wishes, Wish("well", max_in_flight=8))
     acts = _events(chance, partitions)
@@ -104,6 +113,17 @@ def _with_words(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
             moods = (*moods, Mood(until, manner, amount))
         drawn.append(replace(wish, moods=moods))
     return tuple(drawn)
+
+
+def _with_starts(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
+    """Draw, from a generator of its own, new subscriptions that start in the past."""
+    chance = random.Random(f"the starts of {seed}")
+    return tuple(
+        replace(wish, starts=chance.choice((-5.0, 0.0, round(wish.born / 2, 3))))
+        if wish.born > 0 and chance.random() < 0.6
+        else wish
+        for wish in wishes
+    )
 
 
 def _with_batches(
@@ -324,7 +344,7 @@ def _redrive(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]
         if chance.random() < 0.5:
             changed = chance.choice(("delete", "pause", "resume", "enable"))
             acts.append(Act(round(at - chance.uniform(0, 0.5), 3), changed, who))
-        more = (chance.choice((0, 0, 1, 2, 3)), chance.choice((0, 1, 2)))
+        more = (chance.choice((0, 1, 2)), *fates(chance))
         acts.append(Act(at, "redrive", chance.choice(("", who)), more=more))
     return acts
 
@@ -504,5 +524,11 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.15, _short),
     (0.1, _rebatch),
     (0.15, _mix),
+    (0.2, replay),
+    (0.2, fill),
+    (0.12, odd_past),
+    (0.1, grant),
+    (0.1, purge),
+    (0.1, resend),
 )
 """The share of the stories that has each of them."""

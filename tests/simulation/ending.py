@@ -1,8 +1,8 @@
 """The final check: every delivery ended once, in the right way, and the audit log shows it."""
 
 from tests.simulation.behaviours import GONE
-from tests.simulation.expectation import Pair
-from tests.simulation.invariants import JUSTIFIED, PROMISE, SILENT, Ledger
+from tests.simulation.expectation import Owed, Pair, base_of
+from tests.simulation.invariants import FINAL, JUSTIFIED, PROMISE, SILENT, Ledger
 from tests.simulation.story import NEVER, Story, Wish
 
 from hookstream.core.model.instant import DAY
@@ -10,7 +10,6 @@ from hookstream.core.model.topics import Topics
 
 LEAST_REFUSAL = 300
 """The least status that is not an acceptance."""
-FINAL = frozenset({"complete", "dead_letter", "cancel"})
 
 
 def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
@@ -25,6 +24,13 @@ def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
             )
         for pair in expected.owed_to(event):
             _ended(ledger, pair)
+    for pair in ledger.replays.pairs():
+        if pair not in ledger.aside_in_runs and expected.owed(pair) is Owed.MUST:
+            _ended(ledger, pair)
+    _dead_letters_have_causes(ledger, story)
+
+
+def _dead_letters_have_causes(ledger: Ledger, story: Story) -> None:
     for pair, reasons in ledger.dead.items():
         for reason in reasons:
             if not _justified(ledger, story, pair, reason):
@@ -45,7 +51,7 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
 
 
 def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
-    status = ledger.expected.statuses[pair[1]]
+    status = ledger.expected.statuses[base_of(pair)[1]]
     wish = status.wish
     match reason:
         case "attempts_exhausted":
@@ -65,8 +71,8 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
             return not wish.final_statuses.isdisjoint(ledger.alone.ever[pair])
         case "paused_too_long":
             return bool(status.pauses)
-        case "record_too_large":
-            return ledger.too_large
+        case "record_too_large" | "not_granted":
+            return ledger.too_large if reason == "record_too_large" else bool(status.grants.taken)
         case _:
             return False
 

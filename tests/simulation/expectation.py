@@ -6,8 +6,9 @@ either way, where the guarantee leaves it open (the moments around a disabling, 
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
-from tests.simulation.story import Wish
+from tests.simulation.story import LATE, Wish
 
 from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.instant import Millis
@@ -40,6 +41,8 @@ class Event:
     timestamp: Millis
     garbage: bool = False
     """True: it is not an event."""
+    appended: Millis = 0
+    """When it was appended, whatever its timestamp says."""
 
     @property
     def origin(self) -> tuple[str, int, int]:
@@ -52,9 +55,53 @@ class Stretch:
 
     start: Millis
     end: Millis | None = None
+    filled_by: str | None = None
+    """The replay that has its records."""
+    incomplete: bool = False
+    """Whether that may have lost some."""
 
     def holds(self, timestamp: Millis) -> bool:
         return timestamp > self.start and (self.end is None or timestamp <= self.end)
+
+
+@dataclass(slots=True)
+class Grants:
+    """What the partner was granted of each event type, by the time of records; of what is not here: all."""
+
+    taken: dict[str, list[tuple[Millis, Millis | None, Millis | None]]] = field(
+        default_factory=dict
+    )
+    """By type: when it was taken away, when the row was written that grants it again, and from when it does."""
+
+    def take(self, event_type: str, now: Millis) -> None:
+        """Note that a type is granted no more."""
+        self.taken.setdefault(event_type, []).append((now, None, None))
+
+    def give(self, event_type: str, now: Millis, at: Millis) -> None:
+        """Note that a type is granted again."""
+        self.taken[event_type][-1] = self.taken[event_type][-1][0], now, at
+
+    def since(self, event_type: str) -> Millis | None:
+        """Return since when a type is not granted; None: it is."""
+        for began, ended, _ in self.taken.get(event_type, ()):
+            if ended is None:
+                return began
+        return None
+
+    def owed(self, event: "Event", begun: Millis = 0) -> Owed:
+        """Return what grants allow of an event, to what `begun` at an instant: then and today.
+
+        Whoever has not read yet that it is taken away may send it; what is pending then is cancelled.
+        """
+        verdict = Owed.MUST
+        for began, ended, at in self.taken.get(event.type, ()):
+            if event.timestamp > began + LAG and (at is None or event.timestamp <= at):
+                return Owed.NEVER
+            if (at is None or event.timestamp <= at) and (ended is None or ended + LAG >= begun):
+                verdict = Owed.MAY
+            if began < event.timestamp and (at is None or event.timestamp <= at):
+                verdict = Owed.MAY
+        return verdict
 
 
 @dataclass(slots=True)
@@ -73,6 +120,12 @@ class Disabling:
         return Owed.NEVER if timestamp > max(self.last, self.known) else Owed.MAY
 
 
+class Owes(Protocol):
+    """A subscription, or a replay to one."""
+
+    def owed(self, event: Event) -> Owed: ...
+
+
 @dataclass(slots=True)
 class Absence:
     """The row was missing until an instant; what was in tiers or over by then is still owed."""
@@ -87,8 +140,13 @@ class SubscriptionStatus:
 
     wish: Wish
     active_from: Millis
+    grants: Grants = field(default_factory=Grants)
     pauses: list[Stretch] = field(default_factory=list)
     disablings: list[Disabling] = field(default_factory=list)
+    slacks: list[Stretch] = field(default_factory=list)
+    """What precedes disablings and belongs to the replays of their gaps: what is late is left to them."""
+    filled: list[Stretch] = field(default_factory=list)
+    """The parts of gaps that replays fill."""
     absences: list[Absence] = field(default_factory=list)
     deleted_at: Millis | None = None
 
@@ -99,15 +157,26 @@ class SubscriptionStatus:
         if wish.colour is not None and wish.colour != event.colour:
             return Owed.NEVER
         at = event.timestamp
-        if at <= self.active_from or any(pause.holds(at) for pause in self.pauses):
+        if at <= self.active_from:
             return Owed.NEVER
+        if any(pause.holds(at) for pause in self.pauses):
+            return self._late(event)
         if self.deleted_at is not None and at > self.deleted_at + LAG:
             return Owed.NEVER
         verdicts = {disabling.owed(at) for disabling in self.disablings}
-        if Owed.NEVER in verdicts:
+        verdicts.add(self.grants.owed(event))
+        if self.grants.owed(event) is Owed.NEVER:
             return Owed.NEVER
+        verdicts |= {Owed.MAY for stretch in self.slacks if stretch.holds(at)}
+        if Owed.NEVER in verdicts:
+            return self._late(event)
         unsure = any(self._lost_sight(absence, event) for absence in self.absences)
         return Owed.MAY if unsure or Owed.MAY in verdicts else Owed.MUST
+
+    def _late(self, event: Event) -> Owed:
+        """Return whether an event of a gap is delivered by workers: what a replay lost may wait for its schema."""
+        lost = any(gap.incomplete and gap.holds(event.timestamp) for gap in self.filled)
+        return Owed.MAY if lost and event.type == LATE else Owed.NEVER
 
     def _lost_sight(self, absence: Absence, event: Event) -> bool:
         seen = absence.until is not None and event.timestamp > absence.until + LAG
@@ -140,7 +209,25 @@ class SubscriptionStatus:
 
 
 Pair = tuple[str, str]
-"""Event id and subscription id: one delivery."""
+"""Event id and subscription id: one delivery. A run that a replay began names its job behind the subscription."""
+
+
+_IN = " in "
+
+
+def of_run(event: str, subscription_id: str, job: str | None) -> Pair:
+    """Return one run of a delivery; None: its first life."""
+    return event, subscription_id if job is None else f"{subscription_id}{_IN}{job}"
+
+
+def is_run(pair: Pair) -> bool:
+    """Return whether a replay began it."""
+    return _IN in pair[1]
+
+
+def base_of(pair: Pair) -> Pair:
+    """Return the delivery of which it is a run."""
+    return pair[0], pair[1].partition(_IN)[0]
 
 
 class Expectation:
@@ -150,19 +237,23 @@ class Expectation:
         self.events: dict[str, Event] = {}
         self.by_origin: dict[tuple[str, int, int], Event] = {}
         self.statuses: dict[str, SubscriptionStatus] = {}
+        self.grants = Grants()
+        self.runs: dict[str, Owes] = {}
+        """Replays, by the second half of the pairs of their runs."""
 
     def published(self, event: Event) -> None:
         self.events[event.id] = event
         self.by_origin[event.origin] = event
 
     def owed(self, pair: Pair) -> Owed:
-        event, status = self.events.get(pair[0]), self.statuses.get(pair[1])
+        event = self.events.get(pair[0])
+        status: Owes | None = self.statuses.get(pair[1]) or self.runs.get(pair[1])
         if event is None or status is None:
             return Owed.NEVER
         return status.owed(event)
 
     def owed_to(self, event: Event) -> list[Pair]:
-        """Every delivery of an event that must be made."""
+        """Every delivery of an event that must be made, without those of replays."""
         return [
             (event.id, name)
             for name, status in self.statuses.items()
@@ -170,5 +261,5 @@ class Expectation:
         ]
 
     def is_deleted(self, pair: Pair) -> bool:
-        status = self.statuses.get(pair[1])
+        status = self.statuses.get(base_of(pair)[1])
         return status is not None and status.deleted_at is not None

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from tests.simulation.expectation import Pair
+from tests.simulation.expectation import Pair, is_run
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
@@ -45,17 +45,21 @@ class Hand:
     latest: Millis = 0
     """The latest that its clock ever showed."""
 
+    def fresh(self, pair: Pair) -> int:
+        """Return how often it took the event of a delivery; a replay's delivery never comes from that."""
+        return 0 if is_run(pair) else self.events[pair[0]]
+
     def made_before(self, pair: Pair) -> set[int]:
         """Attempts that were made before, of each copy that it took."""
         copies, searched = self.copies.get(pair, ()), set(+self.searched[pair])
-        if searched and len(copies) + self.events[pair[0]] == 1:
+        if searched and len(copies) + self.fresh(pair) == 1:
             return {max(searched)}
         made = {attempt for attempt, _ in copies} | searched
-        return made | {0} if pair[0] in self.events else made
+        return made | {0} if self.fresh(pair) else made
 
     def due(self, pair: Pair, attempt: int) -> Millis:
         """The earliest due time of a copy on which this attempt can follow."""
-        if attempt == 1 and pair[0] in self.events:
+        if attempt == 1 and self.fresh(pair):
             return 0
         if self.searched[pair][attempt - 1] > 0:
             return 0

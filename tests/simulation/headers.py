@@ -6,6 +6,7 @@ from hookstream.core.model.record import OutgoingRecord, Record, header_text
 _SHOWN = (
     "hs-event-id",
     "hs-subscription-id",
+    "hs-job",
     "hs-attempt",
     "hs-due-at",
     "hs-deferred-reason",
@@ -27,10 +28,18 @@ def origin_of(record: Record | OutgoingRecord) -> tuple[str, int, int]:
 
 
 def is_delivery(record: Record | OutgoingRecord) -> bool:
-    return header_text(record.headers, "hs-subscription-id") is not None
+    named = header_text(record.headers, "hs-subscription-id") is not None
+    return named and not is_to_be_matched(record)
+
+
+def is_to_be_matched(record: Record | OutgoingRecord) -> bool:
+    """Return whether it is an event that a replay could not identify."""
+    return header_text(record.headers, "hs-only-subscription") is not None
 
 
 def attempts_of(record: Record | OutgoingRecord) -> int:
+    if is_to_be_matched(record):
+        return 0
     return int(header_text(record.headers, "hs-attempt") or -1)
 
 

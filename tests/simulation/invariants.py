@@ -20,7 +20,15 @@ from tests.simulation.batches import (
     wrong_with,
 )
 from tests.simulation.dead_letters import DeadLetters
-from tests.simulation.expectation import Event, Expectation, Owed, Pair
+from tests.simulation.expectation import (
+    Event,
+    Expectation,
+    Owed,
+    Pair,
+    base_of,
+    is_run,
+    of_run,
+)
 from tests.simulation.given_up import GivenUp, Lost, Place
 from tests.simulation.hand import Hand, Sent
 from tests.simulation.headers import (
@@ -29,8 +37,10 @@ from tests.simulation.headers import (
     described,
     due_of,
     is_delivery,
+    is_to_be_matched,
     origin_of,
 )
+from tests.simulation.runs import Replays
 from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.model.instant import Millis
@@ -65,6 +75,13 @@ BATCH = "a request has its deliveries once, under their id, within its bounds"
 AUDIT = "the audit log agrees with what endpoints saw"
 SEARCH = "the search in a refused batch takes few requests"
 
+REPLAYED = "each record of a replay's interval is replayed exactly once, if it may be"
+WINDOWED = "no more of a replay is out than its window"
+ONE_WRITER = "one executor at a time commits steps of a job"
+BEHIND = "a replay defers no live delivery of its lane"
+
+FINAL = frozenset({"complete", "dead_letter", "cancel"})
+
 SHORTER: Millis = 300
 """A delay that no schedule has."""
 
@@ -92,6 +109,9 @@ class Ledger:
         self.delivered: set[Pair] = set()
         """What arrived, since it was last redriven."""
         self.dead_letters = DeadLetters()
+        self.replays = Replays(expectation, self.blame)
+        self.aside_in_runs: dict[Pair, str] = {}
+        """What replays could not identify, and is undecodable."""
         self.given_up = GivenUp()
         self.defects: Callable[[], int] = lambda: 0
         """How many attempts may have counted as failed though they arrived."""
@@ -135,9 +155,7 @@ class Ledger:
         if self.chronicle is not None:
             self.note(f"{record.topic}/{record.partition}@{record.offset} is {described(record)}")
         if record.topic == topics.attempts:
-            entry = orjson.loads(record.value or b"{}")
-            pair = (self.expected.by_origin[tuple(entry["origin"])].id, entry["subscription_id"])
-            self.audited[pair].add(entry["disposition"])
+            self._audited(orjson.loads(record.value or b"{}"))
         elif record.topic == topics.dead_letters:
             self._given_up(record)
         elif record.topic == topics.undecodable:
@@ -149,6 +167,12 @@ class Ledger:
         elif topics.delay_of(record.topic) is not None:
             self._into_tier(record)
 
+    def _audited(self, entry: Mapping[str, Any]) -> None:
+        pair = self._audited_pair(entry)
+        self.audited[pair].add(entry["disposition"])
+        if entry["disposition"] in FINAL:
+            self.replays.ended(pair)
+
     def _given_up(self, dead_letter: Record) -> None:
         pair, attempts = self._pair(dead_letter), attempts_of(dead_letter)
         reason = header_text(dead_letter.headers, "hs-reason") or ""
@@ -157,10 +181,9 @@ class Ledger:
         self._may_be_owed(pair, f"was dead-lettered ({reason})")
         if reason != "attempts_exhausted":
             return
-        most = len(self.expected.statuses[pair[1]].wish.schedule) + 1
-        searches = (
-            most * longest_search(events) if (events := self.bounds.events[pair[1]]) > 1 else 0
-        )
+        who = base_of(pair)[1]
+        most = len(self.expected.statuses[who].wish.schedule) + 1
+        searches = most * longest_search(events) if (events := self.bounds.events[who]) > 1 else 0
         if not self.dead_letters.exhausts(pair, attempts, most, searches):
             self.blame(EXACT, f"{_named(pair)} is dead-lettered after {attempts} attempts")
         status = int(header_text(dead_letter.headers, "hs-last-status") or 0)
@@ -184,7 +207,12 @@ class Ledger:
         """Return the delivery of a record of ours: its origin identifies the event, not its id."""
         event = self.expected.by_origin.get(origin_of(record))
         named = header_text(record.headers, "hs-event-id") if event is None else event.id
-        return named or "", header_text(record.headers, "hs-subscription-id") or ""
+        who = header_text(record.headers, "hs-subscription-id") or ""
+        return of_run(named or "", who, header_text(record.headers, "hs-job"))
+
+    def _audited_pair(self, entry: Mapping[str, Any]) -> Pair:
+        event = self.expected.by_origin[tuple(entry["origin"])]
+        return of_run(event.id, entry["subscription_id"], entry["job_id"])
 
     def _settled_above(self) -> set[Place]:
         return {(where, offset) for where, above in self._above.items() for offset in above}
@@ -200,12 +228,16 @@ class Ledger:
         pair = self._pair(record)
         self._carriers[pair].append(place)
         self._carried[place] = pair
-        self._may_be_owed(pair, f"went to {record.topic}")
+        if not is_to_be_matched(record):
+            self._may_be_owed(pair, f"went to {record.topic}")
 
     def _set_aside(self, record: Record) -> None:
         reason = header_text(record.headers, "hs-reason") or ""
         origin = origin_of(record)
-        self.aside[origin] = reason
+        if is_to_be_matched(record):
+            self.aside_in_runs[self._pair(record)] = reason
+        else:
+            self.aside[origin] = reason
         event = self.expected.by_origin.get(origin)
         if event is None:
             self.blame(JUSTIFIED, f"{origin} is undecodable and is not a record of the story")
@@ -285,7 +317,7 @@ class Ledger:
             return
         if self.dead_letters.contain(pair) or self.expected.is_deleted(pair) or self.pending(pair):
             return
-        if self.is_given_up(pair):
+        if self.is_given_up(pair) or pair in self.aside_in_runs:
             return
         self.blame(PROMISE, f"{_named(pair)} is in no record once {place} is committed")
 
@@ -302,6 +334,8 @@ class Ledger:
         return any(place in self.given_up for place in self._places_of_event(event))
 
     def _places_of(self, pair: Pair) -> list[Place]:
+        if is_run(pair):
+            return self._carriers[pair]
         return [*self._carriers[pair], *self._places_of_event(self.expected.events[pair[0]])]
 
     def _places_of_event(self, event: Event) -> list[Place]:
@@ -363,7 +397,7 @@ class Ledger:
         batch = batch_of(post)
         numbers = {pair: self._attempting(hand, pair, number, now) for pair in pairs}
         for pair, delivery in zip(pairs, delivery_ids(post), strict=True):
-            known = self._ids.setdefault(pair, delivery)
+            known = self._ids.setdefault(base_of(pair), delivery)
             if known != delivery:
                 self.blame(IDENTITY, f"{_named(pair)} is {known}, then {delivery}")
             hand.runs[pair] = hand.runs[pair] + 1 if +hand.searched[pair] else 1
@@ -381,7 +415,8 @@ class Ledger:
             now: The present.
         """
         self.requests[pair] += 1
-        self._may_be_owed(pair, "was attempted")
+        if self.expected.owed(pair) is Owed.NEVER:
+            self.blame(INTERVALS, f"{_named(pair)} was attempted, and is not expected")
         made = hand.made_before(pair)
         numbers = {before + 1 for before in made} if number is None else {int(number)}
         if not numbers or not numbers <= {before + 1 for before in made}:
@@ -457,9 +492,9 @@ class Ledger:
         """Compare the audit record of an attempt with the request that it is of."""
         if entry["outcome"] in (None, "refused"):
             return
-        pair = (self.expected.by_origin[tuple(entry["origin"])].id, entry["subscription_id"])
+        pair = self._audited_pair(entry)
         due, attempt, batch = entry["due_at"], entry["attempt"], entry["batch_id"]
-        if entry["delivery_id"] != self._ids.get(pair):
+        if entry["delivery_id"] != self._ids.get(base_of(pair)):
             self.blame(AUDIT, f"{_named(pair)} is audited as {entry['delivery_id']}")
         # A write that raised is repeated a while later; a clock may jump meanwhile.
         decided = entry["started_at"] + entry["took"] + SHORTER if self.flawed else now
@@ -473,7 +508,7 @@ class Ledger:
         self.blame(AUDIT, f"no audit record of {_listed(sent.numbers)} in {sent.batch or 'none'}")
 
     def _may_be_owed(self, pair: Pair, what: str) -> None:
-        if self.expected.owed(pair) is Owed.NEVER:
+        if self.expected.owed(pair) is Owed.NEVER and not self.replays.is_unasked(pair):
             self.blame(INTERVALS, f"{_named(pair)} {what}, and is not expected")
 
 

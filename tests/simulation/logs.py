@@ -66,7 +66,7 @@ class Logs(Lives):
         where = self._partition(kind, partition)
         first = max(world.committed(where), world.broker.low(where))
         start = first + math.ceil(share * (world.broker.high(where) - first))
-        if start > first:
+        if start > first and not world.broker.logs[where].opened:
             world.ledger.note(f"{where.topic}/{where.partition} begins at {start} now")
             world.ledger.given_up.starts[where] = start
             world.broker.delete_before(where, start)

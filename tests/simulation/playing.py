@@ -1,20 +1,28 @@
 """Plays one story to its end: the acts at their times, then no more faults, then everything must drain."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tests.doubles import virtual_time
+from tests.doubles.clock import NOON
 from tests.simulation.ending import judge
-from tests.simulation.expectation import AHEAD, Absence
+from tests.simulation.expectation import AHEAD, Absence, Event, Stretch
 from tests.simulation.link import Link
 from tests.simulation.redrives import Redrives
 from tests.simulation.story import HOSTS, LATE, Act, Broken, Story, Wish
-from tests.simulation.world import EVENTS, Host, Parts, Row
+from tests.simulation.tables import Row
+from tests.simulation.world import EVENTS, LATE_EVENTS, Host, Parts
 
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Batch, Gap, SubscriptionState
+from hookstream.core.planning import transitions
+from hookstream.core.planning.gap_fills import GapFill, fill_closed, started
+from hookstream.core.replay import outstanding
+from hookstream.core.replay.request import KIND
 from hookstream.pipeline.ports import WriteRefused
 
 SESSION_SECONDS = 3.0
@@ -24,6 +32,9 @@ DRAINS_WITHIN = 600.0
 """Virtual seconds after the last fault within which everything must have completed."""
 
 LOOK_EVERY = 0.5
+
+WINDOW, LEAST_ROOM = 6, 2
+"""How many deliveries of a replay may be out here, and the least of them that a step has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +54,16 @@ ALL_PARTS = Parts()
 
 
 def play(story: Story, parts: Parts = ALL_PARTS, chronicle: list[str] | None = None) -> Result:
-    """Play a story on virtual time; what happens is written into `chronicle`, line by line."""
-    return virtual_time.run(_play(story, parts, chronicle))
+    """Play a story on virtual time; what happens is written into `chronicle`, line by line.
+
+    Its seed also decides which timer of one instant fires first.
+    """
+    kept = outstanding.WINDOW, outstanding.LEAST_ROOM
+    outstanding.WINDOW, outstanding.LEAST_ROOM = WINDOW, LEAST_ROOM  # type: ignore[misc]
+    try:
+        return virtual_time.run(_play(story, parts, chronicle), virtual_time.drawn(story.seed))
+    finally:
+        outstanding.WINDOW, outstanding.LEAST_ROOM = kept  # type: ignore[misc]
 
 
 async def _play(story: Story, parts: Parts, chronicle: list[str] | None) -> Result:
@@ -107,9 +126,19 @@ class Player(Redrives):
                 self.world.ledger.note(f"* {str(what)[9:]}")
                 getattr(self, f"do_{what.does}")(what)
             else:
-                self.world.subscribe(what)
+                self._subscribe(what)
         await self._until(self._away_until)
         await self._calm()
+
+    def _subscribe(self, wish: Wish) -> None:
+        """Write a subscription's first row; in one transaction with the replay of what it starts from."""
+        world = self.world
+        world.subscribe(wish)
+        if wish.starts is not None:
+            start = NOON + int(wish.starts * 1000)
+            after, fill = started(world.subscriptions[wish.id], start, self.new_job(KIND))
+            world.put(after)
+            self.fill([fill], wish.id)
 
     async def _until(self, at: float) -> None:
         wait = at - asyncio.get_running_loop().time()
@@ -125,6 +154,10 @@ class Player(Redrives):
 
     async def _calm(self) -> None:
         """End all faults, and wait until nothing is left to do."""
+        self._end_faults()
+        await self._drain()
+
+    def _end_faults(self) -> None:
         world = self.world
         world.ledger.note("* all faults are over")
         world.calm = True
@@ -140,12 +173,16 @@ class Player(Redrives):
             if host.process is not None and not host.process.died.is_set():
                 # One that has just died is removed like any other.
                 host.process.doom = None
+        world.commit_open()
         for name in list(world.subscriptions):
             self._return_row(name)
             self.do_resume(Act(0, "resume", name))
+
+    async def _drain(self) -> None:
+        world = self.world
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DRAINS_WITHIN
-        while world.undrained() or loop.time() < self._quiet_until():
+        while self.unfinished() or world.undrained() or loop.time() < self._quiet_until():
             if self._over.is_set():
                 return
             if loop.time() > deadline:
@@ -159,7 +196,8 @@ class Player(Redrives):
         return self.story.acts[-1].at + 1.0 if self.story.acts else 1.0
 
     def _what_is_left(self) -> str:
-        left = [f"{w.topic}/{w.partition} from {at}" for w, at in self.world.undrained().items()]
+        left = self.unfinished()
+        left += [f"{w.topic}/{w.partition} from {at}" for w, at in self.world.undrained().items()]
         return f"not committed after {DRAINS_WITHIN:g}s of calm: {', '.join(left)}"
 
     def end(self) -> None:
@@ -245,6 +283,55 @@ class Player(Redrives):
         kind, colour, partition, stamp = act.more
         self.world.publish(act.who, str(kind), str(colour), int(partition), stamped=int(stamp))
 
+    def do_publish_stepped(self, act: Act) -> None:
+        """Publish an event by a broker whose clock is so many milliseconds behind."""
+        kind, colour, partition = act.more
+        behind = int(act.amount) if self.world.keeps_offsets else 0
+        stamped = self.world.clock.now() - behind
+        self.world.publish(act.who, str(kind), str(colour), int(partition), stamped=stamped)
+
+    def do_publish_open(self, act: Act) -> None:
+        """Publish an event in a transaction that ends after so many seconds; some are aborted."""
+        kind, colour, partition, aborts = act.more
+        world = self.world
+        event = world.publish(act.who, str(kind), str(colour), int(partition))
+        if world.keeps_offsets:
+            log = world.broker.logs[TopicPartition(event.topic, event.partition)]
+            log.opened.append(event.offset)
+            loop = asyncio.get_running_loop()
+            loop.call_later(act.amount, self._end_transaction, event, bool(aborts))
+
+    def _end_transaction(self, event: Event, aborts: bool) -> None:  # noqa: FBT001
+        world = self.world
+        where = TopicPartition(event.topic, event.partition)
+        log = world.broker.logs[where]
+        if event.offset not in log.opened:
+            return
+        log.opened.remove(event.offset)
+        if aborts:
+            world.abort(event)
+        world.ledger.note(
+            f"the transaction of {event.id} is {'aborted' if aborts else 'committed'}"
+        )
+        world.broker.mark(where)
+        for host in world.hosts.values():
+            host.wake()
+
+    def do_publish_late(self, act: Act) -> None:
+        """Publish to a topic that is created for it."""
+        world = self.world
+        kind, colour = act.more
+        # Where offsets may be lost, one that was never read looks like one whose offset is.
+        topic = LATE_EVENTS if world.keeps_offsets else EVENTS
+        if topic not in world.broker.partitions:
+            world.broker.create(topic)
+        world.publish(act.who, str(kind), str(colour), 0, topic=topic)
+
+    def do_grant(self, act: Act) -> None:
+        """Grant the partner some event types, and no others."""
+        if self.world.broker.up.is_set():
+            self.world.regrant(*(str(each) for each in act.more))
+
     def do_flaw(self, act: Act) -> None:
         """Let the next calls of a port raise, in any worker."""
         self.world.flaws.plant(act.who, int(act.amount))
@@ -272,9 +359,16 @@ class Player(Redrives):
         found = self.world.subscriptions.get(act.who)
         if found is None or found.state is not SubscriptionState.PAUSED:
             return
-        at = self.world.expectation.statuses[act.who].resume(self.world.clock.now())
+        world = self.world
+        at = world.expectation.statuses[act.who].resume(world.clock.now())
         gaps = tuple(gap if gap.end is not None else replace(gap, end=at) for gap in found.gaps)
-        self.world.put(replace(found, state=SubscriptionState.ACTIVE, gaps=gaps))
+        after = replace(found, state=SubscriptionState.ACTIVE, gaps=gaps)
+        fills: Sequence[GapFill] = ()
+        if act.amount:
+            disabled = world.disabled.get(act.who)
+            after, fills = fill_closed(found, after, disabled, partial(self.new_job, KIND))
+        world.put(after)
+        self.fill(fills, act.who, act.more)
 
     def do_rebatch(self, act: Act) -> None:
         """Give a subscription batches of so many deliveries at most, or none if it has some."""
@@ -298,8 +392,14 @@ class Player(Redrives):
         if found is None or disabled is None or found.state is SubscriptionState.DELETED:
             return
         at = max(self.world.clock.now() + AHEAD, disabled.since)
-        self.world.expectation.statuses[act.who].enabled(at)
+        status = self.world.expectation.statuses[act.who]
+        status.enabled(at)
         enabled = replace(found, gaps=(*found.gaps, Gap(disabled.since, at, "disabled")))
+        fills: Sequence[GapFill] = ()
+        if act.amount:
+            after = transitions.enable(found, disabled, at)
+            enabled, fills = fill_closed(found, after, None, partial(self.new_job, KIND))
+            status.slacks.append(Stretch(disabled.since - transitions.SLACK, disabled.since))
         self.world.subscriptions[act.who] = enabled
 
         def both(directory: Directory) -> None:
@@ -307,6 +407,7 @@ class Player(Redrives):
             directory.drop_disabled(act.who)
 
         self.world.write_row(Row(both, health=lambda book: book.drop(act.who)))
+        self.fill(fills, act.who, act.more)
 
     def do_hold(self, act: Act) -> None:
         """Hold an endpoint, the partner, an event type or everything, for so many seconds."""

@@ -19,6 +19,7 @@ from tests.simulation.expectation import Pair
 from tests.simulation.flaws import BY_THE_SENDER
 from tests.simulation.hand import Hand, Sent
 from tests.simulation.invariants import (
+    BEHIND,
     ENDS,
     HELD,
     ISOLATION,
@@ -44,7 +45,7 @@ from hookstream.core.model.outcome import (
     TransportFailure,
     Withheld,
 )
-from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.outcome.words import rest_in
 from hookstream.pipeline.broker_clock import BrokerClock, time_request
@@ -357,6 +358,7 @@ class SeenSink:
             return
         asked = process.clock.moment()
         refusal = process.world.refusal(record)
+        self._is_deferred_rightly(record)
         now, refused = process.clock.now(), refusal is not None
         process.ledger.writing(process.hand, record, now, refused=refused)
         if refusal is not None:
@@ -385,6 +387,19 @@ class SeenSink:
 
             process.producer.write(record, appended)
         process.does("write")
+
+    def _is_deferred_rightly(self, record: OutgoingRecord) -> None:
+        """Check that a live delivery is deferred for a full lane only where live ones fill it."""
+        process, headers = self._process, record.headers
+        who = header_text(headers, "hs-subscription-id")
+        full = header_text(headers, "hs-deferred-reason") == "lane_full"
+        if not full or who is None or header_text(headers, "hs-job") is not None:
+            return
+        queue = process.engine.lanes._queues[who]  # noqa: SLF001  no other part shows what waits where
+        live = sum(work.delivery.job is None for work in (*queue.waiting, *queue.behind))
+        if not live and queue.queued:
+            what = f"{queue.queued} replayed deliveries fill the lane of {who}"
+            process.ledger.blame(BEHIND, what)
 
     def _acknowledge(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
         if self._process.alive:

@@ -46,6 +46,8 @@ class Wish:
     final_statuses: frozenset[int] = frozenset()
     born: float = -10.0
     """When its row is written; it is active two seconds later."""
+    starts: float | None = None
+    """Seconds into the story from which a replay gives it what came before it; None: none does."""
     moods: tuple[Mood, ...] = ()
     """In order; after the last one it succeeds at once."""
     for_ever: Mood | None = None
@@ -71,7 +73,8 @@ class Wish:
         if self.rate is not None:
             parts.append(f"{self.rate:g} a second")
         if self.born > 0:
-            parts.append(f"written at {self.born:g}s")
+            since = "" if self.starts is None else f", from {self.starts:g}s on"
+            parts.append(f"written at {self.born:g}s{since}")
         if self.cloudevents:
             parts.append("CloudEvents")
         if self.batch is not None:

@@ -19,6 +19,7 @@ from tests.simulation.drawing import draw
 from tests.simulation.expectation import Event, Owed, SubscriptionStatus
 from tests.simulation.given_up import GivenUp, Lost
 from tests.simulation.hand import Hand
+from tests.simulation.past_defects import PAST_DEFECTS
 from tests.simulation.playing import Player, play
 from tests.simulation.shrinking import shrink
 from tests.simulation.story import LATE, PLAIN, Act, Broken, Story, Wish
@@ -42,7 +43,9 @@ def found_by(defect: Defect) -> tuple[int, Story, Broken]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("defect", [*DEFECTS, *BATCH_DEFECTS], ids=lambda defect: defect.name)
+@pytest.mark.parametrize(
+    "defect", [*DEFECTS, *BATCH_DEFECTS, *PAST_DEFECTS], ids=lambda defect: defect.name
+)
 def test_a_planted_defect_is_found(defect: Defect) -> None:
     seed, story, broken = found_by(defect)
 
@@ -239,7 +242,9 @@ def test_a_part_of_a_story_is_a_story() -> None:
         Act(2.5, "forget", "nobody", 1.0),
         Act(3.0, "stop", "west", 1.0),
         Act(3.5, "expel", "west", 1.0),
-        Act(4.0, "redrive", "nobody", more=(0, 0)),
+        Act(4.0, "redrive", "nobody", more=(0, 0, 0.0)),
+        Act(4.1, "cancel"),
+        Act(4.2, "replay", "nobody", more=(1_000, 0)),
         Act(4.5, "cut", "tier", 1.0, (0, 0.0)),
     )
     assert play(replace(story, acts=acts, wishes=())).broken is None

@@ -3,25 +3,33 @@
 import asyncio
 import json
 import random
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.clock import NOON, LoopClock
 from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
 from tests.simulation import behaviours
-from tests.simulation.expectation import AHEAD, Event, Expectation, Pair, SubscriptionStatus
+from tests.simulation.expectation import (
+    AHEAD,
+    Event,
+    Expectation,
+    Pair,
+    SubscriptionStatus,
+    is_run,
+)
 from tests.simulation.flaws import Flaws
 from tests.simulation.invariants import ISOLATION, JUSTIFIED, WAITS, Ledger
 from tests.simulation.link import Link
 from tests.simulation.process import HostClock, Process
-from tests.simulation.story import PLAIN, TIERS, Story, Wish
+from tests.simulation.story import LATE, NEVER, PLAIN, TIERS, Story, Wish
+from tests.simulation.tables import Row, View, holds_over
 
 from hookstream.core.matching.directory import Directory
-from hookstream.core.model.freshness import FRESH_FOR
-from hookstream.core.model.hold import ALL, Hold, HoldKind
+from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, SECOND, Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Headers, OutgoingRecord, Record, TopicPartition
@@ -31,6 +39,7 @@ from hookstream.core.model.subscription import (
     Endpoint,
     Failing,
     Grant,
+    HeldGrant,
     Limits,
     Partner,
     RetryPolicy,
@@ -40,13 +49,17 @@ from hookstream.core.model.subscription import (
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import StartPolicy
-from hookstream.core.outcome.health import HealthBook
+from hookstream.core.planning.grants import regranted
 from hookstream.core.redrive.revive import Revival
 from hookstream.pipeline.broker_clock import TIME_KEY
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
+from hookstream.pipeline.job_kind import JobKind
 from hookstream.pipeline.ports import WriteRefused
+from hookstream.pipeline.replay import ReplayKind, ReplayPorts
 
 EVENTS = "printprice.orders"
+LATE_EVENTS = "printprice.late"
+"""An event topic that is created in the middle of some stories."""
 PROMPT = 2_000
 """Milliseconds within which a healthy endpoint has an event, whatever its neighbours do."""
 
@@ -55,22 +68,8 @@ AT_ONCE = 500
 FEW = 5
 
 SCHEMA_GRACE: Millis = 60_000
-ASK_EVERY = 0.5
-"""Seconds between two queries for the ends of the tables."""
-RECONNECTS_WITHIN = 0.1
-"""Seconds after which a client that lost its link tries again."""
 HOLDS_WITHIN = 2_000
 """Milliseconds after which every sending worker knows of a deletion and a hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a table: what it changes, and which hold it sets or clears."""
-
-    change: Callable[[Directory], None] = lambda _: None
-    health: Callable[[HealthBook], None] = lambda _: None
-    holds: tuple[HoldKind, str] | None = None
-    clears: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,11 @@ class Parts:
     directory: Callable[["Host"], Directory] = lambda _: Directory()
     source: type[BrokerSource] = BrokerSource
     revival: type[Revival] = Revival
+    replay: Callable[[Callable[[], AbstractAsyncContextManager[ReplayPorts]]], JobKind] = (
+        ReplayKind
+    )
+    writer: "Callable[..., Any] | None" = None
+    """Makes the writers of jobs; None: the right ones."""
 
 
 class Host:
@@ -108,69 +112,6 @@ class Host:
             hand = self.process.hand
             hand.latest = max(hand.latest, self.process.clock.now())
         self.clock.ahead = ahead
-
-
-def holds_over(who: str, event_type: str) -> list[tuple[HoldKind, str]]:
-    """Return the holds that would stop a delivery."""
-    return [
-        (HoldKind.EVERYTHING, ALL),
-        (HoldKind.PARTNER, "acme"),
-        (HoldKind.ENDPOINT, who),
-        (HoldKind.EVENT_TYPE, event_type),
-    ]
-
-
-class View:
-    """The tables as one process has read them: fits `Tables`."""
-
-    def __init__(self, world: "World", host: Host) -> None:
-        self.directory = world.parts.directory(host)
-        self.health = HealthBook()
-        self._world = world
-        self._host = host
-        self._seconds = asyncio.get_running_loop().time
-        self._unread: deque[tuple[float, Row]] = deque()
-        self._next = 0.0
-        self.held: set[tuple[HoldKind, str]] = set()
-        """The holds that this process knows of."""
-        for row in world.rows:
-            self._take(row)
-        world.views.append(self)
-
-    def current(self) -> bool:
-        asked = self._host.link.reached_until() // ASK_EVERY * ASK_EVERY
-        if self._unread:
-            asked = min(asked, self._unread[0][0])
-        return self._seconds() - asked <= FRESH_FOR
-
-    def read(self, row: Row) -> None:
-        """Read a row once the host's lag has passed, after every earlier one."""
-        loop = asyncio.get_running_loop()
-        self._unread.append((loop.time(), row))
-        self._next = max(self._next, loop.time() + self._host.lag)
-        loop.call_at(self._next, self._read)
-
-    def _read(self) -> None:
-        if not self._host.link.up.is_set():
-            loop = asyncio.get_running_loop()
-            self._next = max(self._next, loop.time() + RECONNECTS_WITHIN)
-            loop.call_later(RECONNECTS_WITHIN, self._read)
-            return
-        self._take(self._unread.popleft()[1])
-
-    def _take(self, row: Row) -> None:
-        row.change(self.directory)
-        row.health(self.health)
-        if row.holds is not None:
-            (self.held.discard if row.clears else self.held.add)(row.holds)
-
-    def holds(self, who: str, event_type: str) -> bool:
-        """Return whether a delivery is held, as far as this process knows."""
-        return not self.held.isdisjoint(holds_over(who, event_type))
-
-    def close(self) -> None:
-        if self in self._world.views:
-            self._world.views.remove(self)
 
 
 class SeenBroker(Broker):
@@ -237,14 +178,12 @@ class World:
         self.refusals: dict[str, WriteRefused] = {}
         self.calm = False
         self.flaws = Flaws()
-        self.flawed = any(act.does == "flaw" for act in story.acts)
-        """Whether calls of ports raise in this story; else ports are not wrapped."""
-        self.ledger.flawed = self.flawed
-        self.audits_at_once = not self.flawed and not any(
-            act.does == "refuse" and act.who == "attempts" for act in story.acts
-        )
-        """Whether nothing keeps an audit record from being written with its attempt's answer."""
+        self._note_flaws()
         self.hosts: dict[str, Host] = {}
+        self.other_hosts: list[Host] = []
+        """Those on which no workers run."""
+        self.on_broker: Callable[[bool], None] = lambda _: None
+        """Called when the broker stops or starts."""
         self.grace: Millis = DAY
         """How long after it is due a record does not show yet that offsets were lost."""
         self._ends: dict[TopicPartition, int] = {}
@@ -253,9 +192,41 @@ class World:
         """What is held, and since when."""
         self.rules = self._rules()
         self._create_topics()
+        self._grant_everything()
+
+    def _note_flaws(self) -> None:
+        acts = self.story.acts
+        self.flawed = any(act.does == "flaw" for act in acts)
+        """Whether calls of ports raise in this story; else ports are not wrapped."""
+        self.ledger.flawed = self.flawed
+        self.audits_at_once = not self.flawed and not any(
+            act.does == "refuse" and act.who == "attempts" for act in acts
+        )
+        """Whether nothing keeps an audit record from being written with its attempt's answer."""
+        self.brokers = 2 if any(act.does == "publish_stepped" for act in acts) else 1
+        """A broker whose clock is behind is one of several."""
+        self.keeps_offsets = all(act.does != "lose_offsets" for act in acts)
+        """Whether nothing has to be concluded from the times of records."""
+
+    def _grant_everything(self) -> None:
         everything = Grant(event_types=("*",), environments=("*",))
-        acme = Partner("acme", "A", everything)
+        self.partner = Partner("acme", "A", everything, history=(HeldGrant(everything, 0),))
+        acme = self.partner
         self.write_row(Row(lambda directory: directory.put_partner(acme)))
+
+    def regrant(self, *event_types: str) -> None:
+        """Grant some event types, and no others."""
+        now, grants = self.clock.now(), self.expectation.grants
+        at = now + AHEAD
+        for each in (PLAIN, LATE, NEVER):
+            given, given_before = each in event_types, grants.since(each) is None
+            if given_before and not given:
+                grants.take(each, now)
+            elif given and not given_before:
+                grants.give(each, now, at)
+        grant = Grant(event_types=event_types, environments=("*",))
+        after = self.partner = regranted(self.partner, grant, now, at)
+        self.write_row(Row(lambda directory: directory.put_partner(after)))
 
     def _rules(self) -> EngineRules:
         bounds = self.story.bounds
@@ -294,7 +265,7 @@ class World:
         return View(self, host)
 
     def event_topics(self, topics: Iterable[str]) -> list[str]:
-        return [topic for topic in topics if topic == EVENTS]
+        return [topic for topic in topics if topic in (EVENTS, LATE_EVENTS)]
 
     def tier_topics(self, topics: Iterable[str]) -> list[str]:
         return [topic for topic in topics if self.topics.delay_of(topic) is not None]
@@ -321,7 +292,7 @@ class World:
     # What readers learn.
 
     def appended(self, record: Record) -> None:
-        if record.topic == EVENTS or self.topics.delay_of(record.topic) is not None:
+        if record.topic in (EVENTS, LATE_EVENTS) or self.topics.delay_of(record.topic) is not None:
             self._ends[record.where] = record.offset + 1
         if record.topic == self.topics.health:
             if record.key != TIME_KEY:
@@ -351,6 +322,8 @@ class World:
 
     def arrived(self, pair: Pair) -> None:
         """Check that an event reached a healthy endpoint promptly."""
+        if is_run(pair):
+            return
         wish = self.wishes[pair[1]]
         event = self.expectation.events[pair[0]]
         if not self.story.quiet or wish.moods or wish.for_ever or wish.rate is not None:
@@ -391,7 +364,8 @@ class World:
             self.broker.resume()
         else:
             self.broker.stop()
-        for host in self.hosts.values():
+        self.on_broker(up)
+        for host in (*self.hosts.values(), *self.other_hosts):
             host.link.broker(up=up)
             host.wake()
 
@@ -401,6 +375,9 @@ class World:
         deleted_at = self.expectation.statuses[who].deleted_at
         if deleted_at is not None and now - deleted_at > HOLDS_WITHIN:
             return f"was deleted {now - deleted_at} ms ago"
+        taken = self.expectation.grants.since(event_type)
+        if taken is not None and now - taken > HOLDS_WITHIN:
+            return f"has not been granted {event_type} for {now - taken} ms"
         for stopped in holds_over(who, event_type):
             since = self.held_since.get(stopped)
             if since is not None and now - since > HOLDS_WITHIN:
@@ -418,13 +395,15 @@ class World:
         event_id: str | None = None,
         *,
         stamped: Millis | None = None,
-    ) -> None:
+        topic: str = EVENTS,
+    ) -> Event:
         """Append an event; an empty kind: bytes that are not an event.
 
         Its name is its own in the story; its `event_id` may be one that another event has, and its
         producer may have `stamped` it.
         """
-        log = self.broker.logs[TopicPartition(EVENTS, partition % self.story.partitions)]
+        partition %= self.broker.partitions[topic]
+        log = self.broker.logs[TopicPartition(topic, partition)]
         log.append_time = stamped is None
         value = b"\x00\x01garbage"
         if kind:
@@ -433,24 +412,35 @@ class World:
             data: JsonObject = {"colour": colour, "name": name, "load": load}
             value = json_value(kind, event_id or name, data=data)
         record = self.broker.append(
-            EVENTS,
+            topic,
             value,
             key=name.encode(),
-            partition=partition % self.story.partitions,
+            partition=partition,
             timestamp=stamped,
         )
-        self.expectation.published(
-            Event(
-                name,
-                kind,
-                colour,
-                EVENTS,
-                record.partition,
-                record.offset,
-                record.timestamp,
-                garbage=not kind,
-            )
+        event = Event(
+            name,
+            kind,
+            colour,
+            *(topic, record.partition, record.offset, record.timestamp),
+            garbage=not kind,
+            appended=self.clock.now(),
         )
+        self.expectation.published(event)
+        return event
+
+    def abort(self, event: Event) -> None:
+        """Let the transaction of an event be aborted: its record can never be read."""
+        where = TopicPartition(event.topic, event.partition)
+        records = self.broker.logs[where].records
+        records[:] = [each for each in records if each.offset != event.offset]
+        self._ends[where] = records[-1].offset + 1 if records else 0
+        del self.expectation.events[event.id], self.expectation.by_origin[event.origin]
+
+    def commit_open(self) -> None:
+        """Commit every open transaction."""
+        for log in self.broker.logs.values():
+            log.opened.clear()
 
     def write_row(self, row: Row) -> None:
         """Append a row to a table: every reader has it after its lag, a new one at once."""
@@ -484,7 +474,8 @@ class World:
         """Write a subscription's first row; it is active two seconds later, or from the beginning."""
         active_from = NOON - 1 if wish.born <= 0 else self.clock.now() + AHEAD
         self.wishes[wish.id] = wish
-        self.expectation.statuses[wish.id] = SubscriptionStatus(wish, active_from)
+        status = SubscriptionStatus(wish, active_from, self.expectation.grants)
+        self.expectation.statuses[wish.id] = status
         pattern: JsonObject | None = None
         if wish.colour is not None:
             pattern = {"data": {"colour": [wish.colour]}}

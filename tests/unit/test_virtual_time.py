@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.doubles import virtual_time
-from tests.doubles.virtual_time import NothingWillHappen, VirtualTimeLoop
+from tests.doubles.virtual_time import NothingWillHappen, VirtualTimeLoop, ties
 
 
 def loop() -> VirtualTimeLoop:
@@ -85,3 +85,24 @@ def test_an_unhandled_exception_is_known_to_the_loop() -> None:
         return loop()
 
     assert "ZeroDivisionError" in virtual_time.run(forget()).troubles[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "fired"), [("first", [1, 2, 3, 4]), ("last", [3, 2, 1, 4]), ("0", [1, 3, 2, 4])]
+)
+def test_timers_of_one_instant_fire_in_the_order_that_is_asked_for(
+    asked: str, fired: list[int]
+) -> None:
+    came: list[int] = []
+
+    async def wait() -> None:
+        # The sum of floats is the same instant.
+        loop().call_at(0.1 + 0.2, came.append, 1)
+        loop().call_at(0.4, came.append, 4)
+        loop().call_at(0.3, came.append, 2)
+        loop().call_at(0.1 + 0.2, came.append, 3)
+        await asyncio.sleep(1)
+
+    virtual_time.run(wait(), ties(asked))
+
+    assert came == fired

@@ -5,13 +5,13 @@ from a tier as an event that is still to be matched. All three decode the same b
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from hookstream.core.delivery.identity import DeliveryIds, delivery_id
 from hookstream.core.matching.directory import NotReplayed
 from hookstream.core.matching.fanout import Match
-from hookstream.core.model.active_interval import arrival_of
+from hookstream.core.model.active_interval import Arrival, arrival_of
 from hookstream.core.model.delivery import Delivery, OnlyFor, UnmatchedEvent
 from hookstream.core.model.event import (
     LARGE,
@@ -132,7 +132,8 @@ class Admission:
         event_type = identified.revision.event_type
         asks = self._directory.wants
         if state.only is None and not offered and not asks(event_type, state.origin.timestamp):
-            self._fanned_out(receipt, event_type, offered)
+            self._metrics.unmatched(event_type)
+            receipt.release()
             return
         event_id: str | Undecodable = ""
         if identified.by_position:
@@ -202,9 +203,7 @@ class Admission:
     ) -> None:
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
-        in_tier = receipt.record.topic != state.origin.topic
-        arrival = arrival_of(in_tier=in_tier, undecodable_as=state.undecodable_as)
-        async for matches in self._matching.matched(bodies, arrival):
+        async for matches in self._matching.matched(bodies, _arrival(receipt, state)):
             for match in matches:
                 if match is None:
                     await asyncio.sleep(0)
@@ -221,12 +220,12 @@ class Admission:
                     offered.add(match.subscription.id)
                     receipt.retain()
                     await self._offer(work, match)
-        self._fanned_out(receipt, event.event_type, offered)
+        self._fanned_out(receipt, event, offered)
 
-    def _fanned_out(self, receipt: Receipt, event_type: str, offered: Collection[str]) -> None:
+    def _fanned_out(self, receipt: Receipt, event: Event, offered: set[str]) -> None:
         """Release the receipt; count an event that no subscription was offered."""
         if not offered:
-            self._metrics.unmatched(event_type)
+            self._metrics.unmatched(event.event_type)
         receipt.release()
 
     async def _offer(self, work: Work, match: Match) -> None:
@@ -469,3 +468,10 @@ def _nothing(record: Record, delivery: Delivery) -> Event:
         record=record,
         origin=delivery.origin,
     )
+
+
+def _arrival(receipt: Receipt, state: UnmatchedEvent) -> Arrival:
+    """Return how an event came here."""
+    if receipt.record.topic == state.origin.topic:
+        return Arrival.LIVE
+    return arrival_of(in_tier=True, undecodable_as=state.undecodable_as)

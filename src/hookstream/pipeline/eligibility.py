@@ -26,7 +26,7 @@ class Eligibility:
     def status(self, delivery: Delivery, now: Millis) -> SubscriptionStatus:
         """Return how the delivery's subscription is, holds included."""
         status: SubscriptionStatus = self._directory.status(delivery.subscription_id, now)
-        if isinstance(status, Paused) and delivery.trigger is Trigger.TEST:
+        if delivery.trigger is Trigger.TEST and isinstance(status, Paused):
             # To be tried before it is resumed.
             status = Live(status.subscription, status.partner)
         if self._directory.holds.any:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 from hookstream.core.jobs import lease
-from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.jobs.job import LARGEST_ASKED, Job, JobState
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.jobs.step import JobEnd, JobPause, JobStep, NextStep
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -40,9 +40,9 @@ LOOK_AGAIN = 1.0
 """Seconds between two looks at a job that somebody else holds."""
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 10.0
+"""Seconds before a job is continued after an error of the brokers; they double from the first."""
 _NOTHING = 0.001
 """Seconds that are not worth a wait: sums of floats fall short of a due time by less."""
-"""Seconds before a job is continued after an error of the brokers; they double from the first."""
 
 
 class _Stopped(Exception):
@@ -95,9 +95,16 @@ class JobRun:
 
         Raises:
             Conflict: There is a job of this id.
+            InputRefused: Its row would be too large.
             ConfigurationError: Kafka's set-up must change.
             DependencyUnavailable: For longer than the executor's patience.
         """
+        size = len(job.encode())
+        if size > LARGEST_ASKED:
+            raise InputRefused(
+                f"what is asked of job {job.id} takes {size:,} bytes, and at most {LARGEST_ASKED:,}"
+                " are kept: give fewer conditions, in several jobs"
+            )
         return await self._guarded(lambda: self._create(job))
 
     async def resume(

@@ -20,6 +20,8 @@ class LaneQueue:
     lane: Lane
     busy_at: float
     """When it last had work, monotonic seconds."""
+    policy_at: float
+    """When it last read its policy, monotonic seconds."""
     permits: LanePermits = field(default_factory=LanePermits)
     claim: Claim = field(default_factory=Claim)
     waiting: deque[Work] = field(default_factory=deque)

@@ -27,16 +27,16 @@ _FORGOTTEN_AFTER = 600.0
 as long as its breaker may stay open, where that is longer."""
 
 _IDLE_AFTER = 1.0
-"""Idle seconds after which a lane reads its policy when work comes; busy lanes read it at ticks."""
+"""Idle seconds after which a lane reads its policy when work comes, and not at the next tick."""
+
+_POLICY_EVERY = 1.0
+"""Seconds between two readings of the policy of a lane that has work: limits change seldom."""
 
 _ENDED_IN_A_ROW = 8
 """Deliveries of a lane that end without an attempt before others get a turn on the event loop."""
 
 _MOST_PUT_OFF = 250
 """Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""
-
-_POLICY_EVERY = 4
-"""Ticks between two readings of a busy lane's policy: limits change seldom."""
 
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
@@ -86,7 +86,6 @@ class Lanes:
         self._fair_queue: FairQueue[LaneQueue] = FairQueue()
         """Lanes that wait for a permit."""
         self._tickets = count()
-        self._ticks = 0
         self.turn = 0.0
         """Seconds that one turn of the event loop took at the last tick."""
         self._neighbours = Neighbours()
@@ -126,10 +125,11 @@ class Lanes:
         self._busy(queue, now)
         alone = self._alone(subscription_id, now)
         self._neighbours.note(subscription_id, now)
-        again = work.delivery.due_at is not None or work.delivery.job is not None
+        of_job = work.delivery.job is not None
+        again = of_job or work.delivery.due_at is not None
         self.new += not again
         # What goes behind counts for what goes behind alone: it makes the lane full for nothing else.
-        behind = work.delivery.goes_behind
+        behind = of_job and work.delivery.goes_behind
         queued = queue.queued if behind else len(queue.waiting)
         if queue.lane.full(queued, now, alone=alone, again=again):
             self._overflow(work, self._slot(queue, work.delivery, now))
@@ -163,8 +163,12 @@ class Lanes:
         `behind`: of those that go behind live ones.
         """
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
+        now = self._clock.monotonic()
+        if now - queue.policy_at >= _POLICY_EVERY:
+            # Nothing else may come to the lane before a slot that was booked at a limit raised since.
+            self._read_policy(queue, now)
         queued = queue.queued if behind else len(queue.waiting)
-        return queue.lane.wants(queued, self._clock.monotonic())
+        return queue.lane.wants(queued, now)
 
     def rest(self, subscription_id: str, wait: Millis) -> None:
         """Begin no attempt of a lane for so long; what it holds meanwhile is deferred at the next tick."""
@@ -188,15 +192,20 @@ class Lanes:
 
     def _queue(self, subscription_id: str) -> LaneQueue:
         lane = Lane(self._policy(subscription_id))
-        queue = LaneQueue(subscription_id, lane, self._clock.monotonic())
+        now = self._clock.monotonic()
+        queue = LaneQueue(subscription_id, lane, busy_at=now, policy_at=now)
         self._queues[subscription_id] = queue
         return queue
 
     def _busy(self, queue: LaneQueue, now: float) -> None:
         """Note that a lane has work; one that was idle reads its policy."""
         if now - queue.busy_at > _IDLE_AFTER:
-            queue.lane.policy = self._policy(queue.subscription_id)
+            self._read_policy(queue, now)
         queue.busy_at = now
+
+    def _read_policy(self, queue: LaneQueue, now: float) -> None:
+        queue.policy_at = now
+        queue.lane.policy = self._policy(queue.subscription_id)
 
     def _slot(self, queue: LaneQueue, delivery: Delivery, now: float) -> DeferUntil:
         wall, since = self._clock.now(), delivery.deferred_since
@@ -408,16 +417,17 @@ class Lanes:
     def tick(self) -> None:
         """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
         now = self._time.ticked()
-        self._ticks += 1
         if self._time.shut(now):
             return
         self.tests.start()
-        reads_policy = self._ticks % _POLICY_EVERY == 0
         for subscription_id, queue in list(self._queues.items()):
-            if queue.queued or queue.lane.in_flight:
+            busy = queue.queued or queue.lane.in_flight
+            if busy:
                 queue.busy_at = now
-                if reads_policy:
-                    queue.lane.policy = self._policy(subscription_id)
+            # Also of a lane that has nothing at this instant: one with little work is empty at most ticks.
+            if queue.busy_at >= queue.policy_at and now - queue.policy_at >= _POLICY_EVERY:
+                self._read_policy(queue, now)
+            if busy:
                 queue.lane.crowd(self.turn)
                 self._adjust(queue, now)
             elif now - queue.busy_at > max(_FORGOTTEN_AFTER, 2 * queue.lane.policy.probe_every):

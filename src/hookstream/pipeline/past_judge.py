@@ -14,6 +14,7 @@ from hookstream.core.matching.directory import Directory, NotReplayed, asks_for
 from hookstream.core.matching.fanout import Match, Question
 from hookstream.core.model.event import Event, Identified, Undecodable, UndecodableReason
 from hookstream.core.model.mapping import position_id
+from hookstream.core.model.operations import OWN_PREFIXES
 from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.replay.request import ReplayRequest
@@ -27,11 +28,11 @@ class Fate(StrEnum):
 
     REPLAYED = "replayed"
     LEFT_TO_WORKERS = "unidentified"
-    """It is written as an event that is still to be identified and matched, for this subscription."""
+    """It is written as an event that is still to be identified, decoded and matched, for this subscription."""
     NOT_GRANTED = "not_granted"
     NOT_WANTED = "not_wanted"
     UNDECODABLE = "undecodable"
-    """It is no event: workers put it into the undecodable topic when it came."""
+    """It names no schema, or only claims to be an operations event: workers put it into the undecodable topic when it came, whoever asked for what."""
     OUTSIDE = "outside"
     """Its time is not in the interval."""
 
@@ -92,6 +93,9 @@ class PastJudge:
                 return JudgedRecord(record, Fate.UNDECODABLE), None
             case Identified(revision):
                 event_type = revision.event_type
+                if record.headers_problem is not None and event_type.startswith(OWN_PREFIXES):
+                    # Not written by us: workers set it aside for everybody.
+                    return JudgedRecord(record, Fate.UNDECODABLE, event_type), None
                 if self._may_want(event_type):
                     return JudgedRecord(record, Fate.NOT_WANTED, event_type), identified
                 return JudgedRecord(record, Fate.NOT_WANTED, event_type), None
@@ -108,19 +112,24 @@ class PastJudge:
     def _decode(
         self, asked: Sequence[tuple[JudgedRecord, Identified]], ids: Mapping[str, str]
     ) -> None:
-        """Decode records, in a thread."""
+        """Decode records, in a thread.
+
+        Workers decode no event whose type nobody wanted when it came: then nothing but the log has one
+        that is malformed. So each of them is taken, and set aside for this subscription alone.
+        """
         for judged, identified in asked:
             try:
                 event = self._decoded(judged.record, identified, ids)
-            except BLAMED[Step.DECODE]:
-                judged.fate = Fate.UNDECODABLE
+            except BLAMED[Step.DECODE] as error:
+                _left(judged, error)
             except ENDS:
                 raise
             except Exception as error:  # noqa: BLE001  the fence of workers confines it
                 _left(judged, error)
             else:
                 if isinstance(event, Undecodable):
-                    judged.fate = Fate.UNDECODABLE
+                    judged.fate = Fate.LEFT_TO_WORKERS
+                    judged.problem = f"{event.reason}: {event.detail}"
                 else:
                     judged.event = event
 

@@ -28,8 +28,9 @@ from hookstream.core.jobs.step import (
     bounded_by_rate,
 )
 from hookstream.core.matching.directory import Directory
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
+from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.runs import Run
 from hookstream.core.replay.extent import Extent, lost_text
@@ -107,7 +108,8 @@ class _Item:
 
     record: OutgoingRecord
     place: Place
-    identified: bool
+    until: Millis
+    """When it counts as ended, if the audit log says nothing."""
 
 
 @dataclass(slots=True)
@@ -275,6 +277,13 @@ class ReplayWork:
         run = Run(topics.tier(0), self.job_id, self.request.as_granted_today)
         now = self._now()
         if judged.fate is Fate.REPLAYED and judged.event is not None:
+            expires_after = (
+                subscription.retry.expires_after
+                if isinstance(subscription, Subscription)
+                else DEFAULT_EXPIRY
+            )
+            # It is judged when it is due next, and that is audited: a little later.
+            until = now + expires_after + HOUR
             made = run.replayed(
                 judged.event,
                 judged.delivery_id,
@@ -283,9 +292,10 @@ class ReplayWork:
                 filter_asked=judged.filter_asked,
             )
         else:
+            until = now + self.ports.grace
             made = run.unidentified(record, record.origin, subscription, now=now)
         place = Place(record.topic, record.partition, record.offset)
-        return _Item(made, place, judged.fate is Fate.REPLAYED)
+        return _Item(made, place, until)
 
     def _part(self, whole: _Batch) -> JobStep:
         """Return the next part of a step that was too large as a whole."""
@@ -298,11 +308,8 @@ class ReplayWork:
         return self._step(_Batch(items, reached))
 
     def _step(self, batch: _Batch) -> JobStep:
-        out = self.reached.out.with_written(
-            (item.place for item in batch.items if item.identified),
-            (item.place for item in batch.items if not item.identified),
-            self._now() + self.ports.grace,
-        )
+        written = {item.place: item.until for item in batch.items}
+        out = self.reached.out.with_written(written)
         reached = replace(batch.reached, out=out, audit=self.reached.audit)
         self._asked = replace(batch, reached=reached)
         return JobStep(

@@ -106,6 +106,8 @@ class Retrier:
         self._arrived = asyncio.Event()
         self._new = 0
         """New deliveries up to the last release."""
+        self._replayed = False
+        """Whether the last release had deliveries of a replay."""
         self._early: Early[Owner] = Early()
         self._early_at = 0.0
         """When lanes are next asked for early deliveries, monotonic seconds."""
@@ -180,6 +182,7 @@ class Retrier:
                 await asyncio.sleep(_CREDIT_SLEEP)
                 continue
             due = self._room.due(self._clock.now(), most=min(credit, self._share()))
+            self._replayed = any(_goes_behind(waiting.state) for waiting in due)
             for waiting in due:
                 await self._gate.wait()
                 # Intake may have spent the credit meanwhile.
@@ -197,18 +200,24 @@ class Retrier:
         """Return how many due records may be released in this turn.
 
         As many as new deliveries came since the last: where these make turns long, and few, what is
-        due still gets as many attempts as they do.
+        due still gets as many attempts as they do. While a replay is due, few at a time: whatever comes
+        meanwhile, in any lane, waits for no more than those.
         """
         new = self._lanes.new
         came, self._new = new - self._new, new
-        return min(max(came, _TURN), _MOST)
+        return _TURN if self._replayed else min(max(came, _TURN), _MOST)
 
     async def _stand_back(self) -> None:
-        """Yield to other tasks; where turns are long, for as long as the last one took."""
+        """Yield to other tasks; where turns are long, for as long as the last one took.
+
+        A replay leaves two thirds of the time to everything else, so that it takes what others leave.
+        """
         began = self._clock.monotonic()
         await asyncio.sleep(0)
         took = self._clock.monotonic() - began
-        if took > LONG_TURN:
+        if self._replayed:
+            await asyncio.sleep(min(2 * took, _LONGEST_SLEEP))
+        elif took > LONG_TURN:
             await asyncio.sleep(min(took, _LONGEST_SLEEP))
 
     def _credit(self) -> int:
@@ -319,6 +328,10 @@ class Retrier:
             self._partitions.pause(where, PauseReason.FULL)
         for where in self._room.to_resume():
             self._partitions.resume(where, PauseReason.FULL)
+
+
+def _goes_behind(state: Delivery | UnmatchedEvent) -> bool:
+    return state.goes_behind if isinstance(state, Delivery) else state.only is not None
 
 
 def _read(record: Record) -> Delivery | UnmatchedEvent | HeaderProblem:

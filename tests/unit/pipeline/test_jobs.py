@@ -49,6 +49,16 @@ async def test_a_job_of_the_same_id_is_never_written_over(broker: JobsBroker) ->
         await running(broker).start(counting_job(3))
 
 
+async def test_a_job_that_is_asked_for_in_too_many_words_is_refused_before_anything_is_written(
+    broker: JobsBroker,
+) -> None:
+    job = counting_job(7)
+    long = replace(job, asked={**job.asked, "subscriptions": ["s" * 63] * 10_000})
+    with pytest.raises(InputRefused, match="give fewer conditions"):
+        await running(broker).start(long)
+    assert (broker.rows, broker.epochs) == ({}, {})
+
+
 async def test_while_a_job_is_held_nobody_else_takes_it(broker: JobsBroker) -> None:
     broker.put(lease.held(counting_job(7), "b", broker.now()))
     outcome = await running(broker).resume("count-1")

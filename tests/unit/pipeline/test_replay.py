@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -26,7 +27,13 @@ from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record, header_text
-from hookstream.core.model.subscription import Disabled, Gap, Grant, HeldGrant, SubscriptionState
+from hookstream.core.model.subscription import (
+    Disabled,
+    Gap,
+    Grant,
+    HeldGrant,
+    SubscriptionState,
+)
 from hookstream.core.replay import outstanding
 from hookstream.core.replay.outstanding import Place
 from hookstream.pipeline.job_kind import RunEnd
@@ -96,6 +103,21 @@ async def test_a_record_of_an_unknown_schema_is_written_as_an_event_for_this_sub
     assert [(each.place, each.identified) for each in world.written] == [(at(0)[0], False)]
     assert result.job.counts == {"unidentified": 1, "undecodable": 1}
     assert "late.type/1 is not published" in result.job.notes[-1].text
+
+
+async def test_an_event_that_cannot_be_decoded_is_written_as_one_for_this_subscription(
+    world: ReplayWorld,
+) -> None:
+    """Workers decode no event whose type nobody wants, so no other record may have it."""
+    value = b'{"type": "pricing.completed", "version": 1}'
+    world.past.append(TOPIC, value, SINCE)
+    world.past.append(TOPIC, value.replace(b"pricing", b"other"), SINCE)
+    world.codec.publish("other.completed")
+    world.directory.put_subscription(crm(event_types=(PRICED,)))
+    result = await world.run(replay_job(SINCE, UNTIL))
+    assert [(each.place, each.identified) for each in world.written] == [(at(0)[0], False)]
+    assert result.job.counts == {"unidentified": 1}
+    assert "bad_envelope" in result.job.notes[-1].text
 
 
 async def test_an_open_transaction_below_the_end_is_waited_for(world: ReplayWorld) -> None:
@@ -198,6 +220,23 @@ async def test_events_that_nobody_could_identify_leave_the_window_after_their_gr
         run = tasks.create_task(world.run(replay_job(SINCE, UNTIL)))
         await asyncio.sleep(3_500)
         assert len(world.written) == 100
+    assert (run.result().job.state, len(world.written)) == (JobState.DONE, 150)
+
+
+async def test_deliveries_whose_end_nobody_recorded_leave_the_window_after_their_expiry(
+    world: ReplayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator may skip their tier records."""
+    monkeypatch.setattr(outstanding, "WINDOW", 100)
+    for number in range(150):
+        world.event(TOPIC, SINCE, f"e{number}")
+    short = replace(crm().retry, expires_after=MINUTE)
+    world.directory.put_subscription(replace(crm(), retry=short))
+    async with asyncio.TaskGroup() as tasks:
+        run = tasks.create_task(world.run(replay_job(SINCE, UNTIL)))
+        await asyncio.sleep(HOUR / 1000)
+        assert len(world.written) == 100
+        await asyncio.sleep(HOUR / 1000 + 120)
     assert (run.result().job.state, len(world.written)) == (JobState.DONE, 150)
 
 

@@ -37,6 +37,9 @@ JOB_FORMAT = 1
 REDRIVE = "redrive"
 KEPT: Millis = 90 * DAY
 """How long the row of an ended job is kept, counted from the request."""
+LARGEST_ASKED = 192 * 1024
+"""The most bytes of JSON in which a job is asked for: with what it reaches, notes and counts, its row
+stays below 256 KB, and is written again with each step."""
 MOST_NOTES = 20
 """A job's row keeps this many notes, the newest."""
 LONGEST_TEXT = 300

@@ -328,19 +328,16 @@ class Lane:
     def room(self, now: float) -> int:
         """Return how many deliveries may be queued without any waiting more than a second.
 
-        A batch may fill until the next one may be sent.
+        A batch may fill until the next one may be sent; at a slower pace, in the last second before that.
         """
         if self._circuit_breaker.probe_at is not None:
             return 1 if not self._started and self._circuit_breaker.may_probe(now) else 0
-        if self._rests_until > now or self._overdue(now):
+        if self._overdue(now):
             return 0
-        keeps = self.batched and self.keeps_a_batch(now)
-        paced = self._rate_limiter.spacing > 0.0
-        if paced and self._rate_limiter.free_at() - now > _LONGEST_WAIT and not keeps:
+        if self._gated and not self._fills(now):
             return 0
         a_second = int(_LONGEST_WAIT / self._spacing(now) * self._fits)
-        least = int(self._fits) if keeps else 1
-        return min(max(a_second, least), self._policy.max_queue)
+        return min(max(a_second, int(self._fits)), self._policy.max_queue)
 
     def full(self, queued: int, now: float, *, alone: bool, again: bool = False) -> bool:
         """Return whether one more delivery must be deferred.
@@ -367,6 +364,12 @@ class Lane:
         if alone and self._unpaced and self.healthy(now):
             return 0
         return max(0, queued - self.room(now))
+
+    def _fills(self, now: float) -> bool:
+        """Return whether what is queued now begins within a second, or waits there for the next batch."""
+        if self._open_at(now) - now <= _LONGEST_WAIT:
+            return self.batched or self._rests_until <= now
+        return self.batched and self.keeps_a_batch(now)
 
     def keeps_a_batch(self, now: float) -> bool:
         """Return whether a batch, and what a search in one has left, waits in the lane for its next attempt.

@@ -199,8 +199,8 @@ class Fanout:
         return load * sum(index.paths for index in self._by_pin.values()) > MOST_LOOKUPS
 
     def _most_tests(self, timestamp: Millis) -> int:
-        requests = self._requests.values()
         if self._tests is None:
+            requests = self._requests.values()
             newest = max((request.granted_from for request in requests), default=0)
             self._tests = newest, max(map(_tests_of, requests), default=0)
         newest, tests = self._tests
@@ -208,7 +208,9 @@ class Fanout:
             return tests
         # Records from before a change of a grant: rare, and only then are earlier grants parsed.
         if self._earlier_tests is None:
-            self._earlier_tests = max((request.earlier.tests for request in requests), default=0)
+            self._earlier_tests = max(
+                (request.earlier.tests for request in self._requests.values()), default=0
+            )
         return max(tests, self._earlier_tests)
 
     def wants(self, timestamp: Millis) -> bool:

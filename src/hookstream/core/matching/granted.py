@@ -20,6 +20,8 @@ _EVER: Final[Millis] = -(1 << 64)
 """Earlier than every record."""
 _NEVER: Final[Millis] = 1 << 63
 """Later than every record."""
+_MOST_REMEMBERED: Final = 1_000
+"""Event types of which a grant remembers what it gives access to."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,22 +54,39 @@ class GrantedType:
 class ReadGrant:
     """A grant whose pattern is parsed when it is first asked for."""
 
-    __slots__ = ("_parsed", "_partner_id", "grant")
+    __slots__ = ("_parsed", "_partner_id", "_remembered", "_tests", "grant")
 
     def __init__(self, grant: Grant, partner_id: str) -> None:
         """Take the grant of a partner."""
         self.grant = grant
         self._partner_id = partner_id
         self._parsed: tuple[Pattern | None, str | None] | None = None
+        self._tests: int | None = None
+        self._remembered: dict[str, GrantedType | None] = {}
+        """What it gives access to in all environments, by event type: each attempt asks for that."""
 
     @property
     def tests(self) -> int:
         """How many comparisons its pattern makes for one value."""
-        pattern, _ = self._read()
-        return 0 if pattern is None else pattern.tests
+        if self._tests is None:
+            pattern, _ = self._read()
+            self._tests = 0 if pattern is None else pattern.tests
+        return self._tests
 
     def opens(self, event_type: str, own: frozenset[str] | None) -> GrantedType | None:
         """Return what it grants of a type to a subscription to `own` environments (None: all)."""
+        if own is not None:
+            return self._opens(event_type, own)
+        # A thread may do the same at the same time: both come to the same.
+        try:
+            return self._remembered[event_type]
+        except KeyError:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[event_type] = self._opens(event_type, None)
+            return found
+
+    def _opens(self, event_type: str, own: frozenset[str] | None) -> GrantedType | None:
         if not asks_for(self.grant.event_types, event_type):
             return None
         granted = frozenset(self.grant.environments)
@@ -111,6 +130,8 @@ class GrantTimeline:
 
     def tests(self, timestamp: Millis) -> int:
         """Return how many comparisons the grants of a record of this time make for one value."""
+        if timestamp > self.changed:
+            return self.now.tests
         then = self.at(timestamp)
         return max(self.now.tests, 0 if then is None else then.tests)
 

@@ -6,13 +6,15 @@ the record, and when, plays no part. So each record of a subscription is deliver
 1. *Live*: its time lies in no gap. A worker delivers it, also one that lags, and also if the record waited
    in the tiers for its schema or was redriven from the undecodable ones.
 2. *Replay*: its time lies in a gap. The replay that fills the gap owns every record that it reads up to its
-   fixed ends, if it is an event, or if its schema is not known yet: then the replay writes it to the tiers as
-   an event for this subscription alone, which waits for its schema apart from the copy of the same record
-   that waits for all other subscriptions. That copy never matches here, or there would be two deliveries.
-3. *Late*: its time lies in a gap that is filled, and the replay did not take it: it was undecodable, for
-   another reason than an unknown schema, so that replay and worker both set it aside; or retention took
-   records before the replay read them (the gap is `incomplete`). It matches when it is redriven, and in an
-   incomplete gap also when its schema comes late.
+   fixed ends, if it names a schema. If that is not known yet, or the record cannot be decoded by it, the
+   replay writes it to the tiers as an event for this subscription alone, which waits for its schema, or is
+   set aside, apart from the copy of the same record for all other subscriptions. (There is none of a
+   malformed record if nobody else wanted its type: then no worker decoded it.) That copy never matches here,
+   or there would be two deliveries.
+3. *Late*: its time lies in a gap that is filled, and the replay did not take it: it named no schema that may
+   be used, so that every worker set it aside; or retention took records before the replay read them (the gap
+   is `incomplete`). It matches when it is redriven, and in an incomplete gap also when its schema comes
+   late.
 
 Nobody knows which records a replay lost, nor whether what made a record undecodable was repaired before the
 replay read it. In these two cases a late event may be one that the replay took: it is then delivered by
@@ -39,9 +41,23 @@ class Arrival(StrEnum):
     LIVE = "live"
     """It was read from its event topic, however late."""
     WAITED = "waited"
-    """From a tier: its schema was not known when it was read, or for so long that it was set aside."""
+    """From a tier: its schema was not known when it was read, or for so long that it was set aside; or it
+    could not be decoded, and was redriven."""
     UNDECODABLE = "undecodable"
-    """From a tier: it was undecodable for another reason, and was redriven."""
+    """From a tier: it named no schema that may be used, or was too large, and was redriven."""
+
+
+_TAKEN = frozenset(
+    {
+        None,
+        UndecodableReason.UNKNOWN_SCHEMA.value,
+        UndecodableReason.MALFORMED.value,
+        UndecodableReason.TRAILING_BYTES.value,
+        UndecodableReason.BAD_ENVELOPE.value,
+    }
+)
+"""Reasons for which a worker sets a record aside that names its schema: a replay takes it. (One that is too
+large may have been refused before it was identified.)"""
 
 
 def arrival_of(*, in_tier: bool, undecodable_as: str | None) -> Arrival:
@@ -53,7 +69,7 @@ def arrival_of(*, in_tier: bool, undecodable_as: str | None) -> Arrival:
     """
     if not in_tier:
         return Arrival.LIVE
-    if undecodable_as in (None, UndecodableReason.UNKNOWN_SCHEMA.value):
+    if undecodable_as in _TAKEN:
         return Arrival.WAITED
     return Arrival.UNDECODABLE
 

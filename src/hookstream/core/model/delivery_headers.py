@@ -138,7 +138,7 @@ def read_delivery(headers: Headers) -> Delivery | HeaderProblem:
             expires_at=fields.instant(names.EXPIRES_AT),
             attempt=fields.number(names.ATTEMPT),
             step=fields.number(names.STEP),
-            trigger=fields.word(names.TRIGGER, _TRIGGERS),
+            trigger=_trigger(fields),
             due_at=fields.optional_instant(names.DUE_AT),
             deferrals=fields.number(names.DEFERRALS),
             deferred_reason=fields.optional_word(names.DEFERRED_REASON, _DEFER_REASONS),
@@ -167,7 +167,7 @@ def read_unmatched(headers: Headers) -> UnmatchedEvent | HeaderProblem:
             deferrals=fields.number(names.DEFERRALS),
             deferred_reason=fields.optional_word(names.DEFERRED_REASON, _DEFER_REASONS),
             deferred_since=fields.optional_instant(names.DEFERRED_SINCE),
-            trigger=fields.word(names.TRIGGER, _TRIGGERS),
+            trigger=_trigger(fields),
             traceparent=fields.optional_text(names.TRACEPARENT),
             tracestate=fields.optional_text(names.TRACESTATE),
             undecodable_as=fields.optional_text(names.REASON),
@@ -175,6 +175,19 @@ def read_unmatched(headers: Headers) -> UnmatchedEvent | HeaderProblem:
         )
     except BadHeader as bad:
         return bad.problem
+
+
+def _trigger(fields: Fields) -> Trigger:
+    """Return the trigger; a test's has one attempt and is never kept, so nothing else may claim it."""
+    trigger = fields.word(names.TRIGGER, _TRIGGERS)
+    if trigger is Trigger.TEST:
+        if not fields.has(names.SUBSCRIPTION_ID) or fields.has(names.ONLY_SUBSCRIPTION):
+            raise BadHeader(names.TRIGGER, "is test, and the record is no delivery yet")
+        if not fields.has(names.JOB):
+            raise BadHeader(
+                names.TRIGGER, f"is test, of a job's delivery only: {names.JOB} is missing"
+            )
+    return trigger
 
 
 def _granted_today(fields: Fields) -> bool:

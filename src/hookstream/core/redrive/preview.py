@@ -111,8 +111,13 @@ def read_preview(token: str) -> Preview:
     Raises:
         InputRefused: It is none, it is damaged, or a newer release made it.
     """
-    if len(token) > MAX_TOKEN or not token.startswith(_PREFIX):
+    if not token.startswith(_PREFIX):
         raise InputRefused(f"the token of a preview begins with {_PREFIX}: --dry-run prints it")
+    if len(token) > MAX_TOKEN:
+        raise InputRefused(
+            f"the token of a preview has at most {MAX_TOKEN:,} characters, this one"
+            f" {len(token):,}: copy what --dry-run printed, alone"
+        )
     try:
         packed = _unpacked(token)
         return Preview(**_PREVIEW.values(OBJECT.read(json.loads(packed))))

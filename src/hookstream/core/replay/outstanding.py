@@ -2,8 +2,9 @@
 
 An entry is named by the place of its event in the log, which is the same in every record about it:
 one subscription gets at most one delivery of a run from each place. A delivery ends when the audit log
-says so. An event that could not be identified may end without a word there (it does not match, or is
-undecodable), so it counts for as long as it may wait for its schema, at most.
+says so. Some end without a word there: an operator skips a tier record, and an event that could not be
+identified does not match, or is undecodable. So each entry counts until a time at most: a delivery until it
+must have expired, an event until it no longer waits for its schema. No replay waits for ever.
 
 All of it stands in the job's row, with the position in the audit log up to which ends are counted, and
 commits with the records that a step writes. So another executor goes on with exactly what is out.
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.row_fields import OBJECT, WHOLE, WrongType
 from hookstream.core.replay.extent import offset_of, partition_of
@@ -36,8 +37,8 @@ class Place(NamedTuple):
 class Outstanding:
     """What was written and has not ended."""
 
-    until: Mapping[Place, Millis | None] = field(default_factory=dict)
-    """By place: when it counts as ended without a word; None: never."""
+    until: Mapping[Place, Millis] = field(default_factory=dict)
+    """By place: when it counts as ended without a word."""
 
     def __len__(self) -> int:
         """Return how many are out."""
@@ -49,18 +50,15 @@ class Outstanding:
         room = WINDOW - len(self.until)
         return room if room >= LEAST_ROOM else 0
 
-    def with_written(
-        self, written: Iterable[Place], unidentified: Iterable[Place], until: Millis
-    ) -> "Outstanding":
-        """Return it with what a step writes.
+    def with_written(self, written: Mapping[Place, Millis]) -> "Outstanding":
+        """Return it with what a step writes: deliveries, and events that could not be identified.
 
         Args:
-            written: The places of deliveries.
-            unidentified: The places of events that could not be identified.
-            until: When those count as ended.
+            written: When each counts as ended without a word. It is rounded up to a whole minute, so that
+                the row names few times.
         """
-        made: dict[Place, Millis | None] = {**self.until, **dict.fromkeys(written)}
-        return Outstanding(made | dict.fromkeys(unidentified, until))
+        rounded = {place: -(-until // MINUTE) * MINUTE for place, until in written.items()}
+        return Outstanding({**self.until, **rounded})
 
     def without(self, ended: Iterable[Place], now: Millis) -> "Outstanding":
         """Return it without those that ended, or count as ended by now."""
@@ -68,19 +66,16 @@ class Outstanding:
         left = {
             place: until
             for place, until in self.until.items()
-            if place not in gone and (until is None or now < until)
+            if place not in gone and now < until
         }
         return self if len(left) == len(self.until) else Outstanding(left)
 
-    def document(self) -> JsonObject:
-        """Return it as JSON: by topic and partition, each offset as its difference to the one before."""
-        return {
-            "deliveries": _offsets(place for place, until in self.until.items() if until is None),
-            "unidentified": [
-                [until, _offsets(place for place, at in self.until.items() if at == until)]
-                for until in sorted({at for at in self.until.values() if at is not None})
-            ],
-        }
+    def document(self) -> list[Json]:
+        """Return it as JSON: for each time by topic and partition, each offset as its difference to the one before."""
+        by_time: dict[Millis, list[Place]] = {}
+        for place, until in self.until.items():
+            by_time.setdefault(until, []).append(place)
+        return [[until, _offsets(places)] for until, places in sorted(by_time.items())]
 
 
 def read_outstanding(found: Json) -> Outstanding:
@@ -89,17 +84,16 @@ def read_outstanding(found: Json) -> Outstanding:
     Raises:
         WrongType: It is none; the message says what is wrong.
     """
-    fields = OBJECT.read(found)
-    until: dict[Place, Millis | None] = dict.fromkeys(_places(fields.get("deliveries")))
-    groups = fields.get("unidentified")
-    if not isinstance(groups, list):
-        raise WrongType("has no list of unidentified events")
-    for group in groups:
+    if not isinstance(found, list):
+        raise WrongType("has no list of what is out")
+    until: dict[Place, Millis] = {}
+    for group in found:
         match group:
             case [at, places]:
-                until |= dict.fromkeys(_places(places), WHOLE.read(at))
+                instant: Millis = WHOLE.read(at)
+                until.update(dict.fromkeys(_places(places), instant))
             case _:
-                raise WrongType("has unidentified events without a time")
+                raise WrongType("names what is out without a time")
     return Outstanding(until)
 
 

@@ -120,6 +120,40 @@ class FoundRecord:
         return self.origin.topic != self.record.topic
 
 
+class NewestFound:
+    """The newest `MOST_FOUND` of the records that were found, one for each origin.
+
+    One that is the event goes before any that merely contains its id: many records that cannot be decoded
+    may contain a short one, and no more of them than that are kept in memory.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._kept: dict[str, FoundRecord] = {}
+        self._more = False
+
+    def add(self, found: FoundRecord) -> None:
+        """Keep a record, if it is one of the newest; of several of one origin the first."""
+        self._kept.setdefault(found.origin.place, found)
+        if len(self._kept) > MOST_FOUND:
+            last = min(self._kept.values(), key=_rank)
+            del self._kept[last.origin.place]
+            self._more = True
+
+    def oldest_first(self, budget: SearchBudget) -> list[FoundRecord]:
+        """Return the records, and note in the budget whether there are more."""
+        if self._more:
+            budget.left_out.append(
+                f"more records that have or contain this id, besides the {MOST_FOUND} shown: give"
+                " their places"
+            )
+        return sorted(self._kept.values(), key=lambda each: each.origin.timestamp)
+
+
+def _rank(found: FoundRecord) -> tuple[bool, Millis]:
+    return found.event is not None, found.origin.timestamp
+
+
 class EventSearch:
     """Searches the topics within one budget."""
 
@@ -139,20 +173,27 @@ class EventSearch:
         """Return the record at a place; one in a topic of hookstream's with its origin.
 
         Raises:
-            InputRefused: The log has no record there.
+            InputRefused: The log has no record there, or its records are no events.
         """
         if place.topic not in self._existing:
             raise InputRefused(f"there is no topic {place.topic}")
+        aside = (self._names.undecodable, self._names.dead_letters, *self.tiers)
+        ours = place.topic.startswith(f"{self._names.prefix}.")
+        if ours and place.topic not in (*self.event_topics, self._names.operations, *aside):
+            raise InputRefused(
+                f"{place.topic} has no events: name a place in an event topic, a tier,"
+                f" {self._names.dead_letters} or {self._names.undecodable}"
+            )
         scan = LogScan(self._client, place.topic)
         bounds = scan.bounds().get(place.partition)
         if bounds is None:
             raise InputRefused(f"{place.topic} has no partition {place.partition}")
         found = scan.at(place.partition, offset)
         if found is None:
-            raise InputRefused(
-                f"{place.topic}/{place.partition} has no record at {offset}: the log has offsets"
-                f" {bounds.start} to {bounds.end - 1}, and not each is a record"
-            )
+            has = "its log is empty"
+            if bounds.start < bounds.end:
+                has = f"the log has offsets {bounds.start} to {bounds.end - 1}, and not each is a record"
+            raise InputRefused(f"{place.topic}/{place.partition} has no record at {offset}: {has}")
         return self._read(found)
 
     def by_id(self, event_id: str, since: Millis) -> list[FoundRecord]:
@@ -162,20 +203,17 @@ class EventSearch:
             event_id: The event's id, of any type.
             since: Records of this instant or later.
         """
-        found: list[FoundRecord] = []
+        found = NewestFound()
         for topic in self.event_topics:
             for record in self._records(topic, since):
                 here = self._of_event(record, event_id)
-                found += [] if here is None else [here]
-        found.sort(key=lambda each: each.origin.timestamp)
-        if len(found) > MOST_FOUND:
-            older = len(found) - MOST_FOUND
-            self.budget.left_out.append(f"{older:,} older records with this id: give their places")
-        return found[-MOST_FOUND:]
+                if here is not None:
+                    found.add(here)
+        return found.oldest_first(self.budget)
 
     def aside_by_id(self, event_id: str, since: Millis) -> list[FoundRecord]:
         """Return one record for each origin of an event that was set aside, the oldest first."""
-        found: dict[str, FoundRecord] = {}
+        found = NewestFound()
         for topic in (self._names.undecodable, self._names.dead_letters, *self.tiers):
             for record in self._records(topic, since):
                 known = header_text(record.headers, names.EVENT_ID)
@@ -183,8 +221,8 @@ class EventSearch:
                     continue
                 here = self._of_event(record, event_id)
                 if here is not None and here.origin.topic:
-                    found.setdefault(here.origin.place, here)
-        return sorted(found.values(), key=lambda each: each.origin.timestamp)[-MOST_FOUND:]
+                    found.add(here)
+        return found.oldest_first(self.budget)
 
     def aside(self, origins: Iterable[Origin], since: Millis) -> dict[str, list[Record]]:
         """Return what was set aside of records: tier records, dead letters, undecodable records.

@@ -232,7 +232,7 @@ def explain(
         budget: How much is read at most.
 
     Raises:
-        InputRefused: There is no such subscription or place.
+        InputRefused: There is no such subscription or place, or the id is empty.
         DependencyUnavailable: The cluster does not answer.
     """
     budget = budget or SearchBudget()
@@ -252,6 +252,8 @@ def _found(search: EventSearch, target: str, since: Millis) -> list[FoundRecord]
     if place is not None:
         topic, partition, offset = place.groups()
         return [search.at(TopicPartition(topic, int(partition)), int(offset))]
+    if not target.strip():
+        raise InputRefused("the event's id is empty: give its id, or TOPIC/PARTITION@OFFSET")
     found = search.by_id(target, since)
     search.budget.left_out.append(
         f"event topics before {to_rfc3339(since)}: --since searches further back"

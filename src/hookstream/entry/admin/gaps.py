@@ -238,8 +238,8 @@ def replays_of(
 
     One that ended is forgotten after a while (`core.jobs.job.KEPT`): it has none.
     """
-    named = {gap.filled_by for gap in subscription.gaps}
-    if named == {None}:
+    named = {gap.filled_by for gap in subscription.gaps} - {None}
+    if not named:
         return {}
     return {
         status.job.id: status.job for status in list_jobs(settings).jobs if status.job.id in named

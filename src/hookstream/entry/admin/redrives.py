@@ -132,7 +132,9 @@ def redrive_in(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) ->
         if job.id == job_id and request.source is source:
             if job.state.is_resumable:
                 return job
-            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to resume")
+            raise InputRefused(
+                f"job {job_id} is {job.state}: there is nothing to resume or to cancel"
+            )
     open_ = [job.id for job, _ in redrives if job.state.is_resumable]
     raise InputRefused(
         f"there is no job {job_id} over {source}; jobs that are not finished:"

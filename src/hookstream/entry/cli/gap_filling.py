@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import click
 from rich.progress import TextColumn
 
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import Disabled, Subscription
@@ -17,7 +17,7 @@ from hookstream.entry.admin import gaps
 from hookstream.entry.admin.changes import ChangeWriter, changing
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
-from hookstream.entry.admin.jobs import resume_job, start_job, status_of
+from hookstream.entry.admin.jobs import free_job, resume_job, start_job, status_of
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, at_revision, read_state
@@ -130,7 +130,8 @@ class GapCommand:
             if ended.changed and not self.options.no_wait:
                 writer.session.wait_until(writer.session.takes_effect)
         letters = self._redrive(ended.disabled) if ended.changed and redrives else None
-        self._report(ended, letters, self._replay(ended.jobs))
+        jobs = [*self._cut_off(ended), *ended.jobs]
+        self._report(ended, letters, self._replay(jobs))
         for result in self._results:
             require_finished(self.context, result)
 
@@ -237,6 +238,18 @@ class GapCommand:
                 f"It is disabled ({ended.disabled.reason}): hookstream subscriptions enable {name}"
                 " replays its gap"
             )
+
+    def _cut_off(self, ended: EndedGap) -> list[Job]:
+        """Return the replays of earlier gaps that ended when the endpoint was disabled: they go on."""
+        if not (self.is_enable and ended.changed and self.options.replay):
+            return []
+        found = gaps.replays_of(self.context.settings, ended.subscription).values()
+        failed = [job for job in found if job.state is JobState.FAILED]
+        for job in failed:
+            self.context.err.print(f"{job.id}, which failed, goes on")
+            if self.options.no_wait:
+                free_job(self.context.settings, job.id)
+        return failed
 
     def _replay(self, jobs: Sequence[Job]) -> list[JsonObject]:
         """Work on the jobs that fill the gap, one after the other, as long as the command stays."""

@@ -1,5 +1,6 @@
 """Shows jobs: rows, progress while a command works on one, and how that ended."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,10 @@ from hookstream.pipeline.job_kind import RunEnd, RunResult
 
 _SAY_AGAIN = 60.0
 """Seconds after which the same reason to wait is shown again."""
+_FOR_EXECUTORS = frozenset({"ends", "extent"})
+"""What was asked that tells people nothing: offsets by partition."""
+_LONGEST_ASKED = 300
+"""The most characters that are shown of one thing that was asked."""
 FINDINGS = 1
 """The exit code if a job is not finished, or did not do all that was asked."""
 
@@ -75,7 +80,7 @@ def show_job(context: Context, status: JobStatus) -> None:
     fields = [
         ("kind", job.kind),
         ("asked", to_the_second(job.asked_at)),
-        *((name, text) for name, value in job.asked.items() if (text := _shown(value))),
+        *_asked(job),
         ("done", progress_of(job)),
         *((name, f"{count:,}") for name, count in job.counts.items()),
     ]
@@ -91,20 +96,34 @@ def show_job(context: Context, status: JobStatus) -> None:
     for note in job.notes:
         out.text(f"{to_the_second(note.at)}  {note.text}")
     if not status.is_held and job.state.is_resumable:
-        context.err.text(how_to_go_on(job.id))
+        context.err.text(how_to_go_on(job.id, job.state))
+
+
+def _asked(job: Job) -> list[tuple[str, str]]:
+    """Return what was asked, as far as people can use it, each in a bounded length."""
+    found: list[tuple[str, str]] = []
+    for name, value in job.asked.items():
+        text = "" if name in _FOR_EXECUTORS else _shown(value)
+        if len(text) > _LONGEST_ASKED:
+            text = f"{text[:_LONGEST_ASKED]}… ({len(text):,} characters: --json has all)"
+        if text:
+            found.append((name, text))
+    return found
 
 
 def _shown(value: Json) -> str:
-    """Return a condition of a job in a few words; empty for what only programs read."""
+    """Return one thing that was asked in a few words; empty where nothing was."""
     match value:
+        case _ if not value:
+            return ""
         case str():
             return value
         case True:
             return "yes"
-        case list():
-            return ", ".join(each for each in value if isinstance(each, str))
+        case [*texts] if all(isinstance(each, str) for each in texts):
+            return ", ".join(map(str, texts))
         case _:
-            return ""
+            return json.dumps(value, ensure_ascii=False)
 
 
 def progress_of(job: Job) -> str:
@@ -121,12 +140,15 @@ def state_of(status: JobStatus) -> str:
     return status.job.state.value
 
 
-def how_to_go_on(job_id: str) -> str:
-    """Return what an operator does about a job that is not finished."""
-    return (
+def how_to_go_on(job_id: str, state: JobState = JobState.RUNNING) -> str:
+    """Return what an operator does about a job that is not finished, or that failed."""
+    todo = (
         f"To go on: hookstream jobs resume {job_id}; to end it: hookstream jobs cancel {job_id}."
-        " (A process 'hookstream jobs run' goes on by itself)"
     )
+    by_itself = "A process 'hookstream jobs run' goes on by itself"
+    if state is JobState.FAILED:
+        by_itself = "It failed, so no process 'hookstream jobs run' goes on by itself"
+    return f"{todo} ({by_itself})"
 
 
 @contextmanager
@@ -162,14 +184,14 @@ def require_finished(context: Context, result: RunResult) -> None:
     """
     job, err = result.job, context.err
     if result.error is not None:
-        err.text(how_to_go_on(job.id))
+        err.text(how_to_go_on(job.id, job.state))
         raise result.error
     if result.why is RunEnd.ENDED:
         if job.state is JobState.DONE:
             return
         err.text(f"{job.id} is {job.state}: {job.reason or 'no reason is known'}", "red")
         if job.state.is_resumable:
-            err.text(how_to_go_on(job.id))
+            err.text(how_to_go_on(job.id, job.state))
         raise click.exceptions.Exit(FINDINGS)
     err.text(f"{job.id} is not finished: {progress_of(job)} done", "red")
     if result.why is RunEnd.STOPPED:

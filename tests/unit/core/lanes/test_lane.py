@@ -92,6 +92,30 @@ def test_nothing_is_queued_that_its_rate_limit_makes_wait_for_longer_than_a_seco
     assert lane.wants(0, 99.5) == 1
 
 
+def test_a_batch_fills_in_the_last_second_before_a_slow_limit_allows_it() -> None:
+    lane = Lane(LanePolicy(8, rate_limit=0.01, batch_events=50))
+    attempt(lane, 0.0)
+
+    assert lane.wants(0, 98.5) == 0
+    assert lane.full(0, 98.5, alone=False)
+    assert lane.wants(0, 99.0) == 50
+    assert lane.excess(50, 99.0, alone=False) == 0
+    assert not lane.may_start(99.0)
+
+
+def test_a_batch_fills_in_the_last_second_of_a_rest_and_no_single_delivery_waits_for_its_end() -> (
+    None
+):
+    batched, single = Lane(LanePolicy(8, batch_events=50)), Lane(LanePolicy(8))
+    for lane in (batched, single):
+        attempt(lane, 0.0)
+        lane.rest(20, 1.0)
+
+    assert (batched.wants(0, 19.5), batched.may_start(20.5)) == (0, False)
+    assert batched.wants(0, 20.5) >= 50
+    assert single.wants(0, 20.5) == 0
+
+
 def test_old_deliveries_fill_half_of_the_room_and_leave_the_rest_to_new_events() -> None:
     lane = lane_that_answers_in(0.1)
 

@@ -226,6 +226,23 @@ def test_a_job_without_a_subscription_is_refused_as_it_would_reach_everybody() -
     assert read_unmatched(headers) == HeaderProblem("hs-only-subscription", "is missing or empty")
 
 
+def test_an_event_or_a_delivery_that_claims_to_be_a_test_is_unreadable_unless_a_job_sent_it() -> (
+    None
+):
+    """A test has one attempt and is never kept: what only claims to be one would be lost."""
+    for state in (UNMATCHED, REPLAYED):
+        headers = [*tier_headers(state, (), written_at=NOW), ("hs-trigger", b"test")]
+        assert read_unmatched(headers) == HeaderProblem(
+            "hs-trigger", "is test, and the record is no delivery yet"
+        )
+    headers = [*tier_headers(DELIVERY, (), written_at=NOW), ("hs-trigger", b"test")]
+    assert read_delivery(headers) == HeaderProblem(
+        "hs-trigger", "is test, of a job's delivery only: hs-job is missing"
+    )
+    sent = replace(DELIVERY, trigger=Trigger.TEST, job="test-7")
+    assert read_delivery(tier_headers(sent, (), written_at=NOW)) == sent
+
+
 def test_todays_grant_alone_is_asked_only_where_a_job_says_so() -> None:
     headers = [*tier_headers(DELIVERY, (), written_at=NOW), ("hs-granted-today", b"yes")]
 

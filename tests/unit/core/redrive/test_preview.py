@@ -125,3 +125,8 @@ def test_fewer_than_the_preview_counted_are_taken_but_never_more() -> None:
     PREVIEW.refuse_more(812)
     with pytest.raises(InputRefused, match="counted 812, and 813 would be taken now"):
         PREVIEW.refuse_more(813)
+
+
+def test_a_token_with_too_many_characters_is_refused_for_its_length() -> None:
+    with pytest.raises(InputRefused, match="at most 65,536 characters, this one 65,537"):
+        read_preview("preview1-" + "A" * (65_537 - len("preview1-")))

@@ -63,10 +63,10 @@ def test_the_row_of_the_largest_replay_stays_far_below_a_megabyte() -> None:
         TopicPartition("t" * 60, n): OffsetSpan(far + n, far + n + 9)
         for n in range(MOST_PARTITIONS)
     }
-    out = Outstanding({Place("t" * 60, n, far + n): None for n in range(WINDOW)})
+    out = Outstanding({Place("t" * 60, n, far + n): far + n for n in range(WINDOW)})
     reached = Reached(Extent({"t" * 60: "a" * 32}, spans), {0: 1}, out)
     job = Job("replay-1", KIND, REQUEST.document(), 0, reached=reached.document())
-    assert len(job.encode()) < 256 * 1024
+    assert len(job.encode()) < 512 * 1024
     again = read_job(job.id, job.encode())
     assert isinstance(again, Job)
     assert read_reached(again.reached) == reached
@@ -74,7 +74,7 @@ def test_the_row_of_the_largest_replay_stays_far_below_a_megabyte() -> None:
 
 def test_how_far_a_replay_is_is_written_as_it_always_was() -> None:
     at = TopicPartition("a", 3)
-    until = {Place("a", 3, 7): None, Place("a", 3, 9): None, Place("b", 0, 1): 5_000}
+    until = {Place("a", 3, 7): 9_000, Place("a", 3, 9): 9_000, Place("b", 0, 1): 5_000}
     reached = Reached(
         Extent({"a": "f" * 32}, {at: OffsetSpan(10, 20)}),
         {4: 900},
@@ -86,7 +86,7 @@ def test_how_far_a_replay_is_is_written_as_it_always_was() -> None:
     document = {
         "extent": {"a": {"id": "f" * 32, "offsets": {"3": [10, 20]}}},
         "audit": {"4": 900},
-        "out": {"deliveries": {"a": {"3": [7, 2]}}, "unidentified": [[5_000, {"b": {"0": [1]}}]]},
+        "out": [[5_000, {"b": {"0": [1]}}], [9_000, {"a": {"3": [7, 2]}}]],
         "revisions": [2, 3],
         "lost": 6,
         "too_large": 1,
@@ -104,9 +104,9 @@ def test_a_replay_begins_with_nothing_reached() -> None:
     [
         ({"extent": 1}, "is not an object"),
         ({"audit": {"x": 1}}, "a partition that is not a number"),
-        ({"out": {"deliveries": {}}}, "has no list of unidentified events"),
-        ({"out": {"deliveries": {}, "unidentified": [1]}}, "events without a time"),
-        ({"out": {"deliveries": {"a": {"0": 1}}, "unidentified": []}}, "offsets that are no list"),
+        ({"out": {}}, "has no list of what is out"),
+        ({"out": [1]}, "names what is out without a time"),
+        ({"out": [[5, {"a": {"0": 1}}]]}, "offsets that are no list"),
         ({"revisions": [1]}, "has no revisions"),
         ({"lost": None}, "is not a whole number"),
     ],

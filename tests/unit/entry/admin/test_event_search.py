@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from hookstream.entry.admin.event_search import SearchBudget
+from hookstream.core.model.event import Event, Revision
+from hookstream.core.model.record import Origin, Record
+from hookstream.entry.admin.event_search import (
+    MOST_FOUND,
+    FoundRecord,
+    NewestFound,
+    SearchBudget,
+)
 from hookstream.errors import ConfigurationError
 
 
@@ -59,3 +66,44 @@ def test_a_budget_that_is_renewed_is_whole_again() -> None:
     budget.renew()
     assert list(budget.within("b", None, lambda: reading(budget, 20))) == [20]
     assert budget.searched == ["b"]
+
+
+def found(offset: int, *, decoded: bool = False, topic: str = "orders") -> FoundRecord:
+    record = Record(topic, 0, offset, offset, None, b"", ())
+    origin = Origin("orders", 0, offset, offset)
+    event = Event(Revision("order.placed", 1, ""), "e-1", 0, "", "live", {}, record, origin)
+    return FoundRecord(
+        record, origin, event if decoded else None, None if decoded else "malformed"
+    )
+
+
+def offsets(newest: NewestFound, budget: SearchBudget | None = None) -> list[int]:
+    return [each.origin.offset for each in newest.oldest_first(budget or SearchBudget())]
+
+
+def test_of_many_records_that_contain_an_id_the_newest_few_are_kept() -> None:
+    newest, budget = NewestFound(), SearchBudget()
+    for offset in (3, 1, 9, 2, 8, 7, 6):
+        newest.add(found(offset))
+    assert offsets(newest, budget) == [3, 6, 7, 8, 9]
+    assert len(budget.left_out) == 1
+
+
+def test_the_event_itself_is_kept_however_many_newer_records_contain_its_id() -> None:
+    newest = NewestFound()
+    newest.add(found(1, decoded=True))
+    for offset in range(2, 100):
+        newest.add(found(offset))
+    assert offsets(newest) == [1, 96, 97, 98, 99]
+
+
+def test_copies_of_one_record_count_as_one() -> None:
+    newest, budget = NewestFound(), SearchBudget()
+    for topic in ("hookstream.undecodable", "hookstream.retry.5s", "hookstream.retry.30s"):
+        for offset in range(MOST_FOUND):
+            newest.add(found(offset, topic=topic))
+    assert offsets(newest, budget) == list(range(MOST_FOUND))
+    assert {each.record.topic for each in newest.oldest_first(budget)} == {
+        "hookstream.undecodable"
+    }
+    assert budget.left_out == []

@@ -9,7 +9,7 @@ import pytest
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back, held
 from hookstream.core.jobs.row_problem import RowProblem
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.entry.admin.jobs import JobListing, status_of
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.job_view import (
@@ -133,6 +133,27 @@ def test_one_job_is_shown_with_counts_notes_and_reason(context: Context) -> None
         assert words in said(context)
     assert "a mark is unreadable" in said(context)
     assert "hookstream jobs resume redrive-1" in said(context)
+
+
+def test_a_failed_job_is_not_said_to_go_on_by_itself(context: Context) -> None:
+    show_job(context, status_of(JOB.ended(JobState.FAILED, "a mark is unreadable"), LATE))
+    assert "no process 'hookstream jobs run' goes on by itself" in said(context)
+
+
+def test_one_job_is_shown_with_what_was_asked_in_a_bounded_length(context: Context) -> None:
+    crm: list[Json] = ["crm"] * 500
+    asked: JsonObject = {
+        "selector": {"subscriptions": crm},
+        "why": "sent by mail",
+        "ends": {"3": 17},
+    }
+    show_job(context, status_of(replace(JOB, asked={**JOB.asked, **asked}), LATE))
+    shown = said(context)
+    assert "sent by mail" in shown
+    assert '{"subscriptions": ["crm", "crm"' in shown
+    assert "characters: --json has all" in shown
+    assert "17" not in shown
+    assert len(shown) < 2_000
 
 
 def test_a_jobs_document_has_its_lease() -> None:

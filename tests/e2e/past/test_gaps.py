@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.e2e.test_replays import Past, jobs_listed, the_job, until_settled
+from tests.e2e.past.test_replays import Past, jobs_listed, the_job, until_settled
 from tests.e2e.world import EVENT_TYPE, World, until, until_accepted, until_status
 
 from hookstream.core.delivery.identity import DeliveryIds
@@ -173,3 +173,36 @@ async def test_a_large_gap_is_not_replayed_unasked_and_two_commands_make_one_rep
     left = await world.ask("subscriptions", "resume", "crm", "--no-replay")
     assert (left["changed"], left["replays"]) == (True, [])
     assert [each["filled_by"] for each in await gaps(world, "crm")] == [gap["filled_by"], None]
+
+
+async def test_a_replay_that_a_disabling_cut_off_goes_on_when_the_endpoint_is_enabled(
+    world: World,
+) -> None:
+    crm = await world.subscribe("crm")
+    await world.stage.start_worker()
+    await world.stage.hookstream("subscriptions", "pause", "crm")
+    paused = await world.publish(12)
+
+    async def gone(_: object, before: int) -> int:
+        return 204 if before < 2 else 410
+
+    crm.answer(gone)
+    resuming = await world.stage.launch("subscriptions", "resume", "crm", "--rate", "2")
+    _, err = await resuming.communicate()
+    assert (resuming.returncode, "is disabled" in err.decode()) == (1, True), err.decode()
+    crm.answer(None)
+    done = await world.ask("subscriptions", "enable", "crm", "--yes")
+    # The one that was cut off, and those of the parts of the newer gap around it.
+    assert {job["state"] for job in done["replays"]} == {"done"}
+    [cut_off] = [job for job in done["replays"] if job["id"].encode() in err]
+    assert len(done["replays"]) > 1
+    assert cut_off["done"] == len(paused)
+    await until_accepted(crm, paused, 60)
+    await until_settled(world)
+    # What was given up is redriven; what the replay had not written yet was replayed once.
+    assert {tuple({*each}) for each in triggers(world, "crm").values()} <= {
+        ("replay",),
+        ("redrive",),
+        ("replay", "redrive"),
+        ("redrive", "replay"),
+    }

@@ -1,0 +1,352 @@
+"""What a replay costs the live deliveries of others: `python -m benchmarks.replay --events 1000000`.
+
+1. The past: N events are written while no subscription exists.
+2. Ten subscriptions to their type; a worker on one core; live events at an even rate, which all ten get.
+3. Stretches in turn: without a replay, and with one of the past to the tenth subscription by the real
+   command, which is stopped after each stretch and resumed for the next.
+4. From append to receipt at the other nine, in both kinds of stretches; the job is cancelled at the end.
+"""
+
+import argparse
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from benchmarks.gauge import core_busy_seconds, cpu_seconds, peak_mib
+from benchmarks.installation import last_words
+from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
+from benchmarks.replay_report import WINDOW, Result, Stretch, Tiers
+from benchmarks.rig import Rig, cores, rig_on, say
+from benchmarks.sink import Receipt, Sink
+from benchmarks.stage import PARTNER, PREFIX, Stage
+from hookstream.core.delivery.identity import delivery_id
+from hookstream.core.model import header_names
+from hookstream.core.model.instant import from_rfc3339, to_rfc3339
+
+REPLAYED = "catching-up"
+
+_SLICE = 50_000
+"""Events of the past that are written between two waits for the broker."""
+_WARM_UP = 2.0
+"""Seconds of each stretch that are left out."""
+_SETTLED = 1.5
+"""Seconds without a replayed delivery after which none is out."""
+_PATIENCE = 240.0
+"""Seconds; at the start the worker passes over the whole past, which nobody wanted then."""
+_STOP_SECONDS = 40
+_LOOK = 0.05
+
+
+class Replay:
+    """The replay by the real commands: started once, then stopped and resumed."""
+
+    def __init__(
+        self, stage: Stage, past: tuple[str, str], rate: float | None, niceness: int
+    ) -> None:
+        self._installation = stage.installation
+        self._log = stage.folder / "replay.log"
+        self._past = past
+        self._rate = [] if rate is None else ["--rate", f"{rate:g}"]
+        self._niceness = niceness
+        self._process: subprocess.Popen[bytes] | None = None
+        self.job: str | None = None
+
+    def start(self) -> None:
+        """Start it, or go on with it."""
+        since, until = self._past
+        command = ["replay", "start", REPLAYED, "--from", since, "--to", until, "--yes"]
+        if self.job is not None:
+            command = ["jobs", "resume", self.job]
+        self._process = self._installation.start(
+            self._log, *command, *self._rate, niceness=self._niceness
+        )
+
+    def check(self) -> None:
+        """End where the command ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise SystemExit(
+                "the replay ended before its stretch did: it needs more --events, or fewer"
+                f" --seconds; it said:\n{last_words(self._log)}"
+            )
+
+    def stop(self) -> None:
+        """Stop it between two steps, as Ctrl-C does; the job goes on when it is started again."""
+        self.check()
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(_STOP_SECONDS)
+        self._process = None
+        named = re.search(r"Replaying as (\S+)", self._log.read_text())
+        if named is None:
+            raise SystemExit(f"the replay names no job:\n{last_words(self._log)}")
+        self.job = named[1]
+
+    def cancel(self) -> dict[str, object]:
+        """Cancel the job and return its row."""
+        job = self.job or ""
+        self._installation.run("jobs", "cancel", job)
+        row: dict[str, object] = json.loads(self._installation.run("jobs", "show", job, "--json"))
+        return row
+
+
+@dataclass(slots=True)
+class Beside:
+    """One run."""
+
+    rig: Rig
+    own: Sink
+    """Of the replayed subscription."""
+    healthy: list[str]
+    cores: tuple[int, int]
+    worker_pid: int
+    replay: Replay
+    live: set[str] = field(default_factory=set)
+    """Webhook-ids of live deliveries to the replayed subscription."""
+    arrived: dict[str, float] = field(default_factory=dict)
+    """First receipt of each delivery to the replayed subscription."""
+    others: dict[str, float] = field(default_factory=dict)
+    """First receipt of each delivery to healthy endpoints, of the present stretch."""
+    refused: int = 0
+    repeated: int = 0
+
+    def look(self) -> None:
+        """Take what arrived; end where the worker ended."""
+        self.rig.stage.check_worker()
+        self.take()
+
+    def take(self) -> None:
+        """Take what arrived, whether the worker runs or not."""
+        self._note(self.rig.sink.take(), self.others)
+        self._note(self.own.take(), self.arrived)
+
+    def _note(self, got: list[Receipt], into: dict[str, float]) -> None:
+        for receipt in got:
+            self.refused += receipt.status != 204
+            self.repeated += receipt.webhook_id in into
+            into.setdefault(receipt.webhook_id, receipt.at)
+
+    def begin_replay(self) -> None:
+        """Start the replay; return when a whole window of it has arrived."""
+        self.look()
+        before, since = len(self.arrived), time.monotonic()
+        self.replay.start()
+        while len(self.arrived) < before + WINDOW:
+            self.replay.check()
+            self._check(since, "no window of replayed deliveries arrived")
+            time.sleep(_LOOK)
+            self.look()
+
+    def end_replay(self) -> None:
+        """Stop the replay; return when nothing of it is out."""
+        self.replay.stop()
+        quiet_since, had = time.monotonic(), len(self.arrived)
+        while time.monotonic() - quiet_since < _SETTLED:
+            time.sleep(_LOOK)
+            self.look()
+            if len(self.arrived) > had:
+                quiet_since, had = time.monotonic(), len(self.arrived)
+
+    def stretch(self, rate: float, seconds: float, *, replaying: bool) -> Stretch:
+        """Write live events for so long, and return how they arrived."""
+        load, (_, other_core) = self.rig.load, self.cores
+        since = load.ends()
+        self.look()
+        self.others.clear()
+        before = self._used(other_core)
+        began = time.time()
+        sent = load.paced(rate, seconds)
+        ended, after = time.time(), self._used(other_core)
+        logged = load.appended(since)
+        healthy, own = self._deliveries(logged, self.healthy), self._deliveries(logged, [REPLAYED])
+        self.live.update(own)
+        self._receive([*healthy], self.others)
+        self._receive([*own], self.arrived)
+        if replaying:
+            self.replay.check()
+        counted = began + _WARM_UP
+        return Stretch(
+            replaying=replaying,
+            seconds=ended - began,
+            healthy_ms=_latencies(healthy, self.others, counted),
+            own_ms=_latencies(own, self.arrived, counted),
+            late_ms=[(handed - due) * 1000 for due, handed in sent.values()],
+            worker=(after[0] - before[0]) / (ended - began),
+            other_core=(after[1] - before[1]) / (ended - began),
+            replayed=sum(
+                began <= at <= ended for name, at in self.arrived.items() if name not in self.live
+            ),
+        )
+
+    def _used(self, core: int) -> tuple[float, float]:
+        return cpu_seconds(self.worker_pid), core_busy_seconds(core)
+
+    def _deliveries(self, logged: dict[str, float], names: list[str]) -> dict[str, float]:
+        """Return when the event of each delivery to some subscriptions was appended."""
+        return {
+            delivery_id(EVENT_TYPE, event_id, name): at
+            for event_id, at in logged.items()
+            for name in names
+        }
+
+    def _receive(self, wanted: list[str], arrived: dict[str, float]) -> None:
+        """Return when all of them have arrived."""
+        since = time.monotonic()
+        while missing := sum(name not in arrived for name in wanted):
+            self._check(since, f"{missing} of {len(wanted)} live deliveries did not arrive")
+            time.sleep(_LOOK)
+            self.look()
+
+    def _check(self, since: float, what: str) -> None:
+        if time.monotonic() - since > _PATIENCE:
+            raise SystemExit(
+                f"{what} within {_PATIENCE:.0f} s; the worker's log ends:\n"
+                f"{self.rig.stage.last_words()}"
+            )
+
+
+def _latencies(appended: dict[str, float], arrived: dict[str, float], since: float) -> list[float]:
+    return [(arrived[name] - at) * 1000 for name, at in appended.items() if at >= since]
+
+
+def tiers_of(servers: str, arrived: dict[str, float]) -> Tiers:
+    """Return what the replay wrote, and how much of it was out at once, by the brokers' times."""
+    prefix = f"{PREFIX}.retry."
+    topics = [name for name in topic_names(servers) if name.startswith(prefix)]
+    written: dict[str, float] = {}
+    records = 0
+    for name, at in _replayed_records(servers, topics):
+        records += 1
+        written[name] = min(at, written.get(name, at))
+    steps = [(at, 1) for at in written.values()]
+    # Those that were cancelled with the worker's end are out for good.
+    steps += [(arrived[name], -1) for name in written if name in arrived]
+    out = most = 0
+    for _, change in sorted(steps):
+        out += change
+        most = max(most, out)
+    return Tiers(len(written), records, most)
+
+
+def _replayed_records(servers: str, topics: list[str]) -> Iterator[tuple[str, float]]:
+    """Read delivery id and append time, in seconds, of each record of a replay."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "benchmark",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+    )
+    open_ = set(ends(servers, topics))
+    consumer.assign([TopicPartition(topic, p, 0) for topic, p in open_])
+    try:
+        while open_:
+            for record in consumer.consume(1000, 1.0):
+                error = record.error()
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    open_.discard((record.topic() or "", record.partition() or 0))
+                    continue
+                if error is not None:
+                    raise KafkaException(error)
+                headers = dict(cast("list[tuple[str, bytes]]", record.headers() or []))
+                if header_names.JOB in headers:
+                    name = headers[header_names.DELIVERY_ID].decode()
+                    yield name, record.timestamp()[1] / 1000
+    finally:
+        consumer.close()
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Measure, print the table, and write the JSON where it is wanted."""
+    own, other = cores()
+    with rig_on(other, "lz4") as rig, Sink(_folder(rig.stage.folder / "replayed")) as sink:
+        past = write_past(rig.stage, rig.load, given.events)
+        healthy = [f"healthy-{number}" for number in range(given.endpoints)]
+        say(f"{len(healthy)} healthy subscriptions, and one whose past is replayed")
+        urls = dict.fromkeys(healthy, rig.sink.url) | {REPLAYED: sink.url}
+        rig.stage.installation.apply(rig.stage.declare_endpoints(urls))
+        worker_pid = rig.stage.start_worker(own)
+        replay = Replay(rig.stage, past, given.replay_rate, given.nice)
+        beside = Beside(rig, sink, healthy, (own, other), worker_pid, replay)
+        say("a worker reads up to the present")
+        beside.stretch(given.rate, 2 * _WARM_UP, replaying=False)
+        stretches = []
+        for number in range(2 * given.rounds + 1):
+            replaying = number % 2 == 1
+            if replaying:
+                beside.begin_replay()
+            say(f"{given.seconds:g} s {'beside the replay' if replaying else 'without a replay'}")
+            stretches.append(beside.stretch(given.rate, given.seconds, replaying=replaying))
+            if replaying:
+                beside.end_replay()
+        job = replay.cancel()
+        if job["counts"]:
+            raise SystemExit(f"the replay left events out: {job['counts']}")
+        peak = peak_mib(worker_pid)
+        code = rig.stage.stop_worker()
+        beside.take()
+        tiers = tiers_of(rig.stage.servers, beside.arrived)
+    found = Result(stretches, tiers, job, given, beside.refused, beside.repeated, peak, code)
+    found.show()
+    if given.json is not None:
+        given.json.write_text(json.dumps(found.document(), indent=2) + "\n")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def write_past(stage: Stage, load: Load, events: int) -> tuple[str, str]:
+    """Write the events that are replayed, before any subscription exists; return their interval.
+
+    Their partner exists: what it was not granted when they were recorded would not be replayed.
+    """
+    load.create_topic()
+    stage.prepare_endpoints({})
+    partner = json.loads(stage.installation.run("partners", "show", PARTNER, "--json"))
+    while time.time() * 1000 <= from_rfc3339(partner["granted_from"]):
+        time.sleep(_LOOK)
+    say(f"{events:,} events of the past, of {load.record_bytes} bytes")
+    since, began = _now(), time.monotonic()
+    for done in range(0, events, _SLICE):
+        load.preload(min(_SLICE, events - done))
+    say(f"written in {time.monotonic() - began:.0f} s")
+    time.sleep(0.1)  # apart from what follows, in whole milliseconds
+    return since, _now()
+
+
+def _now() -> str:
+    return to_rfc3339(int(time.time() * 1000))
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.replay", description="Measure what a replay costs others."
+    )
+    parser.add_argument("--events", type=int, default=1_000_000, help="of the past")
+    parser.add_argument("--endpoints", type=int, default=9, help="healthy ones")
+    parser.add_argument(
+        "--rate", type=float, default=100, help="live events/s; all endpoints get them"
+    )
+    parser.add_argument("--seconds", type=float, default=20, help="length of a stretch")
+    parser.add_argument("--rounds", type=int, default=2, help="stretches beside the replay")
+    parser.add_argument("--replay-rate", type=float, help="the replay's --rate; else unlimited")
+    parser.add_argument("--nice", type=int, default=10, help="niceness of the replay's executor")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    measure(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The figures of a replay beside live deliveries, as tables and as JSON."""
+
+import argparse
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.report import percentiles
+
+WINDOW = 2_000
+"""Deliveries of a replay that are out at most, as documented."""
+TARGET = 1.5
+"""The healthy endpoints' p99 beside a replay, in multiples of that without."""
+
+
+@dataclass(slots=True, frozen=True)
+class Stretch:
+    """One stretch."""
+
+    replaying: bool
+    healthy_ms: list[float]
+    """Of each live delivery to a healthy endpoint, from append to receipt."""
+    own_ms: list[float]
+    """The same of the live deliveries to the replayed subscription."""
+    late_ms: list[float]
+    """How late the load generator was with each event."""
+    worker: float
+    """Share of its core that the worker used."""
+    other_core: float
+    """Share of the other core that was in use."""
+    replayed: int
+    """Replayed deliveries that arrived."""
+    seconds: float
+
+
+@dataclass(slots=True, frozen=True)
+class Tiers:
+    """What the replay's deliveries did in the tiers."""
+
+    written: int
+    """Distinct deliveries in `retry.0s`."""
+    records: int
+    """Records of them in all tiers; more than `written`: deferrals."""
+    most_out: int
+    """Deliveries that were written and not received, at most."""
+
+
+@dataclass(slots=True, frozen=True)
+class Result:
+    """What was measured."""
+
+    stretches: list[Stretch]
+    tiers: Tiers
+    job: dict[str, object]
+    given: argparse.Namespace
+    refused: int
+    repeated: int
+    peak_mib: float
+    code: int | None
+
+    def document(self) -> dict[str, object]:
+        """Return the figures as JSON."""
+        given = self.given
+        return {
+            "events": given.events,
+            "endpoints": given.endpoints,
+            "rate": given.rate,
+            "p99_ratio": self.ratio,
+            "without": self._both(replaying=False),
+            "beside": self._both(replaying=True),
+            "stretches": [self._stretch(each) for each in self.stretches],
+            "tiers": asdict(self.tiers),
+            "job": self.job,
+            "not_204": self.refused,
+            "repeated": self.repeated,
+            "peak_mib": round(self.peak_mib, 1),
+            "exit_code": self.code,
+        }
+
+    @property
+    def ratio(self) -> float:
+        """The healthy endpoints' p99 beside the replay, in multiples of that without."""
+        without = percentiles(self._healthy(replaying=False))["p99"]
+        return round(percentiles(self._healthy(replaying=True))["p99"] / max(without, 0.1), 2)
+
+    def _healthy(self, *, replaying: bool) -> list[float]:
+        found = [each.healthy_ms for each in self.stretches if each.replaying is replaying]
+        return [latency for each in found for latency in each]
+
+    def _both(self, *, replaying: bool) -> dict[str, object]:
+        kind = [each for each in self.stretches if each.replaying is replaying]
+        own = [latency for each in kind for latency in each.own_ms]
+        late = [latency for each in kind for latency in each.late_ms]
+        seconds = sum(each.seconds for each in kind)
+        replayed = sum(each.replayed for each in kind)
+        return {
+            "healthy_ms": percentiles(self._healthy(replaying=replaying)),
+            "deliveries": len(self._healthy(replaying=replaying)),
+            "own_ms": percentiles(own),
+            "sent_late_ms": percentiles(late),
+            "worker_core": round(sum(each.worker for each in kind) / len(kind), 2),
+            "other_core": round(sum(each.other_core for each in kind) / len(kind), 2),
+            "replayed": replayed,
+            "replayed_per_second": round(replayed / seconds),
+        }
+
+    def _stretch(self, stretch: Stretch) -> dict[str, object]:
+        return {
+            "replaying": stretch.replaying,
+            "seconds": round(stretch.seconds, 1),
+            "healthy_ms": percentiles(stretch.healthy_ms),
+            "own_ms": percentiles(stretch.own_ms),
+            "sent_late_ms": percentiles(stretch.late_ms),
+            "worker_core": round(stretch.worker, 2),
+            "other_core": round(stretch.other_core, 2),
+            "replayed": stretch.replayed,
+        }
+
+    def show(self) -> None:
+        """Print the tables."""
+        console, given = Console(width=120), self.given
+        table = Table(
+            "stretch", "p50", "p90", "p99", "longest", "worker", "other core", "replayed/s"
+        )
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for each in self.stretches:
+            taken = percentiles(each.healthy_ms)
+            table.add_row(
+                "beside the replay" if each.replaying else "without",
+                *(f"{taken[name]} ms" for name in ("p50", "p90", "p99", "max")),
+                f"{each.worker:.0%}",
+                f"{each.other_core:.0%}",
+                f"{each.replayed / each.seconds:,.0f}" if each.replaying else "",
+            )
+        console.print(table)
+        without, beside = self._both(replaying=False), self._both(replaying=True)
+        rows = Table("", "without", "beside the replay")
+        for column in rows.columns[1:]:
+            column.justify = "right"
+        for title, group in (
+            ("healthy endpoints, append to receipt", "healthy_ms"),
+            ("the replayed subscription's own live deliveries", "own_ms"),
+            ("lateness of the load generator", "sent_late_ms"),
+        ):
+            for name in ("p50", "p99"):
+                rows.add_row(
+                    f"{title}: {name}", *(f"{_of(x, group, name)} ms" for x in (without, beside))
+                )
+        rows.add_row(
+            "live deliveries measured", *(f"{x['deliveries']:,}" for x in (without, beside))
+        )
+        rows.add_row("replayed deliveries that arrived", "", f"{beside['replayed']:,}")
+        console.print(rows)
+        live = given.rate * (given.endpoints + 1)
+        seconds = sum(each.seconds for each in self.stretches if each.replaying)
+        print(
+            f"p99 beside the replay / p99 without: {self.ratio} (wanted: at most {TARGET})\n"
+            f"live: {live:,.0f} deliveries a second; executor at nice {given.nice},"
+            " on the core of broker, nginx and load\n"
+            f"replay: {given.events:,} events of the past, measured for {seconds:.0f} s, then"
+            f" cancelled at {self.job['done']:,} of them; {self.tiers.written:,} written,"
+            f" {self.tiers.records - self.tiers.written:,} times deferred,"
+            f" {self.tiers.most_out:,} out at most (window {WINDOW:,})\n"
+            f"not answered 204: {self.refused}; received twice: {self.repeated};"
+            f" peak memory of the worker: {self.peak_mib:.0f} MiB; its exit code: {self.code}"
+        )
+
+
+def _of(kind: dict[str, object], group: str, name: str) -> object:
+    values = kind[group]
+    return values[name] if isinstance(values, dict) else values

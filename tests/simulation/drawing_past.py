@@ -1,0 +1,117 @@
+"""What a seed draws of the past: replays, gaps, grants, and what operators do with dead letters."""
+
+import random
+
+from tests.simulation.story import LATE, NEVER, PLAIN, Act, Wish
+
+COLOURS = ("red", "blue")
+EXECUTORS = 2
+"""How many executors of each job have a fate."""
+
+
+def fates(chance: random.Random) -> tuple[int | float, ...]:
+    """Draw what happens to the executors of a job: at which point of its life, and for how long."""
+    fates: list[int | float] = []
+    for _ in range(EXECUTORS):
+        point = chance.choice((0, 0, chance.randint(1, 26), chance.randint(8, 50)))
+        fates += [point, chance.choice((0.0, 2.0, 9.0))]
+    return tuple(fates)
+
+
+def replay(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw replays of the last seconds, some over a pause; some of them are cancelled."""
+    acts: list[Act] = []
+    for _ in range(chance.choice((1, 1, 2))):
+        who = chance.choice(wishes).id
+        at = round(chance.choice(times) + chance.uniform(0, 6), 3)
+        if chance.random() < 0.3:
+            began = max(0.0, round(at - chance.uniform(2, 6), 3))
+            acts += [Act(began, "pause", who), Act(round(at - 0.1, 3), "resume", who)]
+        since, until = (
+            chance.choice((1_000, 4_000, 20_000)),
+            chance.choice((-500, 0, 1_000, 3_000)),
+        )
+        acts.append(Act(at, "replay", who, more=(since, until, *fates(chance))))
+        if chance.random() < 0.15:
+            acts.append(Act(round(at + chance.uniform(0.1, 4), 3), "cancel"))
+    return acts
+
+
+def odd_past(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw what is hard to read again: open transactions, clocks behind, a topic that appears; and a replay of it."""
+    at = chance.choice(times)
+    acts: list[Act] = []
+    kinds = chance.choice((("publish_open",), ("publish_stepped",), ("publish_late",)))
+    for number in range(chance.choice((1, 2, 4))):
+        at = round(at + chance.uniform(0, 1.5), 3)
+        does, kind, colour = (
+            chance.choice(kinds),
+            chance.choice((PLAIN, PLAIN, LATE)),
+            COLOURS[number % 2],
+        )
+        amount = 0.0
+        more: tuple[str | int, ...] = (kind, colour)
+        if does == "publish_open":
+            amount = chance.choice((0.2, 2.0, 5.0))
+            more = (kind, colour, chance.randrange(3), int(chance.random() < 0.3))
+        elif does == "publish_stepped":
+            amount, more = (
+                chance.choice((200.0, 1_000.0, 3_000.0)),
+                (kind, colour, chance.randrange(3)),
+            )
+        acts.append(Act(at, does, f"odd {number}", amount, more))
+    replayed = chance.choice((replay, fill))(chance, wishes, [each.at for each in acts])
+    return acts + replayed
+
+
+def grant(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw grants that narrow, and widen again, and a replay of the events from before, between and after."""
+    at = round(max(0.0, chance.choice(times) + chance.uniform(-2.5, 1)), 3)
+    acts = [Act(at, "grant", more=chance.choice(((PLAIN,), (LATE, NEVER), ())))]
+    if chance.random() < 0.8:
+        at = round(at + chance.uniform(0.5, 5), 3)
+        acts.append(Act(at, "grant", more=(PLAIN, LATE, NEVER)))
+    if chance.random() < 0.6:
+        acts.append(
+            Act(
+                round(at + chance.uniform(0, 4), 3),
+                "replay",
+                chance.choice(wishes).id,
+                more=(20_000, 0, *fates(chance)),
+            )
+        )
+    return acts
+
+
+def fill(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw a pause whose gap a replay fills; an endpoint that is disabled meanwhile may be enabled so."""
+    who = chance.choice(wishes).id
+    at = round(max(0.0, chance.choice(times) - chance.uniform(1.5, 3)), 3)
+    until = round(at + chance.uniform(0.5, 6), 3)
+    acts = [Act(at, "pause", who), Act(until, "resume", who, 1.0, fates(chance))]
+    if chance.random() < 0.4:
+        after = round(until + chance.uniform(0, 4), 3)
+        acts.append(Act(after, "enable", who, 1.0, fates(chance)))
+    return acts
+
+
+def purge(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw a purge where dead letters are likely, some beside a redrive."""
+    at = round(max(times) + chance.uniform(0.5, 6), 3)
+    who = chance.choice(("", chance.choice(wishes).id))
+    acts = [Act(at, "purge", who, more=fates(chance))]
+    if chance.random() < 0.5:
+        beside = round(at + chance.uniform(-0.5, 3), 3)
+        acts.append(Act(beside, "redrive", "", more=(chance.choice((0, 1)), *fates(chance))))
+    return acts
+
+
+def resend(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw resends where dead letters are likely, some at once with a redrive of the same."""
+    at = round(max(times) + chance.uniform(0.5, 6), 3)
+    acts = [
+        Act(at, "resend", wish.id) for wish in wishes if wish.for_ever or not wish.schedule[1:]
+    ]
+    if chance.random() < 0.4:
+        acts.append(Act(at, "redrive", "", more=(0, *fates(chance))))
+    return acts
