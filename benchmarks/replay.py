@@ -253,7 +253,7 @@ def _replayed_records(servers: str, topics: list[str]) -> Iterator[tuple[str, fl
         while open_:
             for record in consumer.consume(1000, 1.0):
                 error = record.error()
-                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
                     open_.discard((record.topic() or "", record.partition() or 0))
                     continue
                 if error is not None:

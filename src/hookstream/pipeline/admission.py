@@ -31,7 +31,7 @@ from hookstream.core.model.registered import (
     UnresolvedSchema,
     Unusable,
 )
-from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
+from hookstream.core.model.subscription import Subscription, expiry_of
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.defects import BLAMED, Step, described
@@ -264,10 +264,8 @@ class Admission:
         Whether the subscription asks for it is evaluated as soon as that can be read, for this run; the
         active interval is not.
         """
-        now, expiry = self._clock.now(), DEFAULT_EXPIRY
-        subscription = self._directory.subscriptions.get(only.subscription_id)
-        if isinstance(subscription, Subscription):
-            expiry = subscription.retry.expires_after
+        now = self._clock.now()
+        expiry = expiry_of(self._directory.subscriptions.get(only.subscription_id))
         delivery = Delivery(
             delivery_id=delivery_id(event.event_type, event.event_id, only.subscription_id),
             subscription_id=only.subscription_id,
@@ -291,9 +289,6 @@ class Admission:
     ) -> Delivery:
         now = self._clock.now()
         subscription = match.subscription
-        expiry = DEFAULT_EXPIRY
-        if isinstance(subscription, Subscription):
-            expiry = subscription.retry.expires_after
         return Delivery(
             delivery_id=ids.of(subscription.id),
             subscription_id=subscription.id,
@@ -302,7 +297,7 @@ class Admission:
             event_id=event.event_id,
             origin=state.origin,
             first_at=now,
-            expires_at=now + expiry,
+            expires_at=now + expiry_of(subscription),
             trigger=state.trigger,
             traceparent=state.traceparent,
             tracestate=state.tracestate,

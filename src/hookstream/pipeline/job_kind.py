@@ -172,7 +172,7 @@ class Executor:
     lease: Millis = HELD_FOR
     """How far ahead it sets the end of its leases, at most `HELD_FOR`."""
     patience: float | None = None
-    """Seconds for which errors of the brokers are waited out before they are raised; None: for ever."""
+    """Seconds for which errors of the brokers are waited out before they are raised; None: without end."""
     show: Callable[[Job], None] = nothing_shown
     """Called with the row after each step."""
     waiting: Callable[[Job, str], None] = lambda _job, _why: None

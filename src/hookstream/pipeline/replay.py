@@ -30,7 +30,7 @@ from hookstream.core.jobs.step import (
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
-from hookstream.core.model.subscription import DEFAULT_EXPIRY, Subscription
+from hookstream.core.model.subscription import expiry_of
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.runs import Run
 from hookstream.core.replay.extent import Extent, lost_text
@@ -277,13 +277,8 @@ class ReplayWork:
         run = Run(topics.tier(0), self.job_id, self.request.as_granted_today)
         now = self._now()
         if judged.fate is Fate.REPLAYED and judged.event is not None:
-            expires_after = (
-                subscription.retry.expires_after
-                if isinstance(subscription, Subscription)
-                else DEFAULT_EXPIRY
-            )
             # It is judged when it is due next, and that is audited: a little later.
-            until = now + expires_after + HOUR
+            until = now + expiry_of(subscription) + HOUR
             made = run.replayed(
                 judged.event,
                 judged.delivery_id,

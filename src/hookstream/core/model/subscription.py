@@ -404,3 +404,10 @@ def covers(globs: Sequence[str], event_type: str) -> bool:
         if glob.endswith(".*") and event_type.startswith(glob[:-1]):
             return True
     return False
+
+
+def expiry_of(subscription: "Subscription | UnreadableSubscription | None") -> Millis:
+    """Return how long a delivery may live: as its subscription says, or the default where that is not known."""
+    if isinstance(subscription, Subscription):
+        return subscription.retry.expires_after
+    return DEFAULT_EXPIRY

@@ -7,6 +7,7 @@ follows from the marks, so a continued redrive needs nothing else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from hookstream.core.jobs.job import REDRIVE, Job, jobs_of
 from hookstream.core.jobs.row_problem import RowProblem, unreadable
@@ -54,10 +55,15 @@ def _ends(found: object) -> dict[int, int]:
     return {int(partition): WHOLE.read(end) for partition, end in ends.items()}
 
 
+ENDS: Final = FieldKind(
+    _ends, lambda ends: {str(partition): end for partition, end in ends.items()}
+)
+"""Offsets by partition, as fields of a job's request."""
+
 _REQUEST = RowFields(
     topic=parsed(RedriveSource).into("source"),
     selector=OBJECT,
-    ends=FieldKind(_ends, lambda ends: {str(partition): end for partition, end in ends.items()}),
+    ends=ENDS,
 )
 
 

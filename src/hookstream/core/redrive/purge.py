@@ -15,12 +15,11 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.row_fields import (
     OBJECT,
     TEXT,
-    WHOLE,
-    FieldKind,
     FieldUnreadable,
     RowFields,
     parsed,
 )
+from hookstream.core.redrive.job import ENDS
 from hookstream.core.redrive.marks import MAX_BY, MAX_WHY, Purged, RedriveSource
 from hookstream.errors import InputRefused
 
@@ -75,14 +74,10 @@ def purge_reason(text: str) -> str:
     return reason
 
 
-def _ends(found: object) -> dict[int, int]:
-    return {int(partition): WHOLE.read(end) for partition, end in OBJECT.read(found).items()}
-
-
 _REQUEST = RowFields(
     topic=parsed(RedriveSource).into("source"),
     selector=OBJECT,
-    ends=FieldKind(_ends, lambda ends: {str(partition): end for partition, end in ends.items()}),
+    ends=ENDS,
     by=TEXT,
     why=TEXT,
 )

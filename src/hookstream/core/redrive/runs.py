@@ -15,9 +15,9 @@ from hookstream.core.model.header_reading import is_job
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import Headers, Origin, OutgoingRecord, Record, header_text
 from hookstream.core.model.subscription import (
-    DEFAULT_EXPIRY,
     Subscription,
     UnreadableSubscription,
+    expiry_of,
 )
 from hookstream.errors import InvariantBroken
 
@@ -70,9 +70,6 @@ class Run:
             filter_asked: False: the worker evaluates the filter (it could not be read, or not be
                 evaluated).
         """
-        expiry, readable = DEFAULT_EXPIRY, isinstance(subscription, Subscription)
-        if isinstance(subscription, Subscription):
-            expiry = subscription.retry.expires_after
         delivery = Delivery(
             delivery_id=delivery_id,
             subscription_id=subscription.id,
@@ -81,10 +78,10 @@ class Run:
             event_id=event.event_id,
             origin=event.origin,
             first_at=now,
-            expires_at=now + expiry,
+            expires_at=now + expiry_of(subscription),
             trigger=Trigger.REPLAY,
             **_trace(event.record.headers),
-            filter_asked=filter_asked and readable,
+            filter_asked=filter_asked and isinstance(subscription, Subscription),
             job=self.job,
             as_granted_today=self.as_granted_today,
         )

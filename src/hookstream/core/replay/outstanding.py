@@ -4,7 +4,7 @@ An entry is named by the place of its event in the log, which is the same in eve
 one subscription gets at most one delivery of a run from each place. A delivery ends when the audit log
 says so. Some end without a word there: an operator skips a tier record, and an event that could not be
 identified does not match, or is undecodable. So each entry counts until a time at most: a delivery until it
-must have expired, an event until it no longer waits for its schema. No replay waits for ever.
+must have expired, an event until it no longer waits for its schema. So no replay waits for one without end.
 
 All of it stands in the job's row, with the position in the audit log up to which ends are counted, and
 commits with the records that a step writes. So another executor goes on with exactly what is out.

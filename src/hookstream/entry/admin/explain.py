@@ -283,7 +283,7 @@ class _Explainer:
         aside = self._search.aside([each.origin for each in found], since)
         positions = self._positions({each.origin for each in found}, aside)
         changes = self._changes(since)
-        resolved = self._resolved(any(map(len, aside.values())))
+        resolved = self._resolved(wanted=any(map(len, aside.values())))
         explained = []
         for each in found:
             records = aside[each.origin.place]
@@ -405,7 +405,7 @@ class _Explainer:
         what = "the positions of workers"
         return {each.at: each for each in self._budget.within(what, None, read)}
 
-    def _resolved(self, wanted: bool) -> Mapping[RedriveSource, Ledger]:  # noqa: FBT001
+    def _resolved(self, *, wanted: bool) -> Mapping[RedriveSource, Ledger]:
         """Return which dead letters and undecodable records were redriven, if there are any."""
         if not wanted:
             return {}
