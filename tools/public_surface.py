@@ -221,9 +221,12 @@ def _within(package: str, member: object) -> bool:
 
 def _signature(member: object) -> str:
     try:
-        return re.sub(r"hookstream\.[a-z_.]+\.", "", str(inspect.signature(member)))  # type: ignore[arg-type]
+        signature = str(inspect.signature(member))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""
+    # Releases of Python differ in how they show an unpacked TypedDict.
+    signature = re.sub(r"\*<class '([^']+)'>", r"Unpack[\1]", signature)
+    return re.sub(r"hookstream\.[a-z_.]+\.", "", signature.replace("typing.Unpack", "Unpack"))
 
 
 def _trees(folder: Path) -> Iterator[ast.Module]:

@@ -6,6 +6,7 @@
 import ast
 import copy
 import dataclasses
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,7 +152,8 @@ def _command(
     if not isinstance(command, click.Group):
         yield f"```text\n{command.get_help(context)}\n```\n"
         return
-    yield f"{command.help or ''}\n"
+    # Releases of Python differ in whether a docstring is still indented.
+    yield f"{inspect.cleandoc(command.help or '')}\n"
     for below in command.list_commands(context):
         found = command.get_command(context, below)
         if found is not None:

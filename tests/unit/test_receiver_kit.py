@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -302,9 +303,9 @@ def test_the_header_of_a_replay_is_read() -> None:
 
 def test_a_file_remembers_over_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "seen.db"
-    with ReplayGuard(SqliteStore(file)).handling("a", NOW) as first:
+    with closing(SqliteStore(file)) as store, ReplayGuard(store).handling("a", NOW) as first:
         assert first
-    with ReplayGuard(SqliteStore(file)).handling("a", NOW) as first:
+    with closing(SqliteStore(file)) as store, ReplayGuard(store).handling("a", NOW) as first:
         assert not first
 
 
@@ -316,10 +317,10 @@ def test_a_claim_of_a_process_that_died_ends_with_its_lease(tmp_path: Path) -> N
     )
     command = [sys.executable, "-c", program, str(file)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own
-    store = SqliteStore(file)
     assert ended.stdout == "first\n"
-    assert store.claim("a", 299, 300) is Claimed.BEING_HANDLED
-    assert store.claim("a", 300, 300) is Claimed.FIRST
+    with closing(SqliteStore(file)) as store:
+        assert store.claim("a", 299, 300) is Claimed.BEING_HANDLED
+        assert store.claim("a", 300, 300) is Claimed.FIRST
 
 
 def test_of_many_that_claim_a_key_at_once_one_gets_it(tmp_path: Path) -> None:
@@ -332,18 +333,22 @@ def test_of_many_that_claim_a_key_at_once_one_gets_it(tmp_path: Path) -> None:
     keys = [f"k{number}" for number in range(50)]
     with ThreadPoolExecutor(len(stores)) as pool:
         found = [key for each in pool.map(claims, stores) for key in each]
+    for each in stores:
+        each.close()
     assert sorted(found) == sorted(keys)
 
 
 def test_a_file_that_another_process_keeps_locked_is_unavailable(tmp_path: Path) -> None:
     file = tmp_path / "seen.db"
-    store = SqliteStore(file, busy=0)
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(DependencyUnavailable, match=r"seen\.db"):
-        store.claim("a", NOW, 300)
-    other.execute("ROLLBACK")
-    assert store.claim("a", NOW, 300) is Claimed.FIRST
+    with (
+        closing(SqliteStore(file, busy=0)) as store,
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DependencyUnavailable, match=r"seen\.db"):
+            store.claim("a", NOW, 300)
+        other.execute("ROLLBACK")
+        assert store.claim("a", NOW, 300) is Claimed.FIRST
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -169,9 +169,13 @@ class SqliteStore:
 
 def _opened(path: str, busy: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS seen"
-        " (key TEXT PRIMARY KEY, until REAL NOT NULL, handled INTEGER NOT NULL) WITHOUT ROWID"
-    )
-    connection.execute("CREATE INDEX IF NOT EXISTS seen_until ON seen (until)")
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS seen"
+            " (key TEXT PRIMARY KEY, until REAL NOT NULL, handled INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        connection.execute("CREATE INDEX IF NOT EXISTS seen_until ON seen (until)")
+    except BaseException:
+        connection.close()
+        raise
     return connection

