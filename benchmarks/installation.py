@@ -59,16 +59,22 @@ class Installation:
             )
 
     def start(self, log: Path, *arguments: str, niceness: int = 0) -> subprocess.Popen[bytes]:
-        """Start a command; its output is appended to a file."""
+        """Start a command at a lower priority; its output is appended to a file.
+
+        It has a session of its own: Linux weighs sessions first, and niceness within them only.
+        """
         command = ["nice", "-n", str(niceness), *self._command(arguments)]
         with log.open("ab") as said:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 lasting_as_long_as_we_do(command),
                 cwd=ROOT,
                 env=self.environ,
                 stdout=said,
                 stderr=said,
+                start_new_session=True,
             )
+        _lower_session(process.pid, niceness)
+        return process
 
     def run(self, *arguments: str) -> str:
         """Run a command to its end and return what it printed; end where it failed."""
@@ -86,6 +92,14 @@ class Installation:
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]
+
+
+def _lower_session(pid: int, niceness: int) -> None:
+    """Give a process's session a priority below ours, where the kernel weighs sessions."""
+    ours = Path("/proc/self/autogroup")
+    if ours.exists():
+        lower = int(ours.read_text().split()[-1]) + niceness
+        Path(f"/proc/{pid}/autogroup").write_text(str(min(lower, 19)))
 
 
 def lasting_as_long_as_we_do(command: Sequence[str | Path]) -> list[str]:

@@ -96,6 +96,28 @@ class Load:
         self._flush()
         return sent
 
+    def scheduled(self, rate: float, seconds: float) -> dict[str, tuple[float, float]]:
+        """Write events evenly at `rate` a second for `seconds`, each when it is due: an open loop.
+
+        However late the broker is, none waits for the acknowledgement of another.
+
+        Returns:
+            As `paced`.
+        """
+        n = int(rate * seconds)
+        sent: dict[str, tuple[float, float]] = {}
+        began = time.time() + 1 / rate
+        for number, value in enumerate(self._events(n)):
+            due = began + number / rate
+            while (left := due - time.time()) > 0:
+                time.sleep(left)
+            handed = time.time()
+            self._produce(value)
+            self._producer.poll(0)
+            sent[value[_ID].decode()] = (due, handed)
+        self._flush()
+        return sent
+
     def appended(self, since: dict[int, int]) -> dict[str, float]:
         """Return when each event from the given offsets on was appended, by event id, in seconds."""
         ends = self.ends()

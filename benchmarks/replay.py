@@ -4,7 +4,8 @@
 2. Ten subscriptions to their type; a worker on one core; live events at an even rate, which all ten get.
 3. Stretches in turn: without a replay, and with one of the past to the tenth subscription by the real
    command, which is stopped after each stretch and resumed for the next.
-4. From append to receipt at the other nine, in both kinds of stretches; the job is cancelled at the end.
+4. From append to receipt at the other nine, in both kinds of stretches, and from when each event was due;
+   the job is cancelled at the end, and the audit log says when each attempt began.
 """
 
 import argparse
@@ -13,20 +14,23 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from benchmarks.gauge import core_busy_seconds, cpu_seconds, peak_mib
 from benchmarks.installation import last_words
 from benchmarks.load import EVENT_TYPE, Load, ends, topic_names
-from benchmarks.replay_report import WINDOW, Result, Stretch, Tiers
+from benchmarks.replay_report import WINDOW, Measured, Result, Stretch, Tiers
 from benchmarks.rig import Rig, cores, rig_on, say
 from benchmarks.sink import Receipt, Sink
 from benchmarks.stage import PARTNER, PREFIX, Stage
+from hookstream.adapters.avro.audit_reader import AuditReader
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.delivery.identity import delivery_id
 from hookstream.core.model import header_names
 from hookstream.core.model.instant import from_rfc3339, to_rfc3339
@@ -43,6 +47,8 @@ _PATIENCE = 240.0
 """Seconds; at the start the worker passes over the whole past, which nobody wanted then."""
 _STOP_SECONDS = 40
 _LOOK = 0.05
+_JAVA = ("-Xms768m", "-Xmx768m", "-Xmn320m", "-XX:MetaspaceSize=128m")
+"""A heap of the broker with room: a full collection stops all of it for 0.2 s, and may come every few seconds."""
 
 
 class Replay:
@@ -163,7 +169,7 @@ class Beside:
         self.others.clear()
         before = self._used(other_core)
         began = time.time()
-        sent = load.paced(rate, seconds)
+        sent = load.scheduled(rate, seconds)
         ended, after = time.time(), self._used(other_core)
         logged = load.appended(since)
         healthy, own = self._deliveries(logged, self.healthy), self._deliveries(logged, [REPLAYED])
@@ -172,12 +178,19 @@ class Beside:
         self._receive([*own], self.arrived)
         if replaying:
             self.replay.check()
-        counted = began + _WARM_UP
+        counted = {each: at for each, at in logged.items() if at >= began + _WARM_UP}
         return Stretch(
             replaying=replaying,
             seconds=ended - began,
-            healthy_ms=_latencies(healthy, self.others, counted),
-            own_ms=_latencies(own, self.arrived, counted),
+            healthy=[
+                Measured(name, *sent[event_id], at, self.others[name])
+                for event_id, at in counted.items()
+                for name in self._deliveries({event_id: at}, self.healthy)
+            ],
+            own_ms=[
+                (self.arrived[name] - at) * 1000
+                for name, at in self._deliveries(counted, [REPLAYED]).items()
+            ],
             late_ms=[(handed - due) * 1000 for due, handed in sent.values()],
             worker=(after[0] - before[0]) / (ended - began),
             other_core=(after[1] - before[1]) / (ended - began),
@@ -213,19 +226,18 @@ class Beside:
             )
 
 
-def _latencies(appended: dict[str, float], arrived: dict[str, float], since: float) -> list[float]:
-    return [(arrived[name] - at) * 1000 for name, at in appended.items() if at >= since]
-
-
 def tiers_of(servers: str, arrived: dict[str, float]) -> Tiers:
     """Return what the replay wrote, and how much of it was out at once, by the brokers' times."""
     prefix = f"{PREFIX}.retry."
     topics = [name for name in topic_names(servers) if name.startswith(prefix)]
     written: dict[str, float] = {}
     records = 0
-    for name, at in _replayed_records(servers, topics):
-        records += 1
-        written[name] = min(at, written.get(name, at))
+    for record in _records(servers, topics):
+        headers = dict(cast("list[tuple[str, bytes]]", record.headers() or []))
+        if header_names.JOB in headers:
+            name, at = headers[header_names.DELIVERY_ID].decode(), record.timestamp()[1] / 1000
+            records += 1
+            written[name] = min(at, written.get(name, at))
     steps = [(at, 1) for at in written.values()]
     # Those that were cancelled with the worker's end are out for good.
     steps += [(arrived[name], -1) for name in written if name in arrived]
@@ -236,8 +248,18 @@ def tiers_of(servers: str, arrived: dict[str, float]) -> Tiers:
     return Tiers(len(written), records, most)
 
 
-def _replayed_records(servers: str, topics: list[str]) -> Iterator[tuple[str, float]]:
-    """Read delivery id and append time, in seconds, of each record of a replay."""
+def begun_at(servers: str) -> dict[str, float]:
+    """Return when the worker began each live delivery's attempt, by its audit log, in seconds."""
+    reader, found = AuditReader(SchemaBook([])), {}
+    for record in _records(servers, [f"{PREFIX}.attempts"]):
+        entry = reader.read(record.value())
+        if isinstance(entry, AuditEntry) and entry.job_id is None:
+            found[entry.delivery_id] = entry.started_at / 1000
+    return found
+
+
+def _records(servers: str, topics: Sequence[str]) -> Iterator[Message]:
+    """Read topics from their beginnings to their ends."""
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -247,7 +269,7 @@ def _replayed_records(servers: str, topics: list[str]) -> Iterator[tuple[str, fl
             "log_level": 0,
         }
     )
-    open_ = set(ends(servers, topics))
+    open_ = set(ends(servers, list(topics)))
     consumer.assign([TopicPartition(topic, p, 0) for topic, p in open_])
     try:
         while open_:
@@ -258,10 +280,7 @@ def _replayed_records(servers: str, topics: list[str]) -> Iterator[tuple[str, fl
                     continue
                 if error is not None:
                     raise KafkaException(error)
-                headers = dict(cast("list[tuple[str, bytes]]", record.headers() or []))
-                if header_names.JOB in headers:
-                    name = headers[header_names.DELIVERY_ID].decode()
-                    yield name, record.timestamp()[1] / 1000
+                yield record
     finally:
         consumer.close()
 
@@ -269,7 +288,7 @@ def _replayed_records(servers: str, topics: list[str]) -> Iterator[tuple[str, fl
 def measure(given: argparse.Namespace) -> None:
     """Measure, print the table, and write the JSON where it is wanted."""
     own, other = cores()
-    with rig_on(other, "lz4") as rig, Sink(_folder(rig.stage.folder / "replayed")) as sink:
+    with rig_on(other, "lz4", _JAVA) as rig, Sink(_folder(rig.stage.folder / "replayed")) as sink:
         past = write_past(rig.stage, rig.load, given.events)
         healthy = [f"healthy-{number}" for number in range(given.endpoints)]
         say(f"{len(healthy)} healthy subscriptions, and one whose past is replayed")
@@ -280,7 +299,12 @@ def measure(given: argparse.Namespace) -> None:
         beside = Beside(rig, sink, healthy, (own, other), worker_pid, replay)
         say("a worker reads up to the present")
         beside.stretch(given.rate, 2 * _WARM_UP, replaying=False)
+        say(f"{given.warm_up:g} s of each kind, which are left out")
         stretches = []
+        beside.stretch(given.rate, given.warm_up, replaying=False)
+        beside.begin_replay()
+        beside.stretch(given.rate, given.warm_up, replaying=True)
+        beside.end_replay()
         for number in range(2 * given.rounds + 1):
             replaying = number % 2 == 1
             if replaying:
@@ -296,7 +320,10 @@ def measure(given: argparse.Namespace) -> None:
         code = rig.stage.stop_worker()
         beside.take()
         tiers = tiers_of(rig.stage.servers, beside.arrived)
-    found = Result(stretches, tiers, job, given, beside.refused, beside.repeated, peak, code)
+        begun = begun_at(rig.stage.servers)
+    found = Result(
+        stretches, begun, tiers, job, given, beside.refused, beside.repeated, peak, code
+    )
     found.show()
     if given.json is not None:
         given.json.write_text(json.dumps(found.document(), indent=2) + "\n")
@@ -342,6 +369,9 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=20, help="length of a stretch")
     parser.add_argument("--rounds", type=int, default=2, help="stretches beside the replay")
+    parser.add_argument(
+        "--warm-up", type=float, default=10, help="seconds of each kind before the first stretch"
+    )
     parser.add_argument("--replay-rate", type=float, help="the replay's --rate; else unlimited")
     parser.add_argument("--nice", type=int, default=10, help="niceness of the replay's executor")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")

@@ -1,7 +1,9 @@
 """The figures of a replay beside live deliveries, as tables and as JSON."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -14,15 +16,38 @@ TARGET = 1.5
 """The healthy endpoints' p99 beside a replay, in multiples of that without."""
 
 
+PARTS = (
+    ("healthy_ms", "healthy endpoints, append to receipt"),
+    ("due_ms", "— from when the event was due to receipt"),
+    ("append_ms", "— from its hand-over to the client to its append"),
+    ("begun_ms", "— from its append to the attempt's begin"),
+    ("answered_ms", "— from the attempt's begin to receipt"),
+    ("own_ms", "the replayed subscription's own live deliveries"),
+    ("sent_late_ms", "lateness of the load generator"),
+)
+"""Keys of the document, and what they are."""
+
+
+class Measured(NamedTuple):
+    """One live delivery to a healthy endpoint; all times in seconds since 1970."""
+
+    delivery_id: str
+    due: float
+    """When its event was to be produced."""
+    handed: float
+    """When it was handed to the producer's client."""
+    appended: float
+    received: float
+
+
 @dataclass(slots=True, frozen=True)
 class Stretch:
     """One stretch."""
 
     replaying: bool
-    healthy_ms: list[float]
-    """Of each live delivery to a healthy endpoint, from append to receipt."""
+    healthy: list[Measured]
     own_ms: list[float]
-    """The same of the live deliveries to the replayed subscription."""
+    """From append to receipt, of the live deliveries to the replayed subscription."""
     late_ms: list[float]
     """How late the load generator was with each event."""
     worker: float
@@ -32,6 +57,11 @@ class Stretch:
     replayed: int
     """Replayed deliveries that arrived."""
     seconds: float
+
+    @property
+    def healthy_ms(self) -> list[float]:
+        """From append to receipt, of each live delivery to a healthy endpoint."""
+        return [(each.received - each.appended) * 1000 for each in self.healthy]
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,6 +81,8 @@ class Result:
     """What was measured."""
 
     stretches: list[Stretch]
+    begun: Mapping[str, float]
+    """When each live delivery's attempt began, seconds since 1970."""
     tiers: Tiers
     job: dict[str, object]
     given: argparse.Namespace
@@ -94,8 +126,18 @@ class Result:
         late = [latency for each in kind for latency in each.late_ms]
         seconds = sum(each.seconds for each in kind)
         replayed = sum(each.replayed for each in kind)
+        healthy = [each for stretch in kind for each in stretch.healthy]
+        begun = [self.begun[each.delivery_id] for each in healthy]
         return {
             "healthy_ms": percentiles(self._healthy(replaying=replaying)),
+            "due_ms": percentiles([(x.received - x.due) * 1000 for x in healthy]),
+            "append_ms": percentiles([(x.appended - x.handed) * 1000 for x in healthy]),
+            "begun_ms": percentiles(
+                [(at - x.appended) * 1000 for x, at in zip(healthy, begun, strict=True)]
+            ),
+            "answered_ms": percentiles(
+                [(x.received - at) * 1000 for x, at in zip(healthy, begun, strict=True)]
+            ),
             "deliveries": len(self._healthy(replaying=replaying)),
             "own_ms": percentiles(own),
             "sent_late_ms": percentiles(late),
@@ -139,11 +181,7 @@ class Result:
         rows = Table("", "without", "beside the replay")
         for column in rows.columns[1:]:
             column.justify = "right"
-        for title, group in (
-            ("healthy endpoints, append to receipt", "healthy_ms"),
-            ("the replayed subscription's own live deliveries", "own_ms"),
-            ("lateness of the load generator", "sent_late_ms"),
-        ):
+        for group, title in PARTS:
             for name in ("p50", "p99"):
                 rows.add_row(
                     f"{title}: {name}", *(f"{_of(x, group, name)} ms" for x in (without, beside))

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,19 +28,20 @@ class Rig:
 
 
 @contextmanager
-def rig_on(core: int, compression: str = "none") -> Iterator[Rig]:
+def rig_on(core: int, compression: str = "none", java: Sequence[str] = ()) -> Iterator[Rig]:
     """Start broker and sink on a core, with a stage in a folder that goes again.
 
     Args:
         core: Whatever this process starts inherits it.
         compression: Of the load's batches.
+        java: Further options of Java for the broker.
     """
     os.sched_setaffinity(0, {core})
     nginx_path()
-    java = find_java()
+    binary = find_java()
     libs = fetch_kafka(ROOT / ".cache" / "kafka", say)
     folder = Path(tempfile.mkdtemp(prefix="hookstream-bench-"))
-    broker = BrokerProcess(libs, java, quick=False)
+    broker = BrokerProcess(libs, binary, quick=False, options=java)
     try:
         say("a broker and nginx")
         with broker, Sink(folder) as sink:

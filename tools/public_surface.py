@@ -18,6 +18,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
 
@@ -220,13 +221,17 @@ def _within(package: str, member: object) -> bool:
 
 
 def _signature(member: object) -> str:
+    if isinstance(member, type) and issubclass(member, Enum):
+        # Not its signature: how a value is looked up is Python's, and differs between its releases.
+        return f": {' | '.join(each.name for each in member)}"
     try:
         signature = str(inspect.signature(member))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""
-    # Releases of Python differ in how they show an unpacked TypedDict.
+    # Releases of Python differ in how they show an unpacked TypedDict, and where Path is defined.
     signature = re.sub(r"\*<class '([^']+)'>", r"Unpack[\1]", signature)
-    return re.sub(r"hookstream\.[a-z_.]+\.", "", signature.replace("typing.Unpack", "Unpack"))
+    signature = signature.replace("typing.Unpack", "Unpack").replace("pathlib._local.", "pathlib.")
+    return re.sub(r"hookstream\.[a-z_.]+\.", "", signature)
 
 
 def _trees(folder: Path) -> Iterator[ast.Module]:

@@ -50,6 +50,8 @@ class Log:
             "reconnect.backoff.max.ms": 500,
         }
         self._admin = AdminClient(self._servers)
+        self._partitions: dict[str, list[int]] = {}
+        """What was found of topics: nobody here adds partitions to one."""
 
     def create(self, topics: Iterable[str], partitions: int) -> None:
         """Create upstream's topics, stamped by the broker."""
@@ -107,13 +109,12 @@ class Log:
         return found
 
     def _places(self, topics: Iterable[str]) -> list[Place]:
-        metadata = self._admin.list_topics(timeout=10).topics
-        return [
-            (topic, number)
-            for topic in topics
-            if topic in metadata
-            for number in metadata[topic].partitions
-        ]
+        wanted = list(topics)
+        # A listing of all topics of a shared broker is large, and progress is asked for many times a second.
+        if not self._partitions.keys() >= set(wanted):
+            found = self._admin.list_topics(timeout=10).topics
+            self._partitions |= {name: sorted(found[name].partitions) for name in found}
+        return [(topic, number) for topic in wanted for number in self._partitions.get(topic, ())]
 
     def _consumer(self) -> Consumer:
         return Consumer(

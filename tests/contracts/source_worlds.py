@@ -6,7 +6,7 @@ from typing import Protocol
 
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.broker import FROM_THE_START, Broker
 from tests.doubles.clock import LoopClock
 from tests.doubles.logger import BookkeepingLogger
@@ -44,6 +44,8 @@ class World(Protocol):
 
     async def create(self, topic: str, partitions: int = 1) -> None: ...
 
+    async def add_partitions(self, topic: str, until: int) -> None: ...
+
     async def append(
         self,
         topic: str,
@@ -77,6 +79,9 @@ class MemoryWorld:
 
     async def create(self, topic: str, partitions: int = 1) -> None:
         self.broker.create(topic, partitions)
+
+    async def add_partitions(self, topic: str, until: int) -> None:
+        self.broker.add_partitions(topic, until - self.broker.partitions[topic])
 
     async def append(
         self,
@@ -140,6 +145,12 @@ class KafkaWorld:
         config = {"message.timestamp.type": "LogAppendTime"}
         made = self._admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
         await asyncio.wrap_future(made[topic])
+
+    async def add_partitions(self, topic: str, until: int) -> None:
+        made = self._admin.create_partitions([NewPartitions(topic, until)])
+        await asyncio.wrap_future(made[topic])
+        # The old one may not know of them for minutes.
+        self._producer = Producer(self._client)
 
     async def append(
         self,

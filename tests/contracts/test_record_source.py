@@ -388,6 +388,24 @@ async def test_a_new_topic_is_read_once_it_is_looked_up(
     assert source.exist == 2
 
 
+async def test_a_partition_that_is_added_is_read_from_its_start_once_it_is_looked_up(
+    world: World, stack: AsyncExitStack
+) -> None:
+    topic = f"{world.prefix}.events"
+    await world.create(topic)
+    listener = BookkeepingListener()
+    source = await started(stack, world.source("g", lambda _: [topic]), listener)
+    await take_until(source, lambda: len(listener.assigned) == 1)
+
+    await world.add_partitions(topic, 3)
+    await world.append(topic, b"before it was found", partition=2)
+    source.refresh_now()
+    taken = await take_some(source, 1)
+
+    assert [(r.partition, r.value) for r in taken] == [(2, b"before it was found")]
+    assert source.exist == 3
+
+
 async def test_a_source_without_topics_waits_for_one(world: World, stack: AsyncExitStack) -> None:
     topic = f"{world.prefix}.events"
     source = await started(stack, world.source("g", only(topic)), BookkeepingListener())

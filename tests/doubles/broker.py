@@ -97,10 +97,16 @@ class Broker:
         max_record_bytes: int = 1_048_576,
     ) -> None:
         """Create a topic; sources see it at their next lookup."""
-        self.partitions[topic] = partitions
+        self.partitions[topic] = 0
         self._topics = sorted(self.partitions)
         self.limits[topic] = max_record_bytes
-        for number in range(partitions):
+        self.add_partitions(topic, partitions, append_time=append_time)
+
+    def add_partitions(self, topic: str, more: int, *, append_time: bool = True) -> None:
+        """Add partitions to a topic; sources see them at their next lookup."""
+        first = self.partitions[topic]
+        self.partitions[topic] = first + more
+        for number in range(first, first + more):
             self.logs[TopicPartition(topic, number)] = Log(append_time)
 
     def topics(self) -> list[str]:
@@ -294,6 +300,8 @@ class BrokerSource:
         self._wanted: dict[TopicPartition, tuple[str | Millis, bool]] = {}
         """Where an operator starts partitions while the broker is out of reach."""
         self.subscribed: list[str] = []
+        self._partitions: list[int] = []
+        """How many each of them had at the last lookup."""
         self.dead = False
         """Whether its process died, which the group has not detected: it is still assigned partitions."""
         self.broker = broker
@@ -511,8 +519,9 @@ class BrokerSource:
     async def _look_up(self) -> None:
         self._next_lookup = self.broker.clock.monotonic() + LOOKUP_SECONDS
         subscribed = self._pick(self.broker.topics())
-        if subscribed != self.subscribed:
-            self.subscribed = subscribed
+        partitions = [self.broker.partitions[topic] for topic in subscribed]
+        if subscribed != self.subscribed or partitions != self._partitions:
+            self.subscribed, self._partitions = subscribed, partitions
             await self.group.rebalance(self.broker)
 
     def _ready(self, most: int) -> list[Record]:

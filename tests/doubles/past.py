@@ -5,10 +5,12 @@ are created again. Every call passes a point at which its process can be killed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 
 from tests.doubles.clock import LoopClock
 from tests.doubles.jobs import JobsBroker, Process
@@ -81,6 +83,11 @@ class PastCluster:
             f"{self._made:032x}",
             [PastPartition() for _ in range(partitions)],
         )
+
+    def grow(self, topic: str, partitions: int) -> None:
+        """Give a topic more partitions, as an operator does."""
+        found = self.topics[topic][1]
+        found += [PastPartition() for _ in range(partitions - len(found))]
 
     def log(self, at: TopicPartition) -> PastPartition:
         return self.topics[at.topic][1][at.partition]
@@ -181,42 +188,57 @@ class PastOf:
 
     @asynccontextmanager
     async def read(self, positions: Mapping[TopicPartition, int]) -> AsyncIterator[PastReader]:
-        yield ReaderOf(self, dict(positions))
+        yield ReaderOf(self.process, dict(positions), self.takes, cluster=self.cluster)
 
 
 @dataclass(eq=False)
-class ReaderOf:
-    """One reader. Implements `PastReader`."""
+class Reading(ABC):
+    """One reader over logs in memory: where it stands in each partition. Implements `PastReader`."""
 
-    log: PastOf
+    process: Process
     next: dict[TopicPartition, int]
+    most: int
+    """The most records that one take returns."""
     gone: set[TopicPartition] = field(default_factory=set)
 
+    @abstractmethod
+    def is_gone(self, at: TopicPartition, position: int) -> bool:
+        """Return whether a partition cannot be read on from a position."""
+
+    @abstractmethod
+    def stable(self, at: TopicPartition) -> int | None:
+        """Return the last stable offset of a partition; None: its topic is gone."""
+
+    @abstractmethod
+    def since(self, at: TopicPartition, position: int, most: int) -> Sequence[Record]:
+        """Return the records that can be read from a position on, up to `most`."""
+
     async def take(self, most: int) -> Taken:
-        await self.log.process.point()
-        cluster = self.log.cluster
+        await self.process.point()
         records: list[Record] = []
         before = dict(self.next)
-        left = min(most, self.log.takes)
-        for at in self.next:
-            if at.topic not in cluster.topics or self.next[at] < cluster.log(at).low:
+        left = min(most, self.most)
+        for at, position in before.items():
+            if self.is_gone(at, position):
                 self.gone.add(at)
-            if at in self.gone:
+            stable = self.stable(at)
+            if at in self.gone or stable is None or len(records) >= left:
                 continue
-            log = cluster.log(at)
-            while len(records) < left and self.next[at] < log.stable:
-                offset = self.next[at]
-                entry = log.entries[offset]
-                if entry.state is Txn.COMMITTED:
-                    records.append(Record(*at, offset, entry.timestamp, None, entry.value, ()))
-                self.next[at] = offset + 1
-        await self.log.process.point()
+            found = self.since(at, position, left - len(records))
+            records += found
+            cut = bool(found) and len(records) >= left
+            self.next[at] = found[-1].offset + 1 if cut else stable
+        await self.process.point()
         moved = {at: offset for at, offset in self.next.items() if offset != before[at]}
         if not moved and not self.gone:
             await asyncio.sleep(0.2)
-        there = (at for at in self.next if at.topic in cluster.topics and at not in self.gone)
-        at_end = frozenset(at for at in there if self.next[at] >= cluster.log(at).stable)
-        return Taken(records, moved, frozenset(self.gone), at_end)
+        return Taken(records, moved, frozenset(self.gone), frozenset(self._at_end()))
+
+    def _at_end(self) -> Iterator[TopicPartition]:
+        for at, position in self.next.items():
+            stable = self.stable(at)
+            if at not in self.gone and stable is not None and position >= stable:
+                yield at
 
     async def place(self, positions: Mapping[TopicPartition, int]) -> None:
         self.next.update(positions)
@@ -226,6 +248,29 @@ class ReaderOf:
         for at in partitions:
             del self.next[at]
             self.gone.discard(at)
+
+
+@dataclass(eq=False)
+class ReaderOf(Reading):
+    """One reader of the cluster's topics."""
+
+    cluster: PastCluster = field(default_factory=PastCluster)
+
+    def is_gone(self, at: TopicPartition, position: int) -> bool:
+        cluster = self.cluster
+        return at.topic not in cluster.topics or position < cluster.log(at).low
+
+    def stable(self, at: TopicPartition) -> int | None:
+        return self.cluster.log(at).stable if at.topic in self.cluster.topics else None
+
+    def since(self, at: TopicPartition, position: int, most: int) -> Sequence[Record]:
+        log = self.cluster.log(at)
+        readable = (
+            Record(*at, offset, entry.timestamp, None, entry.value, ())
+            for offset, entry in enumerate(log.entries[: log.stable])
+            if offset >= position and entry.state is Txn.COMMITTED
+        )
+        return list(islice(readable, most))
 
 
 @dataclass(eq=False)

@@ -236,6 +236,14 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         self.troubles.append(f"{context.get('message')}: {context.get('exception')!r}")
 
 
+class BusyLoop(VirtualTimeLoop):
+    """A loop on which work takes time: each callback makes the turn longer for all others."""
+
+    def spend(self, seconds: float) -> None:
+        """Let the present callback take so long."""
+        self._seconds += seconds
+
+
 @dataclass(slots=True, eq=False)
 class _Watched:
     """A condition that is awaited by checking, since nothing notifies of it."""

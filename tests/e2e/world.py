@@ -214,7 +214,8 @@ class World:
     async def until_settled(self, seconds: float) -> None:
         """Wait until both groups have committed all that there is, or fail at the deadline."""
         deadline = time.monotonic() + seconds
-        while lag := await self._lag():
+        read_by = await self._read_by()
+        while lag := await self._lag(read_by):
             assert time.monotonic() < deadline, f"{lag} records were never settled"
             await asyncio.sleep(5 * _POLL)
 
@@ -228,10 +229,10 @@ class World:
             if group.group_id in (self.prefix, f"{self.prefix}.retry")
         }
 
-    async def _lag(self) -> int:
+    async def _lag(self, read_by: list[tuple[str, list[str]]]) -> int:
         """Return how many records of events and tiers are not committed yet."""
         lag = 0
-        for group, topics in await self._read_by():
+        for group, topics in read_by:
             ends = await asyncio.to_thread(self.log.ends, topics)
             committed = await asyncio.to_thread(self.log.committed, group, topics)
             lag += sum(end - committed[place] for place, end in ends.items())

@@ -143,7 +143,7 @@ def test_if_the_tables_cannot_be_read_no_name_is_reported_as_unknown(
 def test_an_unreadable_record_is_reported_and_skipped(world: World) -> None:
     world.append(world.names.attempts, b"junk")
     ended = world.run("attempts", "list")
-    assert "1 records could not be read; the first is" in " ".join(ended.err.split())
+    assert "1 record could not be read; the first is" in " ".join(ended.err.split())
 
 
 def test_a_delivery_is_shown_with_its_whole_history(world: World) -> None:

@@ -244,7 +244,7 @@ def test_an_export_has_every_open_dead_letter_with_its_event(world: World, tmp_p
     again = world.run("dlq", "export", str(file))
     lines = [orjson.loads(line) for line in file.read_bytes().splitlines()]
     assert (ended.code, again.code) == (0, 2)
-    assert "2 exported, 1 redriven ones left out" in ended.err
+    assert "2 exported, 1 left out as redriven" in ended.err
     assert "exists: name another file" in again.err
     assert [line["kind"] for line in lines] == ["export", "letter", "letter", "end"]
     letters = {line["place"]: line for line in lines[1:3]}
@@ -307,6 +307,7 @@ def test_a_killed_redrive_continues_and_redrives_no_dead_letter_twice(
     before = len(back(world))
     refused = world.run("dlq", "redrive", "--yes")
     assert (refused.code, "is already redriving" in refused.err) == (2, True)
+    assert set(job_rows(world)) == {cut_off}
     ended = world.run("dlq", "redrive", "--resume", cut_off)
     assert (ended.code, 0 < before < 12) == (0, True)
     assert [row[0] for row in back(world)] == [delivery(n).delivery_id for n in range(12)]

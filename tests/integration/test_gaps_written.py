@@ -1,21 +1,36 @@
 """The row that ends a gap and the job that fills it are written together, by the only writer."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
-from tests.integration.definitions_world import LEAD, World, make_folder, make_world
+from tests.integration.dead_letters_world import delivery
+from tests.integration.definitions_world import LEAD, World, declare, make_folder, make_world
 
+from hookstream.adapters.kafka.client import ask_offsets
 from hookstream.adapters.kafka.tables.log import read_tables
-from hookstream.core.jobs.job import Job, jobs_of
-from hookstream.core.model.subscription import SubscriptionState
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.kafka.transactions import JobWriter
+from hookstream.adapters.tables.rows import disabled_row
+from hookstream.core.jobs.job import LARGEST_ASKED, Job, jobs_of
+from hookstream.core.jobs.lease import held
+from hookstream.core.model.delivery_headers import dead_letter_headers
+from hookstream.core.model.outcome import DeadReason
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription import Disabled, SubscriptionState
+from hookstream.core.redrive.job import RedriveRequest
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.replay.interval import interval_of_gap
-from hookstream.core.replay.request import read_request
+from hookstream.core.replay.request import KIND, read_request
 from hookstream.entry.admin import gaps
 from hookstream.entry.admin.changes import changing
 from hookstream.entry.admin.gap_marks import mark_incomplete
 from hookstream.entry.admin.gaps import FillOptions
-from hookstream.errors import ProducerFenced
+from hookstream.errors import InputRefused, ProducerFenced
 from hookstream.settings import Settings, load
 
 
@@ -67,6 +82,14 @@ def test_of_a_command_that_another_writer_fenced_neither_is_written(world: World
     assert (world.subscription("orders").state, jobs(world)) == (SubscriptionState.PAUSED, [])
 
 
+def test_of_a_job_that_asks_for_more_than_is_kept_neither_is_written(world: World) -> None:
+    large = Job("replay-1", KIND, {"subscription": "o" * LARGEST_ASKED}, 0)
+    resumed = replace(world.subscription("orders"), state=SubscriptionState.ACTIVE)
+    with changing(settings_of(world)) as writer, pytest.raises(InputRefused, match="at most"):
+        writer.write_subscription(resumed, "resumed", 0, jobs=[large])
+    assert (world.subscription("orders").state, jobs(world)) == (SubscriptionState.PAUSED, [])
+
+
 def test_a_command_waits_on_for_what_it_wrote_though_another_writer_took_over(
     world: World,
 ) -> None:
@@ -95,3 +118,62 @@ def test_a_mark_of_lost_records_is_written_once(world: World) -> None:
     assert "which may have lost some" in world.run("subscriptions", "show", "orders").out
     # Files have nothing of it, and change nothing of it.
     assert marked.gaps == world.subscription("orders").gaps
+
+
+def test_with_producers_times_every_command_that_fills_a_gap_says_that_the_split_is_not_exact(
+    world: World, tmp_path: Path
+) -> None:
+    accepts = ("--set", "events.accept_create_time=true")
+    disable(world)
+    asked = [
+        ("subscriptions", "enable", "orders", "--no-redrive", "--yes", "--no-wait"),
+        ("subscriptions", "resume", "orders", "--yes", "--no-wait"),
+    ]
+    said = [world.run(*accepts, *command) for command in asked]
+    declare(tmp_path, "late")
+    file = tmp_path / "subscriptions" / "late.yaml"
+    file.write_text(file.read_text().removesuffix("}") + ", start_from: earliest}")
+    said.append(world.run(*accepts, "apply", str(tmp_path), "--yes", "--no-wait"))
+    assert [each.code for each in said] == [0, 0, 0], [each.err for each in said]
+    assert ["is not exact" in each.out + each.err for each in said] == [True] * 3
+    file.write_text(file.read_text().replace("id: late", "id: exact"))
+    exact = world.run("apply", str(tmp_path), "--yes", "--no-wait")
+    assert "is not exact" not in exact.out + exact.err
+
+
+def disable(world: World) -> None:
+    row = disabled_row(Disabled("orders", time.time_ns() // 1_000_000 - 1_000, "gone", "410"))
+    with world.writer() as writer:
+        writer.write([TableChange(world.names.health, *row)])
+
+
+def give_up(world: World) -> None:
+    """Have the endpoint of a subscription disabled, and a delivery of it given up for that."""
+    now = time.time_ns() // 1_000_000
+    disable(world)
+    admin = AdminClient(dict(world.client))
+    config = {"message.timestamp.type": "LogAppendTime"}
+    topic = world.names.dead_letters
+    admin.create_topics([NewTopic(topic, 1, 1, config=config)])[topic].result(30)
+    ask_offsets(admin, [(topic, 0)], "latest", 30, "the end of a new topic")
+    dead = delivery(0, "orders")
+    headers = dead_letter_headers(dead, (), DeadReason.DISABLED, "gone", written_at=now)
+    producer = Producer(dict(world.client))
+    producer.produce(topic, b"-", b"orders", headers=list(headers))
+    assert producer.flush(10) == 0
+
+
+def test_enabling_beside_a_redrive_enables_and_says_that_what_was_given_up_stays_open(
+    world: World,
+) -> None:
+    give_up(world)
+    now = time.time_ns() // 1_000_000
+    request = RedriveRequest(RedriveSource.DEAD_LETTERS, {}, {0: 1})
+    other = held(request.job("redrive-1", now, 1), "somebody", now)
+    with JobWriter(dict(world.client), world.names.job(other.id)) as writer:
+        writer.write([OutgoingRecord(world.names.jobs, other.id.encode(), other.encode())])
+    ended = world.run("subscriptions", "enable", "orders", "--redrive", "--no-replay")
+    said = "What was given up stays open: redrive-1 is already redriving"
+    assert (ended.code, said in ended.err) == (1, True)
+    assert world.state().current.disabled == {}
+    assert [job.id for job in jobs(world)] == ["redrive-1"]

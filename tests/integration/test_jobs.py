@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 from tests.conftest import Broker
+from tests.executor_processes import executors, row_of, until
 from tests.integration.dead_letters_world import NOW, World, delivery, make_world
-from tests.integration.executors import executors, row_of, until
 
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.core.jobs.job import Job, JobState

@@ -25,7 +25,9 @@ def caught_up(
 ) -> dict[str, Existing]:
     """Return what the broker shows once it has caught up with its controller."""
     return next(
-        existing for existing in (cluster.existing() for _ in range(500)) if condition(existing)
+        existing
+        for existing in (cluster.existing(sorted) for _ in range(500))
+        if condition(existing)
     )
 
 
@@ -36,7 +38,7 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: st
     wanted = wanted_topics(Topics(prefix), (0, 5 * SECOND), partitions=2, largest_event=2_000_000)
     cluster = KafkaTopics(client)
 
-    cluster.apply(plan(wanted, [event], cluster.existing()), replication=1)
+    cluster.apply(plan(wanted, [event], cluster.existing(sorted)), replication=1)
     existing = caught_up(cluster, lambda existing: not plan(wanted, [event], existing))
 
     assert existing[event].config["message.timestamp.type"] == "LogAppendTime"

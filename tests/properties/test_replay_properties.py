@@ -1,5 +1,7 @@
 """Every record of an interval is replayed exactly once if its subscription may have it, on drawn timelines.
 
+Topics and partitions appear when the first thing happens in them, before the interval, in it, or after it.
+
 The model is naive: it looks at all records that can be read in the end, whatever their offsets, and asks
 for each whether its time, its type, its environment and both grants allow it.
 """
@@ -145,7 +147,8 @@ class PlayedStory:
         await asyncio.sleep(each.at)
         world, topic = self.world, f"printprice.t{each.topic}"
         if topic not in world.past.topics:
-            world.past.create(topic, 2)
+            world.past.create(topic)
+        world.past.grow(topic, each.partition + 1)
         at = TopicPartition(topic, each.partition)
         stamp = world.clock.now() + self.skews.get(at, 0) * SECOND
         match each.what:

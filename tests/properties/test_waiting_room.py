@@ -17,10 +17,15 @@ OWNERS = (Owner("a"), Owner("a", behind=True), Owner("b"))
 Item = tuple[TopicPartition, int]
 
 
+def goes_behind(item: Item) -> bool:
+    """Every third one does."""
+    return item[1] % 3 == 0
+
+
 class WaitingRoomAgainstAModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.room: WaitingRoom[Item] = WaitingRoom(BUDGET, FLOOR)
+        self.room: WaitingRoom[Item] = WaitingRoom(BUDGET, FLOOR, goes_behind)
         self.now: Millis = 0
         self.next_offset = 0
         self.waiting: dict[Item, tuple[Millis, int, int | None, Owner | None]] = {}
@@ -71,16 +76,16 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
             self.note(item)
         self.flow()
 
-    @rule(passed=st.integers(0, 30), most=st.none() | st.integers(1, 5))
-    def release(self, passed: Millis, most: int | None) -> None:
+    @rule(passed=st.integers(0, 30), most=st.none() | st.integers(0, 5), behind=st.booleans())
+    def release(self, passed: Millis, most: int | None, behind: bool) -> None:  # noqa: FBT001
         self.now += passed
         expected = sorted(
             (due, self.admitted[item], item)
             for item, (due, _, _, _) in self.waiting.items()
-            if due <= self.now
+            if due <= self.now and goes_behind(item) is behind
         )[:most]
 
-        found = self.room.due(self.now, most)
+        found = self.room.due(self.now, most, behind=behind)
 
         assert found == [item for _, _, item in expected]
         for item in found:
@@ -128,9 +133,15 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
     def it_counts_exactly(self) -> None:
         assert len(self.room) == len(self.waiting)
         assert self.room.waiting_bytes == sum(size for _, size, _, _ in self.waiting.values())
-        assert self.room.next_due() == min(
-            (due for due, _, _, _ in self.waiting.values()), default=None
-        )
+        for behind in (None, False, True):
+            assert self.room.next_due(behind=behind) == min(
+                (
+                    due
+                    for item, (due, _, _, _) in self.waiting.items()
+                    if behind in (None, goes_behind(item))
+                ),
+                default=None,
+            )
 
     @invariant()
     def it_knows_its_owners(self) -> None:

@@ -2,25 +2,21 @@
 
 import asyncio
 from functools import partial
+from itertools import groupby
 
 import pytest
-from tests.doubles.endpoint import Behaviour, refuse_connections
-from tests.doubles.virtual_time import VirtualTimeLoop
+from tests.doubles.endpoint import Behaviour, Request, refuse_connections
+from tests.doubles.virtual_time import BusyLoop
+from tests.scenarios.replaying import grant_ever, replay
 from tests.scenarios.world import World
 
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.outcome import Answer, Response
+from hookstream.core.retry.background import AT_ONCE
 from hookstream.pipeline.ports import Post
 
 COST = 0.002
 """Seconds of the worker's own time that an attempt takes: 500 a second are all that it can."""
-
-
-class BusyLoop(VirtualTimeLoop):
-    """A loop on which work takes time: each callback makes the turn longer for all others."""
-
-    def spend(self, seconds: float) -> None:
-        self._seconds += seconds
 
 
 def at_a_cost(status: int = 204) -> Behaviour:
@@ -103,6 +99,70 @@ def test_retries_that_are_due_keep_up_with_new_events_while_these_keep_the_worke
 
     assert old + new >= 0.9 * 5 / COST
     assert old >= 0.4 * (old + new)
+
+
+def replayed(request: Request) -> bool:
+    return request.header("hookstream-replay") is not None
+
+
+async def test_between_two_live_deliveries_that_are_ready_few_of_a_replay_are_attempted() -> None:
+    async with World() as world:
+        past(world, 300)
+        await world.worker()
+        await asyncio.sleep(1)
+        replay(world, "crm")
+        world.publish(*(f"live-{number}" for number in range(300)))
+        await world.until(world.settled)
+
+        kinds = [replayed(each) for each in world.endpoints.requests]
+        assert kinds.count(True) == 300
+        first, last = kinds.index(False), len(kinds) - kinds[::-1].index(False)
+        runs = [len(list(run)) for kind, run in groupby(kinds[first:last]) if kind]
+        # In the turn in which a live one is taken, and in that in which it is attempted.
+        assert max(runs) <= 2 * AT_ONCE
+
+
+def test_a_replay_takes_the_time_that_live_deliveries_leave_and_none_waits_for_many_of_it() -> (
+    None
+):
+    async def story() -> tuple[list[float], int]:
+        loop = asyncio.get_running_loop()
+        async with World() as world:
+            past(world, 1_500)
+            for name in ("crm", "fine"):
+                world.endpoints.script(name, at_a_cost())
+            await world.worker()
+            await asyncio.sleep(1)
+            replay(world, "crm")
+            delays: list[float] = []
+            began, before = loop.time(), 0
+            while loop.time() - began < 5:
+                await asyncio.sleep(0.021)
+                at, name = loop.time(), f"live-{len(delays)}"
+                world.publish(name)
+                await world.until(partial(came, world, name), step=0.001)
+                delays.append(loop.time() - at)
+            before = sum(map(replayed, world.endpoints.to("crm")))
+            await world.until(world.settled)
+            assert sum(map(replayed, world.endpoints.to("crm"))) == 1_500
+            return delays, before
+
+    with asyncio.Runner(loop_factory=BusyLoop) as runner:
+        delays, before = runner.run(story())
+
+    # Its own two attempts, what was released before it came, and what was between its own steps.
+    assert max(delays) < (2 + 2 * AT_ONCE) * COST + 0.004
+    # A third of the time, less the turns that it shares with others, and none is wasted.
+    assert 0.2 * 5 / COST < before < 0.36 * 5 / COST
+
+
+def past(world: World, events: int) -> None:
+    """Publish events before any subscription exists; `crm` may get them by a replay."""
+    grant_ever(world)
+    world.publish(*(f"e{number}" for number in range(events)))
+    later = world.clock.now() + 1
+    world.subscribe("crm", max_in_flight=64, active_from=later)
+    world.subscribe("fine", max_in_flight=64, active_from=later)
 
 
 def accepted(world: World, names: list[str]) -> tuple[int, int]:

@@ -401,7 +401,7 @@ async def test_live_deliveries_are_attempted_before_all_replays_that_wait_in_the
         assert len(triggers) == 43
 
 
-async def test_a_replay_never_fills_a_lane_so_that_live_deliveries_are_deferred() -> None:
+async def test_replays_that_wait_in_a_lane_never_defer_its_live_deliveries() -> None:
     async with World() as world:
         grant_ever(world)
         world.publish(*(f"e{number}" for number in range(300)))

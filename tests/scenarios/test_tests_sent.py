@@ -146,6 +146,23 @@ async def test_an_endpoint_that_hangs_has_one_test_at_a_time_and_the_others_are_
         assert kept(world) == []
 
 
+async def test_more_tests_than_may_wait_end_at_once_with_the_word_for_it() -> None:
+    async with World() as world:
+        world.subscribe("crm", timeout=15_000)
+        world.endpoints.script("crm", hang())
+        await world.worker()
+
+        for number in range(105):
+            send_test(world, "crm", f"test-{number}")
+        await world.until(lambda: len(audited(world, "crm")) == 4, within=2)
+        found = [(each["disposition"], each["reason"]) for each in audited(world, "crm")]
+        await world.until(world.settled, within=120)
+
+        assert found == [("cancel", "lane_full")] * 4
+        assert len(audited(world, "crm")) == 105
+        assert kept(world) == []
+
+
 @pytest.mark.parametrize(
     ("stands", "reason"),
     [

@@ -157,6 +157,8 @@ class World:
         self._workers: list[Worker] = []
         self._read: dict[TopicPartition, str | None] = {}
         """By partition, the group that reads it."""
+        self._unsettled_last: TopicPartition | None = None
+        """A partition that was not settled at the last check: most often it still is not."""
         self.broker.create(EVENTS, partitions)
         for topic in (
             self.topics.dead_letters,
@@ -353,13 +355,20 @@ class World:
 
     def settled(self) -> bool:
         """Return whether both groups have committed to the end of every log they read."""
-        logs, commits = self.broker.logs, self.broker.commits
+        last = self._unsettled_last
+        if last is not None and not self._is_settled(last):
+            return False
+        logs = self.broker.logs
         if len(self._read) != len(logs):
             self._read = {at: self._reader_of(at.topic) for at in logs}
-        return all(
-            group is None or commits.get(group, {}).get(at, 0) == logs[at].high
-            for at, group in self._read.items()
-        )
+        self._unsettled_last = next((at for at in self._read if not self._is_settled(at)), None)
+        return self._unsettled_last is None
+
+    def _is_settled(self, at: TopicPartition) -> bool:
+        group = self._read[at]
+        if group is None:
+            return True
+        return self.broker.commits.get(group, {}).get(at, 0) == self.broker.logs[at].high
 
     def _reader_of(self, topic: str) -> str | None:
         """Return the group that reads a topic, if one does."""

@@ -85,6 +85,8 @@ def _many(seeds: Sequence[int], jobs: int, parts: Parts) -> int:
         if total.seeds % PROGRESS_EVERY == 0:
             print(total, flush=True)
     print(f"Done. {total}")
+    if failed:
+        print(f"Broken seeds: {' '.join(str(seed) for seed, _ in failed)}")
     for seed, broken in failed[:SHOWN]:
         print(f"\nSeed {seed}: {broken}")
         print(f"Replay it: make simulate SEED={seed}")

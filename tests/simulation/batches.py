@@ -9,6 +9,7 @@ from tests.simulation.expectation import Pair, of_run
 from tests.simulation.story import Wish
 
 from hookstream.core.model.outcome import Answer, Response
+from hookstream.core.redrive.runs import TEST_EVENT_ID
 from hookstream.pipeline.ports import Post
 
 REFUSES_BODY = frozenset({400, 413, 422})
@@ -41,7 +42,12 @@ class Alone:
 def pairs_of(post: Post) -> list[Pair]:
     """Return the deliveries of a request, in order."""
     job = dict(post.headers).get("hookstream-replay")
-    return [of_run(each["data"]["name"], post.subscription_id, job) for each in members_of(post)]
+    names = [each["data"]["name"] for each in members_of(post)]
+    # A request says of a test that it is one, and not its job, which has the name of its event.
+    return [
+        of_run(name, post.subscription_id, name if name.startswith(TEST_EVENT_ID) else job)
+        for name in names
+    ]
 
 
 def batch_of(post: Post) -> str | None:

@@ -416,7 +416,7 @@ DEFECTS: Sequence[Defect] = (
         Parts(engine=built_with(Attempts=Unfenced)),
         frozenset({ENDS}),
         within=400,
-        shown_by=106,
+        shown_by=287,
     ),
     Defect(
         "counts attempts in memory",
@@ -480,7 +480,7 @@ DEFECTS: Sequence[Defect] = (
         Parts(engine=built_with(Admission=Deduplicating)),
         frozenset({PROMISE}),
         within=200,
-        shown_by=26,
+        shown_by=1,
     ),
     Defect(
         "merges deliveries of one id though their events differ",
@@ -494,7 +494,7 @@ DEFECTS: Sequence[Defect] = (
         Parts(revival=Rejuvenating),
         frozenset({EXACT}),
         within=200,
-        shown_by=26,
+        shown_by=1,
     ),
     Defect(
         "sends by tables that are out of date",

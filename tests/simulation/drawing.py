@@ -9,10 +9,13 @@ from tests.simulation.drawing_past import (
     fates,
     fill,
     grant,
+    grant_today,
+    grow,
     odd_past,
     purge,
     replay,
     resend,
+    tests,
 )
 from tests.simulation.flaws import FLAWS
 from tests.simulation.story import (
@@ -530,5 +533,8 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.1, grant),
     (0.1, purge),
     (0.1, resend),
+    (0.08, grant_today),
+    (0.12, grow),
+    (0.2, tests),
 )
 """The share of the stories that has each of them."""

@@ -115,3 +115,50 @@ def resend(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) 
     if chance.random() < 0.4:
         acts.append(Act(at, "redrive", "", more=(0, *fates(chance))))
     return acts
+
+
+def grant_today(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw a grant that is wider than the one before, and replays and resends by that grant alone."""
+    at = round(max(0.0, chance.choice(times) + chance.uniform(-3, 0.5)), 3)
+    taken = chance.choice(((), (LATE, NEVER)))
+    granted = round(at + chance.uniform(0.5, 4), 3)
+    acts = [Act(at, "grant", more=taken), Act(granted, "grant", more=(PLAIN, LATE, NEVER))]
+    if chance.random() < 0.3:
+        again = round(granted + chance.uniform(1, 6), 3)
+        acts.append(Act(again, "grant", more=chance.choice(((PLAIN,), ()))))
+    for _ in range(chance.choice((1, 1, 2))):
+        who = chance.choice(wishes).id
+        asked = round(granted + chance.uniform(-1, 5), 3)
+        more = (20_000, chance.choice((0, 1_000)), *fates(chance))
+        acts.append(Act(asked, "replay", who, float(chance.random() < 0.8), more))
+        if chance.random() < 0.3:
+            acts.append(Act(round(asked + chance.uniform(0, 3), 3), "resend", who, 1.0))
+    return acts
+
+
+def grow(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw partitions that are added while events come, and replays from before, over and after that."""
+    at = round(chance.choice(times) + chance.uniform(0, 2), 3)
+    acts = [Act(at, "grow", amount=float(chance.choice((1, 2))))]
+    for number in range(chance.choice((1, 2, 5))):
+        kind = chance.choice((PLAIN, PLAIN, LATE))
+        published = round(at + chance.choice((0.01, 1.0, 3.0)) * chance.random(), 3)
+        named = kind, COLOURS[number % 2]
+        acts.append(Act(published, "publish_newest", f"new {number}", more=named))
+    if chance.random() < 0.7:
+        asked = round(max(0.0, at + chance.uniform(-2, 3)), 3)
+        more = (20_000, chance.choice((0, 1_000, 4_000)), *fates(chance))
+        acts.append(Act(asked, "replay", chance.choice(wishes).id, more=more))
+    return acts
+
+
+def tests(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw tests of endpoints, before, between and after what comes to them, some of them many at once."""
+    acts: list[Act] = []
+    for _ in range(chance.choice((1, 1, 2))):
+        at = round(max(0.0, chance.choice(times) + chance.uniform(-1, 6)), 3)
+        wish = chance.choice(wishes)
+        for _ in range(chance.choice((1, 1, 2, 6))):
+            acts.append(Act(at, "test", wish.id, more=(chance.choice(wish.types),)))
+            at = round(at + chance.choice((0.0, 0.0, 0.3, 2.0)), 3)
+    return acts

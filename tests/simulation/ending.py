@@ -3,6 +3,7 @@
 from tests.simulation.behaviours import GONE
 from tests.simulation.expectation import Owed, Pair, base_of
 from tests.simulation.invariants import FINAL, JUSTIFIED, PROMISE, SILENT, Ledger
+from tests.simulation.sent_tests import TESTED
 from tests.simulation.story import NEVER, Story, Wish
 
 from hookstream.core.model.instant import DAY
@@ -27,7 +28,14 @@ def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
     for pair in ledger.replays.pairs():
         if pair not in ledger.aside_in_runs and expected.owed(pair) is Owed.MUST:
             _ended(ledger, pair)
+    _tests_ended(ledger)
     _dead_letters_have_causes(ledger, story)
+
+
+def _tests_ended(ledger: Ledger) -> None:
+    for pair in ledger.tests.by_pair:
+        if not ledger.audited[pair] & FINAL and not ledger.is_given_up(pair):
+            ledger.blame(TESTED, f"{pair[0]} did not end")
 
 
 def _dead_letters_have_causes(ledger: Ledger, story: Story) -> None:
@@ -72,7 +80,9 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
         case "paused_too_long":
             return bool(status.pauses)
         case "record_too_large" | "not_granted":
-            return ledger.too_large if reason == "record_too_large" else bool(status.grants.taken)
+            # What is owed whatever the partner was granted is never given up for that.
+            taken = bool(status.grants.taken) and ledger.expected.owed(pair) is not Owed.MUST
+            return ledger.too_large if reason == "record_too_large" else taken
         case _:
             return False
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.doubles.jobs import JobsBroker, Process, WriterOf
+from tests.doubles.jobs import JobsBroker, Process, WriterOf, seen_job
 from tests.doubles.offload import OnTheLoop
 from tests.simulation.expectation import Stretch, of_run
 from tests.simulation.headers import attempts_of, is_to_be_matched, origin_of
@@ -23,7 +23,7 @@ from tests.simulation.tables import View
 from tests.simulation.world import SCHEMA_GRACE, Host, Parts
 
 from hookstream.core.jobs import lease
-from hookstream.core.jobs.job import Job, JobState, read_job
+from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition, header_text
 from hookstream.core.model.subscription import Subscription
@@ -242,7 +242,7 @@ class Executors(Logs):
     def row_written(self, key: str, before: tuple[bytes, Millis] | None) -> None:
         """Take over a row of the jobs table."""
         row = self.jobs.rows.get(key)
-        found = None if row is None else read_job(key, *row)
+        found = None if row is None else seen_job(key, *row)
         if not isinstance(found, Job):
             return
         ledger = self.world.ledger
@@ -250,7 +250,7 @@ class Executors(Logs):
             f"{found.id} is {found.state}, revision {found.revision}, held by"
             f" {found.holder or 'nobody'}, {found.done} done {found.reason}"
         )
-        earlier = None if before is None else read_job(key, *before)
+        earlier = None if before is None else seen_job(key, *before)
         if isinstance(earlier, Job) and found.revision != earlier.revision + 1:
             what = f"revision {found.revision} of {found.id} follows {earlier.revision}"
             ledger.blame(ONE_WRITER, what)
@@ -280,7 +280,10 @@ class Executors(Logs):
     # Replays.
 
     def do_replay(self, act: Act) -> None:
-        """Replay what came in the last seconds to a subscription; some end in the future."""
+        """Replay what came in the last seconds to a subscription; some end in the future.
+
+        With an amount only today's grant is asked.
+        """
         world = self.world
         since, until, *fates = act.more
         found = world.subscriptions.get(act.who)
@@ -288,7 +291,7 @@ class Executors(Logs):
             return
         now = world.clock.now()
         interval = Interval(now - int(since), now + int(until))
-        request = ReplayRequest(act.who, interval)
+        request = ReplayRequest(act.who, interval, as_granted_today=bool(act.amount))
         self._begin_replay(Job(self.new_job(KIND), KIND, request.document(), now), fates)
 
     def new_job(self, kind: str) -> str:
@@ -308,7 +311,15 @@ class Executors(Logs):
         request = read_request(job.asked)
         status = self.world.expectation.statuses[request.subscription_id]
         now, settles = self.world.clock.now(), settled_after(self.world.brokers, 1)
-        replay = Replay(job.id, status, *request.interval, now, settles, request.fills_gap)
+        replay = Replay(
+            job.id,
+            status,
+            *request.interval,
+            now,
+            settles,
+            fills=request.fills_gap,
+            today=request.as_granted_today,
+        )
         ledger.replays.add(replay)
         self.begin(job, fates)
 

@@ -88,6 +88,16 @@ class Grants:
                 return began
         return None
 
+    def today(self, event: "Event", begun: Millis) -> Owed:
+        """Return what grants allow of an event to what `begun` at an instant, whatever held at its time."""
+        verdict = Owed.MUST
+        for began, ended, _ in self.taken.get(event.type, ()):
+            if ended is None and began + LAG < begun:
+                return Owed.NEVER
+            if ended is None or ended + LAG >= begun:
+                verdict = Owed.MAY
+        return verdict
+
     def owed(self, event: "Event", begun: Millis = 0) -> Owed:
         """Return what grants allow of an event, to what `begun` at an instant: then and today.
 
@@ -121,7 +131,7 @@ class Disabling:
 
 
 class Owes(Protocol):
-    """A subscription, or a replay to one."""
+    """A subscription, or a replay to one, or a test of one."""
 
     def owed(self, event: Event) -> Owed: ...
 
@@ -158,7 +168,7 @@ class SubscriptionStatus:
             return Owed.NEVER
         at = event.timestamp
         if at <= self.active_from:
-            return Owed.NEVER
+            return self._late(event)
         if any(pause.holds(at) for pause in self.pauses):
             return self._late(event)
         if self.deleted_at is not None and at > self.deleted_at + LAG:
@@ -225,6 +235,11 @@ def is_run(pair: Pair) -> bool:
     return _IN in pair[1]
 
 
+def is_test(pair: Pair) -> bool:
+    """Return whether it is a test of an endpoint, whose job has the name of its event."""
+    return pair[1].endswith(f"{_IN}{pair[0]}")
+
+
 def base_of(pair: Pair) -> Pair:
     """Return the delivery of which it is a run."""
     return pair[0], pair[1].partition(_IN)[0]
@@ -236,17 +251,23 @@ class Expectation:
     def __init__(self) -> None:
         self.events: dict[str, Event] = {}
         self.by_origin: dict[tuple[str, int, int], Event] = {}
+        self.tests: dict[str, Event] = {}
+        """The events of tests, which are in no event topic."""
         self.statuses: dict[str, SubscriptionStatus] = {}
         self.grants = Grants()
         self.runs: dict[str, Owes] = {}
-        """Replays, by the second half of the pairs of their runs."""
+        """Replays and tests, by the second half of the pairs of their runs."""
 
     def published(self, event: Event) -> None:
         self.events[event.id] = event
         self.by_origin[event.origin] = event
 
+    def event(self, name: str) -> Event | None:
+        """Return an event of an event topic, or of a test."""
+        return self.events.get(name) or self.tests.get(name)
+
     def owed(self, pair: Pair) -> Owed:
-        event = self.events.get(pair[0])
+        event = self.event(pair[0])
         status: Owes | None = self.statuses.get(pair[1]) or self.runs.get(pair[1])
         if event is None or status is None:
             return Owed.NEVER

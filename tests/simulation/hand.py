@@ -19,6 +19,8 @@ class Sent:
     """Its deliveries that are not audited yet, with the numbers that the attempt of each may have."""
     count: int
     """How many deliveries it had."""
+    answered: bool = False
+    """Whether the process knows its result."""
     searched: bool = False
     """Whether its deliveries may be due at once, with any of these numbers."""
 
@@ -42,6 +44,8 @@ class Hand:
     """Records whose write was refused, so that it will be repeated."""
     runs: Counter[Pair] = field(default_factory=Counter)
     """Requests of a delivery since its batch was refused first."""
+    tested: bool = False
+    """Whether the last request that was answered had a test."""
     latest: Millis = 0
     """The latest that its clock ever showed."""
 
@@ -80,6 +84,17 @@ class Hand:
         self.refused[same] += refused - repeated
         return repeated
 
+    def passed_on(self, pair: Pair, attempt: int) -> None:
+        """Note that a copy of a delivery is written to a tier or a dead letter after so many attempts.
+
+        It may be another copy than one that is due at once: that of a request that has just ended so.
+        """
+        if not any(
+            sent.answered and not sent.searched and attempt in sent.numbers.get(pair, ())
+            for sent in self.sent
+        ):
+            self.goes_on(pair, attempt)
+
     def goes_on(self, pair: Pair, attempt: int) -> None:
         """Note that a copy of a delivery is not due at once any more."""
         if self.searched[pair][attempt] > 0:
@@ -94,13 +109,19 @@ class Hand:
             attempt: The number of the attempt.
             at_once: Whether the delivery is retried at once.
         """
-        for sent in self.sent:
-            if sent.batch == batch and attempt in sent.numbers.get(pair, ()):
-                for other in sent.numbers.pop(pair):
-                    if sent.searched and (other != attempt or not at_once):
-                        self.goes_on(pair, other)
-                if not sent.numbers:
-                    self.sent.remove(sent)
-                self.goes_on(pair, attempt - 1)
-                return True
-        return False
+        requests = [
+            sent
+            for sent in self.sent
+            if sent.answered and sent.batch == batch and attempt in sent.numbers.get(pair, ())
+        ]
+        if not requests:
+            return False
+        # Of two requests with copies of one delivery, the other one may have this number or another.
+        sent = min(requests, key=lambda each: len(each.numbers[pair]))
+        for other in sent.numbers.pop(pair):
+            if sent.searched and (other != attempt or not at_once):
+                self.goes_on(pair, other)
+        if not sent.numbers:
+            self.sent.remove(sent)
+        self.goes_on(pair, attempt - 1)
+        return True

@@ -27,6 +27,7 @@ from tests.simulation.expectation import (
     Pair,
     base_of,
     is_run,
+    is_test,
     of_run,
 )
 from tests.simulation.given_up import GivenUp, Lost, Place
@@ -41,6 +42,7 @@ from tests.simulation.headers import (
     origin_of,
 )
 from tests.simulation.runs import Replays
+from tests.simulation.sent_tests import TESTED, SentTests
 from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.model.instant import Millis
@@ -48,6 +50,7 @@ from hookstream.core.model.outcome import Answer, Response
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
+from hookstream.pipeline.broker_clock import TIME_KEY
 from hookstream.pipeline.ports import Post
 
 PROMISE = "nothing is lost"
@@ -78,7 +81,7 @@ SEARCH = "the search in a refused batch takes few requests"
 REPLAYED = "each record of a replay's interval is replayed exactly once, if it may be"
 WINDOWED = "no more of a replay is out than its window"
 ONE_WRITER = "one executor at a time commits steps of a job"
-BEHIND = "a replay defers no live delivery of its lane"
+BEHIND = "replays go behind the live deliveries of their lane"
 
 FINAL = frozenset({"complete", "dead_letter", "cancel"})
 
@@ -110,6 +113,7 @@ class Ledger:
         """What arrived, since it was last redriven."""
         self.dead_letters = DeadLetters()
         self.replays = Replays(expectation, self.blame)
+        self.tests = SentTests(expectation, self.blame)
         self.aside_in_runs: dict[Pair, str] = {}
         """What replays could not identify, and is undecodable."""
         self.given_up = GivenUp()
@@ -211,8 +215,10 @@ class Ledger:
         return of_run(named or "", who, header_text(record.headers, "hs-job"))
 
     def _audited_pair(self, entry: Mapping[str, Any]) -> Pair:
-        event = self.expected.by_origin[tuple(entry["origin"])]
-        return of_run(event.id, entry["subscription_id"], entry["job_id"])
+        name = entry["event_id"]
+        if name not in self.expected.tests:
+            name = self.expected.by_origin[tuple(entry["origin"])].id
+        return of_run(name, entry["subscription_id"], entry["job_id"])
 
     def _settled_above(self) -> set[Place]:
         return {(where, offset) for where, above in self._above.items() for offset in above}
@@ -308,6 +314,10 @@ class Ledger:
             self._must_stand(pair, place)
 
     def _must_stand(self, pair: Pair, place: str) -> None:
+        if is_test(pair):
+            if not self.audited[pair] and not self.pending(pair) and not self.is_given_up(pair):
+                self.blame(TESTED, f"{pair[0]} did not end, and {place} is committed")
+            return
         if self.expected.owed(pair) is not Owed.MUST:
             return
         if pair in self.delivered:
@@ -396,6 +406,7 @@ class Ledger:
         self.note(f"attempt {number or 'in a batch'} of {_listed(pairs)} for {who}")
         batch = batch_of(post)
         numbers = {pair: self._attempting(hand, pair, number, now) for pair in pairs}
+        self.tests.sent(pairs, self.requests, {pair: self._again(pair) for pair in pairs})
         for pair, delivery in zip(pairs, delivery_ids(post), strict=True):
             known = self._ids.setdefault(base_of(pair), delivery)
             if known != delivery:
@@ -430,6 +441,8 @@ class Ledger:
 
     def answered(self, hand: Hand, sent: Sent, answer: Answer) -> None:
         """Record that a process knows the result of a request."""
+        sent.answered = True
+        hand.tested = any(map(is_test, sent.numbers))
         sent.searched = sent.count > 1 and refuses_body(answer)
         for pair, numbers in sent.numbers.items():
             hand.answered[pair] |= numbers
@@ -444,10 +457,14 @@ class Ledger:
         self.delivered.add(pair)
         if self.accepted[pair] == 1:
             return
-        again = sum(max(0, self._takes[place] - 1) for place in self._places_of(pair))
+        again = self._again(pair)
         if self.accepted[pair] > 1 + again + self.defects():
             detail = f"{_named(pair)} arrived {self.accepted[pair]} times, its records were taken"
             self.blame(DUPLICATES, f"{detail} {again} times again")
+
+    def _again(self, pair: Pair) -> int:
+        """Return how often a record with a delivery was taken once more."""
+        return sum(max(0, self._takes[place] - 1) for place in self._places_of(pair))
 
     def writing(
         self, hand: Hand, record: OutgoingRecord, now: Millis, *, refused: bool = False
@@ -459,10 +476,15 @@ class Ledger:
         if record.topic == topics.attempts:
             if not repeated:
                 self._auditing(hand, orjson.loads(record.value or b""), now)
+        elif record.topic == topics.health and record.key != TIME_KEY:
+            if hand.tested and not (repeated or self.flawed):
+                self.blame(TESTED, f"a test's answer changes {(record.key or b'').decode()}")
+        elif header_text(record.headers, "hs-trigger") == "test":
+            self.blame(TESTED, f"{self._pair(record)[0]} is written to {record.topic}")
         elif (into_tier or record.topic == topics.dead_letters) and is_delivery(record):
             self._passing_on(hand, record, now, into_tier=into_tier)
             if not repeated:
-                hand.goes_on(self._pair(record), attempts_of(record))
+                hand.passed_on(self._pair(record), attempts_of(record))
 
     def _passing_on(
         self, hand: Hand, record: OutgoingRecord, now: Millis, *, into_tier: bool
@@ -490,9 +512,11 @@ class Ledger:
 
     def _auditing(self, hand: Hand, entry: Mapping[str, Any], now: Millis) -> None:
         """Compare the audit record of an attempt with the request that it is of."""
+        pair = self._audited_pair(entry)
+        if is_test(pair):
+            self.tests.ended(pair, entry, now)
         if entry["outcome"] in (None, "refused"):
             return
-        pair = self._audited_pair(entry)
         due, attempt, batch = entry["due_at"], entry["attempt"], entry["batch_id"]
         if entry["delivery_id"] != self._ids.get(base_of(pair)):
             self.blame(AUDIT, f"{_named(pair)} is audited as {entry['delivery_id']}")

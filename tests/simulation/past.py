@@ -3,21 +3,22 @@
 Every call passes a point at which the process may be killed or frozen.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import orjson
+from tests.doubles.broker import Log
 from tests.doubles.jobs import Process
+from tests.doubles.past import Reading
 
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.replay.extent import LogBounds
 from hookstream.core.replay.outstanding import Place
-from hookstream.pipeline.past import Ended, PastReader, PastTopic, Taken, TopicListing
+from hookstream.pipeline.past import Ended, PastReader, PastTopic, TopicListing
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -79,51 +80,24 @@ class StoryPast:
 
     @asynccontextmanager
     async def read(self, positions: Mapping[TopicPartition, int]) -> AsyncIterator[PastReader]:
-        yield StoryReader(self, dict(positions))
+        logs = self.world.broker.logs
+        yield StoryReader(self.process, dict(positions), TAKES, logs=logs)
 
 
 @dataclass(eq=False)
-class StoryReader:
-    """One reader. Implements `PastReader`."""
+class StoryReader(Reading):
+    """One reader of the story's topics."""
 
-    log: StoryPast
-    next: dict[TopicPartition, int]
-    gone: set[TopicPartition] = field(default_factory=set)
+    logs: Mapping[TopicPartition, Log] = field(default_factory=dict)
 
-    async def take(self, most: int) -> Taken:
-        await self.log.process.point()
-        logs = self.log.world.broker.logs
-        records: list[Record] = []
-        before = dict(self.next)
-        left = min(most, TAKES)
-        for at, position in before.items():
-            if position < logs[at].low:
-                self.gone.add(at)
-            if at in self.gone or len(records) >= left:
-                continue
-            found = logs[at].since(position, left - len(records))
-            records += found
-            if found and len(records) >= left:
-                self.next[at] = found[-1].offset + 1
-            else:
-                self.next[at] = logs[at].stable
-        await self.log.process.point()
-        moved = {at: offset for at, offset in self.next.items() if offset != before[at]}
-        if not moved and not self.gone:
-            await asyncio.sleep(0.2)
-        at_end = {
-            at for at in self.next if at not in self.gone and self.next[at] >= logs[at].stable
-        }
-        return Taken(records, moved, frozenset(self.gone), frozenset(at_end))
+    def is_gone(self, at: TopicPartition, position: int) -> bool:
+        return position < self.logs[at].low
 
-    async def place(self, positions: Mapping[TopicPartition, int]) -> None:
-        self.next.update(positions)
-        self.gone.difference_update(positions)
+    def stable(self, at: TopicPartition) -> int:
+        return self.logs[at].stable
 
-    async def drop(self, partitions: Collection[TopicPartition]) -> None:
-        for at in partitions:
-            del self.next[at]
-            self.gone.discard(at)
+    def since(self, at: TopicPartition, position: int, most: int) -> Sequence[Record]:
+        return self.logs[at].since(position, most)
 
 
 @dataclass(eq=False)

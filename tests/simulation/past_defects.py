@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
+from tests.doubles.broker import BrokerSource
 from tests.simulation.defects import Defect, built_with
 from tests.simulation.executors import StoryWriter
 from tests.simulation.invariants import (
     BEHIND,
     EXACT,
     INTERVALS,
+    JUSTIFIED,
     ONE_WRITER,
     PROMISE,
     REPLAYED,
@@ -21,9 +23,12 @@ from tests.simulation.world import Parts
 
 from hookstream.core.jobs.job import Job
 from hookstream.core.matching.directory import Directory
+from hookstream.core.matching.granted import GrantedType, GrantTimeline
 from hookstream.core.model import header_names as names
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Identified, Undecodable, UndecodableReason
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import DeferUntil
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import (
     HeldGrant,
@@ -31,12 +36,13 @@ from hookstream.core.model.subscription import (
     Subscription,
     UnreadableSubscription,
 )
+from hookstream.core.offsets.start import Start, StartAt
 from hookstream.core.replay.outstanding import Place
 from hookstream.core.retry.waiting import Owner, WaitingRoom
 from hookstream.pipeline.job_kind import JobKind, Written
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lanes import Lanes
-from hookstream.pipeline.past import Ended, Endings
+from hookstream.pipeline.past import Ended, Endings, TopicListing
 from hookstream.pipeline.ports import Codec
 from hookstream.pipeline.replay import ReplayKind, ReplayPorts
 from hookstream.pipeline.retrier import WaitingRecord
@@ -194,6 +200,67 @@ class Even(Lanes):
         return queue
 
 
+class Staying(Lanes):
+    """Defers a live delivery, and lets the replays stay that wait in its lane."""
+
+    def _refused(self, queue: LaneQueue, delivery: Delivery, now: float) -> DeferUntil:
+        return self._slot(queue, delivery, now)
+
+
+class Strict(Directory):
+    """Asks the grant of a record's time too where only today's is to be asked."""
+
+    def _opened(
+        self,
+        read: GrantTimeline | None,
+        event_type: str,
+        environment: str,
+        timestamp: Millis,
+        *,
+        as_granted_today: bool,
+        past: bool,
+    ) -> tuple[GrantedType, ...]:
+        del as_granted_today
+        return super()._opened(
+            read, event_type, environment, timestamp, as_granted_today=False, past=past
+        )
+
+
+class Silent(StoryWriter):
+    """Writes tier records that do not say that only today's grant is to be asked."""
+
+    async def write(self, records: Sequence[OutgoingRecord]) -> Written:
+        return await super().write(
+            [_with(record, names.GRANTED_TODAY, None) for record in records]
+        )
+
+
+class Remembering(StoryPast):
+    """An event log that is listed once, however long the interval still lasts."""
+
+    listing: TopicListing | None = None
+
+    async def topics(self) -> TopicListing:
+        if self.listing is None:
+            self.listing = await super().topics()
+        return self.listing
+
+
+def remembering(ports: ReplayPorts) -> ReplayPorts:
+    assert isinstance(ports.log, StoryPast)
+    return replace(ports, log=Remembering(ports.log.process, ports.log.world))
+
+
+class AtTheEndOfNew(BrokerSource):
+    """Starts a partition that was added at its end, as a client does without an offset."""
+
+    def decide(self, at: TopicPartition) -> Start:
+        committed = self.broker.commits.get(self.group.name, {})
+        if at in committed or at._replace(partition=0) not in committed:
+            return super().decide(at)
+        return StartAt(self.broker.high(at), commit=True)
+
+
 class Overlapping(Directory):
     """Takes a gap that a replay fills for none."""
 
@@ -224,7 +291,7 @@ PAST_DEFECTS = (
         Parts(writer=Halves),
         frozenset({REPLAYED}),
         within=400,
-        shown_by=119,
+        shown_by=195,
     ),
     Defect(
         "lets two executors write steps of one job",
@@ -262,11 +329,18 @@ PAST_DEFECTS = (
         shown_by=17,
     ),
     Defect(
-        "lets a replay fill a lane",
+        "lets replays wait among live deliveries",
         Parts(built_with(Lanes=Even)),
         frozenset({BEHIND}),
         within=1_000,
-        shown_by=56,
+        shown_by=3,
+    ),
+    Defect(
+        "lets replays stay in a lane that defers a live delivery",
+        Parts(built_with(Lanes=Staying)),
+        frozenset({BEHIND}),
+        within=1_000,
+        shown_by=330,
     ),
     Defect(
         "asks today's grant alone",
@@ -274,6 +348,34 @@ PAST_DEFECTS = (
         frozenset({INTERVALS, REPLAYED}),
         within=400,
         shown_by=20,
+    ),
+    Defect(
+        "asks the grant of a record's time where today's is enough",
+        Parts(directory=lambda _: Strict()),
+        frozenset({REPLAYED, JUSTIFIED}),
+        within=400,
+        shown_by=42,
+    ),
+    Defect(
+        "forgets on the way that today's grant is enough",
+        Parts(writer=Silent),
+        frozenset({JUSTIFIED, PROMISE}),
+        within=400,
+        shown_by=42,
+    ),
+    Defect(
+        "lists the partitions of a replay before its interval is over",
+        Parts(replay=with_ports(remembering)),
+        frozenset({REPLAYED}),
+        within=1_000,
+        shown_by=64,
+    ),
+    Defect(
+        "begins at the end of a partition that was added",
+        Parts(source=AtTheEndOfNew),
+        frozenset({PROMISE}),
+        within=400,
+        shown_by=44,
     ),
     Defect(
         "delivers a gap that a replay fills",

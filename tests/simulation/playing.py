@@ -327,6 +327,19 @@ class Player(Redrives):
             world.broker.create(topic)
         world.publish(act.who, str(kind), str(colour), 0, topic=topic)
 
+    def do_grow(self, act: Act) -> None:
+        """Add so many partitions to the event topic."""
+        broker = self.world.broker
+        # Where offsets may be lost, a partition that was never read looks like one whose offset is.
+        if self.world.keeps_offsets and broker.up.is_set():
+            broker.add_partitions(EVENTS, int(act.amount))
+
+    def do_publish_newest(self, act: Act) -> None:
+        """Publish to the partition that was added last."""
+        kind, colour = act.more
+        newest = self.world.broker.partitions[EVENTS] - 1
+        self.world.publish(act.who, str(kind), str(colour), newest)
+
     def do_grant(self, act: Act) -> None:
         """Grant the partner some event types, and no others."""
         if self.world.broker.up.is_set():

@@ -15,9 +15,10 @@ from tests.doubles.seeing import (
     RememberingLogger,
     SilentTracer,
 )
-from tests.simulation.expectation import Pair
+from tests.simulation.expectation import Pair, is_test
 from tests.simulation.flaws import BY_THE_SENDER
 from tests.simulation.hand import Hand, Sent
+from tests.simulation.headers import OF_LANES
 from tests.simulation.invariants import (
     BEHIND,
     ENDS,
@@ -31,6 +32,7 @@ from tests.simulation.invariants import (
     Ledger,
 )
 from tests.simulation.listening import SeenListener
+from tests.simulation.sent_tests import AT_ONCE, TESTED
 from tests.simulation.story import Story
 
 from hookstream.adapters.ed25519 import signer
@@ -389,16 +391,25 @@ class SeenSink:
         process.does("write")
 
     def _is_deferred_rightly(self, record: OutgoingRecord) -> None:
-        """Check that a live delivery is deferred for a full lane only where live ones fill it."""
+        """Check that no replayed delivery keeps a place in a lane that defers a live one."""
         process, headers = self._process, record.headers
         who = header_text(headers, "hs-subscription-id")
-        full = header_text(headers, "hs-deferred-reason") == "lane_full"
-        if not full or who is None or header_text(headers, "hs-job") is not None:
+        by_lane = header_text(headers, "hs-deferred-reason") in OF_LANES
+        into_tier = process.world.topics.delay_of(record.topic) is not None
+        if (
+            not (into_tier and by_lane)
+            or who is None
+            or header_text(headers, "hs-job") is not None
+        ):
             return
         queue = process.engine.lanes._queues[who]  # noqa: SLF001  no other part shows what waits where
-        live = sum(work.delivery.job is None for work in (*queue.waiting, *queue.behind))
-        if not live and queue.queued:
-            what = f"{queue.queued} replayed deliveries fill the lane of {who}"
+        # What a search in a refused batch has left stays: it is short, and would begin again.
+        left = sum(
+            work.delivery.goes_behind and work.halving is None and not work.alone
+            for work in (*queue.waiting, *queue.behind)
+        )
+        if left:
+            what = f"{left} replayed deliveries stay in the lane of {who}, which defers a live one"
             process.ledger.blame(BEHIND, what)
 
     def _acknowledge(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
@@ -413,6 +424,7 @@ class SeenSender:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._in_flight: Counter[str] = Counter()
+        self._tests_in_flight: Counter[str] = Counter()
         self._last: dict[str, float] = {}
         """When the latest attempt at each endpoint began."""
         self._rests: dict[str, tuple[float, float]] = {}
@@ -435,10 +447,8 @@ class SeenSender:
         sent = ledger.sending(process.hand, post, process.clock.now())
         pairs = list(sent.numbers)
         self._may_be_sent(who, pairs)
-        self._respects_rest(who, asyncio.get_running_loop().time())
         self._keeps_time(post)
-        self._in_flight[who] += 1
-        self._count(who)
+        in_flight = self._count_begun(who, pairs)
         process.does("attempt")
         try:
             async with asyncio.timeout(post.timeout / 1000):
@@ -446,7 +456,7 @@ class SeenSender:
         except TimeoutError:
             answer = TransportFailure(FailureKind.TIMEOUT, "no answer in time")
         finally:
-            self._in_flight[who] -= 1
+            in_flight[who] -= 1
         if isinstance(answer, Response) and 200 <= answer.status < 300:
             for pair in pairs:
                 ledger.accepts(pair)
@@ -459,14 +469,26 @@ class SeenSender:
             loop.call_later(AUDITED_WITHIN, self._is_audited, sent)
             process.does("answer")
             process.world.flaws.meet(BY_THE_SENDER)
-        self._note_rest(who, answer)
+        if in_flight is self._in_flight:
+            self._note_rest(who, answer)
         return answer
+
+    def _count_begun(self, who: str, pairs: Sequence[Pair]) -> Counter[str]:
+        """Check a request against what else is in flight; a test is beside its lane, whose limits do not count it."""
+        if any(map(is_test, pairs)):
+            self._count_test(who)
+            return self._tests_in_flight
+        self._respects_rest(who, asyncio.get_running_loop().time())
+        self._in_flight[who] += 1
+        self._count(who)
+        return self._in_flight
 
     def _may_be_sent(self, who: str, pairs: Sequence[Pair]) -> None:
         """Check each delivery of a request against what its subscription and its type allow."""
         process = self._process
         for event, _ in pairs:
-            event_type = process.ledger.expected.events[event].type
+            found = process.ledger.expected.event(event)
+            event_type = "" if found is None else found.type
             stopped = process.world.stopped(who, event_type)
             if stopped is not None:
                 process.ledger.blame(STALE, f"{event} was attempted for {who}, which {stopped}")
@@ -501,6 +523,13 @@ class SeenSender:
         if not -MOST_OFF - 1 <= off <= MOST_OFF:
             process.ledger.blame(TIME, f"a request is signed {off:.1f}s from the brokers' time")
 
+    def _count_test(self, who: str) -> None:
+        there = self._tests_in_flight
+        there[who] += 1
+        if there[who] > 1 or there.total() > AT_ONCE:
+            what = f"{there[who]} tests of {who} are in flight, {there.total()} of all"
+            self._process.ledger.blame(TESTED, what)
+
     def _count(self, who: str) -> None:
         process = self._process
         process.look()
@@ -512,6 +541,9 @@ class SeenSender:
         known = not process.ledger.expected.statuses[who].absences
         if known and wish.rate is not None and apart < 1 / wish.rate - RUN_AHEAD:
             process.ledger.blame(RATE, f"{apart:.3f}s between two attempts at {who}")
+        queue = process.engine.lanes._queues.get(who)  # noqa: SLF001  no other part shows what waits where
+        if queue is not None and any(work.delivery.goes_behind for work in queue.waiting):
+            process.ledger.blame(BEHIND, f"a replay waits among live deliveries of {who}")
         if self._in_flight[who] > wish.max_in_flight:
             process.ledger.blame(ISOLATION, f"{self._in_flight[who]} in flight to {who}")
         if self._in_flight.total() > process.world.story.bounds.max_in_flight:

@@ -1,20 +1,27 @@
 """Operators redrive and purge dead letters, in jobs whose executors may die, while workers run."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
+from tests.doubles.codec import json_value
+from tests.doubles.jobs import seen_job
 from tests.doubles.redriving import Letters, ThreadOnTheLoop
 from tests.simulation.executors import Executors
+from tests.simulation.expectation import Event, Owed
 from tests.simulation.headers import origin_of
 from tests.simulation.invariants import ONCE
 from tests.simulation.runs import Replay
-from tests.simulation.story import Act, Story
+from tests.simulation.sent_tests import SentTest
+from tests.simulation.story import PLAIN, Act, Story
 from tests.simulation.world import Parts
 
-from hookstream.core.jobs.job import REDRIVE, Job, JobState, read_job
+from hookstream.core.delivery.identity import delivery_id
+from hookstream.core.jobs.job import REDRIVE, Job, JobState
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import read_delivery
 from hookstream.core.model.instant import HOUR, Millis
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import (
     Origin,
     OutgoingRecord,
@@ -27,14 +34,14 @@ from hookstream.core.redrive.ledger import read_ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.purge import PURGE, PurgeRequest, purge_of
 from hookstream.core.redrive.revive import Unredrivable, position_of
-from hookstream.core.redrive.runs import Run
+from hookstream.core.redrive.runs import TEST_ENVIRONMENT, TEST_EVENT_ID, Run
 from hookstream.core.redrive.selector import Selector, read_selector
 from hookstream.pipeline.purge import PurgeKind, PurgeMeans
 from hookstream.pipeline.redrive import RedriveKind, RedriveMeans
 
 
 class Redrives(Executors):
-    """The acts `redrive`, `purge` and `resend`, and their checks."""
+    """The acts `redrive`, `purge`, `resend` and `test`, and their checks."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
         super().__init__(story, parts, tasks)
@@ -42,6 +49,7 @@ class Redrives(Executors):
         self._letters = Letters(
             self.jobs, stored=self.world.broker.logs[self._dead_letters].records
         )
+        self._tests = itertools.count(1)
         self._revived: dict[int, tuple[Record, OutgoingRecord]] = {}
         """Dead letters and their redriven records, by the identity of those."""
         topics, clock = self.world.topics, self.world.clock
@@ -90,9 +98,31 @@ class Redrives(Executors):
             return
         now, at, job = world.clock.now(), event.timestamp, self.new_job("resend")
         status = world.expectation.statuses[act.who]
-        ledger.replays.add(Replay(job, status, at, at + 1, now, 0))
-        run = Run(world.topics.tier(0), job)
+        today = bool(act.amount)
+        resend = Replay(job, status, at, at + 1, now, 0, today=today)
+        if resend.owed(event) is Owed.NEVER:
+            return  # the command refuses what is not granted
+        ledger.replays.add(resend)
+        run = Run(world.topics.tier(0), job, as_granted_today=today)
         self.tier_record(run.resent(state, letters[-1], now=now, expires_after=HOUR))
+
+    def do_test(self, act: Act) -> None:
+        """Test an endpoint with an event of a type that its subscription asks for, however that stands."""
+        world = self.world
+        subscription = world.subscriptions.get(act.who)
+        if subscription is None or not world.broker.up.is_set():
+            return
+        asked = str(act.more[0])
+        kind = asked if (asked, 1) in world.codec.published else PLAIN
+        name, topic = f"{TEST_EVENT_ID}{next(self._tests)}", world.topics.tier(0)
+        now = world.clock.now()
+        event = Event(name, kind, "red", topic, 0, 0, now)
+        world.ledger.tests.add(SentTest(event, world.expectation.statuses[act.who]))
+        data: JsonObject = {"colour": event.colour, "name": name, "load": 1}
+        value = json_value(kind, name, environment=TEST_ENVIRONMENT, data=data)
+        delivery = delivery_id(kind, name, act.who)
+        run = Run(topic, name)
+        self.tier_record(run.tested(value, (), kind, name, delivery, subscription, now=now))
 
     def _purge_means(self, request: PurgeRequest) -> PurgeMeans:
         return PurgeMeans(self._letters, self._means_of(request))
@@ -126,7 +156,7 @@ class Redrives(Executors):
     def row_written(self, key: str, before: tuple[bytes, Millis] | None) -> None:
         """Take over a row; a purge has resolved what its transaction says."""
         row = self.jobs.rows.get(key)
-        job = None if row is None else read_job(key, *row)
+        job = None if row is None else seen_job(key, *row)
         request = purge_of(job) if isinstance(job, Job) else None
         if isinstance(request, PurgeRequest):
             self._purged(request)

@@ -27,6 +27,8 @@ class Replay:
     settles: Millis
     """How long after its interval records of it may be appended, by clocks that are behind."""
     fills: bool = False
+    today: bool = False
+    """Whether only the grant of today is asked."""
     written: dict[str, bool] = field(default_factory=dict)
     """Events of which it wrote a tier record, and whether they were identified."""
     ended: set[str] = field(default_factory=set)
@@ -57,7 +59,9 @@ class Replay:
             return Owed.NEVER
         if wish.colour is not None and wish.colour != event.colour:
             return Owed.NEVER
-        granted = self.status.grants.owed(event, self.begun)
+        grants = self.status.grants
+        asked = grants.today if self.today else grants.owed
+        granted = asked(event, self.begun)
         if granted is Owed.NEVER:
             return Owed.NEVER
         return granted if event.appended < self.until + self.settles else Owed.MAY

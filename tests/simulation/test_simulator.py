@@ -15,8 +15,9 @@ from tests.simulation.batch_defects import BATCH_DEFECTS
 from tests.simulation.batches import wrong_with
 from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.defects import DEFECTS, Defect
+from tests.simulation.defects_of_tests import DEFECTS_OF_TESTS
 from tests.simulation.drawing import draw
-from tests.simulation.expectation import Event, Owed, SubscriptionStatus
+from tests.simulation.expectation import Event, Owed, Stretch, SubscriptionStatus
 from tests.simulation.given_up import GivenUp, Lost
 from tests.simulation.hand import Hand
 from tests.simulation.past_defects import PAST_DEFECTS
@@ -44,7 +45,9 @@ def found_by(defect: Defect) -> tuple[int, Story, Broken]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "defect", [*DEFECTS, *BATCH_DEFECTS, *PAST_DEFECTS], ids=lambda defect: defect.name
+    "defect",
+    [*DEFECTS, *BATCH_DEFECTS, *PAST_DEFECTS, *DEFECTS_OF_TESTS],
+    ids=lambda defect: defect.name,
 )
 def test_a_planted_defect_is_found(defect: Defect) -> None:
     seed, story, broken = found_by(defect)
@@ -79,6 +82,7 @@ def test_a_failing_seed_is_reported_with_the_command_that_replays_it(
     shown = capsys.readouterr().out
     assert code == 1
     assert f"seed {seed}: {broken}" in shown
+    assert f"Broken seeds: {seed}\n" in shown
     assert f"make simulate SEED={seed}" in shown
     assert "A short story that breaks the same:" in shown
 
@@ -225,11 +229,48 @@ def test_a_delivery_of_a_searched_batch_is_due_at_once_until_its_audit_says_othe
     for at_once in (True, False):
         made = hand.made_before(pair)
         sent = hand.send("msgb_1", {pair: {each + 1 for each in made}})
-        sent.searched = True
+        sent.answered = sent.searched = True
         hand.searched[pair].update(sent.numbers[pair])
         assert hand.audited("msgb_1", pair, max(made) + 1, at_once=at_once)
         assert (+hand.searched[pair] != {}) is at_once
     assert not hand.audited("msgb_1", pair, 3, at_once=True)
+
+
+def test_two_copies_of_one_delivery_in_requests_of_one_batch_are_counted_apart() -> None:
+    """One was left by a search after its first attempt; the other came from a tier, and has its first now."""
+    hand, pair = Hand(), ("e1", "s1")
+    hand.events["e1"] = 1
+    hand.copies[pair].append((0, 0))
+    hand.searched[pair].update({1})
+    first, second = (hand.send("msgb_1", {pair: {1, 2}}) for _ in range(2))
+
+    first.answered = True
+    hand.passed_on(pair, 1)
+    assert hand.made_before(pair) == {0, 1}
+    assert hand.audited("msgb_1", pair, 1, at_once=False)
+
+    second.answered = True
+    assert hand.audited("msgb_1", pair, 2, at_once=False)
+    assert +hand.searched[pair] == {}
+
+
+def test_an_audit_record_is_of_the_request_whose_number_is_known() -> None:
+    hand, pair = Hand(), ("e1", "s1")
+    for numbers in ({1, 2}, {2}):
+        hand.send("msgb_1", {pair: numbers}).answered = True
+
+    assert hand.audited("msgb_1", pair, 2, at_once=False)
+    assert hand.audited("msgb_1", pair, 1, at_once=False)
+
+
+def test_what_a_start_in_the_past_lost_may_be_delivered_when_its_schema_comes() -> None:
+    status = SubscriptionStatus(Wish("s1", types=(PLAIN, LATE)), active_from=5_000)
+    events = [Event(kind, kind, "red", "orders", 0, 0, 3_000) for kind in (PLAIN, LATE)]
+    assert [status.owed(event) for event in events] == [Owed.NEVER, Owed.NEVER]
+
+    status.filled.append(Stretch(1_000, 5_000, "replay-1", incomplete=True))
+
+    assert [status.owed(event) for event in events] == [Owed.NEVER, Owed.MAY]
 
 
 def test_a_part_of_a_story_is_a_story() -> None:
@@ -245,6 +286,8 @@ def test_a_part_of_a_story_is_a_story() -> None:
         Act(4.0, "redrive", "nobody", more=(0, 0, 0.0)),
         Act(4.1, "cancel"),
         Act(4.2, "replay", "nobody", more=(1_000, 0)),
+        Act(4.3, "test", "nobody", more=(PLAIN,)),
+        Act(4.4, "publish_newest", "new 0", more=(PLAIN, "red")),
         Act(4.5, "cut", "tier", 1.0, (0, 0.0)),
     )
     assert play(replace(story, acts=acts, wishes=())).broken is None

@@ -458,6 +458,7 @@ class World:
     def hold(self, kind: HoldKind, name: str) -> None:
         """Set a hold."""
         self.held_since.setdefault((kind, name), self.clock.now())
+        self.ledger.tests.ever_held.add((kind, name))
         hold = Hold(kind, name, self.clock.now(), "by the story")
         self.write_row(Row(lambda directory: directory.holds.put(hold), holds=(kind, name)))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 import uvloop
@@ -11,6 +11,7 @@ from hookstream.adapters.system import SystemClock
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.log_capture import captured
 from hookstream.errors import HookstreamError
+from hookstream.pipeline.ports import Logger
 from hookstream.settings import Settings
 
 Main: TypeAlias = Callable[[Settings, Callable[[str], None]], Coroutine[Any, Any, int]]
@@ -51,12 +52,48 @@ def run_logged(
             logger.info(f"{subject}.interrupted")
             return interrupted
         except Exception as failed:  # noqa: BLE001  the end of the process: it is logged here or nowhere
-            stack = "".join(traceback.format_exception(failed))[-_LONGEST_STACK:]
-            expected = isinstance(failed, HookstreamError)
-            fields = {} if expected and not debug else {"stack": stack}
-            detail = str(failed) if expected else repr(failed)
-            logger.error(f"{subject}.failed", detail=detail, **fields)
+            log_failed(logger, subject, failed, debug=debug)
             return failed
+
+
+def log_failed(
+    logger: Logger, subject: str, failed: BaseException, *, debug: bool = False
+) -> None:
+    """Log one of the exceptions that ended a process, with its stack unless it was expected.
+
+    Args:
+        logger: The log.
+        subject: What its log events begin with, `worker` or `jobs`.
+        failed: The exception.
+        debug: Whether an expected failure is logged with its stack as well.
+    """
+    stack = "".join(traceback.format_exception(failed))[-_LONGEST_STACK:]
+    expected = isinstance(failed, HookstreamError)
+    fields = {} if expected and not debug else {"stack": stack}
+    detail = str(failed) if expected else repr(failed)
+    logger.error(f"{subject}.failed", detail=detail, **fields)
+
+
+def raise_first(failures: Sequence[BaseException], logger: Logger, subject: str) -> None:
+    """Raise the first of the exceptions that ended a process, if there are any, and log the others.
+
+    Whoever runs the process shows, or logs, the one that is raised.
+    """
+    for other in failures[1:]:
+        log_failed(logger, subject, other)
+    if failures:
+        raise failures[0]
+
+
+def causes_of(failed: BaseException) -> list[BaseException]:
+    """Return the exceptions in a group, in its order; task groups are nested, and so are theirs.
+
+    Args:
+        failed: A group, or one exception, which is returned alone.
+    """
+    if isinstance(failed, BaseExceptionGroup):
+        return [cause for each in failed.exceptions for cause in causes_of(each)]
+    return [failed]
 
 
 def log_failure(subject: str, failed: HookstreamError) -> None:

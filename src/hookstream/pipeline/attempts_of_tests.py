@@ -2,19 +2,28 @@
 
 Each is attempted at once, whatever its lane may do: it was asked for now, and is never put off. An
 endpoint that hangs has one of them at a time, and a worker a few, which its limit of attempts in flight
-does not count.
+does not count. What waits for that is bounded; a test beyond the bound ends without an attempt.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
-from hookstream.core.model.outcome import Outcome, Withheld
+from hookstream.core.model.delivery import DeferReason
+from hookstream.core.model.outcome import DeferUntil, Outcome, Withheld
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.ports import Permitted
 from hookstream.pipeline.work import Work
 
 _AT_ONCE = 8
 """Tests in flight in one worker. The others wait, for no longer than a test lives."""
+
+MOST_OF_ONE = 100
+"""Tests of one subscription that wait: an endpoint that answers within half a second gets them all in time."""
+
+MOST = 1_000
+"""Tests that wait in one worker."""
 
 
 class AttemptsOfTests:
@@ -23,16 +32,21 @@ class AttemptsOfTests:
     def __init__(
         self,
         attempt: Callable[[Work], Awaitable[Outcome | Withheld | None]],
+        overflow: Callable[[Work, DeferUntil], None],
         abandon: Callable[[Work], None],
         may_act: Permitted,
         ended: Callable[[], None],
     ) -> None:
         """Run attempts as `Lanes` does; `ended` is called after each."""
         self._attempt = attempt
+        self._overflow = overflow
         self._abandon = abandon
         self._may_act = may_act
         self._ended = ended
-        self._waiting: list[Work] = []
+        self._waiting: dict[str, deque[Work]] = {}
+        """By their subscriptions, of which the first is next."""
+        self.waiting = 0
+        """How many wait."""
         self._in_flight: set[str] = set()
         """By their subscriptions."""
         self._tasks: asyncio.TaskGroup | None = None
@@ -48,8 +62,17 @@ class AttemptsOfTests:
         self._tasks = tasks
 
     def offer(self, work: Work) -> None:
-        """Attempt a test, as soon as there is none of its subscription in flight."""
-        self._waiting.append(work)
+        """Attempt a test, as soon as there is none of its subscription in flight.
+
+        Where too many wait already, hand it to `overflow`: a test that is deferred ends.
+        """
+        subscription_id = work.delivery.subscription_id
+        line = self._waiting.get(subscription_id, ())
+        if len(line) >= MOST_OF_ONE or self.waiting >= MOST:
+            self._overflow(work, DeferUntil(0, DeferReason.LANE_FULL))
+            return
+        self._waiting.setdefault(subscription_id, deque()).append(work)
+        self.waiting += 1
         self.start()
 
     def start(self) -> None:
@@ -58,15 +81,22 @@ class AttemptsOfTests:
             return
         if self._tasks is None:
             raise InvariantBroken("a test was offered before its attempts were opened")
-        left: list[Work] = []
-        for work in self._waiting:
-            subscription_id = work.delivery.subscription_id
-            if subscription_id in self._in_flight or len(self._in_flight) >= _AT_ONCE:
-                left.append(work)
-            else:
+        # Fewer than half of these have one in flight, so the others are enough.
+        for subscription_id in list(islice(self._waiting, 2 * _AT_ONCE)):
+            if len(self._in_flight) >= _AT_ONCE:
+                return
+            if subscription_id not in self._in_flight:
                 self._in_flight.add(subscription_id)
-                self._tasks.create_task(self._run(work))
-        self._waiting = left
+                self._tasks.create_task(self._run(self._next(subscription_id)))
+
+    def _next(self, subscription_id: str) -> Work:
+        """Remove and return a subscription's oldest test; those of all others come before its next one."""
+        line = self._waiting.pop(subscription_id)
+        work = line.popleft()
+        self.waiting -= 1
+        if line:
+            self._waiting[subscription_id] = line
+        return work
 
     async def _run(self, work: Work) -> None:
         try:
@@ -78,15 +108,24 @@ class AttemptsOfTests:
                 self._abandon(work)
             else:
                 # It is begun again at the next tick, not at once: what withheld it may last.
-                self._waiting.insert(0, work)
+                self._waiting.setdefault(work.delivery.subscription_id, deque()).appendleft(work)
+                self.waiting += 1
         else:
             self.start()
         self._ended()
 
     def drop(self, gone: Callable[[Work], bool]) -> list[Work]:
         """Remove and return the tests that wait and are gone."""
-        dropped = [work for work in self._waiting if gone(work)]
-        self._waiting = [work for work in self._waiting if not gone(work)]
+        dropped: list[Work] = []
+        for subscription_id, line in list(self._waiting.items()):
+            kept: deque[Work] = deque()
+            for work in line:
+                (dropped if gone(work) else kept).append(work)
+            if kept:
+                self._waiting[subscription_id] = kept
+            else:
+                del self._waiting[subscription_id]
+        self.waiting -= len(dropped)
         return dropped
 
     def close(self) -> list[Work]:

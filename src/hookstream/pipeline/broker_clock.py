@@ -65,6 +65,8 @@ class BrokerClock:
         self._time = BrokerTime()
         self._unstamped_since: float | None = None
         """Since when acknowledgements carry no broker's time, by the clock since boot."""
+        self._unstamped_at = float("-inf")
+        """When the last of them came."""
         self._refusal: str | None = None
         """Why the last request was refused."""
         self._asked_at = float("-inf")
@@ -101,13 +103,16 @@ class BrokerClock:
     def unstamped(self, refusal: str | None = None) -> None:
         """As Agreement says."""
         self._refusal = refusal
-        if self._unstamped_since is None:
-            self._unstamped_since = self.machine.moment().boot
+        now = self.machine.moment().boot
+        # Brokers that were silent meanwhile gave no reason to give up.
+        if not self._has_given_up() and now - self._unstamped_at > UNKNOWN_FOR:
+            self._unstamped_since = now
+        self._unstamped_at = now
 
     @property
     def known(self) -> bool:
         """As Agreement says: before, due times would be judged by a clock that may be months off."""
-        return self._time.ahead is not None or self._given_up(self.machine.moment().boot)
+        return self._time.ahead is not None or self._has_given_up()
 
     @property
     def skew(self) -> float | None:
@@ -134,13 +139,14 @@ class BrokerClock:
         """As Agreement says."""
         ahead = self._time.ahead
         if ahead is None:
-            return self._given_up(self._boot())
+            return self._has_given_up()
         boot, wall = self.machine.moment()
         return -self._most <= wall - boot - ahead <= self._most
 
-    def _given_up(self, now: float) -> bool:
+    def _has_given_up(self) -> bool:
         """Return whether acknowledgements carried no time for so long that none will."""
-        return self._unstamped_since is not None and now - self._unstamped_since > UNKNOWN_FOR
+        since = self._unstamped_since
+        return since is not None and self._unstamped_at - since > UNKNOWN_FOR
 
     def why(self) -> str:
         """As Agreement says."""
@@ -166,7 +172,7 @@ class BrokerClock:
             self._log_skew(now, skew)
 
     def _log_unknown(self, now: float) -> None:
-        if not self._given_up(now) or now - self._logged_at < _SAY_SKEW_AGAIN:
+        if not self._has_given_up() or now - self._logged_at < _SAY_SKEW_AGAIN:
             return
         self._logged_at = now
         why = "no acknowledgement carries a broker's time"

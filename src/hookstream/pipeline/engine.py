@@ -47,7 +47,7 @@ from hookstream.pipeline.intake import Intake
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
 from hookstream.pipeline.ports import Ports, WriteRefused
-from hookstream.pipeline.retrier import Retrier, WaitingRecord
+from hookstream.pipeline.retrier import Retrier, WaitingRecord, goes_behind
 from hookstream.pipeline.row_checks import RowChecks
 from hookstream.pipeline.settler import Settler
 
@@ -73,7 +73,7 @@ class Engine:
         self.events = Partitions(ports.events, self, ports.logger, ports.metrics)
         self.tiers = Partitions(ports.tiers, self, ports.logger, ports.metrics)
         self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
-            rules.waiting_room_bytes, rules.waiting_room_floor
+            rules.waiting_room_bytes, rules.waiting_room_floor, goes_behind
         )
         gate = self.gate = Gate(ports)
         fence = self._fence = Fence(ports.skips, ports.clock, ports.logger, gate.wait)

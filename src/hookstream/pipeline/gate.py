@@ -2,6 +2,7 @@
 
 import asyncio
 
+from hookstream.core.model.counted import counted
 from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Ports
 
@@ -82,7 +83,7 @@ class Gate:
         blind = self._directory.blind
         if blind:
             key, why = next(iter(blind.items()))
-            return f"{len(blind)} rows cannot be read, among them {key}: {why}"
+            return f"{counted(len(blind), 'row')} cannot be read, among them {key}: {why}"
         if not self._agreement.agrees():
             return self._agreement.why()
         return "the tables are not current: the broker does not answer, or a transaction hangs"

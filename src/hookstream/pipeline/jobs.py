@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 from hookstream.core.jobs import lease
-from hookstream.core.jobs.job import LARGEST_ASKED, Job, JobState
+from hookstream.core.jobs.job import Job, JobState, first_row
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.jobs.step import JobEnd, JobPause, JobStep, NextStep
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -99,12 +99,7 @@ class JobRun:
             ConfigurationError: Kafka's set-up must change.
             DependencyUnavailable: For longer than the executor's patience.
         """
-        size = len(job.encode())
-        if size > LARGEST_ASKED:
-            raise InputRefused(
-                f"what is asked of job {job.id} takes {size:,} bytes, and at most {LARGEST_ASKED:,}"
-                " are kept: give fewer conditions, in several jobs"
-            )
+        first_row(job)
         return await self._guarded(lambda: self._create(job))
 
     async def resume(

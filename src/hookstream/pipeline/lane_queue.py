@@ -74,7 +74,11 @@ class LaneQueue:
             return float("-inf")
         return first.queued_at + policy.batch_wait
 
-    def deferrable(self, line: deque[Work], now: float) -> int:
+    def shed(self, line: deque[Work], most: int, now: float) -> list[Work]:
+        """Remove and return up to `most` work of a line that may be deferred, the youngest first."""
+        return [line.pop() for _ in range(min(most, self._deferrable(line, now)))]
+
+    def _deferrable(self, line: deque[Work], now: float) -> int:
         """Return how much of a line may be deferred. What a search has left is at the head."""
         if not self.lane.batched or not self.lane.keeps_a_batch(now):
             return len(line)

@@ -92,7 +92,7 @@ class Lanes:
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self.tests = AttemptsOfTests(attempt, abandon, may_act, self._note_idle)
+        self.tests = AttemptsOfTests(attempt, overflow, abandon, may_act, self._note_idle)
         """Beside the lanes: they are counted in none of these numbers."""
         self.in_flight = 0
         self.waiting = 0
@@ -132,7 +132,7 @@ class Lanes:
         behind = of_job and work.delivery.goes_behind
         queued = queue.queued if behind else len(queue.waiting)
         if queue.lane.full(queued, now, alone=alone, again=again):
-            self._overflow(work, self._slot(queue, work.delivery, now))
+            self._overflow(work, self._refused(queue, work.delivery, now))
             return
         work.queued_at = now
         (queue.behind if behind else queue.waiting).append(work)
@@ -155,7 +155,7 @@ class Lanes:
         queued = queue.queued if delivery.goes_behind else len(queue.waiting)
         if not queue.lane.full(queued, now, alone=alone, again=True):
             return None
-        return self._slot(queue, delivery, now)
+        return self._refused(queue, delivery, now)
 
     def wants(self, subscription_id: str, *, behind: bool = False) -> int:
         """Return how many deferred deliveries a lane would take before their slots.
@@ -206,6 +206,22 @@ class Lanes:
     def _read_policy(self, queue: LaneQueue, now: float) -> None:
         queue.policy_at = now
         queue.lane.policy = self._policy(queue.subscription_id)
+
+    def _refused(self, queue: LaneQueue, delivery: Delivery, now: float) -> DeferUntil:
+        """Return the slot of a delivery for which its lane has no room.
+
+        What goes behind a live one gives up its place with it: none of it is attempted meanwhile.
+        """
+        slot = self._slot(queue, delivery, now)
+        if queue.behind and not delivery.goes_behind:
+            self._put_off(queue, queue.shed(queue.behind, _MOST_PUT_OFF, now), now)
+        return slot
+
+    def _put_off(self, queue: LaneQueue, works: Sequence[Work], now: float) -> None:
+        """Defer work that was taken out of its lane."""
+        self.waiting -= len(works)
+        for work in works:
+            self._overflow(work, self._slot(queue, work.delivery, now))
 
     def _slot(self, queue: LaneQueue, delivery: Delivery, now: float) -> DeferUntil:
         wall, since = self._clock.now(), delivery.deferred_since
@@ -447,15 +463,12 @@ class Lanes:
         if not queue.queued:
             return
         alone = self._alone(queue.subscription_id, now)
-        for line, queued in ((queue.behind, queue.queued), (queue.waiting, len(queue.waiting))):
-            if not line:
-                continue
-            excess = lane.excess(queued, now, alone=alone)
-            for _ in range(min(excess, queue.deferrable(line, now), _MOST_PUT_OFF)):
-                slot = self._slot(queue, line[-1].delivery, now)
-                work = line.pop()
-                self.waiting -= 1
-                self._overflow(work, slot)
+        # Live ones only where no replay is left, but with the earlier slots.
+        excess = min(lane.excess(queue.queued, now, alone=alone), _MOST_PUT_OFF)
+        behind = queue.shed(queue.behind, excess, now)
+        excess = lane.excess(len(queue.waiting), now, alone=alone)
+        live = queue.shed(queue.waiting, min(excess, _MOST_PUT_OFF - len(behind)), now)
+        self._put_off(queue, (*live, *behind), now)
         self._start(queue, now)
 
     @property

@@ -19,6 +19,7 @@ from hookstream.core.replay.extent import (
 from hookstream.core.replay.interval import ends_may_be_fixed, settled_after
 from hookstream.core.replay.request import ReplayRequest
 from hookstream.errors import ConfigurationError
+from hookstream.pipeline.bursts import AT_ONCE, Bursts
 from hookstream.pipeline.past import PastLog, PastReader
 from hookstream.pipeline.past_judge import Fate, JudgedRecord, PastJudge
 from hookstream.pipeline.ports import Clock
@@ -121,8 +122,11 @@ class PastPiece:
 class PastReading:
     """Reads an extent piece by piece, within `async with`. For one task."""
 
-    def __init__(self, log: PastLog, judge: PastJudge, clock: Clock) -> None:
-        """Read nothing yet."""
+    def __init__(
+        self, log: PastLog, judge: PastJudge, clock: Clock, *, in_bursts: bool = False
+    ) -> None:
+        """Read nothing yet; `in_bursts`: leave half of the processor's time to others."""
+        self._bursts = Bursts(clock) if in_bursts else None
         self._log = log
         self._judge = judge
         self._clock = clock
@@ -155,11 +159,16 @@ class PastReading:
         piece = PastPiece(extent)
         until = self._clock.monotonic() + _LONGEST
         while self._goes_on(piece, most, until):
-            taken = await reader.take(min(most - len(piece.wanted), STEP_RECORDS))
+            at_once = STEP_RECORDS if self._bursts is None else AT_ONCE
+            taken = await reader.take(min(most - len(piece.wanted), at_once))
+            if self._bursts is not None:
+                self._bursts.begin()
             self._at_end = taken.at_end
             if not (taken.records or taken.positions or taken.gone):
                 break
             await self._add(piece, taken.records)
+            if self._bursts is not None:
+                await self._bursts.stand_back()
             await self._move(piece, reader, piece.extent.moved(taken.positions))
             if taken.gone:
                 logs = await self._log.logs(taken.gone)

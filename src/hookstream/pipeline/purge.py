@@ -21,7 +21,7 @@ from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.step import JobEnd, JobStep, NextStep
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.ledger import Ledger, read_ledger
+from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import (
     MarkBook,
     Position,
@@ -29,17 +29,23 @@ from hookstream.core.redrive.marks import (
     barrier_key,
 )
 from hookstream.core.redrive.purge import PURGE, PurgeRequest, purge_of
-from hookstream.core.redrive.rivals import removable, rival, rival_words
-from hookstream.errors import Conflict, InputRefused, InvariantBroken
+from hookstream.errors import InputRefused, InvariantBroken
+from hookstream.pipeline.dead_letter_jobs import (
+    REMOVED_AT_ONCE,
+    ClosingOffload,
+    DeadLetters,
+    ledger_of,
+    removable_rows,
+    required_request,
+    worked_on,
+)
 from hookstream.pipeline.job_kind import JobWork
 from hookstream.pipeline.ports import Clock, Offload
-from hookstream.pipeline.redrive import DeadLetters, refuse_unreadable
 
 STEP_POSITIONS = 10_000
 """How many records a step resolves at most."""
 BOOK_RANGES = 2_000
 """How many ranges a mark grows to: it is written again with each step that reaches its partition."""
-_REMOVED_AT_ONCE = 1_000
 
 
 class PurgeMeans(NamedTuple):
@@ -57,9 +63,8 @@ class PurgeKind:
     clock: Clock
     means: Callable[[PurgeRequest], PurgeMeans]
     """Prepares a purge. It blocks, and may raise what `JobWork.next` may."""
-    offload: Callable[[], Offload]
+    offload: Callable[[], ClosingOffload]
     """Makes the thread of one purge."""
-    end_offload: Callable[[Offload], None] = lambda _: None
     name: str = PURGE
 
     @asynccontextmanager
@@ -69,18 +74,10 @@ class PurgeKind:
         Raises:
             InputRefused: What was asked cannot be read.
         """
-        request = purge_of(job)
-        if not isinstance(request, PurgeRequest):
-            why = "" if request is None else request.why
-            raise InputRefused(f"the row of job {job.id} is not a purge's: {why}")
+        request = required_request(purge_of(job), job)
         offload = self.offload()
-        work = Purging(self, job, request, offload)
-        try:
+        async with worked_on(Purging(self, job, request, offload), offload) as work:
             yield work
-        finally:
-            work.end()
-            await offload.run(work.close)
-            self.end_offload(offload)
 
 
 class _Stage(Enum):
@@ -166,7 +163,7 @@ class Purging:
         return OutgoingRecord(self.kind.topics.jobs, key.encode(), value)
 
     def _last(self) -> NextStep:
-        keys = [self._stale.popleft() for _ in range(min(_REMOVED_AT_ONCE, len(self._stale)))]
+        keys = [self._stale.popleft() for _ in range(min(REMOVED_AT_ONCE, len(self._stale)))]
         if keys:
             return JobStep([self._row(key, None) for key in keys])
         return JobEnd(JobState.DONE, records=[self._row(barrier_key(self.job.id), None)])
@@ -177,12 +174,7 @@ class Purging:
         """Begin to read, or return why the purge withdraws: the barrier is not needed then."""
         try:
             means = self._means = self.kind.means(self.request)
-            rows = means.dead_letters.jobs()
-            other = rival(rows, self.job.id, self.request.source)
-            if other is not None:
-                return Conflict(rival_words(other, self.request.source))
-            ledger, problems = read_ledger(rows)
-            refuse_unreadable(problems)
+            ledger = ledger_of(means.dead_letters, self.job.id, self.request.source)
         except InputRefused as refused:
             return refused
         self._open = self._selected(means, ledger)
@@ -208,5 +200,4 @@ class Purging:
     def _removable(self) -> list[str]:
         if self._means is None:
             return []
-        letters = self._means.dead_letters
-        return removable(letters.jobs(), letters.starts(), self.kind.clock.now())
+        return removable_rows(self._means.dead_letters, self.kind.clock.now())

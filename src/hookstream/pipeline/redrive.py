@@ -9,13 +9,12 @@
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from hookstream.core.jobs.job import REDRIVE, Job, JobState
-from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.jobs.step import (
     STEP_BYTES,
     JobEnd,
@@ -26,37 +25,22 @@ from hookstream.core.jobs.step import (
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.job import UNREDRIVABLE, RedriveRequest, request_of
-from hookstream.core.redrive.ledger import Ledger, read_ledger
-from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource
+from hookstream.core.redrive.ledger import Ledger
+from hookstream.core.redrive.marks import MarkBook, Position
 from hookstream.core.redrive.revive import Unredrivable
-from hookstream.core.redrive.rivals import removable, rival, rival_words
-from hookstream.errors import Conflict, InputRefused
+from hookstream.pipeline.dead_letter_jobs import (
+    REMOVED_AT_ONCE,
+    ClosingOffload,
+    DeadLetters,
+    ledger_of,
+    removable_rows,
+    required_request,
+    worked_on,
+)
 from hookstream.pipeline.job_kind import JobWork
 from hookstream.pipeline.ports import Clock, Offload
 
-_REMOVED_AT_ONCE = 1_000
-
 Revived: TypeAlias = tuple[Position, OutgoingRecord]
-
-
-class DeadLetters(Protocol):
-    """Reads one dead-letter topic and the jobs table. Blocks; for one thread."""
-
-    def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
-        """Yield the topic's records up to, not including, these offsets, in order of offset."""
-
-    def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
-        """Return the first offset that each partition of both topics still has."""
-
-    def jobs(self) -> Mapping[str, bytes]:
-        """Return the live rows of the jobs table as it stands now, open transactions included."""
-
-
-class ClosingOffload(Offload, Protocol):
-    """A thread that ends with its redrive."""
-
-    def close(self) -> None:
-        """Start no further computation."""
 
 
 class RedriveMeans(NamedTuple):
@@ -95,18 +79,10 @@ class RedriveKind:
         Raises:
             InputRefused: What was asked cannot be read.
         """
-        request = request_of(job)
-        if not isinstance(request, RedriveRequest):
-            why = "" if request is None else request.why
-            raise InputRefused(f"the row of job {job.id} is not a redrive's: {why}")
+        request = required_request(request_of(job), job)
         offload = self.offload()
-        work = Redriving(self, job.id, request, offload)
-        try:
+        async with worked_on(Redriving(self, job.id, request, offload), offload) as work:
             yield work
-        finally:
-            work.end()
-            await offload.run(work.close)
-            offload.close()
 
 
 @dataclass(slots=True, eq=False)
@@ -196,7 +172,8 @@ class Redriving:
         """Return the records of the next step, up to `most`."""
         if self._means is None:
             self._means = means = self.kind.means(self.request)
-            self._found = self._revived(means, self._ledger(means))
+            ledger = ledger_of(means.dead_letters, self.job_id, self.request.source)
+            self._found = self._revived(means, ledger)
         chunk: list[Revived] = []
         size = 0
         while len(chunk) < most and size < STEP_BYTES and not self._is_over:
@@ -206,16 +183,6 @@ class Redriving:
             chunk.append(revived)
             size += len(revived[1].value or b"")
         return chunk
-
-    def _ledger(self, means: RedriveMeans) -> Ledger:
-        rows = means.dead_letters.jobs()
-        source = self.request.source
-        other = rival(rows, self.job_id, source)
-        if other is not None:
-            raise Conflict(rival_words(other, source))
-        ledger, problems = read_ledger(rows)
-        refuse_unreadable(problems)
-        return ledger
 
     def _revived(self, means: RedriveMeans, ledger: Ledger) -> Iterator[Revived]:
         source = self.request.source
@@ -237,32 +204,15 @@ class Redriving:
             note = ""
             if self._first is not None:
                 first = f"{self._first.position}: {self._first.why}"
-                note = f"{self._unredrivable} could not be redriven and stay open; the first is {first}"
+                stay = "stays" if self._unredrivable == 1 else "stay"
+                note = f"{self._unredrivable} could not be redriven and {stay} open; the first is {first}"
             return JobStep(counts={UNREDRIVABLE: more}, note=note)
         if self._stale is None:
-            self._stale = deque(self._removable())
-        keys = [self._stale.popleft() for _ in range(min(_REMOVED_AT_ONCE, len(self._stale)))]
+            letters = None if self._means is None else self._means.dead_letters
+            now = self.kind.clock.now()
+            self._stale = deque([] if letters is None else removable_rows(letters, now))
+        keys = [self._stale.popleft() for _ in range(min(REMOVED_AT_ONCE, len(self._stale)))]
         if not keys:
             return JobEnd(JobState.DONE)
         topic = self.kind.topics.jobs
         return JobStep([OutgoingRecord(topic, key.encode(), None) for key in keys])
-
-    def _removable(self) -> list[str]:
-        if self._means is None:
-            return []
-        letters = self._means.dead_letters
-        return removable(letters.jobs(), letters.starts(), self.kind.clock.now())
-
-
-def refuse_unreadable(problems: Sequence[RowProblem]) -> None:
-    """Refuse to act while the ledger is not wholly known.
-
-    Raises:
-        InputRefused: There is a problem; a record that it resolves might be redriven a second time.
-    """
-    if problems:
-        first = problems[0]
-        raise InputRefused(
-            f"the jobs table has {len(problems)} rows that cannot be read, so what is open is not"
-            f" known; the first is {first.key!r}: {first.why}"
-        )

@@ -28,6 +28,7 @@ from hookstream.core.jobs.step import (
     bounded_by_rate,
 )
 from hookstream.core.matching.directory import Directory
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import expiry_of
@@ -39,6 +40,7 @@ from hookstream.core.replay.reached import Reached, read_reached
 from hookstream.core.replay.request import KIND, ReplayRequest, read_request
 from hookstream.core.replay.step_status import Proceed, Refuse, Wait, step_status
 from hookstream.errors import InvariantBroken
+from hookstream.pipeline.bursts import Bursts
 from hookstream.pipeline.past import Endings, PastLog
 from hookstream.pipeline.past_judge import Fate, JudgedRecord, PastJudge
 from hookstream.pipeline.past_reading import (
@@ -97,7 +99,7 @@ class ReplayKind:
         # What takes long is begun by `next`, during which the lease is renewed.
         async with self.ports() as ports, AsyncExitStack() as stack:
             judge = PastJudge(ports.codec, ports.directory, ports.offload, request)
-            reading = PastReading(ports.log, judge, ports.clock)
+            reading = PastReading(ports.log, judge, ports.clock, in_bursts=True)
             await stack.enter_async_context(reading)
             yield ReplayWork(job.id, request, reached, ports, reading, stack)
 
@@ -171,7 +173,9 @@ class ReplayWork:
                 return JobPause(_IDLE_SECONDS, why)
         # It took a while: what is not allowed any more is read again when it is.
         stand = self._stand()
-        return self._step(self._batch(piece, stand)) if isinstance(stand, Proceed) else stand
+        if not isinstance(stand, Proceed):
+            return stand
+        return self._step(await self._batch(piece, stand))
 
     async def committed(self, step: JobStep) -> None:
         """As JobWork says."""
@@ -258,7 +262,7 @@ class ReplayWork:
                     notes.append(curtailed_text(curtailed))
                 return self._step(_Batch((), replace(self.reached, extent=extent), {}, notes))
 
-    def _batch(self, piece: PastPiece, stand: Proceed) -> _Batch:
+    async def _batch(self, piece: PastPiece, stand: Proceed) -> _Batch:
         reached = replace(self.reached, extent=piece.extent, revisions=stand.revisions)
         notes = [stand.note] if stand.note else []
         if piece.lost:
@@ -268,7 +272,11 @@ class ReplayWork:
         if problems:
             notes.append(f"{len(problems)} left to workers to identify: {problems[0]}")
         counts = {fate.value: piece.counts[fate] for fate in _COUNTED if piece.counts[fate]}
-        return _Batch([self._item(each) for each in piece.wanted], reached, counts, notes)
+        items, bursts = [], Bursts(self.ports.clock)
+        for each in piece.wanted:
+            items.append(self._item(each))
+            await bursts.stand_back()
+        return _Batch(items, reached, counts, notes)
 
     def _item(self, judged: JudgedRecord) -> _Item:
         record = judged.record
@@ -322,9 +330,13 @@ class ReplayWork:
         await self._mark_incomplete()
         missing = []
         if reached.lost:
-            missing.append(f"{reached.lost:,} offsets were gone before they were read")
+            missing.append(
+                f"{counted(reached.lost, 'offset was', 'offsets were')} gone before reading"
+            )
         if reached.too_large:
-            missing.append(f"{reached.too_large:,} events are too large for a retry topic")
+            missing.append(
+                f"{counted(reached.too_large, 'event is', 'events are')} too large for a retry topic"
+            )
         return JobEnd(JobState.INCOMPLETE, "; ".join(missing))
 
     async def _mark_incomplete(self) -> None:

@@ -3,6 +3,9 @@
 A delivery that waits for a slot of its lane has no due time of its own: it is admitted at its slot,
 or before, as soon as its lane has room. One whose slot has come while the lane has none is not
 written again as long as its tier may still keep it.
+
+What goes behind all others, a replay's or resend's, is released a few at a time, and takes the time that
+others leave (`core/retry/background.py`).
 """
 
 import asyncio
@@ -11,13 +14,14 @@ from functools import partial
 
 from hookstream.core.lanes.lane import LONG_TURN
 from hookstream.core.model import delivery_headers as letter
-from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, UnmatchedEvent
+from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.header_reading import HeaderProblem, carried
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import DeferUntil
 from hookstream.core.model.record import Record
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.core.outcome import policy
+from hookstream.core.retry.background import Background
 from hookstream.core.retry.early import EVERYBODY_EVERY, Early
 from hookstream.core.retry.tiers import LONGEST_REST, HopDownAt
 from hookstream.core.retry.waiting import Owner, WaitingRoom
@@ -32,8 +36,10 @@ from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.settler import Settler
 
+_BATCH = 25
+"""Records a batch: the consumer's thread converts them in one go, and the event loop waits for it."""
 _MOST = 100
-"""Records a batch: their headers are read in one turn of the event loop."""
+"""Records released in one turn of the event loop, however many deliveries are new."""
 WAITING_BYTES = 2_000
 """Memory that a waiting delivery takes beside the bytes of its record: objects, state, its places in
 the room. Measured: 2,030 bytes."""
@@ -46,8 +52,11 @@ _EARLY_AGAIN = 0.01
 turn allows."""
 
 _TURN = 8
-"""Records released in one turn of the event loop where no more deliveries are new: each is decoded and
-may be written to a tier again."""
+"""Records read in one turn of the event loop, and released in one where no more deliveries are new: each
+is decoded and may be written to a tier again."""
+
+_SHORT_SLEEP = 0.005
+"""Longest sleep, in seconds, for what goes behind: other records are due meanwhile."""
 
 _CREDIT_SLEEP = 0.005
 """Seconds between checks while deliveries from tiers have used up their credit."""
@@ -106,8 +115,11 @@ class Retrier:
         self._arrived = asyncio.Event()
         self._new = 0
         """New deliveries up to the last release."""
-        self._replayed = False
-        """Whether the last release had deliveries of a replay."""
+        self._background = Background()
+        self._behind = 0
+        """How many of those that go behind all others may still be released in this turn."""
+        self._went_behind = False
+        """Whether any of them was released in this turn."""
         self._early: Early[Owner] = Early()
         self._early_at = 0.0
         """When lanes are next asked for early deliveries, monotonic seconds."""
@@ -116,17 +128,22 @@ class Retrier:
         """Move records from the tiers into the waiting room until cancelled."""
         await self._gate.wait_for_clock()
         while True:
-            batch = await self._source.take(_MOST)
+            batch = await self._source.take(_BATCH)
             if not batch:
                 await asyncio.sleep(0)
                 continue
-            for receipt in self._partitions.receive(batch):
+            for position, receipt in enumerate(self._partitions.receive(batch), 1):
                 act = partial(self._enter, receipt, receipt.record)
                 await self._fence.run(receipt, Step.READ_STATE, act)
+                if position % _TURN == 0:
+                    await asyncio.sleep(0)
             self._flow()
 
     async def _enter(self, receipt: Receipt, record: Record) -> None:
         """Read a record's state from its headers, and put it into the room."""
+        if not receipt.wanted:
+            # Its partition was revoked while others of its batch were read.
+            return
         state = _read(record)
         if isinstance(state, HeaderProblem):
             self._settler.unreadable(receipt, state)
@@ -181,8 +198,13 @@ class Retrier:
             if credit <= 0:
                 await asyncio.sleep(_CREDIT_SLEEP)
                 continue
-            due = self._room.due(self._clock.now(), most=min(credit, self._share()))
-            self._replayed = any(_goes_behind(waiting.state) for waiting in due)
+            began = self._clock.monotonic()
+            came, self._new = self._lanes.new - self._new, self._lanes.new
+            # As many as new deliveries came since the last turn: where these make turns long, and few,
+            # what is due still gets as many attempts as they do.
+            share = min(max(came, _TURN), _MOST)
+            due = self._room.due(self._clock.now(), most=min(credit, share))
+            due += self._due_behind(credit - len(due), began)
             for waiting in due:
                 await self._gate.wait()
                 # Intake may have spent the credit meanwhile.
@@ -192,33 +214,36 @@ class Retrier:
             early = await self._take_early(credit - len(due))
             self._flow()
             if due or early:
-                await self._stand_back()
+                await self._stand_back(began)
             else:
                 await self._sleep()
 
-    def _share(self) -> int:
-        """Return how many due records may be released in this turn.
+    def _due_behind(self, credit: int, now: float) -> list[WaitingRecord]:
+        """Take what is due and goes behind all others, as far as it may be released in this turn."""
+        self._behind = self._background.room(now)
+        self._went_behind = False
+        due = self._room.due(self._clock.now(), min(credit, self._behind), behind=True)
+        self._went(due, behind=True)
+        return due
 
-        As many as new deliveries came since the last: where these make turns long, and few, what is
-        due still gets as many attempts as they do. While a replay is due, few at a time: whatever comes
-        meanwhile, in any lane, waits for no more than those.
-        """
-        new = self._lanes.new
-        came, self._new = new - self._new, new
-        return _TURN if self._replayed else min(max(came, _TURN), _MOST)
-
-    async def _stand_back(self) -> None:
+    async def _stand_back(self, began: float) -> None:
         """Yield to other tasks; where turns are long, for as long as the last one took.
 
-        A replay leaves two thirds of the time to everything else, so that it takes what others leave.
+        Args:
+            began: When this turn began, monotonic seconds.
         """
-        began = self._clock.monotonic()
+        released = self._clock.monotonic()
         await asyncio.sleep(0)
-        took = self._clock.monotonic() - began
-        if self._replayed:
-            await asyncio.sleep(min(2 * took, _LONGEST_SLEEP))
-        elif took > LONG_TURN:
-            await asyncio.sleep(min(took, _LONGEST_SLEEP))
+        now = self._clock.monotonic()
+        took = now - released
+        pause = took if took > LONG_TURN else 0.0
+        if self._went_behind:
+            left = self._background.released(now, now - began)
+            self._early_at = max(self._early_at, now + min(left, _EARLY_AGAIN))
+            # What does not go behind is looked for meanwhile.
+            pause = max(pause, min(left, _SHORT_SLEEP))
+        if pause > 0:
+            await asyncio.sleep(min(pause, _LONGEST_SLEEP))
 
     def _credit(self) -> int:
         """Return how many deliveries may be admitted now: a part of the credit is left to new events."""
@@ -239,19 +264,36 @@ class Retrier:
             wanted = self._lanes.wants(owner.lane, behind=owner.behind)
             if wanted <= 0:
                 continue
-            if taken >= credit:
+            most = min(wanted, credit - taken, self._behind if owner.behind else wanted)
+            if most <= 0:
                 passed_over.append(owner)
                 continue
-            early = self._room.early(owner, min(wanted, credit - taken))
+            early = self._room.early(owner, most)
+            self._went(early, behind=owner.behind)
             found[owner] = len(early)
-            for waiting in early:
-                await self._budget.wait()
-                if waiting.receipt.wanted:
-                    await self._admit(waiting, early=True)
-                    taken += 1
+            taken += await self._admit_early(early)
         self._early.answered(found, passed_over)
-        self._early_at = now + (_EARLY_AGAIN if 0 < credit <= taken else EVERYBODY_EVERY)
+        if 0 < credit <= taken:
+            self._early_at = now + _EARLY_AGAIN
+        elif not passed_over or credit <= 0:
+            self._early_at = now + EVERYBODY_EVERY
+        # Otherwise those that go behind are asked for again as soon as more of them may be released.
         return taken
+
+    async def _admit_early(self, early: list[WaitingRecord]) -> int:
+        taken = 0
+        for waiting in early:
+            await self._budget.wait()
+            if waiting.receipt.wanted:
+                await self._admit(waiting, early=True)
+                taken += 1
+        return taken
+
+    def _went(self, released: list[WaitingRecord], *, behind: bool) -> None:
+        """Note what was released in this turn."""
+        if behind and released:
+            self._went_behind = True
+            self._behind -= len(released)
 
     async def _admit(self, waiting: WaitingRecord, *, early: bool = False) -> None:
         state = waiting.state
@@ -310,12 +352,14 @@ class Retrier:
     async def _sleep(self) -> None:
         """Sleep until a record is due, one arrives, lanes are asked again, or half a second passed."""
         self._arrived.clear()
-        next_due = self._room.next_due()
-        seconds = _LONGEST_SLEEP
+        seconds, now = _LONGEST_SLEEP, self._clock.monotonic()
         if self._room.owned:
-            seconds = min(seconds, max(0.001, self._early_at - self._clock.monotonic()))
-        if next_due is not None:
-            seconds = min(seconds, max(0.001, (next_due - self._clock.now()) / 1000))
+            seconds = min(seconds, max(0.001, self._early_at - now))
+        for behind, not_before in ((False, 0.001), (True, self._background.next_at - now)):
+            next_due = self._room.next_due(behind=behind)
+            if next_due is not None:
+                due_in = (next_due - self._clock.now()) / 1000
+                seconds = min(seconds, max(0.001, not_before, due_in))
         try:
             async with asyncio.timeout(seconds):
                 await self._arrived.wait()
@@ -330,8 +374,12 @@ class Retrier:
             self._partitions.resume(where, PauseReason.FULL)
 
 
-def _goes_behind(state: Delivery | UnmatchedEvent) -> bool:
-    return state.goes_behind if isinstance(state, Delivery) else state.only is not None
+def goes_behind(waiting: WaitingRecord) -> bool:
+    """Return whether a record goes behind all others: a delivery of a replay or resend, or an event for one."""
+    state = waiting.state
+    if isinstance(state, Delivery):
+        return state.goes_behind
+    return state.only is not None and state.trigger is not Trigger.TEST
 
 
 def _read(record: Record) -> Delivery | UnmatchedEvent | HeaderProblem:

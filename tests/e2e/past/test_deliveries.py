@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.e2e.past.test_replays import Past
 from tests.e2e.world import Partner, World, until, until_accepted
 
 pytestmark = pytest.mark.timeout(240)
@@ -33,7 +34,17 @@ async def test_a_delivery_is_listed_shown_and_sent_again(world: World) -> None:
     await _asks_before_a_second_run(world, waiting)
     assert failing.statuses == [500]
     await world.stage.kill_worker()
+    spare = await Past(world).spare(1)
+    [original] = await asyncio.to_thread(world.log.read, world.topic)
     await _make_again(world)
+    await world.publish(30)
+    refused = await said(world, "deliveries", "resend", completed)
+    assert (refused[0], "the topic was made again" in refused[1]) == (2, True), refused
+    # Mirrored by its producers' times, it has another event at the same place and of the same time.
+    await _make_again(world, "CreateTime")
+    await _produce_of(world, spare[0], original.timestamp)
+    refused = await said(world, "deliveries", "resend", completed)
+    assert (refused[0], "has another event now: pricing.completed" in refused[1]) == (2, True)
     await _not_sent_again(world, waiting, completed)
 
 
@@ -107,19 +118,27 @@ async def _not_sent_again(world: World, waiting: str, completed: str) -> None:
     ] == []
 
 
-async def _make_again(world: World) -> None:
+async def _make_again(world: World, stamped: str = "LogAppendTime") -> None:
     """Delete the event topic, and make one of that name whose records have the same offsets."""
     admin = AdminClient({"bootstrap.servers": world.stage.servers, "log_level": 0})
     await asyncio.to_thread(admin.delete_topics([world.topic])[world.topic].result, 60)
+    again = NewTopic(world.topic, 3, 1, config={"message.timestamp.type": stamped})
     async with asyncio.timeout(60):
         while True:
             try:
-                await asyncio.to_thread(world.log.create, [world.topic], 3)
+                await asyncio.to_thread(admin.create_topics([again])[world.topic].result, 60)
             except KafkaException:
                 await asyncio.sleep(0.1)
             else:
-                break
-    await world.publish(30)
+                return
+
+
+async def _produce_of(world: World, value: bytes, timestamp: int) -> None:
+    """Append an event to each partition, of a time that its producer says."""
+    producer = Producer({"bootstrap.servers": world.stage.servers, "log_level": 0})
+    for partition in range(3):
+        producer.produce(world.topic, value, partition=partition, timestamp=timestamp)
+    assert await asyncio.to_thread(producer.flush, 60) == 0
 
 
 async def test_a_subscription_is_tested_once_and_nothing_counts_it(world: World) -> None:

@@ -121,6 +121,8 @@ async def test_each_reason_why_an_event_did_not_arrive_is_named(world: World) ->
         (["nowhere"], 1, f"searched: {world.topic} since "),
         ([sent.event_id, "crmm"], 2, "did you mean"),
         ([f"{world.topic}/0@999999"], 2, "has no record at 999999"),
+        ([f"{world.topic}/x@1"], 2, "its partition is not a number from 0 on"),
+        ([f"{world.topic}/x@1", "--id", "--since", "1m"], 1, "not found in what was searched"),
     ):
         code, text = await said(world, *sought)
         assert (code, reason in text) == (expected, True), text

@@ -41,7 +41,7 @@ async def gaps(world: World, name: str) -> list[Any]:
 async def test_a_pause_loses_nothing_though_the_command_that_ends_it_is_killed(
     world: World,
 ) -> None:
-    world.stage.environ["HOOKSTREAM_JOBS__LEASE"] = "2s"
+    world.stage.environ["HOOKSTREAM_JOBS__LEASE"] = "5s"
     world.stage.environ["HOOKSTREAM_JOBS__LISTEN"] = "127.0.0.1:0"
     crm = await world.subscribe("crm")
     await world.stage.start_worker()

@@ -180,7 +180,7 @@ async def test_a_replay_outlives_its_process_keeps_its_window_and_ends_where_it_
     world: World,
 ) -> None:
     past = Past(world)
-    world.stage.environ["HOOKSTREAM_JOBS__LEASE"] = "2s"
+    world.stage.environ["HOOKSTREAM_JOBS__LEASE"] = "5s"
     world.stage.environ["HOOKSTREAM_JOBS__LISTEN"] = "127.0.0.1:0"
     await world.subscribe("crm")
     spare = await past.spare(3)
@@ -261,6 +261,7 @@ async def the_job(world: World, wanted: Callable[[Any], bool]) -> Any:  # noqa: 
         if found is not None:
             return found
         assert time.monotonic() < deadline, jobs
+        await asyncio.sleep(0.25)
 
 
 async def until_settled(world: World) -> None:

@@ -85,6 +85,13 @@ def test_a_clock_step_while_it_runs_is_detected_before_the_next_act_and_changes_
     assert clock.agrees()
 
 
+def without_times(clock: BrokerClock, machine: Machine, refusal: str | None = None) -> None:
+    """Acknowledge, once a second, what carries no time."""
+    for _ in range(int(UNKNOWN_FOR) + 2):
+        clock.unstamped(refusal)
+        machine.boot += 1
+
+
 def test_it_waits_for_the_brokers_time_but_not_for_ever() -> None:
     machine, logger = Machine(), RememberingLogger()
     clock = BrokerClock(machine, logger)
@@ -92,17 +99,35 @@ def test_it_waits_for_the_brokers_time_but_not_for_ever() -> None:
     assert not clock.agrees()
     clock.unstamped()
     assert not clock.agrees()
-    machine.boot += UNKNOWN_FOR + 1
+    without_times(clock, machine)
     clock.look()
     assert clock.agrees()
     assert logger.events("error") == ["clock.unknown"]
+    machine.boot += 10 * UNKNOWN_FOR
+    clock.unstamped()
+    assert clock.agrees()
+
+
+def test_silence_of_the_brokers_is_no_acknowledgement_without_their_time() -> None:
+    """The write that requests it is refused once, and then nothing is acknowledged for an outage."""
+    machine = Machine(ahead=HOUR)
+    clock = BrokerClock(machine, RememberingLogger())
+    clock.unstamped("refused")
+    machine.boot += 3 * UNKNOWN_FOR
+    known = [clock.known]
+    assert not clock.agrees()
+
+    clock.unstamped("refused")
+    known.append(clock.known)
+    learn(clock, machine)
+    assert [*known, clock.known] == [False, False, True]
+    assert abs(clock.now() - machine.true()) < SECOND
 
 
 def test_a_refused_write_for_the_brokers_time_is_named_with_its_own_remedy() -> None:
     machine, logger = Machine(), RememberingLogger()
     clock = BrokerClock(machine, logger)
-    clock.unstamped("Broker: Topic authorization failed")
-    machine.boot += UNKNOWN_FOR + 1
+    without_times(clock, machine, "Broker: Topic authorization failed")
     clock.look()
     [(_, event, fields)] = logger.lines
     assert event == "clock.unknown"

@@ -51,6 +51,8 @@ class Site:
         self.batches: list[tuple[float, int]] = []
         """When each request with several deliveries was made, and how many it had."""
         self.overflowed: list[tuple[str, DeferUntil]] = []
+        self.jobs: list[str | None] = []
+        """Those of what `overflowed` has."""
         self.logger = RememberingLogger()
         self.clock = LoopClock()
         self.lanes = Lanes(
@@ -67,12 +69,14 @@ class Site:
             ),
             attempt=self.attempt,
             attempt_together=self.attempt_together,
-            overflow=lambda work, slot: self.overflowed.append(
-                (work.delivery.subscription_id, slot)
-            ),
+            overflow=self.overflow,
             abandon=lambda _: None,
             may_act=always_permitted,
         )
+
+    def overflow(self, work: Work, slot: DeferUntil) -> None:
+        self.overflowed.append((work.delivery.subscription_id, slot))
+        self.jobs.append(work.delivery.job)
 
     async def attempt(self, work: Work) -> Outcome | None:
         who = work.delivery.subscription_id
@@ -98,6 +102,11 @@ class Site:
         for _ in range(many):
             delivery = a_delivery(subscription_id=who, attempt=attempt, job=job)
             self.lanes.offer(Work(delivery, cast("Bodies", None), cast("Receipt", None)))
+
+    async def ticks(self, many: int) -> None:
+        for _ in range(many):
+            await asyncio.sleep(0.24)
+            self.lanes.tick()
 
     async def proved(self, *names: str) -> None:
         """Let lanes answer once, so that they count as prompt."""
@@ -240,6 +249,57 @@ async def test_replays_leave_half_of_the_cap_to_first_attempts_and_live_ones_go_
 
         # Sixteen replays waited before it, four of them in its lane.
         assert site.numbers.index(2) <= 4
+
+
+@pytest.mark.parametrize("comes", ["from an event topic", "from a tier"])
+async def test_where_a_live_delivery_finds_no_room_the_replays_that_wait_there_are_deferred_behind_it(
+    comes: str,
+) -> None:
+    site = Site(8, takes={"crm": 1.1}, most=1)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("neighbour")
+        site.offer("crm", job="replay-1")
+        await site.ticks(4)
+        site.offer("crm", job="replay-2")
+        assert site.jobs == []
+        await asyncio.sleep(0.08)
+
+        # The attempt in flight is late, so that nothing more is queued; it is answered before the next tick.
+        live: DeferUntil | None
+        if comes == "from a tier":
+            live = site.lanes.deferral(a_delivery(subscription_id="crm"))
+        else:
+            site.offer("crm")
+            live = site.overflowed[site.jobs.index(None)][1]
+        await asyncio.sleep(0.1)
+
+        assert live is not None
+        assert site.jobs[0] == "replay-2"
+        assert site.overflowed[0][1].due_at > live.due_at
+        assert site.order.count("crm") == 1
+        await site.lanes.idle()
+
+
+async def test_a_lane_that_slows_down_defers_its_replays_first_and_to_later_slots() -> None:
+    site = Site(8, takes={"crm": 2.5}, most=1)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        await site.proved("neighbour")
+        site.offer("crm", 100, job="replay-1")
+        site.offer("crm", 190)
+        site.overflowed.clear()
+        site.jobs.clear()
+
+        # A tick defers 250 at most: all replays are among them, whatever else is.
+        await site.ticks(1)
+        slots = list(zip(site.jobs, [slot.due_at for _, slot in site.overflowed], strict=True))
+
+        assert site.jobs.count("replay-1") == 99
+        assert site.jobs.count(None) == 151
+        live = max(due for job, due in slots if job is None)
+        assert min(due for job, due in slots if job is not None) > live
+        site.lanes.empty()
 
 
 @pytest.mark.parametrize("busy", [False, True])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.doubles import virtual_time
 from tests.doubles.clock import NOON
 from tests.doubles.jobs import TOPICS, JobsBroker, Process
-from tests.doubles.offload import OnTheLoop
+from tests.doubles.redriving import ThreadOnTheLoop
 from tests.properties.test_ledger_properties import as_the_release_before
 
 from hookstream.core.jobs.job import REDRIVE, Job, JobState
@@ -71,7 +71,7 @@ def executor(process: Process, stored: Letters, name: str = "a") -> Executor:
         TOPICS,
         process.broker.clock,
         lambda _: PurgeMeans(stored, lambda record: record.key == b"crm"),
-        OnTheLoop,
+        ThreadOnTheLoop,
     )
     return Executor(name, TOPICS, process, {kind.name: kind}, process.broker.clock)
 
@@ -132,7 +132,10 @@ async def test_a_purge_withdraws_while_another_job_works_on_its_topic() -> None:
     stored.broker.put(redrive)
     ended = await purge(stored, request(p0=2))
     assert isinstance(ended.error, Conflict)
-    assert (ended.job.state, ended.job.reason[:23]) == (JobState.FAILED, "r is already redriving ")
+    assert (ended.job.state, ended.job.reason[:31]) == (
+        JobState.FAILED,
+        "it withdrew: r is redriving dea",
+    )
     assert sorted(stored.broker.rows) == ["p", "r"]
     assert resolved(stored) == {Position(0, 1): None}
 

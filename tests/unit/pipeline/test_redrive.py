@@ -99,7 +99,7 @@ async def test_a_dead_letter_that_cannot_be_redriven_stays_open_with_a_reason() 
     assert (left, keys(at)) == ([Unredrivable(Position(0, 1), "its origin is gone")], ["0@2"])
     assert result.job.counts == {"unredrivable": 1}
     assert [note.text for note in result.job.notes] == [
-        "1 could not be redriven and stay open; the first is 0@1: its origin is gone"
+        "1 could not be redriven and stays open; the first is 0@1: its origin is gone"
     ]
     assert read_ledger(at.jobs())[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 1))
 
@@ -150,7 +150,8 @@ async def test_a_second_redrive_withdraws_while_one_is_at_work_and_can_be_resume
     result = await run(at, job("second", p0=2))
     assert isinstance(result.error, Conflict)
     assert (at.door, at.broker.job("second").state) == ([], JobState.FAILED)
-    assert "first is already redriving dead-letters (0 of 9 done)" in result.job.reason
+    assert "it withdrew: first is redriving dead-letters too" in result.job.reason
+    assert result.job.reason.endswith("hookstream jobs resume second")
     await run(at, job("first", p0=1))
     await run(at, job("second", p0=2))
     assert keys(at) == ["0@1"]

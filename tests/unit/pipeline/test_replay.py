@@ -393,7 +393,7 @@ async def test_what_retention_takes_meanwhile_makes_it_incomplete(world: ReplayW
     assert job.state is JobState.INCOMPLETE
     assert taken < 15
     assert world.places()[-5:] == at(15, 16, 17, 18, 19)
-    assert "offsets were gone before they were read" in job.reason
+    assert "offsets were gone before reading" in job.reason
     assert "retention took them" in job.notes[-1].text
 
 

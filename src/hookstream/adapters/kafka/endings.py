@@ -6,6 +6,7 @@ are read. If workers' producers place keys by a rule that was set for them, all 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ from hookstream.pipeline.ports import Clock
 _SECONDS: Final = 30.0
 _MOST: Final = 5_000
 """Audit records that one call reads at most."""
+_AT_ONCE: Final = 50
+"""Audit records that are decoded in one burst."""
 _COUNTED_EVERY: Final = 30.0
 """Seconds after which the topic's partitions are counted again."""
 
@@ -105,7 +108,8 @@ class KafkaEndings:
             places: set[Place] = set()
             read, gap = 0, False
             while read < _MOST:
-                records = reader.poll(seconds=0)
+                records = reader.poll(_AT_ONCE, seconds=0)
+                began = time.monotonic()
                 gap |= self._resume(reader)
                 if records is None:
                     break
@@ -114,6 +118,9 @@ class KafkaEndings:
                     place = self._ended(record) if record.key == self._key else None
                     if place is not None:
                         places.add(place)
+                if len(records) >= _AT_ONCE:
+                    # In bursts, as all that an executor does (`pipeline/bursts.py`).
+                    time.sleep(time.monotonic() - began)
         positions = {at.partition: offset for at, offset in reader.next.items()}
         return Ended(places, positions, gap)
 

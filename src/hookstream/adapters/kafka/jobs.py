@@ -21,7 +21,7 @@ from hookstream.adapters.kafka.client import (
     producer_properties,
     translated,
 )
-from hookstream.adapters.kafka.tables.log import read_tables
+from hookstream.adapters.kafka.tables.tail import TableTail
 from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.jobs.row_problem import RowProblem
@@ -37,6 +37,8 @@ TIME_KEY = b"clock"
 """The key of the records that ask for the brokers' time. They remove nothing: no job has such an id."""
 _ANSWER_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
+_TAILS = 16
+"""Of so many jobs a table remembers how far it was read; each has a row of at most 256 KB."""
 
 
 class KafkaJobs:
@@ -54,12 +56,16 @@ class KafkaJobs:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="jobs")
         self._topics = topics
         self._clock: _ClockProducer | None = None
+        self._tails: dict[str, TableTail] = {}
+        """By job, the one that was asked for last at the end: a job that is waited for is read each second."""
 
     async def read(self, job_id: str) -> Job | RowProblem | None:
         """As `JobTable` says."""
-        topic = self._topics.jobs
-        tables = await self._blocking(lambda: read_tables(self._client, [topic]))
-        row = tables[topic].get(job_id)
+        tail = self._tails.pop(job_id, None) or TableTail(self._client, self._topics.jobs, job_id)
+        self._tails[job_id] = tail
+        if len(self._tails) > _TAILS:
+            del self._tails[next(iter(self._tails))]
+        row = await self._blocking(tail.newest)
         if row is None or row.value is None:
             return None
         return read_job(job_id, row.value, row.timestamp)

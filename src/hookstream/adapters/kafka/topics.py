@@ -1,7 +1,7 @@
 """Reads the cluster's topics and their access rules, and applies a plan of changes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -73,15 +73,20 @@ class KafkaTopics:
         with translating("asking for the cluster's topics", _SECONDS):
             return frozenset(self._admin.list_topics(timeout=_SECONDS).topics)
 
-    def existing(self) -> dict[str, Existing]:
-        """Return every topic that is not Kafka's own, with its settings.
+    def existing(self, pick: Callable[[Iterable[str]], Iterable[str]]) -> dict[str, Existing]:
+        """Return topics with their settings.
+
+        A topic has some forty settings, and a cluster may have thousands of others' topics.
+
+        Args:
+            pick: Chooses from the names of all topics that are not Kafka's own.
 
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
         with translating("asking for the cluster's topics", _SECONDS):
             metadata = self._admin.list_topics(timeout=_SECONDS).topics
-            names = [name for name in metadata if not name.startswith("__")]
+            names = pick(name for name in metadata if not name.startswith("__"))
             asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
             answers = self._admin.describe_configs(asked) if asked else {}
             return {

@@ -32,6 +32,7 @@ from hookstream.core.model.row_fields import (
     optional,
     parsed,
 )
+from hookstream.errors import InputRefused
 
 JOB_FORMAT = 1
 REDRIVE = "redrive"
@@ -136,6 +137,21 @@ class Job:
         top = _ASKED_AT_TOP.get(self.kind)
         row |= {"asked": self.asked} if top is None else {key: self.asked[key] for key in top}
         return json.dumps(row | _JOB.document(self), separators=(",", ":")).encode()
+
+
+def first_row(job: Job) -> bytes:
+    """Return the value of the row that creates a job.
+
+    Raises:
+        InputRefused: It has more than `LARGEST_ASKED` bytes.
+    """
+    row = job.encode()
+    if len(row) > LARGEST_ASKED:
+        raise InputRefused(
+            f"what is asked of job {job.id} takes {len(row):,} bytes, and at most {LARGEST_ASKED:,} are"
+            f" kept of a {job.kind}: ask for less, in several jobs"
+        )
+    return row
 
 
 def _rate(found: object) -> float | None:

@@ -1,5 +1,6 @@
 """The names of hookstream's own topics and groups, all under one prefix."""
 
+from functools import lru_cache
 from typing import Final
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
@@ -56,9 +57,12 @@ class Topics:
     def delay_of(self, topic: str) -> Millis | None:
         """Return the delay of a retry topic; None for any other topic."""
         head = f"{self.prefix}.retry."
-        if not topic.startswith(head):
-            return None
-        try:
-            return parse_duration(topic[len(head) :])
-        except ValueError:
-            return None
+        return _delay(topic[len(head) :]) if topic.startswith(head) else None
+
+
+@lru_cache(256)  # each record of a tier asks again
+def _delay(text: str) -> Millis | None:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        return None

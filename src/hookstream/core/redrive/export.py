@@ -7,6 +7,7 @@ says what was left out: a text without it is not complete. Each line is a JSON o
 import base64
 from dataclasses import dataclass, field
 
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Header, Record
@@ -125,14 +126,16 @@ class Export:
         """Return in one sentence what was exported and what was left out."""
         parts = [f"{self.letters:,} exported"]
         for count, what in (
-            (self.redriven, "redriven ones left out"),
-            (self.purged, "purged ones left out"),
+            (self.redriven, "left out as redriven"),
+            (self.purged, "left out as purged"),
             (self.without_value, "without the event's bytes, which are gone"),
             (self.not_decoded, "not decoded"),
-            (sum(self.hidden.values()), "header values left out that may be secret"),
         ):
             if count:
                 parts.append(f"{count:,} {what}")
+        hidden = sum(self.hidden.values())
+        if hidden:
+            parts.append(f"{counted(hidden, 'header value')} left out that may be secret")
         return ", ".join(parts)
 
     def _header(self, header: Header) -> Json:

@@ -1,7 +1,7 @@
 """Of the jobs over one dead-letter topic only one may work, whether it redrives or purges.
 
-Each job first writes its own row and then looks for rivals, so of two that start at the same time at
-least one sees the other and withdraws.
+A command looks for rivals before it writes its job's row, and is refused then. The job looks again once
+its row is there, so of two that start at the same time at least one sees the other and withdraws.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from hookstream.core.jobs.job import REDRIVE, Job, JobState, forgotten, jobs_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.redrive.marks import RedriveSource, barrier_of, outlived
 from hookstream.core.redrive.purge import PURGE
+from hookstream.errors import Conflict
 
 _DOES = {REDRIVE: "redriving", PURGE: "purging"}
 
@@ -31,6 +32,30 @@ def rival(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> Job 
         ):
             return other
     return None
+
+
+def refuse_rival(rows: Mapping[str, bytes], source: RedriveSource, job_id: str = "") -> None:
+    """Refuse a job that is to begin, or go on, while another works on the same topic.
+
+    Args:
+        rows: The jobs table.
+        source: The topic.
+        job_id: The job, if it exists.
+
+    Raises:
+        Conflict: There is such a job; the text says what can be done.
+    """
+    other = rival(rows, job_id, source)
+    if other is not None:
+        raise Conflict(rival_words(other, source))
+
+
+def withdrawal(job_id: str, other: Job, source: RedriveSource) -> str:
+    """Return why a job withdraws that was begun though it has a rival; its row keeps the text."""
+    return (
+        f"it withdrew: {other.id} is {_DOES[other.kind]} {source} too, and was not running yet when this"
+        f" one was asked for, or went on. Once that has ended: hookstream jobs resume {job_id}"
+    )
 
 
 def rival_words(other: Job, source: RedriveSource) -> str:

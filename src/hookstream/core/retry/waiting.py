@@ -5,10 +5,13 @@ guaranteed floor, so that a day's backlog in one tier starves no other; above th
 with records share the budget evenly. A record that waits only for a slot has an owner, which may
 take it early. The bound is enforced by pausing partitions, not by rejecting records: a partition
 exceeds its share by what was already fetched.
+
+Records that go behind all others (a replay's) are due apart from them: however many of those are due,
+nothing else waits for them.
 """
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -32,9 +35,37 @@ class Owner(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
+class _ByDue(Generic[T]):
+    """Records by due time; dropped ones stay in the heap until they are passed or swept."""
+
+    heap: "list[tuple[Millis, int, _WaitingEntry[T]]]" = field(default_factory=list)
+    stale: int = 0
+
+    def __len__(self) -> int:
+        """Return how many records wait."""
+        return len(self.heap) - self.stale
+
+    def first(self) -> Millis | None:
+        """Return when the next record is due, or None if none waits."""
+        heap = self.heap
+        while heap and heap[0][2].item is None:
+            heapq.heappop(heap)
+            self.stale -= 1
+        return heap[0][0] if heap else None
+
+    def sweep(self) -> None:
+        """Remove dropped entries if there are many."""
+        if self.stale > max(len(self), _STALE_ENTRIES_KEPT):
+            self.heap = [place for place in self.heap if place[2].item is not None]
+            heapq.heapify(self.heap)
+            self.stale = 0
+
+
+@dataclass(slots=True, eq=False)
 class _WaitingEntry(Generic[T]):
     """One record that waits; `item` is None once it is dropped."""
 
+    line: _ByDue[T]
     share: "_Share[T]"
     offset: int
     size: int
@@ -71,27 +102,34 @@ class WaitingRoom(Generic[T]):
     Args:
         budget_bytes: The budget for all records, above the floors.
         floor_bytes: What each partition may keep regardless of the others.
+        goes_behind: Returns whether an item goes behind all others; it always returns the same for one.
 
     Raises:
         ConfigurationError: A bound is not positive.
     """
 
-    def __init__(self, budget_bytes: int, floor_bytes: int) -> None:
+    def __init__(
+        self,
+        budget_bytes: int,
+        floor_bytes: int,
+        goes_behind: Callable[[T], bool] = lambda _: False,
+    ) -> None:
         if budget_bytes <= 0 or floor_bytes <= 0:
             raise ConfigurationError("the waiting room's budget and floor must be positive")
         self._budget = budget_bytes
         self._floor = floor_bytes
+        self._goes_behind = goes_behind
         self._size = 0
-        self._heap: list[tuple[Millis, int, _WaitingEntry[T]]] = []
+        self._line: _ByDue[T] = _ByDue()
+        self._behind: _ByDue[T] = _ByDue()
         self._order = 0
-        self._stale = 0
         self._shares: dict[TopicPartition, _Share[T]] = {}
         self._by_key: dict[Hashable, _WaitingEntry[T]] = {}
         self._by_owner: dict[Owner, _Owned[T]] = {}
 
     def __len__(self) -> int:
         """Return how many records wait."""
-        return len(self._heap) - self._stale
+        return len(self._line) + len(self._behind)
 
     @property
     def waiting_bytes(self) -> int:
@@ -141,7 +179,8 @@ class WaitingRoom(Generic[T]):
             raise InvariantBroken(
                 f"{partition.topic}-{partition.partition}@{offset} was added to the waiting room twice"
             )
-        entry = _WaitingEntry(share, offset, size, item, key, rank, None)
+        line = self._behind if self._goes_behind(item) else self._line
+        entry = _WaitingEntry(line, share, offset, size, item, key, rank, None)
         replaced: T | None = None
         if key is not None:
             copy = self._by_key.get(key)
@@ -154,7 +193,7 @@ class WaitingRoom(Generic[T]):
         share.size += size
         self._size += size
         self._order += 1
-        heapq.heappush(self._heap, (due, self._order, entry))
+        heapq.heappush(line.heap, (due, self._order, entry))
         if owner is not None:
             self._own(owner, due, entry)
         return replaced
@@ -163,8 +202,8 @@ class WaitingRoom(Generic[T]):
         """Remove and return a copy in favour of one of higher rank."""
         item = copy.item
         self._take_out(copy)
-        self._stale += 1
-        self._sweep()
+        copy.line.stale += 1
+        copy.line.sweep()
         return item
 
     def _own(self, owner: Owner, due: Millis, entry: _WaitingEntry[T]) -> None:
@@ -178,15 +217,22 @@ class WaitingRoom(Generic[T]):
         owned.left += 1
         entry.owned = owned
 
-    def due(self, now: Millis, most: int | None = None) -> list[T]:
-        """Remove and return up to `most` records due by `now`, the earliest first."""
+    def due(self, now: Millis, most: int | None = None, *, behind: bool = False) -> list[T]:
+        """Remove and return up to `most` records due by `now`, the earliest first.
+
+        Args:
+            now: The present.
+            most: None: all of them.
+            behind: Whether those that go behind all others are asked for, or the others.
+        """
         found: list[T] = []
-        heap = self._heap
+        line = self._behind if behind else self._line
+        heap = line.heap
         while heap and heap[0][0] <= now and (most is None or len(found) < most):
             entry = heapq.heappop(heap)[2]
             item = entry.item
             if item is None:
-                self._stale -= 1
+                line.stale -= 1
                 continue
             self._take_out(entry)
             found.append(item)
@@ -210,7 +256,7 @@ class WaitingRoom(Generic[T]):
             item = entry.item
             if item is not None:
                 self._take_out(entry)
-                self._stale += 1
+                entry.line.stale += 1
                 found.append(item)
         self._sweep()
         return found
@@ -233,19 +279,19 @@ class WaitingRoom(Generic[T]):
                 del self._by_owner[owned.owner]
 
     def _sweep(self) -> None:
-        """Remove dropped entries from the heap if there are many."""
-        if self._stale > max(len(self), _STALE_ENTRIES_KEPT):
-            self._heap = [place for place in self._heap if place[2].item is not None]
-            heapq.heapify(self._heap)
-            self._stale = 0
+        self._line.sweep()
+        self._behind.sweep()
 
-    def next_due(self) -> Millis | None:
-        """Return when the next record is due, or None if none waits."""
-        heap = self._heap
-        while heap and heap[0][2].item is None:
-            heapq.heappop(heap)
-            self._stale -= 1
-        return heap[0][0] if heap else None
+    def next_due(self, *, behind: bool | None = None) -> Millis | None:
+        """Return when the next record is due, or None if none waits.
+
+        Args:
+            behind: Whether only those that go behind all others count, or only the others; None: all.
+        """
+        if behind is not None:
+            return (self._behind if behind else self._line).first()
+        known = [due for due in (self._line.first(), self._behind.first()) if due is not None]
+        return min(known, default=None)
 
     @property
     def paused(self) -> int:
@@ -287,9 +333,9 @@ class WaitingRoom(Generic[T]):
             return
         for entry in share.entries.values():
             entry.item = None
+            entry.line.stale += 1
             self._unlink(entry)
         self._size -= share.size
-        self._stale += len(share.entries)
         self._sweep()
 
     def _even_share(self) -> int:

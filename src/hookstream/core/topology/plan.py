@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import DAY, Millis, format_duration
 from hookstream.core.model.topics import Topics
 
@@ -109,7 +110,7 @@ def plan(
     Args:
         wanted: hookstream's own topics as they should be.
         event_topics: The upstream topics that are read; each must use the broker's timestamps.
-        existing: All topics of the cluster as they are.
+        existing: Those of them that exist, as they are.
     """
     changes: list[TopicChange] = []
     for topic in wanted:
@@ -128,7 +129,8 @@ def plan(
 def _differences(topic: WantedTopic, found: Existing) -> list[TopicChange]:
     changes: list[TopicChange] = []
     if found.partitions != topic.partitions:
-        remark = f"has {found.partitions} partitions, not {topic.partitions}: left as it is"
+        has = counted(found.partitions, "partition")
+        remark = f"has {has}, not {topic.partitions}: left as it is"
         changes.append(Remark(topic.name, remark))
     for setting, after in topic.config.items():
         before = found.config.get(setting, "")
@@ -151,6 +153,13 @@ def _is_more(setting: str, before: str, after: str) -> bool:
         return int(before) < 0 or int(before) >= int(after)
     except ValueError:
         return False
+
+
+def compared_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
+    """Return the topics that a plan compares: upstream's, and all under hookstream's own prefix."""
+    found = set(names)
+    ours = {name for name in found if name.startswith(f"{topics.prefix}.")}
+    return sorted({*event_topics(globs, topics, found), *ours})
 
 
 def event_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
@@ -196,7 +205,7 @@ def describe(change: TopicChange) -> str:
         case CreateTopic(topic=topic):
             kept = topic.config.get(_RETENTION)
             policy = "compacted" if kept is None else f"kept {format_duration(int(kept))}"
-            return f"+ {topic.name}: {topic.partitions} partitions, {policy}"
+            return f"+ {topic.name}: {counted(topic.partitions, 'partition')}, {policy}"
         case Configure(name=name, setting=setting, before=before, after=after):
             return f"~ {name}: {setting} {before or 'unset'} -> {after}"
         case Remark(name=name, remark=remark):

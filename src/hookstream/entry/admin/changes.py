@@ -12,7 +12,7 @@ from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.rows import disabled_key, failing_key, write_partner
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.adapters.tables.subscriptions import needs_upgraded_workers, write_subscription
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import Job, first_row
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.record import OutgoingRecord
@@ -64,7 +64,11 @@ class ChangeWriter:
         return f"Workers of earlier releases defer deliveries of {names} until they are upgraded"
 
     def write(self, changes: Sequence[Create | Update | Delete]) -> None:
-        """Write planned changes, each with its operations event in the same transaction."""
+        """Write planned changes, each with its operations event in the same transaction.
+
+        Raises:
+            InputRefused: The row of a job would be too large; nothing was written.
+        """
         entries = [self._entry(change) for change in changes]
         for begin in range(0, len(entries), ROWS_A_TRANSACTION):
             batch = entries[begin : begin + ROWS_A_TRANSACTION]
@@ -92,6 +96,9 @@ class ChangeWriter:
             clear_health: Whether its health row is cleared with it.
             details: Of the operations event.
             jobs: New jobs that belong to it: the replays that fill its gaps.
+
+        Raises:
+            InputRefused: A job's row would be too large; nothing was written.
         """
         rows = [self._subscription_row(subscription)]
         if clear_health:
@@ -168,7 +175,7 @@ class ChangeWriter:
         return TableChange(self.session.names.subscriptions, written.id, row)
 
     def _job_row(self, job: Job) -> OutgoingRecord:
-        return OutgoingRecord(self.session.names.jobs, job.id.encode(), job.encode())
+        return OutgoingRecord(self.session.names.jobs, job.id.encode(), first_row(job))
 
     def _before(self, subscription_id: str) -> Subscription | None:
         found = self.state.current.subscriptions.get(subscription_id)

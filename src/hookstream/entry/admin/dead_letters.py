@@ -13,11 +13,12 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.groups import Grouping
 from hookstream.core.redrive.ledger import Ledger, ResolvedBy, read_ledger
 from hookstream.core.redrive.marks import OffsetRange, Position, RedriveSource
+from hookstream.core.redrive.rivals import refuse_rival
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError
-from hookstream.pipeline.redrive import refuse_unreadable
+from hookstream.pipeline.dead_letter_jobs import refuse_unreadable
 from hookstream.settings import Settings
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -71,6 +72,17 @@ class DeadLetterReader:
         table = self.settings.topics_names.jobs
         rows = read_tables(reached(self.settings), [table])[table]
         return {key: row.value for key, row in rows.items() if row.value is not None}
+
+    def refuse_rival(self, job_id: str = "") -> None:
+        """Refuse to redrive or purge the topic while another job does so.
+
+        Args:
+            job_id: The job that does so, if it exists.
+
+        Raises:
+            Conflict: There is another one, as far as the jobs table says now.
+        """
+        refuse_rival(self.jobs(), self.source, job_id)
 
     def ends(self) -> dict[int, int]:
         """Return the current end offset of each partition."""

@@ -185,14 +185,14 @@ def plan_means(
 
 
 def last_instant(made: Plan) -> Millis:
-    """Return the instant after which everything written by a plan is in effect."""
+    """Return the instant after which everything written by a plan is in effect; 0: it is at once."""
     instants = [0]
     for change in made.writes:
         match change:
             case Create(Subscription() as after):
                 instants.append(after.active_from)
-            case Update(_, Partner() as after):
-                instants.append(after.grant_from)
+            case Create(Partner() as after) | Update(_, Partner() as after):
+                instants.append(after.grants[-1].since or 0)
             case _:
                 pass
     return max(instants)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hookstream.core.matching.granted import GrantTimeline, asks_for
+from hookstream.core.model.counted import counted
 from hookstream.core.model.subscription import (
     Partner,
     Subscription,
@@ -28,7 +29,7 @@ class Audience:
         """Return a sentence for a person."""
         where = f"{self.event_type} in {self.environment}"
         if self.here:
-            return f"{where}: {_subscriptions(self.here)}, before their filters"
+            return f"{where}: {counted(self.here, 'subscription')}, before their filters"
         if not self.of_type:
             return f"{where}: no subscription asks for the type, so nobody gets it"
         return f"{where}: no subscription gets it; {self.of_type:,} of the type, none in this environment"
@@ -69,7 +70,3 @@ def _gets(
         own = frozenset(subscription.environments)
     timeline = GrantTimeline(partner)
     return bool(timeline.opens(event_type, environment, 0, own, as_granted_today=True))
-
-
-def _subscriptions(count: int) -> str:
-    return "1 subscription" if count == 1 else f"{count:,} subscriptions"

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from hookstream.adapters.kafka.scan import LogScan, Stretch
 from hookstream.core.model import header_names as names
+from hookstream.core.model.counted import counted
 from hookstream.core.model.event import Event, Identified, Undecodable
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.record import Origin, Record, TopicPartition, header_text
@@ -91,7 +92,7 @@ class SearchBudget:
         try:
             yield from reading()
         except _Spent:
-            beyond = f"{what}{begin}, beyond its first {self._done:,} records"
+            beyond = f"{what}{begin}, beyond its first {counted(self._done, 'record')}"
             self.left_out.append(f"{beyond}: {self._bounds} were used up")
         except (ConfigurationError, DependencyUnavailable) as problem:
             self.left_out.append(f"{what}: {problem}")

@@ -1,6 +1,5 @@
 """Answers why an event did, or did not, arrive: where it is, what each subscription says, what became of it."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Origin, Record, TopicPartition, header_text
+from hookstream.core.model.record_place import RecordPlace, place_of
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.subscription_status import Live
 from hookstream.core.offsets.group_position import GroupPosition
@@ -46,7 +46,6 @@ MOST_CHANGES: Final = 20
 _NO_TRACE: Final = "neither the audit log nor a tier nor a dead letter has it; {}"
 _AUDIT_UNREAD: Final = "the audit log was not read to its end, so there may be attempts"
 _CHANGED: Final = "subscription.changed"
-_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})@([0-9]{1,18})\Z")
 
 
 @dataclass(slots=True, frozen=True)
@@ -210,14 +209,9 @@ class Explanation:
         return {"events": events, "searched": searched, "not_searched": left_out}
 
 
-def place_of(origin: Origin) -> str:
-    """Return a place as the command takes it: `topic/partition@offset`."""
-    return f"{origin.topic}/{origin.partition}@{origin.offset}"
-
-
 def explain(
     settings: Settings,
-    target: str,
+    target: str | RecordPlace,
     since: Millis,
     subscription_id: str | None = None,
     budget: SearchBudget | None = None,
@@ -226,7 +220,7 @@ def explain(
 
     Args:
         settings: The cluster.
-        target: The event's id, or the place of its record, `topic/partition@offset`.
+        target: The event's id, or the place of its record.
         since: Where an id is searched: in records of this instant or later.
         subscription_id: The only subscription that is explained; None: all that ask for the type.
         budget: How much is read at most.
@@ -247,11 +241,9 @@ def explain(
     return Explanation(events, budget.searched, budget.left_out)
 
 
-def _found(search: EventSearch, target: str, since: Millis) -> list[FoundRecord]:
-    place = _PLACE.match(target)
-    if place is not None:
-        topic, partition, offset = place.groups()
-        return [search.at(TopicPartition(topic, int(partition)), int(offset))]
+def _found(search: EventSearch, target: str | RecordPlace, since: Millis) -> list[FoundRecord]:
+    if isinstance(target, RecordPlace):
+        return [search.at(*target)]
     if not target.strip():
         raise InputRefused("the event's id is empty: give its id, or TOPIC/PARTITION@OFFSET")
     found = search.by_id(target, since)

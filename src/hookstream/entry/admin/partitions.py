@@ -16,6 +16,7 @@ from hookstream.adapters.tables.holds_and_skips import (
     write_skip,
     write_start,
 )
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
@@ -77,7 +78,7 @@ class ReadPartitions:
             raise InputRefused(f"{why} {topic}{did_you_mean(topic, read)}")
         count = self._counts[topic]
         if at.partition >= count:
-            raise InputRefused(f"{topic} has {count} partitions, 0 to {count - 1}")
+            raise InputRefused(f"{topic} has {counted(count, 'partition')}, 0 to {count - 1}")
         return self._names.retry_group if topic in self._tiers else self._names.group
 
     def _partitions(self, topics: Iterable[str]) -> list[TopicPartition]:

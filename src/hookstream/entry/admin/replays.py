@@ -21,15 +21,13 @@ from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import SystemClock, ThreadOffload
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.jobs.job import Job
-from hookstream.core.jobs.lease import handed_back
 from hookstream.core.matching.directory import Directory, asks_for
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
-from hookstream.core.model.topics import Topics
-from hookstream.core.replay.extent import Extent, extent_of
+from hookstream.core.replay.extent import Extent
 from hookstream.core.replay.outstanding import Place
 from hookstream.core.replay.reached import Reached
 from hookstream.core.replay.request import KIND, ReplayRequest
@@ -112,25 +110,6 @@ def new_replay_of(
     job_id = new_job_id(KIND, now)
     start = Reached(extent).document()
     return Job(job_id, KIND, request.document(), now, total=total, rate=rate, reached=start)
-
-
-def replay_row(job: Job, topics: Topics, now: Millis) -> OutgoingRecord:
-    """Return the row of a new replay that nobody holds, so that any executor takes it over at once.
-
-    It may be written with other changes in one transaction; nothing else is needed to start the job.
-
-    Args:
-        job: As `new_replay` or `new_replay_of` returns it.
-        topics: The names of our topics.
-        now: By the brokers' clock.
-    """
-    return OutgoingRecord(topics.jobs, job.id.encode(), handed_back(job, now).encode())
-
-
-def extent_of_one(origin: Origin, topic_id: str) -> Extent:
-    """Return the extent of one record, for a replay of one event."""
-    at = TopicPartition(origin.topic, origin.partition)
-    return extent_of({origin.topic: topic_id}, {at: origin.offset}, {at: origin.offset + 1})
 
 
 def replayable(state: State, request: ReplayRequest) -> Subscription:

@@ -15,7 +15,7 @@ from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.delivery.identity import delivery_id
-from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.jobs.job import Job, JobState, first_row
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import read_delivery
@@ -330,7 +330,7 @@ def resend(settings: Settings, planned: Resend) -> Job:
     with RecordWriter(client) as clock:
         now = clock.broker_time(names.jobs, TIME_KEY)
     job = planned.job(new_job_id(KIND, now), now, who())
-    row = OutgoingRecord(names.jobs, job.id.encode(), job.encode())
+    row = OutgoingRecord(names.jobs, job.id.encode(), first_row(job))
     record = planned.tier_record(names.tier(0), job.id, now)
     with JobWriter(client, names.job(job.id)) as writer:
         if writer.write([row, record]):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hookstream.adapters.kafka.topics import KafkaTopics
 from hookstream.core.model.topics import Topics
@@ -9,6 +10,7 @@ from hookstream.core.topology.plan import (
     Existing,
     Remark,
     TopicChange,
+    compared_topics,
     event_topics,
     for_development,
     plan,
@@ -42,8 +44,8 @@ def plan_topics(settings: Settings) -> TopicsPlan:
         DependencyUnavailable: The cluster does not answer.
     """
     cluster = KafkaTopics(reached(settings))
-    existing = cluster.existing()
     topics = settings.topics_names
+    existing = cluster.existing(partial(compared_topics, settings.events.topics, topics))
     upstream = event_topics(settings.events.topics, topics, existing)
     wanted = wanted_topics(
         topics,

@@ -19,6 +19,7 @@ from hookstream.core.audit.history import (
     Redrive,
 )
 from hookstream.core.delivery.identity import is_batch_id
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import HOUR, Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Disposition, Outcome
@@ -109,7 +110,7 @@ def list_(
         found, count = newest(audit.entries(selection), limit)
     for entry in found:
         _print(context, entry, as_json=as_json)
-    context.err.text(f"{len(found):,} of {count:,} attempts{window}")
+    context.err.text(f"{len(found):,} of {counted(count, 'attempt')}{window}")
     _report_unreadable(context, audit)
 
 
@@ -194,7 +195,7 @@ def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
 def _report_unreadable(context: Context, audit: AuditLog) -> None:
     if audit.unreadable:
         count, why = audit.unreadable, audit.why_unreadable
-        text = f"{count:,} records could not be read; the first is {why}"
+        text = f"{counted(count, 'record')} could not be read; the first is {why}"
         context.err.text(text, "red")
 
 

@@ -7,6 +7,7 @@ import click
 
 from hookstream.core.delivery.address import scrub
 from hookstream.core.jobs.job import Job
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import SigningSecret, Subscription
@@ -98,13 +99,9 @@ def check(context: Context, folder: Path, schemas: Path, *, as_json: bool) -> No
     context.err.refuse(found.problems, "changed")
     if not as_json:
         context.out.print(
-            f"{_counted(found.partners, 'partner')} and"
-            f" {_counted(found.subscriptions, 'subscription')} checked, no problems found."
+            f"{counted(found.partners, 'partner')} and"
+            f" {counted(found.subscriptions, 'subscription')} checked, no problems found."
         )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _check_document(found: DefinitionCheck) -> JsonObject:
@@ -138,8 +135,8 @@ def apply(
 ) -> None:
     """Change the tables to what FOLDER declares.
 
-    Signing secrets that are generated are shown once. Returns when everything new is active: events
-    that are published from then on are delivered. The past of a subscription with start_from is replayed
+    Signing secrets that are generated are shown once. Says when it takes effect, and returns then: events
+    that are published from then on are delivered, also by a grant that is new or wider. The past of a subscription with start_from is replayed
     by a job, on which the command works until it is done.
     """
     planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=True)
@@ -148,18 +145,21 @@ def apply(
     context.err.refuse(shown.problems, "changed")
     show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
-        _report(context, shown, (), as_json=as_json)
+        _report(context, shown, (), None, as_json=as_json)
         return
     confirm("Apply this?", yes=yes)
     started: Sequence[Job] = ()
     with planner.applied(shown) as (made, writer):
+        session = writer.session
+        until = last_instant(made) if last_instant(made) > session.now else None
         # Secrets first: interrupting the wait must not lose them.
-        _report(context, made, writer.started, as_json=as_json)
+        _report(context, made, writer.started, until, as_json=as_json)
         context.err.warn(writer.warning)
-        until, session = last_instant(made), writer.session
-        if until > session.now and not no_wait:
-            session.wait_until(until)
-            context.err.print("Everything is active.")
+        if until is not None:
+            context.err.print(f"It takes effect at {to_rfc3339(until)}")
+            if not no_wait:
+                session.wait_until(until)
+                context.err.print("Everything is active.")
         started = tuple(writer.started)
     _replay(context, started, wait=not no_wait, as_json=as_json)
 
@@ -175,14 +175,30 @@ def _replay(context: Context, jobs: Sequence[Job], *, wait: bool, as_json: bool)
             context.err.text(how_to_go_on(job.id))
 
 
-def _report(context: Context, made: Plan, started: Sequence[Job], *, as_json: bool) -> None:
-    """Print the signing secrets that a plan generated, which are never shown again."""
+def _report(
+    context: Context,
+    made: Plan,
+    started: Sequence[Job],
+    takes_effect: Millis | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the signing secrets that a plan generated, which are never shown again.
+
+    Args:
+        context: Where to.
+        made: The plan that was applied.
+        started: The replays that it started.
+        takes_effect: From when all of it holds; None: at once.
+        as_json: Whether to print JSON.
+    """
     secrets = _generated(made)
     if as_json:
         generated: list[Json] = [secret_document(owner.id, each) for owner, each in secrets]
         replays: list[Json] = [job.id for job in started]
         document: JsonObject = {**plan_document(made), "signing_secrets": generated}
-        click.echo(json_line({**document, "replays": replays}))
+        instant = None if takes_effect is None else to_rfc3339(takes_effect)
+        click.echo(json_line({**document, "replays": replays, "takes_effect": instant}))
         return
     show_secrets(context.out, [(owner.id, secret) for owner, secret in secrets])
 

@@ -8,6 +8,7 @@ import click
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.history import DeliveryState
 from hookstream.core.delivery.identity import is_batch_id
+from hookstream.core.model.counted import counted
 from hookstream.core.model.delivery import DeferReason, Trigger
 from hookstream.core.model.instant import HOUR, Millis, to_the_second
 from hookstream.core.model.outcome import DeadReason
@@ -281,11 +282,12 @@ def reservations(
         yield f"what ended before {to_the_second(listing.ended_since)} was not read (--since for more)"
     yield from scan_limits(readers)
     if listing.dropped:
-        yield f"{listing.dropped:,} deliveries are not counted: {MOST_LISTED:,} newer ones were read"
+        dropped = counted(listing.dropped, "delivery is", "deliveries are")
+        yield f"{dropped} not counted: {MOST_LISTED:,} newer ones were read"
     yield from unread(readers)
     if listing.unsettled_events:
         yield (
-            f"up to {listing.unsettled_events:,} records of event topics are not settled: their"
+            f"not settled: up to {counted(listing.unsettled_events, 'record')} of event topics, of which"
             " deliveries may wait in a worker's lane, which no topic shows"
         )
 
@@ -295,7 +297,7 @@ def scan_limits(readers: DeliveryReaders) -> Iterator[str]:
     names = readers.settings.topics_names
     if readers.pending.not_read:
         yield (
-            f"tiers: {readers.pending.not_read:,} unsettled records were not read, the newest of each"
+            f"tiers: not read: {counted(readers.pending.not_read, 'unsettled record')}, the newest of each"
             " partition (--scan for more)"
         )
     for topic, limit in (
@@ -310,7 +312,7 @@ def scan_limits(readers: DeliveryReaders) -> Iterator[str]:
                 else f"; it is complete from {to_the_second(complete_from)}"
             )
             yield (
-                f"{topic}: the oldest {limit.left_out:,} records of the window were not read{since}"
+                f"{topic}: not read: {counted(limit.left_out, 'record')} of the window, the oldest{since}"
                 " (--scan for more)"
             )
 
@@ -320,17 +322,17 @@ def unread(readers: DeliveryReaders) -> Iterator[str]:
     pending, attempts = readers.pending, readers.attempts
     if pending.lost:
         yield (
-            f"{pending.lost:,} partitions of tiers end before their committed offset, and what is"
-            " pending there is not known: hookstream partition list --open"
+            f"{counted(pending.lost, 'partition')} of tiers: the committed offset is beyond the end, and"
+            " what is pending there is not known: hookstream partition list --open"
         )
     if pending.unmatched:
         yield (
-            f"{pending.unmatched:,} events wait in the tiers to be matched: which subscriptions they"
-            " are for is not known yet"
+            f"{counted(pending.unmatched, 'event waits', 'events wait')} in the tiers to be matched:"
+            " for which subscriptions is not known yet"
         )
     for count, why in (
         (pending.unreadable, pending.why_unreadable),
         (attempts.unreadable, attempts.why_unreadable),
     ):
         if count:
-            yield f"{count:,} records could not be read; the first is {why}"
+            yield f"{counted(count, 'record')} could not be read; the first is {why}"

@@ -7,6 +7,7 @@ from rich.text import Text
 from hookstream.core.audit.history import DeliveryState
 from hookstream.core.audit.run_states import PendingRecord, RunCount, RunGroup, RunState
 from hookstream.core.jobs.job import Job
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription_status import SubscriptionStatus
@@ -21,7 +22,7 @@ from hookstream.entry.cli.terminal import Terminal
 def show_listing(out: Terminal, listing: DeliveryListing, limit: int, now: Millis) -> None:
     """Print the counts, and the runs that changed last."""
     found = listing.selected
-    out.text(f"{len(found.states):,} deliveries", "bold")
+    out.text(counted(len(found.states), "delivery", "deliveries"), "bold")
     if not found.states:
         return
     columns = ("deliveries", "subscription", "state", "oldest", "newest", "next due", "reason")

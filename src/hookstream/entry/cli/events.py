@@ -7,6 +7,7 @@ from typing import BinaryIO
 import click
 from rich.progress import SpinnerColumn, TextColumn
 
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
@@ -77,7 +78,10 @@ def _show_audiences(context: Context, kinds: Collection[tuple[str, str]]) -> Non
         context.err.text(str(audience), "" if audience.here else "yellow")
     more = len(found) - SHOWN_AUDIENCES
     if more > 0:
-        context.err.print(f"and {more} more event types and environments")
+        rest = counted(
+            more, "more event type and environment", "more event types and environments"
+        )
+        context.err.print(f"and {rest}")
 
 
 @command.command()

@@ -4,7 +4,9 @@ import click
 from rich.text import Text
 
 from hookstream.adapters.system import SystemClock
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import HOUR, Millis, to_the_second
+from hookstream.core.model.record_place import place_of, read_place
 from hookstream.entry.admin.event_search import FoundRecord
 from hookstream.entry.admin.explain import (
     Aside,
@@ -12,7 +14,6 @@ from hookstream.entry.admin.explain import (
     ExplainedSubscription,
     Explanation,
     explain,
-    place_of,
 )
 from hookstream.entry.cli.attempts import show_history_entries
 from hookstream.entry.cli.context import Context, pass_context
@@ -33,6 +34,7 @@ _KINDS = {"tier": "waits in", "undecodable": "undecodable in", "dead_letter": "d
 @click.argument("event", metavar="EVENT_ID|TOPIC/PARTITION@OFFSET")
 @click.argument("subscription", metavar="[SUBSCRIPTION]", required=False)
 @since_option
+@click.option("--id", "is_id", is_flag=True, help="It is an id, though it looks like a place.")
 @as_json_option
 @pass_context
 def command(
@@ -41,6 +43,7 @@ def command(
     subscription: str | None,
     since: Millis | None,
     *,
+    is_id: bool,
     as_json: bool,
 ) -> None:
     """Say why an event did, or did not, arrive at the subscriptions that ask for its type.
@@ -53,7 +56,8 @@ def command(
     Exit code 1: the event was not found in what was searched.
     """
     begin = SystemClock().now() - WINDOW if since is None else since
-    explanation = explain(context.settings, event, begin, subscription)
+    place = None if is_id else read_place(event)
+    explanation = explain(context.settings, place or event, begin, subscription)
     if as_json:
         click.echo(json_line(explanation.as_json()))
     else:
@@ -94,7 +98,8 @@ def _show_event(out: Terminal, explained: ExplainedEvent) -> None:
     for subscription in explained.subscriptions:
         _show_subscription(out, subscription)
     if explained.left_out:
-        out.text(f"  {explained.left_out:,} more subscriptions ask for it: name one", "yellow")
+        asks = counted(explained.left_out, "more subscription asks", "more subscriptions ask")
+        out.text(f"  {asks} for it: name one", "yellow")
 
 
 def _title(found: FoundRecord) -> str:

@@ -8,6 +8,7 @@ import click
 from rich.progress import TextColumn
 
 from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import Disabled, Subscription
@@ -23,11 +24,18 @@ from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, at_revision, read_state
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.job_view import how_to_go_on, job_document, require_finished, working
-from hookstream.entry.cli.options import Amount, as_json_option, as_one, yes_option
+from hookstream.entry.cli.job_view import (
+    FINDINGS,
+    how_to_go_on,
+    job_document,
+    require_finished,
+    working,
+)
+from hookstream.entry.cli.options import as_json_option, as_one, rate_option, yes_option
 from hookstream.entry.cli.progress import reading, transient
 from hookstream.entry.cli.replay import remarks
 from hookstream.entry.cli.terminal import confirm
+from hookstream.errors import Conflict
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 from hookstream.pipeline.replay import curtailed_text
 
@@ -60,9 +68,7 @@ gap_options = as_one(
         default=True,
         help="Whether to replay the events of the gap (default: yes).",
     ),
-    click.option(
-        "--rate", type=Amount(0.01, 1_000_000), metavar="N", help="Events a second at most."
-    ),
+    rate_option("Events a second at most."),
     yes_option,
     click.option(
         "--no-wait",
@@ -91,7 +97,7 @@ def worked_on(context: Context, job: Job, *, as_json: bool) -> RunResult:
     with working(context, "Replaying", job) as watch:
         result = resume_job(context.settings, job.id, watch)
     if not as_json:
-        context.out.text(f"Replayed {result.job.done:,} events as {job.id}")
+        context.out.text(f"Replayed {counted(result.job.done, 'event')} as {job.id}")
     return result
 
 
@@ -106,13 +112,15 @@ class GapCommand:
     redrive: bool | None = None
     """Of `enable`: whether what was given up is redriven; None: ask."""
     _results: list[RunResult] = field(default_factory=list)
+    _left_open: str = ""
+    """Why what was given up was not redriven; empty: it was, or was not to be."""
 
     def run(self) -> None:
         """Count and ask, write the row and its jobs, wait, and work on them.
 
         Raises:
             click.Abort: The answer is no; nothing was changed.
-            click.exceptions.Exit: A job is not finished, or incomplete (code 1).
+            click.exceptions.Exit: A job is not finished or incomplete, or was not begun (code 1).
         """
         state = read_state(self.context.settings)
         subscription = at_revision(state, self.subscription_id, self.options.if_revision)
@@ -134,6 +142,9 @@ class GapCommand:
         self._report(ended, letters, self._replay(jobs))
         for result in self._results:
             require_finished(self.context, result)
+        if self._left_open:
+            self.context.err.text(f"What was given up stays open: {self._left_open}", "red")
+            raise click.exceptions.Exit(FINDINGS)
 
     def _is_ended(self, state: State, subscription: Subscription) -> bool:
         if self.is_enable:
@@ -162,7 +173,7 @@ class GapCommand:
         count = self._counted(spans)
         self._show(count)
         if count.events > ASKED_ABOVE:
-            question = f"Replay {count.events:,} events (--no-replay leaves them out)?"
+            question = f"Replay {counted(count.events, 'event')} (--no-replay leaves them out)?"
             confirm(question, yes=False)
 
     def _counted(self, spans: Sequence[tuple[Millis, Millis]]) -> GapCount:
@@ -183,7 +194,7 @@ class GapCommand:
         err = self.context.err
         for (start, end), survey in zip(count.spans, count.surveys, strict=True):
             err.text(
-                f"{survey.events:,} events so far in the gap from {to_the_second(start)}"
+                f"{counted(survey.events, 'event')} so far in the gap from {to_the_second(start)}"
                 f" to {to_the_second(end)}"
             )
             for line in remarks(survey):
@@ -205,11 +216,15 @@ class GapCommand:
         if not letters:
             return False
         reasons = " or ".join(sorted(gaps.GIVEN_UP))
-        question = f"Redrive its {letters:,} dead letters of the reason {reasons} as well?"
+        question = (
+            f"Redrive its {counted(letters, 'dead letter')} of the reason {reasons} as well?"
+        )
         if sys.stdin.isatty():
             return click.confirm(question, default=True, err=True)
+        stay = counted(letters, "dead letter stays", "dead letters stay")
+        them = "it" if letters == 1 else "them"
         self.context.err.text(
-            f"{letters:,} dead letters of the reason {reasons} stay open. To redrive them:"
+            f"{stay} open, of the reason {reasons}. To redrive {them}:"
             f" hookstream dlq redrive --subscription {self.subscription_id}"
             f" --since {to_rfc3339(disabled.since - transitions.SLACK)} "
             + " ".join(f"--reason {reason}" for reason in sorted(gaps.GIVEN_UP))
@@ -274,11 +289,17 @@ class GapCommand:
         if disabled is None or found is None or not found.tally.records:
             return None
         settings = self.context.settings
+        try:
+            DeadLetterReader(settings, RedriveSource.DEAD_LETTERS).refuse_rival()
+        except Conflict as beside:
+            # It is enabled already, and its gap is filled all the same.
+            self._left_open = str(beside)
+            return None
         job = gaps.redrive_of(disabled, found, self.options.rate)
         with working(self.context, "Redriving", job) as watch:
             result = start_job(settings, job, watch)
         if not self.options.as_json:
-            self.context.out.text(f"Redrove {result.job.done:,} dead letters as {job.id}")
+            self.context.out.text(f"Redrove {counted(result.job.done, 'dead letter')} as {job.id}")
         return self._noted(result)
 
     def _noted(self, result: RunResult) -> JsonObject:

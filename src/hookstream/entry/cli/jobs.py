@@ -23,7 +23,7 @@ from hookstream.entry.cli.job_view import (
     working,
 )
 from hookstream.entry.cli.lasting import run_lasting
-from hookstream.entry.cli.options import Amount, as_json_option
+from hookstream.entry.cli.options import as_json_option, rate_option
 from hookstream.pipeline.job_kind import RunEnd
 
 _job = click.argument("job_id", metavar="JOB")
@@ -82,9 +82,7 @@ def cancel(context: Context, job_id: str) -> None:
 @command.command()
 @_job
 @click.option("--detach", is_flag=True, help="Leave the work to `hookstream jobs run`.")
-@click.option(
-    "--rate", type=Amount(0.01, 1_000_000), metavar="N", help="From now on, N a second at most."
-)
+@rate_option("From now on, N a second at most.")
 @as_json_option
 @pass_context
 def resume(

@@ -1,6 +1,7 @@
 """Options that several commands share, and groups of options that arrive as one value."""
 
 import math
+import re
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -26,6 +27,39 @@ class Amount(click.FloatRange):
 
 Added: TypeAlias = Callable[..., None]
 """A command's function, before and after an option is added."""
+
+_LEAST_RATE, _HIGHEST_RATE = 0.01, 1_000_000
+_RATE = re.compile(r"([0-9.]+(?:e[0-9]+)?)(?:/s)?", re.ASCII)
+
+
+class Rate(click.ParamType[float]):
+    """So many a second, as a number or as a number with its unit: `50` or `50/s`."""
+
+    name = "rate"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the rate, a second; anything else ends as a usage error."""
+        written = _RATE.fullmatch(str(value))
+        try:
+            rate = math.nan if written is None else float(written[1])
+        except ValueError:
+            rate = math.nan
+        if not _LEAST_RATE <= rate <= _HIGHEST_RATE:
+            self.fail(
+                f"{value!r} is no rate: give a number from {_LEAST_RATE:g} to {_HIGHEST_RATE} a"
+                " second, such as 50 or 50/s",
+                param,
+                ctx,
+            )
+        return rate
+
+
+def rate_option(text: str) -> Callable[[Added], Added]:
+    """Return the option `--rate`, which arrives as `rate`; `text` is its help."""
+    return click.option("--rate", type=Rate(), metavar="N[/s]", help=text)
+
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

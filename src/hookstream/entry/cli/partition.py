@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from hookstream.adapters.system import SystemClock
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
@@ -190,7 +191,9 @@ def _name_of(member: GroupMember) -> str:
 def _summary(group: str, positions: Sequence[GroupPosition]) -> str:
     open_ = sum(each.unsettled for each in positions)
     nobody = sum(each.holder is None for each in positions)
-    summary = f"{group}: {len(positions)} partitions, {open_} records unsettled"
+    summary = (
+        f"{group}: {counted(len(positions), 'partition')}, {counted(open_, 'record')} unsettled"
+    )
     return f"{summary}, {nobody} assigned to nobody" if nobody else summary
 
 

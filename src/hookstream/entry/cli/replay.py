@@ -7,6 +7,7 @@ from rich.progress import BarColumn, TextColumn
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.jobs.job import Job
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.replay.extent import Extent, lost_text
@@ -27,12 +28,13 @@ from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import job_document, require_finished, working
 from hookstream.entry.cli.moments import moment
-from hookstream.entry.cli.options import Amount, as_json_option, as_one, several, yes_option
+from hookstream.entry.cli.options import as_json_option, as_one, rate_option, several, yes_option
 from hookstream.entry.cli.progress import transient
 from hookstream.entry.cli.terminal import confirm
 from hookstream.errors import InputRefused
 
 _NAMED = 5
+_MANY = ("they are", "their schemas are")
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,9 +98,7 @@ _asked = as_one(
         is_flag=True,
         help="Also what was not granted when it was recorded, but is today.",
     ),
-    click.option(
-        "--rate", type=Amount(0.01, 1_000_000), metavar="N", help="Events a second at most."
-    ),
+    rate_option("Events a second at most."),
     click.option("--dry-run", is_flag=True, help="Count what would be replayed; write nothing."),
     click.option(
         "--preview", metavar="TOKEN", help="Replay exactly what a dry run counted: its token."
@@ -176,7 +176,7 @@ class _Replay:
         self._run(new_replay_of(self.request, preview.extent, now, rate, preview.events), None)
 
     def _confirm(self, events: int) -> None:
-        question = f"Replay {events:,} events to {self.request.subscription_id}?"
+        question = f"Replay {counted(events, 'event')} to {self.request.subscription_id}?"
         confirm(question, yes=self.asked.yes)
 
     def _survey(self) -> tuple[ReplaySurvey, Extent]:
@@ -199,7 +199,7 @@ class _Replay:
     def _show(self, survey: ReplaySurvey, preview: ReplayPreview) -> None:
         out = self.context.err if self.as_json else self.context.out
         begin, end = map(to_the_second, self.request.interval)
-        out.text(f"{survey.events:,} events from {begin} to {end}", "bold")
+        out.text(f"{counted(survey.events, 'event')} from {begin} to {end}", "bold")
         rows = [
             (
                 f"{count.events:,}",
@@ -234,7 +234,7 @@ class _Replay:
             shown = job_document(status_of(result.job, SystemClock().now()))
             click.echo(json_line({"job": shown, **(document or {})}))
         else:
-            self.context.out.text(f"Replayed {result.job.done:,} events as {job.id}")
+            self.context.out.text(f"Replayed {counted(result.job.done, 'event')} as {job.id}")
         require_finished(self.context, result)
 
 
@@ -242,16 +242,19 @@ def remarks(survey: ReplaySurvey) -> list[str]:
     """Return what an operator should know beside the counts, one sentence each."""
     found: list[str] = []
     if survey.unidentified:
+        they, schemas = ("it is", "its schema is") if survey.unidentified == 1 else _MANY
         found.append(
-            f"{survey.unidentified:,} of them cannot be identified yet: they are written to be"
-            " matched when their schemas are published"
+            f"{survey.unidentified:,} of them cannot be identified yet: {they} written to be"
+            f" matched when {schemas} published"
         )
     if survey.not_granted:
+        are, they = ("is", "it was") if survey.not_granted == 1 else ("are", "they were")
         found.append(
-            f"{survey.not_granted:,} are left out: not granted when they were recorded, or not today"
+            f"{survey.not_granted:,} {are} left out: not granted when {they} recorded, or not today"
         )
     if survey.undecodable:
-        found.append(f"{survey.undecodable:,} records of the interval are no events")
+        are = "is no event" if survey.undecodable == 1 else "are no events"
+        found.append(f"{counted(survey.undecodable, 'record')} of the interval {are}")
     if survey.retained_from:
         parts = [
             f"{at.topic}-{at.partition} (has records since {to_the_second(since)})"

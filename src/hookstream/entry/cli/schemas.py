@@ -8,6 +8,7 @@ import click
 
 from hookstream.core.catalog.mapping_plan import MappingChange, described
 from hookstream.core.catalog.publication import Finding, Novelty
+from hookstream.core.model.counted import counted
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 from hookstream.entry.admin.schemas import (
@@ -54,9 +55,9 @@ def check(context: Context, folder: Path, against: str | None) -> None:
     publisher = SchemaPublisher(folder)
     found = publisher.checked(against, lambda: read_state(context.settings))
     _refuse_problems(context, found)
-    counts = _counted(publisher.count, "schema")
+    counts = counted(publisher.count, "schema")
     if publisher.mappings:
-        counts += f" and {_counted(publisher.mappings, 'mapping')}"
+        counts += f" and {counted(publisher.mappings, 'mapping')}"
     context.out.print(f"{counts} checked, no problems found.")
 
 
@@ -253,10 +254,6 @@ def _refuse_problems(context: Context, plan: SchemasPlan) -> None:
     for note in plan.notes:
         context.err.text(f"note: {_line(note)}", "yellow")
     context.err.refuse([_line(problem) for problem in plan.problems], "published")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _line(finding: Finding) -> str:

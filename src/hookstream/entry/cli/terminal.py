@@ -8,6 +8,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from hookstream.core.model.counted import counted
 from hookstream.entry.cli.escaping import escapes, shown
 
 REFUSED = 2
@@ -83,8 +84,7 @@ class Terminal(Console):
         for problem in problems:
             self.text(str(problem), "red")
         if problems:
-            count = len(problems)
-            self.print(f"{count} problem{'' if count == 1 else 's'}; nothing was {undone}")
+            self.print(f"{counted(len(problems), 'problem')}; nothing was {undone}")
             raise click.exceptions.Exit(REFUSED)
 
     def print(self, *objects: Any, **named: Any) -> None:  # noqa: ANN401  as rich has it

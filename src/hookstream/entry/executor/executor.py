@@ -23,6 +23,7 @@ from hookstream.core.jobs.book import JobBook
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
 from hookstream.entry.cluster import client_of
+from hookstream.entry.process import causes_of, raise_first
 from hookstream.entry.worker.shutdown import Shutdown
 from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.job_pool import JobPool
@@ -60,7 +61,8 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             _on_signals(stop, shutdown)
             logger.info("jobs.starting", listen=server.address, executor=pool.executor.name)
             ready(server.address)
-            await _until_stopped(pool, tables, health)
+            failures = await _until_stopped(pool, tables, health)
+        raise_first(failures, logger, "jobs")
         logger.info("jobs.stopped", seconds=round(shutdown.took, 3))
     return 0
 
@@ -100,11 +102,13 @@ async def _opened(
         await jobs.close()
 
 
-async def _until_stopped(pool: JobPool, tables: TableReader, health: "_Health") -> None:
+async def _until_stopped(
+    pool: JobPool, tables: TableReader, health: "_Health"
+) -> list[BaseException]:
     """Work until the pool has stopped, or until the table cannot be followed any more.
 
-    Raises:
-        HookstreamError: Why the table cannot be followed.
+    Returns:
+        What ended it, the first cause first; nothing: it was asked to stop.
     """
     async with asyncio.TaskGroup() as tasks:
         beat = tasks.create_task(health.beat())
@@ -112,25 +116,23 @@ async def _until_stopped(pool: JobPool, tables: TableReader, health: "_Health") 
         following = asyncio.shield(tables.failed)
         await asyncio.wait((working, following), return_when=asyncio.FIRST_COMPLETED)
         pool.stop.set()
-        failed = await working
+        came_first = following.done()
+        failures = await working
         beat.cancel()
-    if failed is not None:
-        raise failed
-    if following.done():
-        following.result()
+    unfollowed = following.exception() if following.done() else None
     following.cancel()
+    if unfollowed is None:
+        return failures
+    return [unfollowed, *failures] if came_first else [*failures, unfollowed]
 
 
-async def _caught(pool: JobPool) -> Exception | None:
-    """Run a pool; return the one error that ended it."""
+async def _caught(pool: JobPool) -> list[BaseException]:
+    """Run a pool; return all that ended it."""
     try:
         await pool.run()
     except ExceptionGroup as group:
-        error: Exception = group
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
-        return error
-    return None
+        return causes_of(group)
+    return []
 
 
 class _Health:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from hookstream.adapters.telemetry.health_server import HealthServer
+from hookstream.entry.process import causes_of
 from hookstream.entry.worker.health import Health
 from hookstream.entry.worker.shutdown import Shutdown
 from hookstream.entry.worker.wiring import Wired, wired
@@ -96,10 +97,7 @@ def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
     Task groups are nested, and so are their exceptions; an operator needs only the innermost one.
     """
-    cause: BaseException = group
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return cause
+    return causes_of(group)[0]
 
 
 async def _end_with(failed: Awaitable[None]) -> None:

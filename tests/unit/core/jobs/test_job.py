@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hookstream.core.jobs.book import JobBook
 from hookstream.core.jobs.job import (
     KEPT,
+    LARGEST_ASKED,
     MOST_NOTES,
     Job,
     JobState,
     Note,
+    first_row,
     forgotten,
     jobs_of,
     read_job,
@@ -23,6 +25,7 @@ from hookstream.core.jobs.lease import HELD_FOR, STALLED_AFTER, held
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.redrive.job import RedriveRequest
 from hookstream.core.redrive.marks import Mark, OffsetRange, RedriveSource
+from hookstream.errors import InputRefused
 
 NOW = 1_795_000_000_000
 REPLAY = Job("replay-1", "replay", {"subscription": "crm"}, NOW, total=9)
@@ -181,3 +184,12 @@ def test_a_row_of_a_job_that_cannot_be_read_counts_as_stalled() -> None:
     assert book.gauges(NOW)["hookstream_jobs_stalled"] == 1
     book.put("replay-1", REPLAY.ended(JobState.DONE).encode(), NOW)
     assert book.gauges(NOW)["hookstream_jobs_stalled"] == 0
+
+
+def test_a_job_of_which_more_is_asked_than_is_kept_is_refused_with_both_figures() -> None:
+    large = replace(REPLAY, asked={"subscription": "c" * LARGEST_ASKED})
+    assert first_row(REPLAY) == REPLAY.encode()
+    with pytest.raises(
+        InputRefused, match=r"replay-1 takes 196,\d+ bytes, and at most 196,608 are"
+    ):
+        first_row(large)

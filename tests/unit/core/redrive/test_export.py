@@ -78,7 +78,7 @@ def test_the_last_line_and_the_note_count_what_was_left_out() -> None:
         "hidden_headers": {"Authorization": 2},
     }
     assert export.note() == (
-        "2 exported, 1 redriven ones left out, 1 purged ones left out, 1 without the event's bytes,"
+        "2 exported, 1 left out as redriven, 1 left out as purged, 1 without the event's bytes,"
         " which are gone, 1 not decoded, 2 header values left out that may be secret"
     )
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hookstream.core.jobs.job import KEPT, REDRIVE, Job, JobState
+from hookstream.core.jobs.job import KEPT, LONGEST_TEXT, REDRIVE, Job, JobState
 from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.marks import (
     Mark,
@@ -14,7 +14,14 @@ from hookstream.core.redrive.marks import (
     barrier_key,
 )
 from hookstream.core.redrive.purge import PurgeRequest
-from hookstream.core.redrive.rivals import removable, rival, rival_words
+from hookstream.core.redrive.rivals import (
+    refuse_rival,
+    removable,
+    rival,
+    rival_words,
+    withdrawal,
+)
+from hookstream.errors import Conflict
 
 NOW = 1_795_000_000_000
 DEAD = RedriveSource.DEAD_LETTERS
@@ -55,6 +62,23 @@ def test_a_rival_is_named_with_the_remedy() -> None:
     assert words.startswith("p is already purging dead-letters (4 of 9 done)")
     assert "hookstream jobs cancel p" in words
     assert "r is already redriving" in rival_words(redrive("r"), DEAD)
+
+
+def test_while_a_rival_runs_no_other_job_begins_and_its_own_goes_on() -> None:
+    table = rows(redrive("running"))
+    with pytest.raises(Conflict, match="running is already redriving dead-letters"):
+        refuse_rival(table, DEAD)
+    refuse_rival(table, DEAD, "running")
+    refuse_rival(table, RedriveSource.UNDECODABLE)
+
+
+def test_a_row_keeps_the_whole_reason_why_a_job_withdrew() -> None:
+    """With ids as they are made: `redrive-20261129-091907-0a1b2c3d`."""
+    other, mine = f"redrive-{'0' * 28}", f"purge-{'1' * 28}"
+    why = withdrawal(mine, redrive(other), RedriveSource.UNDECODABLE)
+    assert len(why) < LONGEST_TEXT
+    assert f"{other} is redriving undecodable too, and was not running yet" in why
+    assert why.endswith(f"hookstream jobs resume {mine}")
 
 
 def test_rows_are_removed_when_nothing_needs_them_any_more() -> None:

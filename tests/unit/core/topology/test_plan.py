@@ -12,6 +12,7 @@ from hookstream.core.topology.plan import (
     CreateTopic,
     Existing,
     Remark,
+    compared_topics,
     describe,
     event_topics,
     plan,
@@ -171,6 +172,14 @@ def test_a_glob_over_everything_matches_no_topic_of_ours() -> None:
         "hookstream.retry.3s",
         "hookstream.retry.5s",
     ]
+
+
+def test_a_plan_asks_for_settings_of_what_it_compares_and_of_nothing_else() -> None:
+    names = ["crm.events", "billing.ledger", "hookstreams.jobs", *(topic.name for topic in WANTED)]
+
+    compared = compared_topics(("crm.*",), Topics(), names)
+
+    assert set(compared) == {"crm.events", *(topic.name for topic in WANTED)}
 
 
 def test_operations_events_are_taken_whatever_the_globs_name_once_their_topic_exists() -> None:

@@ -11,6 +11,7 @@ import click
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.jobs.job import Job
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
@@ -55,7 +56,7 @@ from hookstream.entry.cli.deadletters.view import (
 )
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import FINDINGS, require_finished, working
-from hookstream.entry.cli.options import Amount, as_json_option, as_one, yes_option
+from hookstream.entry.cli.options import as_json_option, as_one, rate_option, yes_option
 from hookstream.entry.cli.progress import reading
 from hookstream.entry.cli.terminal import confirm
 from hookstream.errors import InputRefused
@@ -80,12 +81,7 @@ class RunOptions:
 run_options = as_one(
     "run",
     RunOptions,
-    click.option(
-        "--rate",
-        type=Amount(0.01, 1_000_000),
-        metavar="N",
-        help="Records a second at most.",
-    ),
+    rate_option("Records a second at most."),
     click.option("--dry-run", is_flag=True, help="Show what would be redriven; change nothing."),
     yes_option,
     preview_option,
@@ -282,11 +278,14 @@ class _RedriveCommand:
             done = f"{cancelled.done:,} of {cancelled.total:,}"
             err.text(f"{job_id} is cancelled; it redrove {done}")
             return
+        self.reader.refuse_rival(job_id)
         err.text(f"Resuming {job_id}: {job.done:,} of {job.total:,} done")
         self._work(job, None)
 
     def _start(self, row: JsonObject) -> None:
         reader, preview = self.reader, None
+        if not self.run.dry_run:
+            reader.refuse_rival()
         if self.run.preview is not None:
             preview = known_preview(reader, BulkAct.REDRIVE, self.run.preview, row)
             row = preview.selector
@@ -306,7 +305,9 @@ class _RedriveCommand:
                 self.context, made, survey_document(found, self.kind), as_json=self.as_json
             )
             return
-        confirm(f"Redrive {total:,} {self.kind.noun}?", yes=self.run.yes)
+        confirm(f"Redrive {counted(total, self.kind.noun)}?", yes=self.run.yes)
+        # It may have begun while this one was counted, and while it was asked about.
+        reader.refuse_rival()
         self._work(new_job(reader.source, row, found, self.run.rate), found)
 
     def _work(self, job: Job, found: Survey | None) -> None:
@@ -328,12 +329,14 @@ class _RedriveCommand:
             click.echo(json_line({**before, **self._result_document(result.job)}))
         else:
             if result.error is None:
-                out.text(f"Redrove {result.job.done:,} {self.kind.noun} as {result.job.id}")
+                redriven = counted(result.job.done, self.kind.noun)
+                out.text(f"Redrove {redriven} as {result.job.id}")
             for each in self.left.examples:
                 line = f"{each.position} stays open: {each.why}"
                 err.text(line, "red")
         if self.left.count:
-            err.text(f"{self.left.count:,} could not be redriven and stay open")
+            stay = "stays" if self.left.count == 1 else "stay"
+            err.text(f"{self.left.count:,} could not be redriven and {stay} open")
         require_finished(self.context, result)
         if self.left.count:
             raise click.exceptions.Exit(FINDINGS)

@@ -35,6 +35,6 @@ def export_command(kind: Kind) -> click.Command:
                     click.echo(json_line(line))
             else:
                 exported.write(file, replaces=force)
-        context.err.text(f"{kind.noun}: {exported.counts.note()}")
+        context.err.text(f"{kind.noun}s: {exported.counts.note()}")
 
     return export

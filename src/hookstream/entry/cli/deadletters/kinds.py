@@ -22,6 +22,7 @@ class Kind:
     group: str
     """The name of the command group."""
     noun: str
+    """What one of its records is called."""
     counted_by: str
     """The heading of the first column of the counts."""
     counted_by_key: str
@@ -48,7 +49,7 @@ def _reasons(reasons: type[StrEnum], text: str) -> Callable[[Added], Added]:
 DEAD_LETTERS = Kind(
     source=RedriveSource.DEAD_LETTERS,
     group="dlq",
-    noun="dead letters",
+    noun="dead letter",
     counted_by="subscription",
     counted_by_key="subscription_id",
     groups=(GroupBy.SUBSCRIPTION, GroupBy.STATUS, GroupBy.ERROR, GroupBy.HOST),
@@ -91,7 +92,7 @@ DEAD_LETTERS = Kind(
 UNDECODABLE = Kind(
     source=RedriveSource.UNDECODABLE,
     group="undecodable",
-    noun="undecodable records",
+    noun="undecodable record",
     counted_by="origin",
     counted_by_key="origin_topic",
     groups=(GroupBy.TOPIC, GroupBy.ERROR),

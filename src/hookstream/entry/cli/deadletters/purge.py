@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import click
 
+from hookstream.core.model.counted import counted
 from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.purge import purge_reason
@@ -103,6 +104,8 @@ def _purge(command: _Purge, selector: Selector, why: str) -> None:
         click.exceptions.Exit: The job is not finished (code 1).
     """
     context, kind, reader, run = command.context, command.kind, command.reader, command.run
+    if not run.dry_run:
+        reader.refuse_rival()
     row, ends, preview = selector.row(), None, None
     if run.preview is not None:
         preview = known_preview(reader, BulkAct.PURGE, run.preview, row)
@@ -113,17 +116,20 @@ def _purge(command: _Purge, selector: Selector, why: str) -> None:
     total = found.tally.records
     if preview is not None:
         preview.refuse_more(total)
-    counted = survey_document(found, kind)
+    before = survey_document(found, kind)
     if run.dry_run or not total:
         made = preview_of(reader, BulkAct.PURGE, row, found.ends, total)
-        show_preview(context, made, counted, as_json=command.as_json)
+        show_preview(context, made, before, as_json=command.as_json)
         return
-    confirm(f"Purge {total:,} {kind.noun}? Nothing can redrive them then", yes=run.yes)
+    them = "it" if total == 1 else "them"
+    confirm(f"Purge {counted(total, kind.noun)}? Nothing can redrive {them} then", yes=run.yes)
     _work(command, row, found, why)
 
 
 def _work(command: _Purge, row: JsonObject, found: Survey, why: str) -> None:
     context, kind = command.context, command.kind
+    # It may have begun while this one was counted, and while it was asked about.
+    command.reader.refuse_rival()
     job = new_purge(command.reader, row, found, why)
     purging = purge_kind(context.settings)
     with working(context, "Purging", job) as watch:
@@ -140,5 +146,5 @@ def _work(command: _Purge, row: JsonObject, found: Survey, why: str) -> None:
         }
         click.echo(json_line({**survey_document(found, kind), "job": document}))
     elif result.error is None:
-        context.out.text(f"Purged {ended.done:,} {kind.noun} as {ended.id}")
+        context.out.text(f"Purged {counted(ended.done, kind.noun)} as {ended.id}")
     require_finished(context, result)

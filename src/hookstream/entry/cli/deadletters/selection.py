@@ -5,6 +5,7 @@ import re
 import click
 
 from hookstream.adapters.system import SystemClock
+from hookstream.core.model.counted import counted
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.redrive.marks import Position, read_position
 from hookstream.core.redrive.preview import BulkAct, Preview
@@ -82,7 +83,7 @@ def show_survey(
     """
     out = context.err if as_json else context.out
     total = found.tally.records
-    out.text(f"{total:,} open {kind.noun} to {act} from {topic}", "bold")
+    out.text(f"{counted(total, f'open {kind.noun}')} to {act} from {topic}", "bold")
     if total:
         show_tally(out, found.tally, kind, SystemClock().now())
     for why, count in sorted(found.left_out.items()):

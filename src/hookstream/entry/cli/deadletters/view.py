@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.redrive.groups import Grouping
@@ -20,7 +21,7 @@ def show_listing(out: Terminal, listing: Listing, kind: Kind, topic: str, now: M
     """Print counts and the newest records."""
     redriven = f", {listing.redriven:,} redriven" if listing.redriven else ""
     purged = f", {listing.purged:,} purged" if listing.purged else ""
-    title = f"{topic}: {listing.opened:,} open {kind.noun}{redriven}{purged}"
+    title = f"{topic}: {counted(listing.opened, f'open {kind.noun}')}{redriven}{purged}"
     out.text(title, "bold")
     if not listing.tally.records:
         return
@@ -146,7 +147,7 @@ def show_details(out: Terminal, details: DeadLetterDetails, now: Millis) -> None
         value = details.record.value
         if value is not None:
             begin = value[:64].hex(" ", 2)
-            out.text(f"  {len(value):,} bytes: {begin}")
+            out.text(f"  {counted(len(value), 'byte')}: {begin}")
     if details.history is not None:
         state = state_words(details.history)
         out.text(f"\nHistory of the delivery: {state}", "bold")

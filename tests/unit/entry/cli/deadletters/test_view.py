@@ -83,7 +83,7 @@ def test_purged_dead_letters_say_who_purged_them_and_why() -> None:
     listing.add(dead_letter(1), ResolvedBy("purge-1", Purged("ada@ops", "sent by mail", NOW)))
     listing.add(dead_letter(2), None)
     lines = shown(listing)
-    assert lines[0] == "dead: 1 open dead letters, 1 purged"
+    assert lines[0] == "dead: 1 open dead letter, 1 purged"
     assert lines[-1].endswith("order.generated  purged by ada@ops (job purge-1): sent by mail")
 
 

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from tests.integration.dead_letters_world import World
+from typing import Protocol
 
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.core.jobs.job import Job, JobState, read_job
+from hookstream.core.model.topics import Topics
 
 LEASE = "3s"
 PATIENCE = 120.0
@@ -23,9 +23,25 @@ PATIENCE = 120.0
 _ADDRESS = re.compile(r'"listen": ?"([^"]+)"')
 
 
-def row_of(world: World, job_id: str) -> Job:
+class Cluster(Protocol):
+    """Topics of ours on a real broker, and the options with which commands find them."""
+
+    @property
+    def client(self) -> Mapping[str, str | int | float | bool]:
+        """The settings of librdkafka."""
+
+    @property
+    def names(self) -> Topics:
+        """The names of the topics."""
+
+    @property
+    def options(self) -> Sequence[str]:
+        """Of every command."""
+
+
+def row_of(cluster: Cluster, job_id: str) -> Job:
     """Return a job's row as it is now."""
-    row = read_tables(world.client, [world.names.jobs])[world.names.jobs][job_id]
+    row = read_tables(cluster.client, [cluster.names.jobs])[cluster.names.jobs][job_id]
     job = read_job(job_id, row.value or b"", row.timestamp)
     assert isinstance(job, Job)
     return job
@@ -43,7 +59,7 @@ def until(true: Callable[[], bool], what: str) -> None:
 class ExecutorProcess:
     """One process `jobs run`."""
 
-    world: World
+    cluster: Cluster
     log: Path
     process: subprocess.Popen[bytes] = field(init=False)
 
@@ -53,7 +69,7 @@ class ExecutorProcess:
             sys.executable,
             "-m",
             "hookstream",
-            *self.world.options,
+            *self.cluster.options,
             *options,
             "jobs",
             "run",
@@ -88,14 +104,14 @@ class ExecutorProcess:
 class Executors:
     """Three executors: one that was killed is replaced."""
 
-    world: World
+    cluster: Cluster
     folder: Path
     alive: list[ExecutorProcess] = field(default_factory=list)
     started: int = 0
 
     def start(self) -> ExecutorProcess:
         self.started += 1
-        made = ExecutorProcess(self.world, self.folder / f"executor-{self.started}.log")
+        made = ExecutorProcess(self.cluster, self.folder / f"executor-{self.started}.log")
         self.alive.append(made)
         return made
 
@@ -104,7 +120,7 @@ class Executors:
         found: list[ExecutorProcess] = []
 
         def one_holds() -> bool:
-            job = row_of(self.world, job_id)
+            job = row_of(self.cluster, job_id)
             found[:] = [each for each in self.alive if each.holds(job)]
             return bool(found)
 
@@ -116,10 +132,10 @@ class Executors:
 
         On a busy machine a holder may lose its lease to another meanwhile.
         """
-        done = row_of(self.world, job_id).done
+        done = row_of(self.cluster, job_id).done
 
         def moved() -> bool:
-            job = row_of(self.world, job_id)
+            job = row_of(self.cluster, job_id)
             assert job.state is JobState.RUNNING, "the job has ended too early for this test"
             return job.done > done and any(each.holds(job) for each in self.alive)
 
@@ -149,9 +165,9 @@ class Executors:
 
 
 @contextmanager
-def executors(world: World, folder: Path, count: int) -> Iterator[Executors]:
+def executors(cluster: Cluster, folder: Path, count: int) -> Iterator[Executors]:
     """Run executors until the block ends, whatever happens in it."""
-    made = Executors(world, folder)
+    made = Executors(cluster, folder)
     try:
         for _ in range(count):
             made.start()
