@@ -6,6 +6,11 @@ from string import ascii_lowercase, digits
 from hypothesis import strategies as st
 
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.partner_limits import (
+    DEFAULT_PARTNER_LIMITS,
+    PARTNER_LIMIT_BOUNDS,
+    PartnerLimits,
+)
 from hookstream.core.model.subscription import (
     FEWEST_IN_BATCH,
     LONGEST_BATCH_WAIT,
@@ -56,6 +61,14 @@ grants = st.builds(
     st.booleans(),
 )
 
+partner_limits = st.builds(
+    PartnerLimits,
+    **{
+        name: st.integers(bounds.least, bounds.most)
+        for name, bounds in PARTNER_LIMIT_BOUNDS.items()
+    },
+)
+
 _partners = st.builds(
     Partner,
     IDS,
@@ -65,6 +78,7 @@ _partners = st.builds(
     st.none() | grants,
     st.integers(1, 10**9),
     st.sampled_from(["cli", "files"]),
+    limits=st.just(DEFAULT_PARTNER_LIMITS) | partner_limits,
 )
 
 

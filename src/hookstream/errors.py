@@ -35,6 +35,17 @@ class Conflict(InputRefused):
     """Raised when what was to be changed has changed since it was read (revision mismatch)."""
 
 
+class Contended(Conflict):
+    """Raised when other writers took over again and again, so that nothing was written. Exit code 1.
+
+    Nothing is wrong with what was handed in: the same may be tried again.
+    """
+
+
+class AccessRefused(InputRefused):
+    """Raised when a caller may not do what it asks for. Its text says no more than the caller may know."""
+
+
 class DependencyUnavailable(HookstreamError):
     """Raised when a broker, registry or endpoint that is needed now cannot be reached. Exit code 1."""
 

@@ -39,6 +39,7 @@ from hookstream.core.model.outcome import (
     FailureKind,
     RetryAt,
 )
+from hookstream.core.model.partner_limits import PartnerLimits
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.subscription import (
     Basic,
@@ -126,6 +127,16 @@ FILLED = replace(
     ),
 )
 STARTED = replace(SUBSCRIPTION, gaps=(Gap(NOON - 9_000, NOON, "started", "job-3"),))
+LIMITS = PartnerLimits(
+    subscriptions=50,
+    max_in_flight=100,
+    weight=3,
+    timeout=20_000,
+    running_jobs=2,
+    replayed_events_a_day=0,
+    requests_a_second=5,
+    scanned_records_a_second=1_000,
+)
 PARTNER = Partner(
     id="acme",
     name="Acme & Söhne",
@@ -370,6 +381,7 @@ def specimens() -> dict[str, Document]:
         "commit note": {"base": 3, "note": write_note(3, spans, 2_000).text},
         "partner": _row("acme", write_partner(PARTNER)),
         "partner: with its earlier grants": _row("acme", write_partner(REGRANTED)),
+        "partner: with limits": _row("acme", write_partner(replace(PARTNER, limits=LIMITS))),
         "partner: least": _row("p", write_partner(Partner("p", "P", Grant((), ())))),
         "subscription": _row("crm", write_subscription(SUBSCRIPTION, PlainKeys())),
         "subscription: filled gaps": _row("crm", write_subscription(FILLED, PlainKeys())),

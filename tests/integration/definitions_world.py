@@ -106,6 +106,15 @@ def make_world(
     return World(client, names, capsys)
 
 
+def make_console(world: World) -> World:
+    """Create the console topic, which only consoles and commands about tokens need."""
+    config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+    admin = AdminClient(dict(world.client))
+    topic = NewTopic(world.names.console, 1, 1, config=config)
+    admin.create_topics([topic])[world.names.console].result(30)
+    return world
+
+
 def tree(path: Path) -> JsonObject:
     document: JsonObject = orjson.loads(path.read_bytes())
     return document

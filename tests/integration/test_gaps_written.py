@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,21 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 from tests.integration.dead_letters_world import delivery
-from tests.integration.definitions_world import LEAD, World, declare, make_folder, make_world
+from tests.integration.definitions_world import (
+    KEYS,
+    LEAD,
+    World,
+    declare,
+    make_folder,
+    make_world,
+)
 
 from hookstream.adapters.kafka.client import ask_offsets
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.adapters.tables.rows import disabled_row
+from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.jobs.job import LARGEST_ASKED, Job, jobs_of
 from hookstream.core.jobs.lease import held
 from hookstream.core.model.delivery_headers import dead_letter_headers
@@ -27,11 +36,15 @@ from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.replay.interval import interval_of_gap
 from hookstream.core.replay.request import KIND, read_request
 from hookstream.entry.admin import gaps
-from hookstream.entry.admin.changes import changing
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.gap_marks import mark_incomplete
 from hookstream.entry.admin.gaps import FillOptions
-from hookstream.errors import InputRefused, ProducerFenced
+from hookstream.entry.admin.tables import at_revision
+from hookstream.entry.admin.writing import attempt_change
+from hookstream.errors import Contended, InputRefused
 from hookstream.settings import Settings, load
+
+RESUME = partial(gaps.resume, subscription_id="orders", revision=None, options=FillOptions())
 
 
 @pytest.fixture
@@ -67,8 +80,9 @@ def jobs(world: World) -> list[Job]:
 
 
 def test_a_row_and_its_job_are_written_together(world: World) -> None:
-    with changing(settings_of(world)) as writer:
-        ended = gaps.resume(writer, "orders", None, FillOptions(rate=5.0))
+    ended = attempt_change(
+        settings_of(world), partial(RESUME, options=FillOptions(rate=5.0))
+    ).result
     [gap] = world.subscription("orders").gaps
     [job] = jobs(world)
     assert (gap.filled_by, job.rate, [each.id for each in ended.jobs]) == (job.id, 5.0, [job.id])
@@ -76,36 +90,69 @@ def test_a_row_and_its_job_are_written_together(world: World) -> None:
     assert read_request(job.asked).interval == interval_of_gap(gap.start, gap.end)
 
 
-def test_of_a_command_that_another_writer_fenced_neither_is_written(world: World) -> None:
-    with changing(settings_of(world)) as writer, world.writer(), pytest.raises(ProducerFenced):
-        gaps.resume(writer, "orders", None, FillOptions())
+def test_of_a_command_that_another_writer_fenced_each_time_neither_is_written(
+    world: World,
+) -> None:
+    begun = []
+
+    def overtaken(writer: ChangeWriter) -> None:
+        begun.append(writer.state)
+        RESUME(writer)
+        with world.writer():
+            pass
+
+    with pytest.raises(Contended, match="took over the tables 4 times"):
+        attempt_change(settings_of(world), overtaken)
+    assert len(begun) == 4
     assert (world.subscription("orders").state, jobs(world)) == (SubscriptionState.PAUSED, [])
 
 
 def test_of_a_job_that_asks_for_more_than_is_kept_neither_is_written(world: World) -> None:
     large = Job("replay-1", KIND, {"subscription": "o" * LARGEST_ASKED}, 0)
     resumed = replace(world.subscription("orders"), state=SubscriptionState.ACTIVE)
-    with changing(settings_of(world)) as writer, pytest.raises(InputRefused, match="at most"):
+
+    def resume_with_it(writer: ChangeWriter) -> None:
         writer.write_subscription(resumed, "resumed", 0, jobs=[large])
+
+    with pytest.raises(InputRefused, match="at most"):
+        attempt_change(settings_of(world), resume_with_it, KEYS)
     assert (world.subscription("orders").state, jobs(world)) == (SubscriptionState.PAUSED, [])
+
+
+def test_a_command_that_another_writer_fenced_begins_again_on_what_that_wrote(
+    world: World,
+) -> None:
+    revisions = []
+
+    def overtaken_once(writer: ChangeWriter) -> None:
+        found = at_revision(writer.state, "orders", None)
+        revisions.append(found.revision)
+        RESUME(writer)
+        if len(revisions) == 1:
+            row = write_subscription(replace(found, revision=found.revision + 1), KEYS)
+            with world.writer() as other:
+                other.write([TableChange(world.names.subscriptions, "orders", row)])
+
+    attempt_change(settings_of(world), overtaken_once, KEYS)
+    assert revisions == [revisions[0], revisions[0] + 1]
+    after = world.subscription("orders")
+    assert (after.state, after.revision) == (SubscriptionState.ACTIVE, revisions[0] + 2)
+    assert len(jobs(world)) == 1
 
 
 def test_a_command_waits_on_for_what_it_wrote_though_another_writer_took_over(
     world: World,
 ) -> None:
-    with changing(settings_of(world)) as writer:
-        gaps.resume(writer, "orders", None, FillOptions())
-        takes_effect = writer.session.takes_effect
-        with world.writer() as other:
-            writer.session.wait_until(takes_effect)
-            assert other.broker_now() > takes_effect
+    session = attempt_change(settings_of(world), RESUME).writer.session
+    with world.writer() as other:
+        session.wait_until(session.takes_effect)
+        assert other.broker_now() > session.takes_effect
     assert len(jobs(world)) == 1
 
 
 def test_a_mark_of_lost_records_is_written_once(world: World) -> None:
     settings = settings_of(world)
-    with changing(settings) as writer:
-        [job] = gaps.resume(writer, "orders", None, FillOptions()).jobs
+    [job] = attempt_change(settings, RESUME).result.jobs
     before = world.subscription("orders")
     for _ in range(2):
         mark_incomplete(settings, "orders", job.id)

@@ -11,11 +11,12 @@ from tests.conftest import Broker
 from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.client import ClientSettings, admin_client
-from hookstream.adapters.kafka.tables.log import TableRecord, read_tables
+from hookstream.adapters.kafka.tables.log import TableCopy, TableRecord, read_tables
 from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.record import TopicPartition as Place
 from hookstream.errors import ConfigurationError, InputRefused, ProducerFenced
 
 Client = dict[str, str | int | float | bool]
@@ -82,6 +83,20 @@ async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> Non
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a broker sets no asyncio.Event
             await asyncio.sleep(0.02)
+
+
+def test_what_is_read_behind_the_end_that_was_asked_for_is_kept(
+    client: Client, table: str
+) -> None:
+    """A copy that stays would lose it: nothing is read twice."""
+    with writer(client, table) as tables:
+        tables.write([TableChange(table, f"row-{number}", b"{}") for number in range(3)])
+    at = Place(table, 0)
+    copy = TableCopy(client, [table])
+    with copy._opened() as log:  # noqa: SLF001
+        while not copy.tables[table]:
+            copy._read_to(log, {at: 1}, past_open=True)  # noqa: SLF001
+        assert len(copy.tables[table]) == log.next[at] == 3
 
 
 def writer(client: Client, table: str) -> TableWriter:

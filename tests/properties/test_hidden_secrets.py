@@ -5,14 +5,13 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookstream.adapters.ed25519 import signer
 from hookstream.adapters.kafka.tables.log import TableRecord
-from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
+from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import read_ring
 from hookstream.adapters.system import random_bytes
 from hookstream.core.delivery.address import scrub
@@ -41,7 +40,7 @@ from hookstream.core.planning.declared import (
 from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.subscriptions import shown_fields, subscription_document
-from hookstream.entry.admin.tables import TablesSession, state_of
+from hookstream.entry.admin.tables import StateReader, TablesSession, state_of
 from hookstream.entry.cli.definitions import plan_document, show_plan
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.terminal import Terminal
@@ -126,7 +125,7 @@ def everything_shown(made: Plan, subscription: Subscription) -> str:
     out = io.StringIO()
     show_plan(Terminal(file=out, width=200), made)
     writer = Written()
-    session = TablesSession(Settings(), KEYS, cast("TableWriter", writer))
+    session = TablesSession(Settings(), StateReader(Settings().topics_names, KEYS), writer)
     ChangeWriter(session, KEYS).write(made.writes)
     state = state_of(writer.snapshot, session.names, KEYS)
     document = subscription_document(state, subscription, Live(subscription, ACME), 0)
@@ -167,7 +166,7 @@ def test_no_byte_of_a_secret_is_shown(endpoints: list[Endpoint], keys: list[byte
 @given(endpoint=ENDPOINTS | SECRET_URLS, key=MATERIAL.map(lambda each: each * 2))
 def test_no_byte_of_a_secret_is_in_a_row_unencrypted(endpoint: Endpoint, key: bytes) -> None:
     writer = Written()
-    session = TablesSession(Settings(), KEYS, cast("TableWriter", writer))
+    session = TablesSession(Settings(), StateReader(Settings().topics_names, KEYS), writer)
     ChangeWriter(session, KEYS).write(planned(endpoint, key, {}).writes)
     written = b"".join(each.value or b"" for each in writer.records)
     for material in (key, *(secret.value for _, secret in endpoint.named_secrets())):

@@ -40,6 +40,7 @@ from hookstream.adapters.tables.subscriptions import read_subscription, write_su
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import number_text
+from hookstream.core.model.partner_limits import PartnerLimits
 from hookstream.core.model.subscription import (
     Batch,
     BodyFormat,
@@ -316,6 +317,24 @@ def test_a_row_that_was_written_before_there_were_weights_has_the_weight_one() -
     row = orjson.loads(write_subscription(ORDERS, KEYS))
     del row["body"]["limits"]["weight"]
     assert read_subscription("orders", orjson.dumps(row), KEYS) == ORDERS
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [None, 3, [], {"subscriptions": "many"}, {"subscriptions": -1}, {"subscriptions": 1e30}],
+)
+def test_what_is_wrong_with_a_limit_does_not_stop_matching(limits: Json) -> None:
+    """The default holds: no worker looks at limits, so no row is unreadable for them."""
+    partner = Partner("acme", "Acme", Grant(("*",), ("live",)))
+    row = {**orjson.loads(write_partner(partner)), "limits": limits, "newer": 1}
+    assert read_partner("acme", orjson.dumps(row)) == partner
+
+
+def test_limits_are_written_where_they_are_not_the_defaults() -> None:
+    partner = Partner("acme", "Acme", Grant(("*",), ("live",)))
+    assert "limits" not in orjson.loads(write_partner(partner))
+    limited = replace(partner, limits=PartnerLimits(weight=3, timeout=20_000))
+    assert orjson.loads(write_partner(limited))["limits"] == {"weight": 3, "timeout": "20s"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Opening a writer fences an older process with the same id and ends the transacti
 left open, so what is read after that is all that was ever committed.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Self
@@ -54,6 +55,9 @@ class TransactionalWriter:
     ) -> None:
         self._timeout = timeout
         self._broken = False
+        self.is_unknown = False
+        """Whether the last transaction may have been committed although `transact` raised: its end was
+        requested, and no answer says whether it came to be. Only reading the topics shows it."""
         self.appended: list[Message] = []
         """The records of the last transaction as the brokers appended them, in each partition's order."""
         self._refused: dict[int, KafkaError] = {}
@@ -74,9 +78,12 @@ class TransactionalWriter:
 
     def __exit__(self, *_: object) -> None:
         """Release the producer. What is committed stays; an open transaction is aborted."""
-        # To close a producer whose transaction cannot be aborted only waits for that again.
-        if not self._broken:
-            close_within(_CLOSE_SECONDS, self._producer.close)
+        if self._broken:
+            # The client warns that it cannot abort: that is known.
+            warnings.filterwarnings("ignore", "Producer abort_transaction failed", RuntimeWarning)
+        # Threads and connections of a client that is never closed stay for ever. To close one whose
+        # transaction cannot be aborted may wait for that again, which nobody waits for here.
+        close_within(0.0 if self._broken else _CLOSE_SECONDS, self._producer.close)
 
     def transact(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
         """Write records in one transaction, all of them or none.
@@ -86,21 +93,26 @@ class TransactionalWriter:
             written, and the writer can go on. Empty: everything was.
 
         Raises:
-            ProducerFenced: Another process took over; nothing was written.
-            DependencyUnavailable: The broker did not answer. Only reading the topics shows whether
-                the transaction was committed.
+            ProducerFenced: Another process took over; nothing was written, unless `is_unknown`.
+            DependencyUnavailable: The broker did not answer; nothing was written, unless `is_unknown`.
             InvariantBroken: An earlier transaction could be neither committed nor aborted.
         """
         if self._broken:
             raise InvariantBroken("a writer cannot be used after an error: open a new one")
-        self.appended, self._refused = [], {}
+        self.appended, self._refused, self.is_unknown = [], {}, False
+        is_ending = False
         try:
             self._producer.begin_transaction()
             for position, record in enumerate(records):
                 self._produce(position, record)
+            is_ending = True
             # Flushes first, and raises where a single record was refused.
             self._producer.commit_transaction(self._timeout)
         except KafkaException as error:
+            if is_ending and not kafka_error(error).txn_requires_abort():
+                # An abort after this may end a later transaction of the same producer (protocol v1).
+                self._broken = self.is_unknown = True
+                raise self._error(error) from error
             self._abort()
             too_large = sorted(at for at, why in self._refused.items() if why.code() in TOO_LARGE)
             if too_large and not self._broken:

@@ -6,10 +6,45 @@ from hookstream.adapters.tables.grant_history import GRANT, HISTORY, WrittenHist
 from hookstream.adapters.tables.row import Row
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.core.model import row_fields as fields
+from hookstream.core.model.instant import format_duration
+from hookstream.core.model.json import Json
+from hookstream.core.model.partner_limits import (
+    DEFAULT_PARTNER_LIMITS,
+    PARTNER_LIMIT_BOUNDS,
+    LimitBounds,
+    PartnerLimits,
+)
+from hookstream.core.model.row_fields import FieldKind, RowFields
 from hookstream.core.model.subscription import Disabled, Failing, Partner
 
 DISABLED_SUFFIX = "/disabled"
 FAILING_SUFFIX = "/failing"
+
+
+def _limit(name: str, bounds: LimitBounds) -> FieldKind:
+    """Return the kind of one limit. What is wrong with it must not stop matching: the default holds."""
+    default: int = getattr(DEFAULT_PARTNER_LIMITS, name)
+    whole = fields.DURATION if name == "timeout" else fields.WHOLE
+
+    def read(found: object) -> int:
+        try:
+            limit: int = whole.read(found)
+        except ValueError:
+            return default
+        return limit if bounds.least <= limit <= bounds.most else default
+
+    absent: Json = format_duration(default) if name == "timeout" else default
+    return FieldKind(read, whole.write).sparse(absent)
+
+
+_LIMIT_FIELDS = RowFields(
+    **{name: _limit(name, bounds) for name, bounds in PARTNER_LIMIT_BOUNDS.items()}
+)
+_LIMITS = FieldKind(
+    lambda found: PartnerLimits(**_LIMIT_FIELDS.values(found if isinstance(found, dict) else {})),
+    _LIMIT_FIELDS.document,
+).sparse({})
+"""Left out where all are defaults, as earlier releases wrote the row; they ignore the field."""
 
 
 def _partner(history: WrittenHistory, **values: Any) -> Partner:  # noqa: ANN401  the other fields by name
@@ -28,6 +63,7 @@ _PARTNER = Row(
     grant_from=fields.INSTANT,
     previous_grant=fields.optional(GRANT),
     history=HISTORY,
+    limits=_LIMITS,
 )
 
 _DISABLED = Row(

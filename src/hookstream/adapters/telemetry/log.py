@@ -19,8 +19,10 @@ from hookstream.errors import ConfigurationError
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-_SECRET = re.compile(r"\b(wh(?:sec|sk)_)[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+@")
-"""Signing secrets, and user and password in a URL."""
+_SECRET = re.compile(
+    r"\b(wh(?:sec|sk)_|hs_(?:adm|op[rw]|prd|pmg)_)[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+@"
+)
+"""Signing secrets, tokens, and user and password in a URL."""
 
 
 class StructuredLogger:
@@ -98,7 +100,7 @@ def _blotted(text: str) -> str:
 
     Neither should reach the logger, but a partner's error text may contain anything.
     """
-    if "wh" in text or "://" in text:
+    if "wh" in text or "hs_" in text or "://" in text:
         text = _SECRET.sub(r"\1***", text)
     if not text.isprintable():
         text = "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.partner_limits import DEFAULT_PARTNER_LIMITS, PartnerLimits
 
 DEFAULT_SCHEDULE: tuple[Millis, ...] = (
     5 * SECOND,
@@ -74,6 +75,8 @@ class Partner:
     history: tuple[HeldGrant, ...] = ()
     """The latest grants in the order of time; the last one is `grant`. Before the first of them nothing
     is granted. Empty in rows of earlier releases: use `grants`, which reads those too."""
+    limits: PartnerLimits = DEFAULT_PARTNER_LIMITS
+    """What it may use by itself. No worker reads them."""
 
     @property
     def grants(self) -> tuple[HeldGrant, ...]:

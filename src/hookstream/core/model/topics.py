@@ -28,7 +28,9 @@ class Topics:
             self.health,
             self.jobs,
         )
-        """The compacted topics, in the best order for loading."""
+        """The compacted topics that workers read, in the best order for loading."""
+        self.console: Final = f"{prefix}.console"
+        """Tokens and idempotency keys (compacted): consoles and token commands read it, nobody else."""
         self.dead_letters: Final = f"{prefix}.dead-letters"
         """Deliveries that were given up."""
         self.undecodable: Final = f"{prefix}.undecodable"

@@ -5,6 +5,11 @@ from dataclasses import replace
 
 from hookstream.core.model.instant import DAY, SECOND, Millis, from_rfc3339
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.partner_limits import (
+    DEFAULT_PARTNER_LIMITS,
+    PARTNER_LIMIT_BOUNDS,
+    PartnerLimits,
+)
 from hookstream.core.model.subscription import (
     DEFAULT_EXPIRY,
     DEFAULT_MAX_IN_FLIGHT,
@@ -82,8 +87,30 @@ def read_partner(document: Json, rules: DefinitionRules, report: Report) -> Part
     pattern = _pattern(grant, rules)
     operator = grant.flag("operator")
     grant.finish()
+    limits = _partner_limits(reader.section("limits"))
     reader.finish()
-    return Partner(partner_id, name, Grant(event_types, environments, pattern, operator))
+    granted = Grant(event_types, environments, pattern, operator)
+    return Partner(partner_id, name, granted, limits=limits)
+
+
+def partner_limits(document: Json, report: Report) -> PartnerLimits:
+    """Return the limits in a mapping; what it does not name has its default.
+
+    Args:
+        document: The parsed mapping.
+        report: Called with each problem.
+    """
+    return _partner_limits(FieldReader(document, "", report))
+
+
+def _partner_limits(reader: FieldReader) -> PartnerLimits:
+    found: dict[str, int] = {}
+    for name, (least, most) in PARTNER_LIMIT_BOUNDS.items():
+        default: int = getattr(DEFAULT_PARTNER_LIMITS, name)
+        read = reader.duration if name == "timeout" else reader.whole
+        found[name] = read(name, default, least=least, most=most)
+    reader.finish()
+    return PartnerLimits(**found)
 
 
 def read_subscription(

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from hookstream.core.model.instant import Millis, format_duration, to_rfc3339
 from hookstream.core.model.json import Json, compared, json_text
+from hookstream.core.model.partner_limits import DEFAULT_PARTNER_LIMITS, PARTNER_LIMIT_BOUNDS
 from hookstream.core.model.subscription import (
     Basic,
     Bearer,
@@ -84,6 +85,11 @@ def _partner(partner: Partner) -> Mapping[str, ComparedField]:
         found["grant.pattern"] = _json(grant.pattern)
     if grant.operator:
         found["grant.operator"] = ComparedField(value=True, shown="true")
+    for name in PARTNER_LIMIT_BOUNDS:
+        limit: int = getattr(partner.limits, name)
+        if limit != getattr(DEFAULT_PARTNER_LIMITS, name):
+            shown = format_duration(limit) if name == "timeout" else str(limit)
+            found[f"limits.{name}"] = ComparedField(limit, shown)
     found["owner"] = _text(partner.owner)
     return found
 

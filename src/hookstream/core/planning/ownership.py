@@ -1,7 +1,7 @@
 """Which folder of definition files owns a row, and what --prune may therefore delete.
 
-A row has its owner as text: `cli`, `files` if a folder without a name declared it, and `files:NAME`
-if the folder NAME did. Releases without folder names keep that text when they rewrite a row, and
+A row has its owner as text: `cli`, `api` if it was made over the API or released to it, `files` if a
+folder without a name declared it, and `files:NAME` if the folder NAME did. Releases without folder names keep that text when they rewrite a row, and
 never prune it. If they apply a file that declares it, the owner becomes `files`, and no folder owns
 it until it is adopted again.
 """
@@ -13,6 +13,8 @@ from hookstream.core.model.listing import the_first
 from hookstream.core.model.suggestion import did_you_mean
 
 OWNED_BY_NOBODY = "files"
+OWNED_BY_API = "api"
+"""Changed over the API; files that declare it are refused until it is given back to them."""
 _NAMED = "files:"
 _LISTED = 20
 
@@ -51,6 +53,19 @@ def claim_refused(owner: str, folder: str | None, taken_over: Collection[str]) -
     return (
         f"belongs to the folder {theirs}, and {folder} declares it too: remove it from one of"
         f" them, or transfer it to {folder} with --take-over {theirs}"
+    )
+
+
+def claim_of_released(commands: str, name: str) -> str:
+    """Return why files may not declare what the API owns, and what to do.
+
+    Args:
+        commands: The group of commands that releases it: `subscriptions` or `partners`.
+        name: Its id.
+    """
+    return (
+        "belongs to the API: remove it from the files, or give it back to them first, with"
+        f" hookstream {commands} release {name} --to files"
     )
 
 

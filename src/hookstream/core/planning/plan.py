@@ -27,6 +27,8 @@ from hookstream.core.planning.declared import Declared, DeclaredSubscription, Pr
 from hookstream.core.planning.fields import Subject, differences, named
 from hookstream.core.planning.grants import first_granted, regranted
 from hookstream.core.planning.ownership import (
+    OWNED_BY_API,
+    claim_of_released,
     claim_refused,
     owner_text,
     prune_refused,
@@ -128,7 +130,7 @@ class _Planner:
     def partners(self) -> Iterator[Change]:
         for declared in self._declared.partners:
             before = self._current.partners.get(declared.id)
-            refused = None if before is None else self._claim_refused(before.owner)
+            refused = None if before is None else self._claim_refused(before)
             if refused is not None:
                 self.problems.append(Problem(named(declared), "", refused))
                 continue
@@ -144,7 +146,13 @@ class _Planner:
             return replace(granted, owner=self._owner)
         means = self._means
         after = regranted(before, declared.grant, means.now, means.takes_effect)
-        return replace(after, name=declared.name, owner=self._owner, revision=before.revision + 1)
+        return replace(
+            after,
+            name=declared.name,
+            limits=declared.limits,
+            owner=self._owner,
+            revision=before.revision + 1,
+        )
 
     def deleted_partners(self) -> Iterator[Delete]:
         kept = {declared.id for declared in self._declared.partners}
@@ -176,7 +184,7 @@ class _Planner:
         if isinstance(before, UnreadableSubscription):
             return "", f"the table's row of this id cannot be read: {before.why}"
         if before is not None and before.state != SubscriptionState.DELETED:
-            claimed = self._claim_refused(before.owner)
+            claimed = self._claim_refused(before)
             if claimed is not None:
                 return "", claimed
         if partner_id in self._going:
@@ -300,8 +308,11 @@ class _Planner:
     def _owns(self, subject: Subject) -> bool:
         return self._options.owner is not None and subject.owner == self._owner
 
-    def _claim_refused(self, owner: str) -> str | None:
-        return claim_refused(owner, self._options.owner, self._options.take_over)
+    def _claim_refused(self, before: Subject) -> str | None:
+        if before.owner == OWNED_BY_API and self._owner != OWNED_BY_API:
+            commands = "partners" if isinstance(before, Partner) else "subscriptions"
+            return claim_of_released(commands, before.id)
+        return claim_refused(before.owner, self._options.owner, self._options.take_over)
 
     def check_deletions(self, deletions: Sequence[Delete]) -> None:
         """Refuse accidental deletions, and note changes of ownership."""

@@ -88,7 +88,7 @@ def wanted_topics(
     logs[topics.attempts] = {**_log(7 * DAY, limit), "compression.type": "zstd"}
     logs[topics.operations] = _log(30 * DAY, limit)
     return [
-        *(WantedTopic(name, 1, compacted) for name in topics.tables),
+        *(WantedTopic(name, 1, compacted) for name in (*topics.tables, topics.console)),
         *(WantedTopic(name, partitions, config) for name, config in logs.items()),
     ]
 
@@ -164,7 +164,7 @@ def compared_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) 
 
 def event_topics(globs: Sequence[str], topics: Topics, names: Iterable[str]) -> list[str]:
     """Return the upstream topics that match a glob; hookstream's own never match."""
-    own = {*topics.tables, topics.dead_letters, topics.undecodable}
+    own = {*topics.tables, topics.console, topics.dead_letters, topics.undecodable}
     own |= {topics.attempts, topics.operations}
     return sorted(
         name

@@ -2,8 +2,7 @@
 
 import getpass
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -22,11 +21,10 @@ from hookstream.core.planning.fields import Difference, Subject
 from hookstream.core.planning.gap_fills import started
 from hookstream.core.planning.rotation import without_ended
 from hookstream.core.replay.request import KIND
+from hookstream.entry.admin.console_changes import revoked_with_partner
 from hookstream.entry.admin.gap_jobs import job_of
 from hookstream.entry.admin.job_ids import new_job_id
-from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, SEALED, State, TablesSession, writing
-from hookstream.entry.keys import key_ring
-from hookstream.settings import Settings
+from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, State, TablesSession
 
 DELETED_KEPT: Millis = 90 * DAY
 """How long the row of a deleted subscription stays: longer than any delivery of it can wait."""
@@ -37,6 +35,19 @@ Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
 """The rows of one change, and its operations events."""
 
 
+def who() -> str:
+    """Return the user who runs this command, if known."""
+    return f"{_user()}@{socket.gethostname()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container's user often has no name.
+        return "unknown"
+
+
 @dataclass
 class ChangeWriter:
     """Writes changes to the tables, as their only writer."""
@@ -45,6 +56,8 @@ class ChangeWriter:
     """The tables."""
     keys: Keys
     """Encrypts the secrets."""
+    by: str = field(default_factory=who)
+    """Who makes the changes, as their operations events say: a user of the command line, or a token."""
     started: list[Job] = field(default_factory=list)
     """The replays of subscriptions that were created to start in the past."""
     _deferred: list[str] = field(default_factory=list)
@@ -159,7 +172,9 @@ class ChangeWriter:
 
     def _deleted(self, name: str, remains: Subscription | None) -> Entry:
         if remains is None:
-            return [TableChange(self.session.names.partners, name, None)], ()
+            # Otherwise they would be good again for whoever gets the id later.
+            revoked = revoked_with_partner(self.session, name, self.by)
+            return [TableChange(self.session.names.partners, name, None), *revoked], ()
         rows = [self._subscription_row(remains), *self._healthy(remains.id)]
         return rows, [self._event(remains, "deleted", self.session.now)]
 
@@ -197,27 +212,9 @@ class ChangeWriter:
             change,
             at=self.session.now,
             effective_from=effective_from,
-            changed_by=who(),
+            changed_by=self.by,
             details=details,
         )
-
-
-@contextmanager
-def changing(settings: Settings, keys: Keys = SEALED) -> Iterator[ChangeWriter]:
-    """Become the only writer of the tables while the block runs: all others are fenced."""
-    with writing(settings, keys) as session:
-        yield ChangeWriter(session, keys)
-
-
-@contextmanager
-def changing_signed(settings: Settings) -> Iterator[ChangeWriter]:
-    """As `changing`, with the key ring that the settings name: for changes of secrets.
-
-    Raises:
-        ConfigurationError: None is set, or what is set is none.
-    """
-    with changing(settings, key_ring(settings)) as writer:
-        yield writer
 
 
 def _is_deferred(subscription: Subscription | None) -> bool:
@@ -241,16 +238,3 @@ def _details(differences: Sequence[Difference]) -> list[str]:
 def _deleted(state: State, key: str) -> bool:
     found = state.current.subscriptions.get(key)
     return isinstance(found, Subscription) and found.state == SubscriptionState.DELETED
-
-
-def who() -> str:
-    """Return the user who runs this command, if known."""
-    return f"{_user()}@{socket.gethostname()}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # A container's user often has no name.
-        return "unknown"

@@ -1,8 +1,7 @@
 """Plans and applies the changes that a folder of definition files declares."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,10 +29,11 @@ from hookstream.core.planning.declared import EARLIEST_START, Problem, SigningKe
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
-from hookstream.entry.admin.changes import ChangeWriter, changing
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.gaps import NOT_EXACT, retained_since
 from hookstream.entry.admin.schema_checks import pattern_checks, template_checks
 from hookstream.entry.admin.tables import SEALED, State, read_state
+from hookstream.entry.admin.writing import Changed, attempt_change
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.pipeline.replay import curtailed_text
@@ -92,22 +92,22 @@ class FolderPlanner:
         made = self._made(state, SystemClock().now() + settings.tables.activation_lead)
         return replace(made, notes=(*made.notes, *_on_starts(settings, made)))
 
-    @contextmanager
-    def applied(self, shown: Plan) -> Iterator[tuple[Plan, ChangeWriter]]:
-        """Apply a plan; the tables stay locked while the block runs.
-
-        The plan that is yielded also has the writer's warning among its notes.
+    def apply(self, shown: Plan) -> Changed[Plan]:
+        """Apply a plan, and return it with the writer's warning among its notes.
 
         Raises:
             Conflict: The tables changed, and with them the plan.
         """
-        with changing(self._settings, self._keys) as writer:
+
+        def applied(writer: ChangeWriter) -> Plan:
             made = self._made(writer.state, writer.session.takes_effect)
             confirm(shown, made)
             writer.write(made.writes)
             writer.forget()
             warnings = () if writer.warning is None else (writer.warning,)
-            yield replace(made, notes=(*made.notes, *warnings)), writer
+            return replace(made, notes=(*made.notes, *warnings))
+
+        return attempt_change(self._settings, applied, self._keys, console=None)
 
     def _made(self, state: State, takes_effect: Millis) -> Plan:
         definitions = self._definitions

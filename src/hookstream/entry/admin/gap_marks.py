@@ -2,8 +2,9 @@
 
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.planning.gap_fills import incomplete
-from hookstream.entry.admin.changes import changing
-from hookstream.errors import DependencyUnavailable, ProducerFenced
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.writing import attempt_change
+from hookstream.errors import Contended, DependencyUnavailable
 from hookstream.settings import Settings
 
 
@@ -11,21 +12,20 @@ def mark_incomplete(settings: Settings, subscription_id: str, job_id: str) -> No
     """Say in a subscription's row that a replay may have lost records of its gaps. Blocks.
 
     Raises:
-        DependencyUnavailable: The brokers cannot be reached, or another writer took over the tables
-            meanwhile.
+        DependencyUnavailable: The brokers cannot be reached, or other writers took over the tables
+            each time.
     """
-    try:
-        _mark(settings, subscription_id, job_id)
-    except ProducerFenced as fenced:
-        # It is not the job that was taken over.
-        raise DependencyUnavailable(f"the tables are being changed: {fenced}") from None
 
-
-def _mark(settings: Settings, subscription_id: str, job_id: str) -> None:
-    with changing(settings) as writer:
+    def mark(writer: ChangeWriter) -> None:
         found = writer.state.current.subscriptions.get(subscription_id)
         if isinstance(found, Subscription) and found.state is not SubscriptionState.DELETED:
             after = incomplete(found, job_id)
             if after is not found:
                 lost = [f"gaps: {job_id} may have lost records of those that it fills"]
                 writer.write_subscription(after, "updated", writer.session.now, details=lost)
+
+    try:
+        attempt_change(settings, mark)
+    except Contended as why:
+        # A job goes on after a dependency, and not after a refusal.
+        raise DependencyUnavailable(f"the tables are being changed: {why}") from None

@@ -6,57 +6,47 @@ from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
-from hookstream.entry.admin.changes import who
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.known_names import names_of
-from hookstream.entry.admin.tables import (
-    State,
-    TablesSession,
-    found_partner,
-    no_subscription,
-    writing,
-)
+from hookstream.entry.admin.tables import State, found_partner, no_subscription
 from hookstream.errors import InputRefused
-from hookstream.settings import Settings
 
 _LONGEST_SHOWN = 60
 
 
 def set_hold(
-    settings: Settings, kind: HoldKind, name: str, reason: str
+    writer: ChangeWriter, kind: HoldKind, name: str, reason: str
 ) -> tuple[Hold, Hold | None]:
     """Set a hold, or change the reason of one in force; return it, and the one before.
 
     Raises:
         InputRefused: There is no such subscription, partner or event type.
     """
-    with writing(settings) as session:
-        state = session.state()
-        _refuse_unknown(state, kind, name)
-        before = _in_force(state, kind, name)
-        hold = Hold(kind, name, session.now, reason, who())
-        if before is not None:
-            # An unreadable row has no time: the hold then begins now.
-            since = before.since or session.now
-            hold = Hold(kind, name, since, reason, who(), before.revision + 1)
-        change = "set" if before is None else "changed"
-        _write(session, hold, write_hold(hold), change, reason)
+    now = writer.session.now
+    _refuse_unknown(writer.state, kind, name)
+    before = _in_force(writer.state, kind, name)
+    hold = Hold(kind, name, now, reason, writer.by)
+    if before is not None:
+        # An unreadable row has no time: the hold then begins now.
+        hold = Hold(kind, name, before.since or now, reason, writer.by, before.revision + 1)
+    change = "set" if before is None else "changed"
+    _write(writer, hold, write_hold(hold), change, reason)
     return hold, before
 
 
-def clear_hold(settings: Settings, kind: HoldKind, name: str, reason: str) -> list[Hold]:
+def clear_hold(writer: ChangeWriter, kind: HoldKind, name: str, reason: str) -> list[Hold]:
     """Clear a hold, and return those that stay in force.
 
     Raises:
         InputRefused: There is no such hold.
     """
-    with writing(settings) as session:
-        state = session.state()
-        before = _in_force(state, kind, name)
-        if before is None:
-            hint = did_you_mean(name, [hold.name for hold in state.holds if hold.kind is kind])
-            held = f"held: {listed(state.holds)}" if state.holds else "nothing is held"
-            raise InputRefused(f"{subject(kind, name)} is not held{hint}; {held}")
-        _write(session, before, None, "cleared", reason)
+    state = writer.state
+    before = _in_force(state, kind, name)
+    if before is None:
+        hint = did_you_mean(name, [hold.name for hold in state.holds if hold.kind is kind])
+        held = f"held: {listed(state.holds)}" if state.holds else "nothing is held"
+        raise InputRefused(f"{subject(kind, name)} is not held{hint}; {held}")
+    _write(writer, before, None, "cleared", reason)
     return [hold for hold in state.holds if hold is not before]
 
 
@@ -109,11 +99,10 @@ def _in_force(state: State, kind: HoldKind, name: str) -> Hold | None:
     return next((hold for hold in state.holds if (hold.kind, hold.name) == (kind, name)), None)
 
 
-def _write(
-    session: TablesSession, hold: Hold, row: bytes | None, change: str, reason: str
-) -> None:
+def _write(writer: ChangeWriter, hold: Hold, row: bytes | None, change: str, reason: str) -> None:
+    session = writer.session
     event = session.events.hold_changed(
-        hold, change, at=session.now, changed_by=who(), reason=reason
+        hold, change, at=session.now, changed_by=writer.by, reason=reason
     )
     key = hold_key(hold.kind, hold.name)
     session.write([TableChange(session.names.subscriptions, key, row)], [event])

@@ -22,8 +22,8 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.topology.plan import taken_topics, tier_topics
-from hookstream.entry.admin.changes import who
-from hookstream.entry.admin.tables import TablesSession, writing
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.writing import attempt_change
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
 from hookstream.settings import Settings
@@ -112,24 +112,32 @@ class ReadPartition:
             reason: For the operations event.
         """
         key, offset = start_key(*self.at), self._groups.offset_at(self.at, where)
-        with writing(self._settings) as session:
-            earlier = session.state().rows[session.names.subscriptions].get(key)
+
+        def asked(writer: ChangeWriter) -> None:
+            session = writer.session
+            earlier = writer.state.rows[session.names.subscriptions].get(key)
             revision = 1
             if earlier is not None and earlier.value is not None:
                 revision = read_start(key, earlier.value).revision + 1
             row = write_start(StartAsked(*self.at, where, session.now, revision))
-            self._ask(session, key, row, offset, reason)
+            self._ask(writer, key, row, offset, reason)
+
+        attempt_change(self._settings, asked)
 
     def skip(self, offset: int, reason: str) -> None:
         """Ask the worker to skip the record at an offset, where that stops the partition."""
-        with writing(self._settings) as session:
-            row = write_skip(SkipAsked(*self.at, offset, session.now, reason))
-            self._ask(session, skip_key(*self.at, offset), row, offset, reason)
 
-    def _ask(self, session: TablesSession, key: str, row: bytes, offset: int, reason: str) -> None:
+        def asked(writer: ChangeWriter) -> None:
+            row = write_skip(SkipAsked(*self.at, offset, writer.session.now, reason))
+            self._ask(writer, skip_key(*self.at, offset), row, offset, reason)
+
+        attempt_change(self._settings, asked)
+
+    def _ask(self, writer: ChangeWriter, key: str, row: bytes, offset: int, reason: str) -> None:
         """Write a request's row, and the operations event of it, in one transaction."""
+        session = writer.session
         event = session.events.partition_skipped(
-            self.at, offset, session.now, reason=reason, changed_by=who()
+            self.at, offset, session.now, reason=reason, changed_by=writer.by
         )
         session.write([TableChange(session.names.subscriptions, key, row)], [event])
 

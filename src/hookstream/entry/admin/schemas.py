@@ -21,9 +21,11 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.mapping import Mapping, source_document
 from hookstream.core.model.subscription import BodyFormat, Subscription, SubscriptionState
 from hookstream.core.model.suggestion import did_you_mean
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.schema_baseline import Baseline, baseline, published_baseline
 from hookstream.entry.admin.schema_checks import template_losses
-from hookstream.entry.admin.tables import State, writing
+from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.writing import attempt_change
 from hookstream.errors import Conflict, InputRefused
 from hookstream.settings import Settings
 
@@ -102,8 +104,9 @@ class SchemaPublisher:
         Raises:
             Conflict: The tables changed, and with them the plan.
         """
-        with writing(settings) as session:
-            made = self.planned(session.state())
+
+        def published(writer: ChangeWriter) -> None:
+            made = self.planned(writer.state)
             if made.writes != shown.writes or made.problems:
                 raise Conflict("the published schemas changed meanwhile: run it again")
             rows = [
@@ -111,8 +114,10 @@ class SchemaPublisher:
                 *(mapping_row(each.after) for each in made.mappings.changes),
                 *((mapping_key(name), None) for name in made.removed),
             ]
-            topic = session.names.schemas
-            session.write([TableChange(topic, key, value) for key, value in rows])
+            topic = writer.session.names.schemas
+            writer.session.write([TableChange(topic, key, value) for key, value in rows])
+
+        attempt_change(settings, published)
 
     def _planned(self, before: Baseline) -> SchemasPlan:
         files = self._files

@@ -2,15 +2,15 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.tables.log import TableRecord, read_tables
-from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.adapters.tables.reader import MATCHING_NEEDS, RowKind, RowReader
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.adapters.tables.rows import disabled_row, failing_row
@@ -28,7 +28,7 @@ from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.model.topics import Topics
 from hookstream.core.planning.plan import Current
 from hookstream.entry.cluster import reached
-from hookstream.errors import ConfigurationError, Conflict, InputRefused, ProducerFenced
+from hookstream.errors import ConfigurationError, Conflict, InputRefused, InvariantBroken
 from hookstream.settings import Settings
 
 ROWS_A_TRANSACTION = 500
@@ -54,39 +54,126 @@ class State:
     """Endpoints with failures only, by subscription."""
 
 
+class _ReadRow(NamedTuple):
+    """What a row contains, as of its record's offset."""
+
+    offset: int
+    kind: RowKind
+    content: object
+    """An EnvelopeUnreadable if it cannot be read."""
+
+
+class StateReader:
+    """Reads the state from rows again and again: of each row once, until it changes.
+
+    Args:
+        names: The names of the tables.
+        keys: Decrypts the signing secrets, or passes them on encrypted.
+    """
+
+    def __init__(self, names: Topics, keys: Keys) -> None:
+        self._names = names
+        self._reader = RowReader(names, keys)
+        self._read: dict[str, dict[str, _ReadRow]] = {}
+        self._schemas: tuple[dict[str, int], SchemaBook, tuple[str, ...]] | None = None
+        self._console = ConsoleTable()
+        self._console_offsets: dict[str, int] = {}
+
+    def state(self, rows: Mapping[str, Mapping[str, TableRecord]]) -> State:
+        """Return the state in rows; unreadable rows are reported, not left out."""
+        book, faults = self._book(rows[self._names.schemas])
+        found: dict[RowKind, dict[str, Any]] = defaultdict(dict)
+        unreadable: list[str] = []
+        for table in (self._names.partners, self._names.subscriptions, self._names.health):
+            for key, row in self._rows(table, rows[table]).items():
+                if not isinstance(row.content, EnvelopeUnreadable):
+                    found[row.kind][key] = row.content
+                elif row.kind in MATCHING_NEEDS:
+                    unreadable.append(str(row.content))
+        return _state(found, book, faults, unreadable, rows)
+
+    def console(self, rows: Mapping[str, TableRecord]) -> ConsoleTable:
+        """Return the rows of the console topic; what was returned before changes with them."""
+        offsets = {key: row.offset for key, row in rows.items()}
+        for key in self._console_offsets.keys() - offsets.keys():
+            self._console.put(key, None, 0)
+        changed = [
+            row for key, row in rows.items() if self._console_offsets.get(key) != row.offset
+        ]
+        for row in sorted(changed, key=lambda row: row.offset):
+            self._console.put(row.key, row.value, row.timestamp)
+        self._console_offsets = offsets
+        return self._console
+
+    def _book(self, rows: Mapping[str, TableRecord]) -> tuple[SchemaBook, tuple[str, ...]]:
+        offsets = {key: row.offset for key, row in rows.items()}
+        if self._schemas is None or self._schemas[0] != offsets:
+            book = SchemaBook()
+            faults = [
+                why
+                for key, row in rows.items()
+                if row.value is not None and (why := book.put(key, row.value)) is not None
+            ]
+            self._schemas = offsets, book, tuple(faults)
+        return self._schemas[1:]
+
+    def _rows(self, table: str, rows: Mapping[str, TableRecord]) -> Mapping[str, _ReadRow]:
+        before = self._read.get(table, {})
+        now: dict[str, _ReadRow] = {}
+        for key, row in sorted(rows.items()):
+            known = before.get(key)
+            if known is not None and known.offset == row.offset:
+                now[key] = known
+            elif row.value is not None:
+                kind = self._reader.kind(table, key)
+                try:
+                    content = self._reader.read(kind, key, row.value)
+                except EnvelopeUnreadable as why:
+                    content = why
+                now[key] = _ReadRow(row.offset, kind, content)
+        self._read[table] = now
+        return now
+
+
 def state_of(rows: Mapping[str, Mapping[str, TableRecord]], names: Topics, keys: Keys) -> State:
     """Return the state in rows; unreadable rows are reported, not left out."""
-    book = SchemaBook()
-    faults = [
-        why
-        for key, row in rows[names.schemas].items()
-        if row.value is not None and (why := book.put(key, row.value)) is not None
-    ]
-    reader = RowReader(names, keys)
-    found: dict[RowKind, dict[str, Any]] = defaultdict(dict)
-    unreadable: list[str] = []
-    for table in (names.partners, names.subscriptions, names.health):
-        for key, row in sorted(rows[table].items()):
-            kind = reader.kind(table, key)
-            try:
-                if row.value is not None:
-                    found[kind][key] = reader.read(kind, key, row.value)
-            except EnvelopeUnreadable as why:
-                if kind in MATCHING_NEEDS:
-                    unreadable.append(str(why))
+    return StateReader(names, keys).state(rows)
+
+
+def _state(
+    found: Mapping[RowKind, dict[str, Any]],
+    book: SchemaBook,
+    faults: tuple[str, ...],
+    unreadable: Sequence[str],
+    rows: Mapping[str, Mapping[str, TableRecord]],
+) -> State:
     disabled = {each.subscription_id: each for each in found["disabled"].values()}
     failing = {each.subscription_id: each for each in found["failing"].values() if each}
     latest = {event_type: book.latest(event_type) for event_type in book.event_types()}
     current = Current(found["partner"], found["subscription"], disabled, latest)
     holds = tuple(found["hold"].values())
-    return State(current, book, tuple(unreadable), tuple(faults), rows, holds, failing)
+    return State(current, book, tuple(unreadable), faults, rows, holds, failing)
 
 
 def read_state(settings: Settings, keys: Keys = SEALED) -> State:
     """Read the tables once, without fencing their writer."""
     names = settings.topics_names
-    rows = read_tables(reached(settings), _tables(names))
+    rows = read_tables(reached(settings), operators_tables(names))
     return state_of(rows, names, keys)
+
+
+class RowWriter(Protocol):
+    """What a session needs of the tables' writer."""
+
+    @property
+    def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
+        """The live rows by topic and key."""
+
+    def broker_now(self) -> Millis:
+        """Return the brokers' time."""
+
+    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord], /) -> None:
+        """Write rows, and records of other topics with them, all of them or none."""
 
 
 class TablesSession:
@@ -94,20 +181,20 @@ class TablesSession:
 
     Args:
         settings: The cluster and the names of the tables.
-        keys: Decrypts the signing secrets, or passes them on encrypted.
+        reader: Reads the rows.
+        writer: Writes them.
     """
 
-    def __init__(self, settings: Settings, keys: Keys, writer: TableWriter) -> None:
+    def __init__(self, settings: Settings, reader: StateReader, writer: RowWriter) -> None:
         self.names = settings.topics_names
         self._lead = settings.tables.activation_lead
-        self._keys = keys
+        self._reader = reader
         self._writer = writer
         self.events = AvroOwnRecords(self.names, "cli", disabled_row, failing_row)
         """Encodes the operations events of operators' changes."""
         self.now: Millis = writer.broker_now()
         """The broker's time when the session began."""
         self._began = time.monotonic()
-        self._is_fenced = False
 
     @property
     def takes_effect(self) -> Millis:
@@ -116,36 +203,35 @@ class TablesSession:
 
     def state(self) -> State:
         """Return the state of the tables, which no other writer can change now."""
-        return state_of(self._writer.snapshot, self.names, self._keys)
+        return self._reader.state(self._writer.snapshot)
+
+    @property
+    def has_console(self) -> bool:
+        """Whether the session was begun with the console topic."""
+        return self.names.console in self._writer.snapshot
+
+    def console(self) -> ConsoleTable:
+        """Return the console topic's rows, which no other writer can change now.
+
+        Raises:
+            InvariantBroken: The session was begun without them.
+        """
+        rows = self._writer.snapshot.get(self.names.console)
+        if rows is None:
+            raise InvariantBroken("the console topic was not read by this session")
+        return self._reader.console(rows)
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
         """Write rows and records in one transaction."""
         self._writer.write(changes, also)
 
     def wait_until(self, instant: Millis) -> None:
-        """Return when the broker's clock has passed an instant; for after everything was written."""
-        while (now := self._present()) <= instant:
+        """Return when the brokers' clock has passed an instant; for after everything was written.
+
+        Their clock goes on by this machine's from where it was; rather too late than too early.
+        """
+        while (now := self.now + int((time.monotonic() - self._began) * 1_000)) <= instant:
             time.sleep((instant - now) / 1_000 + 0.01)
-
-    def _present(self) -> Millis:
-        if not self._is_fenced:
-            try:
-                return self._writer.broker_now()
-            except ProducerFenced:
-                # What was written stays, but this writer cannot ask again.
-                self._is_fenced = True
-        # This machine's clock goes on from where the broker's was; rather too late than too early.
-        return self.now + int((time.monotonic() - self._began) * 1_000)
-
-
-@contextmanager
-def writing(settings: Settings, keys: Keys = SEALED) -> Iterator[TablesSession]:
-    """Become the one writer of the tables, for as long as the block runs."""
-    names = settings.topics_names
-    with TableWriter(
-        reached(settings), names.writer, _tables(names), names.subscriptions
-    ) as writer:
-        yield TablesSession(settings, keys, writer)
 
 
 def found_subscription(state: State, subscription_id: str) -> Subscription:
@@ -198,5 +284,19 @@ def found_partner(state: State, partner_id: str) -> Partner:
     return found
 
 
-def _tables(names: Topics) -> Sequence[str]:
+def at_partner_revision(state: State, partner_id: str, revision: int | None) -> Partner:
+    """Return a partner at a revision; None: at any.
+
+    Raises:
+        InputRefused: There is none.
+        Conflict: It is at another revision.
+    """
+    found = found_partner(state, partner_id)
+    if revision not in (None, found.revision):
+        raise Conflict(f"partner {partner_id!r} is at revision {found.revision}, not {revision}")
+    return found
+
+
+def operators_tables(names: Topics) -> Sequence[str]:
+    """Return the tables that operators' commands read and change."""
     return (names.schemas, names.partners, names.subscriptions, names.health)

@@ -148,20 +148,19 @@ def apply(
         _report(context, shown, (), None, as_json=as_json)
         return
     confirm("Apply this?", yes=yes)
-    started: Sequence[Job] = ()
-    with planner.applied(shown) as (made, writer):
-        session = writer.session
-        until = last_instant(made) if last_instant(made) > session.now else None
-        # Secrets first: interrupting the wait must not lose them.
-        _report(context, made, writer.started, until, as_json=as_json)
-        context.err.warn(writer.warning)
-        if until is not None:
-            context.err.print(f"It takes effect at {to_rfc3339(until)}")
-            if not no_wait:
-                session.wait_until(until)
-                context.err.print("Everything is active.")
-        started = tuple(writer.started)
-    _replay(context, started, wait=not no_wait, as_json=as_json)
+    changed = planner.apply(shown)
+    made, writer = changed.result, changed.writer
+    session = writer.session
+    until = last_instant(made) if last_instant(made) > session.now else None
+    # Secrets first: interrupting the wait must not lose them.
+    _report(context, made, writer.started, until, as_json=as_json)
+    context.err.warn(writer.warning)
+    if until is not None:
+        context.err.print(f"It takes effect at {to_rfc3339(until)}")
+        if not no_wait:
+            session.wait_until(until)
+            context.err.print("Everything is active.")
+    _replay(context, tuple(writer.started), wait=not no_wait, as_json=as_json)
 
 
 def _replay(context: Context, jobs: Sequence[Job], *, wait: bool, as_json: bool) -> None:

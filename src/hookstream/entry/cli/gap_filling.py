@@ -15,13 +15,14 @@ from hookstream.core.model.subscription import Disabled, Subscription
 from hookstream.core.planning import transitions
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.admin import gaps
-from hookstream.entry.admin.changes import ChangeWriter, changing
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
 from hookstream.entry.admin.jobs import free_job, resume_job, start_job, status_of
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, at_revision, read_state
+from hookstream.entry.admin.writing import attempt_change
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import (
@@ -130,13 +131,13 @@ class GapCommand:
         if self.options.replay:
             self._before_filling(state, subscription)
         redrives = self.is_enable and self._is_redrive_wanted(state)
-        with changing(self.context.settings) as writer:
-            ended = self._end(writer)
-            if ended.changed:
-                self._say(ended, writer.session.takes_effect)
-            self.context.err.warn(writer.warning)
-            if ended.changed and not self.options.no_wait:
-                writer.session.wait_until(writer.session.takes_effect)
+        changed = attempt_change(self.context.settings, self._end)
+        ended, writer = changed.result, changed.writer
+        if ended.changed:
+            self._say(ended, writer.session.takes_effect)
+        self.context.err.warn(writer.warning)
+        if ended.changed and not self.options.no_wait:
+            writer.session.wait_until(writer.session.takes_effect)
         letters = self._redrive(ended.disabled) if ended.changed and redrives else None
         jobs = [*self._cut_off(ended), *ended.jobs]
         self._report(ended, letters, self._replay(jobs))

@@ -1,6 +1,7 @@
 """`hookstream hold`: stops deliveries for a while; they wait without ageing, and none is lost."""
 
 import re
+from functools import partial
 
 import click
 
@@ -10,6 +11,7 @@ from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.admin.holds import clear_hold, listed, set_hold, subject, subject_in
 from hookstream.entry.admin.tables import read_state
+from hookstream.entry.admin.writing import attempt_change
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import lasted
@@ -45,7 +47,9 @@ def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
     deliveries wait until the hold is cleared.
     """
     what = subject_in(HoldKind(kind), name)
-    hold, before = set_hold(context.settings, *what, _checked_reason(reason))
+    checked = _checked_reason(reason)
+    act = partial(set_hold, kind=what[0], name=what[1], reason=checked)
+    hold, before = attempt_change(context.settings, act).result
     if before is not None:
         since = to_rfc3339(hold.since)
         context.err.print(
@@ -67,7 +71,9 @@ def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
     Each delivery checks again after as long as it has waited so far, at least every five minutes.
     """
     what = subject_in(HoldKind(kind), name)
-    others = clear_hold(context.settings, *what, _checked_reason(reason) if reason else "")
+    checked = _checked_reason(reason) if reason else ""
+    act = partial(clear_hold, kind=what[0], name=what[1], reason=checked)
+    others = attempt_change(context.settings, act).result
     context.err.print(f"{subject(*what)} is not held any more")
     if others:
         context.err.print(f"Still held: {listed(others)}")

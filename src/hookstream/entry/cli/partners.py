@@ -1,14 +1,17 @@
 """`hookstream partners`: lists, shows and deletes partners."""
 
+from functools import partial
+
 import click
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.entry.admin import partners
-from hookstream.entry.admin.changes import changing
 from hookstream.entry.admin.partners import earlier_grants, live_subscriptions, partner_document
 from hookstream.entry.admin.subscriptions import shown_fields
 from hookstream.entry.admin.tables import found_partner, read_state
+from hookstream.entry.admin.writing import attempt_change
+from hookstream.entry.cli import release
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option, yes_option
@@ -17,7 +20,10 @@ from hookstream.entry.cli.terminal import confirm
 
 @click.group()
 def command() -> None:
-    """List, show and delete partners."""
+    """List, show, release and delete partners."""
+
+
+command.add_command(release.partner)
 
 
 @command.command("list")
@@ -73,8 +79,8 @@ def show(context: Context, partner_id: str, *, as_json: bool) -> None:
 def delete(context: Context, partner_id: str, *, cascade: bool, yes: bool) -> None:
     """Delete PARTNER, which must have no subscriptions unless they go with it."""
     confirm(f"Delete partner {partner_id}?", yes=yes)
-    with changing(context.settings) as writer:
-        partner, live = partners.delete(writer, partner_id, cascade=cascade)
+    act = partial(partners.delete, partner_id=partner_id, cascade=cascade)
+    partner, live = attempt_change(context.settings, act, console=None).result
     context.err.print(f"{', '.join([*live, partner_id])}: deleted")
     if is_of_files(partner.owner):
         context.err.print(

@@ -18,7 +18,7 @@ import click
 from hookstream import __version__
 from hookstream.entry.cli.context import Context, pairs
 from hookstream.entry.cli.escaping import shown
-from hookstream.errors import ConfigurationError, HookstreamError
+from hookstream.errors import ConfigurationError, Contended, HookstreamError
 
 INTERRUPTED = 130
 
@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "subscriptions": LazyCommand(
         "List, show, test, pause, resume, enable and delete.", "subscriptions"
     ),
+    "tokens": LazyCommand("Make, list and revoke tokens for the API.", "tokens"),
     "topics": LazyCommand("Plan and create hookstream's topics.", "topics"),
     "undecodable": LazyCommand(
         "List, show and redrive undecodable records.", "deadletters.commands", "undecodable"
@@ -121,6 +122,8 @@ class Root(click.Group):
 
 def exit_code(error: Exception) -> int:
     """Return the exit code of an error: 2 if the configuration or the input must change, else 1."""
+    if isinstance(error, Contended):
+        return 1
     refused = isinstance(error, ConfigurationError) or _of_a_file(error) is not None
     return 2 if refused else 1
 

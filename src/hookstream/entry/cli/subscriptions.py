@@ -1,5 +1,7 @@
 """`hookstream subscriptions`: lists, shows and changes subscriptions, one at a time."""
 
+from functools import partial
+
 import click
 
 from hookstream.adapters.system import SystemClock
@@ -15,7 +17,7 @@ from hookstream.core.model.subscription_status import Deleted
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.core.planning.rotation import LONGEST_OVERLAP, without_ended
 from hookstream.entry.admin import signing_secrets, subscriptions
-from hookstream.entry.admin.changes import ChangeWriter, changing, changing_signed
+from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.gaps import gap_text, replays_of
 from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
 from hookstream.entry.admin.subscriptions import (
@@ -25,6 +27,8 @@ from hookstream.entry.admin.subscriptions import (
     subscription_document,
 )
 from hookstream.entry.admin.tables import no_subscription, read_state
+from hookstream.entry.admin.writing import attempt_change, attempt_change_signed
+from hookstream.entry.cli import release
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.gap_filling import GapCommand, GapOptions, gap_options
@@ -52,10 +56,11 @@ def _overlap(text: str) -> Millis:
 
 @click.group()
 def command() -> None:
-    """List, show, test, pause, resume, enable and delete subscriptions, and rotate their secrets."""
+    """List, show, test and change subscriptions, one at a time."""
 
 
 command.add_command(test)
+command.add_command(release.subscription)
 
 
 @command.command("list")
@@ -129,14 +134,15 @@ def pause(
     context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
 ) -> None:
     """Pause SUBSCRIPTION: pending deliveries wait, events published meanwhile are replayed by resume."""
-    with changing(context.settings) as writer:
-        after, changed = subscriptions.pause(writer, subscription_id, if_revision)
-        if not changed:
-            context.err.print(f"{subscription_id} is {after.state} already")
-            return
-        from_then = to_rfc3339(writer.session.takes_effect)
-        context.err.print(f"{subscription_id} is paused from {from_then}")
-        _end(context, writer, wait=not no_wait)
+    act = partial(subscriptions.pause, subscription_id=subscription_id, revision=if_revision)
+    done = attempt_change(context.settings, act)
+    after, changed = done.result
+    if not changed:
+        context.err.print(f"{subscription_id} is {after.state} already")
+        return
+    from_then = to_rfc3339(done.writer.session.takes_effect)
+    context.err.print(f"{subscription_id} is paused from {from_then}")
+    _end(context, done.writer, wait=not no_wait)
 
 
 @command.command()
@@ -181,10 +187,11 @@ def enable(
 def delete(context: Context, subscription_id: str, if_revision: int | None, *, yes: bool) -> None:
     """Delete SUBSCRIPTION: its pending deliveries are cancelled."""
     confirm(f"Delete subscription {subscription_id} and cancel what is pending?", yes=yes)
-    with changing(context.settings) as writer:
-        subscription = subscriptions.delete(writer, subscription_id, if_revision)
-        context.err.print(f"{subscription_id} is deleted")
-        _end(context, writer, wait=False)
+    act = partial(subscriptions.delete, subscription_id=subscription_id, revision=if_revision)
+    done = attempt_change(context.settings, act)
+    subscription = done.result
+    context.err.print(f"{subscription_id} is deleted")
+    _end(context, done.writer, wait=False)
     if is_of_files(subscription.owner):
         context.err.print(
             "A file declares it: remove it there, or the next apply creates it again"
@@ -225,22 +232,28 @@ def rotate_secret(
     The old one signs as well until the overlap ends, and then goes by itself. Of a v1a key the
     public part is shown, which is all that a partner needs.
     """
-    asked = None if scheme is None else SigningScheme(scheme)
-    with changing_signed(context.settings) as writer:
-        done = signing_secrets.rotate_secret(writer, subscription_id, if_revision, overlap, asked)
-        # The secret first: interrupting the wait must not lose it.
-        if as_json:
-            click.echo(json_line(signing_secrets.secret_document(subscription_id, done.new)))
-        else:
-            show_secrets(context.out, [(subscription_id, done.new)])
-        context.err.print(
-            f"{done.new.id} signs from {to_rfc3339(writer.session.takes_effect)}, at the latest"
-        )
-        for each in done.ending:
-            context.err.print(f"{each.id} signs until {to_rfc3339(each.expires_at or 0)}")
-        for each in done.gone:
-            context.err.print(f"{each.id} does not sign any more")
-        _end(context, writer, wait=not no_wait)
+    act = partial(
+        signing_secrets.rotate_secret,
+        subscription_id=subscription_id,
+        revision=if_revision,
+        overlap=overlap,
+        scheme=None if scheme is None else SigningScheme(scheme),
+    )
+    changed = attempt_change_signed(context.settings, act)
+    done, writer = changed.result, changed.writer
+    # The secret first: interrupting the wait must not lose it.
+    if as_json:
+        click.echo(json_line(signing_secrets.secret_document(subscription_id, done.new)))
+    else:
+        show_secrets(context.out, [(subscription_id, done.new)])
+    context.err.print(
+        f"{done.new.id} signs from {to_rfc3339(writer.session.takes_effect)}, at the latest"
+    )
+    for each in done.ending:
+        context.err.print(f"{each.id} signs until {to_rfc3339(each.expires_at or 0)}")
+    for each in done.gone:
+        context.err.print(f"{each.id} does not sign any more")
+    _end(context, writer, wait=not no_wait)
 
 
 @command.command()

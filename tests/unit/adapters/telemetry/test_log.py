@@ -7,6 +7,8 @@ import pytest
 from tests.doubles.attempts import an_attempt
 
 from hookstream.adapters.telemetry.log import StructuredLogger
+from hookstream.core.access.scopes import Scope
+from hookstream.core.access.tokens import token_text
 from hookstream.core.model.outcome import (
     DeadLetter,
     DeadReason,
@@ -96,10 +98,14 @@ def test_levels_below_the_threshold_are_not_written(level: str, levels: list[str
 def test_a_secret_in_a_log_line_is_redacted() -> None:
     logger, out = written("info")
     logger.info("x", detail="key whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD of whsk_abc123==")
+    logger.info(
+        "x", detail=f"Bearer {token_text(Scope.PARTNER_MANAGE, bytes(range(32)))}, hs_none"
+    )
     logger.info("y", url="https://user:hunter2@partner.example/hook")
     text = out.getvalue()
     assert [line.get("detail") or line.get("url") for line in lines(out)] == [
         "key whsec_*** of whsk_***",
+        "Bearer hs_pmg_***, hs_none",
         "https://***partner.example/hook",
     ]
     assert "hunter2" not in text

@@ -9,6 +9,7 @@ from hookstream.core.delivery.bodies.template import secrets_in
 from hookstream.core.delivery.signing import header_problem, parse_secret, write_secret
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.partner_limits import DEFAULT_PARTNER_LIMITS, PartnerLimits
 from hookstream.core.model.subscription import (
     Batch,
     BodyFormat,
@@ -308,6 +309,35 @@ def test_every_field_of_a_partner_is_read() -> None:
     assert read_partner(document, RULES, refuse) == Partner(
         "acme", "Acme Print", Grant(("*",), ("live",), {"type": ["x"]})
     )
+
+
+def test_the_limits_of_a_partner_are_read_and_have_defaults() -> None:
+    document: JsonObject = {
+        "id": "acme",
+        "name": "Acme",
+        "grant": {"event_types": ["*"], "environments": ["*"]},
+        "limits": {"subscriptions": 50, "timeout": "20s", "replayed_events_a_day": 0},
+    }
+    assert read_partner(document, RULES, refuse).limits == PartnerLimits(
+        subscriptions=50, timeout=20 * SECOND, replayed_events_a_day=0
+    )
+    del document["limits"]
+    assert read_partner(document, RULES, refuse).limits == DEFAULT_PARTNER_LIMITS
+
+
+def test_what_is_wrong_with_a_partners_limits_is_named() -> None:
+    document: JsonObject = {
+        "id": "acme",
+        "name": "Acme",
+        "grant": {"event_types": ["*"], "environments": ["*"]},
+        "limits": {"weight": 0, "timeout": "5m", "running_jobs": "1", "subscription": 3},
+    }
+    assert problems(document, partner=True) == [
+        ("limits.weight", "must be 1 to 100, not 0"),
+        ("limits.timeout", "must be 1s to 1m, not 5m"),
+        ("limits.running_jobs", "must be a whole number, not '1'"),
+        ("limits.subscription", "there is no such field (did you mean subscriptions?)"),
+    ]
 
 
 def test_an_operators_grant_is_marked_as_such() -> None:

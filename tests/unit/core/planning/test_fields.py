@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from hookstream.core.model.instant import SECOND
 from hookstream.core.model.json import Json, json_text
+from hookstream.core.model.partner_limits import PartnerLimits
 from hookstream.core.model.subscription import (
     Basic,
     Batch,
@@ -151,6 +153,16 @@ def test_a_partner_is_shown_with_its_grant() -> None:
         "grant.environments": "live",
         "grant.pattern": '{"type": ["x"]}',
         "owner": "files",
+    }
+
+
+def test_of_a_partners_limits_those_are_shown_that_are_not_the_defaults() -> None:
+    limits = PartnerLimits(subscriptions=3, timeout=20 * SECOND)
+    partner = Partner("acme", "Acme", Grant(("*",), ("live",)), limits=limits)
+    shown = {path: field.shown for path, field in fields_of(partner, str).items()}
+    assert {path: text for path, text in shown.items() if path.startswith("limits.")} == {
+        "limits.subscriptions": "3",
+        "limits.timeout": "20s",
     }
 
 

@@ -22,7 +22,7 @@ from hookstream.core.planning.declared import Declared, DeclaredSubscription
 from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
 
 NAMES = [f"s{number}" for number in range(12)]
-OWNERS = ["cli", "files", "files:shop", "files:desk"]
+OWNERS = ["cli", "api", "files", "files:shop", "files:desk"]
 
 
 def row(name: str, owner: str) -> Subscription:
@@ -120,6 +120,23 @@ def test_a_folder_that_lost_its_name_is_reported_with_its_former_name() -> None:
             " same folder, give --owner desk, or add a file hookstream.yaml (name: desk)"
         )
     ]
+
+
+def test_what_was_released_to_the_api_is_refused_to_files_with_what_to_do() -> None:
+    made = planned([row("s1", "api")], ["s1"], replace(SHOP, take_over=frozenset()))
+    assert said(made) == [
+        (
+            "subscription s1: belongs to the API: remove it from the files, or give it back to them"
+            " first, with hookstream subscriptions release s1 --to files"
+        )
+    ]
+    partner = planned([], [], SHOP, replace(ACME, owner="api"))
+    assert said(partner)[0].endswith("with hookstream partners release acme --to files")
+
+
+def test_what_was_released_to_the_api_is_never_pruned() -> None:
+    made = planned([row("s1", "api")], [], PRUNE, replace(ACME, owner="files:shop"))
+    assert (deleted(made), made.problems, made.notes) == ([], (), ())
 
 
 def test_it_is_taken_over_on_request() -> None:
@@ -225,3 +242,4 @@ def test_no_plan_deletes_or_takes_what_its_folder_does_not_own(
         }
         assert all(rows[name].removeprefix("files:") in take_over for name in foreign)
         assert owner is not None or not foreign
+        assert all(rows[name] != "api" for name in files & rows.keys())

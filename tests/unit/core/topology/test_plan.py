@@ -49,6 +49,7 @@ def test_an_empty_cluster_gets_every_topic() -> None:
         "hookstream.subscriptions",
         "hookstream.health",
         "hookstream.jobs",
+        "hookstream.console",
         "hookstream.retry.0s",
         "hookstream.retry.5s",
         "hookstream.retry.24h",
@@ -61,10 +62,25 @@ def test_an_empty_cluster_gets_every_topic() -> None:
 
 def test_tables_have_one_partition_and_are_compacted() -> None:
     """More partitions would lose the order of their rows, retention would lose the rows."""
-    tables = WANTED[:5]
+    tables = WANTED[:6]
 
     assert {(t.partitions, t.config["cleanup.policy"]) for t in tables} == {(1, "compact")}
     assert all("retention.ms" not in table.config for table in tables)
+
+
+def test_an_older_clusters_plan_shows_the_console_topic_as_missing_and_nothing_else() -> None:
+    older = {name: found for name, found in complete().items() if name != "hookstream.console"}
+
+    assert list(map(describe, plan(WANTED, (), older))) == [
+        "+ hookstream.console: 1 partition, compacted"
+    ]
+
+
+def test_workers_do_not_read_the_console_topic_and_take_it_for_no_event_topic() -> None:
+    topics = Topics()
+
+    assert topics.console not in topics.tables
+    assert topics.console not in taken_topics(["*"], topics, complete())
 
 
 def test_every_topic_of_ours_is_stamped_by_the_broker() -> None:

@@ -24,6 +24,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.errors import (
     ConfigurationError,
+    DependencyUnavailable,
     HookstreamError,
     InvariantBroken,
 )
@@ -80,6 +81,97 @@ def read_tables(
     except KafkaException as error:
         raise table_error(error) from error
     return tables
+
+
+class TableCopy:
+    """Tables in memory that are read on to their ends whenever that is asked. Blocks; for one thread.
+
+    Its clients stay open between readings, so that one takes a request and what is new, not the whole.
+
+    Args:
+        client: librdkafka's settings.
+        topics: Compacted topics of one partition each.
+        timeout: Seconds to wait at most for each answer, and while nothing comes.
+    """
+
+    def __init__(
+        self, client: ClientSettings, topics: Sequence[str], *, timeout: float = 30.0
+    ) -> None:
+        self._client = client
+        self._topics = tuple(topics)
+        self._timeout = timeout
+        self._admin: AdminClient | None = None
+        self._log: LogReader | None = None
+        self.tables: dict[str, dict[str, TableRecord]] = {topic: {} for topic in self._topics}
+        """The live rows by topic and key, as of the last reading."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read yet."""
+        return self._log is None
+
+    def close(self) -> None:
+        """Close the clients and forget the rows. It can be read again, from the beginning."""
+        log, self._log, self._admin = self._log, None, None
+        self.tables = {topic: {} for topic in self._topics}
+        if log is not None:
+            log.__exit__()
+
+    def read_on(self, *, past_open: bool = True) -> list[Record]:
+        """Read everything that the tables have at this call, and return what was read now.
+
+        Args:
+            past_open: Whether to wait for the end of transactions that are open; otherwise what they
+                hide is left to the next reading.
+
+        Raises:
+            ConfigurationError: A topic does not exist, or may not be read.
+            DependencyUnavailable: The ends were not reached in time.
+            InvariantBroken: A table was created again, or truncated.
+        """
+        try:
+            log = self._opened()
+            ends = table_offsets(self._admin_client(), self._topics, "latest", self._timeout)
+            return self._read_to(log, ends, past_open=past_open)
+        except KafkaException as error:
+            raise table_error(error) from error
+
+    def _read_to(self, log: LogReader, ends: Offsets, *, past_open: bool) -> list[Record]:
+        """Read to the ends at least, and keep what lies behind them: it is not returned again."""
+        found: list[Record] = []
+        waited = 0.0
+        while unread := [at.topic for at, end in ends.items() if log.next[at] < end]:
+            if not past_open and all(
+                at in log.at_end or log.next[at] >= end for at, end in ends.items()
+            ):
+                break
+            asked_at = time.monotonic()
+            records = log.poll()
+            if records is not None:
+                waited = 0.0
+                found += records
+                apply_records(self.tables, map(table_record, records))
+                continue
+            waited += time.monotonic() - asked_at
+            if waited >= self._timeout:
+                raise DependencyUnavailable(
+                    f"{', '.join(unread)} was not read to its end: nothing came for"
+                    f" {self._timeout:g} s"
+                )
+        return found
+
+    def _opened(self) -> LogReader:
+        if self._log is None:
+            admin = self._admin_client()
+            require_topics(admin, self._topics, self._timeout)
+            starts = table_offsets(admin, self._topics, "earliest", self._timeout)
+            self._log = LogReader(bounded(self._client), starts, group=TABLES_GROUP)
+        return self._log
+
+    def _admin_client(self) -> AdminClient:
+        if self._admin is None:
+            self._admin = admin_client(self._client)
+        return self._admin
 
 
 def apply_records(

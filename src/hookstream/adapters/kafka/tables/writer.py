@@ -34,7 +34,19 @@ class TableChange(NamedTuple):
     value: bytes | None
 
 
-class TableWriter(TransactionalWriter):
+class TableTransactions(TransactionalWriter):
+    """Transactions of the tables' writer, as everybody who takes its transactional id over makes them."""
+
+    transaction_millis = 5_000
+    properties: ClassVar[Mapping[str, int]] = {"linger.ms": 0}
+    fenced = (
+        "another writer took over the tables while this one was at work: nothing of this change was"
+        " written. Look at what it wrote, then try again"
+    )
+    failed = "the tables cannot be written"
+
+
+class TableWriter(TableTransactions):
     """The one writer of the tables, within `with`. Blocks; for one thread.
 
     Args:
@@ -44,14 +56,6 @@ class TableWriter(TransactionalWriter):
         probe_topic: The table into which `broker_now` writes its empty records.
         timeout: Seconds to wait at most for each answer of the broker.
     """
-
-    transaction_millis = 5_000
-    properties: ClassVar[Mapping[str, int]] = {"linger.ms": 0}
-    fenced = (
-        "another writer took over the tables while this one was at work: nothing of this change was"
-        " written. Look at what it wrote, then try again"
-    )
-    failed = "the tables cannot be written"
 
     def __init__(
         self,
@@ -106,8 +110,13 @@ class TableWriter(TransactionalWriter):
         self.transact([OutgoingRecord(self._probe_topic, PROBE_KEY.encode(), None)])
         kind, stamp = self.appended[0].timestamp()
         if kind != TIMESTAMP_LOG_APPEND_TIME:
-            raise ConfigurationError(
-                f"{self._probe_topic} is not stamped by the broker"
-                " (message.timestamp.type=LogAppendTime): run hookstream topics apply"
-            )
+            raise not_stamped(self._probe_topic)
         return stamp
+
+
+def not_stamped(topic: str) -> ConfigurationError:
+    """Return the error of a table whose records have their producers' times."""
+    return ConfigurationError(
+        f"{topic} is not stamped by the broker (message.timestamp.type=LogAppendTime): run"
+        " hookstream topics apply"
+    )

@@ -1,0 +1,221 @@
+"""Changes the tables beside other processes that do the same: consoles and commands are equal writers.
+
+A change is an act on the tables' present rows: it checks revisions, and stages what is to be written. If
+another writer took over before that is committed, nothing of it was written, and the act begins again
+on the rows as they are then.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Self, TypeVar
+
+from hookstream.adapters.kafka.tables.equal_writer import EqualWriter, NothingWritten
+from hookstream.adapters.kafka.tables.log import TableRecord
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.system import SystemChance
+from hookstream.adapters.tables.sealed import Keys
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.console_changes import completed
+from hookstream.entry.admin.tables import (
+    ROWS_A_TRANSACTION,
+    SEALED,
+    StateReader,
+    TablesSession,
+    operators_tables,
+)
+from hookstream.entry.admin.topics import cluster_topics
+from hookstream.entry.cluster import reached
+from hookstream.entry.keys import key_ring
+from hookstream.errors import Contended, HookstreamError, InputRefused, ProducerFenced
+from hookstream.settings import Settings
+
+BEGUN_AGAIN = 3
+"""How often a change begins again after another writer took over."""
+_PAUSE_SECONDS = 0.1
+"""The longest pause before the first beginning again, or as long as the last attempt took, if that is more;
+doubled each time. Its length is drawn, or two writers would fence each other in step."""
+_LONGEST_PAUSE_SECONDS = 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, frozen=True)
+class Changed(Generic[T]):
+    """A change that was made."""
+
+    result: T
+    """What the act returned."""
+    writer: ChangeWriter
+    """What wrote it: its warning, its times, and what it started. It can wait, and write no more."""
+
+
+@dataclass(slots=True)
+class _Staged:
+    """Keeps what an act writes until the act is over. It is the tables' writer to the act."""
+
+    tables: EqualWriter
+    writes: list[tuple[Sequence[TableChange], Sequence[OutgoingRecord]]] = field(
+        default_factory=list
+    )
+
+    @property
+    def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
+        """The live rows by topic and key, without what is staged."""
+        return self.tables.snapshot
+
+    def broker_now(self) -> Millis:
+        """Return the brokers' time."""
+        return self.tables.broker_now()
+
+    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
+        """Stage rows and records, which are committed together."""
+        self.writes.append((changes, also))
+
+    def transactions(
+        self, more: Sequence[TableChange]
+    ) -> list[tuple[list[TableChange], list[OutgoingRecord]]]:
+        """Return what is staged as transactions: one, unless a plan is too large for that.
+
+        Args:
+            more: Rows for the last of them.
+        """
+        found: list[tuple[list[TableChange], list[OutgoingRecord]]] = [([], [])]
+        for changes, also in self.writes:
+            rows, records = found[-1]
+            if rows and len(rows) + len(changes) > ROWS_A_TRANSACTION:
+                found.append((rows := [], records := []))
+            rows += changes
+            records += also
+        found[-1][0].extend(more)
+        return [each for each in found if each[0] or each[1]]
+
+
+class EqualWriting:
+    """Changes the tables as one of several processes. Blocks; for one thread at a time.
+
+    A process that stays keeps one, whose clients stay open: a change then takes a third of the time.
+
+    Args:
+        settings: The cluster and the names of the tables.
+        keys: Decrypts the signing secrets, or passes them on encrypted.
+        console: Whether acts read or write the console topic, which is then needed; None: where there
+            is one.
+    """
+
+    def __init__(
+        self, settings: Settings, keys: Keys = SEALED, *, console: bool | None = False
+    ) -> None:
+        names = settings.topics_names
+        self._settings = settings
+        self._keys = keys
+        self._reader = StateReader(names, keys)
+        if console is None:
+            console = names.console in cluster_topics(settings)
+        tables = [*operators_tables(names), *([names.console] if console else [])]
+        self._tables = EqualWriter(reached(settings), names.writer, tables, names.subscriptions)
+        self._fraction = SystemChance().fraction
+
+    def __enter__(self) -> Self:
+        """Begin; clients are opened when the first change needs them."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all clients."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all clients. A later change opens them again."""
+        self._tables.close()
+
+    def attempt(
+        self,
+        act: Callable[[ChangeWriter], T],
+        also: Callable[[T, ChangeWriter], Sequence[TableChange]] = lambda _result, _writer: (),
+    ) -> Changed[T]:
+        """Make a change: all of it is written, or nothing.
+
+        A plan of more than `ROWS_A_TRANSACTION` rows is several transactions. If another writer takes
+        over between them, the act begins again on what was written.
+
+        Args:
+            act: Checks and stages the change. It may be called several times, so it does nothing else.
+            also: Returns rows that commit with the change, such as that of an idempotency key. With rows
+                of the console topic, some that have expired are removed.
+
+        Raises:
+            Contended: Other writers took over each time; nothing was written.
+            AnsweredMeanwhile: An idempotency key among those rows has an answer; nothing was written.
+            ConfigurationError: What the act raises, or the tables cannot be used; nothing was written.
+            DependencyUnavailable: The brokers did not answer; its text says if it is not known
+                whether the change was written.
+        """
+        failed: HookstreamError
+        took = 0.0
+        for begun in range(BEGUN_AGAIN + 1):
+            if begun:
+                # Where brokers are slow, a short pause would only fence the others again.
+                most = max(_PAUSE_SECONDS, took) * 2 ** (begun - 1)
+                time.sleep(min(most, _LONGEST_PAUSE_SECONDS) * self._fraction())
+            began = time.monotonic()
+            try:
+                return self._attempt(act, also)
+            except (ProducerFenced, NothingWritten) as why:
+                failed, took = why, time.monotonic() - began
+        if isinstance(failed, NothingWritten):
+            raise failed
+        raise Contended(
+            f"other writers took over the tables {BEGUN_AGAIN + 1} times while this change was made:"
+            " nothing of it was written. Try again"
+        ) from failed
+
+    def _attempt(
+        self,
+        act: Callable[[ChangeWriter], T],
+        also: Callable[[T, ChangeWriter], Sequence[TableChange]],
+    ) -> Changed[T]:
+        try:
+            if self._tables.read_ahead():
+                # Ten thousand rows take a second, in which nobody is to be fenced.
+                self._reader.state(self._tables.snapshot)
+            self._tables.begin()
+            staged = _Staged(self._tables)
+            session = TablesSession(self._settings, self._reader, staged)
+            writer = ChangeWriter(session, self._keys)
+            result = act(writer)
+            more = also(result, writer)
+            rows_of_all = [*(row for rows, _ in staged.writes for row in rows), *more]
+            more = completed(session, rows_of_all, more)
+            for rows, records in staged.transactions(more):
+                self._tables.write(rows, records)
+        except (ProducerFenced, NothingWritten, InputRefused):
+            # The clients are good, and so is what they read.
+            raise
+        except HookstreamError:
+            self._tables.close()
+            raise
+        return Changed(result, writer)
+
+
+def attempt_change(
+    settings: Settings,
+    act: Callable[[ChangeWriter], T],
+    keys: Keys = SEALED,
+    *,
+    console: bool | None = False,
+    also: Callable[[T, ChangeWriter], Sequence[TableChange]] = lambda _result, _writer: (),
+) -> Changed[T]:
+    """Make one change, with clients of its own; see `EqualWriting.attempt`."""
+    with EqualWriting(settings, keys, console=console) as writing:
+        return writing.attempt(act, also)
+
+
+def attempt_change_signed(settings: Settings, act: Callable[[ChangeWriter], T]) -> Changed[T]:
+    """As `attempt_change`, with the key ring that the settings name: for changes of secrets.
+
+    Raises:
+        ConfigurationError: None is set, or what is set is none.
+    """
+    return attempt_change(settings, act, key_ring(settings))

@@ -1,0 +1,67 @@
+"""`hookstream subscriptions release` and `partners release`: hand over to the API, or back to files."""
+
+from functools import partial
+
+import click
+
+from hookstream.core.planning.ownership import folder_of, is_of_files
+from hookstream.entry.admin.ownership import ReleasedTo, release_partner, release_subscription
+from hookstream.entry.admin.writing import attempt_change
+from hookstream.entry.cli.context import Context, pass_context
+
+_to = click.option(
+    "--to",
+    type=click.Choice([each.value for each in ReleasedTo]),
+    default=ReleasedTo.API.value,
+    show_default=True,
+    help="Who changes it from then on.",
+)
+_revision = click.option(
+    "--if-revision", type=int, metavar="N", help="Refuse unless it is at revision N."
+)
+
+
+@click.command("release")
+@click.argument("subscription_id", metavar="SUBSCRIPTION")
+@_to
+@_revision
+@pass_context
+def subscription(context: Context, subscription_id: str, to: str, if_revision: int | None) -> None:
+    """Hand SUBSCRIPTION over to the API, or back to definition files. Nothing else of it changes."""
+    act = partial(
+        release_subscription,
+        subscription_id=subscription_id,
+        revision=if_revision,
+        to=ReleasedTo(to),
+    )
+    _, before = attempt_change(context.settings, act).result
+    _report(context, subscription_id, ReleasedTo(to), before)
+
+
+@click.command("release")
+@click.argument("partner_id", metavar="PARTNER")
+@_to
+@_revision
+@pass_context
+def partner(context: Context, partner_id: str, to: str, if_revision: int | None) -> None:
+    """Hand PARTNER over to the API, or back to definition files; not its subscriptions."""
+    act = partial(release_partner, partner_id=partner_id, revision=if_revision, to=ReleasedTo(to))
+    _, before = attempt_change(context.settings, act).result
+    _report(context, partner_id, ReleasedTo(to), before)
+
+
+def _report(context: Context, name: str, to: ReleasedTo, before: str | None) -> None:
+    """Say whose it is now, and what to do with the file."""
+    if before is None:
+        context.err.print(f"{name} belongs to {_OWNER[to]} already")
+        return
+    context.err.print(f"{name} belongs to {_OWNER[to]} now")
+    if to is ReleasedTo.FILES:
+        context.err.print("The next apply of a folder that declares it makes it that folder's")
+    elif is_of_files(before):
+        folder = folder_of(before)
+        where = "its file" if folder is None else f"its file in the folder {folder}"
+        context.err.print(f"Remove {where}: the next apply refuses the folder until then")
+
+
+_OWNER = {ReleasedTo.API: "the API", ReleasedTo.FILES: "definition files"}

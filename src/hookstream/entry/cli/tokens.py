@@ -1,0 +1,121 @@
+"""`hookstream tokens`: makes, lists and revokes tokens for the API."""
+
+from functools import partial
+
+import click
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.access.scopes import Scope
+from hookstream.core.model.instant import Millis, parse_duration, to_rfc3339, to_the_second
+from hookstream.entry.admin.tokens import (
+    WantedToken,
+    create_token,
+    day_text,
+    new_token_document,
+    read_console,
+    revoke_token,
+    token_document,
+    token_state,
+    visible_tokens,
+)
+from hookstream.entry.admin.writing import attempt_change
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.options import as_json_option
+
+_SCOPES = [each.value for each in Scope]
+
+
+def _life(text: str) -> Millis:
+    try:
+        return parse_duration(text)
+    except ValueError as why:
+        raise click.BadParameter(str(why)) from None
+
+
+@click.group()
+def command() -> None:
+    """Make, list and revoke tokens for the API."""
+
+
+@command.command()
+@click.option("--admin", is_flag=True, help="A token for everything, tokens included.")
+@click.option("--scope", type=click.Choice(_SCOPES), help="What the token is good for.")
+@click.option("--partner", "partner_id", metavar="PARTNER", help="Of a partner's token: whose.")
+@click.option(
+    "--expires",
+    "life",
+    type=_life,
+    metavar="DURATION",
+    help="How long it is good: 1m to 366d (default: 30d for admin, else 90d).",
+)
+@click.option("--label", default="", help="What it is for: one line of at most 100 characters.")
+@as_json_option
+@pass_context
+def create(
+    context: Context,
+    scope: str | None,
+    partner_id: str | None,
+    life: Millis | None,
+    label: str,
+    *,
+    admin: bool,
+    as_json: bool,
+) -> None:
+    """Make a token, and print it: it is shown this once and kept nowhere."""
+    if admin == (scope is not None):
+        raise click.UsageError("give --admin, or --scope with what the token is good for")
+    asked = WantedToken(Scope(scope or Scope.ADMIN), partner_id, life, label)
+    act = partial(create_token, caller=None, asked=asked)
+    made = attempt_change(context.settings, act, console=True).result
+    if as_json:
+        click.echo(json_line(new_token_document(made, made.token.created)))
+        return
+    click.echo(made.text)
+    context.err.print(
+        f"{made.token.id} ({made.token.scope}) is good until {to_rfc3339(made.token.expires)}."
+        " It is not shown again"
+    )
+
+
+@command.command("list")
+@click.option("--partner", "partner_id", metavar="PARTNER", help="Only those of this partner.")
+@as_json_option
+@pass_context
+def list_(context: Context, partner_id: str | None, *, as_json: bool) -> None:
+    """List tokens, also those that expired or were revoked in the last month, without their texts."""
+    table = read_console(context.settings)
+    context.err.unreadable(table.unreadable.values())
+    now = SystemClock().now()
+    tokens = visible_tokens(table, None, partner_id)
+    if as_json:
+        click.echo(json_line([token_document(token, now) for token in tokens]))
+        return
+    rows = [
+        (
+            token.id,
+            token.scope.value,
+            token.partner_id or "",
+            token_state(token, now),
+            f"{to_the_second(token.expires)}Z",
+            day_text(token) or "never",
+            token.label,
+        )
+        for token in tokens
+    ]
+    columns = ("token", "scope", "partner", "state", "expires", "last used", "label")
+    context.out.table(columns, rows)
+
+
+@command.command()
+@click.argument("token", metavar="TOKEN")
+@pass_context
+def revoke(context: Context, token: str) -> None:
+    """Revoke TOKEN, an id or a token's own text: consoles refuse it within two seconds."""
+    act = partial(revoke_token, caller=None, name=token)
+    after, changed = attempt_change(context.settings, act, console=True).result
+    since = to_rfc3339(after.revoked or 0)
+    if not changed:
+        context.err.print(f"{after.id} is revoked since {since} already")
+        return
+    context.err.print(f"{after.id} is revoked")
