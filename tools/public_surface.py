@@ -21,12 +21,16 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import click
+import msgspec
 from tests.compatibility.specimens import specimens
 
 from hookstream.adapters.telemetry.metrics import COUNTS, GAUGES, PrometheusMetrics
 from hookstream.core.model.topics import Topics
+from hookstream.entry.api.problems import ProblemKind
+from hookstream.entry.api.table import TABLE
 from hookstream.entry.cli import root
 from hookstream.entry.cli.root import exit_code
 from hookstream.settings import Settings, groups
@@ -51,6 +55,7 @@ def surface() -> list[str]:
             *_exit_codes(),
             *_settings(),
             *_metrics(),
+            *_api(),
             *_topics(),
             *_headers(),
             *_json_keys(),
@@ -116,6 +121,40 @@ def _metrics() -> Iterator[str]:
             yield f"metric: {name} {' '.join(labels)}".rstrip()
     for name in (*COUNTS, *GAUGES):
         yield f"metric: {name}"
+
+
+def _api() -> Iterator[str]:
+    structs: list[type] = []
+    for route in TABLE.routes:
+        parts = {"query": route.query, "body": route.body, "answer": route.answer}
+        named = [f"{what} {each.__name__}" for what, each in parts.items() if each is not None]
+        yield f"api: {route.method} {route.path} by {route.scope}: {route.status} {' '.join(named)}"
+        structs += [each for each in parts.values() if each is not None]
+    for struct in _with_parts(structs):
+        for field in msgspec.structs.fields(struct):
+            needed = "required" if field.required else "optional"
+            yield f"api: {struct.__name__}.{field.encode_name} {needed}"
+    for problem in ProblemKind:
+        yield f"api: problem {problem.reason} {problem.status}"
+
+
+def _with_parts(structs: list[type]) -> set[type]:
+    """Return types with all the types of their fields."""
+    found: set[type] = set()
+    while structs:
+        struct = structs.pop()
+        if struct not in found:
+            found.add(struct)
+            for field in msgspec.structs.fields(struct):
+                structs += _structs_in(field.type)
+    return found
+
+
+def _structs_in(kind: object) -> Iterator[type]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+    for each in get_args(kind):
+        yield from _structs_in(each)
 
 
 def _topics() -> Iterator[str]:

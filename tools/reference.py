@@ -1,4 +1,4 @@
-"""Writes the reference pages docs/settings.md and docs/commands.md from the code they describe.
+"""Writes docs/settings.md, docs/commands.md and the routes of docs/api.md from the code they describe.
 
 `make docs` runs it; a test fails while the pages say anything else than the code does.
 """
@@ -13,12 +13,14 @@ from pathlib import Path
 import click
 
 from hookstream.core.model.instant import format_duration
+from hookstream.entry.api.table import TABLE
 from hookstream.entry.cli import root
 from hookstream.settings import Settings, groups
 
 ROOT = Path(__file__).parent.parent
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
 COMMANDS_PAGE = ROOT / "docs" / "commands.md"
+API_PAGE = ROOT / "docs" / "api.md"
 
 _SETTINGS_HEAD = """\
 # Settings
@@ -160,9 +162,26 @@ def _command(
             yield from _command(found, below, context, level + 1)
 
 
+def api_page() -> str:
+    """Return the page about the API with the routes of its table."""
+    above, head, _ = API_PAGE.read_text(encoding="utf-8").partition("## Routes\n")
+    rows = [
+        f"| `{route.method} {route.path}` | `{route.scope}` | {route.summary} |"
+        for route in TABLE.routes
+    ]
+    return "\n".join(
+        [above + head, "| route | token | what it does |", "|---|---|---|", *rows, ""]
+    )
+
+
 def main() -> None:
-    """Write both pages."""
-    for page, text in ((SETTINGS_PAGE, settings_page()), (COMMANDS_PAGE, commands_page())):
+    """Write the pages."""
+    pages = (
+        (SETTINGS_PAGE, settings_page()),
+        (COMMANDS_PAGE, commands_page()),
+        (API_PAGE, api_page()),
+    )
+    for page, text in pages:
         page.write_text(text, encoding="utf-8")
 
 

@@ -8,10 +8,14 @@ import yaml
 from tests.conftest import ROOT
 
 from hookstream.entry.cli.root import root
-from hookstream.settings import Settings
+from hookstream.settings import Settings, load
 
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+
+
+HEALTH = {"executor": ("jobs", "listen"), "console": ("console", "health_listen")}
+"""By manifest: the setting of the address of metrics and health."""
 
 
 def exists(words: list[str]) -> bool:
@@ -29,14 +33,19 @@ def test_each_manifest_runs_a_command_and_asks_the_port_on_which_it_listens(path
     pod = manifest["spec"]["template"]["spec"]
     [container] = pod["containers"]
     environ = {each["name"]: each["value"] for each in container["env"]}
-    [port] = container["ports"]
+    group, setting = HEALTH[path.stem]
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
     assert exists(container["args"])
-    assert environ["HOOKSTREAM_JOBS__LISTEN"] == f"0.0.0.0:{port['containerPort']}"
+    assert environ[f"HOOKSTREAM_{group}__{setting}".upper()] == f"0.0.0.0:{ports['metrics']}"
     for probe, page in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
-        assert container[probe]["httpGet"] == {"path": page, "port": port["name"]}
-    assert pod["terminationGracePeriodSeconds"] * 1_000 > Settings().jobs.drain_deadline
+        assert container[probe]["httpGet"] == {"path": page, "port": "metrics"}
+    deadline = getattr(Settings(), group).drain_deadline
+    assert pod["terminationGracePeriodSeconds"] * 1_000 > deadline
+    names = {name.partition("__")[0] for name in environ if "__" in name}
+    assert names <= {f"HOOKSTREAM_{group}".upper()}
+    load(None, {name: text for name, text in environ.items() if "__" in name}, {})
 
 
-@pytest.mark.parametrize("name", ["worker", "executor"])
+@pytest.mark.parametrize("name", ["worker", "executor", "console"])
 def test_each_service_of_the_compose_file_runs_a_command_that_exists(name: str) -> None:
     assert exists(COMPOSE["services"][name]["command"])

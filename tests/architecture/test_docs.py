@@ -10,7 +10,14 @@ from click.testing import CliRunner
 from fastavro import schemaless_writer
 from tests.conftest import ROOT
 from tests.doubles.foreign import write_mapping
-from tools.reference import COMMANDS_PAGE, SETTINGS_PAGE, commands_page, settings_page
+from tools.reference import (
+    API_PAGE,
+    COMMANDS_PAGE,
+    SETTINGS_PAGE,
+    api_page,
+    commands_page,
+    settings_page,
+)
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.published import fingerprint_of
@@ -36,6 +43,7 @@ from hookstream.receiver import BodySchema, members, verify
 SOURCE = ROOT / "src" / "hookstream"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 METRICS = SOURCE / "adapters" / "telemetry" / "metrics.py"
+API_METRICS = SOURCE / "adapters" / "telemetry" / "api_metrics.py"
 
 # Their files are named one by one, since they have many subjects.
 BY_FILE = {".", "pipeline", "adapters", "entry"}
@@ -53,8 +61,14 @@ def test_the_commands_page_matches_the_code() -> None:
     assert page == commands_page()
 
 
+def test_the_routes_on_the_page_about_the_api_match_the_table() -> None:
+    """`make docs` writes them again."""
+    assert API_PAGE.read_text(encoding="utf-8") == api_page()
+
+
 def test_every_metric_is_documented() -> None:
-    names = set(re.findall(r'"(hookstream_[a-z_]+)"', METRICS.read_text(encoding="utf-8")))
+    texts = [each.read_text(encoding="utf-8") for each in (METRICS, API_METRICS)]
+    names = set(re.findall(r'"(hookstream_[a-z_]+)"', "".join(texts)))
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     missing = sorted(name for name in names if name not in page)
     assert (bool(names), missing) == (True, [])

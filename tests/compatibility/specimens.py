@@ -205,6 +205,17 @@ NEW_SUBSCRIPTIONS = {
 """Subscriptions that the release before would serve without credentials, or in the wrong shape."""
 
 
+PULLED = replace(
+    SUBSCRIPTION,
+    endpoint=Endpoint("", SUBSCRIPTION.endpoint.secrets, is_pull=True),
+    retry=RetryPolicy(),
+    limits=Limits(),
+    state=SubscriptionState.ACTIVE,
+    gaps=(),
+)
+"""Nothing is sent to it: the release before must match nothing by it, or it would defer each event."""
+
+
 REDRIVE = replace(
     RedriveRequest(RedriveSource.DEAD_LETTERS, {"subscriptions": ["crm"]}, {0: 7, 3: 9}).job(
         "red-1", NOON, 4
@@ -390,6 +401,11 @@ def specimens() -> dict[str, Document]:
             f"subscription: format 3, {name}": _row("crm", write_subscription(each, PlainKeys()))
             for name, each in NEW_SUBSCRIPTIONS.items()
         },
+        "subscription: format 4, pull": _row("crm", write_subscription(PULLED, PlainKeys())),
+        "subscription: format 4, pull, deleted": _row(
+            "crm",
+            write_subscription(replace(PULLED, state=SubscriptionState.DELETED), PlainKeys()),
+        ),
         "hold": _row(
             hold_key(HoldKind.EVENT_TYPE, "a.b"),
             write_hold(Hold(HoldKind.EVENT_TYPE, "a.b", NOON, "INC-7", "kim@desk", 3)),

@@ -13,10 +13,19 @@ from tests.compatibility.formats import covered, read
 from tests.compatibility.specimens import specimens
 from tests.conftest import ROOT
 
+from hookstream.core.matching.directory import Directory
+from hookstream.core.model.subscription import Grant, Partner, UnreadableSubscription
+
 FOLDER = ROOT / "tests" / "compatibility"
 NOW: dict[str, Any] = json.loads((FOLDER / "now.json").read_text(encoding="utf-8"))
 NOT_READ = re.compile(r"subscription: format 3, .*")
 """The previous release must not read such a row: it would send without credentials, or another body."""
+MATCHES_NOTHING: dict[str, tuple[str, list[str]]] = {
+    "subscription: format 4, pull": ("UnreadableSubscription", []),
+    "subscription: format 4, pull, deleted": ("Subscription", []),
+}
+"""What the previous release takes such a row for: by its envelope it asks for nothing, so nothing is matched
+or deferred there, and no command of that release writes it."""
 OF_ANOTHER_KIND = "job: of another kind"
 """The previous release leaves such a row alone."""
 STARTED = "subscription: started in the past"
@@ -56,6 +65,10 @@ def test_the_previous_release_reads_what_is_written_with_its_meaning(name: str) 
         assert isinstance(meant, dict)
         assert meant["is"] == "Subscription"
         return
+    if name in MATCHES_NOTHING:
+        assert isinstance(found, dict)
+        assert (found["is"], found["event_types"]) == MATCHES_NOTHING[name]
+        return
     if name == OF_ANOTHER_KIND:
         assert found is None
         assert isinstance(meant, dict)
@@ -87,6 +100,19 @@ def test_the_previous_release_reads_what_is_written_with_its_meaning(name: str) 
 def test_a_time_that_rfc_3339_cannot_name_is_the_same_to_both_releases() -> None:
     name = "tier record: a time that RFC 3339 cannot name"
     assert NOW[name]["read"]["origin"][3] == 1_795_854_458_871_000
+
+
+def test_a_row_that_asks_for_nothing_is_matched_by_no_worker_of_the_previous_release() -> None:
+    """It is matched by its envelope, which that release has in common with this one."""
+    found = dict(NOW["subscription: format 4, pull"]["read"])
+    del found["is"]
+    directory = Directory()
+    directory.put_partner(Partner("acme", "Acme", Grant(("*",), ("*",))))
+    directory.put_subscription(UnreadableSubscription(**{**found, "event_types": ()}))
+    assert not directory.wants("pricing.completed", found["active_from"] + 1)
+    meant = read("subscription", NOW["subscription: format 4, pull"]["is"])
+    assert isinstance(meant, dict)
+    assert meant["event_types"] == ["pricing.*", "order.generated"]
 
 
 def test_a_difference_is_found_wherever_it_is() -> None:

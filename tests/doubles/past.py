@@ -130,6 +130,8 @@ class PastOf:
     cluster: PastCluster
     takes: int = 1_000
     """The most records that one take returns."""
+    taken: int = 0
+    """How many times readers took what was ready."""
 
     async def now(self) -> Millis:
         return await self.process.now()
@@ -188,7 +190,7 @@ class PastOf:
 
     @asynccontextmanager
     async def read(self, positions: Mapping[TopicPartition, int]) -> AsyncIterator[PastReader]:
-        yield ReaderOf(self.process, dict(positions), self.takes, cluster=self.cluster)
+        yield ReaderOf(self.process, dict(positions), self.takes, past=self)
 
 
 @dataclass(eq=False)
@@ -250,21 +252,31 @@ class Reading(ABC):
             self.gone.discard(at)
 
 
+def _has(log: PastPartition, position: int) -> bool:
+    """Return whether a position can be read from: else the broker answers that it is out of range."""
+    return log.low <= position <= len(log.entries)
+
+
 @dataclass(eq=False)
 class ReaderOf(Reading):
     """One reader of the cluster's topics."""
 
-    cluster: PastCluster = field(default_factory=PastCluster)
+    past: PastOf = field(kw_only=True)
+
+    async def take(self, most: int) -> Taken:
+        self.past.taken += 1
+        return await super().take(most)
 
     def is_gone(self, at: TopicPartition, position: int) -> bool:
-        cluster = self.cluster
-        return at.topic not in cluster.topics or position < cluster.log(at).low
+        cluster = self.past.cluster
+        return at.topic not in cluster.topics or not _has(cluster.log(at), position)
 
     def stable(self, at: TopicPartition) -> int | None:
-        return self.cluster.log(at).stable if at.topic in self.cluster.topics else None
+        cluster = self.past.cluster
+        return cluster.log(at).stable if at.topic in cluster.topics else None
 
     def since(self, at: TopicPartition, position: int, most: int) -> Sequence[Record]:
-        log = self.cluster.log(at)
+        log = self.past.cluster.log(at)
         readable = (
             Record(*at, offset, entry.timestamp, None, entry.value, ())
             for offset, entry in enumerate(log.entries[: log.stable])

@@ -18,7 +18,7 @@ from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.purge import PurgeRequest
-from hookstream.entry.admin.changes import who
+from hookstream.entry.admin.actor import who
 
 
 @pytest.fixture

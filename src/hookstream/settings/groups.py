@@ -198,6 +198,30 @@ class JobsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """One console: the API, and what it works on beside it."""
+
+    listen: str = _set("127.0.0.1:8480", kinds.text(empty=False))
+    """The address of the API, `host:port`; port 0 uses a free one. It is plain HTTP: what is in front of
+    it ends TLS."""
+    health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
+    """The address of metrics and health, `host:port`; port 0 uses a free one."""
+    trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
+    """Addresses of proxies whose `X-Forwarded-For` says who the client is."""
+    folder: Path | None = _set(None, kinds.path())
+    """The folder of the index. Losing it loses nothing: it is built again from the topics. Unset: a temporary
+    one, which goes with the process."""
+    index_bytes: int = _set(20 << 30, kinds.size(16 * _MIB, 1 << 44))
+    """How large the index may be, in bytes; beyond that the oldest hours go."""
+    threads: int = _set(16, kinds.whole(2, 256))
+    """How many requests are worked on at once; more wait."""
+    runs_jobs: bool = _set(default=True, kind=kinds.flag())
+    """Whether it takes over jobs that nobody works on, up to `jobs.at_once`."""
+    drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
+    """How long a console may take to shut down after SIGTERM: requests end, and jobs are handed back."""
+
+
+@dataclass(frozen=True, slots=True)
 class TablesSettings:
     """The tables: partners, subscriptions, schemas."""
 
@@ -259,6 +283,7 @@ class Settings:
     health: HealthSettings = HealthSettings()
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
+    console: ConsoleSettings = ConsoleSettings()
     tables: TablesSettings = TablesSettings()
     keys: KeysSettings = KeysSettings()
     tracing: TracingSettings = TracingSettings()

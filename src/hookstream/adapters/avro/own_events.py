@@ -8,6 +8,7 @@ event.
 from collections.abc import Callable, Sequence
 
 from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, published
+from hookstream.core.access.uses import ApiUse
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
@@ -227,6 +228,30 @@ class AvroOwnRecords:
             reason=reason,
             changed_by=changed_by,
             since=hold.since,
+        )
+
+    def accessed(self, use: ApiUse, console: str, at: Millis) -> OutgoingRecord:
+        """Return the operations event `hookstream.access`.
+
+        It has no `partner_id`, so that it is an event for operators alone.
+
+        Args:
+            use: What was done, joined over a minute.
+            console: The console that counted it.
+            at: When it is written.
+        """
+        return self._operation(
+            "hookstream.access",
+            f"{use.act}/{use.by}/{use.subject}/{use.since}/{console}",
+            use.subject,
+            at,
+            act=use.act,
+            by=use.by,
+            subject=use.subject,
+            concerns=use.partner_id,
+            count=use.count,
+            since=use.since,
+            until=use.until,
         )
 
     def _operation(

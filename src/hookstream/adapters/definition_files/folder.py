@@ -26,7 +26,7 @@ from hookstream.core.planning.declared import Declared, DeclaredSubscription, Pr
 from hookstream.core.planning.definition import read_partner, read_subscription
 from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.reading import Report
-from hookstream.core.planning.secret_fields import SecretReader, SecretSource
+from hookstream.core.planning.secret_fields import SOURCES_OF_FILES, SecretReader, SecretSource
 from hookstream.errors import InputRefused
 
 _Definition = TypeVar("_Definition", Partner, DeclaredSubscription)
@@ -147,6 +147,8 @@ class _Secrets:
 
     def material(self, folder: Path, source: SecretSource, name: str) -> bytes | str:
         """Return the material of a variable or file, or, as text, why there is none."""
+        if source not in ("env", "file"):
+            return SOURCES_OF_FILES
         if source == "file":
             self._named.add(os.path.realpath(folder / name))
         if not self._reads:

@@ -97,6 +97,21 @@ class KafkaGroups:
             times = self._oldest(behind)
         return [replace(each, oldest=times.get(each.at)) for each in found]
 
+    def offsets_at(
+        self, partitions: Sequence[TopicPartition], where: LogPosition
+    ) -> dict[TopicPartition, int]:
+        """Return the offset of a position in each of these partitions.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        if not partitions:
+            return {}
+        what = f"offsets of {len(partitions)} partitions"
+        with translating(f"asking for {what}", self._timeout):
+            return ask_offsets(self._admin, partitions, where, self._timeout, what)
+
     def offset_at(self, at: TopicPartition, where: LogPosition) -> int:
         """Return the offset of a position in a partition.
 

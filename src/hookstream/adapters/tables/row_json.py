@@ -22,7 +22,10 @@ IDENTITY_FORMAT = 3
 """The format of a subscription with fields that earlier releases would ignore: credentials, a private
 authority, secret headers, another body. They refuse this format, so none of them sends a delivery
 without credentials or in the wrong shape."""
-_READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT, IDENTITY_FORMAT})
+PULL_FORMAT = 4
+"""The format of a subscription that nothing is sent to. Earlier releases refuse it, and its envelope asks
+for no event type: so none of them matches it, defers anything for it, or writes it without its types."""
+_READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT, IDENTITY_FORMAT, PULL_FORMAT})
 
 _DIGITS_OF_INT64 = 19
 """A whole number with fewer characters fits into 64 bits."""

@@ -8,6 +8,7 @@ from hookstream.adapters.tables.row import Row
 from hookstream.adapters.tables.row_json import (
     FORMAT,
     IDENTITY_FORMAT,
+    PULL_FORMAT,
     check_format,
     encoded,
     row_of,
@@ -221,6 +222,11 @@ _BODY = RowFields(
 )
 _HAS_BODY = RowFields(body=_BODY.of(dict))
 
+_PULL = "pull"
+_PULLED = RowFields(event_types=fields.TEXTS)
+"""What the body of a subscription without an endpoint has under `pull`: the event types, which its envelope
+leaves out, so that workers of earlier releases match nothing by it."""
+
 _ENVELOPE: Row[Values] = Row(
     "subscription",
     dict,
@@ -247,12 +253,20 @@ def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
         _sealed_signing_secret(subscription.id, secret, keys) for secret in endpoint.secrets
     ]
     outside = {**_ENVELOPE.document(subscription), **_REST.document(subscription)}
+    if endpoint.is_pull:
+        body[_PULL] = _PULLED.document(subscription)
+        return encoded({**outside, "event_types": [], "body": body}, PULL_FORMAT)
     least = IDENTITY_FORMAT if needs_upgraded_workers(subscription) else FORMAT
     return encoded({**outside, "body": body}, least)
 
 
 def needs_upgraded_workers(subscription: Subscription) -> bool:
-    """Return whether workers of earlier releases cannot read the row, and defer its deliveries."""
+    """Return whether workers of earlier releases cannot read the row, and defer its deliveries.
+
+    Of a subscription without an endpoint they read that it asks for nothing.
+    """
+    if subscription.endpoint.is_pull:
+        return False
     return subscription != _as_earlier_releases(subscription)
 
 
@@ -313,6 +327,7 @@ def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Valu
     """Return the contents of the body, with its secret material decrypted."""
     body: Values = _HAS_BODY.values(row)["body"]
     endpoint: Values = body["endpoint"]
+    pulled = _pulled(row)
     endpoint["secrets"] = tuple(
         SigningSecret(
             each["id"],
@@ -330,7 +345,19 @@ def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Valu
         belonging = _belonging(subscription_id, secret.id, path)
         return Secret(secret.id, keys.decrypt(*_ciphertext_of(secret)[1:], belonging))
 
-    return {**body, "endpoint": Endpoint(**endpoint).with_secrets(opened)}
+    endpoint["is_pull"] = bool(pulled)
+    return {**body, **pulled, "endpoint": Endpoint(**endpoint).with_secrets(opened)}
+
+
+def _pulled(row: Mapping[str, object]) -> Values:
+    """Return the fields of a subscription without an endpoint; none for one with an endpoint."""
+    described = fields.OBJECT.read(row["body"]).get(_PULL)
+    if described is None:
+        return {}
+    try:
+        return _PULLED.values(fields.OBJECT.read(described))
+    except WrongType as why:
+        raise FieldUnreadable(f"`{_PULL}` {why}") from None
 
 
 def _sealed(keys: Keys, subscription_id: str, path: str, secret: Secret) -> Secret:

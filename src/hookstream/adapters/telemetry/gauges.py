@@ -1,6 +1,6 @@
-"""The metrics of a process that has only gauges: an executor of jobs."""
+"""The metrics of a process that has hardly more than gauges: an executor of jobs, a console."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
@@ -17,12 +17,17 @@ class GaugeMetrics(Collector):
 
     Args:
         values: Returns the values by name, at every scrape; the names are those of `GAUGES`.
+        more: What else is collected.
     """
 
-    def __init__(self, values: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self, values: Callable[[], Mapping[str, float]], more: Sequence[Collector] = ()
+    ) -> None:
         self._values = values
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        for each in more:
+            self._registry.register(each)
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:

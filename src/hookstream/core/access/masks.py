@@ -35,6 +35,7 @@ SUBSCRIPTION: Final[FieldMask] = {
     # The id that a partner's request makes is ours: `<partner>.<random>`.
     "id": _SHOWN,
     "partner": _SHOWN,
+    "endpoint.pull": _THEIRS,
     "endpoint.url": _THEIRS,
     "endpoint.headers": _THEIRS,
     "endpoint.timeout": _THEIRS,

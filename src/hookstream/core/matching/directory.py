@@ -153,6 +153,12 @@ class Directory:
         """A copy of every partner; too slow for the path of an event."""
         return {partner_id: read.partner for partner_id, read in self._partners.items()}
 
+    def partner_of(self, subscription_id: str) -> Partner | None:
+        """Return the row of a subscription's partner, if there are both."""
+        subscription = self._subscriptions.get(subscription_id)
+        read = None if subscription is None else self._partners.get(subscription.partner_id)
+        return None if read is None else read.partner
+
     def status(self, subscription_id: str, now: Millis) -> SubscriptionStatus:
         """Return a subscription's status.
 
@@ -242,6 +248,11 @@ class Directory:
             question,
         )
 
+    def pattern_tests(self, subscription_id: str) -> int:
+        """Return how many comparisons the pattern of a subscription makes for one value."""
+        pattern = self._patterns.get(subscription_id)
+        return 0 if pattern is None else pattern.tests
+
     def grant_is_heavy(self, partner: Partner | None, load: int, timestamp: Millis) -> bool:
         """Return whether evaluating a partner's grants on this load would block the loop for long."""
         read = None if partner is None else self._partners.get(partner.id)
@@ -294,10 +305,22 @@ class Directory:
         )
         return bool(accesses) and open_to(accesses, document)
 
-    def grants_type(self, partner: Partner | None, event_type: str) -> bool:
-        """Return whether a partner's grant names an event type today: all that is asked of a test."""
+    def grants_type(
+        self, partner: Partner | None, event_type: str, timestamp: Millis | None = None
+    ) -> bool:
+        """Return whether a partner's grant names an event type today: all that is asked of a test.
+
+        Of a record that is no event nothing else can be asked; its `timestamp` is given then, and the
+        grant of that time must name the type too.
+        """
         read = None if partner is None else self._partners.get(partner.id)
-        return read is not None and read.now.opens(event_type, None) is not None
+        if read is None:
+            return False
+        then = read.now if timestamp is None else read.at(timestamp)
+        return all(
+            grant is not None and grant.opens(event_type, None) is not None
+            for grant in (read.now, then)
+        )
 
     def _opened(
         self,
@@ -373,7 +396,7 @@ class Directory:
         environments: frozenset[str] | None = None
         pin: VersionPin = 0
         if isinstance(subscription, Subscription):
-            if not _may_match(subscription):
+            if not _may_match(subscription) or subscription.endpoint.is_pull:
                 return None
             if subscription.environments is not None:
                 environments = frozenset(subscription.environments)

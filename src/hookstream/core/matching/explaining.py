@@ -112,6 +112,8 @@ class _Case:
     def unread(self) -> str | None:
         if isinstance(self.subscription, UnreadableSubscription):
             return f"its row cannot be read, so its deliveries wait: {self.subscription.why}"
+        if not self.is_deleted and self.subscription.endpoint.is_pull:
+            return "its endpoint is `pull`: nothing is sent, its partner reads events from the pull door"
         return "it is deleted" if self.is_deleted else None
 
     def unasked(self) -> str | None:

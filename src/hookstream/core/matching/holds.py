@@ -19,6 +19,10 @@ class Holds:
         """Return how many holds there are."""
         return len(self._holds)
 
+    def names(self, kind: HoldKind) -> frozenset[str]:
+        """Return what is held of one kind, by name."""
+        return frozenset(name for each, name in self._holds if each is kind)
+
     def put(self, hold: Hold) -> None:
         """Add a hold, replacing an earlier one on the same subject."""
         self._holds[hold.kind, hold.name] = hold

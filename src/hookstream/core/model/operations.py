@@ -9,6 +9,7 @@ OPERATIONS_EVENTS = frozenset(
         "endpoint.disabled",
         "endpoint.recovered",
         "hold.changed",
+        "hookstream.access",
         "log.event_id_conflict",
         "log.gap",
         "partition.skipped",

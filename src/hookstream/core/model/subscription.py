@@ -204,6 +204,9 @@ class Endpoint:
     """PEM: the authorities that the endpoint's certificate must come from; None: the machine's."""
     template_secrets: tuple[tuple[str, Secret], ...] = ()
     """Secrets that stand in the body, by the names that its template has for them."""
+    is_pull: bool = False
+    """Whether nothing is ever sent: the partner reads its events through the pull door. It has no URL
+    then, no headers, no credentials and no authorities, and signing secrets as any other."""
 
     @property
     def target(self) -> str:

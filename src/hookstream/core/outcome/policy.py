@@ -31,7 +31,7 @@ from hookstream.core.model.outcome import (
     RetryAt,
     Throttled,
 )
-from hookstream.core.model.subscription import RetryPolicy
+from hookstream.core.model.subscription import RetryPolicy, Subscription
 from hookstream.core.model.subscription_status import (
     Absent,
     Deleted,
@@ -186,8 +186,8 @@ def before_attempt(
         now: The present.
     """
     match status:
-        case Live():
-            return _expired(delivery, now)
+        case Live(subscription=subscription):
+            return _of_earlier_life(subscription) or _expired(delivery, now)
         case Held():
             return _expired(delivery, now) or _held_until(delivery, rules.hold_hops, now)
         case Paused():
@@ -203,6 +203,16 @@ def before_attempt(
         case Absent():
             why = "is not in the table"
             return _missing(DeferReason.SUBSCRIPTION_ABSENT, why, delivery, now, rules)
+
+
+def _of_earlier_life(subscription: Subscription) -> Cancel | None:
+    """Return what becomes of a delivery to a subscription that nothing is sent to; None: it has an endpoint.
+
+    A live subscription keeps its kind of endpoint, so the delivery is of one that was deleted.
+    """
+    if not subscription.endpoint.is_pull:
+        return None
+    return Cancel(f"subscription {subscription.id} was deleted, and created again for pull")
 
 
 def _expired(delivery: Delivery, now: Millis) -> DeadLetter | None:

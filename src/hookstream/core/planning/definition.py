@@ -42,6 +42,14 @@ _ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _ENVIRONMENT_FORM = "the name of an environment (for all that are granted, leave the field out)"
 _GRANTED_ENVIRONMENT = re.compile(r"\*|[A-Za-z0-9._-]{1,80}")
 
+_NOT_WITH_PULL = {
+    "retry": "nothing is sent, so nothing is retried",
+    "limits": "nothing is sent, and its reader sets the pace",
+    "batch": "each answer has as many events as its reader asks for",
+    "start_from": "nothing is replayed to it",
+}
+"""The fields that a subscription without an endpoint may not have, and why."""
+
 _IN_A_BODY = SecretForm(
     re.compile(rb"[\x20-\x7e]{1,8192}"), "secret", "printable ASCII, 8192 characters at most"
 )
@@ -129,9 +137,11 @@ def read_subscription(
     if subscription_id in RESERVED_IDS:
         reader.wrong("id", f"{subscription_id!r} is reserved for hookstream")
     partner_id = reader.text("partner", _ID, _ID_FORM)
-    endpoint, signing_secrets = read_endpoint(
-        reader.section("endpoint", required=True), rules, secrets
-    )
+    endpoint, signing_secrets = read_endpoint(reader, rules, secrets)
+    if endpoint.is_pull:
+        for field, why in _NOT_WITH_PULL.items():
+            if reader.given(field):
+                reader.wrong(field, f"has no effect with `endpoint: pull`: {why}")
 
     def secret(place: str, written: Json) -> Secret:
         return secret_of(reader, place, written, secrets, _IN_A_BODY)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from hookstream.core.model.endpoint_identity import TlsIdentity, tls_identity
 from hookstream.core.model.instant import SECOND
@@ -29,6 +30,7 @@ from hookstream.core.planning.secret_fields import (
     SecretSource,
     read_secret,
     secret_of,
+    source_in,
     sourced,
 )
 
@@ -71,6 +73,10 @@ _SHORTEST_TIMEOUT = 100
 
 _CREDENTIALS = ("bearer", "basic", "oauth2")
 
+PULL: Final = "pull"
+"""The endpoint of a subscription to which nothing is sent, or its field."""
+_NOT_WITH_PULL: Final = ("url", "headers", "timeout", "auth", "ca")
+
 
 @dataclass(slots=True, frozen=True)
 class DefinitionRules:
@@ -92,9 +98,25 @@ class DefinitionRules:
 
 
 def read_endpoint(
-    endpoint: FieldReader, rules: DefinitionRules, secrets: SecretReader
+    reader: FieldReader, rules: DefinitionRules, secrets: SecretReader
 ) -> tuple[Endpoint, tuple[DeclaredSecret, ...]]:
-    """Return the endpoint and its signing secrets, apart; invalid if a problem was reported."""
+    """Return the endpoint and its signing secrets, apart; invalid if a problem was reported.
+
+    Args:
+        reader: The definition.
+        rules: Checks that other components provide.
+        secrets: Reads the material that the definition names.
+    """
+    if reader.raw("endpoint") == PULL:
+        return Endpoint("", (), is_pull=True), (DeclaredSecret(UNNAMED, None, None),)
+    endpoint = reader.section("endpoint", required=True)
+    if endpoint.flag(PULL):
+        for field in _NOT_WITH_PULL:
+            if endpoint.given(field):
+                endpoint.wrong(field, "has no effect where `pull` is true: nothing is sent")
+        signing_secrets = _signing_secrets(endpoint, rules, secrets)
+        endpoint.finish()
+        return Endpoint("", (), is_pull=True), signing_secrets
     url, url_secret = _url(endpoint, rules, secrets)
     headers, secret_headers = _headers(endpoint, rules, secrets)
     signing_secrets = _signing_secrets(endpoint, rules, secrets)
@@ -201,9 +223,12 @@ def _signing_secret(
 ) -> DeclaredSecret | None:
     if not isinstance(written, dict):
         return None
+    source = source_in(written)
+    if source == "kept":
+        return DeclaredSecret(sourced(reader, source, secrets)[0], None)
+    if source is not None:
+        return _given_secret(reader, source, rules, secrets)
     match list(written):
-        case ["env" | "file" as source]:
-            return _given_secret(reader, "env" if source == "env" else "file", rules, secrets)
         case ["generate"] | ["generate", "scheme"] | ["scheme", "generate"]:
             scheme = _scheme(reader)
             if reader.raw("generate") is True:

@@ -97,11 +97,8 @@ def _partner(partner: Partner) -> Mapping[str, ComparedField]:
 def _subscription(
     subscription: Subscription, scrub: Callable[[str], str]
 ) -> Mapping[str, ComparedField]:
-    endpoint, retry, limits = subscription.endpoint, subscription.retry, subscription.limits
-    found = {
-        "partner": _text(subscription.partner_id),
-        "endpoint.url": ComparedField(endpoint.url, scrub(endpoint.url)),
-    }
+    endpoint = subscription.endpoint
+    found = {"partner": _text(subscription.partner_id), **_target(endpoint, scrub)}
     for name, text in endpoint.headers:
         found[f"endpoint.headers.{name}"] = ComparedField(text, HIDDEN)
     found |= _identity(endpoint, scrub)
@@ -109,7 +106,8 @@ def _subscription(
         found[f"endpoint.signing_secrets.{secret.id}"] = _signing_secret(secret)
     # Order matters: the first secret signs first.
     found["endpoint.signing_secrets"] = _texts([secret.id for secret in endpoint.secrets])
-    found["endpoint.timeout"] = _duration(endpoint.timeout)
+    if not endpoint.is_pull:
+        found["endpoint.timeout"] = _duration(endpoint.timeout)
     found["event_types"] = _texts(subscription.event_types)
     if subscription.environments is not None:
         found["environments"] = _texts(subscription.environments)
@@ -118,6 +116,22 @@ def _subscription(
     for event_type, pin in sorted(subscription.versions.items()):
         found[f"versions.{event_type}"] = ComparedField(pin, str(pin))
     found |= _body(subscription)
+    if not endpoint.is_pull:
+        found |= _sending(subscription)
+    found["owner"] = _text(subscription.owner)
+    return found
+
+
+def _target(endpoint: Endpoint, scrub: Callable[[str], str]) -> dict[str, ComparedField]:
+    if endpoint.is_pull:
+        return {"endpoint.pull": ComparedField(value=True, shown="true")}
+    return {"endpoint.url": ComparedField(endpoint.url, scrub(endpoint.url))}
+
+
+def _sending(subscription: Subscription) -> dict[str, ComparedField]:
+    """Return how often and how fast its deliveries are sent."""
+    retry, limits = subscription.retry, subscription.limits
+    found: dict[str, ComparedField] = {}
     schedule = " ".join(format_duration(delay) for delay in retry.schedule)
     found["retry.schedule"] = ComparedField(retry.schedule, schedule or "(no retries)")
     found["retry.expires_after"] = _duration(retry.expires_after)
@@ -129,7 +143,6 @@ def _subscription(
     if limits.rate_limit is not None:
         found["limits.rate_limit"] = ComparedField(limits.rate_limit, f"{limits.rate_limit:g}/s")
     found["limits.weight"] = ComparedField(limits.weight, str(limits.weight))
-    found["owner"] = _text(subscription.owner)
     return found
 
 

@@ -64,6 +64,8 @@ class PlanOptions:
     """Names of folders whose rows it may take over."""
     confirm_delete: int | None = None
     """The number of deletions that the user confirmed."""
+    declared_by: str | None = None
+    """The owner of what is declared, if that is not a folder: its rows may not be those of files."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -119,7 +121,7 @@ class _Planner:
         self._means = means
         self._partners: dict[str, Partner] = dict(current.partners)
         """The partners after the plan."""
-        self._owner = owner_text(options.owner)
+        self._owner = options.declared_by or owner_text(options.owner)
         self._environments = notes.environments(declared, self._live())
         self._going = {change.before.id for change in self.deleted_partners()}
         self.problems: list[Problem] = []
@@ -187,6 +189,12 @@ class _Planner:
             claimed = self._claim_refused(before)
             if claimed is not None:
                 return "", claimed
+            if declared.endpoint.is_pull != before.endpoint.is_pull:
+                now, then = ("pull", "a URL") if declared.endpoint.is_pull else ("a URL", "pull")
+                why = (
+                    f"has {then} for life, not {now}: choose another id, or delete this one first"
+                )
+                return "endpoint", why
         if partner_id in self._going:
             return (
                 "partner",

@@ -36,6 +36,8 @@ NewKey: TypeAlias = Callable[[SigningScheme], SigningKey]
 """Generates the key of a signing secret."""
 
 _MADE = re.compile(r"generated(?:-r(?P<revision>[0-9]+))?(?:-(?P<number>[0-9]+))?")
+_GIVEN = re.compile(r"value-[0-9a-f]{8}")
+"""The name of a signing secret whose key came over HTTP: no file names it, so any rotation replaces it."""
 
 
 def without_ended(subscription: Subscription, now: Millis) -> Subscription:
@@ -301,7 +303,7 @@ def _refuse_foreign(secret: SigningSecret) -> None:
             f"the signing secret {{{source}: {name}}} comes from a definition file: list the new"
             " one before it there, apply, and remove the old one once the partner uses the new one"
         )
-    if _MADE.fullmatch(secret.id) is None:
+    if _MADE.fullmatch(secret.id) is None and _GIVEN.fullmatch(secret.id) is None:
         raise InputRefused(
             f"a definition file names the signing secret {{generate: {secret.id}}}: list the new"
             " one before it there, apply, and remove the old one once the partner uses the new one"

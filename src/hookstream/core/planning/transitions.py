@@ -23,10 +23,15 @@ def pause(subscription: Subscription, at: Millis) -> Subscription:
     """Return the subscription paused from `at` on; the same object if it is already paused.
 
     Raises:
-        InputRefused: It is deleted.
+        InputRefused: It is deleted, or nothing is ever sent to it.
     """
     if _live(subscription).state is SubscriptionState.PAUSED:
         return subscription
+    if subscription.endpoint.is_pull:
+        raise InputRefused(
+            f"subscription {subscription.id!r} has the endpoint `pull`, to which nothing is sent: its reader"
+            " pauses by not reading"
+        )
     return replace(
         subscription,
         state=SubscriptionState.PAUSED,

@@ -1,7 +1,5 @@
 """Writes changes of partners and subscriptions, each with its operations event in one transaction."""
 
-import getpass
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +19,7 @@ from hookstream.core.planning.fields import Difference, Subject
 from hookstream.core.planning.gap_fills import started
 from hookstream.core.planning.rotation import without_ended
 from hookstream.core.replay.request import KIND
+from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.console_changes import revoked_with_partner
 from hookstream.entry.admin.gap_jobs import job_of
 from hookstream.entry.admin.job_ids import new_job_id
@@ -33,19 +32,6 @@ _LISTED = 10
 
 Entry: TypeAlias = tuple[Sequence[TableChange], Sequence[OutgoingRecord]]
 """The rows of one change, and its operations events."""
-
-
-def who() -> str:
-    """Return the user who runs this command, if known."""
-    return f"{_user()}@{socket.gethostname()}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # A container's user often has no name.
-        return "unknown"
 
 
 @dataclass

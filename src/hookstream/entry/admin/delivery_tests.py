@@ -43,7 +43,7 @@ from hookstream.entry.admin.event_lines import EventLine
 from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 from hookstream.entry.admin.subscriptions import directory_of, status_text
-from hookstream.entry.admin.tables import State, found_subscription
+from hookstream.entry.admin.tables import State, found_subscription, refuse_pull
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
@@ -117,6 +117,7 @@ def prepare_test(
         ConfigurationError: The subscription's row cannot be read.
     """
     subscription = found_subscription(state, subscription_id)
+    refuse_pull(subscription, "a test")
     chosen = _chosen_type(state, subscription, event_type, line)
     _refuse_status(state, subscription, chosen)
     _refuse_type(state, subscription, chosen)

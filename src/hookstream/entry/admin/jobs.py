@@ -19,7 +19,7 @@ from hookstream.core.jobs import lease
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import Millis
-from hookstream.entry.admin.changes import who
+from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
 from hookstream.entry.cluster import reached

@@ -89,9 +89,28 @@ def new_job(source: RedriveSource, selector: JsonObject, found: Survey, rate: fl
         found: How many there are, and where the topic ended then.
         rate: Records a second at most; None: as fast as the brokers take them.
     """
-    request = RedriveRequest(source, selector, found.ends)
+    return new_redrive_until(source, selector, found.ends, rate, found.tally.records)
+
+
+def new_redrive_until(
+    source: RedriveSource,
+    selector: JsonObject,
+    ends: Mapping[int, int],
+    rate: float | None,
+    total: int = 0,
+) -> Job:
+    """Return a job that is still to be run, over the selected records up to these offsets.
+
+    Args:
+        source: The topic that is redriven.
+        selector: Which records.
+        ends: The end offset of each partition: nothing at or after it is taken.
+        rate: Records a second at most; None: as fast as the brokers take them.
+        total: How many there are; 0: not known.
+    """
     now = SystemClock().now()
-    return request.job(new_job_id(REDRIVE, now), now, found.tally.records, rate)
+    request = RedriveRequest(source, selector, ends)
+    return request.job(new_job_id(REDRIVE, now), now, total, rate)
 
 
 def redrive_kind(

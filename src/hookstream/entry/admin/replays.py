@@ -35,7 +35,7 @@ from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.core.topology.plan import taken_topics
 from hookstream.entry.admin.gap_marks import mark_incomplete
 from hookstream.entry.admin.job_ids import new_job_id
-from hookstream.entry.admin.tables import SEALED, State, found_subscription
+from hookstream.entry.admin.tables import SEALED, State, found_subscription, refuse_pull
 from hookstream.entry.cluster import reached
 from hookstream.entry.worker.feed import TableConsumer
 from hookstream.errors import InputRefused
@@ -123,6 +123,7 @@ def replayable(state: State, request: ReplayRequest) -> Subscription:
     found = found_subscription(state, subscription_id)
     if found.state is SubscriptionState.DELETED:
         raise InputRefused(f"subscription {subscription_id!r} is deleted")
+    refuse_pull(found, "a replay")
     disabled = state.current.disabled.get(subscription_id)
     if disabled is not None:
         raise InputRefused(

@@ -5,7 +5,7 @@ found at the origin counts only if it is that event: a topic that was deleted an
 the same offsets.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hookstream.adapters.kafka.jobs import TIME_KEY
@@ -27,12 +27,12 @@ from hookstream.core.model.record import Origin, OutgoingRecord, Record
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus, Held, Paused
 from hookstream.core.redrive.runs import TEST_EVENT_ID, Run
-from hookstream.entry.admin.changes import who
+from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.event_decoding import EventDecoder
 from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.subscriptions import directory_of, status_text
-from hookstream.entry.admin.tables import State, found_subscription
+from hookstream.entry.admin.tables import State, found_subscription, refuse_pull
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
@@ -40,7 +40,7 @@ from hookstream.settings import Settings
 KIND = "resend"
 """What `Job.kind` says of resends."""
 
-_MAX_RECORD_BYTES = 64 * 1024 * 1024
+MAX_RECORD_BYTES = 64 * 1024 * 1024
 """Larger than any setting allows: whether a worker takes it is for the worker to say."""
 
 
@@ -117,12 +117,13 @@ def plan_resend(
     """
     _refuse_test(details)
     subscription = found_subscription(state, details.subscription_id)
+    refuse_pull(subscription, "a resend")
     directory = directory_of(state)
     waits = _waits(directory, subscription, details.event_type)
     chosen = chosen_origin(details, origin)
-    decoder = EventDecoder(settings, _MAX_RECORD_BYTES)
-    found = _found(settings, decoder, details, chosen, subscription.id)
-    version = _version(decoder, subscription, found.event)
+    decoder = EventDecoder(settings, MAX_RECORD_BYTES)
+    found = found_event(settings, decoder, details, chosen, subscription.id)
+    version = pinned_version(decoder, subscription, found.event)
     refuse_not_granted(
         directory,
         subscription,
@@ -201,14 +202,21 @@ def _refuse_test(details: DeliveryDetails) -> None:
         )
 
 
-def _found(
+def found_event(
     settings: Settings,
     decoder: EventDecoder,
     details: DeliveryDetails,
     origin: Origin,
     subscription_id: str,
 ) -> EventSource:
-    """Return a record that has the event.
+    """Return a record that has the event of a delivery.
+
+    Args:
+        settings: The cluster.
+        decoder: Decodes events.
+        details: All about the delivery.
+        origin: Which event.
+        subscription_id: The delivery's subscription.
 
     Raises:
         InputRefused: None has.
@@ -269,7 +277,8 @@ def _event(decoder: EventDecoder, record: Record) -> Event | str:
     return event if isinstance(event, Event) else event.detail
 
 
-def _version(decoder: EventDecoder, subscription: Subscription, event: Event) -> int:
+def pinned_version(decoder: EventDecoder, subscription: Subscription, event: Event) -> int:
+    """Return the version of an event that a subscription gets now."""
     pin = subscription.pin(event.event_type)
     return decoder.latest(event.event_type) if pin == "latest" else pin
 
@@ -315,8 +324,17 @@ def refuse_not_granted(
     raise InputRefused(f"{subscription.partner_id} is not granted {what} today")
 
 
-def resend(settings: Settings, planned: Resend) -> Job:
+def resend(
+    settings: Settings,
+    planned: Resend,
+    also: Callable[[Job], Sequence[OutgoingRecord]] = lambda _job: (),
+) -> Job:
     """Write a resend: its tier record and its job's row in one transaction.
+
+    Args:
+        settings: The cluster.
+        planned: The resend.
+        also: Returns records that commit with it.
 
     Returns:
         The job, which is done; the delivery's run has its id.
@@ -333,6 +351,6 @@ def resend(settings: Settings, planned: Resend) -> Job:
     row = OutgoingRecord(names.jobs, job.id.encode(), first_row(job))
     record = planned.tier_record(names.tier(0), job.id, now)
     with JobWriter(client, names.job(job.id)) as writer:
-        if writer.write([row, record]):
+        if writer.write([row, record, *also(job)]):
             raise InputRefused(f"{record.topic} does not take a record as large as the event")
     return job

@@ -249,6 +249,23 @@ def found_subscription(state: State, subscription_id: str) -> Subscription:
     return found
 
 
+def refuse_pull(subscription: Subscription, what: str) -> None:
+    """Refuse an act that sends something to a subscription to which nothing is ever sent.
+
+    Args:
+        subscription: The subscription.
+        what: The act, such as `a test`.
+
+    Raises:
+        InputRefused: Its endpoint is `pull`.
+    """
+    if subscription.endpoint.is_pull:
+        raise InputRefused(
+            f"subscription {subscription.id!r} has the endpoint `pull`: {what} would send something, and its"
+            " partner reads events from the pull door instead"
+        )
+
+
 def at_revision(state: State, subscription_id: str, revision: int | None) -> Subscription:
     """Return a subscription that can be read, at a revision; None: at any.
 

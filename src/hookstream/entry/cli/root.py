@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "check": LazyCommand(
         "Check partner and subscription files without a cluster.", "definitions", "check"
     ),
+    "console": LazyCommand("Serve the API.", "console"),
     "deliveries": LazyCommand(
         "List deliveries, pending and ended; show one, send it again.", "deliveries"
     ),
@@ -51,6 +52,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "explain": LazyCommand("Say why an event did, or did not, arrive.", "explain"),
     "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
     "jobs": LazyCommand("List, show, cancel and resume jobs; run an executor.", "jobs"),
+    "listen": LazyCommand(
+        "Forward a subscription's events to a server on this machine.", "listen"
+    ),
     "partition": LazyCommand(
         "Show who reads which partition; start one that stopped.", "partition"
     ),
@@ -58,6 +62,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
     "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
+    "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
     "subscriptions": LazyCommand(
         "List, show, test, pause, resume, enable and delete.", "subscriptions"
     ),

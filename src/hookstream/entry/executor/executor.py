@@ -8,8 +8,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from hookstream.adapters.kafka.jobs import KafkaJobs
 from hookstream.adapters.kafka.reach import wait_for_brokers
@@ -58,10 +59,10 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         async with HealthServer(
             settings.jobs.listen, metrics, health.live, health.ready, setting="jobs.listen"
         ) as server:
-            _on_signals(stop, shutdown)
+            stop_on_signals(stop, shutdown)
             logger.info("jobs.starting", listen=server.address, executor=pool.executor.name)
             ready(server.address)
-            failures = await _until_stopped(pool, tables, health)
+            failures = await until_stopped(pool, tables, health.beat)
         raise_first(failures, logger, "jobs")
         logger.info("jobs.stopped", seconds=round(shutdown.took, 3))
     return 0
@@ -102,23 +103,28 @@ async def _opened(
         await jobs.close()
 
 
-async def _until_stopped(
-    pool: JobPool, tables: TableReader, health: "_Health"
+async def until_stopped(
+    pool: JobPool, tables: TableReader, beat: Callable[[], Coroutine[Any, Any, None]]
 ) -> list[BaseException]:
-    """Work until the pool has stopped, or until the table cannot be followed any more.
+    """Work until the pool has stopped, or until the tables cannot be followed any more.
+
+    Args:
+        pool: The jobs.
+        tables: What is followed.
+        beat: Runs beside, until the end.
 
     Returns:
         What ended it, the first cause first; nothing: it was asked to stop.
     """
     async with asyncio.TaskGroup() as tasks:
-        beat = tasks.create_task(health.beat())
+        beating = tasks.create_task(beat())
         working = tasks.create_task(_caught(pool))
         following = asyncio.shield(tables.failed)
         await asyncio.wait((working, following), return_when=asyncio.FIRST_COMPLETED)
         pool.stop.set()
         came_first = following.done()
         failures = await working
-        beat.cancel()
+        beating.cancel()
     unfollowed = following.exception() if following.done() else None
     following.cancel()
     if unfollowed is None:
@@ -161,7 +167,7 @@ class _Health:
         return current, {"tables_current": current, "jobs_held": len(self._pool.active)}
 
 
-def _on_signals(stop: asyncio.Event, shutdown: Shutdown) -> None:
+def stop_on_signals(stop: asyncio.Event, shutdown: Shutdown) -> None:
     """Stop at the first SIGTERM or SIGINT, which starts the deadline; end at once at the second."""
     loop = asyncio.get_running_loop()
 

@@ -29,6 +29,7 @@ def test_our_own_are_marked_as_our_own() -> None:
         ("endpoint.disabled", True),
         ("endpoint.recovered", True),
         ("hold.changed", True),
+        ("hookstream.access", True),
         ("log.event_id_conflict", True),
         ("log.gap", True),
         ("partition.skipped", True),

@@ -9,6 +9,7 @@ from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, published
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.access.uses import ApiUse
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.catalog.compatibility import incompatibilities, vanished
 from hookstream.core.catalog.lint import breaches
@@ -321,8 +322,20 @@ def test_our_operations_events_keep_the_house_rules() -> None:
         "endpoint.disabled": [],
         "endpoint.recovered": [],
         "hold.changed": [],
+        "hookstream.access": [],
         "log.event_id_conflict": [],
         "log.gap": [],
         "partition.skipped": [],
         "subscription.changed": [],
     }
+
+
+def test_a_use_of_the_api_is_an_event_for_operators_alone() -> None:
+    use = ApiUse("payload.read", "tok-1", "msg_1", "acme", 3, NOW, NOW + 5)
+    event = event_of(own_records().accessed(use, "console-1", NOW + 60_000))
+    body = AvroCodec(SchemaBook(own_schemas())).document(event, 1)
+    assert isinstance(body, dict)
+    data = body["data"]
+    assert isinstance(data, dict)
+    assert (event.event_type, data["count"], data["concerns"]) == ("hookstream.access", 3, "acme")
+    assert "partner_id" not in data

@@ -167,6 +167,7 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
             "endpoint.disabled",
             "endpoint.recovered",
             "hold.changed",
+            "hookstream.access",
             "hookstream.attempt",
             "log.event_id_conflict",
             "log.gap",

@@ -64,6 +64,7 @@ SHOWN_AS = {
     "endpoint.url_secret": "endpoint.url",
     "endpoint.secret_headers": "endpoint.headers",
     "endpoint.template_secrets": "template_secrets",
+    "endpoint.is_pull": "endpoint.pull",
     "grant_from": "granted_from",
     "history": "grants",
     "previous_grant": "grants",

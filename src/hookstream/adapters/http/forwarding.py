@@ -1,0 +1,154 @@
+"""Posts events to a server that a person runs beside them, and asks an API of hookstream for pages.
+
+For development: whoever starts it chooses where it sends to, so no address is refused. Redirects are not
+followed, and proxies of the environment are not used.
+"""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import orjson
+
+from hookstream.core.model.json import JsonObject
+from hookstream.errors import ConfigurationError, DependencyUnavailable, InputRefused
+
+_SECONDS: Final = 15.0
+_API_SECONDS: Final = 60.0
+"""How long an answer of an API may take: it waits for events for half a minute itself."""
+_MOST_ANSWER: Final = 64 * 1024 * 1024
+"""Bytes of one page at most: its bodies may have 8 MiB, and JSON escapes each byte by six at most."""
+_OK: Final = 200
+_LATER: Final = (429, 503)
+
+
+@dataclass(slots=True, frozen=True)
+class Forwarded:
+    """How one event was taken."""
+
+    status: int | None
+    """None: there was no answer."""
+    error: str
+    seconds: float
+
+
+@dataclass(slots=True, frozen=True)
+class ApiLater:
+    """The API asks to come again later."""
+
+    seconds: float
+    why: str
+
+
+class Forwarder:
+    """Posts to one URL."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        """Post to `url` by `session`."""
+        self._session = session
+        self._url = url
+
+    async def post(self, headers: Sequence[tuple[str, str]], body: bytes) -> Forwarded:
+        """Post one event; whatever becomes of it is an answer."""
+        began = time.monotonic()
+        try:
+            async with self._session.post(
+                self._url, data=body, headers=dict(headers), allow_redirects=False
+            ) as answer:
+                await answer.read()
+                return Forwarded(answer.status, "", time.monotonic() - began)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            why = str(error) or type(error).__name__
+            return Forwarded(None, why[:200], time.monotonic() - began)
+
+
+@asynccontextmanager
+async def forwarder(url: str) -> AsyncIterator[Forwarder]:
+    """Lend a forwarder to a URL.
+
+    Raises:
+        InputRefused: It is no URL of a web server.
+    """
+    require_web(url, "--forward")
+    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+        yield Forwarder(session, url)
+
+
+class ApiPages:
+    """Asks an API for the pages of one subscription."""
+
+    def __init__(self, session: aiohttp.ClientSession, api: str, subscription_id: str) -> None:
+        """Ask the API at a URL by `session`, which has the token."""
+        self._session = session
+        self._url = f"{api.rstrip('/')}/v1/subscriptions/{quote(subscription_id, safe='')}/events"
+
+    async def page(self, cursor: str, limit: int, wait: float) -> JsonObject | ApiLater:
+        """Return the next page.
+
+        Raises:
+            InputRefused: The API refuses the token, the subscription or the cursor.
+            DependencyUnavailable: The API cannot be reached, or answers what is no page.
+        """
+        asked = {"cursor": cursor, "limit": str(limit), "wait": f"{wait:g}"}
+        try:
+            async with self._session.get(self._url, params=asked, allow_redirects=False) as answer:
+                body = await answer.content.read(_MOST_ANSWER)
+                return _read(answer.status, answer.headers, body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            why = str(error) or type(error).__name__
+            raise DependencyUnavailable(f"the API does not answer: {why}") from None
+
+
+@asynccontextmanager
+async def api_pages(api: str, token: str, subscription_id: str) -> AsyncIterator[ApiPages]:
+    """Lend the pages of a subscription, from an API.
+
+    Raises:
+        InputRefused: It is no URL of a web server.
+        ConfigurationError: The token cannot be sent.
+    """
+    require_web(api, "--api")
+    if not (token.isascii() and token.isprintable() and token.strip() == token and token):
+        raise ConfigurationError("HOOKSTREAM_TOKEN has no token: printable ASCII, without spaces")
+    timeout = aiohttp.ClientTimeout(total=_API_SECONDS)
+    headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+        yield ApiPages(session, api, subscription_id)
+
+
+def _read(status: int, headers: Mapping[str, str], body: bytes) -> JsonObject | ApiLater:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = None
+    document: JsonObject = found if isinstance(found, dict) else {}
+    detail = str(document.get("detail") or document.get("title") or "")[:500]
+    if status in _LATER:
+        after = headers.get("retry-after", "")
+        return ApiLater(float(after) if after.isdigit() else 5.0, detail or f"answered {status}")
+    if status == _OK and isinstance(document.get("cursor"), str):
+        return document
+    if 400 <= status < 500:  # noqa: PLR2004  refusals of HTTP
+        raise InputRefused(f"the API answered {status}: {detail or 'no reason'}")
+    raise DependencyUnavailable(f"the API answered {status}, and no page: {detail or 'no reason'}")
+
+
+def require_web(url: str, option: str) -> None:
+    """Refuse what is no URL of a web server.
+
+    Raises:
+        InputRefused: It is none; the text names the option.
+    """
+    try:
+        parts = urlsplit(url)
+        found = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        found = False
+    if not found:
+        raise InputRefused(f"{option}: it must be a URL such as http://localhost:3000/hook")

@@ -1,0 +1,218 @@
+"""One day's file for its writer: dead letters, undecodable records, and operations events."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Final, NamedTuple
+
+from hookstream.adapters.index.database import open_for_writing
+from hookstream.adapters.index.folder import IndexFile
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject, json_text
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.redrive.ledger import Ledger, ResolvedBy
+from hookstream.core.redrive.marks import OffsetRange, Position, Purged, RedriveSource
+from hookstream.core.redrive.summary import DeadLetterSummary
+
+SCHEMA: Final = """
+CREATE TABLE aside (
+  source INTEGER NOT NULL, at INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+  of TEXT NOT NULL, partner TEXT NOT NULL, type TEXT NOT NULL, event TEXT NOT NULL,
+  delivery TEXT NOT NULL, reason TEXT NOT NULL, body TEXT NOT NULL, resolved TEXT,
+  PRIMARY KEY (source, at, partition, offset)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX aside_places ON aside (source, partition, offset);
+CREATE INDEX aside_of ON aside (source, of, at, partition, offset);
+CREATE INDEX aside_open ON aside (source, of, reason, at) WHERE resolved IS NULL;
+CREATE INDEX aside_deliveries ON aside (delivery) WHERE delivery <> '';
+CREATE TABLE operations (
+  at INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+  type TEXT NOT NULL, event TEXT NOT NULL, sub TEXT NOT NULL, partner TEXT NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (at, partition, offset)
+) WITHOUT ROWID;
+CREATE INDEX operations_of_partner ON operations (partner, at, partition, offset);
+CREATE INDEX operations_of_subscription ON operations (sub, at, partition, offset);
+CREATE TABLE positions (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+NUMBER_OF: Final = {RedriveSource.DEAD_LETTERS: 0, RedriveSource.UNDECODABLE: 1}
+"""How the two topics are stored."""
+
+
+class IndexedAside(NamedTuple):
+    """A dead letter or an undecodable record that was read."""
+
+    source: RedriveSource
+    summary: DeadLetterSummary
+
+
+class Operation(NamedTuple):
+    """An event of the operations topic that was read."""
+
+    at: Millis
+    partition: int
+    offset: int
+    type: str
+    event_id: str
+    subscription_id: str
+    partner_id: str
+    data: JsonObject
+
+
+class AsideFile:
+    """Writes one day's file. For one thread.
+
+    Args:
+        file: The file, which is made if it is missing.
+
+    Raises:
+        OtherFormat: It has another format.
+        sqlite3.Error: It is damaged, or cannot be opened.
+    """
+
+    def __init__(self, file: IndexFile) -> None:
+        self.file = file
+        self.start = file.start
+        self._db = open_for_writing(file.path, SCHEMA)
+        self._positions = {
+            TopicPartition(topic, partition): following
+            for topic, partition, following in self._db.execute("SELECT * FROM positions")
+        }
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The next offset of each partition that was read for this day, as committed."""
+        return self._positions
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    def state(self, key: str) -> int | None:
+        """Return a number that was kept about the file."""
+        found = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def put_state(self, key: str, value: int) -> None:
+        """Keep a number about the file."""
+        self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+
+    def add(
+        self,
+        aside: Iterable[IndexedAside],
+        operations: Iterable[Operation],
+        positions: Mapping[TopicPartition, int],
+        ledger: Ledger,
+    ) -> None:
+        """Add records that are not in the file yet, in one transaction with their positions."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_row(each, self.start, ledger) for each in aside],
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        max(each.at, self.start),
+                        each.partition,
+                        each.offset,
+                        each.type,
+                        each.event_id,
+                        each.subscription_id,
+                        each.partner_id,
+                        json_text(each.data),
+                    )
+                    for each in operations
+                ],
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+                [(*at, following) for at, following in positions.items()],
+            )
+        self._positions.update(positions)
+
+    def resolve(
+        self, source: RedriveSource, partition: int, ranges: Iterable[OffsetRange], by: ResolvedBy
+    ) -> None:
+        """Mark the records of ranges of offsets as resolved; what resolved one first stays."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset >= ?"
+                " AND offset <= ? AND resolved IS NULL",
+                [
+                    (resolved_text(by), NUMBER_OF[source], partition, first, last)
+                    for first, last in ranges
+                ],
+            )
+
+    def resolve_all(self, ledger: Ledger) -> None:
+        """Mark every record that the ledger resolves, after marks were missed."""
+        changed: list[tuple[str, int, int, int]] = []
+        for source, number in NUMBER_OF.items():
+            for partition, offset in self._db.execute(
+                "SELECT partition, offset FROM aside WHERE source = ? AND resolved IS NULL",
+                (number,),
+            ):
+                by = ledger.resolved_by(source, Position(partition, offset))
+                if by is not None:
+                    changed.append((resolved_text(by), number, partition, offset))
+        if changed:
+            with self._transaction():
+                self._db.executemany(
+                    "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset = ?",
+                    changed,
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def _row(each: IndexedAside, start: Millis, ledger: Ledger) -> tuple[object, ...]:
+    source, summary = each
+    by = ledger.resolved_by(source, summary.position)
+    return (
+        NUMBER_OF[source],
+        max(summary.at, start),
+        summary.position.partition,
+        summary.position.offset,
+        summary.group(source).of,
+        summary.partner_id,
+        summary.event_type,
+        summary.event_id,
+        summary.delivery_id,
+        summary.reason,
+        json.dumps(asdict(summary), separators=(",", ":")),
+        None if by is None else resolved_text(by),
+    )
+
+
+def resolved_text(by: ResolvedBy) -> str:
+    """Return what resolved a record, as it is stored."""
+    return json.dumps([by.job_id, by.purged], separators=(",", ":"))
+
+
+def read_resolved(text: str | None) -> ResolvedBy | None:
+    """Return what resolved a record."""
+    if text is None:
+        return None
+    job_id, purged = json.loads(text)
+    return ResolvedBy(job_id, None if purged is None else Purged(*purged))
+
+
+def read_summary(body: str) -> DeadLetterSummary:
+    """Return a stored record."""
+    fields = json.loads(body)
+    return DeadLetterSummary(**{**fields, "position": Position(*fields["position"])})

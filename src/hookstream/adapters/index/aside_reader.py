@@ -1,0 +1,210 @@
+"""One day's file for a reader: dead letters, undecodable records and operations events, newest first."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hookstream.adapters.index.answers import (
+    AsideGroup,
+    AsideRecord,
+    DeadLetterFilter,
+    OperationsEvent,
+    OperationsFilter,
+    UndecodableFilter,
+    Whose,
+)
+from hookstream.adapters.index.aside_file import NUMBER_OF, read_resolved, read_summary
+from hookstream.adapters.index.database import open_for_reading
+from hookstream.adapters.index.folder import IndexFile
+from hookstream.adapters.index.hour_reader import Place
+from hookstream.core.model.instant import Millis
+from hookstream.core.redrive.marks import RedriveSource
+
+_NEWEST_FIRST = " ORDER BY at DESC, partition DESC, offset DESC"
+_BEFORE = " AND (at, partition, offset) < (?, ?, ?)"
+
+
+class AsideWanted(NamedTuple):
+    """Which records of one of the two topics are selected."""
+
+    source: RedriveSource
+    partner_id: str | None
+    of: frozenset[str] | None
+    """Subscriptions, or origin topics."""
+    event_types: frozenset[str] | None
+    event_id: str | None
+    delivery_id: str | None
+    reasons: frozenset[str] | None
+    open: bool | None
+    since: Millis | None
+    until: Millis | None
+
+
+def aside_filter(
+    source: RedriveSource, wanted: DeadLetterFilter | UndecodableFilter
+) -> AsideWanted:
+    """Return what a filter of either topic selects."""
+    if isinstance(wanted, UndecodableFilter):
+        return AsideWanted(
+            source,
+            None,
+            wanted.origin_topics,
+            None,
+            None,
+            None,
+            wanted.reasons,
+            wanted.open,
+            wanted.since,
+            wanted.until,
+        )
+    return AsideWanted(
+        source,
+        wanted.partner_id,
+        wanted.subscriptions,
+        wanted.event_types,
+        wanted.event_id,
+        wanted.delivery_id,
+        wanted.reasons,
+        wanted.open,
+        wanted.since,
+        wanted.until,
+    )
+
+
+@dataclass(slots=True)
+class AsideCounter:
+    """Counts over several days."""
+
+    groups: dict[tuple[str, str], AsideGroup] = field(default_factory=dict)
+
+    def add(self, group: AsideGroup) -> None:
+        """Count a group of one day."""
+        key = group.of, group.reason
+        known = self.groups.get(key)
+        if known is not None:
+            group = AsideGroup(
+                *key,
+                known.records + group.records,
+                min(known.oldest, group.oldest),
+                max(known.newest, group.newest),
+            )
+        self.groups[key] = group
+
+    def largest_first(self) -> tuple[AsideGroup, ...]:
+        """Return the groups by descending size."""
+        found = sorted(
+            self.groups.values(), key=lambda each: (-each.records, each.of, each.reason)
+        )
+        return tuple(found)
+
+
+class AsideReader:
+    """Reads one day's file. For one thread at a time.
+
+    Args:
+        file: The file.
+
+    Raises:
+        OtherFormat: It has another format.
+        sqlite3.Error: It is not there, or is damaged.
+    """
+
+    def __init__(self, file: IndexFile) -> None:
+        self._db = open_for_reading(file.path)
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    def aside(
+        self, wanted: AsideWanted, before: Place | None
+    ) -> Iterator[tuple[Place, AsideRecord | None]]:
+        """Yield the records before a place, the newest first; None for one that is not selected."""
+        where, values = "source = ?", [NUMBER_OF[wanted.source]]
+        given: list[object] = [*values]
+        if wanted.delivery_id is not None:
+            where += " AND delivery = ?"
+            given.append(wanted.delivery_id)
+        elif wanted.of is not None and len(wanted.of) == 1:
+            where += " AND of = ?"
+            given.extend(wanted.of)
+        if before is not None:
+            where += _BEFORE
+            given.extend(before)
+        rows = self._db.cursor().execute(
+            "SELECT at, partition, offset, of, partner, type, event, reason, resolved, body"
+            f" FROM aside WHERE {where}{_NEWEST_FIRST}",
+            given,
+        )
+        for at, partition, offset, of, partner, kind, event, reason, resolved, body in rows:
+            record: AsideRecord | None = None
+            selected = (
+                wanted.partner_id in (None, partner)
+                and (wanted.of is None or of in wanted.of)
+                and (wanted.event_types is None or kind in wanted.event_types)
+                and wanted.event_id in (None, event)
+                and (wanted.reasons is None or reason in wanted.reasons)
+                and wanted.open in (None, resolved is None)
+                and (wanted.since is None or at >= wanted.since)
+                and (wanted.until is None or at < wanted.until)
+            )
+            if selected:
+                record = AsideRecord(read_summary(body), read_resolved(resolved))
+            yield (at, partition, offset), record
+
+    def of_delivery(self, delivery_id: str) -> list[AsideRecord]:
+        """Return the dead letters of a delivery."""
+        rows = self._db.execute(
+            "SELECT body, resolved FROM aside WHERE delivery = ? AND source = ? LIMIT 1000",
+            (delivery_id, NUMBER_OF[RedriveSource.DEAD_LETTERS]),
+        )
+        return [AsideRecord(read_summary(body), read_resolved(by)) for body, by in rows]
+
+    def counts(
+        self, source: RedriveSource, whose: Whose, counter: AsideCounter | None
+    ) -> AsideCounter:
+        """Count the open records, added to what was counted of other days."""
+        counter = counter or AsideCounter()
+        where, given = "source = ? AND resolved IS NULL", [NUMBER_OF[source]]
+        values: list[object] = [*given]
+        if whose.partner_id is not None:
+            where += " AND partner = ?"
+            values.append(whose.partner_id)
+        for of, reason, records, oldest, newest in self._db.execute(
+            "SELECT of, reason, count(*), min(at), max(at) FROM aside"
+            f" WHERE {where} GROUP BY of, reason",
+            values,
+        ):
+            if whose.subscriptions is None or of in whose.subscriptions:
+                counter.add(AsideGroup(of, reason, records, oldest, newest))
+        return counter
+
+    def operations(
+        self, wanted: OperationsFilter, before: Place | None
+    ) -> Iterator[OperationsEvent]:
+        """Yield operations events before a place, the newest first."""
+        where = "1 = 1"
+        values: list[object] = []
+        if wanted.partner_id is not None:
+            where += " AND partner = ?"
+            values.append(wanted.partner_id)
+        if before is not None:
+            where += _BEFORE
+            values.extend(before)
+        if wanted.since is not None:
+            where += " AND at >= ?"
+            values.append(wanted.since)
+        if wanted.until is not None:
+            where += " AND at < ?"
+            values.append(wanted.until)
+        rows = self._db.cursor().execute(
+            "SELECT at, partition, offset, type, event, sub, partner, body"
+            f" FROM operations WHERE {where}{_NEWEST_FIRST}",
+            values,
+        )
+        for at, partition, offset, kind, event, sub, partner, body in rows:
+            if wanted.subscriptions is None or sub in wanted.subscriptions:
+                yield OperationsEvent(
+                    at, partition, offset, kind, event, sub, partner, json.loads(body)
+                )

@@ -1,0 +1,391 @@
+"""One hour's file for its writer: attempts by the hour of their append, runs by the hour of their event.
+
+All of a batch is one transaction: the rows, the counts, and the next offset of each partition. A run's
+state is kept in the file of its *event's* hour, whichever hour its attempts are appended in, so that it
+is counted once and its counts change in one place. Joining a state again changes nothing: the states
+of other hours are committed before the positions of the hour that they were read from.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from hookstream.adapters.index.attempt_rows import (
+    EVERYTHING,
+    INSERT,
+    JOB,
+    PARTNER,
+    SCHEMA,
+    SUBSCRIPTION,
+    TOPIC,
+    AttemptShape,
+    Indexed,
+    Row,
+    RowKind,
+    row_of,
+    shape_of,
+    shape_text,
+)
+from hookstream.adapters.index.database import open_for_writing
+from hookstream.adapters.index.folder import IndexFile
+from hookstream.adapters.index.packing import packed_delivery, packed_id
+from hookstream.adapters.index.postings import Of, PostingsWriter, entries_of, hashes
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.model.instant import MINUTE
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.statistics.errors import (
+    MOST_PATTERNS,
+    OTHERS,
+    ErrorPattern,
+    Fingerprint,
+    fingerprint_of,
+)
+from hookstream.core.statistics.life import (
+    Ending,
+    LifeKey,
+    LifeState,
+    RunKind,
+    is_test,
+    key_of_entry,
+    kind_of,
+    state_of_entry,
+)
+
+_HELD, _TEST = 8, 16
+"""Bits of a stored state above its ending."""
+
+_MOST_CACHED = 200_000
+"""The largest number of shapes or names that are kept in memory."""
+
+
+class Life(NamedTuple):
+    """A run that a record mentions, and what it says of it."""
+
+    key: LifeKey
+    partner_id: str
+    delivery_id: str
+    state: LifeState
+    test: bool
+
+    def joined(self, other: "Life") -> "Life":
+        """Return what both together say of the run."""
+        return self._replace(state=self.state.join(other.state), test=self.test or other.test)
+
+
+def packed_state(state: LifeState, *, test: bool) -> int:
+    """Return a state as it is stored, without its attempts."""
+    return state.ending | (_HELD if state.held else 0) | (_TEST if test else 0)
+
+
+def read_state(stored: int, attempts: int) -> tuple[LifeState, bool]:
+    """Return a stored state, and whether it is a test's."""
+    return LifeState(Ending(stored & 7), bool(stored & _HELD), attempts), bool(stored & _TEST)
+
+
+class AttemptsFile:
+    """Writes one hour's file. For one thread.
+
+    Args:
+        file: The file, which is made if it is missing.
+        cache_kib: The most memory for its pages.
+
+    Raises:
+        OtherFormat: It has another format.
+        sqlite3.Error: It is damaged, or cannot be opened.
+    """
+
+    def __init__(
+        self, file: IndexFile, *, cache_kib: int = 16_384, log_pages: int = 4_000
+    ) -> None:
+        self.file = file
+        self.start = file.start
+        self._db = open_for_writing(file.path, SCHEMA, cache_kib=cache_kib, log_pages=log_pages)
+        self._names: dict[tuple[str, str], int] = {}
+        self._shapes: dict[AttemptShape, int] = {}
+        self._owners: set[tuple[int, int]] = set()
+        self._deltas: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(
+            lambda: [0, 0]
+        )
+        self._postings = PostingsWriter(self._db)
+        self._next_row = self._row()
+        self._db_positions = {
+            TopicPartition(topic, partition): following
+            for topic, partition, following in self._db.execute("SELECT * FROM positions")
+        }
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The next offset of each partition that was read for this hour, as committed."""
+        return self._db_positions
+
+    def close(self) -> None:
+        """Close it, with everything that was committed in the file itself."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is done within, or nothing of it."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._flush()
+            self._db.execute("COMMIT")
+        except BaseException:
+            # Numbers that were given within do not stay.
+            self._names.clear()
+            self._shapes.clear()
+            self._owners.clear()
+            self._deltas.clear()
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._postings.forget()
+            self._next_row = self._row()
+            raise
+
+    def state(self, key: str) -> int | None:
+        """Return a number that was kept about the file."""
+        found = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def put_state(self, key: str, value: int) -> None:
+        """Keep a number about the file."""
+        self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+
+    def put_positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Move positions on. They count once the transaction is committed."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+            [(*at, following) for at, following in positions.items()],
+        )
+
+    def moved(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Note that these positions are committed."""
+        self._db_positions.update(positions)
+
+    def add(self, attempts: Sequence[Indexed]) -> None:
+        """Add attempts that are not in the file yet."""
+        rows: list[Row] = []
+        post = self._postings.add
+        errors: dict[Fingerprint, ErrorPattern] = {}
+        lasts: dict[int, AuditEntry] = {}
+        for each in attempts:
+            entry = each.entry
+            shape = shape_of(entry)
+            number = self._shapes.get(shape)
+            if number is None:
+                number = self._shape(shape)
+            sub = self.number(SUBSCRIPTION, shape.subscription_id)
+            kind = RowKind(
+                sub,
+                number,
+                packed_delivery(entry.delivery_id),
+                packed_id(entry.event_id),
+                packed_id(entry.entity_id),
+            )
+            rows.append(row_of(self._next_row, each, self.start, kind))
+            post(Of.DELIVERY, kind.delivery, self._next_row)
+            post(Of.EVENT, kind.event, self._next_row)
+            post(Of.ENTITY, kind.entity, self._next_row)
+            if entry.batch_id is not None:
+                post(Of.BATCH, packed_id(entry.batch_id), self._next_row)
+            self._next_row += 1
+            if entry.outcome is not None:
+                last = lasts.get(sub)
+                if last is None or _newer(entry, last):
+                    lasts[sub] = entry
+            fingerprint = fingerprint_of(entry)
+            if fingerprint is not None:
+                found = _pattern(fingerprint, entry)
+                known = errors.get(fingerprint)
+                errors[fingerprint] = found if known is None else known.join(found)
+        self._db.executemany(INSERT, rows)
+        self._add_errors(errors)
+        self._add_lasts(lasts)
+
+    def join(self, lives: Iterable[Life]) -> None:
+        """Join what records say of runs whose events are of this hour."""
+        known: dict[LifeKey, Life] = {}
+        for each in lives:
+            same = known.get(each.key)
+            known[each.key] = each if same is None else same.joined(each)
+        execute, start = self._db.execute, self.start
+        for life in known.values():
+            origin, subscription_id, job = life.key
+            key = (
+                self.number(SUBSCRIPTION, subscription_id),
+                origin.timestamp - start,
+                origin.partition,
+                origin.offset,
+                self.number(TOPIC, origin.topic),
+                0 if job is None else self.number(JOB, job),
+            )
+            whose = key[0], self._partner(life.partner_id, key[0]), EVERYTHING
+            minute = key[1] // MINUTE
+            state, test = life.state, life.test
+            packed = packed_state(state, test=test)
+            # Nearly every run is met once: its row is new.
+            new = (*key, packed, state.attempts, packed_delivery(life.delivery_id))
+            if not execute(_NEW_LIFE, new).rowcount:
+                before, was_test = read_state(*execute(_LIFE, key).fetchone())
+                state, test = before.join(state), test or was_test
+                if (state, test) == (before, was_test):
+                    continue
+                packed = packed_state(state, test=test)
+                execute(_CHANGED_LIFE, (packed, state.attempts, *key))
+                self._count(whose, minute, before, kind_of(before, job, test=was_test), -1)
+            self._count(whose, minute, state, kind_of(state, job, test=test), 1)
+
+    def number(self, kind: str, name: str) -> int:
+        """Return the number of a name, which is given to it if it has none yet."""
+        number = self._names.get((kind, name))
+        if number is not None:
+            return number
+        if len(self._names) >= _MOST_CACHED:
+            self._names.clear()
+        self._db.execute("INSERT OR IGNORE INTO names (kind, name) VALUES (?, ?)", (kind, name))
+        found = self._db.execute("SELECT id FROM names WHERE kind = ? AND name = ?", (kind, name))
+        number = self._names[kind, name] = int(found.fetchone()[0])
+        return number
+
+    def hashes(self) -> Iterator[tuple[Of, list[int]]]:
+        """Yield the hashes of the ids by which attempts are looked up, in blocks of one kind."""
+        for kind in Of:
+            for block in hashes(self._db, kind):
+                yield kind, block
+
+    def count_of_ids(self) -> int:
+        """Return how many of them there are at most."""
+        return sum(entries_of(self._db, kind) for kind in Of)
+
+    def _row(self) -> int:
+        return int(
+            self._db.execute("SELECT coalesce(max(row), -1) + 1 FROM attempts").fetchone()[0]
+        )
+
+    def _partner(self, partner_id: str, sub: int) -> int:
+        """Return a partner's number, and note whose subscription this is."""
+        partner = self.number(PARTNER, partner_id)
+        if (partner, sub) not in self._owners:
+            self._db.execute("INSERT OR IGNORE INTO owners VALUES (?, ?)", (partner, sub))
+            self._owners.add((partner, sub))
+        return partner
+
+    def _shape(self, shape: AttemptShape) -> int:
+        if len(self._shapes) >= _MOST_CACHED:
+            self._shapes.clear()
+        body = shape_text(shape)
+        self._partner(shape.partner_id, self.number(SUBSCRIPTION, shape.subscription_id))
+        self._db.execute("INSERT OR IGNORE INTO shapes (body) VALUES (?)", (body,))
+        found = self._db.execute("SELECT id FROM shapes WHERE body = ?", (body,)).fetchone()
+        number = self._shapes[shape] = int(found[0])
+        return number
+
+    def _count(
+        self,
+        whose: tuple[int, int, int],
+        minute: int,
+        state: LifeState,
+        kind: RunKind,
+        runs: int,
+    ) -> None:
+        for who in whose:
+            delta = self._deltas[who, minute, kind, state.ending]
+            delta[0] += runs
+            delta[1] += runs * state.retries
+
+    def _flush(self) -> None:
+        """Write the ids and the counts that changed."""
+        self._postings.flush()
+        self._db.executemany(
+            _COUNTS,
+            [
+                (*key, runs, retries)
+                for key, (runs, retries) in self._deltas.items()
+                if runs or retries
+            ],
+        )
+        self._deltas.clear()
+
+    def _add_errors(self, errors: Mapping[Fingerprint, ErrorPattern]) -> None:
+        for (subscription_id, outcome, status, text), pattern in errors.items():
+            sub = self.number(SUBSCRIPTION, subscription_id)
+            key = sub, outcome, 0 if status is None else status, text
+            rest = (
+                pattern.count,
+                pattern.first_at,
+                pattern.last_at,
+                pattern.example,
+                pattern.delivery_id,
+            )
+            if not self._db.execute(_HAS_ERROR, key).fetchone():
+                kept = self._db.execute("SELECT count(*) FROM errors WHERE sub = ?", (sub,))
+                if kept.fetchone()[0] >= MOST_PATTERNS:
+                    key = sub, "none", 0, OTHERS
+            self._db.execute(_ERROR, (*key, *rest))
+
+    def _add_lasts(self, lasts: Mapping[int, AuditEntry]) -> None:
+        newest: dict[int, AuditEntry] = dict(lasts)
+        for entry in lasts.values():
+            for who in (self.number(PARTNER, entry.partner_id), EVERYTHING):
+                if who not in newest or _newer(entry, newest[who]):
+                    newest[who] = entry
+        self._db.executemany(
+            _LAST,
+            [
+                (who, each.started_at, each.outcome, each.status, each.delivery_id)
+                for who, each in newest.items()
+            ],
+        )
+
+
+def _newer(entry: AuditEntry, other: AuditEntry) -> bool:
+    """Return whether an attempt is the later one, in the order that the file keeps too."""
+    return (entry.started_at, entry.delivery_id) > (other.started_at, other.delivery_id)
+
+
+def _pattern(fingerprint: Fingerprint, entry: AuditEntry) -> ErrorPattern:
+    example = entry.error or entry.reason or ""
+    at = entry.started_at
+    return ErrorPattern(fingerprint, 1, at, at, example, entry.delivery_id)
+
+
+def lives_of(attempts: Iterable[Indexed]) -> Iterator[Life]:
+    """Return what attempts say of their runs."""
+    for each in attempts:
+        entry = each.entry
+        yield Life(
+            key_of_entry(entry),
+            entry.partner_id,
+            entry.delivery_id,
+            state_of_entry(entry),
+            is_test(entry.trigger),
+        )
+
+
+_LIFE = (
+    "SELECT state, attempts FROM lives WHERE sub = ? AND at = ? AND partition = ? AND offset = ?"
+    " AND topic = ? AND job = ?"
+)
+_NEW_LIFE = "INSERT OR IGNORE INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CHANGED_LIFE = (
+    "UPDATE lives SET state = ?, attempts = ? WHERE sub = ? AND at = ? AND partition = ?"
+    " AND offset = ? AND topic = ? AND job = ?"
+)
+_COUNTS = (
+    "INSERT INTO minutes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+    " SET runs = runs + excluded.runs, retries = retries + excluded.retries"
+)
+_HAS_ERROR = "SELECT 1 FROM errors WHERE sub = ? AND outcome = ? AND status = ? AND text = ?"
+_ERROR = (
+    "INSERT INTO errors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " count = count + excluded.count, first_at = min(first_at, excluded.first_at),"
+    " example = iif((excluded.last_at, excluded.delivery) > (last_at, delivery), excluded.example, example),"
+    " delivery = iif((excluded.last_at, excluded.delivery) > (last_at, delivery), excluded.delivery, delivery),"
+    " last_at = max(last_at, excluded.last_at)"
+)
+_LAST = (
+    "INSERT INTO lasts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET started = excluded.started,"
+    " outcome = excluded.outcome, status = excluded.status, delivery = excluded.delivery"
+    " WHERE (excluded.started, excluded.delivery) > (started, delivery)"
+)

@@ -1,0 +1,86 @@
+"""Opens SQLite files: for the one writer, and read-only for readers."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final, NoReturn
+
+from hookstream.adapters.index.folder import FORMAT
+
+_WRITERS: Final = (
+    "PRAGMA journal_mode=WAL",
+    # A process that is killed loses nothing. A machine that loses power may lose the last commits, which
+    # are read again, as their positions are lost with them.
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA busy_timeout=5000",
+)
+
+
+class OtherFormat(Exception):
+    """A file has another format than this release's."""
+
+
+def open_for_writing(
+    path: Path, schema: str, *, cache_kib: int = 16_384, log_pages: int = 4_000
+) -> sqlite3.Connection:
+    """Open or create a file.
+
+    Args:
+        path: The file.
+        schema: The statements that create its tables.
+        cache_kib: The most memory for its pages.
+        log_pages: How many pages are written to the log before they are moved into the file.
+
+    Raises:
+        OtherFormat: It is there, and has another format.
+        sqlite3.Error: It cannot be opened, or is damaged.
+    """
+    opened = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    try:
+        version = opened.execute("PRAGMA user_version").fetchone()[0]
+        made = opened.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if made and version != FORMAT:
+            _refuse(path, version)
+        for pragma in _WRITERS:
+            opened.execute(pragma).fetchall()
+        opened.execute(f"PRAGMA cache_size=-{cache_kib}")
+        opened.execute(f"PRAGMA wal_autocheckpoint={log_pages}")
+        if not made:
+            # One transaction: a file has all of its tables and its format, or nothing.
+            opened.executescript(f"BEGIN; {schema} PRAGMA user_version={FORMAT}; COMMIT;")
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a file read-only.
+
+    Raises:
+        OtherFormat: It has another format.
+        sqlite3.Error: It is not there, or is damaged.
+    """
+    opened = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=128,
+    )
+    try:
+        version = opened.execute("PRAGMA user_version").fetchone()[0]
+        if version != FORMAT:
+            _refuse(path, version)
+        opened.execute("PRAGMA query_only=1")
+        opened.execute("PRAGMA cache_size=-4096")
+        # The files of the past do not change: pages are read through the kernel's memory.
+        opened.execute("PRAGMA mmap_size=268435456")
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _refuse(path: Path, version: int) -> NoReturn:
+    raise OtherFormat(f"{path.name} has format {version}, this release's is {FORMAT}")

@@ -1,0 +1,321 @@
+"""One hour's file for a reader: attempts newest first, runs newest first, counts. Work is bounded by callers."""
+
+import heapq
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from hookstream.adapters.index.answers import IndexedAttempt
+from hookstream.adapters.index.attempt_rows import (
+    COLUMNS,
+    EVERYTHING,
+    PARTNER,
+    SUBSCRIPTION,
+    AttemptShape,
+    StoredAttempt,
+    entry_of,
+    read_shape,
+)
+from hookstream.adapters.index.attempts_file import read_state
+from hookstream.adapters.index.database import open_for_reading
+from hookstream.adapters.index.folder import IndexFile
+from hookstream.adapters.index.packing import Packed, delivery_of
+from hookstream.adapters.index.postings import Of, rows_of
+from hookstream.core.model.instant import MINUTE, Millis
+from hookstream.core.model.record import Origin
+from hookstream.core.statistics.counts import CountedRuns, LastAttempt
+from hookstream.core.statistics.errors import ErrorPattern, Fingerprint
+from hookstream.core.statistics.life import Ending, LifeKey, LifeState, RunKind
+
+Place: TypeAlias = tuple[Millis, int, int]
+"""Append time, partition and offset: the order of attempts."""
+
+MOST_MATCHES = 50_000
+"""The most attempts of one id in one hour that are looked at, the newest."""
+
+_MOST_SHAPES = 50_000
+
+_FIRST = {
+    "of_subscription": ("attempts INDEXED BY of_subscription", ""),
+    "failures": ("attempts INDEXED BY failures", "failed = 1 AND"),
+    "lives": ("lives", ""),
+    "unfinished": ("lives INDEXED BY unfinished", "(state & 7) < 3 AND"),
+    "errors": ("errors", ""),
+}
+_COLUMN = {Of.DELIVERY: "delivery", Of.EVENT: "event", Of.ENTITY: "entity", Of.BATCH: "batch"}
+
+
+class FoundLife(NamedTuple):
+    """A run, as its event's hour has it."""
+
+    key: LifeKey
+    delivery_id: str
+    state: LifeState
+    test: bool
+
+
+class MetAttempt(NamedTuple):
+    """An attempt that was met: its place and shape; the rest is read if it is wanted."""
+
+    place: Place
+    shape: int
+    row: int
+
+
+class HourReader:
+    """Reads one hour's file. For one thread at a time.
+
+    Args:
+        file: The file.
+
+    Raises:
+        OtherFormat: It has another format.
+        sqlite3.Error: It is not there, or is damaged.
+    """
+
+    def __init__(self, file: IndexFile) -> None:
+        self.start = file.start
+        self._db = open_for_reading(file.path)
+        self._shapes: dict[int, AttemptShape] = {}
+
+    def close(self) -> None:
+        """Close it."""
+        self._db.close()
+
+    def shape(self, number: int) -> AttemptShape:
+        """Return a shape."""
+        found = self._shapes.get(number)
+        if found is None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            body = self._db.execute("SELECT body FROM shapes WHERE id = ?", (number,)).fetchone()[
+                0
+            ]
+            found = self._shapes[number] = read_shape(body)
+        return found
+
+    def subscriptions(
+        self, partner_id: str | None, names: Collection[str] | None
+    ) -> list[int] | None:
+        """Return the numbers of a partner's subscriptions, of those that are named; None: of all.
+
+        One that is not the partner's is left out, whoever names it.
+        """
+        if names is None and partner_id is None:
+            return None
+        if names is None:
+            partner = self._number(PARTNER, partner_id or "")
+            found = self._db.execute("SELECT sub FROM owners WHERE partner = ?", (partner,))
+            return [sub for (sub,) in found]
+        numbers = [self._number(SUBSCRIPTION, name) for name in sorted(names)]
+        given = [number for number in numbers if number is not None]
+        if partner_id is None:
+            return given
+        partner = self._number(PARTNER, partner_id)
+        return [
+            sub
+            for sub in given
+            if self._db.execute(
+                "SELECT 1 FROM owners WHERE partner = ? AND sub = ?", (partner, sub)
+            ).fetchone()
+        ]
+
+    def attempts(
+        self, subs: Sequence[int] | None, before: Place | None, *, failures: bool
+    ) -> Iterator[MetAttempt]:
+        """Yield the attempts of subscriptions before a place, the newest first.
+
+        Args:
+            subs: Their numbers; None: all.
+            before: Only what comes before this place.
+            failures: Only those that failed.
+        """
+        if subs is None:
+            subs = self._every("failures" if failures else "of_subscription")
+        yield from heapq.merge(
+            *(self._attempts_of(sub, before, failures=failures) for sub in subs), reverse=True
+        )
+
+    def matching(self, kind: Of, packed: Packed, before: Place | None) -> list[MetAttempt]:
+        """Return the attempts of an id before a place, the newest first: the newest `MOST_MATCHES`."""
+        found: list[MetAttempt] = []
+        start = self.start
+        self._db.execute("BEGIN")
+        try:
+            for row in rows_of(self._db, kind, packed, MOST_MATCHES):
+                read = self._db.execute(
+                    f"SELECT at, partition, offset, shape FROM attempts WHERE row = ?"
+                    f" AND {_COLUMN[kind]} = ?",
+                    (row, packed),
+                ).fetchone()
+                if read is not None:
+                    place = read[0] + start, read[1], read[2]
+                    if before is None or place < before:
+                        found.append(MetAttempt(place, read[3], row))
+        finally:
+            self._db.execute("COMMIT")
+        found.sort(reverse=True)
+        return found
+
+    def attempt(self, row: int) -> IndexedAttempt:
+        """Return an attempt."""
+        read = self._db.execute(
+            f"SELECT {COLUMNS} FROM attempts WHERE row = ?",
+            (row,),
+        ).fetchone()
+        stored = StoredAttempt(*read)
+        entry = entry_of(stored, self.shape(stored.shape), self.start)
+        return IndexedAttempt(entry, stored.at + self.start, stored.partition, stored.offset)
+
+    def lives(
+        self, subs: Sequence[int] | None, before: Place | None, *, unfinished: bool
+    ) -> Iterator[tuple[Place, FoundLife]]:
+        """Yield the runs of subscriptions up to a place, the one with the newest event first.
+
+        Args:
+            subs: The numbers of subscriptions; None: all.
+            before: Only what is at this place of the event or before it.
+            unfinished: Only those that are open or dead-lettered or cancelled.
+        """
+        if subs is None:
+            subs = self._every("unfinished" if unfinished else "lives")
+        streams = (self._lives_of(sub, before, unfinished=unfinished) for sub in subs)
+        merged = heapq.merge(*streams, key=_life_order, reverse=True)
+        for at, partition, offset, sub, topic, job, state, attempts, delivery in merged:
+            origin = Origin(self._name(topic), partition, offset, at + self.start)
+            key = LifeKey(origin, self._name(sub), self._name(job) if job else None)
+            known, test = read_state(state, attempts)
+            place = at + self.start, partition, offset
+            yield place, FoundLife(key, delivery_of(delivery), known, test)
+
+    def state(self, key: LifeKey) -> LifeState | None:
+        """Return what is known of a run whose event is of this hour; None: nothing is."""
+        sub = self._number(SUBSCRIPTION, key.subscription_id)
+        topic = self._number("t", key.origin.topic)
+        job = 0 if key.job is None else self._number("j", key.job)
+        found = self._db.execute(
+            "SELECT state, attempts FROM lives WHERE sub = ? AND at = ? AND partition = ?"
+            " AND offset = ? AND topic = ? AND job = ?",
+            (
+                sub,
+                key.origin.timestamp - self.start,
+                key.origin.partition,
+                key.origin.offset,
+                topic,
+                job,
+            ),
+        ).fetchone()
+        return None if found is None else read_state(*found)[0]
+
+    def counts(self, whose: Sequence[int], since: Millis, until: Millis) -> Iterator[CountedRuns]:
+        """Yield the counts of minutes in [since, until)."""
+        first = (since - self.start) // MINUTE
+        last = (until - 1 - self.start) // MINUTE
+        for who in whose:
+            for minute, kind, ending, runs, retries in self._db.execute(
+                "SELECT minute, kind, ending, runs, retries FROM minutes"
+                " WHERE who = ? AND minute >= ? AND minute <= ? AND runs > 0",
+                (who, first, last),
+            ):
+                at = self.start + minute * MINUTE
+                yield CountedRuns(at, RunKind(kind), Ending(ending), runs, retries)
+
+    def whose(self, partner_id: str | None, names: Collection[str] | None) -> list[int]:
+        """Return the numbers under which things are counted: of subscriptions, a partner, or everything."""
+        if names is not None:
+            return self.subscriptions(partner_id, names) or []
+        if partner_id is None:
+            return [EVERYTHING]
+        partner = self._number(PARTNER, partner_id)
+        return [] if partner is None else [partner]
+
+    def errors(self, subs: Sequence[int] | None) -> Iterator[ErrorPattern]:
+        """Yield the patterns of errors of subscriptions; None: of all."""
+        for sub in self._every("errors") if subs is None else subs:
+            for outcome, status, text, count, first, last, example, delivery in self._db.execute(
+                "SELECT outcome, status, text, count, first_at, last_at, example, delivery"
+                " FROM errors WHERE sub = ?",
+                (sub,),
+            ):
+                fingerprint = Fingerprint(self._name(sub), outcome, status or None, text)
+                yield ErrorPattern(fingerprint, count, first, last, example, delivery)
+
+    def last(self, whose: Sequence[int]) -> LastAttempt | None:
+        """Return the newest attempt."""
+        found = [
+            LastAttempt(*row)
+            for who in whose
+            for row in self._db.execute(
+                "SELECT started, outcome, status, delivery FROM lasts WHERE who = ?", (who,)
+            )
+        ]
+        return max(found, key=lambda each: (each.at, each.delivery_id), default=None)
+
+    def _every(self, index: str) -> list[int]:
+        """Return the subscriptions that a table or index begins with, one seek each."""
+        table, where = _FIRST[index]
+        found: list[int] = []
+        sub = 0
+        while True:
+            row = self._db.execute(
+                f"SELECT min(sub) FROM {table} WHERE {where} sub > ?",
+                (sub,),
+            ).fetchone()
+            if row[0] is None:
+                return found
+            sub = row[0]
+            found.append(sub)
+
+    def _attempts_of(
+        self, sub: int, before: Place | None, *, failures: bool
+    ) -> Iterator[MetAttempt]:
+        start = self.start
+        index = "failures" if failures else "of_subscription"
+        failed = "failed = 1 AND " if failures else ""
+        query = (
+            f"SELECT at, partition, offset, shape, row FROM attempts INDEXED BY {index}"
+            f" WHERE {failed}sub = ?"
+        )
+        order = " ORDER BY at DESC, partition DESC, offset DESC"
+        if before is None:
+            rows = self._db.cursor().execute(query + order, (sub,))
+        else:
+            at, partition, offset = before
+            rows = self._db.cursor().execute(
+                query + " AND (at, partition, offset) < (?, ?, ?)" + order,
+                (sub, at - start, partition, offset),
+            )
+        for at, partition, offset, shape, row in rows:
+            yield MetAttempt((at + start, partition, offset), shape, row)
+
+    def _lives_of(
+        self, sub: int, before: Place | None, *, unfinished: bool
+    ) -> Iterator[tuple[int, int, int, int, int, int, int, int, Packed]]:
+        query = (
+            "SELECT at, partition, offset, sub, topic, job, state, attempts, delivery FROM lives"
+            " WHERE sub = ?" + (" AND (state & 7) < 3" if unfinished else "")
+        )
+        order = " ORDER BY at DESC, partition DESC, offset DESC"
+        if before is None:
+            return self._db.cursor().execute(query + order, (sub,))
+        at, partition, offset = before
+        return self._db.cursor().execute(
+            query + " AND (at, partition, offset) <= (?, ?, ?)" + order,
+            (sub, at - self.start, partition, offset),
+        )
+
+    def _number(self, kind: str, name: str) -> int | None:
+        found = self._db.execute(
+            "SELECT id FROM names WHERE kind = ? AND name = ?", (kind, name)
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _name(self, number: int) -> str:
+        return str(
+            self._db.execute("SELECT name FROM names WHERE id = ?", (number,)).fetchone()[0]
+        )
+
+
+def _life_order(
+    row: tuple[int, int, int, int, int, int, int, int, Packed],
+) -> tuple[int, int, int]:
+    return row[:3]

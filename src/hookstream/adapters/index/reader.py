@@ -1,0 +1,448 @@
+"""Reads the index for the API and the console's pages: files are opened read-only, work is bounded."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from hookstream.adapters.index.answers import (
+    AsideCounts,
+    AsideRecord,
+    AttemptFilter,
+    Cursor,
+    DeadLetterFilter,
+    DeliveryAnswer,
+    DeliveryFilter,
+    IndexedAttempt,
+    IndexedDelivery,
+    OperationsEvent,
+    OperationsFilter,
+    Page,
+    PendingCounts,
+    PendingFilter,
+    UndecodableFilter,
+    Whose,
+    Window,
+)
+from hookstream.adapters.index.aside_reader import AsideReader, aside_filter
+from hookstream.adapters.index.delivery_views import (
+    LifeOrder,
+    Runs,
+    history_from,
+    merged_copies,
+)
+from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
+from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
+from hookstream.adapters.index.id_filter import IdFilter
+from hookstream.adapters.index.now_reader import NowReader
+from hookstream.adapters.index.opened_files import OpenedFiles, reading
+from hookstream.adapters.index.packing import Packed, packed_delivery
+from hookstream.adapters.index.postings import Of, hash_of
+from hookstream.adapters.index.selecting import (
+    checked_cursor,
+    has_ids,
+    id_asked,
+    key_of,
+    lives_before,
+    may_be,
+    met,
+    place_of,
+    selects,
+    selects_run,
+)
+from hookstream.adapters.system import SystemClock
+from hookstream.core.audit.run_states import PendingRecord, waiting
+from hookstream.core.model.instant import HOUR, MINUTE, Millis
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.statistics.counts import Statistics
+from hookstream.core.statistics.life import Ending, key_of_waiting
+from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
+from hookstream.errors import DependencyUnavailable, InputRefused
+
+Opened = TypeVar("Opened", HourReader, AsideReader)
+
+MOST_LOOKED = 20_000
+"""How many attempts a page looks at at most."""
+
+_MOST_RUNS = 1_000
+"""How many runs a page works out the states of at most."""
+
+_MOST_STEPS = 2_000
+_MOST_FILTERS = 1_000
+"""Filters take no descriptor while they are open."""
+_LIVES_AT_ONCE = 500
+
+
+class IndexReader:
+    """Answers from the index's folder. Blocks; for one thread at a time.
+
+    Every method may raise DependencyUnavailable: the folder has no index yet, or a file was replaced
+    while it was read (ask again). Lists refuse a cursor that is not theirs with InputRefused. `limit` is
+    1 to `MOST_LISTED`.
+
+    Args:
+        folder: The index's folder, which a writer fills.
+        clock: The machine's clock, by which the writer is judged to be alive.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], Millis] | None = None) -> None:
+        self._folder = IndexFolder(folder)
+        self._clock = clock or SystemClock().now
+        self._hours: OpenedFiles[HourReader] = OpenedFiles()
+        self._days: OpenedFiles[AsideReader] = OpenedFiles()
+        self._nows: OpenedFiles[NowReader] = OpenedFiles(1)
+        self._filters: OpenedFiles[IdFilter] = OpenedFiles(_MOST_FILTERS)
+
+    def close(self) -> None:
+        """Close all files."""
+        for files in (self._hours, self._days, self._nows, self._filters):
+            files.close()
+
+    def window(self) -> Window:
+        """Return for which time the index answers."""
+        with self._reading_now() as now:
+            return now.window(self._clock())
+
+    def attempts(
+        self, wanted: AttemptFilter, after: Cursor | None = None, limit: int = 50
+    ) -> Page[IndexedAttempt]:
+        """Return attempts, the newest first by append time. Copies are not merged here."""
+        window, before = self.window(), place_of(after, limit)
+        found: list[IndexedAttempt] = []
+        looked = 0
+        last: Place | None = None
+        asked = id_asked(wanted)
+        for hour in self._of_window(window, wanted.since, wanted.until, before):
+            if asked is not None and not self._may_have(hour, *asked):
+                continue
+            with self._hour(hour) as reader:
+                if reader is None:
+                    continue
+                for each in met(reader, wanted, before):
+                    looked, last = looked + 1, each.place
+                    if selects(wanted, reader.shape(each.shape), each.place):
+                        attempt = reader.attempt(each.row)
+                        if has_ids(wanted, attempt):
+                            found.append(attempt)
+                    if len(found) >= limit or looked >= MOST_LOOKED:
+                        return Page(tuple(found), last, window)
+        return Page(tuple(found), None, window)
+
+    def deliveries(
+        self, wanted: DeliveryFilter, after: Cursor | None = None, limit: int = 50
+    ) -> Page[IndexedDelivery]:
+        """Return runs of deliveries, the one with the newest event first."""
+        if wanted.event_id is not None or wanted.entity_id is not None:
+            return self._deliveries_of_ids(wanted, after, limit)
+        window, before = self.window(), key_of(after, limit)
+        found: list[IndexedDelivery] = []
+        looked = 0
+        runs = self._runs(window)
+        for hour in self._of_window(window, wanted.since, wanted.until, before and before[:3]):
+            for key, life in self._lives(hour, wanted, before):
+                looked += 1
+                if may_be(wanted, life):
+                    each = runs.of_life(life)
+                    if each is not None and selects_run(wanted, each):
+                        found.append(each)
+                    looked += MOST_LOOKED // _MOST_RUNS
+                if len(found) >= limit or looked >= MOST_LOOKED:
+                    return Page(tuple(found), key, window)
+        return Page(tuple(found), None, window)
+
+    def delivery(
+        self, delivery_id: str, *, partner_id: str | None = None
+    ) -> DeliveryAnswer | None:
+        """Return all about one delivery; None: the window has nothing of it, or it is another partner's."""
+        window = self.window()
+        runs = self._runs(window)
+        entries = [each.entry for each in runs.attempts_of(packed_delivery(delivery_id))]
+        pending = runs.pending_of(delivery_id)
+        aside = runs.dead_of(delivery_id)
+        owners = {
+            *((each.subscription_id, each.partner_id) for each in entries),
+            *((each.delivery.subscription_id, each.delivery.partner_id) for each in pending),
+            *((each.summary.subscription_id, each.summary.partner_id) for each in aside),
+        }
+        # All that has one id is of one subscription; what is another partner's is not shown.
+        if not owners or any(partner_id not in (None, owner) for _, owner in owners):
+            return None
+        subscription_id, owner = next(iter(owners))
+        return DeliveryAnswer(
+            history_from(delivery_id, merged_copies(entries), aside, self._asked_at),
+            tuple(waiting(pending, entries)),
+            subscription_id,
+            owner,
+            window,
+        )
+
+    def pending(
+        self, wanted: PendingFilter, after: Cursor | None = None, limit: int = 50
+    ) -> Page[PendingRecord]:
+        """Return what waits in the tiers, the one that is due first in front."""
+        checked_cursor(after, limit, (int, str, int, int))
+        window = self.window()
+        with self._reading_now() as now:
+            records, following = now.pending(wanted, after, limit, MOST_LOOKED)
+            newest = [each for each in records if not now.has_newer(each)]
+        open_ones = [each for each in newest if not self._has_ended(each)]
+        return Page(tuple(open_ones), following, window)
+
+    def pending_counts(self, whose: Whose) -> PendingCounts:
+        """Count what waits in the tiers, by subscription and reason."""
+        with self._reading_now() as now:
+            return now.counts(whose, now.window(self._clock()))
+
+    def dead_letters(
+        self, wanted: DeadLetterFilter, after: Cursor | None = None, limit: int = 50
+    ) -> Page[AsideRecord]:
+        """Return dead letters, the newest first."""
+        return self._aside(RedriveSource.DEAD_LETTERS, wanted, after, limit)
+
+    def undecodable(
+        self, wanted: UndecodableFilter, after: Cursor | None = None, limit: int = 50
+    ) -> Page[AsideRecord]:
+        """Return undecodable records, the newest first: for operators only."""
+        return self._aside(RedriveSource.UNDECODABLE, wanted, after, limit)
+
+    def dead_letter_counts(self, whose: Whose) -> AsideCounts:
+        """Count the open dead letters by subscription and reason."""
+        return self._counts(RedriveSource.DEAD_LETTERS, whose)
+
+    def undecodable_counts(self) -> AsideCounts:
+        """Count the open undecodable records by origin topic and reason: for operators only."""
+        return self._counts(RedriveSource.UNDECODABLE, Whose())
+
+    def operations(
+        self, wanted: OperationsFilter, after: Cursor | None = None, limit: int = 50
+    ) -> Page[OperationsEvent]:
+        """Return operations events, the newest first."""
+        window, before = self.window(), place_of(after, limit)
+        found: list[OperationsEvent] = []
+        looked = 0
+        for day in self._of_days(window, wanted.since, wanted.until, before):
+            with self._day(day) as reader:
+                for each in () if reader is None else reader.operations(wanted, before):
+                    looked += 1
+                    if wanted.types is None or each.type in wanted.types:
+                        found.append(each)
+                    if len(found) >= limit or looked >= MOST_LOOKED:
+                        place = each.at, each.partition, each.offset
+                        return Page(tuple(found), place, window)
+        return Page(tuple(found), None, window)
+
+    def statistics(
+        self,
+        whose: Whose,
+        since: Millis,
+        until: Millis,
+        step: Millis,
+        *,
+        now: Millis,
+    ) -> Statistics:
+        """Return the statistics of subscriptions, one partner, or everything.
+
+        Errors and the last attempt are of the hours of append time that the interval touches.
+
+        Args:
+            whose: A partner, subscriptions of it, or neither.
+            since: The start of the interval of events; it is moved to the start of what is known.
+            until: Its end.
+            step: The length of each of its steps, a whole number of minutes, at most 2,000 steps.
+            now: The present by the brokers' clock.
+
+        Raises:
+            InputRefused: The interval or its step is out of bounds.
+        """
+        if (
+            step < MINUTE
+            or step % MINUTE
+            or until <= since
+            or (until - since) // step > _MOST_STEPS
+        ):
+            raise InputRefused(
+                f"an interval has 1 to {_MOST_STEPS:,} steps of whole minutes, its end after its start"
+            )
+        window = self.window()
+        known_since, known_until = window.since, window.until
+        if known_since is None or known_until is None:
+            raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
+        start = max(since, known_since)
+        start -= start % MINUTE
+        builder = StatisticsBuilder(start, until, step, now=now, whole=since >= known_since)
+        for hour in self._of_window(window, start, until + HOUR, None):
+            with self._hour(hour) as reader:
+                if reader is None:
+                    continue
+                numbers = reader.whose(whose.partner_id, whose.subscriptions)
+                builder.add_runs(reader.counts(numbers, start, until))
+                if hour.start < until:
+                    subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
+                    builder.add_errors(reader.errors(subs))
+                    builder.add_last(reader.last(numbers))
+        return builder.statistics(MOST_ERRORS)
+
+    # Runs of deliveries.
+
+    def _lives(
+        self, hour: IndexFile, wanted: DeliveryFilter, before: LifeOrder | None
+    ) -> Iterator[tuple[LifeOrder, FoundLife]]:
+        """Yield the runs of an hour before a key; no file stays open in between."""
+        while True:
+            with self._hour(hour) as reader:
+                some = (
+                    []
+                    if reader is None
+                    else [*islice(lives_before(reader, wanted, before), _LIVES_AT_ONCE)]
+                )
+            yield from some
+            if len(some) < _LIVES_AT_ONCE:
+                return
+            before = some[-1][0]
+
+    def _runs(self, window: Window) -> Runs:
+        return Runs(
+            hours=[*self._of_window(window, None, None, None)],
+            days=[*self._of_days(window, None, None, None)],
+            hour=self._hour,
+            day=self._day,
+            now=self._reading_now,
+            may_have=self._may_have,
+        )
+
+    def _deliveries_of_ids(
+        self, wanted: DeliveryFilter, after: Cursor | None, limit: int
+    ) -> Page[IndexedDelivery]:
+        """Return the runs of an event or entity, found by their attempts."""
+        window, before = self.window(), key_of(after, limit)
+        runs = self._runs(window)
+        lives = runs.of_ids(wanted)
+        found: list[IndexedDelivery] = []
+        for number, (key, life) in enumerate(lives):
+            if before is not None and key >= before:
+                continue
+            each = runs.of_life(life)
+            if each is not None and selects_run(wanted, each):
+                found.append(each)
+            if len(found) >= limit or number >= _MOST_RUNS:
+                return Page(tuple(found), key, window)
+        return Page(tuple(found), None, window)
+
+    def _has_ended(self, pending: PendingRecord) -> bool:
+        """Return whether a tier record's run has ended, and only its commit is not seen yet."""
+        delivery = pending.delivery
+        start = Family.ATTEMPTS.start_of(delivery.origin.timestamp)
+        with self._hour(self._folder.file(Family.ATTEMPTS, start)) as reader:
+            known = None if reader is None else reader.state(key_of_waiting(delivery))
+        return known is not None and known.ending >= Ending.CANCELLED
+
+    def _asked_at(self, job_id: str) -> Millis | None:
+        with self._reading_now() as now:
+            return now.asked_at(job_id)
+
+    # Records that were set aside.
+
+    def _aside(
+        self,
+        source: RedriveSource,
+        wanted: DeadLetterFilter | UndecodableFilter,
+        after: Cursor | None,
+        limit: int,
+    ) -> Page[AsideRecord]:
+        window, before = self.window(), place_of(after, limit)
+        asked = aside_filter(source, wanted)
+        found: list[AsideRecord] = []
+        looked = 0
+        for day in self._of_days(window, wanted.since, wanted.until, before):
+            with self._day(day) as reader:
+                for place, record in () if reader is None else reader.aside(asked, before):
+                    looked += 1
+                    if record is not None:
+                        found.append(record)
+                    if len(found) >= limit or looked >= MOST_LOOKED:
+                        return Page(tuple(found), place, window)
+        return Page(tuple(found), None, window)
+
+    def _counts(self, source: RedriveSource, whose: Whose) -> AsideCounts:
+        window = self.window()
+        counted = None
+        for day in self._of_days(window, None, None, None):
+            with self._day(day) as reader:
+                if reader is not None:
+                    counted = reader.counts(source, whose, counted)
+        return AsideCounts(() if counted is None else counted.largest_first(), window)
+
+    # Files.
+
+    def _of_window(
+        self, window: Window, since: Millis | None, until: Millis | None, before: Place | None
+    ) -> Iterator[IndexFile]:
+        """Yield the hours of the window that an interval touches, the newest first."""
+        return self._touched(Family.ATTEMPTS, window.since, since, until, before)
+
+    def _of_days(
+        self, window: Window, since: Millis | None, until: Millis | None, before: Place | None
+    ) -> Iterator[IndexFile]:
+        return self._touched(Family.ASIDE, window.aside_since, since, until, before)
+
+    def _touched(
+        self,
+        family: Family,
+        known_since: Millis | None,
+        since: Millis | None,
+        until: Millis | None,
+        before: Place | None,
+    ) -> Iterator[IndexFile]:
+        if known_since is None:
+            return
+        last = min(
+            (
+                each
+                for each in (until, None if before is None else before[0] + 1)
+                if each is not None
+            ),
+            default=None,
+        )
+        for file in self._folder.files(family):
+            if file.start < known_since or (
+                since is not None and file.start + family.span <= since
+            ):
+                return
+            if last is None or file.start < last:
+                yield file
+
+    def _hour(self, file: IndexFile) -> AbstractContextManager[HourReader | None]:
+        return _using(file, self._hours, HourReader)
+
+    def _day(self, file: IndexFile) -> AbstractContextManager[AsideReader | None]:
+        return _using(file, self._days, AsideReader)
+
+    def _may_have(self, file: IndexFile, kind: Of, packed: Packed) -> bool:
+        """Return whether an hour may have an id, without opening its file; False: it has not."""
+        path = file.filter
+        try:
+            found = self._filters.get(path) or self._filters.put(path, IdFilter(path))
+        except (OSError, ValueError):
+            return True  # It is not closed yet, or its filter cannot be read.
+        return found.may_have(kind, hash_of(packed))
+
+    @contextmanager
+    def _reading_now(self) -> Iterator[NowReader]:
+        path = self._folder.now
+        with reading(path):
+            if not path.exists():
+                raise DependencyUnavailable(f"there is no index in {path.parent} yet")
+            yield self._nows.get(path) or self._nows.put(path, NowReader(path))
+
+
+@contextmanager
+def _using(
+    file: IndexFile, opened: OpenedFiles[Opened], make: Callable[[IndexFile], Opened]
+) -> Iterator[Opened | None]:
+    """Have a file open; None: it is not there."""
+    with reading(file.path, marker=file.marker):
+        if not file.path.exists():
+            yield None
+            return
+        yield opened.get(file.path) or opened.put(file.path, make(file))

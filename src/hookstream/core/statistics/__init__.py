@@ -1,0 +1,1 @@
+"""What partners and operators count: deliveries by how they ended, and errors by what they look like."""

@@ -1,0 +1,434 @@
+"""Keeps an index of hookstream's topics: reads what is appended, and the past, the newest hour first."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from hookstream.adapters.index.folder import Family
+from hookstream.adapters.index.writer import IndexWriter, Log, ReadAgain
+from hookstream.adapters.kafka.client import admin_client, translating
+from hookstream.adapters.kafka.groups import KafkaGroups
+from hookstream.adapters.kafka.scan import LogReader
+from hookstream.adapters.kafka.topic_ids import topic_ids_of
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.instant import DAY, MINUTE, SECOND, Millis
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.topology.plan import tier_topics
+from hookstream.entry.admin.index_reading import (
+    RecordReader,
+    Span,
+    SpanBatch,
+    SpansOfPartitions,
+    spans_in_order,
+    waiting_of,
+    write_batch,
+)
+from hookstream.entry.cluster import client_of
+from hookstream.errors import DependencyUnavailable, HookstreamError
+from hookstream.settings import Settings
+
+_POLLED = 2_000
+_ANSWER_SECONDS = 30.0
+_LIVE_SECONDS = 0.2
+"""How long a poll waits for what is appended, while nothing of the past is left to read."""
+_BATCH = 5_000
+"""Records are written at the latest when there are so many."""
+_BATCH_SECONDS = 1.0
+"""And when the oldest of them waits for so long."""
+_LOOK_SECONDS = 1.0
+"""Between two looks at the retry group's commits."""
+_LIST_SECONDS = 10.0
+"""Between two looks for new tiers and partitions."""
+_PAUSE_SECONDS = 3.0
+"""Before reading again, after the brokers did not answer."""
+_CLOSED_AFTER: Millis = MINUTE
+"""A span is whole when every partition was at its end so long after it."""
+_OLDEST = {Family.ATTEMPTS: 8 * DAY, Family.ASIDE: 40 * DAY}
+"""Nothing older is kept, whatever the topics have: each file more is one more to look into."""
+
+
+class _Stretch(NamedTuple):
+    """A span of the past that is to be read."""
+
+    span: Span
+    starts: dict[TopicPartition, int]
+    ends: dict[TopicPartition, int]
+
+
+class IndexFollower:
+    """Follows the topics of a cluster into the files of a folder. Blocks; for one thread of one process.
+
+    Args:
+        settings: The cluster.
+        folder: The index's folder.
+        most_bytes: The most bytes of its files.
+        log: Takes log lines.
+        stopped: Whether it is to end; asked several times a second.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        most_bytes: int,
+        log: Log,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._most_bytes = most_bytes
+        self._log = log
+        self._stopped = stopped
+        self._clock = SystemClock()
+
+    def run(self) -> None:
+        """Follow until it is to end; what fails is logged, and tried again every few seconds."""
+        while not self._stopped():
+            try:
+                self._follow()
+            except ReadAgain:
+                continue
+            except HookstreamError as error:
+                self._log.warning("index.waiting", why=str(error))
+                time.sleep(_PAUSE_SECONDS)
+
+    def _follow(self) -> None:
+        with ExitStack() as stack:
+            writer = IndexWriter(self._folder, most_bytes=self._most_bytes, log=self._log)
+            stack.callback(writer.close)
+            reading = _Following(self._settings, writer, self._log, self._clock)
+            stack.callback(reading.close)
+            reading.begin()
+            while not self._stopped():
+                reading.step()
+            reading.flush()
+
+
+class _Following:
+    """One reading of the topics, until something fails."""
+
+    def __init__(
+        self, settings: Settings, writer: IndexWriter, log: Log, clock: SystemClock
+    ) -> None:
+        self._client = client_of(settings)
+        self._topics = settings.topics_names
+        self._writer = writer
+        self._log = log
+        self._clock = clock
+        self._groups = KafkaGroups(self._client)
+        self._records = RecordReader(settings)
+        self._partitions: dict[Family, list[TopicPartition]] = {}
+        self._tiers: list[TopicPartition] = []
+        self._borders: dict[Family, tuple[Millis, dict[TopicPartition, int]]] = {}
+        """The oldest span of each family that is read or planned, and the offsets at its start."""
+        self._live: LogReader | None = None
+        self._past: LogReader | None = None
+        self._stretch: _Stretch | None = None
+        self._exhausted: set[Family] = set()
+        self._spans: SpansOfPartitions | None = None
+        self._present: dict[Family, Millis] = {}
+        self._batches: dict[Span, SpanBatch] = {}
+        self._waiting: list[Record] = []
+        self._since = 0.0
+        self._last_ts: dict[TopicPartition, Millis] = {}
+        self._live_from: dict[TopicPartition, int] = {}
+        """The first offset of each tier partition whose records are of the present spans."""
+        self._looked_at = self._listed_at = 0.0
+        self._turn = 0
+        self._unreadable = 0
+
+    def close(self) -> None:
+        """Close the clients."""
+        for reader in (self._live, self._past):
+            if reader is not None:
+                reader.__exit__()
+
+    def begin(self) -> None:
+        """Find where to read on, and begin.
+
+        Raises:
+            ReadAgain: The folder is of other topics, or damaged.
+            DependencyUnavailable: The brokers do not answer.
+        """
+        self._same_topics()
+        counts = self._groups.topics()
+        self._partitions = self._known(counts)
+        self._tiers = [at for at in self._partitions[Family.ATTEMPTS] if self._is_tier(at)]
+        now = self._clock.now()
+        starts: dict[TopicPartition, int] = {}
+        for family, partitions in self._partitions.items():
+            start = family.start_of(now)
+            self._writer.raise_floor(family, start - _OLDEST[family])
+            border = self._groups.offsets_at(partitions, start)
+            self._present[family] = self._writer.present[family] = start
+            self._borders[family] = start, border
+            known = self._writer.begin(family, start)
+            starts |= {at: max(known.get(at, 0), border[at]) for at in partitions}
+        self._spans = SpansOfPartitions(self._records, self._present)
+        starts |= self._tier_starts(starts)
+        jobs = [TopicPartition(self._topics.jobs, 0)]
+        starts |= self._groups.offsets_at(jobs, "earliest")
+        self._live_from = {at: self._borders[Family.ATTEMPTS][1][at] for at in self._tiers}
+        self._live = LogReader(self._client, starts, notes_gone=True)
+        self._listed_at = time.monotonic()
+
+    def step(self) -> None:
+        """Read and write a bounded piece.
+
+        Raises:
+            ReadAgain: A file was damaged.
+            DependencyUnavailable: The brokers do not answer.
+        """
+        live = self._live_reader()
+        quiet = self._past is None and not self._batches
+        polled_at = self._clock.now()
+        with translating("reading hookstream's topics", _ANSWER_SECONDS):
+            records = live.poll(_POLLED, _LIVE_SECONDS if quiet else 0.02)
+        for record in records or ():
+            self._take(record)
+        if live.gone:
+            live.place(self._groups.offsets_at([*live.gone], "earliest"))
+        waited = time.monotonic() - self._since
+        if self._count() >= _BATCH or (self._batches and waited >= _BATCH_SECONDS):
+            self.flush()
+        self._turn += 1
+        if not records or self._turn % 5 == 0:
+            self._read_past()
+        if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
+            self._look(polled_at)
+
+    def flush(self) -> None:
+        """Write what was read."""
+        for span in spans_in_order(self._batches):
+            self._writer.begin(*span)
+            write_batch(self._writer, span, self._batches[span], self._topics.attempts)
+        self._batches.clear()
+        if self._waiting:
+            positions = {each.where: each.offset + 1 for each in self._waiting}
+            self._writer.waiting(map(waiting_of, self._waiting), positions)
+            self._waiting.clear()
+
+    # Where to read.
+
+    def _same_topics(self) -> None:
+        """Throw the index away where it is of topics that were deleted and made again."""
+        topics = self._topics
+        names = [topics.attempts, topics.dead_letters, topics.undecodable, topics.operations]
+        ids = topic_ids_of(admin_client(self._client), names)
+        found = ",".join(f"{name}:{(ids[name] or b'').hex()}" for name in names)
+        known = self._writer.now.state("topics")
+        if known is not None and known != found:
+            self._log.warning("index.deleted", why="its topics were deleted and made again")
+            self._writer.close()
+            for family in Family:
+                for file in self._writer.folder.files(family):
+                    file.unlink()
+            self._writer.folder.unlink_now()
+            raise ReadAgain
+        self._writer.now.put_state({"topics": found})
+
+    def _known(self, counts: dict[str, int]) -> dict[Family, list[TopicPartition]]:
+        topics = self._topics
+        families = {
+            Family.ATTEMPTS: [topics.attempts, *tier_topics(topics, counts)],
+            Family.ASIDE: [topics.dead_letters, topics.undecodable, topics.operations],
+        }
+        return {
+            family: [
+                TopicPartition(name, at) for name in names for at in range(counts.get(name, 0))
+            ]
+            for family, names in families.items()
+        }
+
+    def _is_tier(self, at: TopicPartition) -> bool:
+        return at.topic != self._topics.attempts
+
+    def _tier_starts(self, starts: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return where tiers are read from: no later than the first record that nobody has settled."""
+        positions = self._groups.positions(self._topics.retry_group, self._tiers, oldest=False)
+        again = self._writer.settle(positions)
+        read = self._writer.now.positions()
+        found: dict[TopicPartition, int] = {}
+        for each in positions:
+            known = again.get(each.at, read.get(each.at, 0))
+            found[each.at] = min(starts[each.at], max(known, each.unread_from), each.end)
+        return found
+
+    # The present.
+
+    def _live_reader(self) -> LogReader:
+        if self._live is None or self._spans is None:
+            raise DependencyUnavailable("nothing is read yet")
+        return self._live
+
+    def _take(self, record: Record) -> None:
+        if record.topic == self._topics.jobs:
+            self._writer.mark((record.key or b"").decode(errors="replace"), record.value)
+            return
+        if not self._batches and not self._waiting:
+            self._since = time.monotonic()
+        self._last_ts[record.where] = record.timestamp
+        if self._is_tier(record.where) and self._topics.delay_of(record.topic) is not None:
+            self._waiting.append(record)
+            if record.offset < self._start_of_present(record.where):
+                return  # What it says of its run is read with its hour.
+        span = None if self._spans is None else self._spans.of(record)
+        if span is not None:
+            self._records.add(record, self._batches.setdefault(span, SpanBatch()))
+
+    def _start_of_present(self, at: TopicPartition) -> int:
+        return self._live_from.get(at, 0)
+
+    def _count(self) -> int:
+        return sum(batch.records for batch in self._batches.values()) + len(self._waiting)
+
+    def _look(self, polled_at: Millis) -> None:
+        """Look at what workers committed, close what is over, and say how far everything was read."""
+        self._looked_at = time.monotonic()
+        if self._looked_at - self._listed_at >= _LIST_SECONDS:
+            self._listed_at = self._looked_at
+            self._find_new()
+        live = self._live_reader()
+        positions = self._groups.positions(self._topics.retry_group, self._tiers, oldest=False)
+        again = self._writer.settle(positions)
+        if again:
+            self._waiting = [each for each in self._waiting if each.where not in again]
+            live.place(again)
+        self._close_spans(live, polled_at)
+        self._writer.read_up_to(
+            {
+                "read_to": self._read_to(live, polled_at),
+                "beat": self._clock.now(),
+                "building": int(len(self._exhausted) < len(Family)),
+            }
+        )
+        self._writer.maintain()
+        if self._records.unreadable > self._unreadable:
+            self._unreadable = self._records.unreadable
+            self._log.warning(
+                "index.unreadable", records=self._unreadable, last=self._records.why_unreadable
+            )
+
+    def _read_to(self, live: LogReader, polled_at: Millis) -> Millis:
+        behind = [
+            self._last_ts.get(at, self._present[family])
+            for family, partitions in self._partitions.items()
+            for at in partitions
+            if at not in live.at_end
+        ]
+        unwritten = (
+            [polled_at] if not self._batches else [polled_at - int(_BATCH_SECONDS * SECOND)]
+        )
+        return min(behind + unwritten)
+
+    def _close_spans(self, live: LogReader, now: Millis) -> None:
+        """Begin the spans that have begun, and complete those that every partition has left."""
+        for family, partitions in self._partitions.items():
+            while (following := self._present[family] + family.span) <= now:
+                over = now >= following + _CLOSED_AFTER
+                if not all(self._has_left(live, at, following, over=over) for at in partitions):
+                    self._writer.begin(family, following)
+                    break
+                self.flush()
+                self._writer.begin(family, following)
+                self._writer.complete(family, self._present[family])
+                self._present[family] = self._writer.present[family] = following
+                self._writer.raise_floor(family, following - _OLDEST[family])
+
+    def _has_left(
+        self, live: LogReader, at: TopicPartition, following: Millis, *, over: bool
+    ) -> bool:
+        reached = None if self._spans is None else self._spans.at(at)
+        return (reached is not None and reached >= following) or (over and at in live.at_end)
+
+    def _find_new(self) -> None:
+        """Begin to read partitions that were added, and tiers that are new."""
+        live = self._live_reader()
+        partitions = self._known(self._groups.topics())
+        fresh = [
+            at
+            for at in chain.from_iterable(partitions.values())
+            if at not in live.next and at not in live.gone
+        ]
+        if fresh:
+            self._partitions = partitions
+            self._tiers = [at for at in partitions[Family.ATTEMPTS] if self._is_tier(at)]
+            live.place(self._groups.offsets_at(fresh, "earliest"))
+
+    # The past.
+
+    def _read_past(self) -> None:
+        """Read a piece of the newest span of the past that is not known."""
+        if self._stretch is None:
+            self._stretch = self._next_stretch()
+            if self._stretch is None:
+                return
+            behind = {
+                at: start
+                for at, start in self._stretch.starts.items()
+                if start < self._stretch.ends[at]
+            }
+            if behind:
+                self._past = LogReader(self._client, behind, notes_gone=True)
+        stretch, past = self._stretch, self._past
+        if past is not None:
+            self._read_piece(stretch, past)
+        if past is None or self._is_read(stretch, past):
+            self._writer.complete(*stretch.span)
+            if past is not None:
+                past.__exit__()
+            self._stretch = self._past = None
+
+    def _read_piece(self, stretch: _Stretch, past: LogReader) -> None:
+        batch = SpanBatch()
+        with translating("reading hookstream's topics", _ANSWER_SECONDS):
+            records = past.poll(_POLLED, 0.1)
+        for record in records or ():
+            if record.offset < stretch.ends[record.where]:
+                self._records.add(record, batch)
+        for at in past.gone:
+            # Retention took it meanwhile.
+            past.next[at] = stretch.ends[at]
+        batch.positions |= {
+            at: min(following, stretch.ends[at]) for at, following in past.next.items()
+        }
+        write_batch(self._writer, stretch.span, batch, self._topics.attempts)
+
+    @staticmethod
+    def _is_read(stretch: _Stretch, past: LogReader) -> bool:
+        return all(past.next.get(at, end) >= end for at, end in stretch.ends.items())
+
+    def _next_stretch(self) -> _Stretch | None:
+        """Return the newest span of the past that is not complete, of both families in turn."""
+        for family in sorted(
+            self._borders, key=lambda family: self._borders[family][0], reverse=True
+        ):
+            while family not in self._exhausted:
+                start, ends = self._borders[family]
+                if not self._has_older(family, ends):
+                    self._exhausted.add(family)
+                    # What retention took meanwhile is kept, as far as it is whole.
+                    if not self._writer.is_complete(family, start - family.span):
+                        self._writer.raise_floor(family, start)
+                    break
+                earlier = start - family.span
+                if earlier < self._writer.floors[family]:
+                    self._exhausted.add(family)
+                    break
+                border = self._groups.offsets_at([*ends], earlier)
+                self._borders[family] = earlier, border
+                if self._writer.is_complete(family, earlier):
+                    continue
+                known = self._writer.begin(family, earlier)
+                starts = {at: max(known.get(at, 0), border[at]) for at in ends}
+                return _Stretch((family, earlier), starts, ends)
+        return None
+
+    def _has_older(self, family: Family, before: dict[TopicPartition, int]) -> bool:
+        """Return whether a family's main topics have records before these offsets."""
+        main = [at for at in before if family is Family.ASIDE or not self._is_tier(at)]
+        starts = self._groups.offsets_at(main, "earliest")
+        return any(starts[at] < before[at] for at in main)

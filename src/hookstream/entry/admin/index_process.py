@@ -1,0 +1,74 @@
+"""The process that writes an index: one beside each console, started again where it ends."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from hookstream.adapters.telemetry.log import StructuredLogger
+from hookstream.entry.admin.index import IndexFollower
+from hookstream.settings import Settings
+
+_STOP_SECONDS = 10.0
+"""Time for a last commit. A process that is killed loses nothing but that."""
+
+
+class IndexProcess:
+    """The writer of one folder, in a process of its own.
+
+    Args:
+        settings: The cluster, and how the process logs.
+        folder: The index's folder.
+        most_bytes: The most bytes of its files.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, most_bytes: int) -> None:
+        self._asked = settings, folder, most_bytes
+        self._process: SpawnProcess | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process; None: it was not started."""
+        return None if self._process is None else self._process.pid
+
+    def ensure_running(self) -> bool:
+        """Start it where it does not run; return whether it did so far."""
+        if self._process is not None and self._process.is_alive():
+            return True
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_follow, args=self._asked, name="index")
+        self._process.start()
+        return False
+
+    def stop(self) -> None:
+        """End it, by force where it takes too long. Blocks."""
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        process.join(_STOP_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        self._process = None
+
+
+def _follow(settings: Settings, folder: Path, most_bytes: int) -> None:
+    """Follow until the process is told to end, or the one that started it is gone."""
+    parent = os.getppid()
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    # A terminal interrupts the whole group; the console ends this process then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log = StructuredLogger(settings.log.level, settings.log.format)
+
+    def stopped() -> bool:
+        return ended.is_set() or os.getppid() != parent
+
+    # Entries live for a second and form no circles: by default, looking for some takes a tenth of the CPU.
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+    IndexFollower(settings, folder, most_bytes, log, stopped).run()

@@ -1,0 +1,45 @@
+"""Creates jobs that any executor takes over, with other rows in one transaction."""
+
+from collections.abc import Callable, Sequence
+
+from hookstream.adapters.kafka.jobs import TIME_KEY
+from hookstream.adapters.kafka.record_writer import RecordWriter
+from hookstream.adapters.kafka.transactions import JobWriter
+from hookstream.core.jobs.job import LARGEST_ASKED, Job
+from hookstream.core.jobs.lease import handed_back
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.entry.cluster import reached
+from hookstream.errors import InputRefused
+from hookstream.settings import Settings
+
+
+def offer_job(
+    settings: Settings, job: Job, also: Callable[[Job], Sequence[OutgoingRecord]]
+) -> Job:
+    """Create a job that nobody holds; return it as it was written. Blocks.
+
+    Args:
+        settings: The cluster's.
+        job: A new job, whose id no other has.
+        also: Returns records that commit with it.
+
+    Raises:
+        InputRefused: What is asked for takes too much.
+        ConfigurationError: A topic may not be written, or the jobs topic is not stamped by the brokers.
+        DependencyUnavailable: The brokers did not answer.
+    """
+    size = len(job.encode())
+    if size > LARGEST_ASKED:
+        raise InputRefused(
+            f"what is asked takes {size:,} bytes, and at most {LARGEST_ASKED:,} are kept: give fewer"
+            " conditions, in several jobs"
+        )
+    client, names = reached(settings), settings.topics_names
+    with RecordWriter(client) as clock:
+        now = clock.broker_time(names.jobs, TIME_KEY)
+    offered = handed_back(job, now)
+    row = OutgoingRecord(names.jobs, job.id.encode(), offered.encode())
+    with JobWriter(client, names.job(job.id)) as writer:
+        if writer.write([row, *also(offered)]):
+            raise InputRefused("the jobs topic does not take a row as large as this job's")
+    return offered

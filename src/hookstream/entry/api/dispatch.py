@@ -1,0 +1,363 @@
+"""Answers requests by the route table: who calls, what they may, what they say, and how it is answered.
+
+The order of the checks is the same for every route, so that an answer never depends on more than its caller may
+know: the path, the token, the rate, the scope, the thing that the path names, then the request's own content.
+"""
+
+import inspect
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from hookstream.core.access.idempotency import (
+    InProgress,
+    OtherRequest,
+    Repeat,
+    checked_key,
+    judged,
+    key_hash,
+    request_hash,
+)
+from hookstream.core.access.scopes import Caller
+from hookstream.core.model.json import JsonObject
+from hookstream.entry.admin.actor import acting_as
+from hookstream.entry.admin.console_changes import AnsweredMeanwhile
+from hookstream.entry.api.answers import RequestKey, kept_rows, repeated, response_of
+from hookstream.entry.api.cursors import purpose_of, read_cursor
+from hookstream.entry.api.fields import ApiInput, refused_field
+from hookstream.entry.api.page_query import PageQuery
+from hookstream.entry.api.problems import (
+    ProblemDocument,
+    ProblemKind,
+    RequestRefused,
+    invalid,
+    not_found,
+    refusal_of,
+)
+from hookstream.entry.api.requests import (
+    ApiRequest,
+    ApiResponse,
+    bearer,
+    given,
+    read_body,
+    read_content,
+    read_query,
+    request_id,
+    revision,
+    segments,
+)
+from hookstream.entry.api.routes import ApiAnswer, Call, Route, RouteMatch, RouteTable
+from hookstream.entry.api.services import ConsoleServices
+from hookstream.errors import HookstreamError, InputRefused
+from hookstream.pipeline.ports import Logger
+
+T = TypeVar("T")
+
+_LONGEST_STACK = 8_000
+_LONGEST_DETAIL = 500
+_SERVER_ERROR = 500
+_NOT_CURRENT = 1
+"""Seconds after which tables that are not current may be."""
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Server": "hookstream",
+}
+
+
+class Threads(Protocol):
+    """Runs what blocks beside the event loop."""
+
+    async def run(self, compute: Callable[[], T]) -> T:
+        """Return what `compute` returns."""
+
+
+class RequestRates(Protocol):
+    """Bounds how many requests each token makes."""
+
+    def take(self, caller: Caller) -> tuple[dict[str, str], int | None]:
+        """Return the headers that say so, and after how many seconds a refused request may be repeated."""
+
+
+@dataclass(slots=True)
+class RequestReport:
+    """What is known of a request when it is answered: for one log line, and for metrics."""
+
+    request_id: str
+    method: str
+    address: str
+    route: str = ""
+    """The template of its path; empty: there is none."""
+    token_id: str = ""
+    partner_id: str = ""
+    status: int = 0
+    reason: str = ""
+    seconds: float = 0.0
+    answer_headers: dict[str, str] = field(default_factory=dict)
+
+
+class Dispatcher:
+    """Answers requests.
+
+    Args:
+        table: The routes.
+        services: What handlers need.
+        threads: Where they run.
+        rates: Bounds requests.
+        logger: The log.
+        monotonic: Seconds.
+        new_id: Makes ids of requests.
+        reported: Called with each answered request.
+    """
+
+    def __init__(
+        self,
+        table: RouteTable,
+        services: ConsoleServices,
+        threads: Threads,
+        rates: RequestRates,
+        logger: Logger,
+        monotonic: Callable[[], float],
+        new_id: Callable[[], str],
+        reported: Callable[[RequestReport], None] = lambda _: None,
+    ) -> None:
+        self._table = table
+        self._services = services
+        self._threads = threads
+        self._rates = rates
+        self._logger = logger
+        self._monotonic = monotonic
+        self._new_id = new_id
+        self._reported = reported
+        self._stacks: set[tuple[str, int]] = set()
+        self._in_progress: dict[tuple[str, str], str] = {}
+        """The hashes of requests with an idempotency key that are carried out now, by token and key."""
+
+    async def answer(self, request: ApiRequest) -> ApiResponse:
+        """Return the answer to a request. Never raises, unless it is cancelled."""
+        began = self._monotonic()
+        report = RequestReport(request_id(request, self._new_id), request.method, request.address)
+        try:
+            response = await self._answered(request, report)
+        except RequestRefused as refused:
+            response = self._problem(refused, report)
+        except Exception as defect:  # noqa: BLE001  a defect in one handler must not end the others
+            response = self._defect(defect, report)
+        report.status = response.status
+        report.seconds = self._monotonic() - began
+        headers = {**_HEADERS, **report.answer_headers, **response.headers}
+        headers["X-Request-Id"] = report.request_id
+        self._log(report, len(response.body))
+        self._reported(report)
+        return ApiResponse(response.status, headers, response.body)
+
+    async def _answered(self, request: ApiRequest, report: RequestReport) -> ApiResponse:
+        found = self._matched(request, report)
+        caller = self._caller(request, report)
+        report.answer_headers, wait = self._rates.take(caller)
+        if wait is not None:
+            raise RequestRefused(
+                ProblemKind.TOO_MANY_REQUESTS, "the token's rate is used up", retry_after=wait
+            )
+        if not caller.may(found.route.scope):
+            raise RequestRefused(
+                ProblemKind.FORBIDDEN, f"this needs a token of scope {found.route.scope}"
+            )
+        try:
+            return await self._handled(request, found, caller, report)
+        except HookstreamError as error:
+            refusal = refusal_of(error, by_operator=caller.partner_id is None)
+            if refusal is None:
+                raise
+            if refusal.kind is ProblemKind.NOT_FOUND and caller.partner_id is not None:
+                refusal = not_found()
+            if refusal.kind.status >= _SERVER_ERROR:
+                detail = str(error)[:_LONGEST_DETAIL]
+                self._logger.warning("api.unable", request_id=report.request_id, detail=detail)
+            raise refusal from None
+
+    def _matched(self, request: ApiRequest, report: RequestReport) -> RouteMatch:
+        methods = self._table.methods(segments(request.path))
+        if not methods:
+            raise RequestRefused(
+                ProblemKind.NOT_FOUND, remedy="GET /openapi.json lists every path"
+            )
+        found = methods.get(request.method)
+        if found is None:
+            report.route = next(iter(methods.values())).route.path
+            report.answer_headers["Allow"] = ", ".join(sorted(methods))
+            raise RequestRefused(ProblemKind.METHOD_NOT_ALLOWED)
+        report.route = found.route.path
+        return found
+
+    def _caller(self, request: ApiRequest, report: RequestReport) -> Caller:
+        token = bearer(request)
+        if not self._services.current():
+            # A revoked token could still be good in tables that are not current.
+            raise RequestRefused(ProblemKind.UNAVAILABLE, retry_after=_NOT_CURRENT)
+        caller = self._services.caller(token)
+        if caller is None:
+            raise RequestRefused(
+                ProblemKind.UNAUTHENTICATED,
+                "the token is unknown, expired or revoked",
+                field="authorization",
+            )
+        report.token_id, report.partner_id = caller.token_id, caller.partner_id or ""
+        return caller
+
+    async def _handled(
+        self, request: ApiRequest, found: RouteMatch, caller: Caller, report: RequestReport
+    ) -> ApiResponse:
+        route = found.route
+        content = await read_content(request)
+        body, document = read_body(request, content, route.body)
+        if route.body is not None and (wrong := refused_field(route.body, document, caller)):
+            raise RequestRefused(ProblemKind.FORBIDDEN, "this field is for operators", field=wrong)
+        query = read_query(request.query, route.query)
+        if wrong := refused_field(route.query, given(query), caller):
+            raise RequestRefused(
+                ProblemKind.FORBIDDEN, "this parameter is for operators", field=wrong
+            )
+        call: Call[Any, Any] = Call(
+            route=route.name,
+            caller=caller,
+            params=found.params,
+            query=query,
+            body=body,
+            document=document,
+            revision=revision(request) if route.takes_revision else None,
+            cursor=self._cursor(route, caller, query),
+            services=self._services,
+            request_id=report.request_id,
+        )
+        key = self._key(request, route, caller, content)
+        if key is None:
+            return await self._carried_out(route, call)
+        return await self._once(key, route, call)
+
+    async def _carried_out(self, route: Route, call: Call[Any, Any]) -> ApiResponse:
+        answer = await self._called(route, call)
+        if route.act:
+            subject = answer.location or "/".join(call.params.values())
+            self._services.note_use(route.act, call.caller, subject.rpartition("/")[2])
+        return await self._threads.run(lambda: response_of(route, call.caller, answer))
+
+    def _key(
+        self, request: ApiRequest, route: Route, caller: Caller, content: bytes
+    ) -> RequestKey | None:
+        text = request.headers.get("idempotency-key")
+        if text is None or not route.is_idempotent:
+            return None
+        try:
+            checked_key(text)
+        except InputRefused as refused:
+            raise invalid(str(refused), "idempotency-key") from None
+        target = f"{request.path}?{request.query}"
+        wanted = request_hash(request.method, target, request.headers.get("if-match"), content)
+        return RequestKey(caller.token_id, key_hash(text), wanted)
+
+    async def _once(self, key: RequestKey, route: Route, call: Call[Any, Any]) -> ApiResponse:
+        """Carry a request out, or answer it as the first of its key was answered."""
+        place, now = (key.token_id, key.key), self._services.now()
+        kept = self._services.kept_answer(key.token_id, key.key)
+        match judged(kept, key.request, now, in_progress=self._in_progress.get(place)):
+            case Repeat(answer):
+                return repeated(answer)
+            case OtherRequest():
+                raise RequestRefused(ProblemKind.KEY_REUSED, field="idempotency-key")
+            case InProgress():
+                raise RequestRefused(
+                    ProblemKind.CONFLICT,
+                    "the first request of this key is not answered yet",
+                    field="idempotency-key",
+                    retry_after=_NOT_CURRENT,
+                )
+            case _:
+                pass
+        console = self._services.settings.topics_names.console
+        self._in_progress[place] = key.request
+        try:
+            return await self._carried_out(
+                route,
+                replace(call, keep=lambda answer: kept_rows(console, key, route, call, answer)),
+            )
+        except AnsweredMeanwhile:
+            # Another console did: the same is looked up there.
+            kept = self._services.kept_answer(key.token_id, key.key)
+            if kept is None or kept.request != key.request:
+                raise
+            return repeated(kept)
+        finally:
+            del self._in_progress[place]
+
+    async def _called(self, route: Route, call: Call[Any, Any]) -> ApiAnswer:
+        handler: Any = route.handler
+        if inspect.iscoroutinefunction(handler):
+            waited: Awaitable[ApiAnswer] = handler(call)
+            return await waited
+
+        def acting() -> ApiAnswer:
+            with acting_as(call.name):
+                done: ApiAnswer = handler(call)
+                return done
+
+        return await self._threads.run(acting)
+
+    def _cursor(self, route: Route, caller: Caller, query: ApiInput) -> JsonObject | None:
+        if not isinstance(query, PageQuery) or query.cursor is None:
+            return None
+        text = query.cursor
+        return read_cursor(self._services.keys, text, purpose_of(route.name, caller, query))
+
+    def _problem(self, refused: RequestRefused, report: RequestReport) -> ApiResponse:
+        report.reason = refused.kind.reason
+        headers = {"Content-Type": "application/problem+json"}
+        if refused.retry_after is not None:
+            headers["Retry-After"] = str(refused.retry_after)
+        if refused.kind is ProblemKind.UNAUTHENTICATED:
+            headers["WWW-Authenticate"] = "Bearer"
+        return ApiResponse(refused.kind.status, headers, msgspec.json.encode(refused.document()))
+
+    def _defect(self, defect: Exception, report: RequestReport) -> ApiResponse:
+        kind = ProblemKind.INTERNAL
+        report.reason = kind.reason
+        at = traceback.extract_tb(defect.__traceback__)[-1:]
+        place = (at[0].filename, at[0].lineno or 0) if at else ("", 0)
+        stack = ""
+        if place not in self._stacks:
+            self._stacks.add(place)
+            stack = "".join(traceback.format_exception(defect))[-_LONGEST_STACK:]
+        self._logger.error(
+            "api.defect",
+            request_id=report.request_id,
+            route=report.route,
+            kind=type(defect).__name__,
+            stack=stack or None,
+        )
+        document = ProblemDocument(
+            type="urn:hookstream:problem:internal",
+            title=kind.value.title,
+            status=kind.status,
+            reason=kind.reason,
+            request_id=report.request_id,
+        )
+        headers = {"Content-Type": "application/problem+json"}
+        return ApiResponse(kind.status, headers, msgspec.json.encode(document))
+
+    def _log(self, report: RequestReport, size: int) -> None:
+        self._logger.info(
+            "api.request",
+            request_id=report.request_id,
+            method=report.method,
+            route=report.route,
+            status=report.status,
+            reason=report.reason or None,
+            token_id=report.token_id or None,
+            partner_id=report.partner_id or None,
+            address=report.address,
+            ms=round(report.seconds * 1_000, 1),
+            bytes=size,
+        )

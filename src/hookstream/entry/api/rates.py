@@ -1,0 +1,53 @@
+"""Bounds the requests of each caller, in this process: a partner's tokens together, an operator's each alone."""
+
+from collections.abc import Callable
+
+from hookstream.core.access.request_rate import BURST_SECONDS, RequestRate
+from hookstream.core.access.scopes import Caller
+
+OPERATORS_PER_SECOND = 100.0
+"""Requests a second of an operator's token."""
+_MOST_KEPT = 10_000
+
+
+class TokenRates:
+    """The rates of all callers.
+
+    Args:
+        per_second: Returns how many requests a second a partner may make.
+        monotonic: Seconds.
+        operators: How many requests a second an operator's token may make.
+    """
+
+    def __init__(
+        self,
+        per_second: Callable[[str], float],
+        monotonic: Callable[[], float],
+        *,
+        operators: float = OPERATORS_PER_SECOND,
+    ) -> None:
+        self._per_second = per_second
+        self._monotonic = monotonic
+        self._operators = operators
+        self._rates: dict[str, RequestRate] = {}
+
+    def take(self, caller: Caller) -> tuple[dict[str, str], int | None]:
+        """Return the headers that say what is left, and after how many seconds a refused request may be repeated."""
+        now = self._monotonic()
+        if caller.partner_id is None:
+            key, per_second = f"token/{caller.token_id}", self._operators
+        else:
+            key, per_second = f"partner/{caller.partner_id}", self._per_second(caller.partner_id)
+        rate = self._rates.get(key)
+        if rate is None:
+            if len(self._rates) >= _MOST_KEPT:
+                self._rates = {
+                    name: each for name, each in self._rates.items() if not each.is_idle(now)
+                }
+            rate = self._rates[key] = RequestRate()
+        state = rate.take(per_second, now)
+        headers = {
+            "RateLimit-Policy": f'"requests";q={state.limit};w={BURST_SECONDS:.0f}',
+            "RateLimit": f'"requests";r={state.remaining};t={state.reset}',
+        }
+        return headers, state.retry_after

@@ -1,0 +1,290 @@
+"""Routes of dead letters, undecodable records and operations events: what was set aside, and what happened."""
+
+from typing import Annotated, Any
+
+from hookstream.adapters.index.answers import (
+    AsideRecord,
+    DeadLetterFilter,
+    OperationsFilter,
+    UndecodableFilter,
+    Whose,
+)
+from hookstream.core.access.scopes import Scope
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.entry.api.fields import OPERATORS_SEE, ApiInput, ApiOutput, Identifier
+from hookstream.entry.api.filters import (
+    TimesQuery,
+    WhoseQuery,
+    WindowShown,
+    Words,
+    after,
+    following,
+    shown_window,
+    times,
+    whose,
+    words,
+)
+from hookstream.entry.api.page_query import PageQuery
+from hookstream.entry.api.routes import ApiAnswer, Call, Handler, Route
+
+_TAG = "dead letters"
+
+
+class DeadLettersQuery(TimesQuery, frozen=True):
+    """Which dead letters are listed."""
+
+    event_type: Words = ()
+    event: Identifier | None = None
+    delivery: Identifier | None = None
+    reason: Words = ()
+    open: bool | None = None
+
+
+class DeadLetterShown(ApiOutput, frozen=True):
+    """One dead letter."""
+
+    at: str
+    delivery: str
+    subscription: str
+    partner: str
+    event_type: str
+    event: str | None
+    attempts: str
+    reason: str
+    last: str
+    job: str | None
+    resolved: str | None
+    """`redriven` or `purged`; null: it is open."""
+    resolved_by: Annotated[str | None, OPERATORS_SEE]
+    detail: Annotated[str, OPERATORS_SEE]
+    position: Annotated[str, OPERATORS_SEE]
+    """What `hookstream dlq` and redrives name it by."""
+    origin: Annotated[str, OPERATORS_SEE]
+
+
+class DeadLettersPage(ApiOutput, frozen=True):
+    """Dead letters, the newest first."""
+
+    items: tuple[DeadLetterShown, ...]
+    next: str | None
+    window: WindowShown
+
+
+class GroupShown(ApiOutput, frozen=True):
+    """Open dead letters with a subscription and a reason in common."""
+
+    subscription: str
+    reason: str
+    records: int
+    oldest: str
+    newest: str
+
+
+class GroupsShown(ApiOutput, frozen=True):
+    """Open dead letters, counted; the largest group first."""
+
+    groups: tuple[GroupShown, ...]
+    window: WindowShown
+
+
+class UndecodableQuery(PageQuery, frozen=True):
+    """Which undecodable records are listed."""
+
+    topic: Words = ()
+    reason: Words = ()
+    open: bool | None = None
+
+
+class UndecodableShown(ApiOutput, frozen=True):
+    """One record that cannot be decoded."""
+
+    at: str
+    position: str
+    origin: str
+    reason: str
+    detail: str
+    resolved: str | None
+    resolved_by: str | None
+
+
+class UndecodablePage(ApiOutput, frozen=True):
+    """Undecodable records, the newest first."""
+
+    items: tuple[UndecodableShown, ...]
+    next: str | None
+    window: WindowShown
+
+
+class OperationsQuery(TimesQuery, frozen=True):
+    """Which operations events are listed."""
+
+    type: Words = ()
+
+
+class OperationsEventShown(ApiOutput, frozen=True):
+    """One event of hookstream itself: who changed what, what was given up, what is missing."""
+
+    at: str
+    type: str
+    id: str
+    subscription: str
+    partner: str
+    data: dict[str, Any]
+
+
+class OperationsPage(ApiOutput, frozen=True):
+    """Operations events, the newest first."""
+
+    items: tuple[OperationsEventShown, ...]
+    next: str | None
+    window: WindowShown
+
+
+def list_dead_letters(call: Call[DeadLettersQuery, None]) -> ApiAnswer:
+    """Return dead letters."""
+    query = call.query
+    wanted = DeadLetterFilter(
+        **whose(call),
+        **times(call),
+        event_types=words(query.event_type),
+        event_id=query.event,
+        delivery_id=query.delivery,
+        reasons=words(query.reason),
+        open=query.open,
+    )
+    page = call.services.index().dead_letters(wanted, after(call), query.limit)
+    items = tuple(_dead_letter(call, each) for each in page.items)
+    window = shown_window(page.window, aside=True)
+    return ApiAnswer(DeadLettersPage(items=items, next=following(call, page), window=window))
+
+
+def count_dead_letters(call: Call[WhoseQuery, None]) -> ApiAnswer:
+    """Return open dead letters by subscription and reason."""
+    found = call.services.index().dead_letter_counts(Whose(**whose(call)))
+    groups = tuple(
+        GroupShown(
+            subscription=each.of,
+            reason=each.reason,
+            records=each.records,
+            oldest=to_rfc3339(each.oldest),
+            newest=to_rfc3339(each.newest),
+        )
+        for each in found.groups
+    )
+    return ApiAnswer(GroupsShown(groups=groups, window=shown_window(found.window, aside=True)))
+
+
+def list_undecodable(call: Call[UndecodableQuery, None]) -> ApiAnswer:
+    """Return undecodable records."""
+    query = call.query
+    wanted = UndecodableFilter(
+        origin_topics=words(query.topic), reasons=words(query.reason), open=query.open
+    )
+    page = call.services.index().undecodable(wanted, after(call), query.limit)
+    items = tuple(
+        UndecodableShown(
+            at=to_rfc3339(summary.at),
+            position=str(summary.position),
+            origin=summary.origin,
+            reason=summary.reason,
+            detail=summary.detail,
+            resolved=None if by is None else by.word,
+            resolved_by=None if by is None else str(by),
+        )
+        for summary, by in page.items
+    )
+    window = shown_window(page.window, aside=True)
+    return ApiAnswer(UndecodablePage(items=items, next=following(call, page), window=window))
+
+
+def list_operations(call: Call[OperationsQuery, None]) -> ApiAnswer:
+    """Return operations events."""
+    wanted = OperationsFilter(**whose(call), **times(call), types=words(call.query.type))
+    page = call.services.index().operations(wanted, after(call), call.query.limit)
+    items = tuple(
+        OperationsEventShown(
+            at=to_rfc3339(each.at),
+            type=each.type,
+            id=each.event_id,
+            subscription=each.subscription_id,
+            partner=each.partner_id,
+            data=each.data,
+        )
+        for each in page.items
+    )
+    window = shown_window(page.window, aside=True)
+    return ApiAnswer(OperationsPage(items=items, next=following(call, page), window=window))
+
+
+def _dead_letter(call: Call[Any, None], found: AsideRecord) -> DeadLetterShown:
+    summary, by = found
+    hidden = not call.by_operator and summary.reason == "not_granted"
+    return DeadLetterShown(
+        at=to_rfc3339(summary.at),
+        delivery=summary.delivery_id,
+        subscription=summary.subscription_id,
+        partner=summary.partner_id,
+        event_type=summary.event_type,
+        event=None if hidden else summary.event_id,
+        attempts=summary.attempt,
+        reason=summary.reason,
+        last=summary.last,
+        job=summary.job or None,
+        resolved=None if by is None else by.word,
+        resolved_by=None if by is None else str(by),
+        detail=summary.detail,
+        position=str(summary.position),
+        origin=summary.origin,
+    )
+
+
+def _list(
+    path: str,
+    scope: Scope,
+    summary: str,
+    handler: Handler,
+    answer: type[ApiOutput],
+    query: type[ApiInput],
+    tag: str,
+) -> Route:
+    return Route("GET", path, scope, summary, handler, answer, query=query, tag=tag)
+
+
+ROUTES = (
+    _list(
+        "/v1/dead-letters",
+        Scope.PARTNER_READ,
+        "List dead letters.",
+        list_dead_letters,
+        DeadLettersPage,
+        DeadLettersQuery,
+        _TAG,
+    ),
+    _list(
+        "/v1/dead-letters/counts",
+        Scope.PARTNER_READ,
+        "Count the open dead letters by subscription and reason.",
+        count_dead_letters,
+        GroupsShown,
+        WhoseQuery,
+        _TAG,
+    ),
+    _list(
+        "/v1/undecodable",
+        Scope.OPERATOR_READ,
+        "List records that cannot be decoded.",
+        list_undecodable,
+        UndecodablePage,
+        UndecodableQuery,
+        "undecodable",
+    ),
+    _list(
+        "/v1/operations",
+        Scope.OPERATOR_READ,
+        "List operations events: who changed what, and what happened.",
+        list_operations,
+        OperationsPage,
+        OperationsQuery,
+        "operations",
+    ),
+)

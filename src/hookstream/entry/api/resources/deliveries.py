@@ -1,0 +1,196 @@
+"""Routes of deliveries and attempts: what was sent, what came back, and what waits."""
+
+from typing import Any, Literal
+
+from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter, PendingFilter
+from hookstream.core.access.scopes import Scope
+from hookstream.core.audit.history import DeliveryState
+from hookstream.entry.api.fields import ApiOutput, Identifier
+from hookstream.entry.api.filters import (
+    TimesQuery,
+    WhosePageQuery,
+    WindowShown,
+    Words,
+    after,
+    following,
+    shown_window,
+    times,
+    whose,
+    words,
+)
+from hookstream.entry.api.problems import ProblemKind, RequestRefused
+from hookstream.entry.api.resources.delivery_views import (
+    AttemptShown,
+    DeliveryShown,
+    PendingShown,
+    RunShown,
+    shown_indexed,
+    shown_pending,
+    shown_run,
+    shown_timeline,
+)
+from hookstream.entry.api.routes import ApiAnswer, Call, Route
+
+_TAG = "deliveries"
+
+
+class DeliveriesQuery(TimesQuery, frozen=True):
+    """Which runs of deliveries are listed."""
+
+    event: Identifier | None = None
+    entity: Identifier | None = None
+    event_type: Words = ()
+    state: tuple[Literal["pending", "completed", "dead-lettered", "cancelled"], ...] = ()
+
+
+class DeliveriesPage(ApiOutput, frozen=True):
+    """Runs of deliveries, the one with the newest event first."""
+
+    items: tuple[RunShown, ...]
+    next: str | None
+    window: WindowShown
+
+
+class AttemptsQuery(TimesQuery, frozen=True):
+    """Which attempts are listed."""
+
+    delivery: Identifier | None = None
+    event: Identifier | None = None
+    entity: Identifier | None = None
+    event_type: Words = ()
+    outcome: Words = ()
+    disposition: Words = ()
+    failed: bool | None = None
+
+
+class AttemptsPage(ApiOutput, frozen=True):
+    """Attempts, the newest first."""
+
+    items: tuple[AttemptShown, ...]
+    next: str | None
+    window: WindowShown
+
+
+class PendingQuery(WhosePageQuery, frozen=True):
+    """What of that which waits is listed."""
+
+
+class PendingPage(ApiOutput, frozen=True):
+    """What waits for its next attempt, the one that is due first in front."""
+
+    items: tuple[PendingShown, ...]
+    next: str | None
+    window: WindowShown
+
+
+def list_deliveries(call: Call[DeliveriesQuery, None]) -> ApiAnswer:
+    """Return runs of deliveries."""
+    query = call.query
+    wanted = DeliveryFilter(
+        **whose(call),
+        **times(call),
+        event_id=query.event,
+        entity_id=query.entity,
+        event_types=words(query.event_type),
+        states=frozenset(map(DeliveryState, query.state)) or None,
+    )
+    page = call.services.index().deliveries(wanted, after(call), query.limit)
+    items = tuple(shown_run(each, to_operator=call.by_operator) for each in page.items)
+    return ApiAnswer(
+        DeliveriesPage(items=items, next=following(call, page), window=shown_window(page.window))
+    )
+
+
+def get_delivery(call: Call[Any, None]) -> ApiAnswer:
+    """Return one delivery with its timeline."""
+    delivery_id = call.params["delivery_id"]
+    found = call.services.index().delivery(delivery_id, partner_id=call.caller.partner_id)
+    if found is None:
+        detail = f"nothing is known of a delivery {delivery_id!r} within the window"
+        raise RequestRefused(ProblemKind.NOT_FOUND, detail)
+    operator = call.by_operator
+    shown = DeliveryShown(
+        id=delivery_id,
+        subscription=found.subscription_id,
+        partner=found.partner_id,
+        state="pending" if found.pending else found.history.state.value,
+        pending=tuple(shown_pending(each, to_operator=operator) for each in found.pending),
+        timeline=shown_timeline(found.history, to_operator=operator),
+        window=shown_window(found.window),
+    )
+    return ApiAnswer(shown)
+
+
+def list_attempts(call: Call[AttemptsQuery, None]) -> ApiAnswer:
+    """Return attempts."""
+    query = call.query
+    wanted = AttemptFilter(
+        **whose(call),
+        **times(call),
+        delivery_id=query.delivery,
+        event_id=query.event,
+        entity_id=query.entity,
+        event_types=words(query.event_type),
+        outcomes=words(query.outcome),
+        dispositions=words(query.disposition),
+        failed=query.failed,
+    )
+    page = call.services.index().attempts(wanted, after(call), query.limit)
+    items = tuple(shown_indexed(each, to_operator=call.by_operator) for each in page.items)
+    return ApiAnswer(
+        AttemptsPage(items=items, next=following(call, page), window=shown_window(page.window))
+    )
+
+
+def list_pending(call: Call[PendingQuery, None]) -> ApiAnswer:
+    """Return what waits for its next attempt."""
+    page = call.services.index().pending(
+        PendingFilter(**whose(call)), after(call), call.query.limit
+    )
+    items = tuple(shown_pending(each, to_operator=call.by_operator) for each in page.items)
+    return ApiAnswer(
+        PendingPage(items=items, next=following(call, page), window=shown_window(page.window))
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/deliveries",
+        Scope.PARTNER_READ,
+        "List deliveries and their states.",
+        list_deliveries,
+        DeliveriesPage,
+        query=DeliveriesQuery,
+        tag=_TAG,
+    ),
+    Route(
+        "GET",
+        "/v1/deliveries/{delivery_id}",
+        Scope.PARTNER_READ,
+        "Show a delivery: its state, where it waits, and all that happened to it.",
+        get_delivery,
+        DeliveryShown,
+        tag=_TAG,
+    ),
+    Route(
+        "GET",
+        "/v1/attempts",
+        Scope.PARTNER_READ,
+        "List attempts.",
+        list_attempts,
+        AttemptsPage,
+        query=AttemptsQuery,
+        tag=_TAG,
+    ),
+    Route(
+        "GET",
+        "/v1/pending",
+        Scope.PARTNER_READ,
+        "List what waits for its next attempt, and why.",
+        list_pending,
+        PendingPage,
+        query=PendingQuery,
+        tag=_TAG,
+    ),
+)

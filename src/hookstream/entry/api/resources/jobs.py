@@ -1,0 +1,444 @@
+"""Routes of jobs, and of what begins them: replays, redrives, purges."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from hookstream.core.access.limits import job_problem
+from hookstream.core.access.scopes import Scope
+from hookstream.core.jobs import lease
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.purge import purge_reason
+from hookstream.core.redrive.selector import read_selector
+from hookstream.core.replay.interval import Interval
+from hookstream.core.replay.request import ReplayRequest
+from hookstream.entry.admin.job_owners import partner_of_job
+from hookstream.entry.admin.purges import new_purge_until
+from hookstream.entry.admin.redrives import new_redrive_until
+from hookstream.entry.admin.replays import new_replay, replayable
+from hookstream.entry.admin.subscription_writing import LimitExceeded
+from hookstream.entry.api.caller import granted_types, subscription_of
+from hookstream.entry.api.fields import (
+    OPERATORS_SEE,
+    OPERATORS_SET,
+    ApiInput,
+    ApiOutput,
+    Identifier,
+    Instant,
+)
+from hookstream.entry.api.filters import instant, time_text
+from hookstream.entry.api.page_query import PageQuery
+from hookstream.entry.api.pages import page_of
+from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.routes import ApiAnswer, Call, Route
+
+_TAG = "jobs"
+_FOR_PARTNERS = (
+    "subscription",
+    "since",
+    "until",
+    "event_types",
+    "delivery",
+    "event_type",
+    "event_id",
+    "as_granted_today",
+)
+"""What was asked that partners see: no place in a log."""
+Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
+SomeWords = Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=1_000)]
+
+
+class JobNoteShown(ApiOutput, frozen=True):
+    """Something that changed while a job ran."""
+
+    at: str
+    text: str
+
+
+class JobShown(ApiOutput, frozen=True):
+    """Long work in steps."""
+
+    id: str
+    kind: str
+    state: str
+    """`running`, `done`, `incomplete`, `failed` or `cancelled`."""
+    asked_at: str
+    asked: dict[str, Any]
+    done: int
+    total: int
+    """0: not known."""
+    counts: dict[str, int]
+    rate: float | None
+    held: bool
+    """Whether something works on it now."""
+    stalled: bool
+    """Whether nothing has worked on it for a while."""
+    partner: str | None
+    """The one partner that it is about."""
+    holder: Annotated[str, OPERATORS_SEE]
+    held_until: Annotated[str | None, OPERATORS_SEE]
+    reason: Annotated[str, OPERATORS_SEE]
+    notes: Annotated[tuple[JobNoteShown, ...], OPERATORS_SEE]
+
+
+class JobsPage(ApiOutput, frozen=True):
+    """Jobs, the newest first."""
+
+    items: tuple[JobShown, ...]
+    next: str | None
+
+
+class JobsQuery(PageQuery, frozen=True):
+    """Which jobs are listed."""
+
+    state: Literal["running", "done", "incomplete", "failed", "cancelled"] | None = None
+    kind: Literal["replay", "resend", "redrive", "purge"] | None = None
+
+
+class ReplayGiven(ApiInput, frozen=True):
+    """Which events of the past are delivered again."""
+
+    since: Instant
+    """Events recorded since then."""
+    until: Instant | None = None
+    """Events recorded before then; left out: now."""
+    event_types: SomeWords | None = None
+    rate: Rate | None = None
+    """Events a second at most."""
+    as_granted_today: Annotated[bool, OPERATORS_SET] = False
+
+
+class SelectorGiven(ApiInput, frozen=True):
+    """Which open dead letters: those that meet every given condition."""
+
+    subscriptions: SomeWords | None = None
+    event_types: SomeWords | None = None
+    reasons: SomeWords | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    partners: Annotated[SomeWords | None, OPERATORS_SET] = None
+    topics: Annotated[SomeWords | None, OPERATORS_SET] = None
+    positions: Annotated[SomeWords | None, OPERATORS_SET] = None
+
+
+class RedriveGiven(ApiInput, frozen=True):
+    """Which dead letters are delivered again."""
+
+    selector: SelectorGiven
+    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_SET] = "dead-letters"
+    rate: Rate | None = None
+
+
+class PurgeGiven(ApiInput, frozen=True):
+    """Which dead letters nobody wants delivered any more, and why."""
+
+    selector: SelectorGiven
+    why: Annotated[str, Meta(min_length=1, max_length=500)]
+    source: Literal["dead-letters", "undecodable"] = "dead-letters"
+
+
+class PreviewGiven(ApiInput, frozen=True):
+    """What would be taken."""
+
+    selector: SelectorGiven
+    act: Literal["redrive", "purge"] = "redrive"
+    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_SET] = "dead-letters"
+
+
+class PreviewGroup(ApiOutput, frozen=True):
+    """Records that would be taken, with a subscription or topic and a reason in common."""
+
+    of: str
+    reason: str
+    records: int
+
+
+class PreviewShown(ApiOutput, frozen=True):
+    """What a redrive or purge would take now."""
+
+    records: int
+    groups: tuple[PreviewGroup, ...]
+    left_out: dict[str, int]
+    """How many are left out, by the reason."""
+
+
+# Jobs.
+
+
+def list_jobs_(call: Call[JobsQuery, None]) -> ApiAnswer:
+    """Return jobs."""
+    subscriptions = call.services.state().current.subscriptions
+    query = call.query
+    found = [
+        job
+        for job in reversed(call.services.jobs())
+        if call.caller.partner_id in (None, partner_of_job(job, subscriptions))
+        and query.state in (None, job.state.value)
+        and query.kind in (None, job.kind)
+    ]
+    # Their order is that of time: newest first.
+    keyed = [(f"{2**53 - job.asked_at:016d}/{job.id}", job) for job in found]
+    page, following = page_of(call, sorted(keyed), lambda each: each[0])
+    items = tuple(shown_job(call, job) for _, job in page)
+    return ApiAnswer(JobsPage(items=items, next=following))
+
+
+def get_job(call: Call[Any, None]) -> ApiAnswer:
+    """Return one job."""
+    return ApiAnswer(shown_job(call, _job(call)))
+
+
+def cancel_job_(call: Call[Any, None]) -> ApiAnswer:
+    """End a job, whoever works on it; what it did stays done."""
+    return ApiAnswer(shown_job(call, call.services.cancel_job(_job(call).id)))
+
+
+def resume_job_(call: Call[Any, None]) -> ApiAnswer:
+    """Let any executor continue a job that failed, or that nobody works on."""
+    job = _job(call)
+    if lease.is_held(job, call.services.now()):
+        raise RequestRefused(ProblemKind.CONFLICT, f"job {job.id} is being worked on")
+    return ApiAnswer(shown_job(call, call.services.free_job(job.id)))
+
+
+def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
+    """Return what may be shown of a job."""
+    now = call.services.now()
+    asked = job.asked
+    if not call.by_operator:
+        asked = {name: asked[name] for name in _FOR_PARTNERS if name in asked}
+    return JobShown(
+        id=job.id,
+        kind=job.kind,
+        state=job.state.value,
+        asked_at=to_rfc3339(job.asked_at),
+        asked=asked,
+        done=job.done,
+        total=job.total,
+        counts={**job.counts},
+        rate=job.rate,
+        held=lease.is_held(job, now),
+        stalled=lease.is_stalled(job, now),
+        partner=partner_of_job(job, call.services.state().current.subscriptions),
+        holder=job.holder,
+        held_until=time_text(job.held_until),
+        reason=job.reason,
+        notes=tuple(JobNoteShown(at=to_rfc3339(at), text=text) for at, text in job.notes),
+    )
+
+
+def _job(call: Call[Any, Any]) -> Job:
+    job_id = call.params["job_id"]
+    job = call.services.job(job_id)
+    if job is not None and not call.by_operator:
+        subscriptions = call.services.state().current.subscriptions
+        if partner_of_job(job, subscriptions) != call.caller.partner_id:
+            job = None
+    if job is None:
+        raise RequestRefused(ProblemKind.NOT_FOUND, f"there is no job {job_id!r}")
+    return job
+
+
+# What begins them.
+
+
+def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
+    """Replay events of the past to a subscription."""
+    state = call.services.state()
+    subscription = subscription_of(call, state)
+    given, now = call.body, call.services.now()
+    since = instant(given.since, "since") or 0
+    until = instant(given.until, "until")
+    until = now if until is None else until
+    if not 0 <= since < until:
+        raise invalid("is not before `until`, or before 1970", "since")
+    if not call.by_operator:
+        _refuse_unknown_types(call, given.event_types or ())
+    types = frozenset(given.event_types or ())
+    request = ReplayRequest(subscription.id, Interval(since, until), types, given.as_granted_today)
+    if subscription.id in state.current.disabled and not call.by_operator:
+        raise invalid("the subscription is disabled: enable it first")
+    replayable(state, request)
+    return _offered(call, new_replay(request, now, given.rate))
+
+
+def start_redrive(call: Call[Any, RedriveGiven]) -> ApiAnswer:
+    """Deliver dead letters again."""
+    source = RedriveSource(call.body.source)
+    row = _selector(call, source)
+    ends = call.services.ends(source)
+    return _offered(call, new_redrive_until(source, row, ends, call.body.rate))
+
+
+def start_purge(call: Call[Any, PurgeGiven]) -> ApiAnswer:
+    """Resolve dead letters that nobody wants delivered any more."""
+    source, why = RedriveSource(call.body.source), purge_reason(call.body.why)
+    row = _selector(call, source)
+    return _offered(call, new_purge_until(source, row, call.services.ends(source), why))
+
+
+def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
+    """Count what a redrive or purge would take now."""
+    source = RedriveSource(call.body.source)
+    found = call.services.survey(source, _selector(call, source), BulkAct(call.body.act))
+    groups = tuple(
+        PreviewGroup(of=group.of, reason=group.reason, records=count.records)
+        for group, count in found.tally.largest_first()
+    )
+    left_out = found.left_out if call.by_operator else {}
+    return ApiAnswer(
+        PreviewShown(records=found.tally.records, groups=groups, left_out={**left_out})
+    )
+
+
+def _offered(call: Call[Any, Any], job: Job) -> ApiAnswer:
+    refuse_beyond_limits(call)
+
+    def answer(offered: Job) -> ApiAnswer:
+        return ApiAnswer(shown_job(call, offered), status=202, location=f"/v1/jobs/{offered.id}")
+
+    return answer(call.services.offer_job(job, lambda offered: call.records(answer(offered))))
+
+
+def refuse_beyond_limits(call: Call[Any, Any]) -> None:
+    """Refuse a partner's job beyond its limits.
+
+    Raises:
+        LimitExceeded: It has as many running as it may have.
+    """
+    partner = call.services.state().current.partners.get(call.caller.partner_id or "")
+    if partner is None:
+        return
+    known = call.services.state().current.subscriptions.values()
+    own = frozenset(each.id for each in known if each.partner_id == partner.id)
+    found = job_problem(partner.limits, call.services.jobs(), own, call.services.now())
+    if found is not None:
+        raise LimitExceeded([found])
+
+
+def _selector(call: Call[Any, Any], source: RedriveSource) -> JsonObject:
+    """Return the conditions of a request as a job's row has them; a partner's are of its own things alone."""
+    found = call.document["selector"]
+    row: JsonObject = {} if not isinstance(found, dict) else dict(found)
+    for name in ("since", "until"):
+        text = row.get(name)
+        at = instant(text if isinstance(text, str) else None, f"selector.{name}")
+        if at is not None:
+            row[name] = to_rfc3339(at)
+    row = {name: value for name, value in row.items() if value is not None}
+    if call.caller.partner_id is not None:
+        _refuse_foreign(call, row)
+        known = call.services.state().current.subscriptions.values()
+        own = sorted(each.id for each in known if each.partner_id == call.caller.partner_id)
+        row = {"subscriptions": [*own], **row, "partners": [call.caller.partner_id]}
+    return read_selector(row, source).row()
+
+
+def _refuse_foreign(call: Call[Any, Any], row: JsonObject) -> None:
+    known = call.services.state().current.subscriptions
+    names = row.get("subscriptions")
+    for name in names if isinstance(names, list) else ():
+        found = known.get(name) if isinstance(name, str) else None
+        if found is None or found.partner_id != call.caller.partner_id:
+            raise RequestRefused(ProblemKind.NOT_FOUND)
+
+
+def _refuse_unknown_types(call: Call[Any, Any], types: tuple[str, ...]) -> None:
+    known = granted_types(call)
+    for index, each in enumerate(types):
+        if each not in known:
+            detail = f"there is no event type {each!r}, or it is not granted"
+            raise invalid(detail, f"event_types[{index}]")
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/subscriptions/{subscription_id}/replays",
+        Scope.PARTNER_MANAGE,
+        "Deliver events of the past again, to this subscription.",
+        start_replay,
+        JobShown,
+        body=ReplayGiven,
+        status=202,
+        is_idempotent=True,
+        tag=_TAG,
+    ),
+    Route(
+        "POST",
+        "/v1/redrives",
+        Scope.PARTNER_MANAGE,
+        "Deliver dead letters again.",
+        start_redrive,
+        JobShown,
+        body=RedriveGiven,
+        status=202,
+        is_idempotent=True,
+        tag=_TAG,
+    ),
+    Route(
+        "POST",
+        "/v1/purges",
+        Scope.OPERATOR_WRITE,
+        "Resolve dead letters that nobody wants delivered any more.",
+        start_purge,
+        JobShown,
+        body=PurgeGiven,
+        status=202,
+        is_idempotent=True,
+        tag=_TAG,
+    ),
+    Route(
+        "POST",
+        "/v1/dead-letters/preview",
+        Scope.PARTNER_READ,
+        "Count what a redrive or purge would take now.",
+        preview_selection,
+        PreviewShown,
+        body=PreviewGiven,
+        tag=_TAG,
+    ),
+    Route(
+        "GET",
+        "/v1/jobs",
+        Scope.PARTNER_READ,
+        "List jobs, the newest first.",
+        list_jobs_,
+        JobsPage,
+        query=JobsQuery,
+        tag=_TAG,
+    ),
+    Route(
+        "GET",
+        "/v1/jobs/{job_id}",
+        Scope.PARTNER_READ,
+        "Show a job: its progress and its state.",
+        get_job,
+        JobShown,
+        tag=_TAG,
+    ),
+    Route(
+        "POST",
+        "/v1/jobs/{job_id}/cancel",
+        Scope.PARTNER_MANAGE,
+        "End a job, whoever works on it; what it did stays done.",
+        cancel_job_,
+        JobShown,
+        refusals=(ProblemKind.CONFLICT,),
+        tag=_TAG,
+    ),
+    Route(
+        "POST",
+        "/v1/jobs/{job_id}/resume",
+        Scope.PARTNER_MANAGE,
+        "Let any executor continue a job.",
+        resume_job_,
+        JobShown,
+        refusals=(ProblemKind.CONFLICT,),
+        tag=_TAG,
+    ),
+)

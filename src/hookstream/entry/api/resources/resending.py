@@ -1,0 +1,163 @@
+"""Routes of one delivery's event: its payload, and sending it again."""
+
+from typing import Annotated, Any
+
+from hookstream.adapters.index.answers import DeliveryAnswer, OperationsFilter
+from hookstream.core.access.scopes import Scope
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.subscription_status import Deleted, DisabledStatus
+from hookstream.entry.admin.delivery_payload import RenderedPayload
+from hookstream.entry.api.fields import OPERATORS_SET, ApiInput, ApiOutput
+from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.resources.jobs import JobShown, shown_job
+from hookstream.entry.api.resources.subscription_views import status_in
+from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.errors import InputRefused
+
+_TAG = "deliveries"
+_PLACE = Annotated[str | None, OPERATORS_SET]
+
+
+class PayloadQuery(ApiInput, frozen=True):
+    """Which event, where several have the delivery's id."""
+
+    origin: _PLACE = None
+
+
+class PayloadShown(ApiOutput, frozen=True):
+    """A delivery's payload, rendered from the event's record as the subscription is now."""
+
+    body: str
+    """As it would be sent now, but for the secrets of a template."""
+    content_type: str
+    event_type: str
+    version: int
+    published_at: str
+    changed_since: bool
+    """Whether the subscription was changed after the delivery's last attempt: what was sent may differ."""
+
+
+class ResendGiven(ApiInput, frozen=True):
+    """How a delivery is sent again."""
+
+    origin: _PLACE = None
+    """Which event, `topic-partition@offset`, where several have the delivery's id."""
+    as_granted_today: Annotated[bool, OPERATORS_SET] = False
+    """Whether today's grant alone is asked."""
+
+
+def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
+    """Return the payload of a delivery."""
+    found = _found(call)
+    state = call.services.state()
+    details = call.services.details(found)
+    try:
+        made: RenderedPayload = call.services.payload(state, details, call.query.origin)
+    except InputRefused as refused:
+        raise _said(call, refused) from None
+    shown = PayloadShown(
+        body=made.body.decode(),
+        content_type=made.content_type,
+        event_type=made.event.event_type,
+        version=made.version,
+        published_at=to_rfc3339(made.event.origin.timestamp),
+        changed_since=_changed_since(call, found),
+    )
+    return ApiAnswer(shown)
+
+
+def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
+    """Send a delivery again."""
+    found = _found(call)
+    state = call.services.state()
+    subscription = state.current.subscriptions.get(found.subscription_id)
+    if isinstance(subscription, Subscription):
+        _refuse_status(call, subscription)
+    details = call.services.details(found)
+
+    def answer(job: Job) -> ApiAnswer:
+        return ApiAnswer(shown_job(call, job), status=202, location=f"/v1/jobs/{job.id}")
+
+    try:
+        job = call.services.resend(
+            state,
+            details,
+            call.body.origin,
+            lambda done: call.records(answer(done)),
+            as_granted_today=call.body.as_granted_today,
+        )
+    except InputRefused as refused:
+        raise _said(call, refused) from None
+    return answer(job)
+
+
+def _found(call: Call[Any, Any]) -> DeliveryAnswer:
+    delivery_id = call.params["delivery_id"]
+    found = call.services.index().delivery(delivery_id, partner_id=call.caller.partner_id)
+    if found is None:
+        detail = f"nothing is known of a delivery {delivery_id!r} within the window"
+        raise RequestRefused(ProblemKind.NOT_FOUND, detail)
+    return found
+
+
+def _refuse_status(call: Call[Any, Any], subscription: Subscription) -> None:
+    match status_in(call.services.state(), subscription, call.services.now()):
+        case Deleted():
+            raise invalid("its subscription is deleted: nothing is sent to it")
+        case DisabledStatus():
+            raise invalid(
+                "its subscription is disabled: nothing is sent to it",
+                remedy=f"POST /v1/subscriptions/{subscription.id}/enable comes first",
+            )
+        case _:
+            pass
+
+
+def _said(call: Call[Any, Any], refused: InputRefused) -> RequestRefused:
+    """Return a refusal; to a partner it says nothing of places in our topics."""
+    if call.by_operator or isinstance(refused, RequestRefused):
+        return invalid(str(refused))
+    return invalid(
+        "its event cannot be shown or sent again: it is gone from the log, is a test, or is not granted"
+    )
+
+
+def _changed_since(call: Call[Any, Any], found: DeliveryAnswer) -> bool:
+    entries = found.history.entries
+    if not entries:
+        return False
+    wanted = OperationsFilter(
+        subscriptions=frozenset({found.subscription_id}),
+        types=frozenset({"subscription.changed"}),
+        since=entries[-1].started_at,
+    )
+    return bool(call.services.index().operations(wanted, None, 1).items)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/deliveries/{delivery_id}/payload",
+        Scope.PARTNER_READ,
+        "Show a delivery's payload, rendered again from its event.",
+        get_delivery_payload,
+        PayloadShown,
+        query=PayloadQuery,
+        tag=_TAG,
+        act="payload.read",
+    ),
+    Route(
+        "POST",
+        "/v1/deliveries/{delivery_id}/resend",
+        Scope.PARTNER_MANAGE,
+        "Send a delivery again: a run of its own, under the same `webhook-id`.",
+        resend_delivery,
+        JobShown,
+        body=ResendGiven,
+        status=202,
+        is_idempotent=True,
+        tag=_TAG,
+    ),
+)

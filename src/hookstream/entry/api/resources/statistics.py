@@ -1,0 +1,203 @@
+"""Routes of statistics: of one subscription, of one partner, or of everything."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from hookstream.adapters.index.answers import Whose
+from hookstream.core.access.scopes import Scope
+from hookstream.core.model.instant import HOUR, MINUTE, Millis, parse_duration, to_rfc3339
+from hookstream.core.statistics.counts import Counts, Statistics
+from hookstream.entry.api.caller import partner_of, subscription_of
+from hookstream.entry.api.fields import ApiInput, ApiOutput, Duration, Instant
+from hookstream.entry.api.filters import instant
+from hookstream.entry.api.problems import invalid
+from hookstream.entry.api.routes import ApiAnswer, Call, Route
+
+_TAG = "statistics"
+
+
+class StatisticsQuery(ApiInput, frozen=True):
+    """Of which time, and in which steps."""
+
+    since: Instant | None = None
+    """Left out: an hour before `until`."""
+    until: Instant | None = None
+    """Left out: now."""
+    step: Annotated[Duration, Meta(description="At least 1m.")] = "5m"
+
+
+class CountsShown(ApiOutput, frozen=True):
+    """Deliveries of events of an interval, each counted once, without held and paused ones, replays, tests."""
+
+    events: int
+    delivered: int
+    delivered_within_2s: int
+    dead_lettered: int
+    cancelled: int
+    open: int
+    open_for_5m: int
+    """Those of them that are open for longer than 5 minutes."""
+    retries: int
+    success_rate: float | None
+    """delivered ÷ (delivered + dead_lettered + open_for_5m); null: nothing is decided yet."""
+    left_out: int
+    left_out_share: float
+
+
+class StepShown(ApiOutput, frozen=True):
+    """The counts of one step."""
+
+    at: str
+    counts: CountsShown
+
+
+class LastAttemptShown(ApiOutput, frozen=True):
+    """The newest attempt."""
+
+    at: str
+    outcome: str
+    status: int | None
+    delivery: str
+
+
+class ErrorPatternShown(ApiOutput, frozen=True):
+    """Errors that look alike."""
+
+    subscription: str
+    outcome: str
+    status: int | None
+    text: str
+    count: int
+    first_at: str
+    last_at: str
+    example: str
+    delivery: str
+
+
+class StatisticsShown(ApiOutput, frozen=True):
+    """Statistics of an interval."""
+
+    since: str
+    """Later than what was asked for, if less is known."""
+    until: str
+    whole: bool
+    """Whether all of the interval is known."""
+    counts: CountsShown
+    steps: tuple[StepShown, ...]
+    last_attempt: LastAttemptShown | None
+    errors: tuple[ErrorPatternShown, ...]
+
+
+def get_subscription_statistics(call: Call[StatisticsQuery, None]) -> ApiAnswer:
+    """Return the statistics of a subscription."""
+    found = subscription_of(call)
+    return _answer(call, Whose(found.partner_id, frozenset({found.id})))
+
+
+def get_partner_statistics(call: Call[StatisticsQuery, None]) -> ApiAnswer:
+    """Return the statistics of a partner."""
+    return _answer(call, Whose(partner_of(call).id))
+
+
+def get_statistics(call: Call[StatisticsQuery, None]) -> ApiAnswer:
+    """Return the statistics of everything."""
+    return _answer(call, Whose())
+
+
+def _answer(call: Call[StatisticsQuery, None], whose: Whose) -> ApiAnswer:
+    query, now = call.query, call.services.now()
+    until = instant(query.until, "until") or now
+    since = instant(query.since, "since")
+    since = until - HOUR if since is None else since
+    found = call.services.index().statistics(whose, since, until, _step(query.step), now=now)
+    return ApiAnswer(_shown(found))
+
+
+def _step(text: str) -> Millis:
+    try:
+        step = parse_duration(text)
+    except ValueError as why:
+        raise invalid(str(why), "step") from None
+    if step < MINUTE or step % MINUTE:
+        raise invalid("must be a whole number of minutes", "step")
+    return step
+
+
+def _shown(found: Statistics) -> StatisticsShown:
+    last = found.last_attempt
+    return StatisticsShown(
+        since=to_rfc3339(found.since),
+        until=to_rfc3339(found.until),
+        whole=found.whole,
+        counts=_counts(found.counts),
+        steps=tuple(
+            StepShown(at=to_rfc3339(at), counts=_counts(each)) for at, each in found.steps
+        ),
+        last_attempt=None
+        if last is None
+        else LastAttemptShown(
+            at=to_rfc3339(last.at),
+            outcome=last.outcome,
+            status=last.status,
+            delivery=last.delivery_id,
+        ),
+        errors=tuple(
+            ErrorPatternShown(
+                subscription=each.fingerprint.subscription_id,
+                outcome=each.fingerprint.outcome,
+                status=each.fingerprint.status,
+                text=each.fingerprint.text,
+                count=each.count,
+                first_at=to_rfc3339(each.first_at),
+                last_at=to_rfc3339(each.last_at),
+                example=each.example,
+                delivery=each.delivery_id,
+            )
+            for each in found.errors
+        ),
+    )
+
+
+def _counts(counts: Counts) -> CountsShown:
+    return CountsShown(
+        events=counts.events,
+        delivered=counts.delivered,
+        delivered_within_2s=counts.delivered_at_once,
+        dead_lettered=counts.dead_lettered,
+        cancelled=counts.cancelled,
+        open=counts.open,
+        open_for_5m=counts.overdue,
+        retries=counts.retries,
+        success_rate=counts.success_rate,
+        left_out=counts.left_out,
+        left_out_share=counts.left_out_share,
+    )
+
+
+def _route(path: str, scope: Scope, summary: str, handler: Any) -> Route:  # noqa: ANN401
+    return Route(
+        "GET", path, scope, summary, handler, StatisticsShown, query=StatisticsQuery, tag=_TAG
+    )
+
+
+ROUTES = (
+    _route(
+        "/v1/subscriptions/{subscription_id}/statistics",
+        Scope.PARTNER_READ,
+        "Show the statistics of a subscription.",
+        get_subscription_statistics,
+    ),
+    _route(
+        "/v1/partners/{partner_id}/statistics",
+        Scope.PARTNER_READ,
+        "Show the statistics of a partner.",
+        get_partner_statistics,
+    ),
+    _route(
+        "/v1/statistics",
+        Scope.OPERATOR_READ,
+        "Show the statistics of all partners together.",
+        get_statistics,
+    ),
+)

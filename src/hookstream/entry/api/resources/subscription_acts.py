@@ -1,0 +1,249 @@
+"""Routes of what is done with a subscription: pause, resume, enable, rotate a secret, test, release."""
+
+from typing import Any
+
+import msgspec
+
+from hookstream.core.access.scopes import Scope
+from hookstream.core.model.instant import parse_duration, to_rfc3339
+from hookstream.core.model.subscription import SigningScheme, Subscription
+from hookstream.core.model.subscription_status import DisabledStatus, Held
+from hookstream.core.planning.rotation import LONGEST_OVERLAP
+from hookstream.entry.admin import gaps, ownership, subscriptions
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.delivery_tests import SentTest, prepare_test
+from hookstream.entry.admin.gaps import EndedGap, FillOptions
+from hookstream.entry.admin.signing_secrets import rotate_secret
+from hookstream.entry.api.caller import granted_types, subscription_of
+from hookstream.entry.api.fields import ApiOutput
+from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.resources.subscription_bodies import (
+    EndedGapOptions,
+    RotationGiven,
+    SubscriptionTestGiven,
+)
+from hookstream.entry.api.resources.subscription_views import (
+    SubscriptionWritten,
+    shown_generated,
+    status_in,
+)
+from hookstream.entry.api.resources.subscriptions import written_subscription
+from hookstream.entry.api.routes import ApiAnswer, Call, Route
+
+_TAG = "subscriptions"
+_PATH = "/v1/subscriptions/{subscription_id}"
+
+
+class SentTestShown(ApiOutput, frozen=True):
+    """A test that was sent."""
+
+    delivery: str
+    """The `webhook-id` that it has."""
+    job: str
+    """What names its run."""
+    expires_at: str
+    """From then on it is not attempted."""
+    delivered: bool
+    outcome: str | None
+    """What came of it; null: nothing was recorded yet."""
+    status: int | None
+    error: str | None
+    duration_ms: float | None
+    matches: bool
+    """Whether the subscription's filter would let the event through."""
+    why: str
+    """What of the filter says no; empty: nothing."""
+
+
+def pause_subscription(call: Call[Any, None]) -> ApiAnswer:
+    """Pause a subscription."""
+    found = subscription_of(call)
+
+    def act(writer: ChangeWriter) -> tuple[Subscription, bool]:
+        return subscriptions.pause(writer, found.id, call.revision)
+
+    def answer(paused: tuple[Subscription, bool], writer: ChangeWriter) -> ApiAnswer:
+        after, changed = paused
+        body = written_subscription(call, after, writer, changed=changed)
+        return ApiAnswer(body, revision=after.revision)
+
+    return call.change(act, answer)
+
+
+def resume_subscription(call: Call[Any, EndedGapOptions]) -> ApiAnswer:
+    """End the pause of a subscription, and fill its gap."""
+    found, options = subscription_of(call), _fill_options(call)
+
+    def act(writer: ChangeWriter) -> EndedGap:
+        return gaps.resume(writer, found.id, call.revision, options)
+
+    return call.change(act, lambda ended, writer: _ended(call, ended, writer))
+
+
+def enable_subscription(call: Call[Any, EndedGapOptions]) -> ApiAnswer:
+    """Enable a disabled subscription, and fill its gap."""
+    found, options = subscription_of(call), _fill_options(call)
+
+    def act(writer: ChangeWriter) -> EndedGap:
+        return gaps.enable(writer, found.id, call.revision, options)
+
+    return call.change(act, lambda ended, writer: _ended(call, ended, writer, is_enabling=True))
+
+
+def rotate_subscription_secret(call: Call[Any, RotationGiven]) -> ApiAnswer:
+    """Replace the signing secret by a generated one; the old one signs beside it for a while."""
+    found = subscription_of(call)
+    try:
+        overlap = parse_duration(call.body.overlap)
+    except ValueError as why:
+        raise invalid(str(why), "overlap") from None
+    if not 0 <= overlap <= LONGEST_OVERLAP:
+        raise invalid("must be 0s to 30d", "overlap")
+    scheme = None if call.body.scheme is None else SigningScheme(call.body.scheme)
+
+    def answer(done: Any, writer: ChangeWriter) -> ApiAnswer:  # noqa: ANN401  Replaced
+        body = written_subscription(
+            call, done.subscription, writer, generated=shown_generated((done.new,))
+        )
+        kept = msgspec.structs.replace(body, generated=())
+        return ApiAnswer(body, revision=done.subscription.revision, kept=kept)
+
+    return call.change(
+        lambda writer: rotate_secret(writer, found.id, call.revision, overlap, scheme), answer
+    )
+
+
+def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
+    """Send a test to a subscription's endpoint."""
+    state = call.services.state()
+    found = subscription_of(call, state)
+    event_type = call.body.event_type
+    if event_type is not None and event_type not in granted_types(call):
+        raise invalid(f"there is no event type {event_type!r}, or it is not granted", "event_type")
+    _refuse_status(call, found)
+    prepared = prepare_test(call.services.settings, state, found.id, event_type, None)
+    sent = call.services.send_test(prepared, float(call.body.wait))
+    entry = sent.entry
+    body = SentTestShown(
+        delivery=prepared.delivery_id,
+        job=sent.job,
+        expires_at=to_rfc3339(sent.expires_at),
+        delivered=sent.is_delivered,
+        outcome=None if entry is None else entry.outcome or entry.reason,
+        status=None if entry is None else entry.status,
+        error=None if entry is None else entry.error,
+        duration_ms=None if entry is None else entry.duration_us / 1_000,
+        matches=prepared.filter.matches,
+        why=prepared.filter.why,
+    )
+    return ApiAnswer(body, status=_status(sent))
+
+
+def release_subscription(call: Call[Any, None]) -> ApiAnswer:
+    """Take a subscription from the definition files that own it: from then on the API changes it."""
+    found = subscription_of(call)
+
+    def answer(released: tuple[Subscription, str | None], writer: ChangeWriter) -> ApiAnswer:
+        after, before = released
+        body = written_subscription(call, after, writer, changed=before is not None)
+        return ApiAnswer(body, revision=after.revision)
+
+    return call.change(
+        lambda writer: ownership.release_subscription(writer, found.id, call.revision), answer
+    )
+
+
+def _status(sent: SentTest) -> int:
+    return 202 if sent.entry is None else 200
+
+
+def _refuse_status(call: Call[Any, Any], found: Subscription) -> None:
+    """Refuse what would not be sent now, without saying to a partner who holds it and why."""
+    status = status_in(call.services.state(), found, call.services.now())
+    match status:
+        case Held() if not call.by_operator:
+            raise RequestRefused(ProblemKind.INVALID, "delivery is suspended")
+        case DisabledStatus():
+            raise invalid(
+                f"it is disabled ({status.disabled.reason}): nothing is sent to it",
+                remedy=f"POST /v1/subscriptions/{found.id}/enable comes first",
+            )
+        case _:
+            pass
+
+
+def _fill_options(call: Call[Any, EndedGapOptions]) -> FillOptions:
+    return FillOptions(fill=call.body.fill, rate=call.body.rate)
+
+
+def _ended(
+    call: Call[Any, Any], ended: EndedGap, writer: ChangeWriter, *, is_enabling: bool = False
+) -> ApiAnswer:
+    body = written_subscription(
+        call,
+        ended.subscription,
+        writer,
+        is_enabled=is_enabling and ended.changed,
+        changed=ended.changed,
+        jobs=tuple(job.id for job in ended.jobs),
+    )
+    return ApiAnswer(body, revision=ended.subscription.revision)
+
+
+def _act(name: str, summary: str, handler: Any, **more: Any) -> Route:  # noqa: ANN401
+    return Route(
+        "POST",
+        f"{_PATH}/{name}",
+        more.pop("scope", Scope.PARTNER_MANAGE),
+        summary,
+        handler,
+        more.pop("answer", SubscriptionWritten),
+        tag=_TAG,
+        **more,
+    )
+
+
+ROUTES = (
+    _act(
+        "test",
+        "Send a test event to its endpoint.",
+        send_subscription_test,
+        body=SubscriptionTestGiven,
+        answer=SentTestShown,
+    ),
+    _act(
+        "rotate-secret",
+        "Replace its signing secret by a generated one.",
+        rotate_subscription_secret,
+        body=RotationGiven,
+        takes_revision=True,
+        is_idempotent=True,
+    ),
+    _act(
+        "pause",
+        "Pause it; what is published meanwhile is a gap.",
+        pause_subscription,
+        takes_revision=True,
+    ),
+    _act(
+        "resume",
+        "End its pause, and fill the gap.",
+        resume_subscription,
+        body=EndedGapOptions,
+        takes_revision=True,
+    ),
+    _act(
+        "enable",
+        "Enable it after its endpoint was given up, and fill the gap.",
+        enable_subscription,
+        body=EndedGapOptions,
+        takes_revision=True,
+    ),
+    _act(
+        "release",
+        "Take it from the definition files that own it.",
+        release_subscription,
+        scope=Scope.OPERATOR_WRITE,
+        takes_revision=True,
+    ),
+)

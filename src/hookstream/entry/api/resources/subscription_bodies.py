@@ -1,0 +1,176 @@
+"""What callers send about subscriptions. The values themselves are checked as those of definition files are."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from hookstream.entry.api.fields import (
+    OPERATORS_SET,
+    ApiInput,
+    Duration,
+    Identifier,
+    Instant,
+)
+
+Text = Annotated[str, Meta(max_length=2_048)]
+Material = Annotated[
+    str, Meta(min_length=1, max_length=65_536, extra_json_schema={"writeOnly": True})
+]
+Names = Annotated[tuple[Identifier, ...], Meta(max_length=100)]
+
+
+class SecretGiven(ApiInput, frozen=True):
+    """Secret material: sealed at once, and never shown again."""
+
+    value: Material
+
+
+class SigningSecretGiven(ApiInput, frozen=True):
+    """A signing secret: its value, or that one is generated, which is shown once."""
+
+    value: Material | None = None
+    """`whsec_…` or `whsk_…`."""
+    generate: bool | None = None
+    scheme: Literal["v1", "v1a"] | None = None
+
+
+class BearerGiven(ApiInput, frozen=True):
+    """A constant token."""
+
+    token: SecretGiven
+
+
+class BasicGiven(ApiInput, frozen=True):
+    """A user's name and password."""
+
+    username: Text
+    password: SecretGiven
+
+
+class OAuth2Given(ApiInput, frozen=True):
+    """Tokens by the client credentials grant."""
+
+    token_url: Text
+    client_id: Text
+    client_secret: SecretGiven
+    scopes: Annotated[tuple[Text, ...], Meta(max_length=50)] | None = None
+    client_auth: Literal["basic", "body"] | None = None
+
+
+class MutualTlsGiven(ApiInput, frozen=True):
+    """A client certificate and its key, as PEM."""
+
+    certificate: SecretGiven
+    key: SecretGiven
+
+
+class AuthGiven(ApiInput, frozen=True):
+    """How requests identify themselves: one of these, and `mtls` beside it."""
+
+    bearer: BearerGiven | None = None
+    basic: BasicGiven | None = None
+    oauth2: OAuth2Given | None = None
+    mtls: MutualTlsGiven | None = None
+
+
+class EndpointPatch(ApiInput, frozen=True):
+    """Fields of an endpoint that change."""
+
+    url: Text | SecretGiven | None = None
+    headers: dict[str, Text | SecretGiven | None] | None = None
+    timeout: Duration | None = None
+    auth: AuthGiven | None = None
+    ca: Annotated[SecretGiven | None, OPERATORS_SET] = None
+    """PEM of the authorities that its certificate must come from."""
+
+
+class EndpointGiven(EndpointPatch, frozen=True):
+    """Where deliveries are sent, and how they are signed."""
+
+    pull: bool | None = None
+    """True: nothing is sent, and the events are read by `GET …/events`; then it has no URL."""
+    signing_secrets: Annotated[tuple[SigningSecretGiven, ...], Meta(max_length=4)] | None = None
+    """Left out: one is generated."""
+
+
+class RetryGiven(ApiInput, frozen=True):
+    """How failed deliveries are retried."""
+
+    schedule: Annotated[tuple[Duration, ...], Meta(max_length=50)] | None = None
+    expires_after: Duration | None = None
+    final_statuses: Annotated[tuple[int, ...], Meta(max_length=100)] | None = None
+
+
+class LimitsGiven(ApiInput, frozen=True):
+    """The load that the endpoint takes."""
+
+    max_in_flight: int | None = None
+    rate_limit: float | None = None
+    weight: Annotated[int | None, OPERATORS_SET] = None
+
+
+class BatchGiven(ApiInput, frozen=True):
+    """How many deliveries one request may have."""
+
+    max_events: int
+    max_wait: Duration | None = None
+
+
+class SubscriptionPatch(ApiInput, frozen=True):
+    """Fields of a subscription that change; null removes one (RFC 7396).
+
+    Of `endpoint`, its `headers`, `retry`, `limits`, `versions` and `template_secrets` single fields change;
+    everything else is replaced as a whole. Secrets that are left out stay.
+    """
+
+    endpoint: EndpointPatch | None = None
+    event_types: Names | None = None
+    environments: Names | None = None
+    pattern: dict[str, Any] | None = None
+    versions: dict[str, int | Literal["latest"] | None] | None = None
+    format: Literal["standard", "cloudevents", "template"] | None = None
+    content: Literal["full", "thin"] | None = None
+    template: Any = None
+    template_secrets: dict[str, SecretGiven | None] | None = None
+    batch: BatchGiven | None = None
+    retry: RetryGiven | None = None
+    limits: LimitsGiven | None = None
+
+
+class SubscriptionGiven(SubscriptionPatch, frozen=True):
+    """A new subscription."""
+
+    endpoint: EndpointGiven
+    event_types: Names
+    id: Annotated[Identifier | None, OPERATORS_SET] = None
+    """Left out: one is made, `<partner>.<random>`."""
+    partner: Annotated[Identifier | None, OPERATORS_SET] = None
+    """For operators, who must say whose it is."""
+    start_from: Instant | None = None
+    """A time, or `earliest`: events since then are replayed to it."""
+
+
+class EndedGapOptions(ApiInput, frozen=True):
+    """What becomes of the events of the pause or the disabling."""
+
+    fill: bool = True
+    """Whether they are replayed."""
+    rate: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    """Events a second at most."""
+
+
+class RotationGiven(ApiInput, frozen=True):
+    """How a signing secret is rotated."""
+
+    overlap: Duration = "24h"
+    """For how long the old secret signs beside the new one; `0s`: not at all."""
+    scheme: Literal["v1", "v1a"] | None = None
+
+
+class SubscriptionTestGiven(ApiInput, frozen=True):
+    """A test: a sample event of a type, sent once."""
+
+    event_type: Identifier | None = None
+    """Left out: the only one that the subscription asks for."""
+    wait: Annotated[int, Meta(ge=0, le=20)] = 10
+    """Seconds for which its result is waited for."""

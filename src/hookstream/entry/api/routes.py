@@ -1,0 +1,226 @@
+"""The row of the route table: what a route takes, who may use it, what it answers, and its handler.
+
+The table is the single source of dispatch, validation, permission, errors and OpenAPI. A handler is a plain
+function of a `Call`: it may block, since it runs on a thread of its own; one that waits for long, such as a
+long poll, is a coroutine function.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.core.access.scopes import Caller, Scope
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.api.fields import ApiInput
+from hookstream.entry.api.problems import ProblemKind
+from hookstream.entry.api.services import ConsoleServices
+
+T = TypeVar("T")
+Q = TypeVar("Q", bound=ApiInput)
+B = TypeVar("B")
+
+
+class NoQuery(ApiInput, frozen=True):
+    """No parameters."""
+
+
+@dataclass(slots=True, frozen=True)
+class Call(Generic[Q, B]):
+    """One request to a route, checked as far as the table says."""
+
+    route: str
+    """The name of the route."""
+    caller: Caller
+    params: Mapping[str, str]
+    """The parts of the path that the template names, decoded."""
+    query: Q
+    body: B
+    """As the route's body type; None: the route takes none."""
+    document: JsonObject
+    """The body as JSON, each number exact: for definitions, patterns and templates."""
+    revision: int | None
+    """That of `If-Match`; None: any."""
+    cursor: JsonObject | None
+    """Where the list goes on, as the answer before said; None: at its beginning."""
+    services: ConsoleServices
+    request_id: str
+    keep: Callable[["ApiAnswer"], Sequence[TableChange]] = lambda _: ()
+    """Returns the rows that keep an answer for the request's idempotency key: they commit with what it wrote."""
+
+    def change(
+        self,
+        act: Callable[[ChangeWriter], T],
+        answer: Callable[[T, ChangeWriter], "ApiAnswer"],
+    ) -> "ApiAnswer":
+        """Change the tables, and return the answer, which is kept with the change.
+
+        Args:
+            act: Checks and stages the change; it may be called several times.
+            answer: Returns the answer to what the act returned.
+        """
+        answers: list[ApiAnswer] = []
+
+        def also(result: T, writer: ChangeWriter) -> Sequence[TableChange]:
+            answers.append(answer(result, writer))
+            return self.keep(answers[-1])
+
+        self.services.change(act, also)
+        return answers[-1]
+
+    def records(self, answer: "ApiAnswer") -> Sequence[OutgoingRecord]:
+        """Return the rows of `keep` as records: for what is not written by the tables' writer."""
+        return [
+            OutgoingRecord(change.topic, change.key.encode(), change.value)
+            for change in self.keep(answer)
+        ]
+
+    @property
+    def by_operator(self) -> bool:
+        """Whether the caller is an operator."""
+        return self.caller.partner_id is None
+
+    @property
+    def name(self) -> str:
+        """Who calls, for rows and events: the token's id, never the token."""
+        return f"token {self.caller.token_id}"
+
+
+@dataclass(slots=True, frozen=True)
+class ApiAnswer:
+    """What a handler answers."""
+
+    body: msgspec.Struct | None = None
+    """None: no content."""
+    status: int | None = None
+    """None: that of the route."""
+    revision: int | None = None
+    """The revision of what was read or written, the `ETag`; None: it has none."""
+    location: str = ""
+    """The path of what was made."""
+    retry_after: int | None = None
+    """Seconds after which asking again may have more."""
+    kept: msgspec.Struct | None = None
+    """The body without the secrets that are shown once, as it is kept for an idempotency key; None: it has
+    none."""
+
+    def without_secrets(self) -> "ApiAnswer":
+        """Return the answer as it may be kept."""
+        return self if self.kept is None else replace(self, body=self.kept, kept=None)
+
+
+Handler: TypeAlias = Callable[[Call[Any, Any]], ApiAnswer | Awaitable[ApiAnswer]]
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """One row of the route table."""
+
+    method: str
+    path: str
+    """The template: `/v1/subscriptions/{subscription_id}`."""
+    scope: Scope
+    """The scope that is needed."""
+    summary: str
+    """One sentence, for OpenAPI."""
+    handler: Handler
+    answer: type[msgspec.Struct] | None
+    """The type of the answer's body; None: no content."""
+    query: type[ApiInput] = NoQuery
+    body: type[msgspec.Struct] | None = None
+    status: int = 200
+    takes_revision: bool = False
+    """Whether `If-Match` is needed."""
+    is_idempotent: bool = False
+    """Whether `Idempotency-Key` is taken."""
+    refusals: tuple[ProblemKind, ...] = ()
+    """Kinds of problems that are its own, beside those that every route has."""
+    tag: str = ""
+    """The resource, for OpenAPI."""
+    act: str = ""
+    """What operators' audit log says of each use, such as `payload.read`; empty: nothing."""
+    media_type: str = "application/json"
+
+    @property
+    def name(self) -> str:
+        """The name in logs, metrics and OpenAPI: the handler's."""
+        return str(getattr(self.handler, "__name__", self.path)).rstrip("_")
+
+    @property
+    def is_for_partners(self) -> bool:
+        """Whether a partner's token can use it."""
+        return self.scope.is_of_partner
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the parts of the path."""
+        return [each[1:-1] for each in self.path.split("/") if each.startswith("{")]
+
+
+@dataclass(slots=True, frozen=True)
+class RouteMatch:
+    """A route that was found for a path."""
+
+    route: Route
+    params: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class RouteTable:
+    """All routes, found by method and path.
+
+    Raises:
+        ValueError: Two routes have the same method and path.
+    """
+
+    routes: tuple[Route, ...]
+    _by_shape: dict[tuple[str, ...], dict[str, Route]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """File each route by the shape of its path."""
+        for route in self.routes:
+            shape = _shape(route.path)
+            methods = self._by_shape.setdefault(shape, {})
+            if route.method in methods:
+                raise ValueError(f"{route.method} {route.path} is in the table twice")
+            methods[route.method] = route
+
+    def methods(self, segments: tuple[str, ...]) -> Mapping[str, RouteMatch]:
+        """Return the routes of a path by their methods; none: there is no such path.
+
+        A literal segment precedes a parameter.
+
+        Args:
+            segments: The decoded parts of the path.
+        """
+        best: tuple[int, tuple[str, ...]] | None = None
+        for shape in self._by_shape:
+            if len(shape) == len(segments) and all(
+                part in ("", given) for part, given in zip(shape, segments, strict=True)
+            ):
+                literal = sum(1 for part in shape if part)
+                if best is None or literal > best[0]:
+                    best = literal, shape
+        if best is None:
+            return {}
+        return {
+            method: RouteMatch(route, _params(route.path, segments))
+            for method, route in self._by_shape[best[1]].items()
+        }
+
+
+def _shape(path: str) -> tuple[str, ...]:
+    return tuple("" if part.startswith("{") else part for part in path.strip("/").split("/"))
+
+
+def _params(path: str, segments: tuple[str, ...]) -> Mapping[str, str]:
+    parts = path.strip("/").split("/")
+    return {
+        part[1:-1]: given
+        for part, given in zip(parts, segments, strict=True)
+        if part.startswith("{")
+    }

@@ -1,0 +1,135 @@
+"""What handlers need from the console that runs them; each function may block."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+from hookstream.adapters.index.answers import DeliveryAnswer
+from hookstream.adapters.index.reader import IndexReader
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.keyring import KeyRing
+from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.scopes import Caller
+from hookstream.core.access.tokens import ApiToken
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.deliveries import DeliveryDetails
+from hookstream.entry.admin.delivery_payload import RenderedPayload
+from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.admin.tables import State
+from hookstream.pipeline.pull.service import PullService
+from hookstream.settings import Settings
+
+T = TypeVar("T")
+JobRecords: TypeAlias = Callable[[Job], Sequence[OutgoingRecord]]
+"""Returns records that commit with a new job."""
+
+
+class ConsoleServices(Protocol):
+    """The console's services. Each may be called from any thread."""
+
+    settings: Settings
+    keys: KeyRing
+    """Encrypts secrets and cursors."""
+
+    def current(self) -> bool:
+        """Return whether the tables are current; while they are not, no request is answered."""
+
+    def now(self) -> Millis:
+        """Return the present."""
+
+    def caller(self, token: str) -> Caller | None:
+        """Return whose a token is; None: it is unknown, expired or revoked."""
+
+    def kept_answer(self, token_id: str, key_hash: str) -> KeptAnswer | None:
+        """Return the answer of an idempotency key; None: it has none."""
+
+    def tokens(self, partner_id: str | None) -> list[ApiToken]:
+        """Return all tokens, or those of one partner, oldest first."""
+
+    def token(self, token_id: str) -> ApiToken | None:
+        """Return a token; None: there is none, or its row cannot be read."""
+
+    def state(self) -> State:
+        """Return the tables as they are now; what was returned does not change."""
+
+    def change(
+        self,
+        act: Callable[[ChangeWriter], T],
+        also: Callable[[T, ChangeWriter], Sequence[TableChange]],
+    ) -> T:
+        """Change the tables: all of it is written, or nothing; then `state` has it.
+
+        Args:
+            act: Checks and stages the change. It may be called several times, so it does nothing else.
+            also: Returns rows of the console topic that commit with it.
+
+        Raises:
+            Conflict: Other writers took over each time.
+            DependencyUnavailable: The brokers did not answer.
+        """
+
+    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+        """Send a test, and wait for its audit record for so many seconds at most."""
+
+    def index(self) -> IndexReader:
+        """Return the index of what happened; for the calling thread alone.
+
+        Raises:
+            DependencyUnavailable: There is none yet.
+        """
+
+    def details(self, found: DeliveryAnswer) -> DeliveryDetails:
+        """Return all about a delivery of the index, with the records that may have its event."""
+
+    def payload(
+        self, state: State, details: DeliveryDetails, origin: str | None
+    ) -> RenderedPayload:
+        """As `payload_of`."""
+
+    def resend(
+        self,
+        state: State,
+        details: DeliveryDetails,
+        origin: str | None,
+        also: JobRecords,
+        *,
+        as_granted_today: bool,
+    ) -> Job:
+        """Send a delivery again; return its job, which is done. Otherwise as `plan_resend` and `resend`."""
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs, oldest first, ended ones too."""
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job; None: there is none, or its row cannot be read."""
+
+    def offer_job(self, job: Job, also: JobRecords) -> Job:
+        """Create a job that any executor takes over. Otherwise as the service of this name."""
+
+    def cancel_job(self, job_id: str) -> Job:
+        """End a job, whoever works on it. Otherwise as the service of this name."""
+
+    def free_job(self, job_id: str) -> Job:
+        """Let any executor continue a job. Otherwise as the service of this name."""
+
+    def ends(self, source: RedriveSource) -> dict[int, int]:
+        """Return the present end offsets of a topic of dead letters or undecodable records."""
+
+    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
+        """Count what a redrive or purge would take now."""
+
+    def pull(self) -> PullService:
+        """Return the pull door, which belongs to the event loop."""
+
+    def positions(self) -> list[GroupPosition]:
+        """Return the positions of the workers' groups in every partition."""
+
+    def note_use(self, act: str, caller: Caller, subject: str) -> None:
+        """Count what operators' audit log has: it is written within about a minute. On the event loop."""

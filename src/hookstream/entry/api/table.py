@@ -1,0 +1,58 @@
+"""The route table: every route of the API, in the order in which a partner is onboarded."""
+
+from typing import Any
+
+from hookstream.core.access.scopes import Scope
+from hookstream.entry.api.openapi import openapi_document
+from hookstream.entry.api.resources import (
+    about,
+    aside,
+    deliveries,
+    event_types,
+    holds,
+    jobs,
+    partitions,
+    partners,
+    pulling,
+    resending,
+    statistics,
+    subscription_acts,
+    subscriptions,
+    tokens,
+)
+from hookstream.entry.api.routes import ApiAnswer, Call, Route, RouteTable
+
+
+def get_openapi(call: Call[Any, None]) -> ApiAnswer:
+    """Return the OpenAPI document of what the caller may use."""
+    document = openapi_document(TABLE, call.caller, about.webhooks_of(call))
+    return ApiAnswer(about.shown_openapi(document))
+
+
+TABLE = RouteTable(
+    (
+        Route(
+            "GET",
+            "/openapi.json",
+            Scope.PARTNER_READ,
+            "Show the OpenAPI document of what the token may use.",
+            get_openapi,
+            about.OpenApiShown,
+            tag="about",
+        ),
+        *about.ROUTES,
+        *partners.ROUTES,
+        *tokens.ROUTES,
+        *event_types.ROUTES,
+        *subscriptions.ROUTES,
+        *subscription_acts.ROUTES,
+        *pulling.ROUTES,
+        *deliveries.ROUTES,
+        *resending.ROUTES,
+        *statistics.ROUTES,
+        *jobs.ROUTES,
+        *aside.ROUTES,
+        *holds.ROUTES,
+        *partitions.ROUTES,
+    )
+)

@@ -1,0 +1,262 @@
+"""Runs a console until it is stopped: the API, over tables that it follows, and jobs beside it.
+
+1. Read the tables to their ends, and follow them.
+2. Serve the API, and take over jobs without a holder, until SIGTERM or SIGINT.
+3. Take no new connection, finish the requests, hand the jobs back; a second signal ends the process at once.
+
+A console holds no truth: any number of them may run behind one address.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aiohttp import web
+
+from hookstream.adapters.kafka.jobs import KafkaJobs
+from hookstream.adapters.kafka.reach import wait_for_brokers
+from hookstream.adapters.kafka.tables.reader import TableReader
+from hookstream.adapters.system import SystemChance, SystemClock, new_id
+from hookstream.adapters.telemetry.api_metrics import ApiMetrics
+from hookstream.adapters.telemetry.gauges import GaugeMetrics
+from hookstream.adapters.telemetry.health_server import HealthServer
+from hookstream.adapters.telemetry.log import StructuredLogger
+from hookstream.entry.admin.index_process import IndexProcess
+from hookstream.entry.admin.job_ids import executor_name
+from hookstream.entry.admin.job_kinds import job_kinds
+from hookstream.entry.admin.pull import pull_door
+from hookstream.entry.admin.tables import operators_tables
+from hookstream.entry.api.dispatch import Dispatcher, RequestReport
+from hookstream.entry.api.rates import TokenRates
+from hookstream.entry.api.table import TABLE
+from hookstream.entry.api.transport import api_server
+from hookstream.entry.cluster import client_of
+from hookstream.entry.console.live_tables import LiveTables
+from hookstream.entry.console.request_threads import RequestThreads
+from hookstream.entry.console.services import KafkaServices
+from hookstream.entry.executor.executor import stop_on_signals, until_stopped
+from hookstream.entry.keys import key_ring
+from hookstream.entry.process import raise_first
+from hookstream.entry.worker.shutdown import Shutdown
+from hookstream.errors import ConfigurationError, HookstreamError
+from hookstream.pipeline.job_kind import Executor
+from hookstream.pipeline.job_pool import JobPool
+from hookstream.settings import Settings
+
+_TABLES_DEADLINE = 60.0
+"""Seconds to read the tables to their ends at the start."""
+_BEAT = 1.0
+_DEAD_AFTER = 30.0
+"""Seconds without an event loop iteration after which the process is unhealthy."""
+_INDEX_EVERY = 5.0
+"""Seconds between two looks at the process of the index."""
+_NOTE_EVERY = 10.0
+"""Seconds between two writes of the days on which tokens were used."""
+_REQUESTS_SHARE = 0.6
+"""The share of the deadline in which requests may finish."""
+
+
+async def run(settings: Settings, ready: Callable[[str], None]) -> int:
+    """Run a console and return its exit code: 0 after a clean end; the deadline forces 1.
+
+    Args:
+        settings: All settings.
+        ready: Called once with the address of metrics and health, when all of it listens.
+
+    Raises:
+        ConfigurationError: Settings or topics must change.
+        DependencyUnavailable: The brokers cannot be reached at the start.
+    """
+    logger = StructuredLogger(settings.log.level, settings.log.format)
+    keys = key_ring(settings)
+    stop, shutdown = asyncio.Event(), Shutdown(SystemClock(), settings.console.drain_deadline)
+    await wait_for_brokers(client_of(settings), logger)
+    async with (
+        _folder(settings) as folder,
+        _opened(settings, logger, stop) as parts,
+        pull_door(settings, logger) as door,
+    ):
+        services = KafkaServices(settings, keys, parts.live, parts.reader, folder, door)
+        index = IndexProcess(settings, folder, settings.console.index_bytes)
+        requests = ApiMetrics()
+        metrics = GaugeMetrics(parts.pool.gauges, (requests,))
+        health = _ConsoleHealth(parts)
+        threads = RequestThreads(settings.console.threads)
+        dispatcher = Dispatcher(
+            TABLE,
+            services,
+            threads,
+            TokenRates(parts.live.requests_a_second, SystemClock.monotonic),
+            logger,
+            SystemClock.monotonic,
+            new_id,
+            lambda report: _count(requests, report),
+        )
+        async with (
+            HealthServer(
+                settings.console.health_listen,
+                metrics,
+                health.live,
+                health.ready,
+                setting="console.health_listen",
+            ) as server,
+            _served(settings, dispatcher) as address,
+        ):
+            stop_on_signals(stop, shutdown)
+            logger.info("console.starting", api=address, listen=server.address)
+            ready(server.address)
+
+            async def beside() -> None:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(health.beat())
+                    tasks.create_task(_note_uses(services, logger))
+                    tasks.create_task(_keep_index(index, logger))
+
+            try:
+                failures = await until_stopped(parts.pool, parts.reader, beside)
+            finally:
+                await asyncio.to_thread(index.stop)
+        threads.close()
+        try:
+            await asyncio.to_thread(services.write_uses, all_of_them=True)
+        except HookstreamError as error:
+            logger.warning("console.uses_not_noted", detail=str(error))
+        await asyncio.to_thread(services.close)
+        raise_first(failures, logger, "console")
+        logger.info("console.stopped", seconds=round(shutdown.took, 3))
+    return 0
+
+
+@dataclass(slots=True, frozen=True)
+class _Parts:
+    live: LiveTables
+    reader: TableReader
+    pool: JobPool
+
+
+@asynccontextmanager
+async def _folder(settings: Settings) -> AsyncIterator[Path]:
+    """Make the index's folder; a temporary one goes when the block ends."""
+    if settings.console.folder is not None:
+        await asyncio.to_thread(settings.console.folder.mkdir, parents=True, exist_ok=True)
+        yield settings.console.folder
+        return
+    made = await asyncio.to_thread(TemporaryDirectory, prefix="hookstream-console-")
+    try:
+        yield Path(made.name)
+    finally:
+        await asyncio.to_thread(made.cleanup)
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, logger: StructuredLogger, stop: asyncio.Event
+) -> AsyncIterator[_Parts]:
+    """Read the tables and follow them, as long as the block runs."""
+    client, topics, clock = client_of(settings), settings.topics_names, SystemClock()
+    live = LiveTables(topics)
+    followed = (*operators_tables(topics), topics.jobs, topics.console)
+    jobs = KafkaJobs(client, topics, threads=2 * settings.jobs.at_once + 2)
+    reader = TableReader(client, followed, live.take, logger, clock)
+    reader.start()
+    try:
+        await reader.read_to_end(_TABLES_DEADLINE)
+        await asyncio.to_thread(live.state)
+        executor = Executor(
+            name=executor_name(),
+            topics=topics,
+            table=jobs,
+            kinds=job_kinds(settings) if settings.console.runs_jobs else {},
+            clock=clock,
+            lease=settings.jobs.lease,
+        )
+        at_once = settings.jobs.at_once if settings.console.runs_jobs else 0
+        pool = JobPool(executor, live.running, at_once, SystemChance(), logger, stop)
+        yield _Parts(live, reader, pool)
+    finally:
+        await reader.close()
+        await jobs.close()
+
+
+@asynccontextmanager
+async def _served(settings: Settings, dispatcher: Dispatcher) -> AsyncIterator[str]:
+    """Serve the API; at the end take no new connection, and let requests finish."""
+    console = settings.console
+    proxies = [ipaddress.ip_network(each) for each in console.trusted_proxies]
+    runner = web.ServerRunner(
+        api_server(dispatcher, proxies),
+        shutdown_timeout=console.drain_deadline / 1_000 * _REQUESTS_SHARE,
+        handle_signals=False,
+    )
+    await runner.setup()
+    host, _, port = console.listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigurationError(f"console.listen {console.listen!r} is not host:port")
+    try:
+        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigurationError(
+            f"console.listen {console.listen!r} cannot be listened on: {error.strerror}"
+        ) from error
+    try:
+        name, at, *_ = runner.addresses[0]
+        yield f"[{name}]:{at}" if ":" in name else f"{name}:{at}"
+    finally:
+        await runner.cleanup()
+
+
+async def _note_uses(services: KafkaServices, logger: StructuredLogger) -> None:
+    """Write which tokens were used, at most once a day of each, and what was read and made, forever."""
+    while True:
+        await asyncio.sleep(_NOTE_EVERY)
+        try:
+            await asyncio.to_thread(services.note_uses)
+            await asyncio.to_thread(services.write_uses)
+        except HookstreamError as error:
+            logger.warning("console.uses_not_noted", detail=str(error))
+
+
+async def _keep_index(index: IndexProcess, logger: StructuredLogger) -> None:
+    """Keep the process of the index running, forever."""
+    before = index.pid
+    while True:
+        if not await asyncio.to_thread(index.ensure_running):
+            log = logger.info if before is None else logger.warning
+            log("console.index_started", pid=index.pid)
+            before = index.pid
+        await asyncio.sleep(_INDEX_EVERY)
+
+
+def _count(metrics: ApiMetrics, report: RequestReport) -> None:
+    metrics.count(report.method, report.route, report.status, report.seconds)
+
+
+class _ConsoleHealth:
+    """The facts behind /healthz and /readyz."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
+        self._clock = SystemClock()
+        self._beat = self._clock.monotonic()
+
+    async def beat(self) -> None:
+        """Record event loop iterations, forever."""
+        while True:
+            self._beat = self._clock.monotonic()
+            await asyncio.sleep(_BEAT)
+
+    def live(self) -> tuple[bool, Mapping[str, object]]:
+        """Return whether the event loop runs; the brokers may be unavailable."""
+        silence = self._clock.monotonic() - self._beat
+        return silence < _DEAD_AFTER, {"seconds_since_turn": round(silence, 3)}
+
+    def ready(self) -> tuple[bool, Mapping[str, object]]:
+        """Return whether the tables are current, so that requests are answered."""
+        current = self._parts.reader.current()
+        held = len(self._parts.pool.active)
+        return current, {"tables_current": current, "jobs_held": held}

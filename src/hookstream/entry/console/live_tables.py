@@ -1,0 +1,114 @@
+"""The tables as a console follows them: taken on the event loop, and read from any thread."""
+
+from collections.abc import Sequence
+from threading import Lock
+
+from hookstream.adapters.kafka.tables.log import TableRecord, apply_records
+from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.scopes import Caller
+from hookstream.core.access.tokens import ApiToken, TokenRefused
+from hookstream.core.jobs.book import JobBook
+from hookstream.core.jobs.job import Job, read_job
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.partner_limits import DEFAULT_PARTNER_LIMITS
+from hookstream.core.model.topics import Topics
+from hookstream.entry.admin.tables import SEALED, State, StateReader, operators_tables
+
+
+class LiveTables:
+    """All tables, the console topic among them.
+
+    Rows of the tables are kept as they come, and read when a state is asked for: a long start or a large change
+    does not occupy the event loop.
+
+    Args:
+        names: The names of the topics.
+    """
+
+    def __init__(self, names: Topics) -> None:
+        self._names = names
+        self._lock = Lock()
+        """Held while rows are read into a state."""
+        self._short = Lock()
+        """Held for moments, by the event loop too."""
+        self._pending: list[TableRecord] = []
+        self.reader = StateReader(names, SEALED)
+        self._rows: dict[str, dict[str, TableRecord]] = {
+            table: {} for table in operators_tables(names)
+        }
+        self._state: State | None = None
+        self._console = ConsoleTable()
+        self._jobs: dict[str, Job] = {}
+        self.running = JobBook()
+        """The jobs that have not ended; for the event loop alone."""
+
+    def take(self, records: Sequence[TableRecord]) -> None:
+        """Take the next records of the tables; on the event loop."""
+        with self._short:
+            for record in records:
+                if record.table == self._names.console:
+                    self._console.put(record.key, record.value, record.timestamp)
+                elif record.table == self._names.jobs:
+                    self._take_job(record)
+                else:
+                    self._pending.append(record)
+
+    def _take_job(self, record: TableRecord) -> None:
+        self.running.put(record.key, record.value, record.timestamp)
+        found = (
+            None if record.value is None else read_job(record.key, record.value, record.timestamp)
+        )
+        if isinstance(found, Job):
+            self._jobs[record.key] = found
+        else:
+            self._jobs.pop(record.key, None)
+
+    def state(self) -> State:
+        """Return the tables as they are now; what was returned does not change."""
+        with self._lock:
+            with self._short:
+                pending, self._pending = self._pending, []
+            if pending or self._state is None:
+                apply_records(self._rows, pending)
+                rows = {table: {**found} for table, found in self._rows.items()}
+                self._state = self.reader.state(rows)
+            return self._state
+
+    def requests_a_second(self, partner_id: str) -> float:
+        """Return how many requests a second a partner may make, by the latest state that was asked for."""
+        state = self._state
+        partner = None if state is None else state.current.partners.get(partner_id)
+        limits = DEFAULT_PARTNER_LIMITS if partner is None else partner.limits
+        return float(limits.requests_a_second)
+
+    def caller(self, presented: str, now: Millis) -> Caller | TokenRefused:
+        """Return whose the token of a hash is, or why it is refused."""
+        with self._short:
+            return self._console.tokens.caller(presented, now)
+
+    def tokens(self, partner_id: str | None = None) -> list[ApiToken]:
+        """Return all tokens, or those of one partner, oldest first."""
+        with self._short:
+            return self._console.tokens.tokens(partner_id)
+
+    def token(self, token_id: str) -> ApiToken | None:
+        """Return a token; None: there is none, or its row cannot be read."""
+        with self._short:
+            return self._console.tokens.get(token_id)
+
+    def kept_answer(self, token_id: str, key_hash: str, now: Millis) -> KeptAnswer | None:
+        """Return the answer of an idempotency key; None: it has none."""
+        with self._short:
+            return self._console.answer(token_id, key_hash, now)
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs, oldest first, ended ones too."""
+        with self._short:
+            found = list(self._jobs.values())
+        return sorted(found, key=lambda job: (job.asked_at, job.id))
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job; None: there is none, or its row cannot be read."""
+        with self._short:
+            return self._jobs.get(job_id)

@@ -1,0 +1,276 @@
+"""The services of a console on Kafka: the tables as they are followed, and one writer of them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock, local
+from typing import TypeVar
+
+from hookstream.adapters.avro.own_events import AvroOwnRecords
+from hookstream.adapters.index.answers import DeliveryAnswer
+from hookstream.adapters.index.reader import IndexReader
+from hookstream.adapters.kafka.record_writer import RecordWriter
+from hookstream.adapters.kafka.tables.reader import TableReader
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.keyring import KeyRing
+from hookstream.adapters.system import SystemClock
+from hookstream.adapters.tables.rows import disabled_row, failing_row
+from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.scopes import Caller
+from hookstream.core.access.tokens import ApiToken, token_hash, used_today
+from hookstream.core.access.uses import ApiUses
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letters import DeadLetterReader
+from hookstream.entry.admin.deliveries import DeliveryDetails
+from hookstream.entry.admin.delivery_payload import RenderedPayload, payload_of
+from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest, send_test
+from hookstream.entry.admin.indexed_details import details_of_answer
+from hookstream.entry.admin.job_ids import executor_name
+from hookstream.entry.admin.job_offers import offer_job
+from hookstream.entry.admin.jobs import cancel_job, free_job
+from hookstream.entry.admin.partitions import ReadPartitions
+from hookstream.entry.admin.purges import narrowed
+from hookstream.entry.admin.redrives import rules_of
+from hookstream.entry.admin.resends import plan_resend, resend
+from hookstream.entry.admin.surveys import Survey, survey
+from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.tokens import note_use
+from hookstream.entry.admin.writing import EqualWriting
+from hookstream.entry.api.services import JobRecords
+from hookstream.entry.cluster import reached
+from hookstream.entry.console.live_tables import LiveTables
+from hookstream.errors import DependencyUnavailable
+from hookstream.pipeline.pull.service import PullService
+from hookstream.settings import Settings
+
+T = TypeVar("T")
+
+_CATCH_UP_SECONDS = 5.0
+"""How long a change waits at most until the console's own tables have it."""
+
+
+class KafkaServices:
+    """The services. Made on the event loop, and called from any thread.
+
+    Args:
+        settings: All settings.
+        keys: Encrypts secrets and cursors.
+        live: The tables.
+        reader: Follows them.
+        folder: The index's.
+        door: The pull door.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        keys: KeyRing,
+        live: LiveTables,
+        reader: TableReader,
+        folder: Path,
+        door: PullService,
+    ) -> None:
+        self.settings = settings
+        self.keys = keys
+        self._live = live
+        self._reader = reader
+        self._clock = SystemClock()
+        self._loop = asyncio.get_running_loop()
+        self._writing = EqualWriting(settings, keys, console=True)
+        self._one_writer = Lock()
+        self._folder = folder
+        self._door = door
+        self._of_thread = local()
+        self._uses = ApiUses()
+        self._uses_lock = Lock()
+        self._name = executor_name()
+        self._events = AvroOwnRecords(settings.topics_names, self._name, disabled_row, failing_row)
+        self._used: set[str] = set()
+        """Tokens whose rows do not say yet that they are used today."""
+
+    def close(self) -> None:
+        """Close the writer's clients."""
+        with self._one_writer:
+            self._writing.close()
+
+    def current(self) -> bool:
+        """As ConsoleServices says."""
+        return self._reader.current()
+
+    def now(self) -> Millis:
+        """As ConsoleServices says."""
+        return self._clock.now()
+
+    def caller(self, token: str) -> Caller | None:
+        """As ConsoleServices says."""
+        now = self.now()
+        found = self._live.caller(token_hash(token), now)
+        if not isinstance(found, Caller):
+            return None
+        row = self._live.token(found.token_id)
+        if row is not None and used_today(row, now) is not None:
+            self._used.add(row.id)
+        return found
+
+    def note_uses(self) -> None:
+        """Write of the tokens that were used that they are used today.
+
+        Raises:
+            HookstreamError: It was not written; it is tried again at the next call.
+        """
+        used = set(self._used)
+        if used:
+            self.change(lambda writer: note_use(writer, used), lambda _count, _writer: ())
+            self._used -= used
+
+    def note_use(self, act: str, caller: Caller, subject: str) -> None:
+        """As ConsoleServices says."""
+        with self._uses_lock:
+            self._uses.note(act, caller.token_id, subject, caller.partner_id, self.now())
+
+    def write_uses(self, *, all_of_them: bool = False) -> None:
+        """Write what was counted of the minutes that are over, or all of it.
+
+        Raises:
+            HookstreamError: It was not written; it is tried again at the next call.
+        """
+        with self._uses_lock:
+            uses = self._uses.take(None if all_of_them else self.now())
+        if not uses:
+            return
+        try:
+            with RecordWriter(reached(self.settings)) as writer:
+                while uses:
+                    writer.write(self._events.accessed(uses[-1], self._name, self.now()))
+                    uses.pop()
+        finally:
+            with self._uses_lock:
+                self._uses.put_back(uses)
+
+    def kept_answer(self, token_id: str, key_hash: str) -> KeptAnswer | None:
+        """As ConsoleServices says."""
+        return self._live.kept_answer(token_id, key_hash, self.now())
+
+    def tokens(self, partner_id: str | None) -> list[ApiToken]:
+        """As ConsoleServices says."""
+        return self._live.tokens(partner_id)
+
+    def token(self, token_id: str) -> ApiToken | None:
+        """As ConsoleServices says."""
+        return self._live.token(token_id)
+
+    def state(self) -> State:
+        """As ConsoleServices says."""
+        return self._live.state()
+
+    def change(
+        self,
+        act: Callable[[ChangeWriter], T],
+        also: Callable[[T, ChangeWriter], Sequence[TableChange]],
+    ) -> T:
+        """As ConsoleServices says."""
+        try:
+            with self._one_writer:
+                return self._writing.attempt(act, also).result
+        finally:
+            # A refusal too may be about rows that this console has not read yet.
+            self._catch_up()
+
+    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+        """As ConsoleServices says."""
+        return send_test(self.settings, prepared, seconds)
+
+    def index(self) -> IndexReader:
+        """As ConsoleServices says."""
+        found: IndexReader | None = getattr(self._of_thread, "index", None)
+        if found is None:
+            found = self._of_thread.index = IndexReader(self._folder)
+        return found
+
+    def details(self, found: DeliveryAnswer) -> DeliveryDetails:
+        """As ConsoleServices says."""
+        return details_of_answer(self.settings, found)
+
+    def payload(
+        self, state: State, details: DeliveryDetails, origin: str | None
+    ) -> RenderedPayload:
+        """As ConsoleServices says."""
+        return payload_of(self.settings, state, details, origin)
+
+    def resend(
+        self,
+        state: State,
+        details: DeliveryDetails,
+        origin: str | None,
+        also: JobRecords,
+        *,
+        as_granted_today: bool,
+    ) -> Job:
+        """As ConsoleServices says."""
+        planned = plan_resend(
+            self.settings, state, details, origin, as_granted_today=as_granted_today
+        )
+        job = resend(self.settings, planned, also)
+        self._catch_up()
+        return job
+
+    def jobs(self) -> list[Job]:
+        """As ConsoleServices says."""
+        return self._live.jobs()
+
+    def job(self, job_id: str) -> Job | None:
+        """As ConsoleServices says."""
+        return self._live.job(job_id)
+
+    def offer_job(self, job: Job, also: JobRecords) -> Job:
+        """As ConsoleServices says."""
+        offered = offer_job(self.settings, job, also)
+        self._catch_up()
+        return offered
+
+    def cancel_job(self, job_id: str) -> Job:
+        """As ConsoleServices says."""
+        job = cancel_job(self.settings, job_id)
+        self._catch_up()
+        return job
+
+    def free_job(self, job_id: str) -> Job:
+        """As ConsoleServices says."""
+        job = free_job(self.settings, job_id)
+        self._catch_up()
+        return job
+
+    def ends(self, source: RedriveSource) -> dict[int, int]:
+        """As ConsoleServices says."""
+        return DeadLetterReader(self.settings, source).ends()
+
+    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
+        """As ConsoleServices says."""
+        reader = DeadLetterReader(self.settings, source)
+        if act is BulkAct.PURGE:
+            return survey(reader, narrowed(reader, selector))
+        rules = rules_of(reader, selector)
+        return survey(reader, rules.selector, obstacle=rules.obstacle)
+
+    def positions(self) -> list[GroupPosition]:
+        """As ConsoleServices says."""
+        return ReadPartitions(self.settings).positions()
+
+    def pull(self) -> PullService:
+        """As ConsoleServices says."""
+        return self._door
+
+    def _catch_up(self) -> None:
+        """Wait until the console's own tables have what was written, so that the next request sees it."""
+        reading = self._reader.read_to_end(_CATCH_UP_SECONDS)
+        try:
+            asyncio.run_coroutine_threadsafe(reading, self._loop).result(_CATCH_UP_SECONDS + 1)
+        except (DependencyUnavailable, TimeoutError):
+            # It is written all the same; while the tables are not current, requests are answered 503.
+            return

@@ -1,0 +1,478 @@
+"""One shared tail of the log for all readers near its head: each record is read, decoded and matched once.
+
+It runs while somebody reads. What it keeps of the log is bounded; a reader that stands behind that is served
+from the log itself, until it has caught up.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from hookstream.core.matching.directory import Directory, Question
+from hookstream.core.matching.fanout import Matching
+from hookstream.core.model.event import LARGE
+from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.model.subscription import (
+    Endpoint,
+    Partner,
+    Subscription,
+    SubscriptionState,
+)
+from hookstream.core.pull.cursor import Cursor
+from hookstream.core.pull.resumption import KnownTopic, Reading, found_again
+from hookstream.errors import ConfigurationError, DependencyUnavailable
+from hookstream.pipeline.defects import Step, Unexpected
+from hookstream.pipeline.past import PastReader
+from hookstream.pipeline.pull.behind import LISTED_FOR, TopicNames
+from hookstream.pipeline.pull.event_reading import (
+    CannotBeRead,
+    EventReader,
+    ReadEvent,
+    RecordRead,
+    SchemaUnknown,
+    Unasked,
+)
+from hookstream.pipeline.pull.ports import PullPorts, PullRules
+
+_AT_ONCE: Final = 1_000
+_ANOTHER_TOPIC: Final = "a topic was deleted, or created again, while it was followed"
+_KEPT_FOR: Final = 30.0
+"""Seconds that an event is kept."""
+_FORGOTTEN_AFTER: Final = 90.0
+"""Seconds after the last request at which a subscription is not matched any more."""
+_CHECKED_EVERY: Final = 0.5
+"""Seconds between two looks for changed subscriptions."""
+_AGAIN: Final = 1.0
+"""Seconds after which a record is looked at again whose schema was unknown, and a tail that failed begins again."""
+_DECODED: Final = 4
+"""How many times its size a record takes in memory, decoded and rendered, beside `_OBJECTS` bytes."""
+_OBJECTS: Final = 2_000
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """One record that somebody may want."""
+
+    number: int
+    """In the order in which records were read."""
+    record: Record
+    read: ReadEvent | CannotBeRead
+    seen_at: float
+
+    @property
+    def cost(self) -> int:
+        """The bytes that it takes in memory, as an estimate."""
+        return _DECODED * self.record.size + _OBJECTS
+
+
+@dataclass(slots=True, eq=False)
+class _Polled:
+    """A subscription that somebody reads."""
+
+    subscription: Subscription
+    partner: Partner
+    asked_at: float
+    start: dict[TopicPartition, int]
+    """From where on it was matched; a partition that was found later, from its start."""
+    kept: deque[Kept] = field(default_factory=deque)
+    signal: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there is something for it, or it must be asked for elsewhere."""
+
+
+@dataclass(slots=True, frozen=True)
+class TailView:
+    """What the tail has for one reader."""
+
+    kept: Sequence[Kept]
+    """In the order in which they were read: by offset within each partition."""
+    next: Mapping[TopicPartition, int]
+    """Up to where it was read."""
+    ids: Mapping[str, str]
+    waits_for_schema: bool
+    signal: asyncio.Event
+    """Set when that has changed."""
+
+
+class Tail:
+    """The shared tail. Owned by the event loop; `run` it as a task of its own."""
+
+    def __init__(
+        self,
+        ports: PullPorts,
+        rules: PullRules,
+        names: TopicNames,
+        events: EventReader,
+        unexpected: Unexpected,
+    ) -> None:
+        """Follow nothing until somebody asks."""
+        self._unexpected = unexpected
+        self._ports = ports
+        self._log = ports.log
+        self._clock = ports.clock
+        self._directory = ports.directory
+        self._offload = ports.offload
+        self._rules = rules
+        self._names = names
+        self._events = events
+        self._wanted: dict[str, float] = {}
+        """Subscriptions that somebody asked for, and when."""
+        self._woken = asyncio.Event()
+        self._polled: dict[str, _Polled] = {}
+        self._index = Directory()
+        """The subscriptions that are read, with their partners, and no others."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._next: dict[TopicPartition, int] = {}
+        """What was shown, by partition."""
+        self._low: dict[TopicPartition, int] = {}
+        """From where on everything that was wanted is kept."""
+        self._ids: dict[str, str] = {}
+        self._blocked: dict[TopicPartition, tuple[int, float]] = {}
+        """Partitions that wait for a schema: at which offset, and when it is looked at again."""
+        self._ring: deque[Kept] = deque()
+        self._aside: deque[Kept] = deque()
+        """Those that may concern anybody."""
+        self._bytes = 0
+        self._count = 0
+        self._signals: set[str] = set()
+        """Subscriptions for which there is something that is not shown yet."""
+        for each in self._polled.values():
+            each.signal.set()
+        self._polled.clear()
+        self._index = Directory()
+
+    # For readers.
+
+    def want(self, subscription_id: str) -> None:
+        """Note that somebody reads a subscription: it is matched from soon on."""
+        self._wanted[subscription_id] = self._clock.monotonic()
+        self._woken.set()
+
+    def head(self, subscription: Subscription, partner: Partner | None) -> Cursor | None:
+        """Return the cursor of a reader that wants only what comes next; None: it is not matched yet."""
+        polled = self._polled.get(subscription.id)
+        if (
+            polled is None
+            or polled.subscription is not subscription
+            or polled.partner is not partner
+        ):
+            return None
+        return Reading(dict(self._next), self._ids).cursor(subscription.active_from)
+
+    def view(
+        self, subscription: Subscription, partner: Partner | None, cursor: Cursor
+    ) -> TailView | None:
+        """Return what there is behind a cursor; None: the reader must read the log itself."""
+        polled = self._polled.get(subscription.id)
+        if (
+            polled is None
+            or polled.subscription is not subscription
+            or polled.partner is not partner
+            or set(cursor.topics) != set(self._ids.values())
+        ):
+            return None
+        for at in self._next:
+            position = cursor.topics[self._ids[at.topic]].get(at.partition)
+            if position is None or position < max(self._low[at], polled.start.get(at, 0)):
+                return None
+        kept = _merged(polled.kept, self._aside)
+        behind = [
+            each
+            for each in kept
+            if each.record.offset
+            >= cursor.topics[self._ids[each.record.topic]].get(each.record.partition, 0)
+        ]
+        return TailView(
+            behind, dict(self._next), dict(self._ids), bool(self._blocked), polled.signal
+        )
+
+    # The task.
+
+    async def run(self) -> None:
+        """Follow the log while somebody reads, for ever."""
+        while True:
+            await self._woken.wait()
+            try:
+                await self._follow()
+            except (DependencyUnavailable, ConfigurationError) as error:
+                # Readers read the log themselves meanwhile, and are told of it there.
+                self._ports.logger.warning("pull.tail_failed", detail=str(error))
+                failed = True
+            except Exception as error:  # noqa: BLE001  the tail is a cache: it begins again
+                self._unexpected.note(error, Step.READ)
+                failed = True
+            else:
+                failed = False
+            self._reset()
+            if failed:
+                await asyncio.sleep(_AGAIN)
+
+    async def _follow(self) -> None:
+        """Follow the log from its present end, until nobody reads any more."""
+        topics = await self._names.listed(fresh=True)
+        self._ids = {name: topic.topic_id for name, topic in topics.items()}
+        partitions = _partitions_of(topics)
+        self._next = dict(await self._log.ends(partitions))
+        self._low = dict(self._next)
+        async with self._log.read(self._next) as reader:
+            listed_at = checked_at = self._clock.monotonic()
+            while True:
+                now = self._clock.monotonic()
+                if now - checked_at >= _CHECKED_EVERY or self._has_news():
+                    checked_at = now
+                    self._enlist(now)
+                    self._evict(now)
+                if not self._wanted:
+                    self._woken.clear()
+                    return
+                if now - listed_at >= LISTED_FOR:
+                    listed_at = now
+                    await self._list(reader)
+                await self._look_again(reader, now)
+                await self._step(reader)
+
+    def _has_news(self) -> bool:
+        return any(each not in self._polled for each in self._wanted)
+
+    def _enlist(self, now: float) -> None:
+        """Match those who are asked for, as they are now."""
+        for subscription_id, asked_at in list(self._wanted.items()):
+            polled = self._polled.get(subscription_id)
+            subscription = self._directory.subscriptions.get(subscription_id)
+            partner = self._directory.partner_of(subscription_id)
+            if (
+                now - asked_at > _FORGOTTEN_AFTER
+                or not isinstance(subscription, Subscription)
+                or subscription.state is SubscriptionState.DELETED
+                or partner is None
+            ):
+                del self._wanted[subscription_id]
+                self._drop(subscription_id)
+            elif (
+                polled is None
+                or polled.subscription is not subscription
+                or polled.partner is not partner
+            ):
+                self._drop(subscription_id)
+                self._index.put_partner(partner)
+                self._index.put_subscription(_as_matched(subscription))
+                self._polled[subscription_id] = _Polled(
+                    subscription, partner, asked_at, dict(self._next)
+                )
+
+    def _drop(self, subscription_id: str) -> None:
+        polled = self._polled.pop(subscription_id, None)
+        if polled is not None:
+            polled.signal.set()
+            self._index.drop_subscription(subscription_id)
+
+    async def _step(self, reader: PastReader) -> None:
+        """Read on, and show what was read."""
+        taken = await reader.take(_AT_ONCE)
+        if taken.positions:
+            await self._check_ids({at.topic for at in taken.positions})
+        if taken.records:
+            await self._show(reader, taken.records, taken.positions)
+        else:
+            self._move(taken.positions)
+        if taken.gone:
+            await self._find(reader, taken.gone)
+        if taken.records and len(taken.records) < _AT_ONCE:
+            # A few at a time would cost each reader a page for every event.
+            await asyncio.sleep(self._rules.linger)
+
+    async def _check_ids(self, topics: Collection[str]) -> None:
+        """Refuse records of topics that are not the ones that were listed."""
+        found = await self._log.ids(topics)
+        if any(found.get(topic) != self._ids.get(topic) for topic in topics):
+            raise DependencyUnavailable(_ANOTHER_TOPIC)
+
+    async def _show(
+        self,
+        reader: PastReader,
+        records: Sequence[Record],
+        positions: Mapping[TopicPartition, int],
+    ) -> None:
+        inside = [each for each in records if each.offset >= self._next.get(each.where, 1 << 63)]
+        read = await self._events.read(inside, self._ids, self._index.wants, self._clock.now())
+        stopped = await self._stopped(reader, inside, read)
+        shown = [
+            (record, each)
+            for record, each in zip(inside, read, strict=True)
+            if record.offset < stopped.get(record.where, 1 << 63)
+        ]
+        await self._match(shown)
+        self._move({at: min(to, stopped.get(at, to)) for at, to in positions.items()})
+
+    async def _stopped(
+        self, reader: PastReader, records: Sequence[Record], read: Sequence[RecordRead]
+    ) -> dict[TopicPartition, int]:
+        """Return where partitions wait for a schema, and read no more of them for now."""
+        stopped: dict[TopicPartition, int] = {}
+        for record, each in zip(records, read, strict=True):
+            if isinstance(each, SchemaUnknown):
+                stopped.setdefault(record.where, record.offset)
+        again = self._clock.monotonic() + _AGAIN
+        for at, offset in stopped.items():
+            self._blocked[at] = offset, again
+            await reader.drop([at])
+        return stopped
+
+    async def _match(self, shown: Sequence[tuple[Record, RecordRead]]) -> None:
+        events = [each for _, each in shown if isinstance(each, ReadEvent)]
+        matched = iter(await self._matched(events))
+        now = self._clock.monotonic()
+        for record, each in shown:
+            match each:
+                case ReadEvent():
+                    found = next(matched)
+                    if found:
+                        kept = self._keep(record, each, now)
+                        for subscription_id in found:
+                            polled = self._polled.get(subscription_id)
+                            if polled is not None:
+                                polled.kept.append(kept)
+                        self._signals |= found
+                case CannotBeRead():
+                    self._aside.append(self._keep(record, each, now))
+                    self._signals |= self._polled.keys()
+                case Unasked() | SchemaUnknown():
+                    pass
+        self._evict(now)
+
+    async def _matched(self, events: Sequence[ReadEvent]) -> list[set[str]]:
+        """Return which of the read subscriptions ask for each event."""
+        matchings = [self._index.matching(self._question(each)) for each in events]
+        # Nothing changes the index meanwhile: this task alone does.
+        find = partial(_all_found, matchings)
+        return await self._offload.run(find) if self._takes_long(events) else find()
+
+    def _takes_long(self, events: Sequence[ReadEvent]) -> bool:
+        """Return whether matching events would block the event loop for long."""
+        load = sum(each.event.load for each in events)
+        return load > LARGE or any(
+            self._index.is_heavy(each.event.event_type, load, each.event.origin.timestamp)
+            for each in events
+        )
+
+    def _question(self, read: ReadEvent) -> Question:
+        event = read.event
+        return Question(
+            event.event_type,
+            event.environment,
+            event.origin.timestamp,
+            read.bodies.document,
+            self._ports.codec.latest(event.event_type),
+        )
+
+    def _keep(self, record: Record, read: ReadEvent | CannotBeRead, now: float) -> Kept:
+        self._count += 1
+        kept = Kept(self._count, record, read, now)
+        self._ring.append(kept)
+        self._bytes += kept.cost
+        return kept
+
+    def _move(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Show what was read, and wake those who wait for it."""
+        for at, to in positions.items():
+            if at in self._next:
+                self._next[at] = max(self._next[at], to)
+        for subscription_id in self._signals:
+            polled = self._polled.get(subscription_id)
+            if polled is not None:
+                signal, polled.signal = polled.signal, asyncio.Event()
+                signal.set()
+        self._signals = set()
+
+    def _evict(self, now: float) -> None:
+        """Keep no more than the bounds allow."""
+        rules = self._rules
+        while self._ring and (
+            self._bytes > rules.tail_bytes
+            or len(self._ring) > rules.tail_records
+            or now - self._ring[0].seen_at > _KEPT_FOR
+        ):
+            oldest = self._ring.popleft()
+            self._bytes -= oldest.cost
+            self._low[oldest.record.where] = oldest.record.offset + 1
+            gone = oldest.number
+            for each in (self._aside, *(polled.kept for polled in self._polled.values())):
+                if each and each[0].number <= gone:
+                    each.popleft()
+
+    async def _look_again(self, reader: PastReader, now: float) -> None:
+        """Read on at records whose schema was unknown."""
+        due = {at: offset for at, (offset, again) in self._blocked.items() if now >= again}
+        for at in due:
+            del self._blocked[at]
+        if due:
+            await reader.place(due)
+
+    async def _list(self, reader: PastReader) -> None:
+        """Follow new topics and partitions, from their starts."""
+        topics = await self._names.listed(fresh=True)
+        ids = {name: topic.topic_id for name, topic in topics.items()}
+        if any(ids.get(name) != topic_id for name, topic_id in self._ids.items()):
+            raise DependencyUnavailable(_ANOTHER_TOPIC)
+        new = [at for at in _partitions_of(topics) if at not in self._next]
+        if new:
+            starts = await self._log.lows(new)
+            self._ids = ids
+            self._next |= starts
+            self._low |= starts
+            await reader.place(starts)
+
+    async def _find(self, reader: PastReader, gone: Collection[TopicPartition]) -> None:
+        """Go on where the log has something again: readers find out for themselves what is missing."""
+        logs = await self._log.logs(gone)
+        for at in gone:
+            log = logs[at]
+            topic_id = self._ids.get(at.topic, "")
+            position = self._next[at]
+            found = found_again(position, topic_id, log.topic_id, log.low, log.high)
+            if found.offset is None:
+                raise DependencyUnavailable(_ANOTHER_TOPIC)
+            self._next[at] = found.offset
+            if found.gap is not None:
+                self._low[at] = found.offset
+            await reader.place({at: found.offset})
+
+
+def _as_matched(subscription: Subscription) -> Subscription:
+    """Return a subscription as the index of the tail has it: whatever its endpoint is, and its health."""
+    return replace(
+        subscription,
+        endpoint=Endpoint("", ()),
+        state=SubscriptionState.ACTIVE,
+        gaps=tuple(gap for gap in subscription.gaps if gap.reason == "paused"),
+    )
+
+
+def _all_found(matchings: Sequence[Matching]) -> list[set[str]]:
+    return [_found(each) for each in matchings]
+
+
+def _found(matching: Matching) -> set[str]:
+    found: set[str] = set()
+    matching.find()
+    while not matching.is_done:
+        found.update(match.subscription.id for match in matching.step())
+    return found
+
+
+def _merged(first: Sequence[Kept], second: Sequence[Kept]) -> list[Kept]:
+    if not second:
+        return list(first)
+    return sorted((*first, *second), key=lambda each: each.number)
+
+
+def _partitions_of(topics: Mapping[str, KnownTopic]) -> list[TopicPartition]:
+    return [
+        TopicPartition(name, number)
+        for name, topic in sorted(topics.items())
+        for number in range(topic.partitions)
+    ]

@@ -1,0 +1,462 @@
+"""The API over tables in memory: the real dispatch, handlers, services and rows; only Kafka is missing."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+from tests.doubles.clock import NOON
+from tests.doubles.index import WINDOW, MemoryIndex
+from tests.doubles.lives import DEATH, FIRST
+from tests.doubles.logger import BookkeepingLogger
+from tests.doubles.schemas import EVENT_TYPES, printprice
+
+from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, schema_row
+from hookstream.adapters.index.answers import (
+    DeliveryAnswer,
+    IndexedAttempt,
+    IndexedDelivery,
+    OperationsEvent,
+)
+from hookstream.adapters.index.reader import IndexReader
+from hookstream.adapters.kafka.tables.log import TableRecord
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.keyring import KeyRing, read_ring
+from hookstream.adapters.ready_templates import ready_templates
+from hookstream.adapters.system import random_bytes
+from hookstream.adapters.tables.console_rows import token_key, write_token
+from hookstream.adapters.tables.holds_and_skips import hold_key, write_hold
+from hookstream.adapters.tables.rows import write_partner
+from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.scopes import Caller, Scope
+from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, token_text
+from hookstream.core.audit.history import DeliveryHistory, DeliveryState
+from hookstream.core.audit.run_states import RunId, RunState
+from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.model.event import Event
+from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.instant import DAY, Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription import (
+    Endpoint,
+    Grant,
+    Partner,
+    SigningSecret,
+    Subscription,
+)
+from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.deliveries import DeliveryDetails
+from hookstream.entry.admin.delivery_payload import RenderedPayload
+from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.admin.tables import State, StateReader, TablesSession
+from hookstream.entry.api.dispatch import Dispatcher
+from hookstream.entry.api.rates import TokenRates
+from hookstream.entry.api.requests import ApiRequest, ApiResponse
+from hookstream.entry.api.services import JobRecords
+from hookstream.entry.api.table import TABLE
+from hookstream.entry.console.live_tables import LiveTables
+from hookstream.pipeline.pull.service import PullService
+from hookstream.settings import Settings, load
+
+T = TypeVar("T")
+
+RING = json.dumps({"active": "k1", "keys": {"k1": b64encode(bytes(32)).decode()}}).encode()
+KEYS: KeyRing = read_ring(RING, "test", random_bytes)
+TYPE = "pricing.completed"
+ACME = Partner("acme", "Acme", Grant((TYPE, "order.generated"), ("production",)), owner="api")
+RIVAL = Partner("rival", "Rival", Grant(("*",), ("*",)))
+SECRET = SigningSecret("generated", b"hush" * 8)
+
+
+def subscription(name: str, partner_id: str = "acme", owner: str = "api") -> Subscription:
+    return Subscription(
+        id=name,
+        partner_id=partner_id,
+        endpoint=Endpoint("https://partner.example/hush-path", (SECRET,)),
+        event_types=(TYPE,),
+        active_from=NOON - DAY,
+        owner=owner,
+    )
+
+
+def an_index() -> MemoryIndex:
+    """Return an index with a delivery of each partner."""
+    theirs = replace(FIRST, delivery_id="msg_theirs", subscription_id="theirs", partner_id="rival")
+    entries = [replace(FIRST, delivery_id="msg_ours"), theirs]
+    index = MemoryIndex([IndexedAttempt(each, NOON, 0, at) for at, each in enumerate(entries)])
+    for entry in entries:
+        state = RunState(
+            RunId(entry.delivery_id, entry.origin.place, None),
+            entry.subscription_id,
+            entry.partner_id,
+            entry.event_type,
+            entry.event_id,
+            DeliveryState.PENDING,
+            NOON,
+            1,
+            "initial",
+            "held",
+            "hush-detail",
+            "failed 503",
+        )
+        index.found_deliveries.append(IndexedDelivery(state, entry.entity_id, NOON))
+        index.answers[entry.delivery_id] = DeliveryAnswer(
+            DeliveryHistory(entry.delivery_id, (entry,), (DEATH,)),
+            (),
+            entry.subscription_id,
+            entry.partner_id,
+            WINDOW,
+        )
+        index.events.append(
+            OperationsEvent(
+                NOON,
+                0,
+                0,
+                "subscription.changed",
+                "e",
+                state.subscription_id,
+                state.partner_id,
+                {},
+            )
+        )
+    return index
+
+
+@cache
+def _schema_rows() -> tuple[tuple[str, bytes], ...]:
+    return tuple(schema_row(printprice(event_type), 1) for event_type in EVENT_TYPES)
+
+
+_read_schemas: list[Any] = []
+"""The schemas of the first world as they were read: reading them is most of a world's cost."""
+
+
+def with_schemas_read(reader: StateReader) -> StateReader:
+    """Give a reader the schemas that another world has read: their rows are the same."""
+    if _read_schemas:
+        reader._schemas = _read_schemas[0]  # noqa: SLF001
+    return reader
+
+
+class InlineThreads:
+    """Runs what blocks at once: nothing blocks here."""
+
+    async def run(self, compute: Callable[[], T]) -> T:
+        return compute()
+
+
+@dataclass
+class MemoryTables:
+    """Rows as a broker keeps them; whoever follows them has each at once."""
+
+    settings: Settings
+    live: LiveTables
+    now: Millis = NOON
+    snapshot: dict[str, dict[str, TableRecord]] = field(default_factory=dict)
+    records: list[OutgoingRecord] = field(default_factory=list)
+    """What was written to other topics."""
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        names = self.settings.topics_names
+        self.snapshot = {name: {} for name in (*names.tables, names.console)}
+
+    def broker_now(self) -> Millis:
+        return self.now
+
+    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
+        for change in changes:
+            self.put(change.topic, change.key, change.value)
+        for record in also:
+            self.records.append(record)
+            names = self.settings.topics_names
+            if record.topic in (names.jobs, names.console):
+                self.put(record.topic, (record.key or b"").decode(), record.value)
+
+    def put(self, table: str, key: str, value: bytes | None) -> None:
+        self.offset += 1
+        record = TableRecord(table, key, value, self.offset, self.now)
+        if value is None:
+            self.snapshot[table].pop(key, None)
+        else:
+            self.snapshot[table][key] = record
+        self.live.take([record])
+
+
+class MemoryDoor:
+    """A pull door without events."""
+
+    def __init__(self, services: "MemoryServices") -> None:
+        self._services = services
+
+    async def page(
+        self,
+        subscription_id: str,
+        cursor: str | None,
+        limit: int,
+        wait: float,
+        *,
+        partner_id: str | None = None,
+    ) -> PullPage | PullRefusal:
+        del limit, wait
+        found = self._services.state().current.subscriptions.get(subscription_id)
+        if found is None or partner_id not in (None, found.partner_id):
+            return NoSuchSubscription(f"there is no subscription {subscription_id!r}")
+        if cursor not in (None, "earliest", "latest"):
+            return CursorRefused("it is no cursor")
+        return PullPage((), "sealed", has_more=False)
+
+
+class MemoryServices:
+    """The console's services over tables in memory."""
+
+    def __init__(self, settings: Settings, tables: MemoryTables) -> None:
+        self.settings = settings
+        self.keys = KEYS
+        self.tables = tables
+        self.reader = with_schemas_read(StateReader(settings.topics_names, KEYS))
+        self.is_current = True
+        self.tests: list[PreparedTest] = []
+        self.memory_index = an_index()
+        self.uses: list[tuple[str, str, str]] = []
+        self.surveyed: list[tuple[RedriveSource, JsonObject, BulkAct]] = []
+
+    def current(self) -> bool:
+        return self.is_current
+
+    def now(self) -> Millis:
+        return self.tables.now
+
+    def caller(self, token: str) -> Caller | None:
+        found = self.tables.live.caller(token_hash(token), self.now())
+        return found if isinstance(found, Caller) else None
+
+    def kept_answer(self, token_id: str, key_hash: str) -> KeptAnswer | None:
+        return self.tables.live.kept_answer(token_id, key_hash, self.now())
+
+    def tokens(self, partner_id: str | None) -> list[ApiToken]:
+        return self.tables.live.tokens(partner_id)
+
+    def token(self, token_id: str) -> ApiToken | None:
+        return self.tables.live.token(token_id)
+
+    def state(self) -> State:
+        return self.tables.live.state()
+
+    def change(
+        self,
+        act: Callable[[ChangeWriter], T],
+        also: Callable[[T, ChangeWriter], Sequence[TableChange]],
+    ) -> T:
+        session = TablesSession(self.settings, self.reader, self.tables)
+        writer = ChangeWriter(session, KEYS)
+        result = act(writer)
+        self.tables.write(also(result, writer))
+        return result
+
+    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+        self.tests.append(prepared)
+        return SentTest("test-1", self.now() + int(seconds), None)
+
+    def index(self) -> IndexReader:
+        return cast("IndexReader", self.memory_index)
+
+    def details(self, found: DeliveryAnswer) -> DeliveryDetails:
+        return DeliveryDetails(found.history.delivery_id, found.history, found.pending, (), ())
+
+    def payload(
+        self, state: State, details: DeliveryDetails, origin: str | None
+    ) -> RenderedPayload:
+        del state, details, origin
+        event = cast("Event", SimpleNamespace(event_type=TYPE, origin=FIRST.origin))
+        return RenderedPayload(b"{}", "application/json", event, 1)
+
+    def resend(
+        self,
+        state: State,
+        details: DeliveryDetails,
+        origin: str | None,
+        also: JobRecords,
+        *,
+        as_granted_today: bool,
+    ) -> Job:
+        del state, origin
+        asked: JsonObject = {
+            "delivery": details.delivery_id,
+            "subscription": details.subscription_id,
+            "as_granted_today": as_granted_today,
+        }
+        job = Job("resend-1", "resend", asked, self.now(), state=JobState.DONE)
+        return self.offer_job(job, also)
+
+    def jobs(self) -> list[Job]:
+        return self.tables.live.jobs()
+
+    def job(self, job_id: str) -> Job | None:
+        return self.tables.live.job(job_id)
+
+    def offer_job(self, job: Job, also: JobRecords) -> Job:
+        names = self.settings.topics_names
+        row = OutgoingRecord(names.jobs, job.id.encode(), job.encode())
+        self.tables.write((), [row, *also(job)])
+        return job
+
+    def cancel_job(self, job_id: str) -> Job:
+        job = self.tables.live.job(job_id)
+        assert job is not None
+        return self.offer_job(job.ended(JobState.CANCELLED, "cancelled"), lambda _: ())
+
+    def free_job(self, job_id: str) -> Job:
+        job = self.tables.live.job(job_id)
+        assert job is not None
+        return job
+
+    def ends(self, source: RedriveSource) -> dict[int, int]:
+        del source
+        return {0: 7}
+
+    def positions(self) -> list[GroupPosition]:
+        return []
+
+    def note_use(self, act: str, caller: Caller, subject: str) -> None:
+        self.uses.append((act, caller.token_id, subject))
+
+    def pull(self) -> PullService:
+        return cast("PullService", MemoryDoor(self))
+
+    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
+        self.surveyed.append((source, selector, act))
+        return Survey({0: 7})
+
+
+@dataclass
+class ApiReply:
+    """An answer, as a test looks at it."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401
+        return json.loads(self.content)
+
+    @property
+    def etag(self) -> str:
+        return self.headers["ETag"]
+
+
+class ApiWorld:
+    """A console with two partners, a subscription of each, and a token of every scope."""
+
+    def __init__(self) -> None:
+        # Read once and kept: what runs inline must not read files.
+        own_schemas()
+        earlier_own_schemas()
+        ready_templates()
+        self.settings = load(None, {}, {})
+        names = self.settings.topics_names
+        self.live = LiveTables(names)
+        self.tables = MemoryTables(self.settings, self.live)
+        self.services = MemoryServices(self.settings, self.tables)
+        self.logger = BookkeepingLogger()
+        self.seconds = 0.0
+        self.requests = 0
+        self.per_second = 1_000.0
+        self.fails_at_defects = True
+        for key, value in _schema_rows():
+            self.tables.put(names.schemas, key, value)
+        for partner in (ACME, RIVAL, Partner("lonely", "Lonely", ACME.grant, owner="api")):
+            self.tables.put(names.partners, partner.id, write_partner(partner))
+        for job_id, name in (("ours", "crm"), ("others", "theirs")):
+            asked: JsonObject = {"subscription": name, "extent": "hush"}
+            job = Job(f"replay-{job_id}", "replay", asked, NOON, state=JobState.FAILED)
+            self.tables.put(names.jobs, job.id, job.encode())
+        self.add(subscription("crm"))
+        self.add(subscription("filed", owner="files:core"))
+        self.add(subscription("theirs", "rival"))
+        hold = Hold(HoldKind.ENDPOINT, "theirs", NOON, "hush-reason", "hush-operator")
+        self.tables.put(names.subscriptions, hold_key(hold.kind, hold.name), write_hold(hold))
+        with_schemas_read(self.live.reader)
+        self.services.state()
+        _read_schemas[:] = [self.live.reader._schemas]  # noqa: SLF001
+        self.tokens = {scope: self.token(scope) for scope in Scope}
+        self.rival = self.token(Scope.PARTNER_MANAGE, "rival")
+        self.token(Scope.PARTNER_READ, "acme", token_id="tok-ours")
+        self.token(Scope.PARTNER_READ, "rival", token_id="tok-theirs")
+        self.dispatcher = Dispatcher(
+            TABLE,
+            self.services,
+            InlineThreads(),
+            TokenRates(lambda _: self.per_second, lambda: self.seconds),
+            self.logger,
+            lambda: self.seconds,
+            self._request_id,
+        )
+
+    def add(self, row: Subscription) -> None:
+        names = self.settings.topics_names
+        self.tables.put(names.subscriptions, row.id, write_subscription(row, KEYS))
+
+    def token(
+        self,
+        scope: Scope,
+        partner_id: str | None = None,
+        expires: Millis = NOON + DAY,
+        token_id: str = "",
+    ) -> str:
+        """Return the text of a new token."""
+        if scope.is_of_partner and partner_id is None:
+            partner_id = "acme"
+        text = token_text(scope, random_bytes(TOKEN_BYTES))
+        token_id = token_id or f"tok-{scope.value.replace(':', '-')}-{self.tables.offset}"
+        row = ApiToken(token_id, scope, partner_id, token_hash(text), NOON, expires)
+        self.tables.put(self.settings.topics_names.console, token_key(token_id), write_token(row))
+        return text
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> ApiReply:
+        """Send a request; `token` empty: none."""
+        token = self.tokens[Scope.ADMIN] if token is None else token
+        sent = {"content-type": "application/json"}
+        if token:
+            sent["authorization"] = f"Bearer {token}"
+        sent |= {name.lower(): value for name, value in (headers or {}).items()}
+        if content is None:
+            content = b"" if body is None else json.dumps(body).encode()
+
+        async def read(most: int) -> bytes:
+            return content[: most + 1]
+
+        target, _, query = path.partition("?")
+        request = ApiRequest(method, target, query, sent, read, "192.0.2.1")
+        found = reply(await self.dispatcher.answer(request))
+        for _, event, fields in self.logger.lines:
+            assert event != "api.defect" or not self.fails_at_defects, fields["stack"]
+        return found
+
+    def _request_id(self) -> str:
+        self.requests += 1
+        return f"request-{self.requests}"
+
+
+def reply(response: ApiResponse) -> ApiReply:
+    return ApiReply(response.status, response.headers, response.body)

@@ -1,0 +1,124 @@
+"""Whatever a client sends, the API answers as its OpenAPI document says: never a 500, never a hang."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from aiohttp import web
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from tests.doubles.api import ApiWorld
+
+from hookstream.core.access.scopes import Scope
+from hookstream.entry.api.dispatch import Dispatcher
+from hookstream.entry.api.rates import TokenRates
+from hookstream.entry.api.table import TABLE
+from hookstream.entry.api.transport import api_server
+from hookstream.entry.console.request_threads import RequestThreads
+
+EXAMPLES = 5
+"""Of each route and each scope."""
+SECONDS = 5.0
+"""The longest time that an answer may take."""
+TOO_LONG = (413, 414)
+"""Refusals that the check of refusals does not know."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+class ServedWorld:
+    """The API over tables in memory, on a real socket, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.world = ApiWorld()
+        self.url = ""
+        self._loop = asyncio.SelectorEventLoop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(30)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        runner = self._loop.run_until_complete(self._serve())
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
+
+    async def _serve(self) -> web.ServerRunner:
+        world = self.world
+        dispatcher = Dispatcher(
+            TABLE,
+            world.services,
+            RequestThreads(2),
+            TokenRates(lambda _: 1e6, lambda: 0.0, operators=1e6),
+            world.logger,
+            lambda: 0.0,
+            lambda: "request",
+        )
+        runner = web.ServerRunner(api_server(dispatcher, ()))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return runner
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ServedWorld]:
+    served = ServedWorld()
+    served.start()
+    yield served
+    served.stop()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("scope", [Scope.ADMIN, Scope.PARTNER_MANAGE])
+def test_nothing_that_a_client_sends_is_answered_otherwise_than_documented(
+    served: ServedWorld, scope: Scope, mode: GenerationMode
+) -> None:
+    headers = {"Authorization": f"Bearer {served.world.tokens[scope]}"}
+    schema = schemathesis.openapi.from_url(served.url + "/openapi.json", headers=headers)
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def every(case: schemathesis.Case[Any]) -> None:
+            answer = case.call(headers=headers, timeout=SECONDS)
+            negative = mode is GenerationMode.NEGATIVE and answer.status_code not in TOO_LONG
+            checks = [*CHECKS, *([negative_data_rejection] if negative else [])]
+            case.validate_response(answer, checks=checks, headers=headers)
+
+        every()
+    defects = [line for line in served.world.logger.lines if line[1] == "api.defect"]
+    assert defects == []

@@ -1,0 +1,233 @@
+"""The index follows the topics, answers while it reads the past, and is the same again when its folder is lost."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+from tests.conftest import Broker
+from tests.doubles.index_log import SilentLog
+from tests.integration.dead_letters_world import World, delivery, make_world
+
+from hookstream.adapters.index.answers import (
+    AttemptFilter,
+    DeadLetterFilter,
+    DeliveryFilter,
+    PendingFilter,
+    Whose,
+)
+from hookstream.adapters.index.folder import Family, IndexFolder
+from hookstream.adapters.index.reader import IndexReader
+from hookstream.core.audit.history import DeliveryState
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
+from hookstream.core.model.delivery_headers import tier_headers
+from hookstream.core.model.instant import HOUR, MINUTE
+from hookstream.core.model.outcome import (
+    Complete,
+    DeadLetter,
+    DeadReason,
+    Delivered,
+    Failed,
+    FailureKind,
+    RetryAt,
+)
+from hookstream.core.offsets.commit_metadata import write_note
+from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource
+from hookstream.entry.admin.index import IndexFollower
+from hookstream.entry.admin.index_process import IndexProcess
+from hookstream.errors import DependencyUnavailable
+from hookstream.settings import Settings
+from hookstream.settings.groups import KafkaSettings, TopicsSettings
+
+T = TypeVar("T")
+FAILED = Failed(FailureKind.STATUS, "answered 503", 503)
+PATIENCE = 90.0
+
+
+@pytest.fixture
+def world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> World:
+    return make_world(broker, prefix, capsys)
+
+
+def settings_of(world: World) -> Settings:
+    return Settings(
+        kafka=KafkaSettings(bootstrap_servers=world.bootstrap_servers),
+        topics=TopicsSettings(prefix=world.names.prefix),
+    )
+
+
+@contextmanager
+def following(world: World, folder: Path) -> Iterator[None]:
+    """Follow on a thread, as long as the block runs."""
+    ended = threading.Event()
+    follower = IndexFollower(settings_of(world), folder, 1 << 30, SilentLog(), ended.is_set)
+    thread = threading.Thread(target=follower.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(30)
+
+
+def eventually(asked: Callable[[], T], holds: Callable[[T], bool]) -> T:
+    """Ask until the answer meets a condition."""
+    end = time.monotonic() + PATIENCE
+    found: T | None = None
+    while time.monotonic() < end:
+        try:
+            found = asked()
+        except DependencyUnavailable:
+            time.sleep(0.1)
+            continue
+        if holds(found):
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"not within {PATIENCE:g} s; at last {found}")
+
+
+def fresh(number: int, now: int, **changes: object) -> Delivery:
+    """A delivery of an event that was appended just now."""
+    made = delivery(number)
+    origin = made.origin._replace(offset=number, timestamp=now - 500)
+    return replace(made, origin=origin, attempt=1, trigger=Trigger.INITIAL, **changes)  # type: ignore[arg-type]
+
+
+def settle(world: World, base: int, *spans: tuple[int, int]) -> None:
+    """Commit the first partition of the first tier, as workers do."""
+    note = write_note(base, spans, 1_000).text
+    at = TopicPartition(world.names.tier(0), 0, base, metadata=note)
+    admin = AdminClient({"bootstrap.servers": world.bootstrap_servers})
+    group = ConsumerGroupTopicPartitions(world.names.retry_group, [at])
+
+    def committed() -> bool:
+        [answer] = admin.alter_consumer_group_offsets([group]).values()
+        return answer.result(30).topic_partitions[0].error is None
+
+    eventually(committed, bool)
+
+
+def filled(world: World) -> int:
+    """Append lives of five deliveries; return the present."""
+    now = int(time.time() * 1000)
+    tier = world.names.tier(0)
+    world.attempt(fresh(1, now), Delivered(200), Complete(), now)
+    world.attempt(fresh(2, now), FAILED, RetryAt(now + 60_000), now)
+    waiting = fresh(2, now, due_at=now + 60_000)
+    world.append(tier, world.event(), tier_headers(waiting, (), written_at=now))
+    held = fresh(3, now, deferred_reason=DeferReason.HELD, due_at=now + 5_000)
+    world.append(tier, world.event(), tier_headers(held, (), written_at=now))
+    for number in (4, 5):
+        dead = DeadLetter(DeadReason.ATTEMPTS_EXHAUSTED, "attempt 9 was the last")
+        world.attempt(fresh(number, now), FAILED, dead, now)
+        world.die(fresh(number, now))
+    return now
+
+
+def seen(reader: IndexReader, now: int) -> object:
+    """All that the index answers of these deliveries."""
+    found = reader.statistics(Whose(), now - HOUR, now + MINUTE, MINUTE, now=now)
+    states = reader.deliveries(DeliveryFilter(), limit=100).items
+    answer = reader.delivery(delivery(4).delivery_id, partner_id="acme")
+    return (
+        found.counts,
+        found.errors,
+        found.last_attempt,
+        [(each.state.run.delivery_id, each.state.state, each.state.reason) for each in states],
+        reader.attempts(AttemptFilter(), limit=100).items,
+        reader.pending(PendingFilter(), limit=100).items,
+        reader.dead_letters(DeadLetterFilter(), limit=100).items,
+        answer and (answer.history, answer.pending, answer.subscription_id),
+    )
+
+
+def redrive_the_first(world: World, reader: IndexReader) -> None:
+    """Redrive the first dead letter: it is resolved for whoever asks."""
+    book = MarkBook("redrive-1", RedriveSource.DEAD_LETTERS)
+    [mark] = book.resolve([Position(0, 0)])
+    world.write(world.names.jobs, (mark.key, mark.encode()))
+    open_ones = eventually(
+        lambda: reader.dead_letters(DeadLetterFilter(open=True)).items,
+        lambda items: len(items) == 1,
+    )
+    assert open_ones[0].summary.delivery_id == delivery(5).delivery_id
+    answer = reader.delivery(delivery(4).delivery_id)
+    assert answer is not None
+    assert answer.history.deaths[0].redriven_by == "redrive-1"
+    assert reader.delivery(delivery(4).delivery_id, partner_id="globex") is None
+
+
+def settle_all(world: World, reader: IndexReader, now: int) -> None:
+    """Settle the tier records as workers do: first one above the committed offset, then both."""
+    settle(world, 0, (1, 2))
+    left = eventually(lambda: reader.pending(PendingFilter()).items, lambda items: len(items) == 1)
+    assert left[0].delivery.delivery_id == delivery(2).delivery_id
+    world.attempt(replace(fresh(2, now), attempt=2), Delivered(200), Complete(), now + 900)
+    settle(world, 2)
+    eventually(lambda: reader.pending(PendingFilter()).items, lambda items: not items)
+    eventually(
+        lambda: (
+            reader.deliveries(DeliveryFilter(states=frozenset({DeliveryState.COMPLETED}))).items
+        ),
+        lambda items: len(items) == 2,
+    )
+
+
+def test_the_index_follows_the_topics_and_is_the_same_again_when_its_folder_is_lost(
+    world: World, tmp_path: Path
+) -> None:
+    now = filled(world)
+    folder = tmp_path / "index"
+    with following(world, folder):
+        reader = IndexReader(folder)
+        window = eventually(reader.window, lambda found: (found.until or 0) > now + 500)
+        assert window.since is not None
+        assert window.since <= now - 500
+        counts = reader.statistics(Whose(), now - HOUR, now + MINUTE, MINUTE, now=now).counts
+        assert (counts.delivered, counts.dead_lettered, counts.open, counts.held) == (1, 2, 1, 1)
+        waiting = reader.pending(PendingFilter(partner_id="acme")).items
+        assert [each.delivery.delivery_id for each in waiting] == [
+            delivery(3).delivery_id,
+            delivery(2).delivery_id,
+        ]
+        assert not reader.pending(PendingFilter(partner_id="globex")).items
+        assert [(each.reason, each.runs) for each in reader.pending_counts(Whose()).counts] == [
+            ("held", 1),
+            ("initial", 1),
+        ]
+
+        redrive_the_first(world, reader)
+        settle_all(world, reader, now)
+        before = seen(reader, now)
+        reader.close()
+    shutil.rmtree(folder)
+    process = IndexProcess(settings_of(world), folder, 1 << 30)
+    assert not process.ensure_running()
+    try:
+        reader = IndexReader(folder)
+        eventually(lambda: seen(reader, now), lambda found: found == before)
+        reader.close()
+    finally:
+        process.stop()
+    damage(folder)
+    with following(world, folder):
+        reader = IndexReader(folder)
+        eventually(lambda: seen(reader, now), lambda found: found == before)
+        reader.close()
+
+
+def damage(folder: Path) -> None:
+    """Overwrite the pages of the hours' files, and make the days' those of another format."""
+    files = IndexFolder(folder)
+    for file in files.files(Family.ATTEMPTS):
+        size = file.path.stat().st_size
+        file.path.write_bytes(file.path.read_bytes()[:100] + b"\xff" * (size - 100))
+    for file in files.files(Family.ASIDE):
+        file.path.write_bytes(b"no database at all" * 1_000)

@@ -1,0 +1,10 @@
+"""The API over tables in memory, for every test of this folder."""
+
+import pytest
+from tests.doubles.api import ApiWorld
+
+
+@pytest.fixture
+def world() -> ApiWorld:
+    # Made outside of the event loop: it reads files.
+    return ApiWorld()

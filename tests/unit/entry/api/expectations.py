@@ -1,0 +1,137 @@
+"""What each route of the table takes and answers: a route without a row here fails the tests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.doubles.api import TYPE
+
+ANY = {"If-Match": "*"}
+
+
+@dataclass(frozen=True)
+class RouteExpectation:
+    """One good request to a route, by an administrator or by a partner whose own things it names."""
+
+    status: int
+    body: Any = None
+    headers: dict[str, str] | None = None
+    params: dict[str, str] | None = None
+    """The parts of the path, which are of partner acme."""
+    foreign: dict[str, str] | None = None
+    """The same parts, of partner rival; None: the path names nothing of a partner."""
+    operator_body: Any = None
+    """What an operator sends instead."""
+
+    def path(self, template: str, params: dict[str, str] | None = None) -> str:
+        for name, value in (params or self.params or {}).items():
+            template = template.replace("{" + name + "}", value)
+        return template
+
+    def body_of(self, *, operator: bool) -> Any:  # noqa: ANN401
+        return self.operator_body if operator and self.operator_body is not None else self.body
+
+
+CRM = {"subscription_id": "crm"}
+THEIRS = {"subscription_id": "theirs"}
+VERSION = {"event_type": TYPE, "version": "1"}
+NEW: dict[str, Any] = {
+    "endpoint": {"url": "https://partner.example/hooks"},
+    "event_types": [TYPE],
+}
+
+
+def of_crm(status: int, body: Any = None, *, changes: bool = False) -> RouteExpectation:  # noqa: ANN401
+    return RouteExpectation(status, body, ANY if changes else None, CRM, THEIRS)
+
+
+def of_job() -> RouteExpectation:
+    return RouteExpectation(
+        200, params={"job_id": "replay-ours"}, foreign={"job_id": "replay-others"}
+    )
+
+
+EXPECTATIONS: dict[str, RouteExpectation] = {
+    "get_openapi": RouteExpectation(200),
+    "get_me": RouteExpectation(200),
+    "create_partner": RouteExpectation(
+        201,
+        {
+            "id": "newcomer",
+            "name": "Newcomer",
+            "grant": {"event_types": [TYPE], "environments": ["production"]},
+        },
+    ),
+    "list_partners": RouteExpectation(200),
+    "get_partner": RouteExpectation(
+        200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
+    ),
+    "change_partner": RouteExpectation(
+        200, {"limits": {"subscriptions": 3}}, ANY, {"partner_id": "acme"}
+    ),
+    "delete_partner": RouteExpectation(200, None, ANY, {"partner_id": "lonely"}),
+    "release_partner": RouteExpectation(200, None, ANY, {"partner_id": "acme"}),
+    "create_token": RouteExpectation(201, {"scope": "partner:read", "partner": "acme"}),
+    "list_tokens": RouteExpectation(200),
+    "get_token": RouteExpectation(
+        200, params={"token_id": "tok-ours"}, foreign={"token_id": "tok-theirs"}
+    ),
+    "revoke_token": RouteExpectation(
+        200, params={"token_id": "tok-ours"}, foreign={"token_id": "tok-theirs"}
+    ),
+    "list_event_types": RouteExpectation(200),
+    "get_event_type": RouteExpectation(
+        200, params={"event_type": TYPE}, foreign={"event_type": "quote.requested"}
+    ),
+    "get_event_type_schema": RouteExpectation(200, params=VERSION),
+    "get_event_type_sample": RouteExpectation(200, params=VERSION),
+    "create_subscription": RouteExpectation(
+        201, body=NEW, operator_body={**NEW, "partner": "acme"}
+    ),
+    "list_subscriptions": RouteExpectation(200),
+    "get_subscription": of_crm(200),
+    "change_subscription": of_crm(200, {"retry": {"expires_after": "1h"}}, changes=True),
+    "delete_subscription": of_crm(204, changes=True),
+    "get_subscription_keys": of_crm(200),
+    "send_subscription_test": of_crm(202, {"wait": 0}),
+    "rotate_subscription_secret": of_crm(200, {}, changes=True),
+    "pause_subscription": of_crm(200, changes=True),
+    "resume_subscription": of_crm(200, {}, changes=True),
+    "enable_subscription": of_crm(200, {}, changes=True),
+    "release_subscription": of_crm(200, changes=True),
+    "pull_events": of_crm(200),
+    "list_deliveries": RouteExpectation(200),
+    "get_delivery": RouteExpectation(
+        200, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
+    ),
+    "list_attempts": RouteExpectation(200),
+    "list_pending": RouteExpectation(200),
+    "get_subscription_statistics": of_crm(200),
+    "get_partner_statistics": RouteExpectation(
+        200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
+    ),
+    "get_statistics": RouteExpectation(200),
+    "get_delivery_payload": RouteExpectation(
+        200, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
+    ),
+    "resend_delivery": RouteExpectation(
+        202, {}, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
+    ),
+    "start_replay": of_crm(202, {"since": "2026-11-23T00:00:00Z"}),
+    "start_redrive": RouteExpectation(202, {"selector": {}}),
+    "start_purge": RouteExpectation(202, {"selector": {}, "why": "sent by mail"}),
+    "preview_selection": RouteExpectation(200, {"selector": {}}),
+    "list_jobs": RouteExpectation(200),
+    "get_job": of_job(),
+    "cancel_job": of_job(),
+    "resume_job": of_job(),
+    "list_holds": RouteExpectation(200),
+    "set_hold": RouteExpectation(201, {"kind": "endpoint", "name": "crm", "reason": "it burns"}),
+    "clear_hold": RouteExpectation(
+        200, {"kind": "endpoint", "name": "theirs", "reason": "it is out"}
+    ),
+    "list_partitions": RouteExpectation(200),
+    "list_dead_letters": RouteExpectation(200),
+    "count_dead_letters": RouteExpectation(200),
+    "list_undecodable": RouteExpectation(200),
+    "list_operations": RouteExpectation(200),
+}

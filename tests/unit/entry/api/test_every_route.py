@@ -1,0 +1,195 @@
+"""Every route of the table: without a token, with each scope, with what is another partner's."""
+
+import pytest
+from tests.doubles.api import ApiReply, ApiWorld
+from tests.unit.entry.api.expectations import EXPECTATIONS
+
+from hookstream.core.access.scopes import IMPLIED, Scope
+from hookstream.entry.api.fields import masks
+from hookstream.entry.api.routes import Route
+from hookstream.entry.api.table import TABLE
+
+ROUTES = [pytest.param(route, id=route.name) for route in TABLE.routes]
+OF_PARTNERS = [
+    pytest.param(route, id=route.name) for route in TABLE.routes if route.is_for_partners
+]
+
+
+async def sent(
+    world: ApiWorld, route: Route, token: str, params: dict[str, str] | None = None
+) -> ApiReply:
+    """Send the good request of a route, or the same with other things in its path."""
+    expected = EXPECTATIONS[route.name]
+    operator = token in (
+        world.tokens[Scope.ADMIN],
+        world.tokens[Scope.OPERATOR_WRITE],
+        world.tokens[Scope.OPERATOR_READ],
+    )
+    return await world.send(
+        route.method,
+        expected.path(route.path, params),
+        expected.body_of(operator=operator),
+        token=token,
+        headers=expected.headers,
+    )
+
+
+def test_each_route_has_one_row_of_expectations() -> None:
+    names = [route.name for route in TABLE.routes]
+    assert sorted(names) == sorted(EXPECTATIONS)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_without_a_token_or_with_an_unknown_one_the_answer_is_401(
+    world: ApiWorld, route: Route
+) -> None:
+    for token in ("", "hs_adm_" + "A" * 43, "nonsense"):
+        answer = await sent(world, route, token)
+        assert (answer.status, answer.json["reason"]) == (401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert world.tables.records == []
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("scope", Scope)
+async def test_a_token_does_what_its_scope_allows_and_nothing_else(
+    world: ApiWorld, route: Route, scope: Scope
+) -> None:
+    answer = await sent(world, route, world.tokens[scope])
+    if route.scope in IMPLIED[scope]:
+        assert answer.status == EXPECTATIONS[route.name].status, answer.content
+    else:
+        assert (answer.status, answer.json["reason"]) == (403, "forbidden")
+        assert world.tables.records == []
+
+
+@pytest.mark.parametrize("route", OF_PARTNERS)
+async def test_what_is_another_partners_is_answered_as_what_is_absent_to_the_byte(
+    world: ApiWorld, route: Route
+) -> None:
+    expected = EXPECTATIONS[route.name]
+    if expected.foreign is None:
+        assert not {"subscription_id", "partner_id", "delivery_id", "job_id"} & {*route.parameters}
+        return
+    token = world.tokens[Scope.PARTNER_MANAGE]
+    foreign = await sent(world, route, token, expected.foreign)
+    absent = await sent(world, route, token, {**expected.foreign, **_nobody(expected.foreign)})
+    assert (foreign.status, foreign.content) == (404, absent.content)
+    assert {**foreign.headers, "X-Request-Id": ""} == {
+        **absent.headers,
+        "X-Request-Id": "",
+        "RateLimit": foreign.headers["RateLimit"],
+    }
+    assert world.tables.records == []
+
+
+def _nobody(params: dict[str, str]) -> dict[str, str]:
+    return dict.fromkeys(params, "no-such-thing")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_a_token_that_was_revoked_or_has_expired_does_nothing(
+    world: ApiWorld, route: Route
+) -> None:
+    expired = world.token(Scope.ADMIN, expires=world.tables.now)
+    assert (await sent(world, route, expired)).status == 401
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_while_the_tables_are_not_current_nothing_is_answered(
+    world: ApiWorld, route: Route
+) -> None:
+    world.services.is_current = False
+    answer = await sent(world, route, world.tokens[Scope.ADMIN])
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert world.tables.records == []
+
+
+@pytest.mark.parametrize("route", [each for each in TABLE.routes if each.takes_revision])
+async def test_a_change_needs_the_revision_that_it_is_for(world: ApiWorld, route: Route) -> None:
+    expected = EXPECTATIONS[route.name]
+    for if_match, status in ((None, 428), ('"999"', 409), ("seven", 422)):
+        answer = await world.send(
+            route.method,
+            expected.path(route.path),
+            expected.body,
+            headers={} if if_match is None else {"If-Match": if_match},
+        )
+        assert answer.status == status, answer.content
+    assert world.tables.records == []
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_an_unknown_parameter_and_an_unknown_field_are_refused(
+    world: ApiWorld, route: Route
+) -> None:
+    expected = EXPECTATIONS[route.name]
+    path = expected.path(route.path)
+    answer = await world.send(
+        route.method,
+        f"{path}?nonsense=1",
+        expected.operator_body or expected.body,
+        headers=expected.headers,
+    )
+    assert (answer.status, answer.json["field"]) == (422, "nonsense")
+    if route.body is None:
+        return
+    body = {**(expected.operator_body or expected.body), "nonsense": 1}
+    answer = await world.send(route.method, path, body, headers=expected.headers)
+    assert (answer.status, answer.json["field"]) == (422, "nonsense")
+    assert world.tables.records == []
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_the_rate_of_a_partner_is_bounded_over_its_tokens(
+    world: ApiWorld, route: Route
+) -> None:
+    world.per_second = 0.1
+    path = EXPECTATIONS[route.name].path(route.path)
+    first = await world.send("GET", "/v1/me", token=world.tokens[Scope.PARTNER_READ])
+    assert (first.status, first.headers["RateLimit"]) == (200, '"requests";r=0;t=10')
+    refused = await world.send(route.method, path, token=world.tokens[Scope.PARTNER_MANAGE])
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "10")
+    assert (await world.send("GET", "/v1/me", token=world.rival)).status == 200
+
+
+@pytest.mark.parametrize("route", OF_PARTNERS)
+async def test_a_partner_sees_no_field_of_operators_and_nothing_of_another_partner(
+    world: ApiWorld, route: Route
+) -> None:
+    """Places in our topics, holds, owners, details: all of them are in the rows and answers of this world."""
+    shown = (await sent(world, route, world.tokens[Scope.PARTNER_MANAGE])).content.decode()
+    for text in ("hush", "theirs", "rival", "t-3@40", "files:core", "crm.example-1"):
+        assert text not in shown, shown
+    if route.answer is None:
+        return
+    for path in masks(route.answer):
+        name = path.rpartition(".")[2].replace("[]", "")
+        assert f'"{name}":' not in shown, shown
+    operators = await sent(world, route, world.tokens[Scope.ADMIN])
+    for path in masks(route.answer):
+        name = path.rpartition(".")[2].replace("[]", "")
+        if '"items":[]' not in operators.content.decode():
+            assert f'"{name}":' in operators.content.decode(), operators.content
+
+
+async def test_who_reads_a_payload_or_makes_a_token_is_noted_for_operators(
+    world: ApiWorld,
+) -> None:
+    acts = {route.name: route.act for route in TABLE.routes if route.act}
+    assert acts == {
+        "get_delivery_payload": "payload.read",
+        "pull_events": "events.read",
+        "create_token": "token.created",
+        "revoke_token": "token.revoked",
+    }
+    for route in TABLE.routes:
+        await sent(world, route, world.tokens[Scope.ADMIN])
+    assert sorted((act, subject) for act, _, subject in world.services.uses)[:2] == [
+        ("events.read", "crm"),
+        ("payload.read", "msg_ours"),
+    ]
+    assert sorted({act for act, _, _ in world.services.uses}) == sorted(acts.values())
+    world.services.uses.clear()
+    await world.send("GET", "/v1/deliveries/nothing/payload")
+    assert world.services.uses == []

@@ -1,0 +1,238 @@
+"""What a request says is bounded and strict; what is repeated is not done again; cursors say nothing."""
+
+import ipaddress
+from typing import Any
+
+import pytest
+from tests.doubles.api import ApiWorld, subscription
+from tests.unit.entry.api.expectations import NEW
+
+from hookstream.core.access.scopes import Scope
+from hookstream.entry.api.requests import LARGEST_BODY
+from hookstream.entry.api.transport import client_address
+
+PARTNER = Scope.PARTNER_MANAGE
+
+
+async def test_a_repeated_request_is_answered_as_the_first_without_its_secret(
+    world: ApiWorld,
+) -> None:
+    key = {"Idempotency-Key": "first"}
+    token = world.tokens[PARTNER]
+    first = await world.send("POST", "/v1/subscriptions", NEW, token=token, headers=key)
+    again = await world.send("POST", "/v1/subscriptions", NEW, token=token, headers=key)
+    assert (first.status, again.status) == (201, 201)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (again.etag, again.headers["Location"]) == (first.etag, first.headers["Location"])
+    assert first.json["generated"]
+    assert again.json == {**first.json, "generated": []}
+    listed = await world.send("GET", "/v1/subscriptions", token=token)
+    assert [each["id"] for each in listed.json["items"]].count(
+        first.json["subscription"]["id"]
+    ) == 1
+
+
+async def test_a_key_belongs_to_one_request_and_one_token(world: ApiWorld) -> None:
+    key = {"Idempotency-Key": "first"}
+    await world.send("POST", "/v1/subscriptions", NEW, token=world.tokens[PARTNER], headers=key)
+    other = {**NEW, "content": "thin"}
+    answer = await world.send(
+        "POST", "/v1/subscriptions", other, token=world.tokens[PARTNER], headers=key
+    )
+    assert (answer.status, answer.json["reason"]) == (422, "key_reused")
+    rival = await world.send("POST", "/v1/subscriptions", NEW, token=world.rival, headers=key)
+    assert (rival.status, rival.json["subscription"]["partner"]) == (201, "rival")
+
+
+async def test_what_was_refused_is_not_kept_for_its_key(world: ApiWorld) -> None:
+    key = {"Idempotency-Key": "first"}
+    bad = {**NEW, "event_types": ["no.such"]}
+    answer = await world.send("POST", "/v1/subscriptions", bad, headers=key)
+    assert answer.status == 422
+    again = await world.send("POST", "/v1/subscriptions", bad, headers=key)
+    assert (again.status, "Idempotency-Replayed" in again.headers) == (422, False)
+
+
+async def test_a_list_goes_on_where_its_cursor_says(world: ApiWorld) -> None:
+    for number in range(5):
+        world.add(subscription(f"many-{number}"))
+    token, found, path = world.tokens[PARTNER], [], "/v1/subscriptions?limit=2"
+    cursor = ""
+    while True:
+        page = (await world.send("GET", path + cursor, token=token)).json
+        found += [each["id"] for each in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert found == sorted(["crm", "filed", *(f"many-{number}" for number in range(5))])
+
+
+async def test_a_cursor_of_another_partner_list_or_filter_is_answered_as_any_text(
+    world: ApiWorld,
+) -> None:
+    for number in range(3):
+        world.add(subscription(f"many-{number}"))
+    path = "/v1/subscriptions?limit=1"
+    cursor = (await world.send("GET", path, token=world.tokens[PARTNER])).json["next"]
+    others = [
+        await world.send("GET", f"{path}&cursor={cursor}", token=world.rival),
+        await world.send("GET", f"{path}&cursor={cursor}"),
+        await world.send("GET", f"/v1/event-types?cursor={cursor}", token=world.tokens[PARTNER]),
+        await world.send("GET", f"{path}&cursor=nonsense", token=world.tokens[PARTNER]),
+        await world.send("GET", f"{path}&cursor={cursor[:-4]}AAAA", token=world.tokens[PARTNER]),
+    ]
+    assert {(each.status, each.content) for each in others} == {(400, others[0].content)}
+    assert others[0].json["reason"] == "invalid_cursor"
+
+
+async def test_a_foreign_subscription_in_a_filter_is_as_an_absent_one(world: ApiWorld) -> None:
+    for path in ("deliveries", "attempts", "pending", "dead-letters", "dead-letters/counts"):
+        answers = [
+            await world.send("GET", f"/v1/{path}?subscription={name}", token=world.tokens[PARTNER])
+            for name in ("theirs", "nobodys")
+        ]
+        assert {each.status for each in answers} == {404}
+        assert answers[0].content == answers[1].content
+
+
+async def test_a_foreign_subscription_in_a_body_is_as_an_absent_one(world: ApiWorld) -> None:
+    for path in ("redrives", "dead-letters/preview"):
+        answers = [
+            await world.send(
+                "POST",
+                f"/v1/{path}",
+                {"selector": {"subscriptions": [name]}},
+                token=world.tokens[PARTNER],
+            )
+            for name in ("theirs", "nobodys")
+        ]
+        assert {each.status for each in answers} == {404}
+        assert answers[0].content == answers[1].content
+
+
+async def test_a_partners_redrive_takes_its_own_dead_letters_alone(world: ApiWorld) -> None:
+    answer = await world.send(
+        "POST", "/v1/redrives", {"selector": {"reasons": ["expired"]}}, token=world.tokens[PARTNER]
+    )
+    assert answer.status == 202
+    job = world.services.job(answer.json["id"])
+    assert job is not None
+    assert job.asked["selector"] == {
+        "partners": ["acme"],
+        "reasons": ["expired"],
+        "subscriptions": ["crm", "filed"],
+    }
+    assert answer.json["asked"] == {}
+
+
+@pytest.mark.parametrize("field", ["partner", "id", "limits.weight", "endpoint.ca"])
+async def test_a_partner_sets_no_field_of_operators(world: ApiWorld, field: str) -> None:
+    values: dict[str, Any] = {
+        "partner": {"partner": "acme"},
+        "id": {"id": "mine"},
+        "limits.weight": {"limits": {"weight": 1}},
+        "endpoint.ca": {"endpoint": {**NEW["endpoint"], "ca": {"value": "x"}}},
+    }
+    body = {**NEW, **values[field]}
+    answer = await world.send("POST", "/v1/subscriptions", body, token=world.tokens[PARTNER])
+    assert (answer.status, answer.json["field"]) == (403, field)
+
+
+async def test_what_files_own_is_changed_there_but_not_its_state(world: ApiWorld) -> None:
+    path, any_ = "/v1/subscriptions/filed", {"If-Match": "*"}
+    for method, body in (("PATCH", {"content": "thin"}), ("DELETE", None)):
+        answer = await world.send(method, path, body, headers=any_)
+        assert (answer.status, answer.json["reason"]) == (409, "owned_by_files")
+        assert "core" in answer.json["detail"]
+    for act, body in (("pause", None), ("resume", {}), ("rotate-secret", {})):
+        answer = await world.send("POST", f"{path}/{act}", body, headers=any_)
+        assert answer.status == 200, answer.content
+    assert (await world.send("POST", f"{path}/release", headers=any_)).status == 200
+    assert (await world.send("PATCH", path, {"content": "thin"}, headers=any_)).status == 200
+
+
+async def test_a_partners_limits_bind_what_it_makes_and_not_what_operators_make(
+    world: ApiWorld,
+) -> None:
+    limits = {"limits": {"subscriptions": 2}}
+    await world.send("PATCH", "/v1/partners/acme", limits, headers={"If-Match": "*"})
+    own = await world.send("POST", "/v1/subscriptions", NEW, token=world.tokens[PARTNER])
+    assert (own.status, own.json["reason"]) == (422, "limit_exceeded")
+    operators = await world.send("POST", "/v1/subscriptions", {**NEW, "partner": "acme"})
+    assert operators.status == 201
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"x" * (LARGEST_BODY + 1), {}, 413),
+        (b"{", {}, 400),
+        (b"[]", {}, 422),
+        (b"", {}, 422),
+        (b'{"event_types": [1], "event_types": []}', {}, 400),
+        (b"[" * 200 + b"]" * 200, {}, 400),
+        (b"\xff", {}, 400),
+        (b"{}", {"Content-Type": "text/plain"}, 415),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused(
+    world: ApiWorld, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    answer = await world.send("POST", "/v1/subscriptions", content=content, headers=headers)
+    assert answer.status == status
+
+
+async def test_paths_methods_and_queries_are_bounded(world: ApiWorld) -> None:
+    for method, path, status in (
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/", 404),
+        ("GET", "/v1/" + "x" * 3_000, 414),
+        ("GET", "/v1/jobs?kind=" + "x" * 9_000, 414),
+        ("PUT", "/v1/jobs", 405),
+        ("GET", "/v1/subscriptions/%ff", 400),
+        ("GET", "/v1/jobs?state=running&state=done", 422),
+        ("GET", "/v1/jobs?limit=1000", 422),
+    ):
+        answer = await world.send(method, path)
+        assert answer.status == status, (path, answer.content)
+    assert (await world.send("PUT", "/v1/jobs")).headers["Allow"] == "GET"
+
+
+async def test_the_clients_request_id_is_kept_if_it_is_plain(world: ApiWorld) -> None:
+    answer = await world.send("GET", "/v1/me", headers={"X-Request-Id": "abc-1"})
+    assert answer.headers["X-Request-Id"] == "abc-1"
+    answer = await world.send("GET", "/v1/me", headers={"X-Request-Id": "a\nb"})
+    assert answer.headers["X-Request-Id"].startswith("request-")
+
+
+async def test_a_defect_is_answered_with_the_requests_id_alone(
+    world: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("hush-0123")
+
+    monkeypatch.setattr(world.services, "jobs", broken)
+    world.fails_at_defects = False
+    answers = [await world.send("GET", "/v1/jobs") for _ in range(2)]
+    assert [answer.status for answer in answers] == [500, 500]
+    assert answers[0].json["request_id"] == answers[0].headers["X-Request-Id"]
+    assert b"hush" not in answers[0].content
+    defects = [fields for _, event, fields in world.logger.lines if event == "api.defect"]
+    assert [each["stack"] is None for each in defects] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("192.0.2.9", "198.51.100.1", "192.0.2.9"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "203.0.113.5, 198.51.100.1, 10.0.0.2", "198.51.100.1"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+    ],
+)
+def test_only_trusted_proxies_say_who_the_client_is(
+    peer: str, forwarded: str, address: str
+) -> None:
+    trusted = [ipaddress.ip_network("10.0.0.0/8")]
+    assert client_address(peer, forwarded, trusted) == address
