@@ -82,7 +82,9 @@ async def until_arrived(partner: Partner, sent: Collection[str], seconds: float 
 
 def serve(world: World, *urls: str, **settings: str) -> None:
     """Let a registry serve the world's event topics, for workers and commands."""
-    given = {"urls": ",".join(urls), "topics": f"{world.prefix}.events.*", **settings}
+    # A busy machine keeps a registry that has just started from answering within the default of 5 s.
+    given = {"timeout": "30s", "urls": ",".join(urls), "topics": f"{world.prefix}.events.*"}
+    given.update(settings)
     for name, value in given.items():
         world.stage.environ[f"HOOKSTREAM_REGISTRY__MAIN__{name.upper()}"] = value
 
