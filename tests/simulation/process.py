@@ -353,6 +353,8 @@ class SeenSink:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._refused: list[OutgoingRecord] = []
+        """What is written again: its lane deferred it at its first write, and has other work since."""
 
     def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
         process = self._process
@@ -364,6 +366,7 @@ class SeenSink:
         now, refused = process.clock.now(), refusal is not None
         process.ledger.writing(process.hand, record, now, refused=refused)
         if refusal is not None:
+            self._refused.append(record)
             process.ledger.note(f"{process.host.name} is refused a write to {record.topic}")
             asyncio.get_running_loop().call_later(0.002, self._acknowledge, acknowledged, refusal)
         else:
@@ -398,6 +401,7 @@ class SeenSink:
         into_tier = process.world.topics.delay_of(record.topic) is not None
         if (
             not (into_tier and by_lane)
+            or any(each is record for each in self._refused)
             or who is None
             or header_text(headers, "hs-job") is not None
         ):

@@ -273,6 +273,11 @@ def test_what_a_start_in_the_past_lost_may_be_delivered_when_its_schema_comes() 
     assert [status.owed(event) for event in events] == [Owed.NEVER, Owed.MAY]
 
 
+def test_a_deferral_whose_write_is_repeated_is_judged_by_the_lane_that_deferred_it() -> None:
+    """Since its first write the lane had room again, and took a replay into it."""
+    assert play(draw(4148)).broken is None
+
+
 def test_a_part_of_a_story_is_a_story() -> None:
     """The shrinker cuts anywhere: acts without their subject do nothing."""
     story = draw(1)
