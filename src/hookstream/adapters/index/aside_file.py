@@ -1,12 +1,11 @@
 """One day's file for its writer: dead letters, undecodable records, and operations events."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Final, NamedTuple
 
-from hookstream.adapters.index.database import open_for_writing
+from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject, json_text
@@ -109,7 +108,7 @@ class AsideFile:
         ledger: Ledger,
     ) -> None:
         """Add records that are not in the file yet, in one transaction with their positions."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(each, self.start, ledger) for each in aside],
@@ -140,7 +139,7 @@ class AsideFile:
         self, source: RedriveSource, partition: int, ranges: Iterable[OffsetRange], by: ResolvedBy
     ) -> None:
         """Mark the records of ranges of offsets as resolved; what resolved one first stays."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset >= ?"
                 " AND offset <= ? AND resolved IS NULL",
@@ -162,22 +161,11 @@ class AsideFile:
                 if by is not None:
                     changed.append((resolved_text(by), number, partition, offset))
         if changed:
-            with self._transaction():
+            with transaction(self._db):
                 self._db.executemany(
                     "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset = ?",
                     changed,
                 )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
 
 def _row(each: IndexedAside, start: Millis, ledger: Ledger) -> tuple[object, ...]:

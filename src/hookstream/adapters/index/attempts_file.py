@@ -27,7 +27,7 @@ from hookstream.adapters.index.attempt_rows import (
     shape_of,
     shape_text,
 )
-from hookstream.adapters.index.database import open_for_writing
+from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.packing import packed_delivery, packed_id
 from hookstream.adapters.index.postings import Of, PostingsWriter, entries_of, hashes
@@ -126,19 +126,16 @@ class AttemptsFile:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what is done within, or nothing of it."""
-        self._db.execute("BEGIN IMMEDIATE")
         try:
-            yield
-            self._flush()
-            self._db.execute("COMMIT")
+            with transaction(self._db):
+                yield
+                self._flush()
         except BaseException:
             # Numbers that were given within do not stay.
             self._names.clear()
             self._shapes.clear()
             self._owners.clear()
             self._deltas.clear()
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
             self._postings.forget()
             self._next_row = self._row()
             raise

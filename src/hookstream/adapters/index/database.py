@@ -1,6 +1,8 @@
-"""Opens SQLite files: for the one writer, and read-only for readers."""
+"""Opens SQLite files, for the one writer and read-only for readers, and commits to them."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -80,6 +82,20 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         opened.close()
         raise
     return opened
+
+
+@contextmanager
+def transaction(opened: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block does, or nothing of it, also where it is cancelled."""
+    opened.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        opened.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself where the disk is full.
+        if opened.in_transaction:
+            opened.execute("ROLLBACK")
+        raise
 
 
 def _refuse(path: Path, version: int) -> NoReturn:

@@ -35,7 +35,7 @@ _COUNT = re.compile("[0-9]{1,10}")
 """A number of attempts: the dead letter is untrusted."""
 
 _MOST_RUNS = 1_000
-"""How many runs of one delivery are told apart, the newest."""
+"""How many runs of one delivery are distinguished, the newest."""
 
 LifeOrder: TypeAlias = tuple[Millis, int, int, str, str, str]
 """The order of runs: their event's time and place, then subscription and job."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hookstream.adapters.index.database import open_for_writing
+from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.packing import Packed, packed_delivery
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
@@ -247,13 +247,10 @@ class NowFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
-            yield
-            self._db.execute("COMMIT")
+            with transaction(self._db):
+                yield
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
             self._rows = self._count()
             self._settled.clear()
             raise

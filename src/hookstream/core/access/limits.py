@@ -1,6 +1,6 @@
 """What a partner may ask for by itself, within its limits; operators are not bound by them.
 
-A partner whose limits were lowered keeps what it has: only what it asks for anew is refused.
+A partner whose limits were lowered keeps what it has: only what it asks for from then on is refused.
 """
 
 from collections.abc import Collection, Iterable

@@ -42,7 +42,7 @@ DEFAULT_LIFE: dict[Scope, Millis] = {
 """How long a token is good where nobody says how long. An administrator's is the worst to lose."""
 SHORTEST_LIFE: Millis = MINUTE
 LONGEST_LIFE: Millis = 366 * DAY
-"""No token is good for ever: one that nobody remembers ends by itself."""
+"""Every token expires: one that nobody remembers ends by itself."""
 KEPT_AFTER_END: Millis = 30 * DAY
 """How long the row of an expired token is kept, so that lists and refusals can name it."""
 

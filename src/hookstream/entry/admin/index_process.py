@@ -57,7 +57,7 @@ class IndexProcess:
 
 
 def _follow(settings: Settings, folder: Path, most_bytes: int) -> None:
-    """Follow until the process is told to end, or the one that started it is gone."""
+    """Follow until the process is asked to end, or the one that started it is gone."""
     parent = os.getppid()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())

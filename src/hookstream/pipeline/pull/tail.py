@@ -199,7 +199,7 @@ class Tail:
             try:
                 await self._follow()
             except (DependencyUnavailable, ConfigurationError) as error:
-                # Readers read the log themselves meanwhile, and are told of it there.
+                # Readers read the log themselves meanwhile, and learn of it there.
                 self._ports.logger.warning("pull.tail_failed", detail=str(error))
                 failed = True
             except Exception as error:  # noqa: BLE001  the tail is a cache: it begins again

@@ -48,7 +48,7 @@ class TableTail:
         Raises:
             ConfigurationError: The topic does not exist, or may not be read.
             DependencyUnavailable: The table's end was not reached in time.
-            InvariantBroken: The table was created again, or truncated; the next call reads it anew.
+            InvariantBroken: The table was created again, or truncated; the next call reads it from its start.
         """
         with self._one:
             # A new one each time: one that knows of no leader may know of none for a quarter of an hour.
