@@ -4,8 +4,10 @@
    written by hand in `cast.py`, unless its endpoint was disabled (410) when it was appended.
 2. What was accepted under its id, computed here, counts; what was not is in the dead letters, or
    is lost.
-3. What was accepted more often is explained by crashes at which it was unsettled, one copy each, or
-   by moves of its partition at which it was.
+3. What was accepted more often is explained by crashes at which it was unsettled, or by moves of its
+   partition at which it was: one copy for each record that contained it then. An event that wrote a
+   delivery to a tier and is not settled yet, since its other deliveries are not, is read again, and
+   so is the tier's record.
 """
 
 import datetime as dt
@@ -231,14 +233,8 @@ class Accounting:
         Returns:
             By delivery, how many copies that does not explain.
         """
-        at_crash: dict[str, set[int]] = {}
-        at_move: dict[str, set[int]] = {}
-        for name, place, offset in self._copies_of_state(account):
-            for kind, found in ((crashes, at_crash), (moves, at_move)):
-                for number, (_, before) in enumerate(kind):
-                    if before.open(place, offset):
-                        found.setdefault(name, set()).add(number)
-        sizes = Counter(number for numbers in at_crash.values() for number in numbers)
+        at_crash, at_move = open_at(self._copies_of_state(account), crashes, moves)
+        sizes = Counter(number for numbers in at_crash.values() for number in set(numbers))
         account.unsettled = {f"{n + 1} {title}": sizes[n] for n, (title, _) in enumerate(crashes)}
         account.unsettled_at_moves = sum(map(len, at_move.values()))
         left: dict[str, int] = {}
@@ -261,6 +257,27 @@ class Accounting:
             account.tier_records += 1
             if "hs-delivery-id" in record.headers:
                 yield record.headers["hs-delivery-id"], record.place, record.offset
+
+
+def open_at(
+    records: Iterable[tuple[str, Place, int]], *kinds: Sequence[Crash]
+) -> list[dict[str, list[int]]]:
+    """Return when each delivery was unsettled: the numbers of crashes or moves, for each kind.
+
+    A number stands once for each record that contained the delivery then: an event that wrote it to a
+    tier, and is not settled yet since its other deliveries are not, is read again, and so is the tier's.
+
+    Args:
+        records: Each record that ever contained a delivery, with the delivery's id.
+        kinds: Crashes, moves, or both, each with what was committed then.
+    """
+    found: list[dict[str, list[int]]] = [{} for _ in kinds]
+    for name, place, offset in records:
+        for kind, of_kind in zip(kinds, found, strict=True):
+            for number, (_, before) in enumerate(kind):
+                if before.open(place, offset):
+                    of_kind.setdefault(name, []).append(number)
+    return found
 
 
 def recoveries(

@@ -42,7 +42,11 @@ class WorkersLog:
         self._rest = b""
 
     def given_up(self) -> Iterator[Place]:
-        """Yield each partition that the worker was notified of losing, since the last call."""
+        """Yield each partition that the worker was notified of losing, since the last call.
+
+        Raises:
+            ValueError: A line does not name all of them: a copy of the others would look unexplained.
+        """
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -53,10 +57,21 @@ class WorkersLog:
         for line in lines:
             if b'"partitions.revoked"' not in line and b'"partitions.lost"' not in line:
                 continue
-            for name in json.loads(line)["names"].removesuffix(", …").split(", "):
-                topic, _, number = name.rpartition("/")
-                if topic:
-                    yield topic, int(number)
+            fields = json.loads(line)
+            places = list(_named(fields["names"]))
+            if len(places) != fields["count"]:
+                raise ValueError(f"a line names {len(places)} of its partitions: {line.decode()}")
+            yield from places
+
+
+def _named(names: str) -> Iterator[Place]:
+    """Yield the partitions of `orders/0-2, orders/5`."""
+    for name in names.split(", "):
+        topic, _, numbers = name.rpartition("/")
+        if topic:
+            first, _, last = numbers.partition("-")
+            for number in range(int(first), int(last or first) + 1):
+                yield topic, number
 
 
 def moves_between(
@@ -97,6 +112,7 @@ class Watch:
         self._logs = [WorkersLog(path) for path in logs]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch")
+        self._failed: BaseException | None = None
         self.moves: list[Move] = []
 
     def __enter__(self) -> Self:
@@ -105,11 +121,19 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop, and raise what ended the thread before."""
         self._stop.set()
         self._thread.join()
+        if self._failed is not None:
+            raise self._failed
 
     def _watch(self) -> None:
+        try:
+            self._watch_until_stopped()
+        except BaseException as failure:  # noqa: BLE001 - it is raised again in the main thread
+            self._failed = failure
+
+    def _watch_until_stopped(self) -> None:
         topics = self._topics
         read = (topics.events, topics.tiers())
         wanted = [*read[0], *read[1]]

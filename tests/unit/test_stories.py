@@ -1,9 +1,9 @@
-"""A copy is explained by a missing answer only if the accepted attempt itself got no answer in time."""
+"""A copy is explained by what was unsettled, or by an accepted attempt that itself got no answer in time."""
 
 import pytest
-from chaos.accounting import Story
+from chaos.accounting import Story, open_at
 from chaos.receipts import Receipt
-from chaos.topics import Record
+from chaos.topics import Positions, Record
 
 
 def record(attempt: int, **more: str) -> Record:
@@ -29,3 +29,22 @@ def test_an_accepted_attempt_without_an_answer_is_one_that_must_come_again(
 
     assert story.accepted & story.unanswered == explained
     assert str(story) == f"1.500 attempt {attempt} answered {status}; 2.000 retry.1s/0 offset 4"
+
+
+def test_an_event_and_its_record_in_a_tier_that_one_crash_repeats_explain_a_copy_each() -> None:
+    """The broker died when the tier's record was delivered and the event still waited for others."""
+    event, tier = ("events", 2), ("retry.1s", 0)
+    crash = ("broker", Positions({event: 9, tier: 40}, {event: 12, tier: 41}))
+    move = ("move", Positions({event: 9}, {event: 10}))
+
+    crashes, moves = open_at([("msg", event, 9), ("msg", tier, 40)], [crash], [move])
+
+    assert crashes == {"msg": [0, 0]}
+    assert moves == {"msg": [0]}
+
+
+def test_a_record_that_was_settled_or_appended_later_explains_no_copy() -> None:
+    place = ("events", 2)
+    crash = ("kill", Positions({place: 9}, {place: 12}))
+
+    assert open_at([("before", place, 8), ("after", place, 12)], [crash]) == [{}]

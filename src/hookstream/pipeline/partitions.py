@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from hookstream.core.model.instant import Millis, is_plausible
+from hookstream.core.model.listing import partition_ranges
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition, note_room, read_note
 from hookstream.core.offsets.pauses import PauseReason, Pauses
@@ -27,8 +28,8 @@ _REVOKE_STEP = 0.01
 Gap: TypeAlias = tuple[int, int]
 """The first offset that is gone, and the first that is not."""
 
-_NAMED = 24
-"""How many partitions one log line names."""
+_NAMED = 48
+"""How many ranges of partitions one log line names."""
 
 
 class Receipt:
@@ -219,9 +220,8 @@ class Partitions:
         return self._pauses.has(partition, PauseReason.BLOCKED)
 
     def _log(self, event: str, partitions: Collection[TopicPartition]) -> None:
-        named = [f"{where.topic}/{where.partition}" for where in sorted(partitions)[:_NAMED]]
-        more = "" if len(partitions) <= _NAMED else ", …"
-        self._logger.info(event, count=len(partitions), names=", ".join(named) + more)
+        names = partition_ranges(partitions, _NAMED)
+        self._logger.info(event, count=len(partitions), names=names)
 
     def _forget(self, partitions: frozenset[TopicPartition]) -> None:
         for where in partitions:
