@@ -155,7 +155,7 @@ class Accounting:
         """
         account = Account(events=len(self.owed))
         dead = self._dead_letters(account)
-        given_up = self._given_up()
+        given_up = disabled_since(self._topics.read(self._topics.own("health")))
         known = 0
         for owed in self.owed:
             for name, number in owed.deliveries.items():
@@ -211,16 +211,6 @@ class Accounting:
         account.dead_letters = dict(reasons)
         return found
 
-    def _given_up(self) -> dict[str, float]:
-        """Return since when which subscriptions are disabled, in seconds since 1970."""
-        found: dict[str, float] = {}
-        for row in self._topics.read(self._topics.own("health")):
-            name, _, kind = row.key.decode().partition("/")
-            if kind == "disabled" and row.value:
-                since = dt.datetime.fromisoformat(json.loads(row.value)["since"]).timestamp()
-                found[name] = since
-        return found
-
     def _explain(
         self,
         account: Account,
@@ -257,6 +247,22 @@ class Accounting:
             account.tier_records += 1
             if "hs-delivery-id" in record.headers:
                 yield record.headers["hs-delivery-id"], record.place, record.offset
+
+
+def disabled_since(rows: Iterable[Record]) -> dict[str, float]:
+    """Return since when which subscriptions are disabled, in seconds since 1970, by the health table.
+
+    Two workers that disable at nearly the same time write a row each, and the later row need not have
+    the earlier time. A worker that has read only the earlier one matches nothing from then on; the gap
+    that `enable` writes starts a minute before, for this reason.
+    """
+    found: dict[str, float] = {}
+    for row in rows:
+        name, _, kind = row.key.decode().partition("/")
+        if kind == "disabled" and row.value:
+            since = dt.datetime.fromisoformat(json.loads(row.value)["since"]).timestamp()
+            found[name] = min(since, found.get(name, since))
+    return found
 
 
 def open_at(

@@ -1,7 +1,9 @@
 """A copy is explained by what was unsettled, or by an accepted attempt that itself got no answer in time."""
 
+import json
+
 import pytest
-from chaos.accounting import Story, open_at
+from chaos.accounting import Story, disabled_since, open_at
 from chaos.receipts import Receipt
 from chaos.topics import Positions, Record
 
@@ -48,3 +50,20 @@ def test_a_record_that_was_settled_or_appended_later_explains_no_copy() -> None:
     crash = ("kill", Positions({place: 9}, {place: 12}))
 
     assert open_at([("before", place, 8), ("after", place, 12)], [crash]) == [{}]
+
+
+def test_of_two_workers_that_disable_a_subscription_the_earlier_time_counts() -> None:
+    """What was appended in between is owed to nobody: one worker did not match it any more."""
+
+    def row(key: str, since: str | None) -> Record:
+        value = b"" if since is None else json.dumps({"since": since}).encode()
+        return Record(("health", 0), 0, 0, key.encode(), value, {})
+
+    rows = [
+        row("crm/disabled", "1970-01-01T00:00:08Z"),
+        row("crm/failing", "1970-01-01T00:00:01Z"),
+        row("crm/disabled", "1970-01-01T00:00:05Z"),
+        row("crm/disabled", "1970-01-01T00:00:09Z"),
+        row("erp/disabled", None),
+    ]
+    assert disabled_since(rows) == {"crm": 5.0}
