@@ -62,7 +62,7 @@ event_types: {types}
   schedule: [{schedule}]
 """
 
-_READY_WITHIN = 60.0
+_READY_WITHIN = 180.0
 _DRAIN_SECONDS = 60.0
 
 
