@@ -22,6 +22,11 @@ _API_SECONDS: Final = 60.0
 """How long an answer of an API may take: it waits for events for half a minute itself."""
 _MOST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of one page at most: its bodies may have 8 MiB, and JSON escapes each byte by six at most."""
+_MOST_IGNORED: Final = 1024 * 1024
+"""Bytes of the answer to an event that are read, so that its connection is used again."""
+_LONGEST_LATER: Final = 300.0
+"""The most seconds for which an API is waited for, whatever it asks for."""
+_LATER_IF_UNSAID: Final = 5.0
 _OK: Final = 200
 _LATER: Final = (429, 503)
 
@@ -59,7 +64,7 @@ class Forwarder:
             async with self._session.post(
                 self._url, data=body, headers=dict(headers), allow_redirects=False
             ) as answer:
-                await answer.read()
+                await _all_of(answer, _MOST_IGNORED)
                 return Forwarded(answer.status, "", time.monotonic() - began)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = str(error) or type(error).__name__
@@ -97,7 +102,7 @@ class ApiPages:
         asked = {"cursor": cursor, "limit": str(limit), "wait": f"{wait:g}"}
         try:
             async with self._session.get(self._url, params=asked, allow_redirects=False) as answer:
-                body = await answer.content.read(_MOST_ANSWER)
+                body = await _all_of(answer, _MOST_ANSWER)
                 return _read(answer.status, answer.headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = str(error) or type(error).__name__
@@ -121,6 +126,17 @@ async def api_pages(api: str, token: str, subscription_id: str) -> AsyncIterator
         yield ApiPages(session, api, subscription_id)
 
 
+async def _all_of(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body of an answer, or what it begins with if it is longer than `most` bytes."""
+    body = bytearray()
+    async for part in answer.content.iter_any():
+        body += part
+        if len(body) > most:
+            answer.close()
+            break
+    return bytes(body[:most])
+
+
 def _read(status: int, headers: Mapping[str, str], body: bytes) -> JsonObject | ApiLater:
     try:
         found = orjson.loads(body)
@@ -130,8 +146,13 @@ def _read(status: int, headers: Mapping[str, str], body: bytes) -> JsonObject | 
     detail = str(document.get("detail") or document.get("title") or "")[:500]
     if status in _LATER:
         after = headers.get("retry-after", "")
-        return ApiLater(float(after) if after.isdigit() else 5.0, detail or f"answered {status}")
-    if status == _OK and isinstance(document.get("cursor"), str):
+        seconds = float(after) if after.isascii() and after.isdigit() else _LATER_IF_UNSAID
+        return ApiLater(min(seconds, _LONGEST_LATER), detail or f"answered {status}")
+    if (
+        status == _OK
+        and isinstance(document.get("cursor"), str)
+        and isinstance(document.get("entries"), list)
+    ):
         return document
     if 400 <= status < 500:  # noqa: PLR2004  refusals of HTTP
         raise InputRefused(f"the API answered {status}: {detail or 'no reason'}")

@@ -167,7 +167,7 @@ class Dispatcher:
                 ProblemKind.FORBIDDEN, f"this needs a token of scope {found.route.scope}"
             )
         try:
-            return await self._handled(request, found, caller, report)
+            response = await self._handled(request, found, caller, report)
         except HookstreamError as error:
             refusal = refusal_of(error, by_operator=caller.partner_id is None)
             if refusal is None:
@@ -178,6 +178,10 @@ class Dispatcher:
                 detail = str(error)[:_LONGEST_DETAIL]
                 self._logger.warning("api.unable", request_id=report.request_id, detail=detail)
             raise refusal from None
+        if inspect.iscoroutinefunction(found.route.handler):
+            # It may have waited: nothing is shown to a token that was revoked meanwhile.
+            self._caller(request, report)
+        return response
 
     def _matched(self, request: ApiRequest, report: RequestReport) -> RouteMatch:
         methods = self._table.methods(segments(request.path))

@@ -40,6 +40,7 @@ from hookstream.pipeline.pull.event_reading import (
 from hookstream.pipeline.pull.ports import PullPorts, PullRules
 from hookstream.pipeline.pull.reader_pool import PooledReader, ReaderPool
 from hookstream.pipeline.pull.rendering import PullRenderer, Shown
+from hookstream.pipeline.pull.scans import PartnerScan, PartnerScans
 
 _AT_ONCE: Final = 500
 """Records that are taken at once."""
@@ -126,6 +127,7 @@ class LogPages:
         self._events = events
         self._renderer = renderer
         self._pool = ReaderPool(ports.log, rules.readers)
+        self._scans = PartnerScans(ports.clock)
 
     async def close(self) -> None:
         """Close the readers."""
@@ -149,6 +151,8 @@ class LogPages:
         partner: Partner | None,
         cursor: Cursor | None,
         limit: int,
+        *,
+        by_partner: bool = False,
     ) -> PullPiece | Busy:
         """Read on behind a cursor, within the bounds of one answer.
 
@@ -157,18 +161,22 @@ class LogPages:
             partner: Its partner's row.
             cursor: Where the reader stands; None: it has read nothing.
             limit: The most entries, gaps apart.
+            by_partner: Whether the partner's `scanned_records_a_second` binds it: no operator is bound.
 
         Raises:
             ConfigurationError: The topics may not be read.
             DependencyUnavailable: The brokers fail.
         """
         partner_id = subscription.partner_id
+        scan = self._scans.of(partner) if by_partner and partner is not None else None
+        if scan is not None and not await scan.begun():
+            return Busy("the partner's scanned_records_a_second are used up", scan.retry_after)
         async with self._pool.turn(partner_id, subscription.id) as reader:
             if isinstance(reader, Busy):
                 return reader
             piece = PullPiece(Cursor(subscription.active_from))
             reading = await self._begun(subscription, cursor, piece)
-            page = _Page(subscription, partner, piece, reading, limit)
+            page = _Page(subscription, partner, piece, reading, limit, scan)
             if reading.positions:
                 await reader.go_to(reading.positions)
                 await self._fill(reader, page)
@@ -216,10 +224,17 @@ class LogPages:
         until = now() + _FIRST_SECONDS
         is_first = True
         while read < self._rules.reading_records and now() < until:
-            taken = await reader.take(min(_AT_ONCE, self._rules.reading_records - read))
+            most = min(_AT_ONCE, self._rules.reading_records - read)
+            if page.scan is not None:
+                most = min(most, page.scan.available)
+                if not most:
+                    break
+            taken = await reader.take(most)
             if taken.records and is_first:
                 until, is_first = now() + self._rules.reading_seconds, False
             read += len(taken.records)
+            if page.scan is not None:
+                page.scan.spend(len(taken.records))
             page.touched.update(at.topic for at in taken.positions)
             await self._add(reader, page, taken.records)
             page.reading.moved(taken.positions)
@@ -304,6 +319,8 @@ class _Page:
     piece: PullPiece
     reading: Reading
     limit: int
+    scan: PartnerScan | None = None
+    """What the partner may still read; None: an operator asks."""
     is_full: bool = False
     touched: set[str] = field(default_factory=set)
     """Topics of which something was read."""

@@ -24,6 +24,7 @@ from hookstream.pipeline.work import Bodies
 
 Shown = PulledEvent | SkippedEvent | None
 """None: nothing of it is for this subscription."""
+_Verdict = Match | NotReplayed
 
 
 class PullRenderer:
@@ -56,15 +57,39 @@ class PullRenderer:
             events: Decoded events.
             now: The present: when they are signed.
         """
+        judges = [self._judge(subscription, each.bodies) for each in events]
+        takes_long = self._takes_long(subscription, events)
+        return await self._made(subscription, events, judges, now, takes_long=takes_long)
+
+    async def matched(
+        self, subscription: Subscription, events: Sequence[tuple[ReadEvent, Match]], now: Millis
+    ) -> list[Shown]:
+        """Return the entry of each event that was matched by the subscription's present row and grants.
+
+        Args:
+            subscription: The subscription, as the table has it.
+            events: Decoded events, each with its match.
+            now: The present: when they are signed.
+        """
+        read = [each for each, _ in events]
+        takes_long = sum(each.event.load for each in read) > LARGE
+        found = [match for _, match in events]
+        return await self._made(subscription, read, found, now, takes_long=takes_long)
+
+    async def _made(
+        self,
+        subscription: Subscription,
+        events: Sequence[ReadEvent],
+        judges: Sequence[_Verdict | Callable[[], _Verdict]],
+        now: Millis,
+        *,
+        takes_long: bool,
+    ) -> list[Shown]:
         if not events:
             return []
-        prepared = self._prepared.of(subscription, now)
-        judges = [self._judge(subscription, each.bodies) for each in events]
-        render = partial(self._rendered, prepared, events, judges, now)
-        if self._takes_long(subscription, events):
-            return await self._offload.run(render)
+        render = partial(self._rendered, self._prepared.of(subscription, now), events, judges, now)
         # A round trip to a thread takes longer than a little work, and all readers share one.
-        return render()
+        return await self._offload.run(render) if takes_long else render()
 
     def _takes_long(self, subscription: Subscription, events: Sequence[ReadEvent]) -> bool:
         """Return whether making the entries would block the event loop for long."""
@@ -95,9 +120,7 @@ class PullRenderer:
             return None
         return SkippedEvent(why.reason, record.timestamp, event_type=event_type)
 
-    def _judge(
-        self, subscription: Subscription, bodies: Bodies
-    ) -> Callable[[], Match | NotReplayed]:
+    def _judge(self, subscription: Subscription, bodies: Bodies) -> Callable[[], _Verdict]:
         event = bodies.event
         if not is_asked_at(subscription, event.origin.timestamp):
             return lambda: NotReplayed.NOT_WANTED
@@ -114,14 +137,15 @@ class PullRenderer:
         self,
         prepared: Prepared,
         events: Sequence[ReadEvent],
-        judges: Sequence[Callable[[], Match | NotReplayed]],
+        judges: Sequence[_Verdict | Callable[[], _Verdict]],
         now: Millis,
     ) -> list[Shown]:
         """Judge, render and sign, in a thread."""
         found: list[Shown] = []
         for each, judge in zip(events, judges, strict=True):
             try:
-                found.append(self._one(prepared, each.bodies, judge(), now))
+                verdict = judge() if callable(judge) else judge
+                found.append(self._one(prepared, each.bodies, verdict, now))
             except ENDS:
                 raise
             except Exception as error:  # noqa: BLE001  this event's alone
@@ -129,9 +153,7 @@ class PullRenderer:
                 found.append(_refused(prepared, each.bodies, INTERNAL_ERROR))
         return found
 
-    def _one(
-        self, prepared: Prepared, bodies: Bodies, verdict: Match | NotReplayed, now: Millis
-    ) -> Shown:
+    def _one(self, prepared: Prepared, bodies: Bodies, verdict: _Verdict, now: Millis) -> Shown:
         if isinstance(verdict, NotReplayed):
             return None
         body = verdict.refused or self._body(prepared, bodies, verdict.version)
