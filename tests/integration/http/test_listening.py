@@ -210,7 +210,7 @@ async def test_what_is_no_page_is_refused_with_its_status(document: JsonObject) 
 
 async def test_an_api_cannot_add_headers_to_what_a_server_is_given() -> None:
     lines = Lines(1)
-    more = {**dict(LIVE), "authorization": "Bearer hush", "host": "elsewhere"}
+    more: JsonObject = {**dict(LIVE), "authorization": "Bearer hush", "host": "elsewhere"}
     event: JsonObject = {"kind": "event", "headers": more, "body": BODY}
     async with server(204) as (url, taken):
         await listened(pages({"entries": [event], "cursor": "c"}), url, None, lines)
