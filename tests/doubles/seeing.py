@@ -116,6 +116,7 @@ class JsonOwnRecords:
                 "attempt": record.attempt,
                 "trigger": record.delivery.trigger,
                 "job_id": record.delivery.job,
+                "response_excerpt": record.response_excerpt,
                 "outcome": None if record.outcome is None else record.outcome.name,
                 "disposition": record.disposition.name,
                 "reason": reason,

@@ -19,6 +19,7 @@ from hookstream.core.model.subscription import (
     Gap,
     Grant,
     HeldGrant,
+    Secret,
     SigningSecret,
     Subscription,
     SubscriptionState,
@@ -532,6 +533,14 @@ async def test_each_format_is_made_as_a_request_would_have_it() -> None:
         assert cloud.content_type == "application/cloudevents+json"
         made = await body(format=BodyFormat.TEMPLATE, template={"text": "<$.data.total>"})
         assert made.body == b'{"text":7}'
+        endpoint = replace(
+            pulled().endpoint, template_secrets=(("key", Secret("value-1", b"hush")),)
+        )
+        made = await body(
+            format=BodyFormat.TEMPLATE, template={"key": {"secret": "key"}}, endpoint=endpoint
+        )
+        # A credential of the endpoint is no part of what is read.
+        assert made.body == b'{"key":"(not shown)"}'
         second = await body(versions={PRICED: 2})
         assert b'"version":2' in second.body
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from hookstream.core.delivery.quoted_secrets import without_quoted
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis, is_plausible
@@ -267,7 +268,9 @@ class Attempts:
             request_bytes=ready.body_bytes,
             host=ready.prepared.host,
             trace_id=trace_id,
-            response_excerpt=None if response is None else response.excerpt,
+            response_excerpt=None
+            if response is None
+            else without_quoted(response.excerpt, ready.prepared.secret_forms),
             batch_id=ready.post.batch_id,
             note=_TOKEN_REPLACED if response is not None and response.requests > 1 else None,
         )

@@ -14,6 +14,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.planning.fields import HIDDEN
 from hookstream.core.pull.page import PulledEvent, SkippedEvent
 from hookstream.core.pull.resumption import is_asked_at
 from hookstream.pipeline.defects import ENDS, Step, Unexpected
@@ -150,8 +151,8 @@ class PullRenderer:
             case None:
                 return bodies.standard(version)
             case Template() as template:
-                reveal = prepared.template_secrets.get
-                return bodies.by_template(version, template, reveal, self._most)
+                # They are credentials of the endpoint, as its headers are.
+                return bodies.by_template(version, template, lambda _: HIDDEN, self._most)
             case (shared, content):
                 return bodies.shared(version, shared, content)
 
