@@ -20,7 +20,7 @@ from tests.e2e.world import World
 
 from hookstream.core.access.tokens import TOKEN_PATTERN
 
-DEADLINE = 120.0
+DEADLINE = 240.0
 ANYWHERE = {
     "HOOKSTREAM_EGRESS__HTTPS_ONLY": "false",
     # The worker starts before there is a partner.

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from tests.e2e.consoles import ANYWHERE, DEADLINE, Console, Endpoint, admin
 from tests.e2e.world import EVENT_TYPE, World
 
 from hookstream.core.model.instant import from_rfc3339
+from hookstream.errors import DependencyUnavailable
+from hookstream.producer import EventProducer
 
 EVENTS = 30
 """Published before the first test: as many are delivered, dead-lettered and pending."""
@@ -137,6 +140,22 @@ class Platform:
     async def publish(self, count: int) -> set[str]:
         """Publish events, and return their ids."""
         return {each.event_id for each in await self.world.publish(count)}
+
+    async def publish_until(self, over: asyncio.Event) -> None:
+        """Publish ten events a second, with one client, until it is over."""
+        happening = self.world.next_event()
+        async with EventProducer(
+            self.world.stage.servers,
+            schemas_topic=f"{self.world.prefix}.schemas",
+            topic_prefix=f"{self.world.prefix}.events.",
+        ) as producer:
+            while not over.is_set():
+                # A busy broker may be late; what is published is no test's claim.
+                with suppress(DependencyUnavailable):
+                    await producer.send(
+                        happening.event_type, happening.data, entity_id=happening.entity_id
+                    )
+                await asyncio.sleep(0.1)
 
     async def end(self) -> None:
         for console in self.consoles.values():

@@ -177,7 +177,12 @@ class SecretUses:
         await platform.made(f"{path}/test", {"wait": 20})
         listed = f"/v1/deliveries?subscription={name}&state=completed"
         items = (await console.done("GET", listed, token)).json["items"]
-        delivery = next(each for each in items if each["trigger"] != "test")
+        delivery, test = [
+            next(each for each in items if (each["trigger"] == "test") is is_test)
+            for is_test in (False, True)
+        ]
+        of_test = await console.done("GET", f"/v1/deliveries/{test['delivery']}/payload", token)
+        assert (of_test.status, "is a test" in of_test.json["detail"]) == (422, True)
         one = f"/v1/deliveries/{delivery['delivery']}"
         for by in (token, platform.partner):
             for each in (path, f"{path}/keys", f"{path}/events?cursor=earliest", one):

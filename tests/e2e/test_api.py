@@ -14,7 +14,7 @@ from tests.e2e.world import World
 
 from hookstream.receiver import verify
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 _SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{20,}")
 

@@ -115,7 +115,7 @@ def plan_resend(
         ConfigurationError: The subscription's row or a topic cannot be read.
         DependencyUnavailable: The cluster does not answer.
     """
-    _refuse_test(details)
+    refuse_test(details)
     subscription = found_subscription(state, details.subscription_id)
     refuse_pull(subscription, "a resend")
     directory = directory_of(state)
@@ -191,8 +191,12 @@ def _origins(details: DeliveryDetails) -> Iterator[Origin]:
             yield state.origin
 
 
-def _refuse_test(details: DeliveryDetails) -> None:
-    """Refuse a delivery that is a test: its event is in no topic, and is no event of the platform."""
+def refuse_test(details: DeliveryDetails) -> None:
+    """Refuse a delivery that is a test: its event is in no topic, and is no event of the platform.
+
+    Raises:
+        InputRefused: It is one.
+    """
     ids = [each.event_id for each in details.history.entries]
     ids += [each.delivery.event_id for each in details.pending]
     if any(event_id.startswith(TEST_EVENT_ID) for event_id in ids):
