@@ -156,7 +156,13 @@ async def test_two_consoles_answer_every_read_alike_and_continue_each_others_lis
     first, second = platform.consoles["first"], platform.consoles["second"]
     await platform.up("first", "second")
     values = await sample_values(platform)
-    asked = [(route, path) for route in READS for path in paths(route, values)]
+    asked = [
+        (route, path)
+        for route in READS
+        for path in paths(route, values)
+        # Which are first of what is pending changes by itself.
+        if route.name != "list_pending" or "subscription=" in path
+    ]
     assert len(asked) > 2 * len(READS)
     for route, path in asked:
         await until_equal(platform, path)
@@ -259,7 +265,7 @@ async def until_equal_in_pages(platform: Platform, path: str) -> None:
             if answered.json["next"] is None:
                 break
             following = f"{first_page(path)}&cursor={answered.json['next']}"
-        if found == whole:
+        if compared(path, found) == compared(path, whole):
             return
         assert time.monotonic() < deadline, (path, len(found), len(whole))
         await asyncio.sleep(0.2)
