@@ -382,7 +382,7 @@ async def test_three_consoles_and_commands_lose_and_double_no_write_to_one_row(
 
 def mark_of(row: dict[str, Any]) -> str:
     """Return what the last write of a console left in a row."""
-    return str(dict(row["headers"]).get(MARK, ""))
+    return str(dict(row["body"]["endpoint"]["headers"]).get(MARK, ""))
 
 
 async def test_no_secret_of_all_that_were_used_is_in_anything_that_was_written_or_answered(
