@@ -176,7 +176,12 @@ class SecretUses:
         assert changed.status == 200, changed
         await platform.made(f"{path}/test", {"wait": 20})
         listed = f"/v1/deliveries?subscription={name}&state=completed"
-        items = (await console.done("GET", listed, token)).json["items"]
+        page = await console.until(
+            listed,
+            token,
+            lambda found: {each["trigger"] == "test" for each in found["items"]} == {True, False},
+        )
+        items = page["items"]
         delivery, test = [
             next(each for each in items if (each["trigger"] == "test") is is_test)
             for is_test in (False, True)
