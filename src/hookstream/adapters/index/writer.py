@@ -8,6 +8,7 @@ it again changes nothing.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from hookstream.adapters.index.database import OtherFormat
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder, is_damage
 from hookstream.adapters.index.id_filter import FilterBuilder
 from hookstream.adapters.index.now_file import MOST_WAITING, NowFile, Waiting
+from hookstream.adapters.index.packing import packed_delivery
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.jobs.row_problem import RowProblem
@@ -187,16 +189,15 @@ class IndexWriter:
             return
         target = self._attempts_file(hour)
         known = target.positions
-        fresh = [
-            each
-            for each in attempts
-            if each.offset >= known.get(TopicPartition(topic, each.partition), 0)
-        ]
+        begins = {at.partition: offset for at, offset in known.items() if at.topic == topic}
+        fresh = [each for each in attempts if each.offset >= begins.get(each.partition, 0)]
+        deliveries = [packed_delivery(each.entry.delivery_id) for each in fresh]
         of_hours: dict[Millis, list[Life]] = {}
-        for life in (*lives_of(fresh), *map(_life_of, waits)):
-            at = Family.ATTEMPTS.start_of(life.key.origin.timestamp)
+        floor = self.floors[Family.ATTEMPTS]
+        for life in chain(lives_of(fresh, deliveries), map(_life_of, waits)):
+            at = life.key.origin.timestamp // HOUR * HOUR
             # An event may be of the next hour, by as much as its broker's clock is ahead.
-            if self.floors[Family.ATTEMPTS] <= at <= hour + HOUR:
+            if floor <= at <= hour + HOUR:
                 of_hours.setdefault(at, []).append(life)
         own = of_hours.pop(hour, [])
         for at in sorted(of_hours):
@@ -207,7 +208,7 @@ class IndexWriter:
         moved = {at: next_one for at, next_one in positions.items() if next_one > known.get(at, 0)}
         with self._guarded(target.file):
             with target.transaction():
-                target.add(fresh)
+                target.add(fresh, deliveries)
                 target.join(own)
                 target.put_positions(moved)
             target.moved(moved)
@@ -463,7 +464,7 @@ def _life_of(pending: PendingRecord) -> Life:
     return Life(
         key_of_waiting(delivery),
         delivery.partner_id,
-        delivery.delivery_id,
+        packed_delivery(delivery.delivery_id),
         state_of_waiting(delivery),
         is_test(delivery.trigger.value),
     )
