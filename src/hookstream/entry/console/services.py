@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.index.answers import DeliveryAnswer
+from hookstream.adapters.index.opened_files import OpenLimit
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.record_writer import RecordWriter
 from hookstream.adapters.kafka.tables.reader import TableReader
@@ -87,6 +88,7 @@ class KafkaServices:
         self._folder = folder
         self._door = door
         self._of_thread = local()
+        self._open_files = OpenLimit()
         self._uses = ApiUses()
         self._uses_lock = Lock()
         self._name = executor_name()
@@ -190,7 +192,7 @@ class KafkaServices:
         """As ConsoleServices says."""
         found: IndexReader | None = getattr(self._of_thread, "index", None)
         if found is None:
-            found = self._of_thread.index = IndexReader(self._folder)
+            found = self._of_thread.index = IndexReader(self._folder, limit=self._open_files)
         return found
 
     def details(self, found: DeliveryAnswer) -> DeliveryDetails:
