@@ -195,6 +195,11 @@ class IndexReader:
         open_ones = [each for each in newest if not self._has_ended(each)]
         return Page(tuple(open_ones), following, window)
 
+    def only_counted(self, whose: Whose) -> int:
+        """Return how many waiting records are in no list; see `PendingCounts.only_counted`."""
+        with self._reading_now() as now:
+            return now.only_counted(whose)
+
     def pending_counts(self, whose: Whose) -> PendingCounts:
         """Count what waits in the tiers, by subscription and reason."""
         with self._reading_now() as now:

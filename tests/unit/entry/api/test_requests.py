@@ -236,3 +236,13 @@ def test_only_trusted_proxies_say_who_the_client_is(
 ) -> None:
     trusted = [ipaddress.ip_network("10.0.0.0/8")]
     assert client_address(peer, forwarded, trusted) == address
+
+
+async def test_what_waits_and_is_in_no_list_is_said_with_the_list(world: ApiWorld) -> None:
+    world.services.memory_index.beyond = 1_234
+    for scope, count in ((Scope.OPERATOR_READ, 1_234), (Scope.PARTNER_READ, 1)):
+        answer = await world.send("GET", "/v1/pending", token=world.tokens[scope])
+        assert (answer.status, answer.json["only_counted"]) == (200, count)
+    world.services.memory_index.beyond = 0
+    answer = await world.send("GET", "/v1/pending", token=world.tokens[Scope.PARTNER_READ])
+    assert answer.json["only_counted"] == 0
