@@ -43,7 +43,7 @@ CREATE TABLE lives (
   state INTEGER NOT NULL, attempts INTEGER NOT NULL, delivery NOT NULL,
   PRIMARY KEY (sub, at, partition, offset, topic, job)
 ) WITHOUT ROWID;
-CREATE INDEX unfinished ON lives (sub, at, partition, offset) WHERE (state & 7) < 3;
+CREATE INDEX unfinished ON lives (sub, at, partition, offset) WHERE (state & 7) < 4;
 CREATE TABLE minutes (
   who INTEGER NOT NULL, minute INTEGER NOT NULL, kind INTEGER NOT NULL, ending INTEGER NOT NULL,
   runs INTEGER NOT NULL, retries INTEGER NOT NULL,

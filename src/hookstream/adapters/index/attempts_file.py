@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import NamedTuple
 
 from hookstream.adapters.index.attempt_rows import (
     EVERYTHING,
@@ -33,12 +32,19 @@ from hookstream.adapters.index.attempt_rows import (
 )
 from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.folder import IndexFile
+from hookstream.adapters.index.lives import (
+    LIFE_COLUMNS,
+    Life,
+    LifePlace,
+    life_row,
+    packed_state,
+    read_state,
+)
 from hookstream.adapters.index.packing import Packed, packed_id
 from hookstream.adapters.index.postings import Of, PostingsWriter, entries_of, hashes
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.model.delivery import Trigger
 from hookstream.core.model.instant import MINUTE
-from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.record import Origin, TopicPartition
 from hookstream.core.statistics.errors import (
     MOST_PATTERNS,
     OTHERS,
@@ -51,60 +57,14 @@ from hookstream.core.statistics.life import (
     LifeKey,
     LifeState,
     RunKind,
-    key_of_entry,
     kind_of,
-    state_of_entry,
 )
 
-_HELD, _TEST = 8, 16
-"""Bits of a stored state above its ending."""
-
-_TEST_TRIGGER = Trigger.TEST.value
-_LIFE_COLUMNS = 6
-"""The columns of a run's key."""
 _NEW_AT_ONCE = 500
 """Rows of runs that are inserted at once, if all of them are new."""
 
 _MOST_CACHED = 200_000
 """The largest number of shapes or names that are kept in memory."""
-
-
-class Life(NamedTuple):
-    """A run that a record mentions, and what it says of it."""
-
-    key: LifeKey
-    partner_id: str
-    delivery: Packed
-    """Its delivery's id as it is stored."""
-    state: LifeState
-    test: bool
-
-    def joined(self, other: "Life") -> "Life":
-        """Return what both together say of the run."""
-        return self._replace(state=self.state.join(other.state), test=self.test or other.test)
-
-
-class LifePlace(NamedTuple):
-    """A run's key in numbers, and its partner's."""
-
-    sub: int
-    at: int
-    partition: int
-    offset: int
-    topic: int
-    job: int
-    """0: its first life."""
-    partner: int
-
-
-def packed_state(state: LifeState, *, test: bool) -> int:
-    """Return a state as it is stored, without its attempts."""
-    return int(state.ending) | (_HELD if state.held else 0) | (_TEST if test else 0)
-
-
-def read_state(stored: int, attempts: int) -> tuple[LifeState, bool]:
-    """Return a stored state, and whether it is a test's."""
-    return LifeState(Ending(stored & 7), bool(stored & _HELD), attempts), bool(stored & _TEST)
 
 
 class AttemptsFile:
@@ -248,6 +208,24 @@ class AttemptsFile:
         ):
             self._join_one(place, life)
 
+    def open_runs(self, origin: Origin) -> list[Life]:
+        """Return the first lives of an event's deliveries of which no record says that they ended."""
+        found: list[Life] = []
+        at = origin.timestamp - self.start
+        sub = self._sub_after(0)
+        while sub is not None:
+            for row in self._db.execute(_OPEN_RUNS, (sub, at, *origin[:3])):
+                subscription_id, partner_id, delivery, stored, attempts = row
+                key = LifeKey(origin, subscription_id, None)
+                found.append(Life(key, partner_id, delivery, *read_state(stored, attempts)))
+            sub = self._sub_after(sub)
+        return found
+
+    def _sub_after(self, sub: int) -> int | None:
+        """Return the next number of a subscription that has runs: a seek each, not a scan."""
+        found = self._db.execute("SELECT min(sub) FROM lives WHERE sub > ?", (sub,)).fetchone()[0]
+        return None if found is None else int(found)
+
     def _place_of(self, life: Life) -> LifePlace:
         origin, subscription_id, job = life.key
         owner = subscription_id, life.partner_id
@@ -268,7 +246,7 @@ class AttemptsFile:
         execute = self._db.execute
         execute("SAVEPOINT new_lives")
         before = self._db.total_changes
-        self._db.executemany(_NEW_LIFE, [_life_row(place, life) for place, life in lives])
+        self._db.executemany(_NEW_LIFE, [life_row(place, life) for place, life in lives])
         if self._db.total_changes - before != len(lives):
             execute("ROLLBACK TO new_lives")
             execute("RELEASE new_lives")
@@ -280,9 +258,9 @@ class AttemptsFile:
 
     def _join_one(self, place: LifePlace, life: Life) -> None:
         execute = self._db.execute
-        key = place[:_LIFE_COLUMNS]
+        key = place[:LIFE_COLUMNS]
         state, test, job = life.state, life.test, life.key.job
-        if not execute(_NEW_LIFE, _life_row(place, life)).rowcount:
+        if not execute(_NEW_LIFE, life_row(place, life)).rowcount:
             before, was_test = read_state(*execute(_LIFE, key).fetchone())
             state, test = before.join(state), test or was_test
             if (state, test) == (before, was_test):
@@ -424,25 +402,12 @@ def _is_full(each: tuple[Indexed, Packed]) -> bool:
     return not is_plain(each[0].entry)
 
 
-def lives_of(attempts: Iterable[Indexed], deliveries: Iterable[Packed]) -> Iterator[Life]:
-    """Return what attempts say of their runs, whose deliveries' ids are given as they are stored."""
-    for each, delivery in zip(attempts, deliveries, strict=True):
-        entry = each.entry
-        yield Life(
-            key_of_entry(entry),
-            entry.partner_id,
-            delivery,
-            state_of_entry(entry),
-            entry.trigger == _TEST_TRIGGER,
-        )
-
-
-def _life_row(place: LifePlace, life: Life) -> Row:
-    state = life.state
-    packed = packed_state(state, test=life.test)
-    return (*place[:_LIFE_COLUMNS], packed, state.attempts, life.delivery)
-
-
+_OPEN_RUNS = (
+    "SELECT s.name, p.name, l.delivery, l.state, l.attempts FROM lives l JOIN names s ON s.id = l.sub"
+    " JOIN owners o ON o.sub = l.sub JOIN names p ON p.id = o.partner JOIN names t ON t.id = l.topic"
+    " WHERE l.sub = ? AND l.at = ? AND t.name = ? AND l.partition = ? AND l.offset = ? AND l.job = 0"
+    f" AND (l.state & 7) = {int(Ending.OPEN)}"
+)
 _LIFE = (
     "SELECT state, attempts FROM lives WHERE sub = ? AND at = ? AND partition = ? AND offset = ?"
     " AND topic = ? AND job = ?"

@@ -2,27 +2,34 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.holds_and_skips import (
+    SKIP_PREFIX,
     SkipAsked,
     StartAsked,
+    read_skip,
     read_start,
     skip_key,
     start_key,
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
+from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.statistics.reading import SkippedPlace
 from hookstream.core.topology.plan import taken_topics, tier_topics
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.writing import attempt_change
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
@@ -36,6 +43,17 @@ _COORDINATOR_SECONDS = 10.0
 
 StartAt: TypeAlias = Literal["earliest", "latest"] | Millis
 """Where reading begins: an end of the log, or the first record appended at a time or later."""
+
+
+def skipped_places(state: State, topics: Topics) -> frozenset[SkippedPlace]:
+    """Return which records operators asked to skip, of as long ago as the tables have it."""
+    found: set[SkippedPlace] = set()
+    for key, row in state.rows.get(topics.subscriptions, {}).items():
+        if key.startswith(SKIP_PREFIX) and row.value is not None:
+            with suppress(EnvelopeUnreadable):
+                asked = read_skip(key, row.value)
+                found.add((asked.topic, asked.partition, asked.offset))
+    return frozenset(found)
 
 
 class ReadPartitions:
