@@ -41,7 +41,7 @@ from hookstream.core.model.event import Event
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import (
     Endpoint,
     Grant,
@@ -49,7 +49,8 @@ from hookstream.core.model.subscription import (
     SigningSecret,
     Subscription,
 )
-from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
@@ -57,6 +58,7 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
 from hookstream.entry.api.dispatch import Dispatcher
@@ -65,6 +67,7 @@ from hookstream.entry.api.requests import ApiRequest, ApiResponse
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.api.table import TABLE
 from hookstream.entry.console.live_tables import LiveTables
+from hookstream.errors import InputRefused
 from hookstream.pipeline.pull.service import PullService
 from hookstream.settings import Settings, load
 
@@ -229,6 +232,12 @@ class MemoryServices:
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
         self.uses: list[tuple[str, str, str]] = []
+        at, member = (
+            TopicPartition("printprice.pricing", 0),
+            GroupMember("m", "worker-1", "/10.0.0.1"),
+        )
+        self.stopped = GroupPosition("hookstream", at, member, CommitPosition(4), 0, 9, NOON)
+        """The one partition that workers read: its record at 4 stops it."""
         self.surveyed: list[tuple[RedriveSource, JsonObject, BulkAct]] = []
 
     def current(self) -> bool:
@@ -326,7 +335,16 @@ class MemoryServices:
         return {0: 7}
 
     def positions(self) -> list[GroupPosition]:
-        return []
+        return [self.stopped]
+
+    def position(self, at: TopicPartition) -> GroupPosition:
+        if at != self.stopped.at:
+            raise InputRefused(f"there is no topic {at.topic}")
+        return self.stopped
+
+    def offset_at(self, at: TopicPartition, where: StartAt) -> int:
+        assert at == self.stopped.at
+        return 0 if where == "earliest" else 9
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         self.uses.append((act, caller.token_id, subject))

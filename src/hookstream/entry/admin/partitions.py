@@ -17,7 +17,7 @@ from hookstream.adapters.tables.holds_and_skips import (
     write_start,
 )
 from hookstream.core.model.counted import counted
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.offsets.group_position import GroupPosition
@@ -111,35 +111,18 @@ class ReadPartition:
             where: The position.
             reason: For the operations event.
         """
-        key, offset = start_key(*self.at), self._groups.offset_at(self.at, where)
-
-        def asked(writer: ChangeWriter) -> None:
-            session = writer.session
-            earlier = writer.state.rows[session.names.subscriptions].get(key)
-            revision = 1
-            if earlier is not None and earlier.value is not None:
-                revision = read_start(key, earlier.value).revision + 1
-            row = write_start(StartAsked(*self.at, where, session.now, revision))
-            self._ask(writer, key, row, offset, reason)
-
-        attempt_change(self._settings, asked)
+        offset = self.offset_at(where)
+        attempt_change(
+            self._settings, lambda writer: ask_start(writer, self.at, where, offset, reason)
+        )
 
     def skip(self, offset: int, reason: str) -> None:
         """Ask the worker to skip the record at an offset, where that stops the partition."""
+        attempt_change(self._settings, lambda writer: ask_skip(writer, self.at, offset, reason))
 
-        def asked(writer: ChangeWriter) -> None:
-            row = write_skip(SkipAsked(*self.at, offset, writer.session.now, reason))
-            self._ask(writer, skip_key(*self.at, offset), row, offset, reason)
-
-        attempt_change(self._settings, asked)
-
-    def _ask(self, writer: ChangeWriter, key: str, row: bytes, offset: int, reason: str) -> None:
-        """Write a request's row, and the operations event of it, in one transaction."""
-        session = writer.session
-        event = session.events.partition_skipped(
-            self.at, offset, session.now, reason=reason, changed_by=writer.by
-        )
-        session.write([TableChange(session.names.subscriptions, key, row)], [event])
+    def offset_at(self, where: StartAt) -> int:
+        """Return the offset of a position in the partition's log as it is now."""
+        return self._groups.offset_at(self.at, where)
 
     def position(self) -> GroupPosition:
         """Return the group's current position.
@@ -166,3 +149,49 @@ class ReadPartition:
             if reached_it(position) or self._clock.monotonic() >= until:
                 return position
             time.sleep(_POLL_SECONDS)
+
+
+def ask_start(
+    writer: ChangeWriter, at: TopicPartition, where: StartAt, offset: int, reason: str
+) -> None:
+    """Write the request that a partition's worker starts it at a position, where it is stopped.
+
+    Args:
+        writer: Writes it, with its operations event in one transaction.
+        at: The partition; hookstream reads it.
+        where: The position.
+        offset: Its offset, as the operations event has it.
+        reason: Why, as the operations event has it after `start at`.
+    """
+    session = writer.session
+    key = start_key(*at)
+    earlier = writer.state.rows[session.names.subscriptions].get(key)
+    revision = 1
+    if earlier is not None and earlier.value is not None:
+        revision = read_start(key, earlier.value).revision + 1
+    row = write_start(StartAsked(*at, where, session.now, revision))
+    named = where if isinstance(where, str) else to_rfc3339(where)
+    _ask(writer, at, key, row, offset, f"start at {named}. {reason}".strip())
+
+
+def ask_skip(writer: ChangeWriter, at: TopicPartition, offset: int, reason: str) -> None:
+    """Write the request that a partition's worker skips a record, where that stops the partition.
+
+    Args:
+        writer: Writes it, with its operations event in one transaction.
+        at: The partition; hookstream reads it.
+        offset: The record's.
+        reason: Why, as the operations event has it.
+    """
+    row = write_skip(SkipAsked(*at, offset, writer.session.now, reason))
+    _ask(writer, at, skip_key(*at, offset), row, offset, reason)
+
+
+def _ask(
+    writer: ChangeWriter, at: TopicPartition, key: str, row: bytes, offset: int, reason: str
+) -> None:
+    session = writer.session
+    event = session.events.partition_skipped(
+        at, offset, session.now, reason=reason, changed_by=writer.by
+    )
+    session.write([TableChange(session.names.subscriptions, key, row)], [event])

@@ -13,7 +13,7 @@ from hookstream.core.access.tokens import ApiToken
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
@@ -21,6 +21,7 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
 from hookstream.pipeline.pull.service import PullService
@@ -130,6 +131,17 @@ class ConsoleServices(Protocol):
 
     def positions(self) -> list[GroupPosition]:
         """Return the positions of the workers' groups in every partition."""
+
+    def position(self, at: TopicPartition) -> GroupPosition:
+        """Return the position of the group that reads a partition.
+
+        Raises:
+            InputRefused: hookstream reads no such partition.
+            DependencyUnavailable: The brokers did not answer; the group may be moving.
+        """
+
+    def offset_at(self, at: TopicPartition, where: StartAt) -> int:
+        """Return the offset of a position in a partition's log. Raises as `position` does."""
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         """Count what operators' audit log has: it is written within about a minute. On the event loop."""

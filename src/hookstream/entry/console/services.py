@@ -22,6 +22,7 @@ from hookstream.core.access.uses import ApiUses
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
@@ -34,7 +35,7 @@ from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_offers import offer_job
 from hookstream.entry.admin.jobs import cancel_job, free_job
-from hookstream.entry.admin.partitions import ReadPartitions
+from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
 from hookstream.entry.admin.purges import narrowed
 from hookstream.entry.admin.redrives import rules_of
 from hookstream.entry.admin.resends import plan_resend, resend
@@ -261,6 +262,14 @@ class KafkaServices:
     def positions(self) -> list[GroupPosition]:
         """As ConsoleServices says."""
         return ReadPartitions(self.settings).positions()
+
+    def position(self, at: TopicPartition) -> GroupPosition:
+        """As ConsoleServices says."""
+        return ReadPartition(self.settings, at).position()
+
+    def offset_at(self, at: TopicPartition, where: StartAt) -> int:
+        """As ConsoleServices says."""
+        return ReadPartition(self.settings, at).offset_at(where)
 
     def pull(self) -> PullService:
         """As ConsoleServices says."""

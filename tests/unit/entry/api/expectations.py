@@ -33,6 +33,7 @@ class RouteExpectation:
 
 CRM = {"subscription_id": "crm"}
 THEIRS = {"subscription_id": "theirs"}
+STOPPED = {"topic": "printprice.pricing", "partition": "0"}
 VERSION = {"event_type": TYPE, "version": "1"}
 NEW: dict[str, Any] = {
     "endpoint": {"url": "https://partner.example/hooks"},
@@ -130,6 +131,13 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
         200, {"kind": "endpoint", "name": "theirs", "reason": "it is out"}
     ),
     "list_partitions": RouteExpectation(200),
+    "get_partition": RouteExpectation(200, params=STOPPED),
+    "skip_record": RouteExpectation(
+        202, {"offset": 4, "reason": "it cannot be read"}, params=STOPPED
+    ),
+    "start_partition": RouteExpectation(
+        202, {"at": "latest", "reason": "its records are gone"}, ANY, STOPPED
+    ),
     "list_dead_letters": RouteExpectation(200),
     "count_dead_letters": RouteExpectation(200),
     "list_undecodable": RouteExpectation(200),
