@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import SimpleNamespace
@@ -22,6 +22,7 @@ from hookstream.adapters.index.answers import (
     OperationsEvent,
 )
 from hookstream.adapters.index.reader import IndexReader
+from hookstream.adapters.kafka.scan import Stretch
 from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import KeyRing, read_ring
@@ -37,11 +38,12 @@ from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, tok
 from hookstream.core.audit.history import DeliveryHistory, DeliveryState
 from hookstream.core.audit.run_states import RunId, RunState
 from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.model import header_names
 from hookstream.core.model.event import Event
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import OutgoingRecord, TopicPartition
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import (
     Endpoint,
     Grant,
@@ -52,9 +54,17 @@ from hookstream.core.model.subscription import (
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
+from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_export import (
+    DeadLetterExport,
+    ExportBatch,
+    ExportPosition,
+    ExportRequest,
+)
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
@@ -62,12 +72,12 @@ from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
 from hookstream.entry.api.dispatch import Dispatcher
-from hookstream.entry.api.rates import TokenRates
+from hookstream.entry.api.rates import ScanRates, TokenRates
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.api.table import TABLE
 from hookstream.entry.console.live_tables import LiveTables
-from hookstream.errors import InputRefused
+from hookstream.errors import DependencyUnavailable, InputRefused
 from hookstream.pipeline.pull.service import PullService
 from hookstream.settings import Settings, load
 
@@ -151,6 +161,47 @@ def with_schemas_read(reader: StateReader) -> StateReader:
     return reader
 
 
+def dead_letter(
+    offset: int, key: str, *, subscription: str, partner: str, reason: str = "expired"
+) -> Record:
+    """Return a record of the topic of dead letters, in its partition 0."""
+    headers = {
+        header_names.SUBSCRIPTION_ID: subscription,
+        header_names.PARTNER_ID: partner,
+        header_names.EVENT_TYPE: TYPE,
+        header_names.EVENT_ID: f"e-{key}",
+        header_names.DELIVERY_ID: f"msg_{key}",
+        header_names.REASON: reason,
+        header_names.CONNECT_MESSAGE: "hush-detail",
+        header_names.LAST_STATUS: "503",
+    }
+    encoded = [(name, value.encode()) for name, value in headers.items()]
+    topic = "hush-dead-letters"
+    return Record(topic, 0, offset, NOON, key.encode(), b"hush-value", encoded)
+
+
+@dataclass
+class DeadLetterTopic:
+    """The topic of dead letters, in memory."""
+
+    kept: list[Record]
+    source: RedriveSource = RedriveSource.DEAD_LETTERS
+    topic: str = "hush-dead-letters"
+    fails_after: int | None = None
+    """After so many records the brokers are away."""
+
+    def ends(self) -> dict[int, int]:
+        return {0: self.kept[-1].offset + 1} if self.kept else {}
+
+    def stretch(self, stretch: Stretch) -> Iterator[Record]:
+        ends = stretch.ends or {}
+        for number, record in enumerate(self.kept):
+            if number == self.fails_after:
+                raise DependencyUnavailable("the brokers are away")
+            if stretch.starts.get(0, 0) <= record.offset < ends.get(0, 0):
+                yield record
+
+
 class InlineThreads:
     """Runs what blocks at once: nothing blocks here."""
 
@@ -232,6 +283,15 @@ class MemoryServices:
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
         self.uses: list[tuple[str, str, str]] = []
+        self.exported: list[ExportRequest] = []
+        self.dead_topic = DeadLetterTopic(
+            [
+                dead_letter(0, "ours", subscription="crm", partner="acme"),
+                dead_letter(1, "foreign", subscription="theirs", partner="rival"),
+            ]
+        )
+        self.monotonic = 0.0
+        self.scans = ScanRates(tables.live.scanned_records_a_second, lambda: self.monotonic)
         at, member = (
             TopicPartition("printprice.pricing", 0),
             GroupMember("m", "worker-1", "/10.0.0.1"),
@@ -330,6 +390,25 @@ class MemoryServices:
         assert job is not None
         return job
 
+    def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
+        self.exported.append(wanted)
+        reader = cast("DeadLetterReader", self.dead_topic)
+        export = DeadLetterExport(
+            reader,
+            Ledger(),
+            wanted.selector,
+            wanted.with_resolved,
+            lambda record: {"id": (record.key or b"").decode()},
+            wanted.position,
+        )
+        return export.part(wanted.most, 1e9, lambda: 0.0)
+
+    def scan_wait(self, caller: Caller) -> float:
+        return self.scans.wait(caller)
+
+    def note_scanned(self, caller: Caller, records: int) -> float:
+        return self.scans.note(caller, records)
+
     def ends(self, source: RedriveSource) -> dict[int, int]:
         del source
         return {0: 7}
@@ -392,6 +471,8 @@ class ApiWorld:
         self.requests = 0
         self.per_second = 1_000.0
         self.fails_at_defects = True
+        self.pauses: list[float] = []
+        """How long answers in pieces waited between two."""
         for key, value in _schema_rows():
             self.tables.put(names.schemas, key, value)
         for partner in (ACME, RIVAL, Partner("lonely", "Lonely", ACME.grant, owner="api")):
@@ -420,6 +501,7 @@ class ApiWorld:
             self.logger,
             lambda: self.seconds,
             self._request_id,
+            pause=self._wait,
         )
 
     def add(self, row: Subscription) -> None:
@@ -466,10 +548,19 @@ class ApiWorld:
 
         target, _, query = path.partition("?")
         request = ApiRequest(method, target, query, sent, read, "192.0.2.1")
-        found = reply(await self.dispatcher.answer(request))
+        response = await self.dispatcher.answer(request)
+        if response.pieces is not None:
+            whole = b"".join([piece async for piece in response.pieces])
+            await response.pieces.aclose()
+            response = ApiResponse(response.status, response.headers, whole)
+        found = reply(response)
         for _, event, fields in self.logger.lines:
             assert event != "api.defect" or not self.fails_at_defects, fields["stack"]
         return found
+
+    async def _wait(self, seconds: float) -> None:
+        self.services.monotonic += seconds
+        self.pauses.append(seconds)
 
     def _request_id(self) -> str:
         self.requests += 1

@@ -118,6 +118,10 @@ class DeadLetterReader:
         window = Stretch(since, until)
         return self._scan().read(window, progress=self.progress, limit=self.limit)
 
+    def stretch(self, stretch: Stretch) -> Iterator[Record]:
+        """Yield the records of a stretch of the topic."""
+        return self._scan().read(stretch, progress=self.progress)
+
     def at(self, position: Position) -> Record | None:
         """Return the record at a position, or None if the log does not have it (any more)."""
         return self._scan().at(position.partition, position.offset)

@@ -5,9 +5,9 @@ function of a `Call`: it may block, since it runs on a thread of its own; one th
 long poll, is a coroutine function.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -90,12 +90,24 @@ class Call(Generic[Q, B]):
         return f"token {self.caller.token_id}"
 
 
+class BodyPiece(NamedTuple):
+    """A piece of a body that is too large to be made at once."""
+
+    content: bytes
+    pause: float = 0.0
+    """Seconds to wait before the next piece is made."""
+
+
 @dataclass(slots=True, frozen=True)
 class ApiAnswer:
     """What a handler answers."""
 
     body: msgspec.Struct | None = None
-    """None: no content."""
+    """None: no content, or `pieces`."""
+    pieces: Iterator[BodyPiece] | None = None
+    """A body in pieces; each is made on a request's thread once the piece before is sent. Closed at the end."""
+    subject: str | None = None
+    """What operators' audit log says that it is about; None: what was made, or the path names."""
     status: int | None = None
     """None: that of the route."""
     revision: int | None = None
@@ -144,6 +156,10 @@ class Route:
     act: str = ""
     """What operators' audit log says of each use, such as `payload.read`; empty: nothing."""
     media_type: str = "application/json"
+    is_in_pieces: bool = False
+    """Whether its body comes in pieces, each line of which is of the answer's type."""
+    scans: bool = False
+    """Whether it reads records of the log for its caller: a partner has a rate of them."""
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """What handlers need from the console that runs them; each function may block."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
 from hookstream.adapters.index.answers import DeliveryAnswer
@@ -18,6 +18,11 @@ from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_export import (
+    ExportBatch,
+    ExportPosition,
+    ExportRequest,
+)
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
@@ -120,6 +125,9 @@ class ConsoleServices(Protocol):
     def free_job(self, job_id: str) -> Job:
         """Let any executor continue a job. Otherwise as the service of this name."""
 
+    def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
+        """As `DeadLetterExport.part`; what is wrong with the request is raised at once."""
+
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """Return the present end offsets of a topic of dead letters or undecodable records."""
 
@@ -142,6 +150,12 @@ class ConsoleServices(Protocol):
 
     def offset_at(self, at: TopicPartition, where: StartAt) -> int:
         """Return the offset of a position in a partition's log. Raises as `position` does."""
+
+    def scan_wait(self, caller: Caller) -> float:
+        """Return for how many seconds no more records are read for a caller; 0: they are."""
+
+    def note_scanned(self, caller: Caller, records: int) -> float:
+        """Note records that were read for a caller; return as `scan_wait`."""
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         """Count what operators' audit log has: it is written within about a minute. On the event loop."""

@@ -10,10 +10,13 @@ from aiohttp.http_exceptions import LineTooLong
 
 from hookstream.entry.api.dispatch import Dispatcher
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
-from hookstream.entry.api.requests import ApiRequest, BodyReader
+from hookstream.entry.api.requests import ApiRequest, ApiResponse, BodyReader, CutOff
+from hookstream.errors import InvariantBroken
 
 BODY_SECONDS = 20.0
 """How long a client may take to send a body."""
+PIECE_SECONDS = 30.0
+"""How long a client may take for each piece of an answer."""
 _LARGEST_HEADERS = 16 * 1024
 _KEEP_ALIVE_SECONDS = 75.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -78,6 +81,8 @@ def api_server(dispatcher: Dispatcher, trusted_proxies: Networks) -> ApiServer:
                 ),
             )
         )
+        if response.pieces is not None:
+            return await _sent_in_pieces(request, response)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
 
     return ApiServer(
@@ -87,6 +92,34 @@ def api_server(dispatcher: Dispatcher, trusted_proxies: Networks) -> ApiServer:
         max_field_size=_LARGEST_HEADERS,
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
     )
+
+
+async def _sent_in_pieces(request: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
+    """Send an answer piece by piece; the connection of one that is cut off ends without its end."""
+    pieces = response.pieces
+    if pieces is None:
+        raise InvariantBroken("an answer without pieces is sent in pieces")
+    answer = web.StreamResponse(status=response.status, headers=response.headers)
+    try:
+        # A piece that nobody takes would keep its reader of the log open.
+        async with asyncio.timeout(PIECE_SECONDS) as deadline:
+            await answer.prepare(request)
+            async for piece in pieces:
+                deadline.reschedule(_in_seconds(PIECE_SECONDS))
+                await answer.write(piece)
+                deadline.reschedule(None)
+            deadline.reschedule(_in_seconds(PIECE_SECONDS))
+            await answer.write_eof()
+    except (CutOff, TimeoutError, OSError):
+        if request.transport is not None:
+            request.transport.abort()
+    finally:
+        await pieces.aclose()
+    return answer
+
+
+def _in_seconds(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
 
 
 def client_address(peer: str, forwarded: str, trusted_proxies: Networks) -> str:

@@ -1,7 +1,8 @@
 """The services of a console on Kafka: the tables as they are followed, and one writer of them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock, local
 from typing import TypeVar
@@ -27,10 +28,20 @@ from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_details import event_decoder, event_of
+from hookstream.entry.admin.dead_letter_export import (
+    DeadLetterExport,
+    ExportBatch,
+    ExportPosition,
+    ExportRequest,
+    ShownEvent,
+    refuse_many_partitions,
+)
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload, payload_of
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest, send_test
+from hookstream.entry.admin.granted_events import GrantedEvents
 from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_offers import offer_job
@@ -43,6 +54,7 @@ from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.tokens import note_use
 from hookstream.entry.admin.writing import EqualWriting
+from hookstream.entry.api.rates import ScanRates
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.cluster import reached
 from hookstream.entry.console.live_tables import LiveTables
@@ -52,6 +64,8 @@ from hookstream.settings import Settings
 
 T = TypeVar("T")
 
+_EXPORT_SECONDS = 300.0
+"""How long one answer of an export takes at most; the next one goes on."""
 _CATCH_UP_SECONDS = 5.0
 """How long a change waits at most until the console's own tables have it."""
 
@@ -88,6 +102,7 @@ class KafkaServices:
         self._folder = folder
         self._door = door
         self._of_thread = local()
+        self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
         self._uses = ApiUses()
         self._uses_lock = Lock()
         self._name = executor_name()
@@ -246,6 +261,32 @@ class KafkaServices:
         job = free_job(self.settings, job_id)
         self._catch_up()
         return job
+
+    def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
+        """As ConsoleServices says."""
+        reader = DeadLetterReader(self.settings, wanted.source)
+        refuse_many_partitions(reader.ends())
+        decoder = event_decoder(reader)
+        shown: ShownEvent = partial(event_of, decoder)
+        if wanted.partner_id is not None:
+            shown = GrantedEvents(decoder, self.state(), wanted.partner_id).shown
+        export = DeadLetterExport(
+            reader,
+            reader.ledger(),
+            wanted.selector,
+            wanted.with_resolved,
+            shown,
+            wanted.position,
+        )
+        return export.part(wanted.most, _EXPORT_SECONDS, self._clock.monotonic)
+
+    def scan_wait(self, caller: Caller) -> float:
+        """As ConsoleServices says."""
+        return self._scans.wait(caller)
+
+    def note_scanned(self, caller: Caller, records: int) -> float:
+        """As ConsoleServices says."""
+        return self._scans.note(caller, records)
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """As ConsoleServices says."""

@@ -140,6 +140,8 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     ),
     "list_dead_letters": RouteExpectation(200),
     "count_dead_letters": RouteExpectation(200),
+    "export_dead_letters": RouteExpectation(200),
+    "export_undecodable": RouteExpectation(200),
     "list_undecodable": RouteExpectation(200),
     "list_operations": RouteExpectation(200),
 }

@@ -61,7 +61,10 @@ async def test_a_partition_starts_elsewhere_only_as_it_was_when_it_was_looked_at
     answer = await world.send("POST", f"{PATH}/start", body, headers={"If-Match": seen.etag})
     assert answer.status == 202
     [(key, row)] = rows(world, "start/").items()
-    assert (read_start(key, row).revision, json.loads(row)["at"]) == (1, "2026-11-23T00:00:00.000Z")
+    assert (read_start(key, row).revision, json.loads(row)["at"]) == (
+        1,
+        "2026-11-23T00:00:00.000Z",
+    )
     [event] = reasons(world)
     assert b"start at 2026-11-23T00:00:00.000Z. its records are gone" in event
 

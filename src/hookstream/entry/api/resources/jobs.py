@@ -23,6 +23,7 @@ from hookstream.entry.admin.replays import new_replay, replayable
 from hookstream.entry.admin.subscription_writing import LimitExceeded
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import (
+    OPERATORS_ASK,
     OPERATORS_SEE,
     OPERATORS_SET,
     ApiInput,
@@ -120,16 +121,16 @@ class SelectorGiven(ApiInput, frozen=True):
     reasons: SomeWords | None = None
     since: Instant | None = None
     until: Instant | None = None
-    partners: Annotated[SomeWords | None, OPERATORS_SET] = None
-    topics: Annotated[SomeWords | None, OPERATORS_SET] = None
-    positions: Annotated[SomeWords | None, OPERATORS_SET] = None
+    partners: Annotated[SomeWords | None, OPERATORS_ASK] = None
+    topics: Annotated[SomeWords | None, OPERATORS_ASK] = None
+    positions: Annotated[SomeWords | None, OPERATORS_ASK] = None
 
 
 class RedriveGiven(ApiInput, frozen=True):
     """Which dead letters are delivered again."""
 
     selector: SelectorGiven
-    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_SET] = "dead-letters"
+    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
     rate: Rate | None = None
 
 
@@ -146,7 +147,7 @@ class PreviewGiven(ApiInput, frozen=True):
 
     selector: SelectorGiven
     act: Literal["redrive", "purge"] = "redrive"
-    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_SET] = "dead-letters"
+    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
 
 
 class PreviewGroup(ApiOutput, frozen=True):

@@ -9,7 +9,7 @@ from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
 from hookstream.entry.admin.delivery_payload import RenderedPayload
-from hookstream.entry.api.fields import OPERATORS_SET, ApiInput, ApiOutput
+from hookstream.entry.api.fields import OPERATORS_ASK, OPERATORS_SET, ApiInput, ApiOutput
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.jobs import JobShown, shown_job
 from hookstream.entry.api.resources.subscription_views import status_in
@@ -17,7 +17,7 @@ from hookstream.entry.api.routes import ApiAnswer, Call, Route
 from hookstream.errors import InputRefused
 
 _TAG = "deliveries"
-_PLACE = Annotated[str | None, OPERATORS_SET]
+_PLACE = Annotated[str | None, OPERATORS_ASK]
 
 
 class PayloadQuery(ApiInput, frozen=True):
