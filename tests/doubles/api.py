@@ -58,6 +58,7 @@ from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.console_changes import completed
 from hookstream.entry.admin.dead_letter_export import (
     DeadLetterExport,
     ExportBatch,
@@ -67,10 +68,11 @@ from hookstream.entry.admin.dead_letter_export import (
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
-from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
+from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.dispatch import Dispatcher
 from hookstream.entry.api.rates import ScanRates, TokenRates
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
@@ -247,6 +249,26 @@ class MemoryTables:
         self.live.take([record])
 
 
+@dataclass
+class StagedRows:
+    """What a change writes, until it is over: as with a real writer, all of it is committed or nothing."""
+
+    tables: MemoryTables
+    rows: list[TableChange] = field(default_factory=list)
+    also: list[OutgoingRecord] = field(default_factory=list)
+
+    @property
+    def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
+        return self.tables.snapshot
+
+    def broker_now(self) -> Millis:
+        return self.tables.broker_now()
+
+    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
+        self.rows += changes
+        self.also += also
+
+
 class MemoryDoor:
     """A pull door without events."""
 
@@ -283,6 +305,8 @@ class MemoryServices:
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
         self.uses: list[tuple[str, str, str]] = []
+        self.is_behind = False
+        """Whether another console's answers are not read yet: they are as soon as something is to be written."""
         self.exported: list[ExportRequest] = []
         self.dead_topic = DeadLetterTopic(
             [
@@ -311,6 +335,8 @@ class MemoryServices:
         return found if isinstance(found, Caller) else None
 
     def kept_answer(self, token_id: str, key_hash: str) -> KeptAnswer | None:
+        if self.is_behind:
+            return None
         return self.tables.live.kept_answer(token_id, key_hash, self.now())
 
     def tokens(self, partner_id: str | None) -> list[ApiToken]:
@@ -327,15 +353,26 @@ class MemoryServices:
         act: Callable[[ChangeWriter], T],
         also: Callable[[T, ChangeWriter], Sequence[TableChange]],
     ) -> T:
-        session = TablesSession(self.settings, self.reader, self.tables)
+        self.is_behind = False
+        staged = StagedRows(self.tables)
+        session = TablesSession(self.settings, self.reader, staged)
         writer = ChangeWriter(session, KEYS)
         result = act(writer)
-        self.tables.write(also(result, writer))
+        more = also(result, writer)
+        staged.write(completed(session, [*staged.rows, *more], more))
+        self.tables.write(staged.rows, staged.also)
         return result
 
-    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+    def caught_up(self) -> None:
+        self.is_behind = False
+
+    def send_test(self, prepared: PreparedTest, seconds: float, once: OnceOnly | None) -> SentTest:
+        sent = SentTest("test-1", self.now() + int(seconds), None)
+        if once is not None:
+            once.turn.check()
+            self.tables.write((), once.also(sent))
         self.tests.append(prepared)
-        return SentTest("test-1", self.now() + int(seconds), None)
+        return sent
 
     def index(self) -> IndexReader:
         return cast("IndexReader", self.memory_index)
@@ -356,6 +393,7 @@ class MemoryServices:
         details: DeliveryDetails,
         origin: str | None,
         also: JobRecords,
+        turn: Turn | None,
         *,
         as_granted_today: bool,
     ) -> Job:
@@ -366,7 +404,7 @@ class MemoryServices:
             "as_granted_today": as_granted_today,
         }
         job = Job("resend-1", "resend", asked, self.now(), state=JobState.DONE)
-        return self.offer_job(job, also)
+        return self.offer_job(job, also, turn)
 
     def jobs(self) -> list[Job]:
         return self.tables.live.jobs()
@@ -374,21 +412,25 @@ class MemoryServices:
     def job(self, job_id: str) -> Job | None:
         return self.tables.live.job(job_id)
 
-    def offer_job(self, job: Job, also: JobRecords) -> Job:
+    def offer_job(self, job: Job, also: JobRecords, turn: Turn | None) -> Job:
+        if turn is not None:
+            turn.check()
         names = self.settings.topics_names
         row = OutgoingRecord(names.jobs, job.id.encode(), job.encode())
         self.tables.write((), [row, *also(job)])
         return job
 
-    def cancel_job(self, job_id: str) -> Job:
+    def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
-        return self.offer_job(job.ended(JobState.CANCELLED, "cancelled"), lambda _: ())
+        if not job.state.is_resumable:
+            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to cancel")
+        return self.offer_job(job.ended(JobState.CANCELLED, "cancelled"), also, None)
 
-    def free_job(self, job_id: str) -> Job:
+    def free_job(self, job_id: str, also: JobRecords) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
-        return job
+        return self.offer_job(replace(job, state=JobState.RUNNING), also, None)
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         self.exported.append(wanted)

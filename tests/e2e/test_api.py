@@ -281,6 +281,7 @@ async def test_a_killed_console_loses_and_doubles_nothing_and_two_give_the_same_
         assert len(replayed) == 30
         assert set(replayed.values()) == {1}
         await first.start()
+        await once_over_two(first, second, endpoint, token, name)
         await same_answers(first, second, token, name)
     finally:
         await first.kill()
@@ -308,6 +309,51 @@ async def subscribed(console: Console, endpoint: Endpoint, token: str) -> str:
     await asyncio.sleep(3)
     found: str = made["subscription"]["id"]
     return found
+
+
+async def once_over_two(
+    first: Console, second: Console, endpoint: Endpoint, token: str, name: str
+) -> None:
+    """Send changes to two consoles at the same time, with one key: each is made once, by either."""
+    path = f"/v1/subscriptions/{name}"
+    for number, (act, body) in enumerate(
+        (
+            ("test", {"wait": 0}),
+            ("replays", {"since": "2020-01-01T00:00:00Z", "rate": 1}),
+            ("pause", None),
+        )
+    ):
+        headers = {"Idempotency_Key": f"twice-{number}", "If_Match": "*"}
+        answers: list[tuple[int, Any]] = [(409, {})]
+        deadline = time.monotonic() + DEADLINE
+        while any(status == 409 for status, _ in answers):
+            assert time.monotonic() < deadline, answers
+            async with asyncio.TaskGroup() as tasks:
+                sent = [
+                    tasks.create_task(each.send("POST", f"{path}/{act}", token, body, **headers))
+                    for each in (first, second)
+                ]
+            answers = [each.result() for each in sent]
+        assert {status for status, _ in answers} <= {200, 202}, answers
+        assert answers[0] == answers[1]
+        if act == "replays":
+            job = answers[0][1]["id"]
+            status, cancelled = await first.send(
+                "POST", f"/v1/jobs/{job}/cancel", token, Idempotency_Key="cancelled"
+            )
+            assert (status, cancelled["state"]) == (200, "cancelled")
+            again = await second.send(
+                "POST", f"/v1/jobs/{job}/cancel", token, Idempotency_Key="cancelled"
+            )
+            assert again == (status, cancelled)
+    listed = await second.until("/v1/jobs?kind=replay", token, lambda found: "items" in found)
+    assert len(listed["items"]) == 2, listed
+    tests = {
+        headers["webhook-id"]
+        for headers, _ in endpoint.requests
+        if headers.get("hookstream-trigger") == "test"
+    }
+    assert len(tests) <= 1
 
 
 async def same_answers(first: Console, second: Console, token: str, name: str) -> None:

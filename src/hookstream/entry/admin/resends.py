@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hookstream.adapters.kafka.jobs import TIME_KEY
 from hookstream.adapters.kafka.record_writer import RecordWriter
 from hookstream.adapters.kafka.scan import LogScan
-from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.delivery.identity import delivery_id
@@ -33,6 +32,7 @@ from hookstream.entry.admin.event_decoding import EventDecoder
 from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import State, found_subscription, refuse_pull
+from hookstream.entry.admin.turns import Turn, written_in_turn
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
@@ -328,6 +328,7 @@ def resend(
     settings: Settings,
     planned: Resend,
     also: Callable[[Job], Sequence[OutgoingRecord]] = lambda _job: (),
+    turn: Turn | None = None,
 ) -> Job:
     """Write a resend: its tier record and its job's row in one transaction.
 
@@ -335,12 +336,13 @@ def resend(
         settings: The cluster.
         planned: The resend.
         also: Returns records that commit with it.
+        turn: It is written in this turn; None: nobody else writes it.
 
     Returns:
         The job, which is done; the delivery's run has its id.
 
     Raises:
-        InputRefused: The event is too large for the tier.
+        InputRefused: The event is too large for the tier, or what the turn's check raises.
         ConfigurationError: A topic may not be written, or the jobs topic is not stamped by the brokers.
         DependencyUnavailable: The broker did not answer; `deliveries show` says whether it was written.
     """
@@ -350,7 +352,7 @@ def resend(
     job = planned.job(new_job_id(KIND, now), now, who())
     row = OutgoingRecord(names.jobs, job.id.encode(), first_row(job))
     record = planned.tier_record(names.tier(0), job.id, now)
-    with JobWriter(client, names.job(job.id)) as writer:
-        if writer.write([row, record, *also(job)]):
-            raise InputRefused(f"{record.topic} does not take a record as large as the event")
+    turn = turn or Turn(job.id, lambda: None)
+    if written_in_turn(settings, turn, lambda: [row, record, *also(job)], job.id):
+        raise InputRefused(f"{record.topic} does not take a record as large as the event")
     return job

@@ -317,14 +317,22 @@ class Dispatcher:
                 pass
         console = self._services.settings.topics_names.console
         self._in_progress[place] = key.request
+
+        def check() -> None:
+            if self._services.kept_answer(key.token_id, key.key) is not None:
+                raise AnsweredMeanwhile("a request of this idempotency key was answered meanwhile")
+
+        keyed = replace(
+            call,
+            keep=lambda answer: kept_rows(console, key, route, call, answer),
+            key=key_hash(f"{key.token_id}/{key.key}"),
+            check_key=check,
+        )
         try:
-            return await self._carried_out(
-                route,
-                replace(call, keep=lambda answer: kept_rows(console, key, route, call, answer)),
-                report,
-            )
-        except AnsweredMeanwhile:
-            # Another console did: the same is looked up there.
+            return await self._carried_out(route, keyed, report)
+        except InputRefused:
+            # Another console may have done it meanwhile: the refusal is then of what that left behind.
+            await self._threads.run(self._services.caught_up)
             kept = self._services.kept_answer(key.token_id, key.key)
             if kept is None or kept.request != key.request:
                 raise

@@ -16,6 +16,7 @@ from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.fields import ApiInput
 from hookstream.entry.api.problems import ProblemKind
 from hookstream.entry.api.services import ConsoleServices
@@ -51,6 +52,10 @@ class Call(Generic[Q, B]):
     request_id: str
     keep: Callable[["ApiAnswer"], Sequence[TableChange]] = lambda _: ()
     """Returns the rows that keep an answer for the request's idempotency key: they commit with what it wrote."""
+    key: str | None = None
+    """The hash of the idempotency key; None: it has none."""
+    check_key: Callable[[], None] = lambda: None
+    """Raises AnsweredMeanwhile if the key has an answer by the tables as they are here now."""
 
     def change(
         self,
@@ -71,6 +76,32 @@ class Call(Generic[Q, B]):
 
         self.services.change(act, also)
         return answers[-1]
+
+    def turn(self, check: Callable[[], None] | None = None) -> Turn | None:
+        """Return the turn in which something is written beside the tables; None: it needs none.
+
+        A partner's requests take turns, whatever console they reach: those with an idempotency key, and
+        those that something else must be checked for.
+
+        Args:
+            check: Raises if what all consoles wrote up to now does not allow the request.
+        """
+        if self.key is None and (check is None or self.by_operator):
+            return None
+
+        def checked() -> None:
+            self.services.caught_up()
+            self.check_key()
+            if check is not None:
+                check()
+
+        def has_job(job_id: str) -> bool:
+            self.services.caught_up()
+            return self.services.job(job_id) is not None
+
+        partner_id = self.caller.partner_id
+        name = f"key.{self.key}" if partner_id is None else f"partner.{partner_id}"
+        return Turn(name, checked, has_job)
 
     def records(self, answer: "ApiAnswer") -> Sequence[OutgoingRecord]:
         """Return the rows of `keep` as records: for what is not written by the tables' writer."""
@@ -148,7 +179,9 @@ class Route:
     takes_revision: bool = False
     """Whether `If-Match` is needed."""
     is_idempotent: bool = False
-    """Whether `Idempotency-Key` is taken."""
+    """Whether `Idempotency-Key` is taken: by every route that changes something."""
+    needs_no_key: str = ""
+    """Why a route whose method is not `GET` takes no `Idempotency-Key`."""
     refusals: tuple[ProblemKind, ...] = ()
     """Kinds of problems that are its own, beside those that every route has."""
     tag: str = ""
@@ -190,7 +223,8 @@ class RouteTable:
     """All routes, found by method and path.
 
     Raises:
-        ValueError: Two routes have the same method and path.
+        ValueError: Two routes have the same method and path, or one that may change something neither takes
+            an `Idempotency-Key` nor says why it needs none.
     """
 
     routes: tuple[Route, ...]
@@ -204,6 +238,9 @@ class RouteTable:
             if route.method in methods:
                 raise ValueError(f"{route.method} {route.path} is in the table twice")
             methods[route.method] = route
+            is_safe = route.method == "GET" or bool(route.needs_no_key)
+            if is_safe == route.is_idempotent:
+                raise ValueError(f"{route.method} {route.path}: an Idempotency-Key, or why not")
 
     def methods(self, segments: tuple[str, ...]) -> Mapping[str, RouteMatch]:
         """Return the routes of a path by their methods; none: there is no such path.

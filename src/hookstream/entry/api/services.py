@@ -25,10 +25,11 @@ from hookstream.entry.admin.dead_letter_export import (
 )
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
-from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.turns import Turn
 from hookstream.pipeline.pull.service import PullService
 from hookstream.settings import Settings
 
@@ -81,7 +82,7 @@ class ConsoleServices(Protocol):
             DependencyUnavailable: The brokers did not answer.
         """
 
-    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+    def send_test(self, prepared: PreparedTest, seconds: float, once: OnceOnly | None) -> SentTest:
         """Send a test, and wait for its audit record for so many seconds at most."""
 
     def index(self) -> IndexReader:
@@ -105,6 +106,7 @@ class ConsoleServices(Protocol):
         details: DeliveryDetails,
         origin: str | None,
         also: JobRecords,
+        turn: Turn | None,
         *,
         as_granted_today: bool,
     ) -> Job:
@@ -116,13 +118,20 @@ class ConsoleServices(Protocol):
     def job(self, job_id: str) -> Job | None:
         """Return a job; None: there is none, or its row cannot be read."""
 
-    def offer_job(self, job: Job, also: JobRecords) -> Job:
+    def caught_up(self) -> None:
+        """Wait until the tables here have all that was written up to now.
+
+        Raises:
+            DependencyUnavailable: They do not within some seconds.
+        """
+
+    def offer_job(self, job: Job, also: JobRecords, turn: Turn | None) -> Job:
         """Create a job that any executor takes over. Otherwise as the service of this name."""
 
-    def cancel_job(self, job_id: str) -> Job:
+    def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         """End a job, whoever works on it. Otherwise as the service of this name."""
 
-    def free_job(self, job_id: str) -> Job:
+    def free_job(self, job_id: str, also: JobRecords) -> Job:
         """Let any executor continue a job. Otherwise as the service of this name."""
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:

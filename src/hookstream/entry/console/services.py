@@ -40,7 +40,12 @@ from hookstream.entry.admin.dead_letter_export import (
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload, payload_of
-from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest, send_test
+from hookstream.entry.admin.delivery_tests import (
+    OnceOnly,
+    PreparedTest,
+    SentTest,
+    send_test,
+)
 from hookstream.entry.admin.granted_events import GrantedEvents
 from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
@@ -53,6 +58,7 @@ from hookstream.entry.admin.resends import plan_resend, resend
 from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.tokens import note_use
+from hookstream.entry.admin.turns import Turn
 from hookstream.entry.admin.writing import EqualWriting
 from hookstream.entry.api.rates import ScanRates
 from hookstream.entry.api.services import JobRecords
@@ -198,9 +204,12 @@ class KafkaServices:
             # A refusal too may be about rows that this console has not read yet.
             self._catch_up()
 
-    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+    def send_test(self, prepared: PreparedTest, seconds: float, once: OnceOnly | None) -> SentTest:
         """As ConsoleServices says."""
-        return send_test(self.settings, prepared, seconds)
+        sent = send_test(self.settings, prepared, seconds, once=once)
+        if once is not None:
+            self._catch_up()
+        return sent
 
     def index(self) -> IndexReader:
         """As ConsoleServices says."""
@@ -225,6 +234,7 @@ class KafkaServices:
         details: DeliveryDetails,
         origin: str | None,
         also: JobRecords,
+        turn: Turn | None,
         *,
         as_granted_today: bool,
     ) -> Job:
@@ -232,7 +242,7 @@ class KafkaServices:
         planned = plan_resend(
             self.settings, state, details, origin, as_granted_today=as_granted_today
         )
-        job = resend(self.settings, planned, also)
+        job = resend(self.settings, planned, also, turn)
         self._catch_up()
         return job
 
@@ -244,23 +254,34 @@ class KafkaServices:
         """As ConsoleServices says."""
         return self._live.job(job_id)
 
-    def offer_job(self, job: Job, also: JobRecords) -> Job:
+    def caught_up(self) -> None:
         """As ConsoleServices says."""
-        offered = offer_job(self.settings, job, also)
+        reading = self._reader.read_to_end(_CATCH_UP_SECONDS)
+        try:
+            asyncio.run_coroutine_threadsafe(reading, self._loop).result(_CATCH_UP_SECONDS + 1)
+        except TimeoutError:
+            raise DependencyUnavailable("the tables could not be read to their ends") from None
+
+    def offer_job(self, job: Job, also: JobRecords, turn: Turn | None) -> Job:
+        """As ConsoleServices says."""
+        offered = offer_job(self.settings, job, also, turn)
         self._catch_up()
         return offered
 
-    def cancel_job(self, job_id: str) -> Job:
+    def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         """As ConsoleServices says."""
-        job = cancel_job(self.settings, job_id)
-        self._catch_up()
-        return job
+        try:
+            return cancel_job(self.settings, job_id, also)
+        finally:
+            # A refusal too may be about rows that this console has not read yet.
+            self._catch_up()
 
-    def free_job(self, job_id: str) -> Job:
+    def free_job(self, job_id: str, also: JobRecords) -> Job:
         """As ConsoleServices says."""
-        job = free_job(self.settings, job_id)
-        self._catch_up()
-        return job
+        try:
+            return free_job(self.settings, job_id, also)
+        finally:
+            self._catch_up()
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         """As ConsoleServices says."""
@@ -318,9 +339,8 @@ class KafkaServices:
 
     def _catch_up(self) -> None:
         """Wait until the console's own tables have what was written, so that the next request sees it."""
-        reading = self._reader.read_to_end(_CATCH_UP_SECONDS)
         try:
-            asyncio.run_coroutine_threadsafe(reading, self._loop).result(_CATCH_UP_SECONDS + 1)
-        except (DependencyUnavailable, TimeoutError):
+            self.caught_up()
+        except DependencyUnavailable:
             # It is written all the same; while the tables are not current, requests are answered 503.
             return

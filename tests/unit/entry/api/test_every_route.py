@@ -1,12 +1,15 @@
 """Every route of the table: without a token, with each scope, with what is another partner's."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from tests.doubles.api import ApiReply, ApiWorld
 from tests.unit.entry.api.expectations import EXPECTATIONS
 
 from hookstream.core.access.scopes import IMPLIED, Scope
 from hookstream.entry.api.fields import masks
-from hookstream.entry.api.routes import Route
+from hookstream.entry.api.routes import Route, RouteTable
 from hookstream.entry.api.table import TABLE
 
 ROUTES = [pytest.param(route, id=route.name) for route in TABLE.routes]
@@ -155,7 +158,7 @@ async def test_the_rate_of_a_partner_is_bounded_over_its_tokens(
 
 @pytest.mark.parametrize("route", OF_PARTNERS)
 async def test_a_partner_sees_no_field_of_operators_and_nothing_of_another_partner(
-    world: ApiWorld, route: Route
+    world: ApiWorld, unchanged: ApiWorld, route: Route
 ) -> None:
     """Places in our topics, holds, owners, details: all of them are in the rows and answers of this world."""
     shown = (await sent(world, route, world.tokens[Scope.PARTNER_MANAGE])).content.decode()
@@ -169,11 +172,91 @@ async def test_a_partner_sees_no_field_of_operators_and_nothing_of_another_partn
     for path in masks(route.answer):
         name = path.rpartition(".")[2].replace("[]", "")
         assert f'"{name}":' not in shown, shown
-    operators = await sent(world, route, world.tokens[Scope.ADMIN])
+    operators = await sent(unchanged, route, unchanged.tokens[Scope.ADMIN])
     for path in masks(route.answer):
         name = path.rpartition(".")[2].replace("[]", "")
         if '"items":[]' not in operators.content.decode():
             assert f'"{name}":' in operators.content.decode(), operators.content
+
+
+KEYED = [pytest.param(route, id=route.name) for route in TABLE.routes if route.is_idempotent]
+ONCE = {"Idempotency-Key": "once"}
+SHOWN_ONCE: dict[str, object] = {"generated": [], "text": None}
+"""Secrets, and what is left of them in the answer to a repeated request."""
+
+
+def test_each_route_that_may_change_something_takes_an_idempotency_key_or_says_why_not() -> None:
+    without = {route.name: route.needs_no_key for route in TABLE.routes if route.needs_no_key}
+    assert without == {"preview_selection": "it changes nothing"}
+    for route in TABLE.routes:
+        assert route.is_idempotent == (route.method != "GET" and route.name not in without)
+
+
+def test_a_table_with_a_route_that_does_not_say_so_cannot_be_made() -> None:
+    route = next(route for route in TABLE.routes if route.name == "pause_subscription")
+    for careless in (
+        replace(route, is_idempotent=False),
+        replace(route, needs_no_key="laziness"),
+        replace(route, method="GET"),
+    ):
+        with pytest.raises(ValueError, match="Idempotency-Key"):
+            RouteTable((careless,))
+
+
+async def keyed(world: ApiWorld, route: Route, token: str, key: str = "once") -> ApiReply:
+    expected = EXPECTATIONS[route.name]
+    return await world.send(
+        route.method,
+        expected.path(route.path),
+        expected.body_of(operator=token == world.tokens[Scope.ADMIN]),
+        token=token,
+        headers={**(expected.headers or {}), "Idempotency-Key": key},
+    )
+
+
+def written(world: ApiWorld) -> tuple[int, int]:
+    return world.tables.offset, len(world.services.tests)
+
+
+@pytest.mark.parametrize("route", KEYED)
+async def test_a_repeated_change_is_answered_as_the_first_and_not_made_again(
+    world: ApiWorld, route: Route
+) -> None:
+    """Also by a console that has not read yet what another one did."""
+    token = world.tokens[Scope.PARTNER_MANAGE if route.is_for_partners else Scope.ADMIN]
+    first = await keyed(world, route, token)
+    assert first.status == EXPECTATIONS[route.name].status, first.content
+    before = written(world)
+    for is_behind in (False, True):
+        world.services.is_behind = is_behind
+        again = await keyed(world, route, token)
+        assert (again.status, again.headers.get("Idempotency-Replayed")) == (first.status, "true")
+        assert written(world) == before
+        if first.content:
+            shown = {name: SHOWN_ONCE[name] for name in first.json if name in SHOWN_ONCE}
+            assert again.json == {**first.json, **shown}
+        assert again.headers.get("ETag") == first.headers.get("ETag")
+
+
+@pytest.mark.parametrize("route", [each for each in KEYED if each.values[0].body is not None])  # type: ignore[union-attr]  # A route
+async def test_another_request_with_the_key_of_a_change_is_refused(
+    world: ApiWorld, route: Route
+) -> None:
+    token = world.tokens[Scope.ADMIN]
+    await keyed(world, route, token)
+    before = written(world)
+    expected = EXPECTATIONS[route.name]
+    other = {**expected.body_of(operator=True), "reason": "another"}
+    answer = await world.send(
+        route.method,
+        expected.path(route.path) + "?",
+        None,
+        token=token,
+        headers={**(expected.headers or {}), **ONCE},
+        content=json.dumps(other, indent=1).encode(),
+    )
+    assert answer.status == 422, answer.content
+    assert written(world) == before
 
 
 async def test_who_reads_a_payload_or_makes_a_token_is_noted_for_operators(

@@ -1,5 +1,6 @@
 """Routes of jobs, and of what begins them: replays, redrives, purges."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -10,6 +11,7 @@ from hookstream.core.jobs import lease
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.purge import purge_reason
@@ -36,6 +38,7 @@ from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import page_of
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.entry.api.services import JobRecords
 
 _TAG = "jobs"
 _FOR_PARTNERS = (
@@ -195,7 +198,11 @@ def get_job(call: Call[Any, None]) -> ApiAnswer:
 
 def cancel_job_(call: Call[Any, None]) -> ApiAnswer:
     """End a job, whoever works on it; what it did stays done."""
-    return ApiAnswer(shown_job(call, call.services.cancel_job(_job(call).id)))
+
+    def answer(job: Job) -> ApiAnswer:
+        return ApiAnswer(shown_job(call, job))
+
+    return answer(call.services.cancel_job(_job(call).id, _kept(call, answer)))
 
 
 def resume_job_(call: Call[Any, None]) -> ApiAnswer:
@@ -203,7 +210,24 @@ def resume_job_(call: Call[Any, None]) -> ApiAnswer:
     job = _job(call)
     if lease.is_held(job, call.services.now()):
         raise RequestRefused(ProblemKind.CONFLICT, f"job {job.id} is being worked on")
-    return ApiAnswer(shown_job(call, call.services.free_job(job.id)))
+
+    def answer(freed: Job) -> ApiAnswer:
+        return ApiAnswer(shown_job(call, freed))
+
+    return answer(call.services.free_job(job.id, _kept(call, answer)))
+
+
+def _kept(call: Call[Any, Any], answer: Callable[[Job], ApiAnswer]) -> JobRecords:
+    """Return what keeps an answer; it is asked once no other process writes the job."""
+
+    def also(job: Job) -> Sequence[OutgoingRecord]:
+        if call.key is None:
+            return ()
+        call.services.caught_up()
+        call.check_key()
+        return call.records(answer(job))
+
+    return also
 
 
 def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
@@ -298,11 +322,16 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
 
 def _offered(call: Call[Any, Any], job: Job) -> ApiAnswer:
     refuse_beyond_limits(call)
+    # Again, when no other console starts a job of the partner: two would each count without the other.
+    turn = call.turn(lambda: refuse_beyond_limits(call))
 
     def answer(offered: Job) -> ApiAnswer:
         return ApiAnswer(shown_job(call, offered), status=202, location=f"/v1/jobs/{offered.id}")
 
-    return answer(call.services.offer_job(job, lambda offered: call.records(answer(offered))))
+    def also(offered: Job) -> Sequence[OutgoingRecord]:
+        return call.records(answer(offered))
+
+    return answer(call.services.offer_job(job, also, turn))
 
 
 def refuse_beyond_limits(call: Call[Any, Any]) -> None:
@@ -401,6 +430,8 @@ ROUTES = (
         preview_selection,
         PreviewShown,
         body=PreviewGiven,
+        needs_no_key="it changes nothing",
+        scans=True,
         tag=_TAG,
     ),
     Route(
@@ -429,6 +460,7 @@ ROUTES = (
         "End a job, whoever works on it; what it did stays done.",
         cancel_job_,
         JobShown,
+        is_idempotent=True,
         refusals=(ProblemKind.CONFLICT,),
         tag=_TAG,
     ),
@@ -439,6 +471,7 @@ ROUTES = (
         "Let any executor continue a job.",
         resume_job_,
         JobShown,
+        is_idempotent=True,
         refusals=(ProblemKind.CONFLICT,),
         tag=_TAG,
     ),

@@ -305,6 +305,7 @@ ROUTES = (
         PartnerWritten,
         body=PartnerPatch,
         takes_revision=True,
+        is_idempotent=True,
         refusals=_OWNED,
         tag=_TAG,
     ),
@@ -317,6 +318,7 @@ ROUTES = (
         PartnerDeleted,
         query=DeletePartnerQuery,
         takes_revision=True,
+        is_idempotent=True,
         refusals=_OWNED,
         tag=_TAG,
     ),
@@ -328,6 +330,7 @@ ROUTES = (
         release_partner_,
         PartnerWritten,
         takes_revision=True,
+        is_idempotent=True,
         tag=_TAG,
     ),
 )

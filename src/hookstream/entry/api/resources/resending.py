@@ -86,6 +86,7 @@ def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
             details,
             call.body.origin,
             lambda done: call.records(answer(done)),
+            call.turn(),
             as_granted_today=call.body.as_granted_today,
         )
     except InputRefused as refused:

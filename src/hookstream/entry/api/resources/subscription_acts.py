@@ -1,17 +1,24 @@
 """Routes of what is done with a subscription: pause, resume, enable, rotate a secret, test, release."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import parse_duration, to_rfc3339
+from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import SigningScheme, Subscription
 from hookstream.core.model.subscription_status import DisabledStatus, Held
 from hookstream.core.planning.rotation import LONGEST_OVERLAP
 from hookstream.entry.admin import gaps, ownership, subscriptions
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.delivery_tests import SentTest, prepare_test
+from hookstream.entry.admin.delivery_tests import (
+    OnceOnly,
+    PreparedTest,
+    SentTest,
+    prepare_test,
+)
 from hookstream.entry.admin.gaps import EndedGap, FillOptions
 from hookstream.entry.admin.signing_secrets import rotate_secret
 from hookstream.entry.api.caller import granted_types, subscription_of
@@ -122,7 +129,16 @@ def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
         raise invalid(f"there is no event type {event_type!r}, or it is not granted", "event_type")
     _refuse_status(call, found)
     prepared = prepare_test(call.services.settings, state, found.id, event_type, None)
-    sent = call.services.send_test(prepared, float(call.body.wait))
+    turn = call.turn()
+
+    def kept(sent: SentTest) -> Sequence[OutgoingRecord]:
+        return call.records(_tested(prepared, sent))
+
+    once = None if turn is None else OnceOnly(turn, kept)
+    return _tested(prepared, call.services.send_test(prepared, float(call.body.wait), once))
+
+
+def _tested(prepared: PreparedTest, sent: SentTest) -> ApiAnswer:
     entry = sent.entry
     body = SentTestShown(
         delivery=prepared.delivery_id,
@@ -199,6 +215,7 @@ def _act(name: str, summary: str, handler: Any, **more: Any) -> Route:  # noqa: 
         handler,
         more.pop("answer", SubscriptionWritten),
         tag=_TAG,
+        is_idempotent=True,
         **more,
     )
 
@@ -217,7 +234,6 @@ ROUTES = (
         rotate_subscription_secret,
         body=RotationGiven,
         takes_revision=True,
-        is_idempotent=True,
     ),
     _act(
         "pause",

@@ -188,6 +188,7 @@ ROUTES = (
         "Revoke a token: it is refused everywhere within two seconds.",
         revoke_token_,
         TokenShown,
+        is_idempotent=True,
         tag=_TAG,
         act="token.revoked",
     ),
