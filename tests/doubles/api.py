@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from tests.doubles.clock import NOON
+from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
 from tests.doubles.index import WINDOW, MemoryIndex
 from tests.doubles.lives import DEATH, FIRST
 from tests.doubles.logger import BookkeepingLogger
@@ -22,7 +23,6 @@ from hookstream.adapters.index.answers import (
     OperationsEvent,
 )
 from hookstream.adapters.index.reader import IndexReader
-from hookstream.adapters.kafka.scan import Stretch
 from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import KeyRing, read_ring
@@ -38,12 +38,11 @@ from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, tok
 from hookstream.core.audit.history import DeliveryHistory, DeliveryState
 from hookstream.core.audit.run_states import RunId, RunState
 from hookstream.core.jobs.job import Job, JobState
-from hookstream.core.model import header_names
 from hookstream.core.model.event import Event
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import (
     Endpoint,
     Grant,
@@ -79,7 +78,7 @@ from hookstream.entry.api.requests import ApiRequest, ApiResponse
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.api.table import TABLE
 from hookstream.entry.console.live_tables import LiveTables
-from hookstream.errors import DependencyUnavailable, InputRefused
+from hookstream.errors import InputRefused
 from hookstream.pipeline.pull.service import PullService
 from hookstream.settings import Settings, load
 
@@ -161,47 +160,6 @@ def with_schemas_read(reader: StateReader) -> StateReader:
     if _read_schemas:
         reader._schemas = _read_schemas[0]  # noqa: SLF001
     return reader
-
-
-def dead_letter(
-    offset: int, key: str, *, subscription: str, partner: str, reason: str = "expired"
-) -> Record:
-    """Return a record of the topic of dead letters, in its partition 0."""
-    headers = {
-        header_names.SUBSCRIPTION_ID: subscription,
-        header_names.PARTNER_ID: partner,
-        header_names.EVENT_TYPE: TYPE,
-        header_names.EVENT_ID: f"e-{key}",
-        header_names.DELIVERY_ID: f"msg_{key}",
-        header_names.REASON: reason,
-        header_names.CONNECT_MESSAGE: "hush-detail",
-        header_names.LAST_STATUS: "503",
-    }
-    encoded = [(name, value.encode()) for name, value in headers.items()]
-    topic = "hush-dead-letters"
-    return Record(topic, 0, offset, NOON, key.encode(), b"hush-value", encoded)
-
-
-@dataclass
-class DeadLetterTopic:
-    """The topic of dead letters, in memory."""
-
-    kept: list[Record]
-    source: RedriveSource = RedriveSource.DEAD_LETTERS
-    topic: str = "hush-dead-letters"
-    fails_after: int | None = None
-    """After so many records the brokers are away."""
-
-    def ends(self) -> dict[int, int]:
-        return {0: self.kept[-1].offset + 1} if self.kept else {}
-
-    def stretch(self, stretch: Stretch) -> Iterator[Record]:
-        ends = stretch.ends or {}
-        for number, record in enumerate(self.kept):
-            if number == self.fails_after:
-                raise DependencyUnavailable("the brokers are away")
-            if stretch.starts.get(0, 0) <= record.offset < ends.get(0, 0):
-                yield record
 
 
 class InlineThreads:
@@ -305,6 +263,7 @@ class MemoryServices:
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
         self.uses: list[tuple[str, str, str]] = []
+        self.found = Survey({0: 7})
         self.is_behind = False
         """Whether another console's answers are not read yet: they are as soon as something is to be written."""
         self.exported: list[ExportRequest] = []
@@ -475,7 +434,7 @@ class MemoryServices:
 
     def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
         self.surveyed.append((source, selector, act))
-        return Survey({0: 7})
+        return self.found
 
 
 @dataclass

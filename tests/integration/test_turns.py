@@ -11,7 +11,7 @@ from hookstream.adapters.kafka.client import ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.entry.admin.turns import Turn, written_in_turn
-from hookstream.errors import Conflict, Contended
+from hookstream.errors import Conflict, Contended, DependencyUnavailable
 from hookstream.settings import load
 
 pytestmark = pytest.mark.timeout(300)
@@ -41,7 +41,7 @@ def test_of_many_that_are_asked_for_the_same_at_once_one_writes_it(
         while True:
             try:
                 written_in_turn(settings, Turn("key.one", check), records, "none")
-            except Contended:
+            except (Contended, DependencyUnavailable):
                 continue
             except Conflict:
                 return "refused"

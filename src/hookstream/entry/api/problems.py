@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hookstream.core.access.limits import LimitProblem
+from hookstream.core.access.limits import LimitProblem, LimitReason
 from hookstream.entry.admin.ownership import OwnedByFiles
 from hookstream.entry.admin.subscription_writing import DefinitionRefused, LimitExceeded
 from hookstream.errors import (
@@ -137,6 +137,8 @@ class RequestRefused(InputRefused):
         )
 
 
+_REPLAYED_AGAIN = 3_600
+"""Seconds after which a partner may have some events of its day again."""
 _RETRY_AFTER = 5
 """Seconds after which a dependency may be back."""
 
@@ -201,6 +203,14 @@ def _of_definition(problems: list[FieldProblem]) -> RequestRefused:
 
 def _of_limits(problems: Sequence[LimitProblem]) -> RequestRefused:
     first = problems[0]
+    if first.reason is LimitReason.REPLAYED_EVENTS:
+        return RequestRefused(
+            ProblemKind.TOO_MANY_REQUESTS,
+            f"{first.text} ({first.reason})",
+            field=first.field,
+            remedy="wait, ask for fewer with `most_events`, or let an operator raise the limit",
+            retry_after=_REPLAYED_AGAIN,
+        )
     several = tuple(FieldProblem(each.field, each.text) for each in problems)
     return RequestRefused(
         ProblemKind.LIMIT_EXCEEDED,

@@ -143,12 +143,13 @@ class PullService:
         self, reader: _PageFor, at: Cursor | None, limit: int, until: float
     ) -> PullPage | PullRefusal:
         """Return the first page that has something, or the one at an instant of the monotonic clock."""
-        subscription_id = reader.subscription.id
+        subscription_id, read = reader.subscription.id, 0
         while True:
             found = await self._fresh(reader, at, limit)
             if not isinstance(found, tuple):
                 return found
             piece, signal = found
+            piece.read = read = read + piece.read
             left = until - self._clock.monotonic()
             if piece.is_worth_showing or left < _NOTHING_LEFT:
                 return self._sealed(subscription_id, piece)
@@ -302,7 +303,7 @@ class PullService:
             )
         text = self._ports.seal.seal(subscription_id, payload)
         waits = tuple(sorted(piece.waits))
-        return PullPage((*piece.gaps, *piece.entries), text, piece.has_more, waits)
+        return PullPage((*piece.gaps, *piece.entries), text, piece.has_more, waits, piece.read)
 
 
 def _absent(subscription_id: str) -> NoSuchSubscription:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.doubles.api import ACME, ApiReply, ApiWorld, dead_letter
+from tests.doubles.api import ACME, ApiReply, ApiWorld
+from tests.doubles.dead_letter_topic import dead_letter
 
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.core.access.scopes import Scope

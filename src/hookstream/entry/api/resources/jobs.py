@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from hookstream.core.access.limits import job_problem
+from hookstream.core.access.limits import job_problem, replayable_events
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs import lease
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.subscription import Partner
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.purge import purge_reason
@@ -50,6 +51,7 @@ _FOR_PARTNERS = (
     "event_type",
     "event_id",
     "as_granted_today",
+    "most_events",
 )
 """What was asked that partners see: no place in a log."""
 Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
@@ -113,6 +115,8 @@ class ReplayGiven(ApiInput, frozen=True):
     event_types: SomeWords | None = None
     rate: Rate | None = None
     """Events a second at most."""
+    most_events: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    """After so many it ends. A partner's ends where its events of a day are used up."""
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
 
 
@@ -210,6 +214,10 @@ def resume_job_(call: Call[Any, None]) -> ApiAnswer:
     job = _job(call)
     if lease.is_held(job, call.services.now()):
         raise RequestRefused(ProblemKind.CONFLICT, f"job {job.id} is being worked on")
+    if job.state is not JobState.RUNNING:
+        # It runs again: a partner starts it.
+        most = job.asked.get("most_events")
+        refuse_beyond_limits(call, most - job.done if isinstance(most, int) else None)
 
     def answer(freed: Job) -> ApiAnswer:
         return ApiAnswer(shown_job(call, freed))
@@ -284,11 +292,17 @@ def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
     if not call.by_operator:
         _refuse_unknown_types(call, given.event_types or ())
     types = frozenset(given.event_types or ())
-    request = ReplayRequest(subscription.id, Interval(since, until), types, given.as_granted_today)
+    request = ReplayRequest(
+        subscription.id,
+        Interval(since, until),
+        types,
+        given.as_granted_today,
+        most_events=_most_events(call, given.most_events),
+    )
     if subscription.id in state.current.disabled and not call.by_operator:
         raise invalid("the subscription is disabled: enable it first")
     replayable(state, request)
-    return _offered(call, new_replay(request, now, given.rate))
+    return _offered(call, new_replay(request, now, given.rate), request.most_events)
 
 
 def start_redrive(call: Call[Any, RedriveGiven]) -> ApiAnswer:
@@ -310,6 +324,7 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     """Count what a redrive or purge would take now."""
     source = RedriveSource(call.body.source)
     found = call.services.survey(source, _selector(call, source), BulkAct(call.body.act))
+    call.services.note_scanned(call.caller, found.scanned)
     groups = tuple(
         PreviewGroup(of=group.of, reason=group.reason, records=count.records)
         for group, count in found.tally.largest_first()
@@ -320,10 +335,20 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     )
 
 
-def _offered(call: Call[Any, Any], job: Job) -> ApiAnswer:
-    refuse_beyond_limits(call)
+def _most_events(call: Call[Any, Any], asked: int | None) -> int | None:
+    """Return after how many events a replay ends: a partner's takes no more than what is left of its day."""
+    partner = _partner(call)
+    if partner is None:
+        return asked
+    left = replayable_events(partner.limits, call.services.jobs(), _own(call), call.services.now())
+    # Of nothing one is wanted, so that it is refused with the figures.
+    return max(1, left) if asked is None else asked
+
+
+def _offered(call: Call[Any, Any], job: Job, events: int | None = None) -> ApiAnswer:
+    refuse_beyond_limits(call, events)
     # Again, when no other console starts a job of the partner: two would each count without the other.
-    turn = call.turn(lambda: refuse_beyond_limits(call))
+    turn = call.turn(lambda: refuse_beyond_limits(call, events))
 
     def answer(offered: Job) -> ApiAnswer:
         return ApiAnswer(shown_job(call, offered), status=202, location=f"/v1/jobs/{offered.id}")
@@ -334,20 +359,33 @@ def _offered(call: Call[Any, Any], job: Job) -> ApiAnswer:
     return answer(call.services.offer_job(job, also, turn))
 
 
-def refuse_beyond_limits(call: Call[Any, Any]) -> None:
+def refuse_beyond_limits(call: Call[Any, Any], events: int | None = None) -> None:
     """Refuse a partner's job beyond its limits.
 
+    Args:
+        call: The request.
+        events: How many events it may replay; None: it replays none.
+
     Raises:
-        LimitExceeded: It has as many running as it may have.
+        LimitExceeded: It has as many running as it may have, or had as many events replayed.
     """
-    partner = call.services.state().current.partners.get(call.caller.partner_id or "")
+    partner = _partner(call)
     if partner is None:
         return
-    known = call.services.state().current.subscriptions.values()
-    own = frozenset(each.id for each in known if each.partner_id == partner.id)
-    found = job_problem(partner.limits, call.services.jobs(), own, call.services.now())
+    now = call.services.now()
+    found = job_problem(partner.limits, call.services.jobs(), _own(call), now, events)
     if found is not None:
         raise LimitExceeded([found])
+
+
+def _partner(call: Call[Any, Any]) -> Partner | None:
+    """Return the partner that calls; None: an operator does."""
+    return call.services.state().current.partners.get(call.caller.partner_id or "")
+
+
+def _own(call: Call[Any, Any]) -> frozenset[str]:
+    known = call.services.state().current.subscriptions.values()
+    return frozenset(each.id for each in known if each.partner_id == call.caller.partner_id)
 
 
 def _selector(call: Call[Any, Any], source: RedriveSource) -> JsonObject:

@@ -53,6 +53,8 @@ def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
     found = _found(call)
     state = call.services.state()
     details = call.services.details(found)
+    # Its event, and what else may have it.
+    call.services.note_scanned(call.caller, 1 + len(details.records))
     try:
         made: RenderedPayload = call.services.payload(state, details, call.query.origin)
     except InputRefused as refused:
@@ -76,6 +78,8 @@ def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
     if isinstance(subscription, Subscription):
         _refuse_status(call, subscription)
     details = call.services.details(found)
+    # Its event, and what else may have it.
+    call.services.note_scanned(call.caller, 1 + len(details.records))
 
     def answer(job: Job) -> ApiAnswer:
         return ApiAnswer(shown_job(call, job), status=202, location=f"/v1/jobs/{job.id}")
@@ -148,6 +152,7 @@ ROUTES = (
         query=PayloadQuery,
         tag=_TAG,
         act="payload.read",
+        scans=True,
     ),
     Route(
         "POST",
@@ -159,6 +164,7 @@ ROUTES = (
         body=ResendGiven,
         status=202,
         is_idempotent=True,
+        scans=True,
         tag=_TAG,
     ),
 )
