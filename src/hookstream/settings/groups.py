@@ -207,7 +207,12 @@ class ConsoleSettings:
     health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
-    """Addresses of proxies whose `X-Forwarded-For` says who the client is."""
+    """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
+    max_connections: int = _set(800, kinds.whole(16, 100_000))
+    """How many connections the API has at once. A new one takes the place of the oldest that is idle; where none
+    is, it is closed."""
+    max_connections_per_address: int = _set(200, kinds.whole(1, 100_000))
+    """How many of them one address may have, unless it is a trusted proxy."""
     folder: Path | None = _set(None, kinds.path())
     """The folder of the index. Losing it loses nothing: it is built again from the topics. Unset: a temporary
     one, which goes with the process."""

@@ -33,7 +33,7 @@ from hookstream.entry.admin.tables import operators_tables
 from hookstream.entry.api.dispatch import Dispatcher, RequestReport
 from hookstream.entry.api.rates import TokenRates
 from hookstream.entry.api.table import TABLE
-from hookstream.entry.api.transport import api_server
+from hookstream.entry.api.transport import ConnectionBounds, api_server
 from hookstream.entry.cluster import client_of
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
@@ -188,7 +188,11 @@ async def _served(settings: Settings, dispatcher: Dispatcher) -> AsyncIterator[s
     console = settings.console
     proxies = [ipaddress.ip_network(each) for each in console.trusted_proxies]
     runner = web.ServerRunner(
-        api_server(dispatcher, proxies),
+        api_server(
+            dispatcher,
+            proxies,
+            ConnectionBounds(console.max_connections, console.max_connections_per_address),
+        ),
         shutdown_timeout=console.drain_deadline / 1_000 * _REQUESTS_SHARE,
         handle_signals=False,
     )
