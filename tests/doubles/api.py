@@ -13,6 +13,7 @@ from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
 from tests.doubles.index import WINDOW, MemoryIndex
 from tests.doubles.lives import DEATH, FIRST
 from tests.doubles.logger import BookkeepingLogger
+from tests.doubles.request_spans import RequestSpans
 from tests.doubles.schemas import EVENT_TYPES, printprice
 
 from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, schema_row
@@ -56,6 +57,7 @@ from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPag
 from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
+from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.console_changes import completed
 from hookstream.entry.admin.dead_letter_export import (
@@ -375,6 +377,7 @@ class MemoryServices:
         if turn is not None:
             turn.check()
         names = self.settings.topics_names
+        job = job if job.asked_by else replace(job, asked_by=who())
         row = OutgoingRecord(names.jobs, job.id.encode(), job.encode())
         self.tables.write((), [row, *also(job)])
         return job
@@ -472,6 +475,7 @@ class ApiWorld:
         self.requests = 0
         self.per_second = 1_000.0
         self.fails_at_defects = True
+        self.tracer = RequestSpans()
         self.pauses: list[float] = []
         """How long answers in pieces waited between two."""
         for key, value in _schema_rows():
@@ -503,6 +507,7 @@ class ApiWorld:
             lambda: self.seconds,
             self._request_id,
             pause=self._wait,
+            tracer=self.tracer,
         )
 
     def add(self, row: Subscription) -> None:
@@ -551,8 +556,10 @@ class ApiWorld:
         request = ApiRequest(method, target, query, sent, read, "192.0.2.1")
         response = await self.dispatcher.answer(request)
         if response.pieces is not None:
-            whole = b"".join([piece async for piece in response.pieces])
-            await response.pieces.aclose()
+            try:
+                whole = b"".join([piece async for piece in response.pieces])
+            finally:
+                await response.pieces.aclose()
             response = ApiResponse(response.status, response.headers, whole)
         found = reply(response)
         for _, event, fields in self.logger.lines:

@@ -94,7 +94,7 @@ class NoTracer:
     def _start(self, *_: object, **__: object) -> None:
         """Start nothing."""
 
-    process = post = send = produce = _start
+    process = post = send = produce = request = _start
 
     def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Close nothing."""
@@ -202,6 +202,23 @@ class SdkTracer:
         if context is None:
             return None
         return self._start(f"send {topic}", SpanKind.PRODUCER, context, _messaging("send", topic))
+
+    def request(
+        self, method: str, route: str, traceparent: str | None, request_id: str
+    ) -> Span | None:
+        """Start `<method> <route>`, one request to the API: a child of the client's span, or a root.
+
+        Sampled like `process`. The path is not recorded: it has ids of partners' things.
+        """
+        context = self._sampled(traceparent)
+        if context is None:
+            return None
+        attributes: Attributes = {
+            "http.request.method": method,
+            "http.route": route,
+            "hookstream.request_id": request_id,
+        }
+        return self._start(f"{method} {route}", SpanKind.SERVER, context, attributes)
 
     def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Export the remaining spans and close; spans not exported by the deadline are lost.

@@ -1,12 +1,14 @@
 """Creates jobs that any executor takes over, with other rows in one transaction."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hookstream.adapters.kafka.jobs import TIME_KEY
 from hookstream.adapters.kafka.record_writer import RecordWriter
 from hookstream.core.jobs.job import LARGEST_ASKED, Job
 from hookstream.core.jobs.lease import handed_back
 from hookstream.core.model.record import OutgoingRecord
+from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.turns import Turn, written_in_turn
 from hookstream.entry.cluster import reached
 from hookstream.errors import InputRefused
@@ -41,7 +43,7 @@ def offer_job(
     client, names = reached(settings), settings.topics_names
     with RecordWriter(client) as clock:
         now = clock.broker_time(names.jobs, TIME_KEY)
-    offered = handed_back(job, now)
+    offered = replace(handed_back(job, now), asked_by=who())
     row = OutgoingRecord(names.jobs, job.id.encode(), offered.encode())
     turn = turn or Turn(job.id, lambda: None)
     if written_in_turn(settings, turn, lambda: [row, *also(offered)], job.id):

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hookstream.adapters.kafka.jobs import KafkaJobs
@@ -120,7 +120,7 @@ def start_job(
         ConfigurationError: Kafka's set-up must change.
         DependencyUnavailable: The brokers cannot be reached for `PATIENCE`.
     """
-    return _work(settings, lambda run: run.start(job), watch, kinds)
+    return _work(settings, lambda run: run.start(replace(job, asked_by=who())), watch, kinds)
 
 
 def resume_job(

@@ -81,7 +81,7 @@ class Resend:
             "as_granted_today": self.as_granted_today,
             "by": by,
         }
-        return Job(job_id, KIND, asked, now, total=1, done=1, state=JobState.DONE)
+        return Job(job_id, KIND, asked, now, total=1, done=1, state=JobState.DONE, asked_by=by)
 
     def tier_record(self, retry_topic: str, job_id: str, now: Millis) -> OutgoingRecord:
         """Return the tier record that begins its run."""

@@ -31,7 +31,7 @@ from hookstream.entry.api.answers import RequestKey, kept_rows, repeated, respon
 from hookstream.entry.api.cursors import purpose_of, read_cursor
 from hookstream.entry.api.fields import ApiInput, refused_field
 from hookstream.entry.api.page_query import CursorQuery
-from hookstream.entry.api.pieces import PieceSlots, SentPieces
+from hookstream.entry.api.pieces import CUT_OFF, PieceSlots, SentPieces
 from hookstream.entry.api.problems import (
     ProblemDocument,
     ProblemKind,
@@ -56,7 +56,7 @@ from hookstream.entry.api.routes import ApiAnswer, Call, Route, RouteMatch, Rout
 from hookstream.entry.api.services import ConsoleServices
 from hookstream.entry.api.threads import Threads
 from hookstream.errors import HookstreamError, InputRefused
-from hookstream.pipeline.ports import Logger
+from hookstream.pipeline.ports import Logger, Span
 
 _LONGEST_STACK = 8_000
 _LONGEST_DETAIL = 500
@@ -68,6 +68,15 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Server": "hookstream",
 }
+
+
+class RequestTracer(Protocol):
+    """Makes spans of sampled requests."""
+
+    def request(
+        self, method: str, route: str, traceparent: str | None, request_id: str
+    ) -> Span | None:
+        """Start `<method> <route>` (SERVER), a child of the client's span or a root; None: not sampled."""
 
 
 class RequestRates(Protocol):
@@ -92,6 +101,7 @@ class RequestReport:
     reason: str = ""
     began: float = 0.0
     seconds: float = 0.0
+    span: Span | None = None
     answer_headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -108,6 +118,7 @@ class Dispatcher:
         new_id: Makes ids of requests.
         reported: Called with each answered request.
         pause: Waits for so many seconds.
+        tracer: Makes spans; None: there are none.
     """
 
     def __init__(
@@ -121,6 +132,7 @@ class Dispatcher:
         new_id: Callable[[], str],
         reported: Callable[[RequestReport], None] = lambda _: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        tracer: RequestTracer | None = None,
     ) -> None:
         self._table = table
         self._services = services
@@ -131,6 +143,7 @@ class Dispatcher:
         self._new_id = new_id
         self._reported = reported
         self._pause = pause
+        self._tracer = tracer
         self._slots = PieceSlots()
         self._stacks: set[tuple[str, int]] = set()
         self._in_progress: dict[tuple[str, str], str] = {}
@@ -159,12 +172,24 @@ class Dispatcher:
 
     def _over(self, report: RequestReport, size: int) -> None:
         report.seconds = self._monotonic() - report.began
+        if report.span is not None:
+            failed = report.status >= _SERVER_ERROR or report.reason == CUT_OFF
+            error = (report.reason or str(report.status)) if failed else None
+            report.span.end(error=error, **{"http.response.status_code": report.status})
         self._log(report, size)
         self._reported(report)
 
     async def _answered(self, request: ApiRequest, report: RequestReport) -> ApiResponse:
         found = self._matched(request, report)
         caller = self._caller(request, report)
+        if self._tracer is not None:
+            # Only now: whoever has no token makes no spans, whatever traces it claims to go on with.
+            report.span = self._tracer.request(
+                request.method,
+                report.route,
+                request.headers.get("traceparent"),
+                report.request_id,
+            )
         report.answer_headers, wait = self._rates.take(caller)
         if wait is not None:
             raise RequestRefused(
@@ -366,7 +391,8 @@ class Dispatcher:
             headers["Retry-After"] = str(refused.retry_after)
         if refused.kind is ProblemKind.UNAUTHENTICATED:
             headers["WWW-Authenticate"] = "Bearer"
-        return ApiResponse(refused.kind.status, headers, msgspec.json.encode(refused.document()))
+        document = msgspec.structs.replace(refused.document(), request_id=report.request_id)
+        return ApiResponse(refused.kind.status, headers, msgspec.json.encode(document))
 
     def _defect(self, defect: Exception, report: RequestReport) -> ApiResponse:
         kind = ProblemKind.INTERNAL
@@ -398,6 +424,7 @@ class Dispatcher:
         self._logger.info(
             "api.request",
             request_id=report.request_id,
+            trace_id=None if report.span is None else report.span.trace_id,
             method=report.method,
             route=report.route,
             status=report.status,

@@ -14,6 +14,8 @@ from hookstream.entry.api.threads import Threads
 from hookstream.errors import HookstreamError
 from hookstream.pipeline.ports import Logger
 
+CUT_OFF = "cut_off"
+"""The reason, in the log, of an answer that could not be finished."""
 MOST_AT_ONCE = 8
 """Answers in pieces that one process sends at once: each keeps a reader of the log open."""
 MOST_OF_CALLER = 2
@@ -122,13 +124,13 @@ class SentPieces:
         try:
             return await asyncio.shield(making)
         except HookstreamError as error:
-            self._is_over, self._reason = True, "cut_off"
+            self._is_over, self._reason = True, CUT_OFF
             self._logger.warning(
                 "api.cut_off", request_id=self._request_id, detail=str(error)[:_LONGEST_DETAIL]
             )
             raise CutOff from None
         except Exception as defect:  # noqa: BLE001  a defect in one answer must not end the others
-            self._is_over, self._reason = True, "cut_off"
+            self._is_over, self._reason = True, CUT_OFF
             self._logger.error(
                 "api.defect",
                 request_id=self._request_id,

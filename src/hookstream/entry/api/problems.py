@@ -83,7 +83,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     problems: tuple["FieldProblem", ...] = ()
     """Every problem of the body, where there are several."""
     request_id: str = ""
-    """The request, as the log names it; only where the answer says nothing else."""
+    """The request, as the log and operators' audit log name it."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):

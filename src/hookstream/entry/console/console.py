@@ -25,6 +25,7 @@ from hookstream.adapters.telemetry.api_metrics import ApiMetrics
 from hookstream.adapters.telemetry.gauges import GaugeMetrics
 from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.adapters.telemetry.log import StructuredLogger
+from hookstream.adapters.telemetry.tracing import tracer_of
 from hookstream.entry.admin.index_process import IndexProcess
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
@@ -83,6 +84,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         services = KafkaServices(settings, keys, parts.live, parts.reader, folder, door)
         index = IndexProcess(settings, folder, settings.console.index_bytes)
         requests = ApiMetrics()
+        tracer = tracer_of(settings.tracing, SystemChance())
         metrics = GaugeMetrics(parts.pool.gauges, (requests,))
         health = _ConsoleHealth(parts)
         threads = RequestThreads(settings.console.threads)
@@ -95,6 +97,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             SystemClock.monotonic,
             new_id,
             lambda report: _count(requests, report),
+            tracer=tracer,
         )
         async with (
             HealthServer(
@@ -126,6 +129,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         except HookstreamError as error:
             logger.warning("console.uses_not_noted", detail=str(error))
         await asyncio.to_thread(services.close)
+        await asyncio.to_thread(tracer.shutdown)
         raise_first(failures, logger, "console")
         logger.info("console.stopped", seconds=round(shutdown.took, 3))
     return 0

@@ -92,6 +92,25 @@ def test_a_record_is_processed_as_the_child_of_its_producer() -> None:
     assert found.status.status_code is StatusCode.UNSET
 
 
+def test_a_request_is_served_as_the_child_of_its_client_or_by_the_ratio() -> None:
+    seen = Seen()
+    asked = ("GET", "/v1/deliveries/{delivery_id}")
+    span = seen.tracer.request(*asked, SAMPLED, "request-1")
+    assert span is not None
+    span.end(error=None, **{"http.response.status_code": 200})
+    (found,) = seen.spans()
+    assert (span.trace_id, found.name, found.kind.name) == (TRACE, " ".join(asked), "SERVER")
+    assert dict(found.attributes or {}) == {
+        "http.request.method": "GET",
+        "http.route": "/v1/deliveries/{delivery_id}",
+        "http.response.status_code": 200,
+        "hookstream.request_id": "request-1",
+    }
+    for unsampled in (UNSAMPLED, None, "nonsense"):
+        assert seen.tracer.request(*asked, unsampled, "request-2") is None
+    assert Seen(chance=0.4).tracer.request(*asked, None, "request-3") is not None
+
+
 def test_the_whole_way_is_one_trace() -> None:
     """First attempt, tier, second attempt: the context travels in the record's headers."""
     seen = Seen()

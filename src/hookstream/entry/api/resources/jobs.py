@@ -5,14 +5,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from hookstream.core.access.limits import job_problem, replayable_events
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs import lease
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord
-from hookstream.core.model.subscription import Partner
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.purge import purge_reason
@@ -23,7 +21,6 @@ from hookstream.entry.admin.job_owners import partner_of_job
 from hookstream.entry.admin.purges import new_purge_until
 from hookstream.entry.admin.redrives import new_redrive_until
 from hookstream.entry.admin.replays import new_replay, replayable
-from hookstream.entry.admin.subscription_writing import LimitExceeded
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import (
     OPERATORS_ASK,
@@ -38,6 +35,7 @@ from hookstream.entry.api.filters import instant, time_text
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import page_of
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.resources.job_limits import most_events_of, refuse_beyond_limits
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 from hookstream.entry.api.services import JobRecords
 
@@ -87,6 +85,8 @@ class JobShown(ApiOutput, frozen=True):
     """The one partner that it is about."""
     holder: Annotated[str, OPERATORS_SEE]
     held_until: Annotated[str | None, OPERATORS_SEE]
+    asked_by: Annotated[str, OPERATORS_SEE]
+    """Who asked for it, and with which request to the API."""
     reason: Annotated[str, OPERATORS_SEE]
     notes: Annotated[tuple[JobNoteShown, ...], OPERATORS_SEE]
 
@@ -259,6 +259,7 @@ def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
         partner=partner_of_job(job, call.services.state().current.subscriptions),
         holder=job.holder,
         held_until=time_text(job.held_until),
+        asked_by=job.asked_by,
         reason=job.reason,
         notes=tuple(JobNoteShown(at=to_rfc3339(at), text=text) for at, text in job.notes),
     )
@@ -297,7 +298,7 @@ def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
         Interval(since, until),
         types,
         given.as_granted_today,
-        most_events=_most_events(call, given.most_events),
+        most_events=most_events_of(call, given.most_events),
     )
     if subscription.id in state.current.disabled and not call.by_operator:
         raise invalid("the subscription is disabled: enable it first")
@@ -335,16 +336,6 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     )
 
 
-def _most_events(call: Call[Any, Any], asked: int | None) -> int | None:
-    """Return after how many events a replay ends: a partner's takes no more than what is left of its day."""
-    partner = _partner(call)
-    if partner is None:
-        return asked
-    left = replayable_events(partner.limits, call.services.jobs(), _own(call), call.services.now())
-    # Of nothing one is wanted, so that it is refused with the figures.
-    return max(1, left) if asked is None else asked
-
-
 def _offered(call: Call[Any, Any], job: Job, events: int | None = None) -> ApiAnswer:
     refuse_beyond_limits(call, events)
     # Again, when no other console starts a job of the partner: two would each count without the other.
@@ -357,35 +348,6 @@ def _offered(call: Call[Any, Any], job: Job, events: int | None = None) -> ApiAn
         return call.records(answer(offered))
 
     return answer(call.services.offer_job(job, also, turn))
-
-
-def refuse_beyond_limits(call: Call[Any, Any], events: int | None = None) -> None:
-    """Refuse a partner's job beyond its limits.
-
-    Args:
-        call: The request.
-        events: How many events it may replay; None: it replays none.
-
-    Raises:
-        LimitExceeded: It has as many running as it may have, or had as many events replayed.
-    """
-    partner = _partner(call)
-    if partner is None:
-        return
-    now = call.services.now()
-    found = job_problem(partner.limits, call.services.jobs(), _own(call), now, events)
-    if found is not None:
-        raise LimitExceeded([found])
-
-
-def _partner(call: Call[Any, Any]) -> Partner | None:
-    """Return the partner that calls; None: an operator does."""
-    return call.services.state().current.partners.get(call.caller.partner_id or "")
-
-
-def _own(call: Call[Any, Any]) -> frozenset[str]:
-    known = call.services.state().current.subscriptions.values()
-    return frozenset(each.id for each in known if each.partner_id == call.caller.partner_id)
 
 
 def _selector(call: Call[Any, Any], source: RedriveSource) -> JsonObject:
