@@ -397,6 +397,7 @@ ROUTES = (
         status=202,
         is_idempotent=True,
         tag=_TAG,
+        act="replay.started",
     ),
     Route(
         "POST",
@@ -409,6 +410,7 @@ ROUTES = (
         status=202,
         is_idempotent=True,
         tag=_TAG,
+        act="redrive.started",
     ),
     Route(
         "POST",
@@ -421,6 +423,7 @@ ROUTES = (
         status=202,
         is_idempotent=True,
         tag=_TAG,
+        act="purge.started",
     ),
     Route(
         "POST",
@@ -463,6 +466,7 @@ ROUTES = (
         is_idempotent=True,
         refusals=(ProblemKind.CONFLICT,),
         tag=_TAG,
+        act="job.cancelled",
     ),
     Route(
         "POST",
@@ -474,5 +478,6 @@ ROUTES = (
         is_idempotent=True,
         refusals=(ProblemKind.CONFLICT,),
         tag=_TAG,
+        act="job.resumed",
     ),
 )

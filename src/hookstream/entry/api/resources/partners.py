@@ -276,6 +276,7 @@ ROUTES = (
         status=201,
         is_idempotent=True,
         tag=_TAG,
+        act="partner.created",
     ),
     Route(
         "GET",
@@ -308,6 +309,7 @@ ROUTES = (
         is_idempotent=True,
         refusals=_OWNED,
         tag=_TAG,
+        act="partner.changed",
     ),
     Route(
         "DELETE",
@@ -321,6 +323,7 @@ ROUTES = (
         is_idempotent=True,
         refusals=_OWNED,
         tag=_TAG,
+        act="partner.deleted",
     ),
     Route(
         "POST",
@@ -332,5 +335,6 @@ ROUTES = (
         takes_revision=True,
         is_idempotent=True,
         tag=_TAG,
+        act="partner.released",
     ),
 )

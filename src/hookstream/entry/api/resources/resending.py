@@ -166,5 +166,6 @@ ROUTES = (
         is_idempotent=True,
         scans=True,
         tag=_TAG,
+        act="delivery.resent",
     ),
 )

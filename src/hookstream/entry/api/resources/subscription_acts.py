@@ -227,6 +227,7 @@ ROUTES = (
         send_subscription_test,
         body=SubscriptionTestGiven,
         answer=SentTestShown,
+        act="subscription.tested",
     ),
     _act(
         "rotate-secret",
