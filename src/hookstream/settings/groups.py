@@ -222,6 +222,17 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The API that operators' commands go through."""
+
+    url: str = _set("", kinds.text())
+    """The address of a console, such as `https://hookstream.example`; `--api` overrides it. Empty: commands
+    work on Kafka itself. Commands that the API has no counterpart of always do."""
+    token_file: Path | None = _set(None, kinds.path())
+    """The file that has the token, and nothing else; `HOOKSTREAM_TOKEN` overrides it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TablesSettings:
     """The tables: partners, subscriptions, schemas."""
 
@@ -284,6 +295,7 @@ class Settings:
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
     console: ConsoleSettings = ConsoleSettings()
+    api: ApiSettings = ApiSettings()
     tables: TablesSettings = TablesSettings()
     keys: KeysSettings = KeysSettings()
     tracing: TracingSettings = TracingSettings()

@@ -113,8 +113,7 @@ async def api_pages(api: str, token: str, subscription_id: str) -> AsyncIterator
         ConfigurationError: The token cannot be sent.
     """
     require_web(api, "--api")
-    if not (token.isascii() and token.isprintable() and token.strip() == token and token):
-        raise ConfigurationError("HOOKSTREAM_TOKEN has no token: printable ASCII, without spaces")
+    require_token(token)
     timeout = aiohttp.ClientTimeout(total=_API_SECONDS)
     headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
@@ -152,3 +151,16 @@ def require_web(url: str, option: str) -> None:
         found = False
     if not found:
         raise InputRefused(f"{option}: it must be a URL such as http://localhost:3000/hook")
+
+
+def require_token(token: str) -> None:
+    """Refuse what cannot be sent as a token.
+
+    Raises:
+        ConfigurationError: It is empty, or has other characters than printable ASCII without spaces.
+    """
+    if not (token and token.isascii() and token.isprintable() and " " not in token):
+        raise ConfigurationError(
+            "there is no token for the API: set HOOKSTREAM_TOKEN, or name its file by api.token_file;"
+            " a token is printable ASCII without spaces"
+        )

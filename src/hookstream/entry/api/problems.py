@@ -13,6 +13,7 @@ from hookstream.errors import (
     AccessRefused,
     ConfigurationError,
     Conflict,
+    Contended,
     DependencyUnavailable,
     HookstreamError,
     InputRefused,
@@ -139,6 +140,8 @@ class RequestRefused(InputRefused):
 
 _RETRY_AFTER = 5
 """Seconds after which a dependency may be back."""
+_CONTENDED = 1
+"""Seconds after which other writers may be done."""
 
 
 def not_found() -> RequestRefused:
@@ -184,6 +187,9 @@ def _of_input(error: InputRefused) -> RequestRefused:
                 str(error),
                 remedy="change the file, or let an operator release the subscription",
             )
+        case Contended():
+            # Nothing was written, and nothing is wrong with what was asked for.
+            return RequestRefused(ProblemKind.CONFLICT, str(error), retry_after=_CONTENDED)
         case Conflict():
             return RequestRefused(ProblemKind.CONFLICT, str(error), remedy="read it again")
         case _:

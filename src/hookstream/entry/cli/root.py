@@ -166,6 +166,11 @@ def _exit(sentence: str, code: int) -> NoReturn:
 @click.option(
     "--set", "changes", multiple=True, metavar="GROUP.NAME=VALUE", help="Any setting; repeatable."
 )
+@click.option(
+    "--api",
+    metavar="URL",
+    help="Go through this console's API, with the token in HOOKSTREAM_TOKEN (else api.url; else on Kafka).",
+)
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
 @click.pass_context
 def root(
@@ -174,6 +179,7 @@ def root(
     bootstrap_servers: str | None,
     prefix: str | None,
     changes: tuple[str, ...],
+    api: str | None,
     *,
     debug: bool,
 ) -> None:
@@ -188,4 +194,4 @@ def root(
         overrides["kafka.bootstrap_servers"] = bootstrap_servers
     if prefix is not None:
         overrides["topics.prefix"] = prefix
-    ctx.obj = Context(config, os.environ, overrides, debug=debug)
+    ctx.obj = Context(config, os.environ, overrides, debug=debug, api=api)

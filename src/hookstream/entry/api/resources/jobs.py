@@ -73,6 +73,7 @@ class JobShown(ApiOutput, frozen=True):
     """0: not known."""
     counts: dict[str, int]
     rate: float | None
+    revision: int
     held: bool
     """Whether something works on it now."""
     stalled: bool
@@ -155,6 +156,8 @@ class PreviewGroup(ApiOutput, frozen=True):
     of: str
     reason: str
     records: int
+    oldest: str
+    newest: str
 
 
 class PreviewShown(ApiOutput, frozen=True):
@@ -221,6 +224,7 @@ def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
         total=job.total,
         counts={**job.counts},
         rate=job.rate,
+        revision=job.revision,
         held=lease.is_held(job, now),
         stalled=lease.is_stalled(job, now),
         partner=partner_of_job(job, call.services.state().current.subscriptions),
@@ -286,7 +290,13 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     source = RedriveSource(call.body.source)
     found = call.services.survey(source, _selector(call, source), BulkAct(call.body.act))
     groups = tuple(
-        PreviewGroup(of=group.of, reason=group.reason, records=count.records)
+        PreviewGroup(
+            of=group.of,
+            reason=group.reason,
+            records=count.records,
+            oldest=to_rfc3339(count.oldest),
+            newest=to_rfc3339(count.newest),
+        )
         for group, count in found.tally.largest_first()
     )
     left_out = found.left_out if call.by_operator else {}

@@ -17,6 +17,7 @@ from hookstream.entry.admin.signing_secrets import rotate_secret
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import ApiOutput
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.resources.delivery_views import AttemptShown, shown_attempt
 from hookstream.entry.api.resources.subscription_bodies import (
     EndedGapOptions,
     RotationGiven,
@@ -49,6 +50,13 @@ class SentTestShown(ApiOutput, frozen=True):
     status: int | None
     error: str | None
     duration_ms: float | None
+    event_type: str
+    event: str
+    """The event's id."""
+    environment: str
+    """With which environment the filter was asked."""
+    attempt: AttemptShown | None
+    """Its audit record."""
     matches: bool
     """Whether the subscription's filter would let the event through."""
     why: str
@@ -133,6 +141,10 @@ def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
         status=None if entry is None else entry.status,
         error=None if entry is None else entry.error,
         duration_ms=None if entry is None else entry.duration_us / 1_000,
+        event_type=prepared.event_type,
+        event=prepared.event_id,
+        environment=prepared.filter.environment,
+        attempt=None if entry is None else shown_attempt(entry, to_operator=call.by_operator),
         matches=prepared.filter.matches,
         why=prepared.filter.why,
     )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from hookstream.core.access.scopes import Scope
+from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.planning import transitions
@@ -150,7 +151,8 @@ def written_subscription(
     shown = shown_subscription(
         state, subscription, writer.session.takes_effect + 1, to_operator=call.by_operator
     )
-    return SubscriptionWritten(subscription=shown, **more)
+    takes_effect = to_rfc3339(writer.session.takes_effect)
+    return SubscriptionWritten(subscription=shown, takes_effect=takes_effect, **more)
 
 
 def _written(

@@ -1,0 +1,55 @@
+"""A console's API as what commands work on."""
+
+from dataclasses import dataclass
+
+from hookstream.adapters.http.api_connection import ApiConnection
+from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
+from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
+
+
+def api_backend(url: str, token: str) -> "ApiBackend":
+    """Return the API at a URL.
+
+    Raises:
+        InputRefused: It is no URL of a web server.
+        ConfigurationError: There is no token.
+    """
+    return ApiBackend(ApiClient(ApiConnection(url, token)))
+
+
+@dataclass
+class ApiBackend:
+    """Asks a console. Implements `Backend`."""
+
+    api: ApiClient
+
+    @property
+    def subscriptions(self) -> ApiSubscriptions:
+        """Subscriptions that the token may see."""
+        return ApiSubscriptions(self.api)
+
+    @property
+    def partners(self) -> ApiPartners:
+        """Partners."""
+        return ApiPartners(self.api)
+
+    @property
+    def tokens(self) -> ApiTokens:
+        """Tokens."""
+        return ApiTokens(self.api)
+
+    @property
+    def holds(self) -> ApiHolds:
+        """Holds."""
+        return ApiHolds(self.api)
+
+    @property
+    def jobs(self) -> ApiJobs:
+        """Jobs that the token may see."""
+        return ApiJobs(self.api)
+
+    def statistics(self, scan: int) -> ApiStatistics:
+        """Return what counts deliveries, from the console's index."""
+        del scan
+        return ApiStatistics(self.api)

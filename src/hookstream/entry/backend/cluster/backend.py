@@ -1,0 +1,55 @@
+"""The cluster itself as what commands work on."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from hookstream.entry.backend.cluster.access import ClusterAccess
+from hookstream.entry.backend.cluster.rows import (
+    ClusterHolds,
+    ClusterPartners,
+    ClusterSubscriptions,
+    ClusterTokens,
+)
+from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
+from hookstream.settings import Settings
+
+
+@dataclass
+class ClusterBackend:
+    """Works on Kafka. Implements `Backend`."""
+
+    settings: Settings
+
+    @cached_property
+    def access(self) -> ClusterAccess:
+        """What tables are read and changed by."""
+        return ClusterAccess(self.settings)
+
+    @property
+    def subscriptions(self) -> ClusterSubscriptions:
+        """Subscriptions of the tables."""
+        return ClusterSubscriptions(self.access)
+
+    @property
+    def partners(self) -> ClusterPartners:
+        """Partners of the tables."""
+        return ClusterPartners(self.access)
+
+    @property
+    def tokens(self) -> ClusterTokens:
+        """Tokens of the console topic."""
+        return ClusterTokens(self.access)
+
+    @property
+    def holds(self) -> ClusterHolds:
+        """Holds of the tables."""
+        return ClusterHolds(self.access)
+
+    @property
+    def jobs(self) -> ClusterJobs:
+        """Jobs of the jobs table."""
+        return ClusterJobs(self.settings)
+
+    def statistics(self, scan: int) -> ClusterStatistics:
+        """Return what counts deliveries from at most `scan` records of each topic."""
+        return ClusterStatistics(self.settings, scan)
