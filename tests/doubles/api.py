@@ -37,6 +37,7 @@ from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, tok
 from hookstream.core.audit.history import DeliveryHistory, DeliveryState
 from hookstream.core.audit.run_states import RunId, RunState
 from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.jobs.lease import handed_back
 from hookstream.core.model.event import Event
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
@@ -319,7 +320,8 @@ class MemoryServices:
     def free_job(self, job_id: str) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
-        return job
+        freed = handed_back(replace(job, state=JobState.RUNNING, reason=""), self.now())
+        return self.offer_job(freed, lambda _: ())
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         del source

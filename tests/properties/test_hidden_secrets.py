@@ -44,7 +44,7 @@ from hookstream.entry.admin.subscriptions import (
     shown_fields,
     subscription_document,
 )
-from hookstream.entry.admin.tables import StateReader, TablesSession, state_of
+from hookstream.entry.admin.tables import StateReader, TablesSession
 from hookstream.entry.cli.definitions import plan_document, show_plan
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.terminal import Terminal

@@ -19,7 +19,12 @@ from hookstream.core.jobs.job import Job
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.subscription import Partner, SigningScheme, Subscription
+from hookstream.core.model.subscription import (
+    Partner,
+    SigningScheme,
+    Subscription,
+    UnreadableSubscription,
+)
 from hookstream.core.planning.rotation import Replaced
 from hookstream.core.statistics.counts import Statistics
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
@@ -60,8 +65,8 @@ class Subscriptions(Protocol):
     def found(self, subscription_id: str) -> SubscriptionFacts:
         """Return one subscription."""
 
-    def replays(self, facts: SubscriptionFacts) -> Mapping[str, Job]:
-        """Return the jobs that fill its gaps, by their ids; one that ended long ago is not there."""
+    def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
+        """Return the jobs that fill gaps of one, by their ids; one that ended long ago is not there."""
 
     def pause(
         self, subscription_id: str, revision: int | None
@@ -184,30 +189,3 @@ class StatisticsSource(Protocol):
         self, wanted: StatisticsWanted, now: Millis, progress: Callable[[int, int], None]
     ) -> StatisticsRead:
         """Return the statistics of a subscription, a partner or everything."""
-
-
-class Backend(Protocol):
-    """Everything that commands work on."""
-
-    @property
-    def subscriptions(self) -> Subscriptions:
-        """Subscriptions."""
-
-    @property
-    def partners(self) -> Partners:
-        """Partners."""
-
-    @property
-    def tokens(self) -> Tokens:
-        """Tokens."""
-
-    @property
-    def holds(self) -> Holds:
-        """Holds."""
-
-    @property
-    def jobs(self) -> Jobs:
-        """Jobs."""
-
-    def statistics(self, scan: int) -> StatisticsSource:
-        """Return what counts deliveries; of the cluster, from at most `scan` records of each topic."""

@@ -13,7 +13,8 @@ from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings, load
 
 if TYPE_CHECKING:
-    from hookstream.entry.backend.ports import Backend
+    from hookstream.entry.backend.backend import Backend
+    from hookstream.entry.backend.cluster.backend import ClusterBackend
     from hookstream.entry.cli.terminal import Terminal
 
 P = ParamSpec("P")
@@ -65,6 +66,11 @@ class Context:
             from hookstream.entry.backend.api.backend import api_backend  # noqa: PLC0415
 
             return api_backend(self.api_url, self.token)
+        return self.cluster
+
+    @cached_property
+    def cluster(self) -> "ClusterBackend":
+        """The cluster: what commands work on that no API has."""
         from hookstream.entry.backend.cluster.backend import ClusterBackend  # noqa: PLC0415
 
         return ClusterBackend(self.settings)

@@ -14,7 +14,7 @@ from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import ago, moment
 from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.progress import bar
+from hookstream.entry.cli.progress import bar, shown_in
 from hookstream.entry.cli.terminal import Terminal
 from hookstream.errors import InputRefused
 
@@ -70,12 +70,7 @@ def command(
         None if partner is None else frozenset({partner}),
     )
     with bar(context, "Reading") as progress:
-        task = progress.add_task("", total=None)
-
-        def update(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        read = context.backend.statistics(scan).read(wanted, now, update)
+        read = context.backend.statistics(scan).read(wanted, now, shown_in(progress))
     found = read.found
     if as_json:
         click.echo(json_line(statistics_document(found)))

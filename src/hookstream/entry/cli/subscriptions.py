@@ -99,7 +99,7 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
         rows["revision"] = str(subscription.revision)
         rows |= {path: str(text) for path, text in _fields(subscription, now).items()}
     rows["active from"] = to_rfc3339(subscription.active_from)
-    replays = source.replays(facts)
+    replays = source.replays(subscription)
     for gap in subscription.gaps:
         end = "now" if gap.end is None else to_rfc3339(gap.end)
         filled = gap_text(subscription_id, gap, replays)

@@ -48,6 +48,8 @@ class AttemptShown(ApiOutput, frozen=True):
     """The replay, resend or test that it belongs to; null: the first run."""
     trace: Annotated[str | None, OPERATORS_SEE]
     worker: Annotated[str, OPERATORS_SEE]
+    event_at: str
+    """When its event was published."""
     origin: Annotated[str, OPERATORS_SEE]
     """The place of the event, `topic-partition@offset`."""
 
@@ -152,6 +154,7 @@ def shown_attempt(entry: AuditEntry, *, to_operator: bool) -> AttemptShown:
         job=entry.job_id,
         trace=entry.trace_id,
         worker=entry.worker,
+        event_at=to_rfc3339(entry.origin.timestamp),
         origin=entry.origin.place,
     )
 

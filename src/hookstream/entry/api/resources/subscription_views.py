@@ -158,6 +158,8 @@ class SubscriptionWritten(ApiOutput, frozen=True):
     takes_effect: str | None = None
     """From when on, by the brokers' clock, all workers act by it."""
     notes: Annotated[tuple[str, ...], OPERATORS_SEE] = ()
+    warning: Annotated[str | None, OPERATORS_SEE] = None
+    """What is to be known of it during a rolling upgrade."""
 
 
 def status_in(state: State, subscription: Subscription, now: Millis) -> SubscriptionStatus:

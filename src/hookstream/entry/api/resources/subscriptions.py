@@ -152,7 +152,9 @@ def written_subscription(
         state, subscription, writer.session.takes_effect + 1, to_operator=call.by_operator
     )
     takes_effect = to_rfc3339(writer.session.takes_effect)
-    return SubscriptionWritten(subscription=shown, takes_effect=takes_effect, **more)
+    return SubscriptionWritten(
+        subscription=shown, takes_effect=takes_effect, warning=writer.warning, **more
+    )
 
 
 def _written(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hookstream.adapters.http.api_connection import ApiConnection
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
+from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
 from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
 
 
@@ -48,6 +49,21 @@ class ApiBackend:
     def jobs(self) -> ApiJobs:
         """Jobs that the token may see."""
         return ApiJobs(self.api)
+
+    @property
+    def tests(self) -> ApiTests:
+        """Tests that the console sends."""
+        return ApiTests(self.api)
+
+    @property
+    def replays(self) -> ApiReplays:
+        """Replays that executors work on."""
+        return ApiReplays(self.api)
+
+    @property
+    def gaps(self) -> ApiGaps:
+        """Pauses and disablings of subscriptions that the token may see."""
+        return ApiGaps(self.api)
 
     def statistics(self, scan: int) -> ApiStatistics:
         """Return what counts deliveries, from the console's index."""

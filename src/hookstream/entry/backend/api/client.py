@@ -278,15 +278,20 @@ def _query(query: ApiInput | None) -> str:
 
 
 def _document(given: ApiInput | JsonObject) -> JsonObject:
-    """Return what is sent: of a route's own type what was not given is left out."""
-    if isinstance(given, dict):
-        return given
-    return _without_none(msgspec.to_builtins(given))
+    """Return what is sent: of a route's own type, what is not as it would be if it were left out."""
+    return given if isinstance(given, dict) else _given(given)
 
 
-def _without_none(given: Mapping[str, Any]) -> JsonObject:
-    return {
-        name: _without_none(value) if isinstance(value, dict) else value
-        for name, value in given.items()
-        if value is not None
-    }
+def _given(struct: msgspec.Struct) -> JsonObject:
+    found: JsonObject = {}
+    for each in msgspec.structs.fields(struct):
+        value = getattr(struct, each.name)
+        # Fields of operators are refused to partners, whatever their value.
+        if each.required or value != each.default:
+            nested = isinstance(value, msgspec.Struct)
+            found[each.encode_name] = _given(value) if nested else msgspec.to_builtins(value)
+    return found
+
+
+def _without_none(given: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None}

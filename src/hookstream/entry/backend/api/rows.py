@@ -10,7 +10,12 @@ from hookstream.core.jobs.job import Job
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import Millis, format_duration, from_rfc3339
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.subscription import Partner, SigningScheme, Subscription
+from hookstream.core.model.subscription import (
+    Partner,
+    SigningScheme,
+    Subscription,
+    UnreadableSubscription,
+)
 from hookstream.core.planning.rotation import Replaced
 from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.subscriptions import SubscriptionFacts
@@ -76,8 +81,9 @@ _LONGEST_WAIT = 60.0
 """Seconds for which a command waits until a change is in effect: `tables.activation_lead` is at most that."""
 
 
-def effect_of(api: ApiClient, at: str | None) -> Effect:
+def effect_of(api: ApiClient, written: SubscriptionWritten | None = None) -> Effect:
     """Return from when a change is in effect, and the wait for that, by the API's clock where it says it."""
+    at = None if written is None else written.takes_effect
     instant = 0 if at is None else from_rfc3339(at)
     date = api.date
 
@@ -86,7 +92,7 @@ def effect_of(api: ApiClient, at: str | None) -> Effect:
             # Its clock shows whole seconds.
             api.sleep(min(max(0.0, (instant - date) / 1_000 + 0.01), _LONGEST_WAIT))
 
-    return Effect(instant, wait)
+    return Effect(instant, wait, None if written is None else written.warning)
 
 
 @dataclass(slots=True, frozen=True)
@@ -109,9 +115,9 @@ class ApiSubscriptions:
     def found(self, subscription_id: str) -> SubscriptionFacts:
         return facts_in(self._shown(subscription_id))
 
-    def replays(self, facts: SubscriptionFacts) -> Mapping[str, Job]:
+    def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
         found: dict[str, Job] = {}
-        for gap in facts.subscription.gaps:
+        for gap in subscription.gaps:
             if gap.filled_by is not None:
                 with suppress(InputRefused):
                     shown = self.api.get(path(JOB, job_id=gap.filled_by), JobShown)
@@ -122,13 +128,13 @@ class ApiSubscriptions:
         self, subscription_id: str, revision: int | None
     ) -> tuple[Subscription, bool, Effect]:
         written = self._act(subscription_id, "pause", None, revision)
-        effect = effect_of(self.api, written.takes_effect)
+        effect = effect_of(self.api, written)
         return subscription_in(written.subscription), written.changed, effect
 
     def delete(self, subscription_id: str, revision: int | None) -> tuple[str, Effect]:
         # Files own none that the API deletes.
         self.api.delete(path(SUBSCRIPTION, subscription_id=subscription_id), revision)
-        return "api", effect_of(self.api, None)
+        return "api", effect_of(self.api)
 
     def release(self, subscription_id: str, revision: int | None, to: ReleasedTo) -> str | None:
         _refuse_to_files(to)
@@ -161,7 +167,7 @@ class ApiSubscriptions:
             tuple(each for each in after.endpoint.secrets if each.expires_at is not None),
             tuple(each for each in before.endpoint.secrets if each.id not in staying),
         )
-        return replaced, effect_of(self.api, written.takes_effect)
+        return replaced, effect_of(self.api, written)
 
     def jwks(self, subscription_id: str) -> JsonObject:
         where = path(SUBSCRIPTION + "/keys", subscription_id=subscription_id)

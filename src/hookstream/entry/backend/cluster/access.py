@@ -1,20 +1,25 @@
 """What the commands of this package reach the cluster by; tests put tables in memory in its place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
-from hookstream.entry.admin import jobs, tokens, writing
+from hookstream.core.model.record import TopicPartition
+from hookstream.entry.admin import delivery_tests, gaps, jobs, tokens, writing
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.jobs import JobListing
+from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.jobs import JobListing, Watch
 from hookstream.entry.admin.tables import SEALED, State, read_state
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.backend.ports import Effect
+from hookstream.entry.backend.sending_ports import NewJob
 from hookstream.entry.keys import key_ring
+from hookstream.pipeline.job_kind import JobKind, RunResult
 from hookstream.settings import Settings
 
 T = TypeVar("T")
@@ -58,6 +63,27 @@ class ClusterAccess:
         """
         keys = key_ring(self.settings) if signed else SEALED
         return writing.attempt_change(self.settings, act, keys, console=console, also=_nothing)
+
+    def retained_since(self, since: Millis) -> list[TopicPartition]:
+        """Return the partitions of which retention may have taken records, as the service of this name."""
+        return gaps.retained_since(self.settings, since)
+
+    def send_test(
+        self, prepared: PreparedTest, seconds: float, sent: Callable[[str], None]
+    ) -> SentTest:
+        """Send a test, as the service of this name."""
+        return delivery_tests.send_test(self.settings, prepared, seconds, sent)
+
+    def start_job(
+        self, job: Job, watch: Watch, kinds: Mapping[str, JobKind] | None = None
+    ) -> RunResult:
+        """Create a job and work on it, as the service of this name."""
+        return jobs.start_job(self.settings, job, watch, kinds)
+
+    def new_job(self, job: Job, kind: JobKind | None = None) -> NewJob:
+        """Return a job that `start_job` creates and works on; `kind`: as this one, else as every executor."""
+        kinds = None if kind is None else {kind.name: kind}
+        return NewJob(job, lambda watch: self.start_job(job, watch, kinds))
 
 
 def _nothing(_result: object, _writer: ChangeWriter) -> Sequence[TableChange]:

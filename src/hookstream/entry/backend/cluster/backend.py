@@ -10,6 +10,7 @@ from hookstream.entry.backend.cluster.rows import (
     ClusterSubscriptions,
     ClusterTokens,
 )
+from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
 from hookstream.settings import Settings
 
@@ -49,6 +50,21 @@ class ClusterBackend:
     def jobs(self) -> ClusterJobs:
         """Jobs of the jobs table."""
         return ClusterJobs(self.settings)
+
+    @property
+    def tests(self) -> ClusterTests:
+        """Tests that this process sends."""
+        return ClusterTests(self.access)
+
+    @property
+    def replays(self) -> ClusterReplays:
+        """Replays that this process works on."""
+        return ClusterReplays(self.access)
+
+    @property
+    def gaps(self) -> ClusterGaps:
+        """Pauses and disablings of the tables."""
+        return ClusterGaps(self.access)
 
     def statistics(self, scan: int) -> ClusterStatistics:
         """Return what counts deliveries from at most `scan` records of each topic."""

@@ -9,7 +9,12 @@ from hookstream.core.jobs.job import Job
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.subscription import Partner, SigningScheme, Subscription
+from hookstream.core.model.subscription import (
+    Partner,
+    SigningScheme,
+    Subscription,
+    UnreadableSubscription,
+)
 from hookstream.core.model.subscription_status import Deleted
 from hookstream.core.planning.rotation import Replaced
 from hookstream.entry.admin import holds, ownership, partners, signing_secrets, subscriptions
@@ -63,8 +68,8 @@ class ClusterSubscriptions:
             raise no_subscription(state, subscription_id)
         return facts_of(state, subscription_id, self.cluster.now())
 
-    def replays(self, facts: SubscriptionFacts) -> Mapping[str, Job]:
-        named = {gap.filled_by for gap in facts.subscription.gaps} - {None}
+    def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
+        named = {gap.filled_by for gap in subscription.gaps} - {None}
         if not named:
             return {}
         return {each.job.id: each.job for each in self.cluster.jobs().jobs if each.job.id in named}

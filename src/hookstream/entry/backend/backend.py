@@ -1,0 +1,52 @@
+"""Everything that commands work on, whatever implements it."""
+
+from typing import Protocol
+
+from hookstream.entry.backend.ports import (
+    Holds,
+    Jobs,
+    Partners,
+    StatisticsSource,
+    Subscriptions,
+    Tokens,
+)
+from hookstream.entry.backend.sending_ports import Gaps, Replays, Tests
+
+
+class Backend(Protocol):
+    """The cluster, or an API."""
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """Subscriptions."""
+
+    @property
+    def partners(self) -> Partners:
+        """Partners."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens."""
+
+    @property
+    def holds(self) -> Holds:
+        """Holds."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """Jobs."""
+
+    @property
+    def tests(self) -> Tests:
+        """Tests."""
+
+    @property
+    def replays(self) -> Replays:
+        """Replays."""
+
+    @property
+    def gaps(self) -> Gaps:
+        """Pauses and disablings."""
+
+    def statistics(self, scan: int) -> StatisticsSource:
+        """Return what counts deliveries; of the cluster, from at most `scan` records of each topic."""
