@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from hookstream.entry.backend.listing_ports import Attempts, Deliveries
 from hookstream.entry.backend.ports import (
     Holds,
     Jobs,
@@ -47,6 +48,13 @@ class Backend(Protocol):
     @property
     def gaps(self) -> Gaps:
         """Pauses and disablings."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Attempts."""
+
+    def deliveries(self, scan: int) -> Deliveries:
+        """Return what lists deliveries; of the cluster, from at most `scan` records of each topic."""
 
     def statistics(self, scan: int) -> StatisticsSource:
         """Return what counts deliveries; of the cluster, from at most `scan` records of each topic."""

@@ -34,6 +34,13 @@ def reading(
                 reader.progress = no_progress
 
 
+@contextmanager
+def progress_bar(context: Context) -> Iterator[Callable[[int, int], None]]:
+    """Show one progress bar for readings that are made one after another; lend what moves it."""
+    with bar(context, "Reading") as progress:
+        yield shown_in(progress)
+
+
 def shown_in(progress: Progress) -> Callable[[int, int], None]:
     """Return what shows in a display how much of how much is done."""
     task = progress.add_task("", total=None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hookstream.adapters.http.api_connection import ApiConnection
 from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
 from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
 from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
@@ -64,6 +65,16 @@ class ApiBackend:
     def gaps(self) -> ApiGaps:
         """Pauses and disablings of subscriptions that the token may see."""
         return ApiGaps(self.api)
+
+    @property
+    def attempts(self) -> ApiAttempts:
+        """Attempts of the console's index."""
+        return ApiAttempts(self.api)
+
+    def deliveries(self, scan: int) -> ApiDeliveries:
+        """Return what lists deliveries of the console's index."""
+        del scan
+        return ApiDeliveries(self.api)
 
     def statistics(self, scan: int) -> ApiStatistics:
         """Return what counts deliveries, from the console's index."""

@@ -37,8 +37,9 @@ from hookstream.entry.api.resources.subscription_views import (
     SubscriptionWritten,
 )
 from hookstream.entry.backend.api.client import ApiClient, path
+from hookstream.entry.backend.api.past import attempt_in
 from hookstream.entry.backend.api.rows import SUBSCRIPTION, effect_of
-from hookstream.entry.backend.api.values import attempt_in, facts_in, job_in, subscription_in
+from hookstream.entry.backend.api.values import facts_in, job_in, subscription_in
 from hookstream.entry.backend.api.work import ApiJobs
 from hookstream.entry.backend.ports import Effect
 from hookstream.entry.backend.sending_ports import GapBefore, NewJob, WantedTest

@@ -3,20 +3,17 @@
 What is not shown, such as secret material, is empty in them: they are for views, which do not show it either.
 """
 
-import re
 from collections.abc import Mapping
 from typing import cast
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.access.tokens import ApiToken
-from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.delivery.signing import parse_secret
 from hookstream.core.jobs.job import Job, JobState, Note
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import Millis, from_rfc3339, parse_duration
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.partner_limits import PartnerLimits
-from hookstream.core.model.record import Origin
 from hookstream.core.model.subscription import (
     Basic,
     Batch,
@@ -51,7 +48,6 @@ from hookstream.core.model.subscription_status import (
 )
 from hookstream.entry.admin.jobs import JobStatus
 from hookstream.entry.admin.subscriptions import SubscriptionFacts
-from hookstream.entry.api.resources.delivery_views import AttemptShown
 from hookstream.entry.api.resources.holds import HoldInForce
 from hookstream.entry.api.resources.jobs import JobShown
 from hookstream.entry.api.resources.partners import (
@@ -299,48 +295,3 @@ def job_in(shown: JobShown) -> JobStatus:
         reason=shown.reason,
     )
     return JobStatus(job, shown.held, shown.stalled)
-
-
-# What happened.
-
-_PLACE = re.compile(r"(?P<topic>.+)-(?P<partition>[0-9]{1,9})@(?P<offset>[0-9]{1,18})")
-
-
-def attempt_in(shown: AttemptShown) -> AuditEntry:
-    """Return an attempt."""
-    return AuditEntry(
-        delivery_id=shown.delivery,
-        subscription_id=shown.subscription,
-        partner_id=shown.partner,
-        event_type=shown.event_type,
-        event_version=shown.event_version,
-        event_id=shown.event or "",
-        entity_id=shown.entity or "",
-        environment=shown.environment,
-        batch_id=shown.batch,
-        attempt=shown.attempt,
-        trigger=shown.trigger,
-        outcome=shown.outcome,
-        disposition=shown.disposition,
-        reason=shown.reason,
-        status=shown.status,
-        error=shown.error,
-        started_at=from_rfc3339(shown.started_at),
-        duration_us=round(shown.duration_ms * 1_000),
-        next_due_at=instant_or_none(shown.next_due_at),
-        request_bytes=shown.request_bytes,
-        response_excerpt=shown.response_excerpt,
-        host=shown.host,
-        trace_id=shown.trace,
-        worker=shown.worker,
-        origin=_origin(shown.origin, from_rfc3339(shown.event_at)),
-        job_id=shown.job,
-    )
-
-
-def _origin(place: str, at: Millis) -> Origin:
-    """Return the place of an event; partners do not see it."""
-    found = _PLACE.fullmatch(place)
-    if found is None:
-        return Origin("", 0, 0, at)
-    return Origin(found["topic"], int(found["partition"]), int(found["offset"]), at)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hookstream.entry.backend.cluster.access import ClusterAccess
+from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
 from hookstream.entry.backend.cluster.rows import (
     ClusterHolds,
     ClusterPartners,
@@ -65,6 +66,15 @@ class ClusterBackend:
     def gaps(self) -> ClusterGaps:
         """Pauses and disablings of the tables."""
         return ClusterGaps(self.access)
+
+    @property
+    def attempts(self) -> ClusterAttempts:
+        """Attempts of the attempts topic."""
+        return ClusterAttempts(self.settings)
+
+    def deliveries(self, scan: int) -> ClusterDeliveries:
+        """Return what lists deliveries from at most `scan` records of each topic."""
+        return ClusterDeliveries(self.settings, scan)
 
     def statistics(self, scan: int) -> ClusterStatistics:
         """Return what counts deliveries from at most `scan` records of each topic."""
