@@ -16,6 +16,7 @@ from tests.doubles.schemas import EVENT_TYPES, printprice
 
 from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, schema_row
 from hookstream.adapters.index.answers import (
+    AsideRecord,
     DeliveryAnswer,
     IndexedAttempt,
     IndexedDelivery,
@@ -34,10 +35,12 @@ from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, token_text
+from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryHistory, DeliveryState
-from hookstream.core.audit.run_states import RunId, RunState
+from hookstream.core.audit.run_states import PendingRecord, RunId, RunState
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.event import Event
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
@@ -52,8 +55,10 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.ledger import ResolvedBy
+from hookstream.core.redrive.marks import Position, Purged, RedriveSource
 from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.summary import DeadLetterSummary
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
@@ -90,6 +95,54 @@ def subscription(name: str, partner_id: str = "acme", owner: str = "api") -> Sub
     )
 
 
+def waiting_run(entry: AuditEntry) -> PendingRecord:
+    """Return where a run of an attempt's delivery waits: its endpoint is held."""
+    delivery = Delivery(
+        entry.delivery_id,
+        entry.subscription_id,
+        entry.partner_id,
+        entry.event_type,
+        entry.event_id,
+        entry.origin,
+        first_at=NOON - DAY,
+        expires_at=NOON + DAY,
+        attempt=1,
+        trigger=Trigger.RETRY,
+        due_at=NOON,
+        deferrals=2,
+        deferred_reason=DeferReason.HELD,
+        deferred_since=NOON - 5_000,
+        last_outcome="failed",
+        last_status=503,
+    )
+    return PendingRecord(delivery, "hush-tier", 0, 5, NOON)
+
+
+def dead_letter(entry: AuditEntry) -> AsideRecord:
+    """Return the dead letter of an attempt's delivery, which somebody purged."""
+    summary = DeadLetterSummary(
+        position=Position(0, 7),
+        at=NOON,
+        delivery_id=entry.delivery_id,
+        subscription_id=entry.subscription_id,
+        partner_id=entry.partner_id,
+        event_type=entry.event_type,
+        event_id=entry.event_id,
+        attempt="2",
+        reason="exhausted",
+        detail="hush-detail",
+        last_outcome="failed",
+        last_status="503",
+        last_error="",
+        job="",
+        origin_topic="t",
+        origin="t-3@40",
+        origin_at="2026-11-24T11:00:00.000Z",
+        by_reference=False,
+    )
+    return AsideRecord(summary, ResolvedBy("purge-1", Purged("hush-by", "hush-why", NOON)))
+
+
 def an_index() -> MemoryIndex:
     """Return an index with a delivery of each partner."""
     theirs = replace(FIRST, delivery_id="msg_theirs", subscription_id="theirs", partner_id="rival")
@@ -111,9 +164,12 @@ def an_index() -> MemoryIndex:
             "failed 503",
         )
         index.found_deliveries.append(IndexedDelivery(state, entry.entity_id, NOON))
+        pending = waiting_run(entry)
+        index.waiting.append(pending)
+        index.dead.append(dead_letter(entry))
         index.answers[entry.delivery_id] = DeliveryAnswer(
             DeliveryHistory(entry.delivery_id, (entry,), (DEATH,)),
-            (),
+            (pending,),
             entry.subscription_id,
             entry.partner_id,
             WINDOW,
@@ -267,7 +323,15 @@ class MemoryServices:
 
     def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
         self.tests.append(prepared)
-        return SentTest("test-1", self.now() + int(seconds), None)
+        entry = replace(
+            FIRST,
+            delivery_id=prepared.delivery_id,
+            trigger="test",
+            disposition="cancel",
+            next_due_at=None,
+            job_id="test-1",
+        )
+        return SentTest("test-1", self.now() + int(seconds), entry)
 
     def index(self) -> IndexReader:
         return cast("IndexReader", self.memory_index)

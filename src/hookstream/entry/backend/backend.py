@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.entry.backend.bulk_ports import SetAside
 from hookstream.entry.backend.listing_ports import Attempts, Deliveries
 from hookstream.entry.backend.ports import (
     Holds,
@@ -52,6 +54,9 @@ class Backend(Protocol):
     @property
     def attempts(self) -> Attempts:
         """Attempts."""
+
+    def aside(self, source: RedriveSource) -> SetAside:
+        """Return the dead letters, or the undecodable records."""
 
     def deliveries(self, scan: int) -> Deliveries:
         """Return what lists deliveries; of the cluster, from at most `scan` records of each topic."""

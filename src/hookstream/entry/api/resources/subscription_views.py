@@ -109,7 +109,7 @@ class SubscriptionShown(ApiOutput, frozen=True):
     since: str | None
     reason: str | None
     """Why it is disabled or held."""
-    evidence: Annotated[str | None, OPERATORS_SEE]
+    evidence: str | None
     """What the endpoint did for which it is disabled."""
     hold: Annotated[HoldShown | None, OPERATORS_SEE]
     active_from: str

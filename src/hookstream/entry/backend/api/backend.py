@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from hookstream.adapters.http.api_connection import ApiConnection
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.entry.backend.api.aside import ApiAside
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
@@ -70,6 +72,10 @@ class ApiBackend:
     def attempts(self) -> ApiAttempts:
         """Attempts of the console's index."""
         return ApiAttempts(self.api)
+
+    def aside(self, source: RedriveSource) -> ApiAside:
+        """Return the dead letters, or the undecodable records, of the console's index."""
+        return ApiAside(self.api, source)
 
     def deliveries(self, scan: int) -> ApiDeliveries:
         """Return what lists deliveries of the console's index."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.cluster.access import ClusterAccess
+from hookstream.entry.backend.cluster.aside import ClusterAside
 from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
 from hookstream.entry.backend.cluster.rows import (
     ClusterHolds,
@@ -71,6 +73,10 @@ class ClusterBackend:
     def attempts(self) -> ClusterAttempts:
         """Attempts of the attempts topic."""
         return ClusterAttempts(self.settings)
+
+    def aside(self, source: RedriveSource) -> ClusterAside:
+        """Return the dead letters, or the undecodable records, of their topic."""
+        return ClusterAside(self.settings, source)
 
     def deliveries(self, scan: int) -> ClusterDeliveries:
         """Return what lists deliveries from at most `scan` records of each topic."""
