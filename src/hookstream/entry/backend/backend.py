@@ -3,63 +3,63 @@
 from typing import Protocol
 
 from hookstream.core.redrive.marks import RedriveSource
-from hookstream.entry.backend.bulk_ports import SetAside
-from hookstream.entry.backend.listing_ports import Attempts, Deliveries
+from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.backend.listing_ports import AttemptCommands, DeliveryCommands
 from hookstream.entry.backend.ports import (
-    Holds,
-    Jobs,
-    Partners,
-    StatisticsSource,
-    Subscriptions,
-    Tokens,
+    HoldCommands,
+    JobCommands,
+    PartnerCommands,
+    StatisticsCommand,
+    SubscriptionCommands,
+    TokenCommands,
 )
-from hookstream.entry.backend.sending_ports import Gaps, Replays, Tests
+from hookstream.entry.backend.sending_ports import GapCommands, ReplayCommands, TestCommands
 
 
 class Backend(Protocol):
     """The cluster, or an API."""
 
     @property
-    def subscriptions(self) -> Subscriptions:
+    def subscriptions(self) -> SubscriptionCommands:
         """Subscriptions."""
 
     @property
-    def partners(self) -> Partners:
+    def partners(self) -> PartnerCommands:
         """Partners."""
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> TokenCommands:
         """Tokens."""
 
     @property
-    def holds(self) -> Holds:
+    def holds(self) -> HoldCommands:
         """Holds."""
 
     @property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> JobCommands:
         """Jobs."""
 
     @property
-    def tests(self) -> Tests:
+    def tests(self) -> TestCommands:
         """Tests."""
 
     @property
-    def replays(self) -> Replays:
+    def replays(self) -> ReplayCommands:
         """Replays."""
 
     @property
-    def gaps(self) -> Gaps:
+    def gaps(self) -> GapCommands:
         """Pauses and disablings."""
 
     @property
-    def attempts(self) -> Attempts:
+    def attempts(self) -> AttemptCommands:
         """Attempts."""
 
-    def aside(self, source: RedriveSource) -> SetAside:
+    def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""
 
-    def deliveries(self, scan: int) -> Deliveries:
+    def deliveries(self, scan: int) -> DeliveryCommands:
         """Return what lists deliveries; of the cluster, from at most `scan` records of each topic."""
 
-    def statistics(self, scan: int) -> StatisticsSource:
+    def statistics(self, scan: int) -> StatisticsCommand:
         """Return what counts deliveries; of the cluster, from at most `scan` records of each topic."""

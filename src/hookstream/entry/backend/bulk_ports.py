@@ -27,7 +27,7 @@ class ListingProblems(NamedTuple):
     reservations: Sequence[str] = ()
 
 
-class SetAside(Protocol):
+class SetAsideCommands(Protocol):
     """The dead letters, or the undecodable records."""
 
     @property

@@ -46,7 +46,7 @@ class HistoryRead:
     problems: Sequence[str] = ()
 
 
-class Attempts(Protocol):
+class AttemptCommands(Protocol):
     """Lists attempts, and shows what happened to a delivery."""
 
     def listed(self, selection: AuditSelection, limit: int, progress: Progress) -> AttemptListing:
@@ -118,7 +118,7 @@ class WantedResend:
     until: Millis | None = None
 
 
-class Deliveries(Protocol):
+class DeliveryCommands(Protocol):
     """Lists and shows deliveries, and sends one again."""
 
     def listed(

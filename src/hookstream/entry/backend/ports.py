@@ -22,6 +22,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import (
     Partner,
     SigningScheme,
+    SigningSecret,
     Subscription,
     UnreadableSubscription,
 )
@@ -48,6 +49,19 @@ class Effect:
 
 
 @dataclass(slots=True, frozen=True)
+class CreatedSubscription:
+    """A subscription that was just created."""
+
+    subscription: Subscription
+    generated: Sequence[SigningSecret]
+    """Signing secrets that were generated, to be shown once."""
+    jobs: Sequence[Job]
+    """The replay of a start in the past."""
+    notes: Sequence[str]
+    effect: Effect
+
+
+@dataclass(slots=True, frozen=True)
 class SubscriptionListing:
     """Subscriptions in the order of their ids."""
 
@@ -56,7 +70,7 @@ class SubscriptionListing:
     """Problems of rows that cannot be read."""
 
 
-class Subscriptions(Protocol):
+class SubscriptionCommands(Protocol):
     """Lists, shows and changes subscriptions."""
 
     def listed(self, partner: str | None, *, with_deleted: bool) -> SubscriptionListing:
@@ -67,6 +81,9 @@ class Subscriptions(Protocol):
 
     def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
         """Return the jobs that fill gaps of one, by their ids; one that ended long ago is not there."""
+
+    def create(self, definition: JsonObject) -> CreatedSubscription:
+        """Create one; `definition` is as the API takes it."""
 
     def pause(
         self, subscription_id: str, revision: int | None
@@ -99,7 +116,7 @@ class PartnerFacts(NamedTuple):
     subscriptions: Sequence[str]
 
 
-class Partners(Protocol):
+class PartnerCommands(Protocol):
     """Lists, shows and changes partners."""
 
     def listed(self) -> Sequence[PartnerFacts]:
@@ -107,6 +124,9 @@ class Partners(Protocol):
 
     def found(self, partner_id: str) -> PartnerFacts:
         """Return one partner."""
+
+    def create(self, definition: JsonObject) -> tuple[Partner, Sequence[str]]:
+        """Create one, and return it with what is to be known of it; `definition` is as the API takes it."""
 
     def delete(self, partner_id: str, *, cascade: bool) -> tuple[str, Sequence[str]]:
         """Delete one; return who declared it, and the subscriptions that were deleted with it."""
@@ -122,7 +142,7 @@ class TokenListing(NamedTuple):
     unreadable: Sequence[str] = ()
 
 
-class Tokens(Protocol):
+class TokenCommands(Protocol):
     """Makes, lists and revokes tokens."""
 
     def create(self, asked: WantedToken) -> NewToken:
@@ -142,7 +162,7 @@ class HoldListing(NamedTuple):
     unreadable: Sequence[str] = ()
 
 
-class Holds(Protocol):
+class HoldCommands(Protocol):
     """Lists, sets and clears holds."""
 
     def listed(self) -> HoldListing:
@@ -155,7 +175,7 @@ class Holds(Protocol):
         """Clear a hold; return those that stay in force."""
 
 
-class Jobs(Protocol):
+class JobCommands(Protocol):
     """Lists, shows and changes jobs."""
 
     def listed(self) -> JobListing:
@@ -182,7 +202,7 @@ class StatisticsRead:
     reservations: Sequence[str] = field(default=())
 
 
-class StatisticsSource(Protocol):
+class StatisticsCommand(Protocol):
     """Counts deliveries, retries and errors."""
 
     def read(

@@ -42,7 +42,7 @@ class WantedTest:
     """The event; None: a sample."""
 
 
-class Tests(Protocol):
+class TestCommands(Protocol):
     """Sends test events."""
 
     def prepare(
@@ -67,7 +67,7 @@ class Tests(Protocol):
         """
 
 
-class Replays(Protocol):
+class ReplayCommands(Protocol):
     """Delivers events of the past again."""
 
     def check(self, request: ReplayRequest) -> None:
@@ -92,7 +92,7 @@ class GapBefore(NamedTuple):
     """Its health row; None: it is not disabled."""
 
 
-class Gaps(Protocol):
+class GapCommands(Protocol):
     """Ends pauses and disablings, and fills the gaps that they left."""
 
     def before(self, subscription_id: str, revision: int | None) -> GapBefore:

@@ -17,7 +17,7 @@ from hookstream.entry.admin import gaps
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
 from hookstream.entry.admin.jobs import status_of
 from hookstream.entry.admin.replays import SurveyWatch
-from hookstream.entry.backend.ports import Jobs
+from hookstream.entry.backend.ports import JobCommands
 from hookstream.entry.backend.sending_ports import GapBefore
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.escaping import json_line
@@ -82,7 +82,7 @@ gap_options = as_one(
 """They arrive as `options`."""
 
 
-def worked_on(context: Context, jobs: Jobs, job: Job, *, as_json: bool) -> RunResult:
+def worked_on(context: Context, jobs: JobCommands, job: Job, *, as_json: bool) -> RunResult:
     """Work on a replay that was written with a row, as long as the command stays.
 
     Args:

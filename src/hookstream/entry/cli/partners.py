@@ -1,21 +1,24 @@
 """`hookstream partners`: lists, shows and deletes partners."""
 
+from pathlib import Path
+
 import click
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.planning.ownership import is_of_files
+from hookstream.entry.admin.definition_file import read_definition
 from hookstream.entry.admin.partners import earlier_grants, partner_document
 from hookstream.entry.admin.subscriptions import shown_fields
 from hookstream.entry.cli import release
 from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.options import as_json_option, yes_option
+from hookstream.entry.cli.options import as_json_option, definition_argument, yes_option
 from hookstream.entry.cli.terminal import confirm
 
 
 @click.group()
 def command() -> None:
-    """List, show, release and delete partners."""
+    """Create, list, show, release and delete partners."""
 
 
 command.add_command(release.partner)
@@ -62,6 +65,17 @@ def show(context: Context, partner_id: str, *, as_json: bool) -> None:
         rows["granted earlier"] = "\n".join(earlier)
     rows["subscriptions"] = ", ".join(subscriptions) or "(none)"
     context.out.fields(rows.items())
+
+
+@command.command()
+@definition_argument
+@takes_api
+def create(context: Context, file: Path) -> None:
+    """Create the partner in FILE, YAML or JSON, as the API takes it; the API owns it."""
+    partner, notes = context.backend.partners.create(read_definition(file))
+    context.err.print(f"{partner.id} is created")
+    for note in notes:
+        context.err.text(f"note: {note}", "yellow")
 
 
 @command.command()

@@ -58,13 +58,13 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "partition": LazyCommand(
         "Show who reads which partition; start one that stopped.", "partition"
     ),
-    "partners": LazyCommand("List, show and delete partners.", "partners"),
+    "partners": LazyCommand("Create, list, show and delete partners.", "partners"),
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
     "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
     "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
     "subscriptions": LazyCommand(
-        "List, show, test, pause, resume, enable and delete.", "subscriptions"
+        "Create, list, show, test, pause, resume, enable and delete.", "subscriptions"
     ),
     "tokens": LazyCommand("Make, list and revoke tokens for the API.", "tokens"),
     "topics": LazyCommand("Plan and create hookstream's topics.", "topics"),

@@ -1,5 +1,7 @@
 """`hookstream subscriptions`: lists, shows and changes subscriptions, one at a time."""
 
+from pathlib import Path
+
 import click
 
 from hookstream.adapters.system import SystemClock
@@ -13,6 +15,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import SigningScheme, Subscription
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.core.planning.rotation import LONGEST_OVERLAP, without_ended
+from hookstream.entry.admin.definition_file import read_definition
 from hookstream.entry.admin.gaps import gap_text
 from hookstream.entry.admin.signing_secrets import secret_document
 from hookstream.entry.admin.subscriptions import (
@@ -23,8 +26,9 @@ from hookstream.entry.backend.ports import Effect
 from hookstream.entry.cli import release
 from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.gap_filling import GapCommand, GapOptions, gap_options
-from hookstream.entry.cli.options import as_json_option, yes_option
+from hookstream.entry.cli.gap_filling import GapCommand, GapOptions, gap_options, worked_on
+from hookstream.entry.cli.job_view import how_to_go_on, require_finished
+from hookstream.entry.cli.options import as_json_option, definition_argument, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
 from hookstream.entry.cli.subscription_test import command as test
 from hookstream.entry.cli.terminal import confirm
@@ -48,7 +52,7 @@ def _overlap(text: str) -> Millis:
 
 @click.group()
 def command() -> None:
-    """List, show, test and change subscriptions, one at a time."""
+    """Create, list, show, test and change subscriptions, one at a time."""
 
 
 command.add_command(test)
@@ -105,6 +109,43 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
         filled = gap_text(subscription_id, gap, replays)
         rows[f"gap ({gap.reason}) from {to_rfc3339(gap.start)}"] = f"to {end}; {filled}"
     context.out.fields(rows.items())
+
+
+@command.command()
+@definition_argument
+@_no_wait
+@as_json_option
+@takes_api
+def create(context: Context, file: Path, *, no_wait: bool, as_json: bool) -> None:
+    """Create the subscription in FILE, YAML or JSON, as the API takes it; the API owns it.
+
+    A secret in it is `{value: …}`. Without an id one is made, and without signing secrets one is generated and
+    shown once. The past of a start_from is replayed by a job, on which the command stays until it is done.
+    """
+    made = context.backend.subscriptions.create(read_definition(file))
+    name, effect = made.subscription.id, made.effect
+    # The secrets first: interrupting the wait must not lose them.
+    if as_json:
+        document: JsonObject = {
+            "subscription": name,
+            "revision": made.subscription.revision,
+            "signing_secrets": [secret_document(name, each) for each in made.generated],
+            "replays": [job.id for job in made.jobs],
+            "takes_effect": to_rfc3339(effect.at),
+        }
+        click.echo(json_line(document))
+    else:
+        show_secrets(context.out, [(name, each) for each in made.generated])
+    context.err.print(f"{name} is created; it is active from {to_rfc3339(effect.at)}")
+    for note in made.notes:
+        context.err.text(f"note: {note}", "yellow")
+    _end(context, effect, wait=not no_wait)
+    for job in made.jobs:
+        if no_wait:
+            context.err.text(how_to_go_on(job.id))
+        else:
+            result = worked_on(context, context.backend.jobs, job, as_json=as_json)
+            require_finished(context, result)
 
 
 @command.command()

@@ -7,7 +7,6 @@ import msgspec
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import to_rfc3339
-from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
@@ -17,8 +16,8 @@ from hookstream.entry.admin.signing_secrets import jwks
 from hookstream.entry.admin.subscription_writing import (
     WrittenSubscription,
     change_subscription,
+    completed,
     create_subscription,
-    new_subscription_id,
 )
 from hookstream.entry.admin.tables import at_revision
 from hookstream.entry.api.caller import granted_types, is_mine, subscription_of
@@ -86,9 +85,7 @@ def create_subscription_(call: Call[Any, SubscriptionGiven]) -> ApiAnswer:
     if partner_id is None:
         raise invalid("is missing: it says whose subscription it is", "partner")
     _refuse_foreign_types(call)
-    definition: JsonObject = {**call.document, "partner": partner_id}
-    definition["id"] = call.body.id or new_subscription_id(partner_id)
-    definition["endpoint"] = _with_signing_secret(definition["endpoint"])
+    definition = completed(call.document, partner_id)
     settings = call.services.settings
 
     def act(writer: ChangeWriter) -> WrittenSubscription:
@@ -181,12 +178,6 @@ def _written(
 
 
 _CREATED = 201
-
-
-def _with_signing_secret(endpoint: Json) -> Json:
-    if isinstance(endpoint, dict) and endpoint.get("signing_secrets") is None:
-        return {**endpoint, "signing_secrets": [{"generate": True}]}
-    return endpoint
 
 
 def _refuse_foreign_types(call: Call[Any, Any]) -> None:

@@ -58,7 +58,7 @@ _NOWHERE: Final = Position(0, 0)
 
 @dataclass(slots=True, frozen=True)
 class ApiAside:
-    """One of both kinds of records. Implements `SetAside`."""
+    """One of both kinds of records. Implements `SetAsideCommands`."""
 
     api: ApiClient
     source: RedriveSource

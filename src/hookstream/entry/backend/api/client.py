@@ -41,7 +41,7 @@ _ANY: Final = "*"
 NO_REVISION: Final = ""
 
 
-class Page(Protocol):
+class ListPage(Protocol):
     """One page of a list."""
 
     @property
@@ -53,10 +53,10 @@ class Page(Protocol):
         """The cursor of the next one; None: there is none."""
 
 
-P = TypeVar("P", bound=Page)
+P = TypeVar("P", bound=ListPage)
 
 
-class Connection(Protocol):
+class ApiSender(Protocol):
     """The way to an API."""
 
     def send(
@@ -77,7 +77,7 @@ class ApiClient:
     might then be done twice.
     """
 
-    connection: Connection
+    connection: ApiSender
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     new_key: Callable[[], str] = new_id

@@ -59,13 +59,13 @@ class WindowWatch:
         known = window.since
         if known is not None and (self._since is None or from_rfc3339(known) > self._since):
             since = to_the_second(from_rfc3339(known))
-            self._say(f"the console's index begins at {since}: what came before is not known")
+            self._add(f"the console's index begins at {since}: what came before is not known")
         if window.building:
-            self._say("the console's index is still being built: older things are missing")
+            self._add("the console's index is still being built: older things are missing")
         if not window.reading:
-            self._say("the console does not read what happens now: newer things may be missing")
+            self._add("the console does not read what happens now: newer things may be missing")
 
-    def _say(self, sentence: str) -> None:
+    def _add(self, sentence: str) -> None:
         if sentence not in self._said:
             self._said.append(sentence)
 
@@ -77,7 +77,7 @@ class WindowWatch:
 
 @dataclass(slots=True, frozen=True)
 class ApiAttempts:
-    """Implements `Attempts`."""
+    """Implements `AttemptCommands`."""
 
     api: ApiClient
 
@@ -136,7 +136,7 @@ class ApiAttempts:
 
 @dataclass(slots=True, frozen=True)
 class ApiDeliveries:
-    """Implements `Deliveries`."""
+    """Implements `DeliveryCommands`."""
 
     api: ApiClient
 

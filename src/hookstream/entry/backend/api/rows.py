@@ -60,6 +60,7 @@ from hookstream.entry.backend.api.values import (
     token_in,
 )
 from hookstream.entry.backend.ports import (
+    CreatedSubscription,
     Effect,
     HoldListing,
     PartnerFacts,
@@ -97,7 +98,7 @@ def effect_of(api: ApiClient, written: SubscriptionWritten | None = None) -> Eff
 
 @dataclass(slots=True, frozen=True)
 class ApiSubscriptions:
-    """Subscriptions of a console. Implements `Subscriptions`."""
+    """Subscriptions of a console. Implements `SubscriptionCommands`."""
 
     api: ApiClient
 
@@ -120,9 +121,18 @@ class ApiSubscriptions:
         for gap in subscription.gaps:
             if gap.filled_by is not None:
                 with suppress(InputRefused):
-                    shown = self.api.get(path(JOB, job_id=gap.filled_by), JobShown)
-                    found[shown.id] = job_in(shown).job
+                    found[gap.filled_by] = self._job(gap.filled_by)
         return found
+
+    def create(self, definition: JsonObject) -> CreatedSubscription:
+        written = self.api.change("POST", SUBSCRIPTIONS, SubscriptionWritten, definition)
+        return CreatedSubscription(
+            subscription_in(written.subscription),
+            [generated_in(each) for each in written.generated],
+            [self._job(each) for each in written.jobs],
+            written.notes,
+            effect_of(self.api, written),
+        )
 
     def pause(
         self, subscription_id: str, revision: int | None
@@ -176,6 +186,9 @@ class ApiSubscriptions:
     def _shown(self, subscription_id: str) -> SubscriptionShown:
         return self.api.get(path(SUBSCRIPTION, subscription_id=subscription_id), SubscriptionShown)
 
+    def _job(self, job_id: str) -> Job:
+        return job_in(self.api.get(path(JOB, job_id=job_id), JobShown)).job
+
     def _act(
         self, subscription_id: str, act: str, asked: RotationGiven | None, revision: int | None
     ) -> SubscriptionWritten:
@@ -185,7 +198,7 @@ class ApiSubscriptions:
 
 @dataclass(slots=True, frozen=True)
 class ApiPartners:
-    """Partners of a console. Implements `Partners`."""
+    """Partners of a console. Implements `PartnerCommands`."""
 
     api: ApiClient
 
@@ -204,6 +217,10 @@ class ApiPartners:
             SUBSCRIPTIONS, SubscriptionsPage, SubscriptionsQuery, partner=partner_id
         )
         return PartnerFacts(partner, [each.id for page in pages for each in page.items])
+
+    def create(self, definition: JsonObject) -> tuple[Partner, Sequence[str]]:
+        written = self.api.change("POST", PARTNERS, PartnerWritten, definition)
+        return partner_in(written.partner), written.notes
 
     def delete(self, partner_id: str, *, cascade: bool) -> tuple[str, Sequence[str]]:
         where = path(PARTNER, partner_id=partner_id)
@@ -226,7 +243,7 @@ class ApiPartners:
 
 @dataclass(slots=True, frozen=True)
 class ApiTokens:
-    """Tokens of a console. Implements `Tokens`."""
+    """Tokens of a console. Implements `TokenCommands`."""
 
     api: ApiClient
 
@@ -263,7 +280,7 @@ class ApiTokens:
 
 @dataclass(slots=True, frozen=True)
 class ApiHolds:
-    """Holds of a console. Implements `Holds`."""
+    """Holds of a console. Implements `HoldCommands`."""
 
     api: ApiClient
 

@@ -58,7 +58,7 @@ def new_job(api: ApiClient, shown: JobShown) -> NewJob:
 
 @dataclass(slots=True, frozen=True)
 class ApiTests:
-    """Implements `Tests`."""
+    """Implements `TestCommands`."""
 
     api: ApiClient
 
@@ -102,7 +102,7 @@ class ApiTests:
 
 @dataclass(slots=True, frozen=True)
 class ApiReplays:
-    """Implements `Replays`."""
+    """Implements `ReplayCommands`."""
 
     api: ApiClient
 
@@ -133,7 +133,7 @@ class ApiReplays:
 
 @dataclass(slots=True, frozen=True)
 class ApiGaps:
-    """Implements `Gaps`."""
+    """Implements `GapCommands`."""
 
     api: ApiClient
 

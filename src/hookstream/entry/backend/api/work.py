@@ -37,7 +37,7 @@ _LONE: Final = 10.0
 
 @dataclass(slots=True, frozen=True)
 class ApiJobs:
-    """Jobs of a console. Implements `Jobs`."""
+    """Jobs of a console. Implements `JobCommands`."""
 
     api: ApiClient
 
@@ -103,7 +103,7 @@ class ApiJobs:
 
 @dataclass(slots=True, frozen=True)
 class ApiStatistics:
-    """Statistics of a console's index. Implements `StatisticsSource`."""
+    """Statistics of a console's index. Implements `StatisticsCommand`."""
 
     api: ApiClient
 

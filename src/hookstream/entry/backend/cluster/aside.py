@@ -38,7 +38,7 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class ClusterAside:
-    """One of both topics. Implements `SetAside`."""
+    """One of both topics. Implements `SetAsideCommands`."""
 
     settings: Settings
     source: RedriveSource

@@ -47,7 +47,7 @@ _DISPOSITIONS = frozenset(each.name for each in get_args(Disposition))
 
 @dataclass(slots=True, frozen=True)
 class ClusterAttempts:
-    """Implements `Attempts`."""
+    """Implements `AttemptCommands`."""
 
     settings: Settings
 
@@ -121,7 +121,7 @@ def _unreadable(audit: AuditLog) -> Sequence[str]:
 class ClusterDeliveries:
     """Reads at most `scan` records of the tiers, of the attempts and of the dead letters each.
 
-    Implements `Deliveries`.
+    Implements `DeliveryCommands`.
     """
 
     settings: Settings

@@ -17,7 +17,15 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.model.subscription_status import Deleted
 from hookstream.core.planning.rotation import Replaced
-from hookstream.entry.admin import holds, ownership, partners, signing_secrets, subscriptions
+from hookstream.entry.admin import (
+    holds,
+    ownership,
+    partner_writing,
+    partners,
+    signing_secrets,
+    subscription_writing,
+    subscriptions,
+)
 from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
 from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.partners import live_subscriptions
@@ -32,17 +40,19 @@ from hookstream.entry.admin.tokens import (
 )
 from hookstream.entry.backend.cluster.access import ClusterAccess, effect_of
 from hookstream.entry.backend.ports import (
+    CreatedSubscription,
     Effect,
     HoldListing,
     PartnerFacts,
     SubscriptionListing,
     TokenListing,
 )
+from hookstream.errors import InputRefused
 
 
 @dataclass(slots=True, frozen=True)
 class ClusterSubscriptions:
-    """Subscriptions of the tables. Implements `Subscriptions`."""
+    """Subscriptions of the tables. Implements `SubscriptionCommands`."""
 
     cluster: ClusterAccess
 
@@ -73,6 +83,26 @@ class ClusterSubscriptions:
         if not named:
             return {}
         return {each.job.id: each.job for each in self.cluster.jobs().jobs if each.job.id in named}
+
+    def create(self, definition: JsonObject) -> CreatedSubscription:
+        partner_id = definition.get("partner")
+        if not isinstance(partner_id, str):
+            raise InputRefused("partner: is missing: it says whose subscription it is")
+        act = partial(
+            subscription_writing.create_subscription,
+            self.cluster.settings,
+            definition=subscription_writing.completed(definition, partner_id),
+            by_partner=False,
+        )
+        done = self.cluster.change(act, signed=True)
+        written = done.result
+        return CreatedSubscription(
+            written.subscription,
+            written.generated,
+            [*done.writer.started],
+            written.notes,
+            effect_of(done.writer),
+        )
 
     def pause(
         self, subscription_id: str, revision: int | None
@@ -118,7 +148,7 @@ class ClusterSubscriptions:
 
 @dataclass(slots=True, frozen=True)
 class ClusterPartners:
-    """Partners of the tables. Implements `Partners`."""
+    """Partners of the tables. Implements `PartnerCommands`."""
 
     cluster: ClusterAccess
 
@@ -130,6 +160,11 @@ class ClusterPartners:
     def found(self, partner_id: str) -> PartnerFacts:
         state = self.cluster.state()
         return _facts(state, found_partner(state, partner_id))
+
+    def create(self, definition: JsonObject) -> tuple[Partner, Sequence[str]]:
+        act = partial(partner_writing.create_partner, self.cluster.settings, definition=definition)
+        written = self.cluster.change(act).result
+        return written.partner, written.notes
 
     def delete(self, partner_id: str, *, cascade: bool) -> tuple[str, Sequence[str]]:
         act = partial(partners.delete, partner_id=partner_id, cascade=cascade)
@@ -147,7 +182,7 @@ def _facts(state: State, partner: Partner) -> PartnerFacts:
 
 @dataclass(slots=True, frozen=True)
 class ClusterTokens:
-    """Tokens of the console topic. Implements `Tokens`."""
+    """Tokens of the console topic. Implements `TokenCommands`."""
 
     cluster: ClusterAccess
 
@@ -166,7 +201,7 @@ class ClusterTokens:
 
 @dataclass(slots=True, frozen=True)
 class ClusterHolds:
-    """Holds of the tables. Implements `Holds`."""
+    """Holds of the tables. Implements `HoldCommands`."""
 
     cluster: ClusterAccess
 

@@ -31,7 +31,7 @@ from hookstream.pipeline.replay import curtailed_text
 
 @dataclass(slots=True, frozen=True)
 class ClusterTests:
-    """Implements `Tests`."""
+    """Implements `TestCommands`."""
 
     cluster: ClusterAccess
 
@@ -57,7 +57,7 @@ class ClusterTests:
 
 @dataclass(slots=True, frozen=True)
 class ClusterReplays:
-    """Implements `Replays`."""
+    """Implements `ReplayCommands`."""
 
     cluster: ClusterAccess
 
@@ -83,7 +83,7 @@ class ClusterReplays:
 
 @dataclass(slots=True, frozen=True)
 class ClusterGaps:
-    """Implements `Gaps`."""
+    """Implements `GapCommands`."""
 
     cluster: ClusterAccess
 

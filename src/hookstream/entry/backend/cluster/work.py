@@ -18,7 +18,7 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class ClusterJobs:
-    """Jobs of the jobs table. Implements `Jobs`."""
+    """Jobs of the jobs table. Implements `JobCommands`."""
 
     settings: Settings
 
@@ -40,7 +40,7 @@ class ClusterJobs:
 
 @dataclass(slots=True, frozen=True)
 class ClusterStatistics:
-    """Statistics of the topics, of `scan` records each at most. Implements `StatisticsSource`."""
+    """Statistics of the topics, of `scan` records each at most. Implements `StatisticsCommand`."""
 
     settings: Settings
     scan: int

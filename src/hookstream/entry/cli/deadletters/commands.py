@@ -26,7 +26,7 @@ from hookstream.entry.admin.audit import AuditLog
 from hookstream.entry.admin.dead_letter_details import DetailsReader
 from hookstream.entry.admin.dead_letters import DeadLetterReader, Listing
 from hookstream.entry.admin.surveys import Survey
-from hookstream.entry.backend.bulk_ports import SetAside
+from hookstream.entry.backend.bulk_ports import SetAsideCommands
 from hookstream.entry.backend.sending_ports import NewJob
 from hookstream.entry.cli.context import Context, pass_context, takes_api
 from hookstream.entry.cli.deadletters.export import export_command
@@ -252,7 +252,7 @@ class _RedriveCommand:
 
     context: Context
     kind: Kind
-    source: SetAside
+    source: SetAsideCommands
     run: RunOptions
     as_json: bool
     left: _Unredrivable = field(default_factory=_Unredrivable)
@@ -347,7 +347,7 @@ class _RedriveCommand:
         }
 
 
-def _show_jobs(context: Context, source: SetAside, *, as_json: bool) -> None:
+def _show_jobs(context: Context, source: SetAsideCommands, *, as_json: bool) -> None:
     """Print the redrives of a topic, the newest first."""
     redrives, problems = source.redrives()
     mine = [*reversed(redrives)]

@@ -10,7 +10,7 @@ from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.purge import purge_reason
 from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.surveys import Survey
-from hookstream.entry.backend.bulk_ports import SetAside
+from hookstream.entry.backend.bulk_ports import SetAsideCommands
 from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.deadletters.kinds import Kind
 from hookstream.entry.cli.deadletters.selection import (
@@ -88,7 +88,7 @@ class _Purge:
 
     context: Context
     kind: Kind
-    source: SetAside
+    source: SetAsideCommands
     run: PurgeOptions
     as_json: bool
 
