@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from hookstream.adapters.http.forwarding import require_token, require_web
+from hookstream.adapters.http.api_access import require_token, require_web
 from hookstream.errors import DependencyUnavailable
 
 _SECONDS: Final = 60.0

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 
+from hookstream.adapters.http.api_access import require_token, require_web
 from hookstream.core.model.json import JsonObject
-from hookstream.errors import ConfigurationError, DependencyUnavailable, InputRefused
+from hookstream.errors import DependencyUnavailable, InputRefused
 
 _SECONDS: Final = 15.0
 _API_SECONDS: Final = 60.0
@@ -135,32 +136,3 @@ def _read(status: int, headers: Mapping[str, str], body: bytes) -> JsonObject | 
     if 400 <= status < 500:  # noqa: PLR2004  refusals of HTTP
         raise InputRefused(f"the API answered {status}: {detail or 'no reason'}")
     raise DependencyUnavailable(f"the API answered {status}, and no page: {detail or 'no reason'}")
-
-
-def require_web(url: str, option: str) -> None:
-    """Refuse what is no URL of a web server.
-
-    Raises:
-        InputRefused: It is none; the text names the option.
-    """
-    try:
-        parts = urlsplit(url)
-        found = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        found = False
-    if not found:
-        raise InputRefused(f"{option}: it must be a URL such as http://localhost:3000/hook")
-
-
-def require_token(token: str) -> None:
-    """Refuse what cannot be sent as a token.
-
-    Raises:
-        ConfigurationError: It is empty, or has other characters than printable ASCII without spaces.
-    """
-    if not (token and token.isascii() and token.isprintable() and " " not in token):
-        raise ConfigurationError(
-            "there is no token for the API: set HOOKSTREAM_TOKEN, or name its file by api.token_file;"
-            " a token is printable ASCII without spaces"
-        )
