@@ -180,7 +180,7 @@ def test_a_command_waits_until_its_change_is_in_effect_by_the_apis_clock() -> No
         headers = {**found.headers, "date": "Tue, 24 Nov 2026 12:00:00 GMT"}
         return ApiReply(found.status, headers, found.body)
 
-    face.connection.send = dated  # type: ignore[method-assign]
+    face.connection.send = dated  # type: ignore[method-assign, assignment]
     assert world.services.now() == NOON
     assert run(face, "subscriptions", "pause", "crm").code == 0
     assert face.slept == [pytest.approx(2.01)]

@@ -1,7 +1,9 @@
 """A command prints the same, and ends with the same code, on the cluster and through the API."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.doubles.api import KEYS, ApiWorld, subscription
@@ -181,3 +183,47 @@ def test_a_command_says_the_same_by_both(line: str) -> None:
     on_cluster, by_api = both(*line.split())
     assert by_api.alike == on_cluster.alike
     assert on_cluster.out or on_cluster.err
+
+
+ASKED = {
+    "partner": "acme",
+    "id": "fresh",
+    "endpoint": {"url": "https://partner.example/hook"},
+    "event_types": ["pricing.completed"],
+    "limits": {"max_in_flight": 3},
+}
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_subscription_is_created_alike_by_both(tmp_path: Path, more: tuple[str, ...]) -> None:
+    file = tmp_path / "fresh.yaml"
+    file.write_text(json.dumps(ASKED))
+    on_cluster, by_api = both("subscriptions", "create", str(file), "--no-wait", *more)
+    assert by_api.alike == on_cluster.alike
+    assert (by_api.code, "whsec_" in by_api.out) == (0, True)
+
+
+def test_a_partner_is_created_alike_by_both(tmp_path: Path) -> None:
+    file = tmp_path / "fresh.json"
+    grant = {"event_types": ["pricing.*"], "environments": ["*"]}
+    file.write_text(json.dumps({"id": "fresh", "name": "Fresh", "grant": grant}))
+    on_cluster, by_api = both("partners", "create", str(file))
+    assert by_api == on_cluster
+    assert by_api.err == "fresh is created\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: 1\n---\nb: 2\n", "has 2 definitions: write one"),
+        ("- a\n", "is no definition: write its fields"),
+        ("a: [\n", ""),
+    ],
+)
+def test_a_file_without_one_definition_is_refused_by_its_name(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text)
+    for said in both("subscriptions", "create", str(file)):
+        assert (said.code, f"{file}" in said.err, why in said.err) == (2, True, True), said
