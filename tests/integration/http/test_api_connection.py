@@ -35,7 +35,7 @@ def server() -> Iterator[SimpleNamespace]:
             self.end_headers()
             self.wfile.write(b"answer")
 
-        def log_message(self, *_: object) -> None:
+        def log_request(self, *_: object) -> None:
             """Write no log."""
 
     made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -36,7 +36,7 @@ class Counted(ApiWorld):
 def test_attempts_are_listed_the_oldest_first_with_what_the_window_leaves_out() -> None:
     said = run(ApiFace(ApiWorld()), "attempts", "list", "--since", SINCE, "-n", "1", "--json")
     [entry] = map(json.loads, said.out.splitlines())
-    assert (entry["delivery_id"], entry["origin"]["offset"]) == ("msg_theirs", 40)
+    assert (entry["delivery_id"], entry["origin"]["offset"]) == ("msg_ours", 40)
     assert said.err.splitlines() == [
         "1 of 2 attempts",
         "the console's index begins at 2026-11-24 11:00:00: what came before is not known",
