@@ -260,6 +260,14 @@ class TracingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Metrics for Prometheus."""
+
+    subscriptions: int = _set(200, kinds.whole(0, 10_000))
+    """The most subscriptions with series of their own: the first that a worker attempts, until it ends. The rest share `_other`; 0: no series by subscription."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """The log on standard error."""
 
@@ -287,6 +295,7 @@ class Settings:
     tables: TablesSettings = TablesSettings()
     keys: KeysSettings = KeysSettings()
     tracing: TracingSettings = TracingSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     def registry_of(self, topic: str) -> str | None:
