@@ -11,9 +11,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Trigger
-from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import Complete, DeadLetter
+from hookstream.core.model.outcome import DeadLetter, Delivered
 
+_TEST, _DELIVERED = Trigger.TEST, Delivered.name
 OTHER = "_other"
 """The label of everything beyond a bound."""
 
@@ -46,14 +46,13 @@ SUBSCRIPTION_METRICS: Mapping[str, tuple[str, Sequence[str]]] = {
 class _Series:
     """The numbers of one subscription, or of all that share `_other`."""
 
-    __slots__ = ("dead_letters", "delivered", "labels", "last_success", "outcomes")
+    __slots__ = ("dead_letters", "labels", "last_success", "outcomes")
 
     def __init__(self, subscription_id: str, partner_id: str) -> None:
         self.labels = (subscription_id, partner_id)
         self.outcomes: Counter[str] = Counter()
-        self.delivered = 0
         self.dead_letters: Counter[str] = Counter()
-        self.last_success: Millis | None = None
+        self.last_success: AttemptRecord | None = None
 
 
 class SubscriptionSeries:
@@ -71,18 +70,21 @@ class SubscriptionSeries:
     def attempt(self, record: AttemptRecord) -> None:
         """Count an attempt, or the end of a delivery without one."""
         delivery = record.delivery
-        if delivery.trigger is Trigger.TEST:
+        if delivery.trigger is _TEST:
             return
         series = self._known.get(delivery.subscription_id)
         if series is None:
             series = self._begun(delivery.subscription_id, delivery.partner_id)
-        outcome, disposition = record.outcome, record.disposition
+        outcome = record.outcome
         if outcome is not None:
-            series.outcomes[outcome.name] += 1
-        if isinstance(disposition, Complete):
-            series.delivered += 1
-            series.last_success = record.started_at + record.duration_us // 1000
-        elif isinstance(disposition, DeadLetter):
+            name = outcome.name
+            series.outcomes[name] += 1
+            if name == _DELIVERED:
+                # Its time is computed at a scrape.
+                series.last_success = record
+                return
+        disposition = record.disposition
+        if isinstance(disposition, DeadLetter):
             series.dead_letters[disposition.reason.value] += 1
 
     def _begun(self, subscription_id: str, partner_id: str) -> _Series:
@@ -113,11 +115,13 @@ class SubscriptionSeries:
             labels = series.labels
             for outcome, count in list(series.outcomes.items()):
                 attempts.add_metric([*labels, outcome], count)
-            delivered.add_metric(labels, series.delivered)
+            delivered.add_metric(labels, series.outcomes[_DELIVERED])
             for reason, count in list(series.dead_letters.items()):
                 dead_letters.add_metric([*labels, reason], count)
-            if series.last_success is not None:
-                last_success.add_metric(labels, series.last_success / 1000)
+            success = series.last_success
+            if success is not None:
+                ended = success.started_at / 1000 + success.duration_us / 1_000_000
+                last_success.add_metric(labels, ended)
             if series is self._other:
                 open_ones = sum(name not in self._known for name in broken)
             else:
