@@ -42,12 +42,14 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "check": LazyCommand(
         "Check partner and subscription files without a cluster.", "definitions", "check"
     ),
+    "config": LazyCommand("Show the settings in effect.", "config"),
     "console": LazyCommand("Serve the API.", "console"),
     "deliveries": LazyCommand(
         "List deliveries, pending and ended; show one, send it again.", "deliveries"
     ),
     "dev": LazyCommand("A broker, a receiver, event topics and keys for development.", "dev"),
     "dlq": LazyCommand("List, show and redrive dead letters.", "deadletters.commands", "dlq"),
+    "doctor": LazyCommand("Check an installation, with a remedy for each finding.", "doctor"),
     "events": LazyCommand("Publish events and watch them.", "events"),
     "explain": LazyCommand("Say why an event did, or did not, arrive.", "explain"),
     "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
@@ -63,6 +65,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
     "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
+    "status": LazyCommand("Show on one screen what waits, stands and fails.", "status"),
     "subscriptions": LazyCommand(
         "List, show, test, pause, resume, enable and delete.", "subscriptions"
     ),
