@@ -8,7 +8,7 @@ from enum import StrEnum
 from hookstream.core.delivery.address import Network, address_problem, host_of, url_problem
 from hookstream.core.model.instant import DAY, SECOND, Millis, format_duration
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.listing import partition_ranges, the_first
+from hookstream.core.model.listing import the_first
 from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
@@ -23,7 +23,7 @@ from hookstream.core.topology.plan import (
     TopicChange,
     TopicReplicas,
 )
-from hookstream.entry.admin.status import OpenPartition
+from hookstream.entry.admin.status import OpenPartition, by_cause
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.worker_pages import WorkerPage
 
@@ -300,14 +300,8 @@ def endpoint_findings(
 
 def partition_findings(partitions: Iterable[OpenPartition]) -> list[DoctorFinding]:
     """Return the partitions that stand, those of one reason together."""
-    by_why: dict[str, list[OpenPartition]] = defaultdict(list)
-    for each in partitions:
-        # The ages of partitions that make no progress differ.
-        by_why[each.why.partition(" has not been settled")[0]].append(each)
     found: list[DoctorFinding] = []
-    for alike in by_why.values():
-        why = alike[0].why
-        named = partition_ranges([each.at for each in alike], _NAMED)
+    for named, why in by_cause(partitions):
         if "assigned" in why:
             remedy = "start a worker; if one runs, see its log for the assignment"
         elif "committed" in why:

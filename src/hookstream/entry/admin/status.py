@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hookstream.core.jobs.job import Job
+from hookstream.core.model.counted import counted
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.hold import Hold
 from hookstream.core.model.instant import MINUTE, Millis, format_duration, to_rfc3339
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.listing import partition_ranges
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.group_position import GroupPosition
@@ -16,6 +18,10 @@ from hookstream.entry.admin.worker_pages import WorkerPage
 
 STANDS_AFTER: Millis = MINUTE
 """How old the oldest unsettled event of a partition is when the partition is listed."""
+
+_NOT_SETTLED = " has not been settled"
+_RANGES = 5
+"""How many ranges of partitions are named."""
 
 
 @dataclass(slots=True)
@@ -189,7 +195,7 @@ def open_partitions(
         why = _why_open(each)
         if not why and each.oldest is not None and now - each.oldest > STANDS_AFTER:
             age = format_duration((now - each.oldest) // 1000 * 1000)
-            why = f"its oldest event has not been settled for {age}"
+            why = f"its oldest event{_NOT_SETTLED} for {age}"
         if why:
             found.append(OpenPartition(each.at, why))
     found += [OpenPartition(each.at, why) for each in tiers if (why := _why_open(each))]
@@ -202,6 +208,23 @@ def _why_open(position: GroupPosition) -> str:
     if position.holder is None:
         return "it is assigned to no worker"
     return ""
+
+
+def by_cause(partitions: Iterable[OpenPartition]) -> list[tuple[str, str]]:
+    """Return partitions by why they need a look: how many and which, and why.
+
+    The ages of partitions that make no progress differ; the first one stands for all.
+    """
+    alike: dict[str, list[OpenPartition]] = {}
+    for each in partitions:
+        alike.setdefault(each.why.partition(_NOT_SETTLED)[0], []).append(each)
+    return [
+        (
+            f"{counted(len(group), 'partition')} ({partition_ranges([each.at for each in group], _RANGES)})",
+            group[0].why,
+        )
+        for group in alike.values()
+    ]
 
 
 def by_reason(reasons: Iterable[str]) -> dict[str, int]:

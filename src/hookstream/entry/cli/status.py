@@ -8,9 +8,8 @@ import click
 
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import to_rfc3339
-from hookstream.core.model.record import TopicPartition
 from hookstream.entry.admin.holds import subject
-from hookstream.entry.admin.status import Status, overdue_for
+from hookstream.entry.admin.status import Status, by_cause, overdue_for
 from hookstream.entry.admin.status_reading import MOST_READ, read_status
 from hookstream.entry.admin.worker_pages import WorkerPage
 from hookstream.entry.cli.context import Context, pass_context
@@ -86,7 +85,7 @@ def show_status(context: Context, status: Status) -> None:
         "at": [to_rfc3339(now)],
         "lag": [f"{lasted(status.lag)}, {counted(status.unsettled, 'record')} unsettled"],
         "workers": [_worker(page) for page in status.workers],
-        "partitions": [f"{at.topic}/{at.partition}: {why}" for at, why in _partitions(status)],
+        "partitions": [f"{named}: {why}" for named, why in by_cause(status.partitions)],
         "open breakers": [
             f"{each.subscription_id} ({each.partner_id}), {each.waiting:,} wait"
             for each in status.breakers
@@ -118,7 +117,7 @@ def show_status(context: Context, status: Status) -> None:
             for tier in status.tiers
         ]
         numbers = ("waiting", "overdue")
-        out.table(("tier", *numbers, "by at most"), rows, numbers)
+        out.table(("tier", *numbers, "for at most"), rows, numbers)
     else:
         out.print("Nothing waits in the tiers.")
     for note in status.notes:
@@ -131,10 +130,6 @@ def _bounded(lines: Sequence[str]) -> Iterator[tuple[bool, str]]:
         yield place == 0, line
     if len(lines) > _LINES:
         yield False, f"and {len(lines) - _LINES:,} more"
-
-
-def _partitions(status: Status) -> list[tuple[TopicPartition, str]]:
-    return [(each.at, each.why) for each in status.partitions]
 
 
 def _worker(page: WorkerPage) -> str:
