@@ -5,6 +5,7 @@ import gc
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
-from tests.real_broker import a_broker
+from tests.real_broker import LeftTopics, a_broker
 
 from hookstream.adapters.avro import published
 from hookstream.adapters.dev.broker import BrokerProcess
@@ -157,12 +158,12 @@ def nothing_forgotten() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """A real Apache Kafka: the one named in the environment, else one of our own."""
-    given = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
-    if given:
-        yield Broker(given)
-        return
-    with a_broker() as process:
-        yield Broker(process.bootstrap_servers)
+    with ExitStack() as stack:
+        given = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
+        servers = given or stack.enter_context(a_broker()).bootstrap_servers
+        _left.append(LeftTopics(servers))
+        stack.callback(_left.clear)
+        yield Broker(servers)
 
 
 @pytest.fixture
@@ -175,7 +176,17 @@ def own_broker() -> Iterator[BrokerProcess]:
         yield process
 
 
+_left: list[LeftTopics] = []
+"""Of the broker that tests share, while it runs."""
+
+
 @pytest.fixture
-def prefix() -> str:
-    """A prefix for topics and groups that no other test has, on a broker that all tests share."""
-    return f"t{secrets.token_hex(5)}"
+def prefix() -> Iterator[str]:
+    """A prefix for topics and groups that no other test has, on a broker that all tests share.
+
+    The topics are deleted when the test has ended.
+    """
+    prefix = f"t{secrets.token_hex(5)}"
+    yield prefix
+    for topics in _left:
+        topics.delete(prefix)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 
@@ -13,11 +16,39 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  each broker makes its own folder there
 _ENOUGH = 4 << 30
 """Bytes that must be free there: a container often has 64 MB."""
 
+_PATIENCE = 30
+"""Seconds for the broker to list or to delete topics."""
+
 
 def a_broker(settings: Mapping[str, str] | None = None) -> BrokerProcess:
     """Return a broker that does not run yet, with a temporary log."""
     libs, java = _kafka()
     return BrokerProcess(libs, java, settings=settings, scratch=scratch())
+
+
+class LeftTopics:
+    """Deletes what tests leave on a broker that they share.
+
+    Each listing of topics has all that there are, and so costs the broker and the client more with every
+    test. After 300 tests with 15 topics each, listings took two thirds of the broker's CPU.
+    """
+
+    def __init__(self, servers: str) -> None:
+        """Connect on first use."""
+        self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+
+    def delete(self, prefix: str) -> None:
+        """Delete the topics whose names start with a prefix."""
+        found = self._admin.list_topics(timeout=_PATIENCE).topics
+        names = [name for name in found if name.startswith(prefix)]
+        deletions = self._admin.delete_topics(names) if names else {}
+        for deletion in deletions.values():
+            try:
+                deletion.result(_PATIENCE)
+            except KafkaException as failed:
+                # The test deleted it just now, and the listing did not have that yet.
+                if failed.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
 
 
 @cache
