@@ -15,7 +15,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
-from tests.real_broker import LeftTopics, a_broker
+from tests.real_broker import LeftTopics, a_broker, a_shared_broker
 
 from hookstream.adapters.avro import published
 from hookstream.adapters.dev.broker import BrokerProcess
@@ -44,7 +44,6 @@ vars(published)["fingerprint"] = lru_cache(4_096)(fastavro.schema.fingerprint)
 # pytest-asyncio gets the current loop before each test's own: it would get a new one that
 # is never closed, and its warning fails whichever test the garbage collector runs in.
 asyncio.set_event_loop(None)
-
 
 _STARTS_A_BROKER = ("broker", "class_archive", "kafka_jars")
 
@@ -160,7 +159,7 @@ def broker() -> Iterator[Broker]:
     """A real Apache Kafka: the one named in the environment, else one of our own."""
     with ExitStack() as stack:
         given = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
-        servers = given or stack.enter_context(a_broker()).bootstrap_servers
+        servers = given or stack.enter_context(a_shared_broker()).bootstrap_servers
         _left.append(LeftTopics(servers))
         stack.callback(_left.clear)
         yield Broker(servers)

@@ -1,11 +1,12 @@
 """Real brokers for tests, with their logs in memory where the machine has enough of it."""
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.dev.broker import BrokerProcess
@@ -16,8 +17,8 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  each broker makes its own folder there
 _ENOUGH = 4 << 30
 """Bytes that must be free there: a container often has 64 MB."""
 
-_PATIENCE = 30
-"""Seconds for the broker to list or to delete topics."""
+_PATIENCE = 15
+"""Seconds for the broker to list its topics."""
 
 
 def a_broker(settings: Mapping[str, str] | None = None) -> BrokerProcess:
@@ -26,11 +27,20 @@ def a_broker(settings: Mapping[str, str] | None = None) -> BrokerProcess:
     return BrokerProcess(libs, java, settings=settings, scratch=scratch())
 
 
+def a_shared_broker() -> BrokerProcess:
+    """Return a broker that no test kills or freezes.
+
+    Its session therefore need not expire soon. On a busy machine it may come to run only after the two
+    seconds that other brokers have, and be fenced for that.
+    """
+    return a_broker({"broker.session.timeout.ms": "30000"})
+
+
 class LeftTopics:
     """Deletes what tests leave on a broker that they share.
 
     Each listing of topics has all that there are, and so costs the broker and the client more with every
-    test. After 300 tests with 15 topics each, listings took two thirds of the broker's CPU.
+    test. After 300 tests with 15 topics each, a run took the broker twice the CPU.
     """
 
     def __init__(self, servers: str) -> None:
@@ -38,17 +48,15 @@ class LeftTopics:
         self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
 
     def delete(self, prefix: str) -> None:
-        """Delete the topics whose names start with a prefix."""
-        found = self._admin.list_topics(timeout=_PATIENCE).topics
-        names = [name for name in found if name.startswith(prefix)]
-        deletions = self._admin.delete_topics(names) if names else {}
-        for deletion in deletions.values():
-            try:
-                deletion.result(_PATIENCE)
-            except KafkaException as failed:
-                # The test deleted it just now, and the listing did not have that yet.
-                if failed.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise
+        """Have the topics deleted whose names start with a prefix; nothing waits for that.
+
+        A broker that does not answer on a busy machine keeps them: they cost it time, and no test fails.
+        """
+        with contextlib.suppress(KafkaException):
+            found = self._admin.list_topics(timeout=_PATIENCE).topics
+            names = [name for name in found if name.startswith(prefix)]
+            if names:
+                self._admin.delete_topics(names)
 
 
 @cache
