@@ -43,11 +43,12 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# All at once. Tests on a real broker mostly wait, and each of their seven groups has its own broker. Tests
-# in memory compute all the time, so they run at a lower priority.
+# All at once. Tests on a real broker mostly wait, and their seven groups share one. Tests in memory compute
+# all the time, so they run at a lower priority.
 GROUPS = test-outages test-kafka test-workers test-past test-processes test-brokers test-registries test-memory
 test: kafka nginx ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=8 --output-sync=target $(GROUPS)
+	@$(BIN)/python -m tests.shared_broker \
+		$(MAKE) --no-print-directory --jobs=8 --output-sync=target $(GROUPS)
 
 # Their tests start brokers of their own.
 OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_quickstart.py \
