@@ -8,7 +8,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka nginx registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka nginx prometheus registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -27,6 +27,9 @@ $(READY): requirements.lock pyproject.toml
 nginx: $(READY)
 	@sh tools/prepare.sh nginx
 
+prometheus: $(READY)
+	@sh tools/prepare.sh prometheus
+
 kafka: $(READY) ## Get Apache Kafka for the development broker
 	@sh tools/prepare.sh java
 	@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
@@ -43,11 +46,12 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# All at once. Tests on a real broker mostly wait, and each of their seven groups has its own broker. Tests
-# in memory compute all the time, so they run at a lower priority.
+# All at once. Tests on a real broker mostly wait, and their seven groups share one. Tests in memory compute
+# all the time, so they run at a lower priority.
 GROUPS = test-outages test-kafka test-workers test-past test-processes test-brokers test-registries test-memory
-test: kafka nginx ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=8 --output-sync=target $(GROUPS)
+test: kafka nginx prometheus ## Run every test, real Kafka included
+	@$(BIN)/python -m tests.shared_broker \
+		$(MAKE) --no-print-directory --jobs=8 --output-sync=target $(GROUPS)
 
 # Their tests start brokers of their own.
 OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_quickstart.py \

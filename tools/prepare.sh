@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes sure of what pip cannot install: Python with venv, for the development broker Java and Maven,
-# Maven for a schema registry, and nginx, which is an endpoint of tests and benchmarks. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
+# Maven for a schema registry, nginx, which is an endpoint of tests and benchmarks, and Prometheus, which asks what the dashboards ask. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
 #
-# Usage: tools/prepare.sh python|java|registry|nginx
+# Usage: tools/prepare.sh python|java|registry|nginx|prometheus
 set -eu
 
 PYTHON="${PYTHON:-python3}"
@@ -48,8 +48,11 @@ nginx)
     # Debian has it where only root's PATH looks.
     need 'PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v nginx' "nginx" nginx-light
     ;;
+prometheus)
+    need "command -v prometheus && command -v promtool" "Prometheus" prometheus
+    ;;
 *)
-    echo "usage: tools/prepare.sh python|java|registry|nginx" >&2
+    echo "usage: tools/prepare.sh python|java|registry|nginx|prometheus" >&2
     exit 2
     ;;
 esac

@@ -28,6 +28,7 @@ import msgspec
 from tests.compatibility.specimens import specimens
 
 from hookstream.adapters.telemetry.metrics import COUNTS, GAUGES, PrometheusMetrics
+from hookstream.adapters.telemetry.subscription_series import SUBSCRIPTION_METRICS
 from hookstream.core.model.topics import Topics
 from hookstream.entry.api.problems import ProblemKind
 from hookstream.entry.api.table import TABLE
@@ -121,6 +122,8 @@ def _metrics() -> Iterator[str]:
             yield f"metric: {name} {' '.join(labels)}".rstrip()
     for name in (*COUNTS, *GAUGES):
         yield f"metric: {name}"
+    for name, (_, labels) in SUBSCRIPTION_METRICS.items():
+        yield f"metric: {name} {' '.join(labels)}"
 
 
 def _api() -> Iterator[str]:

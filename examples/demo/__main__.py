@@ -7,11 +7,14 @@
 3. Start another, publish version 2 of orders and let upstream move to it, publish the rest, mend both
    endpoints, redrive what the CRM refused for good.
 4. Pause a partner, publish, and resume it: the gap is replayed. Ask why one of its events arrived late.
+   That partner has a token and nothing else: it creates its subscription, sends a test to it, rotates its
+   secret, pauses and resumes it through a console's API. So does the CRM redrive.
 5. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
 """
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -40,7 +43,7 @@ from examples.demo.screen import (
     show_dead_letter,
     show_trace,
 )
-from examples.demo.stage import AGREED, ROOT, SIGNED_BY_KEY, CommandFailed, Stage
+from examples.demo.stage import AGREED, BY_API, CAST, ROOT, TOO_MUCH, CommandFailed, Stage
 from examples.printprice.generator import Happening, as_version_2, events
 from rich.console import Console
 from rich.live import Live
@@ -63,8 +66,9 @@ MOVE = ("order.generated", 2)
 """The event type that moves to a new version half-way, and that version."""
 REFUSALS = 6
 """How often the warehouse refuses an event that it cannot load."""
-RESTED = "automation"
+RESTED = BY_API
 """The partner that is paused at the end."""
+REDRIVING = "crm"
 IN_THE_PAUSE = 60
 """How many events are published meanwhile."""
 PATIENCE = 60.0
@@ -96,6 +100,8 @@ class Demo:
         self.sent: list[Sent] = []
         exporter = TracingSettings(exporter="file", ratio=1.0, file=self.stage.spans)
         self.tracer = tracer_of(exporter, SystemChance())
+        self.name_by_api = ""
+        """The id of the subscription that a partner created."""
         self.mended = False
         self.explained = ""
         """What `hookstream explain` says of one event of the pause."""
@@ -113,6 +119,7 @@ class Demo:
                 account, code = await self._play()
             finally:
                 await self.stage.kill_worker()
+                await self.stage.stop_console()
                 for receiver in self.receivers.values():
                     await receiver.stop()
         self._show(account)
@@ -162,9 +169,38 @@ class Demo:
         async with asyncio.TaskGroup() as both:
             both.create_task(self._install())
             both.create_task(self._agree())
-        self.screen.step("starting a worker")
-        await self.stage.start_worker()
+        self.screen.step("starting a worker and a console")
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self.stage.start_worker())
+            both.create_task(self.stage.start_console())
+            both.create_task(self._admit())
         self.screen.worker = f"pid {self.stage.worker.pid}" if self.stage.worker else "-"
+        await self._onboard()
+
+    async def _admit(self) -> None:
+        """Give those partners a token that do anything by themselves."""
+        for who in (BY_API, REDRIVING):
+            await self.stage.admit(who)
+
+    async def _onboard(self) -> None:
+        """Let a partner with a token make itself a subscription, and try it."""
+        stage, receiver = self.stage, self.receivers[BY_API]
+        self.screen.step(f"{BY_API} asks for more than it is granted, and is refused by the API")
+        file = stage.request(receiver, TOO_MUCH)
+        await stage.as_partner(BY_API, "subscriptions", "create", str(file), refused=True)
+        self.screen.step(f"{BY_API} creates its subscription through the API")
+        file = stage.request(receiver, CAST[BY_API][2])
+        made = json.loads(
+            await stage.as_partner(BY_API, "subscriptions", "create", str(file), "--json")
+        )
+        self.name_by_api = made["subscription"]
+        self.accounting.names[self.name_by_api] = BY_API
+        receiver.secrets = [each["public_key"] for each in made["signing_secrets"]]
+        self.screen.step(f"{BY_API} tests its endpoint, and rotates its signing key")
+        await stage.as_partner(BY_API, "subscriptions", "test", self.name_by_api)
+        rotation = ("subscriptions", "rotate-secret", self.name_by_api, "--json", "--no-wait")
+        rotated = json.loads(await stage.as_partner(BY_API, *rotation))
+        receiver.secrets.append(rotated["public_key"])
 
     async def _agree(self) -> None:
         """Give the receivers of partners the JSON Schemas of their bodies."""
@@ -186,8 +222,6 @@ class Demo:
         screen.step("applying six partners and their subscriptions, until all are active")
         definitions = stage.declare(self.receivers)
         await stage.hookstream("apply", str(definitions), "--yes")
-        for who in SIGNED_BY_KEY:
-            self.receivers[who].secrets = await stage.public_keys(who)
 
     async def _first_half(self) -> AtTheKill:
         half = list(events(SEED, EVENTS))[: EVENTS // 2]
@@ -217,22 +251,24 @@ class Demo:
         self.screen.step("both endpoints are mended; publishing the rest")
         await self._publish(rest[100:-IN_THE_PAUSE])
         await asyncio.sleep(1)
-        self.screen.step("redriving the CRM's dead letters")
-        await self.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
+        self.screen.step("the CRM redrives its dead letters through the API")
+        redrive = ("dlq", "redrive", "--subscription", REDRIVING, "--yes")
+        await self.stage.as_partner(REDRIVING, *redrive)
         await self._rest(rest[-IN_THE_PAUSE:])
 
     async def _rest(self, happenings: list[Happening]) -> None:
         """Pause a partner while events are published, and resume it."""
         self.screen.step(f"pausing {RESTED}, and publishing {len(happenings)} events")
-        await self.stage.hookstream("subscriptions", "pause", RESTED)
+        await self.stage.as_partner(RESTED, "subscriptions", "pause", self.name_by_api)
         before = len(self.sent)
         await self._publish(happenings)
         self.screen.step(f"resuming {RESTED}: what was published in its pause is replayed")
-        await self.stage.hookstream("subscriptions", "resume", RESTED, "--yes")
+        resume = ("subscriptions", "resume", self.name_by_api, "--yes")
+        await self.stage.as_partner(RESTED, *resume)
         wants = WANTED[RESTED]
         missed = next(e for e in self.sent[before:] if wants(e.event_type, e.data))
         self.screen.step("asking what became of one of them")
-        self.explained = await self.stage.hookstream("explain", missed.event_id, RESTED)
+        self.explained = await self.stage.hookstream("explain", missed.event_id, self.name_by_api)
 
     async def _publish(self, happenings: list[Happening]) -> None:
         async with EventProducer(

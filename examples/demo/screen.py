@@ -93,6 +93,7 @@ def show_account(console: Console, events: int, account: Account, forged: int) -
         "  duplicates that no crash explains": len(account.unexcused),
         "retries (outside batches)": account.retried,
         "replayed after a pause": account.replayed,
+        "tests sent by a partner": account.tests,
         "dead-lettered": account.dead_lettered,
         "redriven": account.redriven,
         "undecodable": account.undecodable,

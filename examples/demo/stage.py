@@ -8,6 +8,8 @@ import shutil
 import signal
 import socket
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -17,6 +19,9 @@ from examples.demo import parcels
 from hookstream.receiver import BodySchema
 
 ROOT = Path(__file__).parents[2]
+_REFUSED = 2
+"""The exit code of a command that was refused."""
+_NO_TOKEN = 401
 
 SETTINGS = """\
 [kafka]
@@ -38,6 +43,10 @@ tiers = ["0s", "1s", "2s", "5s"]
 
 [worker]
 listen = "127.0.0.1:{port}"
+
+[console]
+listen = "127.0.0.1:{console_port}"
+health_listen = "127.0.0.1:0"
 
 [keys]
 file = "{keys}"
@@ -104,7 +113,7 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
     "automation": (
         "Flowline automation",
         "[document.analyzed]",
-        "[document.analyzed, processing.failed]",
+        "[document.analyzed]",
         "format: cloudevents\n",
         STURDY,
     ),
@@ -125,9 +134,22 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
     ),
 }
 
-SIGNED_BY_KEY = ("automation",)
-"""Those who verify by a public key (`v1a`), and hold no secret."""
-_GENERATED_KEY = "generate: true\n      scheme: v1a"
+BY_API = "automation"
+"""Who has a token, and creates its subscription itself. It verifies by a public key (`v1a`), and holds no secret."""
+TOO_MUCH = "[document.analyzed, processing.failed]"
+"""What it asks for first, and is not granted."""
+
+REQUEST = """\
+endpoint:
+  url: {url}
+  signing_secrets:
+    - generate: true
+      scheme: v1a
+  timeout: 5s
+event_types: {types}
+{more}retry:
+  schedule: {schedule}
+"""
 
 AGREED: dict[str, tuple[tuple[str, int, str], ...]] = {
     # id: type, version and format of every body that its receiver accepts
@@ -188,7 +210,12 @@ class Stage:
         self.folder = folder
         self.servers = servers
         self.prefix = prefix
-        self.port = _free_port()
+        self.port, console_port = _free_ports()
+        self.api = f"http://127.0.0.1:{console_port}"
+        """The console's."""
+        self.tokens: dict[str, str] = {}
+        """Of partners."""
+        self.console: Running | None = None
         self.spans = folder / "spans.jsonl"
         self.log = folder / "worker.log"
         self.foreign = folder / "foreign"
@@ -202,6 +229,7 @@ class Stage:
                 servers=servers,
                 prefix=prefix,
                 port=self.port,
+                console_port=console_port,
                 keys=folder / "keys.json",
                 spans=self.spans,
             )
@@ -213,6 +241,10 @@ class Stage:
         for kind in ("partners", "subscriptions"):
             (definitions / kind).mkdir(parents=True, exist_ok=True)
         for who, (name, granted, asked, more, schedule) in CAST.items():
+            if who == BY_API:
+                partner = PARTNER.format(id=who, name=name, types=granted)
+                (definitions / "partners" / f"{who}.yaml").write_text(partner)
+                continue
             secret = f"DEMO_SECRET_{who.upper().replace('-', '_')}"
             self.environ[secret] = receivers[who].secrets[0]
             partner = PARTNER.format(id=who, name=name, types=granted)
@@ -225,8 +257,6 @@ class Stage:
                 more=more,
                 schedule=schedule,
             )
-            if who in SIGNED_BY_KEY:
-                subscription = subscription.replace(f"env: {secret}", _GENERATED_KEY)
             (definitions / "subscriptions" / f"{who}.yaml").write_text(subscription)
         return definitions
 
@@ -236,10 +266,84 @@ class Stage:
         shutil.copytree(ROOT / "schemas", folder, ignore=shutil.ignore_patterns("v[2-9].avsc"))
         return folder
 
-    async def public_keys(self, subscription: str) -> list[str]:
-        """Return what a partner verifies by: the public keys of a subscription that sign."""
-        shown = json.loads(await self.hookstream("subscriptions", "show", subscription, "--json"))
-        return [each["public_key"] for each in shown["signing_secrets"]]
+    def request(self, receiver: Receiver, types: str) -> Path:
+        """Write what the partner with a token asks for, and return the file."""
+        _, _, _, more, schedule = CAST[BY_API]
+        file = self.folder / "request.yaml"
+        text = REQUEST.format(url=receiver.url, types=types, more=more, schedule=schedule)
+        file.write_text(text)
+        return file
+
+    async def admit(self, partner: str) -> None:
+        """Make a token with which a partner manages its own things."""
+        asked = ("--scope", "partner:manage", "--partner", partner)
+        self.tokens[partner] = (await self.hookstream("tokens", "create", *asked)).strip()
+
+    async def as_partner(self, partner: str, *arguments: str, refused: bool = False) -> str:
+        """Run a command of a partner through the console's API, with its own token.
+
+        Args:
+            partner: The partner.
+            arguments: Its command and options.
+            refused: Whether it must be refused: then what it said is returned.
+
+        Raises:
+            CommandFailed: It ended otherwise.
+        """
+        # A partner has neither settings nor a way to the brokers.
+        environ = {
+            name: value
+            for name, value in self.environ.items()
+            if not name.startswith(("HOOKSTREAM_", "DEMO_"))
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hookstream", "--api", self.api, *arguments),
+            cwd=ROOT,
+            env={**environ, "HOOKSTREAM_TOKEN": self.tokens[partner]},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        if (process.returncode == _REFUSED) is not refused or (process.returncode and not refused):
+            said = (out + err).decode(errors="replace")
+            raise CommandFailed(f"hookstream --api {self.api} {' '.join(arguments)}: {said}")
+        return (err if refused else out).decode()
+
+    async def start_console(self) -> None:
+        """Start a console as its own process and wait until its API answers.
+
+        Raises:
+            CommandFailed: It ended, or did not answer within a minute.
+        """
+        log = self.folder / "console.log"
+        with log.open("ab") as stream:
+            self.console = await self.launch("console", log=stream)
+        for _ in range(600):
+            if self.console.returncode is not None:
+                break
+            if await asyncio.to_thread(self._answers):
+                return
+            await asyncio.sleep(0.1)
+        tail = log.read_text(errors="replace")[-2000:]
+        raise CommandFailed(f"the console did not become ready; its log ends:\n{tail}")
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.api}/v1/me", timeout=5)  # noqa: S310  this machine
+        except urllib.error.HTTPError as problem:
+            # Whoever has no token gets this, and only from a console whose tables are current.
+            return problem.code == _NO_TOKEN
+        except OSError:
+            return False
+        return False
+
+    async def stop_console(self) -> int:
+        """Ask the console to stop, and return its exit code."""
+        if self.console is None:
+            return 0
+        if self.console.returncode is None:
+            self.console.send_signal(signal.SIGTERM)
+        return await self.console.wait()
 
     def map_parcels(self, registry: str) -> Path:
         """Write the mapping of the carrier's records, and name their registry; return its folder."""
@@ -355,8 +459,9 @@ class Stage:
         return spans
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports() -> tuple[int, int]:
+    """Return two free ports; both are taken at once, or they might be the same."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]

@@ -1,30 +1,34 @@
 """The API over tables in memory: the real dispatch, handlers, services and rows; only Kafka is missing."""
 
 import json
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from tests.doubles.api_records import (
+    ACME,
+    KEYS,
+    RIVAL,
+    TYPE,
+    an_index,
+    subscription,
+)
 from tests.doubles.clock import NOON
-from tests.doubles.index import WINDOW, MemoryIndex
-from tests.doubles.lives import DEATH, FIRST
+from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
+from tests.doubles.lives import FIRST
 from tests.doubles.logger import BookkeepingLogger
+from tests.doubles.request_spans import RequestSpans
 from tests.doubles.schemas import EVENT_TYPES, printprice
 
 from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, schema_row
 from hookstream.adapters.index.answers import (
     DeliveryAnswer,
-    IndexedAttempt,
-    IndexedDelivery,
-    OperationsEvent,
 )
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.adapters.keyring import KeyRing, read_ring
 from hookstream.adapters.ready_templates import ready_templates
 from hookstream.adapters.system import random_bytes
 from hookstream.adapters.tables.console_rows import token_key, write_token
@@ -34,102 +38,51 @@ from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, token_text
-from hookstream.core.audit.history import DeliveryHistory, DeliveryState
-from hookstream.core.audit.run_states import RunId, RunState
 from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.jobs.lease import handed_back
 from hookstream.core.model.event import Event
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import (
-    Endpoint,
-    Grant,
     Partner,
-    SigningSecret,
     Subscription,
 )
-from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
+from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
+from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.console_changes import completed
+from hookstream.entry.admin.dead_letter_export import (
+    DeadLetterExport,
+    ExportBatch,
+    ExportPosition,
+    ExportRequest,
+)
+from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
-from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
+from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.dispatch import Dispatcher
-from hookstream.entry.api.rates import TokenRates
+from hookstream.entry.api.rates import ScanRates, TokenRates
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.api.table import TABLE
 from hookstream.entry.console.live_tables import LiveTables
+from hookstream.errors import InputRefused
 from hookstream.pipeline.pull.service import PullService
 from hookstream.settings import Settings, load
 
 T = TypeVar("T")
-
-RING = json.dumps({"active": "k1", "keys": {"k1": b64encode(bytes(32)).decode()}}).encode()
-KEYS: KeyRing = read_ring(RING, "test", random_bytes)
-TYPE = "pricing.completed"
-ACME = Partner("acme", "Acme", Grant((TYPE, "order.generated"), ("production",)), owner="api")
-RIVAL = Partner("rival", "Rival", Grant(("*",), ("*",)))
-SECRET = SigningSecret("generated", b"hush" * 8)
-
-
-def subscription(name: str, partner_id: str = "acme", owner: str = "api") -> Subscription:
-    return Subscription(
-        id=name,
-        partner_id=partner_id,
-        endpoint=Endpoint("https://partner.example/hush-path", (SECRET,)),
-        event_types=(TYPE,),
-        active_from=NOON - DAY,
-        owner=owner,
-    )
-
-
-def an_index() -> MemoryIndex:
-    """Return an index with a delivery of each partner."""
-    theirs = replace(FIRST, delivery_id="msg_theirs", subscription_id="theirs", partner_id="rival")
-    entries = [replace(FIRST, delivery_id="msg_ours"), theirs]
-    index = MemoryIndex([IndexedAttempt(each, NOON, 0, at) for at, each in enumerate(entries)])
-    for entry in entries:
-        state = RunState(
-            RunId(entry.delivery_id, entry.origin.place, None),
-            entry.subscription_id,
-            entry.partner_id,
-            entry.event_type,
-            entry.event_id,
-            DeliveryState.PENDING,
-            NOON,
-            1,
-            "initial",
-            "held",
-            "hush-detail",
-            "failed 503",
-        )
-        index.found_deliveries.append(IndexedDelivery(state, entry.entity_id, NOON))
-        index.answers[entry.delivery_id] = DeliveryAnswer(
-            DeliveryHistory(entry.delivery_id, (entry,), (DEATH,)),
-            (),
-            entry.subscription_id,
-            entry.partner_id,
-            WINDOW,
-        )
-        index.events.append(
-            OperationsEvent(
-                NOON,
-                0,
-                0,
-                "subscription.changed",
-                "e",
-                state.subscription_id,
-                state.partner_id,
-                {},
-            )
-        )
-    return index
 
 
 @cache
@@ -193,6 +146,26 @@ class MemoryTables:
         self.live.take([record])
 
 
+@dataclass
+class StagedRows:
+    """What a change writes, until it is over: as with a real writer, all of it is committed or nothing."""
+
+    tables: MemoryTables
+    rows: list[TableChange] = field(default_factory=list)
+    also: list[OutgoingRecord] = field(default_factory=list)
+
+    @property
+    def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
+        return self.tables.snapshot
+
+    def broker_now(self) -> Millis:
+        return self.tables.broker_now()
+
+    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
+        self.rows += changes
+        self.also += also
+
+
 class MemoryDoor:
     """A pull door without events."""
 
@@ -229,6 +202,24 @@ class MemoryServices:
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
         self.uses: list[tuple[str, str, str]] = []
+        self.found = Survey({0: 7})
+        self.is_behind = False
+        """Whether another console's answers are not read yet: they are as soon as something is to be written."""
+        self.exported: list[ExportRequest] = []
+        self.dead_topic = DeadLetterTopic(
+            [
+                dead_letter(0, "ours", subscription="crm", partner="acme"),
+                dead_letter(1, "foreign", subscription="theirs", partner="rival"),
+            ]
+        )
+        self.monotonic = 0.0
+        self.scans = ScanRates(tables.live.scanned_records_a_second, lambda: self.monotonic)
+        at, member = (
+            TopicPartition("printprice.pricing", 0),
+            GroupMember("m", "worker-1", "/10.0.0.1"),
+        )
+        self.stopped = GroupPosition("hookstream", at, member, CommitPosition(4), 0, 9, NOON)
+        """The one partition that workers read: its record at 4 stops it."""
         self.surveyed: list[tuple[RedriveSource, JsonObject, BulkAct]] = []
 
     def current(self) -> bool:
@@ -242,6 +233,8 @@ class MemoryServices:
         return found if isinstance(found, Caller) else None
 
     def kept_answer(self, token_id: str, key_hash: str) -> KeptAnswer | None:
+        if self.is_behind:
+            return None
         return self.tables.live.kept_answer(token_id, key_hash, self.now())
 
     def tokens(self, partner_id: str | None) -> list[ApiToken]:
@@ -258,15 +251,34 @@ class MemoryServices:
         act: Callable[[ChangeWriter], T],
         also: Callable[[T, ChangeWriter], Sequence[TableChange]],
     ) -> T:
-        session = TablesSession(self.settings, self.reader, self.tables)
+        self.is_behind = False
+        staged = StagedRows(self.tables)
+        session = TablesSession(self.settings, self.reader, staged)
         writer = ChangeWriter(session, KEYS)
         result = act(writer)
-        self.tables.write(also(result, writer))
+        more = also(result, writer)
+        staged.write(completed(session, [*staged.rows, *more], more))
+        self.tables.write(staged.rows, staged.also)
         return result
 
-    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+    def caught_up(self) -> None:
+        self.is_behind = False
+
+    def send_test(self, prepared: PreparedTest, seconds: float, once: OnceOnly | None) -> SentTest:
+        entry = replace(
+            FIRST,
+            delivery_id=prepared.delivery_id,
+            trigger="test",
+            disposition="cancel",
+            next_due_at=None,
+            job_id="test-1",
+        )
+        sent = SentTest("test-1", self.now() + int(seconds), entry)
+        if once is not None:
+            once.turn.check()
+            self.tables.write((), once.also(sent))
         self.tests.append(prepared)
-        return SentTest("test-1", self.now() + int(seconds), None)
+        return sent
 
     def index(self) -> IndexReader:
         return cast("IndexReader", self.memory_index)
@@ -287,6 +299,7 @@ class MemoryServices:
         details: DeliveryDetails,
         origin: str | None,
         also: JobRecords,
+        turn: Turn | None,
         *,
         as_granted_today: bool,
     ) -> Job:
@@ -297,7 +310,7 @@ class MemoryServices:
             "as_granted_today": as_granted_today,
         }
         job = Job("resend-1", "resend", asked, self.now(), state=JobState.DONE)
-        return self.offer_job(job, also)
+        return self.offer_job(job, also, turn)
 
     def jobs(self) -> list[Job]:
         return self.tables.live.jobs()
@@ -305,28 +318,62 @@ class MemoryServices:
     def job(self, job_id: str) -> Job | None:
         return self.tables.live.job(job_id)
 
-    def offer_job(self, job: Job, also: JobRecords) -> Job:
+    def offer_job(self, job: Job, also: JobRecords, turn: Turn | None) -> Job:
+        if turn is not None:
+            turn.check()
         names = self.settings.topics_names
+        job = job if job.asked_by else replace(job, asked_by=who())
         row = OutgoingRecord(names.jobs, job.id.encode(), job.encode())
         self.tables.write((), [row, *also(job)])
         return job
 
-    def cancel_job(self, job_id: str) -> Job:
+    def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
-        return self.offer_job(job.ended(JobState.CANCELLED, "cancelled"), lambda _: ())
+        if not job.state.is_resumable:
+            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to cancel")
+        return self.offer_job(job.ended(JobState.CANCELLED, "cancelled"), also, None)
 
-    def free_job(self, job_id: str) -> Job:
+    def free_job(self, job_id: str, also: JobRecords) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
-        return job
+        freed = handed_back(replace(job, state=JobState.RUNNING, reason=""), self.now())
+        return self.offer_job(freed, also, None)
+
+    def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
+        self.exported.append(wanted)
+        reader = cast("DeadLetterReader", self.dead_topic)
+        export = DeadLetterExport(
+            reader,
+            Ledger(),
+            wanted.selector,
+            wanted.with_resolved,
+            lambda record: {"id": (record.key or b"").decode()},
+            wanted.position,
+        )
+        return export.part(wanted.most, 1e9, lambda: 0.0)
+
+    def scan_wait(self, caller: Caller) -> float:
+        return self.scans.wait(caller)
+
+    def note_scanned(self, caller: Caller, records: int) -> float:
+        return self.scans.note(caller, records)
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         del source
         return {0: 7}
 
     def positions(self) -> list[GroupPosition]:
-        return []
+        return [self.stopped]
+
+    def position(self, at: TopicPartition) -> GroupPosition:
+        if at != self.stopped.at:
+            raise InputRefused(f"there is no topic {at.topic}")
+        return self.stopped
+
+    def offset_at(self, at: TopicPartition, where: StartAt) -> int:
+        assert at == self.stopped.at
+        return 0 if where == "earliest" else 9
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         self.uses.append((act, caller.token_id, subject))
@@ -336,7 +383,7 @@ class MemoryServices:
 
     def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
         self.surveyed.append((source, selector, act))
-        return Survey({0: 7})
+        return self.found
 
 
 @dataclass
@@ -374,6 +421,9 @@ class ApiWorld:
         self.requests = 0
         self.per_second = 1_000.0
         self.fails_at_defects = True
+        self.tracer = RequestSpans()
+        self.pauses: list[float] = []
+        """How long answers in pieces waited between two."""
         for key, value in _schema_rows():
             self.tables.put(names.schemas, key, value)
         for partner in (ACME, RIVAL, Partner("lonely", "Lonely", ACME.grant, owner="api")):
@@ -402,6 +452,8 @@ class ApiWorld:
             self.logger,
             lambda: self.seconds,
             self._request_id,
+            pause=self._wait,
+            tracer=self.tracer,
         )
 
     def add(self, row: Subscription) -> None:
@@ -448,10 +500,21 @@ class ApiWorld:
 
         target, _, query = path.partition("?")
         request = ApiRequest(method, target, query, sent, read, "192.0.2.1")
-        found = reply(await self.dispatcher.answer(request))
+        response = await self.dispatcher.answer(request)
+        if response.pieces is not None:
+            try:
+                whole = b"".join([piece async for piece in response.pieces])
+            finally:
+                await response.pieces.aclose()
+            response = ApiResponse(response.status, response.headers, whole)
+        found = reply(response)
         for _, event, fields in self.logger.lines:
             assert event != "api.defect" or not self.fails_at_defects, fields["stack"]
         return found
+
+    async def _wait(self, seconds: float) -> None:
+        self.services.monotonic += seconds
+        self.pauses.append(seconds)
 
     def _request_id(self) -> str:
         self.requests += 1

@@ -46,6 +46,8 @@ class MemoryIndex:
     dead: list[AsideRecord] = field(default_factory=list)
     not_decoded: list[AsideRecord] = field(default_factory=list)
     events: list[OperationsEvent] = field(default_factory=list)
+    beyond: int = 0
+    """Waiting records that are in no list."""
 
     def window(self) -> Window:
         return WINDOW
@@ -92,9 +94,11 @@ class MemoryIndex:
             limit,
         )
 
+    def only_counted(self, whose: Whose) -> int:
+        return self.beyond if whose.partner_id is None else min(self.beyond, 1)
+
     def pending_counts(self, whose: Whose) -> PendingCounts:
-        del whose
-        return PendingCounts((), 0, 0, 0, WINDOW)
+        return PendingCounts((), self.only_counted(whose), 0, 0, WINDOW)
 
     def dead_letters(
         self, wanted: DeadLetterFilter, after: Cursor | None = None, limit: int = 50

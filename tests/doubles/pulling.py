@@ -62,6 +62,7 @@ class PullWorld:
     tables: Current = field(default_factory=Current)
     rules: PullRules = field(default_factory=PullRules)
     logger: BookkeepingLogger = field(default_factory=BookkeepingLogger)
+    seal: SealedCursors = field(default_factory=sealed_cursors)
 
     def __post_init__(self) -> None:
         """Begin with one subscription and no topic."""
@@ -102,7 +103,7 @@ class PullWorld:
             codec=self.codec,
             offload=OnTheLoop(),
             clock=self.clock,
-            seal=sealed_cursors(),
+            seal=self.seal,
             public_key_signing=signer,
             logger=self.logger,
         )

@@ -11,7 +11,13 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import Cancel, DeadLetter, DeadReason, RetryAt
+from hookstream.core.model.outcome import (
+    Cancel,
+    DeadLetter,
+    DeadReason,
+    Disposition,
+    RetryAt,
+)
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Disabled, Failing
 from hookstream.core.model.topics import Topics
@@ -87,14 +93,21 @@ class CountingMetrics:
 class SilentTracer:
     """Samples nothing."""
 
-    def process(self, record: Record, traceparent: str | None, group: str) -> None:
-        del record, traceparent, group
+    def process(
+        self, record: Record, traceparent: str | None, group: str, state: object = None
+    ) -> None:
+        del record, traceparent, group, state
 
-    def post(self, parent: object, url: str, resend: int) -> None:
-        del parent, url, resend
+    def post(self, parent: object, url: str, delivery: Delivery, attempt: int) -> None:
+        del parent, url, delivery, attempt
 
-    def send(self, parent: object, topic: str) -> None:
-        del parent, topic
+    def send(
+        self, parent: object, topic: str, delivery: Delivery, disposition: Disposition
+    ) -> None:
+        del parent, topic, delivery, disposition
+
+    def cancel(self, parent: object, delivery: Delivery, disposition: Disposition) -> None:
+        del parent, delivery, disposition
 
 
 class JsonOwnRecords:
@@ -116,6 +129,7 @@ class JsonOwnRecords:
                 "attempt": record.attempt,
                 "trigger": record.delivery.trigger,
                 "job_id": record.delivery.job,
+                "response_excerpt": record.response_excerpt,
                 "outcome": None if record.outcome is None else record.outcome.name,
                 "disposition": record.disposition.name,
                 "reason": reason,

@@ -1,42 +1,30 @@
 """Processes that write the tables side by side lose and double no write, whatever each of them meets."""
 
-import asyncio
-import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 from tests.conftest import ROOT, Broker
-from tests.doubles.logger import BookkeepingLogger
-from tests.integration.definitions_world import KEYS, World, make_console, make_world
+from tests.integration.definitions_world import World, make_console, make_world
 
-from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.equal_writer import EqualWriter
-from hookstream.adapters.kafka.tables.log import TableRecord
-from hookstream.adapters.kafka.tables.reader import TableReader
-from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.adapters.system import SystemClock
-from hookstream.adapters.tables.holds_and_skips import hold_key, read_hold, write_hold
-from hookstream.core.matching.directory import Directory
+from hookstream.adapters.kafka.tables.writer import TableChange, TableTransactions
+from hookstream.adapters.tables.holds_and_skips import hold_key, read_hold
 from hookstream.core.model.hold import ALL, Hold, HoldKind
+from hookstream.core.model.record import OutgoingRecord
 from hookstream.entry.admin.holds import set_hold
 from hookstream.entry.admin.writing import EqualWriting, attempt_change
-from hookstream.entry.worker.feed import TableConsumer
-from hookstream.errors import ConfigurationError, DependencyUnavailable
+from hookstream.errors import ConfigurationError, DependencyUnavailable, ProducerFenced
 from hookstream.settings import Settings, load
 
 CONSOLES = 3
-WRITES = int(os.environ.get("HOOKSTREAM_TEST_EQUAL_WRITES", "120"))
-"""In all; 1,000 of them is what docs/benchmarks.md states."""
-OF_COMMANDS = max(4, WRITES // 50)
 KEY = hold_key(HoldKind.EVERYTHING, ALL)
 
 pytestmark = pytest.mark.timeout(900)
@@ -102,35 +90,6 @@ def consoles(world: World, each: int) -> Iterator[list[subprocess.Popen[str]]]:
             process.communicate()
 
 
-def test_three_consoles_and_commands_lose_and_double_no_write_to_one_row(world: World) -> None:
-    each = (WRITES - OF_COMMANDS) // CONSOLES
-    made, refused, commands = 0, 0, []
-    with consoles(world, each) as processes:
-        while made < OF_COMMANDS:
-            began = time.monotonic()
-            ended = world.run("hold", "set", "everything", "--reason", f"command {made}")
-            commands.append(time.monotonic() - began)
-            made += ended.code == 0
-            refused += ended.code != 0
-            assert ended.code == 0 or (ended.code, "nothing" in ended.err) == (1, True)
-        found = [json.loads(process.communicate(timeout=600)[0]) for process in processes]
-
-    written = holds(world)
-    total = made + CONSOLES * each
-    assert [hold.revision for hold in written] == list(range(1, total + 1))
-    reasons = {
-        *(f"command {number}" for number in range(made)),
-        *(f"console-{name} {number}" for name in range(CONSOLES) for number in range(each)),
-    }
-    assert {hold.reason for hold in written} == reasons
-    took = sorted(millis for each in found for millis in each["took"])
-    sys.stdout.write(
-        f"{total} writes: p50 {took[len(took) // 2]:.0f} ms, p99 {took[len(took) * 99 // 100]:.0f} ms,"
-        f" contended {sum(each['contended'] for each in found)} of consoles, {refused} of commands,"
-        f" commands' longest {max(commands):.1f} s"
-    )
-
-
 def test_of_a_console_that_is_killed_each_write_is_made_or_is_not(world: World) -> None:
     with consoles(world, 1_000_000) as processes:
         until_written(world, 10)
@@ -145,37 +104,6 @@ def test_of_a_console_that_is_killed_each_write_is_made_or_is_not(world: World) 
     for name in range(CONSOLES):
         own = [each.reason for each in written if each.reason.startswith(f"console-{name} ")]
         assert own == [f"console-{name} {number}" for number in range(len(own))]
-
-
-async def test_a_workers_tables_have_a_write_within_a_second(world: World) -> None:
-    directory, logger = Directory(), BookkeepingLogger()
-    feed = TableConsumer(world.names, SchemaBook(), directory, KEYS, logger)
-    have: dict[bytes, float] = {}
-
-    def taken(records: Sequence[TableRecord]) -> None:
-        feed.take(records)
-        have.update({each.value: time.monotonic() for each in records if each.value is not None})
-
-    reader = TableReader(world.client, world.names.tables, taken, logger, SystemClock())
-    reader.start()
-    await reader.read_to_end(60)
-    took = []
-    writing = await asyncio.to_thread(EqualWriting, settings_of(world), console=True)
-    for number in range(20):
-        act = partial(set_hold, kind=HoldKind.EVERYTHING, name=ALL, reason=str(number))
-        hold, _ = (await asyncio.to_thread(writing.attempt, act)).result
-        committed = time.monotonic()
-        async with asyncio.timeout(60):
-            while write_hold(hold) not in have:  # noqa: ASYNC110  a broker sets no asyncio.Event
-                await asyncio.sleep(0.005)
-        took.append(have[write_hold(hold)] - committed)
-    await asyncio.to_thread(writing.close)
-    await reader.close()
-    # What else the machine does must not count.
-    assert sorted(took)[len(took) // 2] < 1
-    sys.stdout.write(
-        f"p50 {sorted(took)[10] * 1_000:.0f} ms, longest {max(took) * 1_000:.0f} ms\n"
-    )
 
 
 @pytest.mark.filterwarnings("ignore:Producer abort_transaction failed:RuntimeWarning")
@@ -193,6 +121,40 @@ def test_a_console_that_is_overtaken_again_and_again_keeps_no_clients(world: Wor
         while threads_now() > max(threads[:2]):
             assert time.monotonic() < deadline, threads
             time.sleep(0.1)
+
+
+class Slow(list[OutgoingRecord]):
+    """Records of which the second comes when a producer has learned that it is fenced."""
+
+    def __init__(self, records: Sequence[OutgoingRecord], producer: Producer) -> None:
+        super().__init__(records)
+        self._producer = producer
+
+    def __iter__(self) -> Iterator[OutgoingRecord]:
+        first, *others = super().__iter__()
+        yield first
+        deadline = time.monotonic() + 60
+        with suppress(KafkaException):
+            while time.monotonic() < deadline:
+                self._producer.produce(first.topic, b"{}", b"other")
+                time.sleep(0.05)
+        yield from others
+
+
+def test_a_writer_that_learns_between_two_records_that_it_was_overtaken_is_fenced(
+    world: World,
+) -> None:
+    """Its client then says of the second record no more than that it is broken."""
+    names = world.names
+    row = OutgoingRecord(names.subscriptions, b"row", b"{}")
+    with TableTransactions(world.client, names.writer) as first:
+        first.transact([row])
+        with (
+            TableTransactions(world.client, names.writer),
+            pytest.raises(ProducerFenced, match="another writer took over"),
+        ):
+            first.transact(Slow([row, row], first._producer))  # noqa: SLF001
+    assert not first.is_unknown
 
 
 class Unanswered:

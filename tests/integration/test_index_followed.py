@@ -1,20 +1,16 @@
 """The index follows the topics, answers while it reads the past, and is the same again when its folder is lost."""
 
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 from tests.conftest import Broker
-from tests.doubles.index_log import SilentLog
 from tests.integration.dead_letters_world import World, delivery, make_world
+from tests.integration.index_world import FAILED, eventually, following, settings_of
 
 from hookstream.adapters.index.answers import (
     AttemptFilter,
@@ -34,63 +30,16 @@ from hookstream.core.model.outcome import (
     DeadLetter,
     DeadReason,
     Delivered,
-    Failed,
-    FailureKind,
     RetryAt,
 )
 from hookstream.core.offsets.commit_metadata import write_note
 from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource
-from hookstream.entry.admin.index import IndexFollower
 from hookstream.entry.admin.index_process import IndexProcess
-from hookstream.errors import DependencyUnavailable
-from hookstream.settings import Settings
-from hookstream.settings.groups import KafkaSettings, TopicsSettings
-
-T = TypeVar("T")
-FAILED = Failed(FailureKind.STATUS, "answered 503", 503)
-PATIENCE = 90.0
 
 
 @pytest.fixture
 def world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> World:
     return make_world(broker, prefix, capsys)
-
-
-def settings_of(world: World) -> Settings:
-    return Settings(
-        kafka=KafkaSettings(bootstrap_servers=world.bootstrap_servers),
-        topics=TopicsSettings(prefix=world.names.prefix),
-    )
-
-
-@contextmanager
-def following(world: World, folder: Path) -> Iterator[None]:
-    """Follow on a thread, as long as the block runs."""
-    ended = threading.Event()
-    follower = IndexFollower(settings_of(world), folder, 1 << 30, SilentLog(), ended.is_set)
-    thread = threading.Thread(target=follower.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(30)
-
-
-def eventually(asked: Callable[[], T], holds: Callable[[T], bool]) -> T:
-    """Ask until the answer meets a condition."""
-    end = time.monotonic() + PATIENCE
-    found: T | None = None
-    while time.monotonic() < end:
-        try:
-            found = asked()
-        except DependencyUnavailable:
-            time.sleep(0.1)
-            continue
-        if holds(found):
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"not within {PATIENCE:g} s; at last {found}")
 
 
 def fresh(number: int, now: int, **changes: object) -> Delivery:

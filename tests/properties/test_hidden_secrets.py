@@ -39,8 +39,12 @@ from hookstream.core.planning.declared import (
 )
 from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.subscriptions import shown_fields, subscription_document
-from hookstream.entry.admin.tables import StateReader, TablesSession, state_of
+from hookstream.entry.admin.subscriptions import (
+    SubscriptionFacts,
+    shown_fields,
+    subscription_document,
+)
+from hookstream.entry.admin.tables import StateReader, TablesSession
 from hookstream.entry.cli.definitions import plan_document, show_plan
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.terminal import Terminal
@@ -127,8 +131,7 @@ def everything_shown(made: Plan, subscription: Subscription) -> str:
     writer = Written()
     session = TablesSession(Settings(), StateReader(Settings().topics_names, KEYS), writer)
     ChangeWriter(session, KEYS).write(made.writes)
-    state = state_of(writer.snapshot, session.names, KEYS)
-    document = subscription_document(state, subscription, Live(subscription, ACME), 0)
+    document = subscription_document(SubscriptionFacts(subscription, Live(subscription, ACME)), 0)
     prepared = PreparedRequests(signer).of(subscription, 0)
     headers = prepared.headers.of("msg_1", 0, b"", attempt=1, trigger="initial")
     post = Post("orders", prepared.url, headers, b"", 1_000, prepared.tls, prepared.token)

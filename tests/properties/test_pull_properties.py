@@ -203,10 +203,8 @@ class Story:
     # The model.
 
     def is_asked(self, timestamp: Millis, active_from: Millis) -> bool:
-        return timestamp > active_from and not any(
-            gap.start < timestamp and (gap.end is None or timestamp <= gap.end)
-            for gap in self.gaps
-        )
+        # Pauses are about the endpoint.
+        return timestamp > active_from
 
     def grants_of(self, timestamp: Millis) -> tuple[Grant, list[Grant]]:
         """Return the grant of a record's time, and those after it."""

@@ -180,7 +180,7 @@ async def test_a_breaker_that_is_open_probes_with_one_batch_and_loses_nothing() 
         for _ in range(12):
             world.publish(*named(25, f"at{asyncio.get_running_loop().time():.0f}-"))
             await asyncio.sleep(2)
-        assert worker.engine.lanes.open_breakers == 1
+        assert len(worker.engine.lanes.open_breakers) == 1
         during = Counter(round(at) // 10 for at in starts(world, "crm"))
         assert max(during.values()) <= 10
         assert world.endpoints.peak_in_flight["crm"] <= 8
@@ -190,7 +190,7 @@ async def test_a_breaker_that_is_open_probes_with_one_batch_and_loses_nothing() 
         assert len(world.accepted("crm")) == 300
         assert set(world.accepted("crm").values()) == {1}
         assert world.dead() == []
-        assert worker.engine.lanes.open_breakers == 0
+        assert len(worker.engine.lanes.open_breakers) == 0
 
 
 async def test_a_failing_batch_is_one_failure_of_its_endpoint_and_one_of_each_member() -> None:
@@ -202,7 +202,7 @@ async def test_a_failing_batch_is_one_failure_of_its_endpoint_and_one_of_each_me
         world.publish(*named(50))
         await world.until(lambda: len(world.tier_writes()) == 50)
 
-        assert worker.engine.lanes.open_breakers == 0
+        assert len(worker.engine.lanes.open_breakers) == 0
         assert world.metrics.outcomes == {"failed": 50}
         steps = {header_text(each.headers, "hs-attempt") for each in world.tier_writes()}
         assert steps == {"1"}

@@ -12,11 +12,12 @@ from tests.scenarios.batching import attempts, audit, batching, named, sent
 from tests.scenarios.test_fence import CALLS, UnexpectedError, break_
 from tests.scenarios.world import EVENT_TYPE, EVENTS, TIERS, World
 
+from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import SECOND
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import Refused
+from hookstream.core.model.outcome import Disposition, Refused
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.pipeline.engine import EngineRules, Ports
 from hookstream.pipeline.ports import WriteRefused
@@ -329,7 +330,7 @@ async def test_a_defect_behind_the_request_is_a_failed_attempt_of_every_member()
             each: [(1, "failed", "retry"), (2, "delivered", "complete")] for each in named(3)
         }
         assert world.health() == {}
-        assert worker.engine.lanes.open_breakers == 0
+        assert len(worker.engine.lanes.open_breakers) == 0
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
@@ -441,11 +442,20 @@ class RememberedSpan:
 
     name: str
     trace_id: str
+    span_id: str
     ended: list[str | None] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{'1' * 16}-01"
+        return f"00-{self.trace_id}-{self.span_id}-01"
+
+    def decoded(self, event_type: str, event_id: str) -> None:
+        """Nothing of it is asked here."""
+
+    def decided(self, disposition: Disposition) -> None:
+        assert not self.ended, "a span that has ended takes no more attributes"
+        self.decisions.append(disposition.name)
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
         del attributes
@@ -459,20 +469,32 @@ class RememberingTracer:
         self.spans: list[RememberedSpan] = []
 
     def _made(self, name: str, trace_id: str) -> RememberedSpan:
-        self.spans.append(RememberedSpan(name, trace_id))
+        self.spans.append(RememberedSpan(name, trace_id, f"{len(self.spans):016x}"))
         return self.spans[-1]
 
-    def process(self, record: Record, traceparent: str | None, group: str) -> RememberedSpan:
-        del traceparent, group
+    def process(
+        self, record: Record, traceparent: str | None, group: str, state: object = None
+    ) -> RememberedSpan:
+        del traceparent, group, state
         return self._made("process", f"{record.partition:016x}{record.offset:016x}")
 
-    def post(self, parent: RememberedSpan, url: str, resend: int) -> RememberedSpan:
-        del url
-        return self._made(f"post {resend}", parent.trace_id)
+    def post(
+        self, parent: RememberedSpan, url: str, delivery: Delivery, attempt: int
+    ) -> RememberedSpan:
+        del url, delivery
+        return self._made(f"post {attempt}", parent.trace_id)
 
-    def send(self, parent: RememberedSpan, topic: str) -> RememberedSpan:
-        del topic
+    def send(
+        self, parent: RememberedSpan, topic: str, delivery: Delivery, disposition: Disposition
+    ) -> RememberedSpan:
+        del topic, delivery, disposition
         return self._made("send", parent.trace_id)
+
+    def cancel(
+        self, parent: RememberedSpan, delivery: Delivery, disposition: Disposition
+    ) -> RememberedSpan:
+        del delivery, disposition
+        return self._made("cancel", parent.trace_id)
 
 
 @pytest.mark.parametrize("answer", [204, 500, 400])
@@ -493,6 +515,9 @@ async def test_every_span_of_a_batch_ends_once(answer: int) -> None:
         assert world.accepted("crm") == dict.fromkeys(named(4), 1)
         assert any(span.name.startswith("post") for span in tracer.spans)
         assert {len(span.ended) for span in tracer.spans} == {1}
+        posts = [span.decisions for span in tracer.spans if span.name.startswith("post")]
+        assert posts.count(["complete"]) == 4
+        assert {len(decisions) for decisions in posts} == {1}
         processed = {span.trace_id for span in tracer.spans if span.name == "process"}
         assert {span.trace_id for span in tracer.spans} == processed
 

@@ -19,13 +19,13 @@ from hookstream.core.model.subscription import (
     Gap,
     Grant,
     HeldGrant,
+    Secret,
     SigningSecret,
     Subscription,
     SubscriptionState,
     UnreadableSubscription,
 )
 from hookstream.core.pull.page import (
-    Busy,
     CursorGone,
     CursorRefused,
     NoSuchSubscription,
@@ -159,7 +159,9 @@ async def test_a_reader_that_begins_while_others_read_misses_nothing_of_before()
         assert late.event_ids == other.event_ids
 
 
-async def test_a_subscription_gets_nothing_older_than_itself_and_nothing_of_a_pause() -> None:
+async def test_a_reader_gets_what_is_younger_than_its_subscription_whatever_its_endpoint_was() -> (
+    None
+):
     world = PullWorld()
     world.past.create("t")
     noon = world.clock.now()
@@ -170,7 +172,33 @@ async def test_a_subscription_gets_nothing_older_than_itself_and_nothing_of_a_pa
     async with world.door() as door:
         reader = PageReader(door)
         await reader.drain()
-        assert reader.event_ids == ["3", "4", "7", "8", "9"]
+        assert reader.event_ids == ["3", "4", "5", "6", "7", "8", "9"]
+
+
+async def test_a_pause_of_the_endpoint_hides_nothing_from_its_reader_behind_the_head_or_at_it() -> (
+    None
+):
+    world = PullWorld()
+    world.past.create("t")
+    world.event("t", "before")
+    async with world.door() as door:
+        reader = PageReader(door)
+        await reader.next(wait=3)
+        now = world.clock.now()
+        paused = pulled(state=SubscriptionState.PAUSED, gaps=(Gap(now, None, "paused"),))
+        world.directory.put_subscription(paused)
+        await reader.next(wait=3)
+        world.event("t", "meanwhile")
+        await reader.next(wait=10)
+        late = PageReader(door)
+        await late.drain()
+        gap = Gap(now, world.clock.now(), "paused", "replay-1")
+        world.directory.put_subscription(pulled(gaps=(gap,)))
+        world.event("t", "after")
+        for each in (reader, late):
+            while "after" not in each.event_ids:
+                await each.next(wait=5)
+            assert each.event_ids == ["before", "meanwhile", "after"]
 
 
 async def test_it_works_while_the_endpoint_is_disabled_and_where_there_is_none() -> None:
@@ -475,34 +503,6 @@ async def test_a_hold_suspends_a_reader_and_one_on_an_event_type_is_a_barrier() 
         assert reader.event_ids == ["a", "b", "c"]
 
 
-async def test_an_answer_reads_no_more_than_its_share_and_goes_on_with_the_next() -> None:
-    world = PullWorld(rules=PullRules(reading_records=500))
-    world.past.create("t")
-    for n in range(1_250):
-        world.event("t", f"{n}", environment="elsewhere" if n != 1_200 else "live")
-    world.directory.put_subscription(pulled(environments=("live",)))
-    async with world.door() as door:
-        reader = PageReader(door)
-        first = await reader.next()
-        assert first is not None
-        assert (first.entries, first.has_more) == ((), True)
-        await reader.drain()
-        assert len(reader.pages) == 3
-        assert reader.event_ids == ["1200"]
-
-
-async def test_too_many_readers_behind_the_head_are_asked_to_come_again() -> None:
-    world = PullWorld(rules=PullRules(readers=1, reading_seconds=1.0))
-    world.past.create("t")
-    async with world.door() as door, asyncio.TaskGroup() as group:
-        asked = [group.create_task(door.page(CRM, None, 10, 0)) for _ in range(50)]
-    found = [each.result() for each in asked]
-    busy = [each for each in found if isinstance(each, Busy)]
-    assert busy
-    assert all(each.retry_after > 0 for each in busy)
-    assert any(isinstance(each, PullPage) for each in found)
-
-
 async def test_limits_out_of_bounds_are_refused() -> None:
     world = PullWorld()
     async with world.door() as door:
@@ -532,6 +532,14 @@ async def test_each_format_is_made_as_a_request_would_have_it() -> None:
         assert cloud.content_type == "application/cloudevents+json"
         made = await body(format=BodyFormat.TEMPLATE, template={"text": "<$.data.total>"})
         assert made.body == b'{"text":7}'
+        endpoint = replace(
+            pulled().endpoint, template_secrets=(("key", Secret("value-1", b"hush")),)
+        )
+        made = await body(
+            format=BodyFormat.TEMPLATE, template={"key": {"secret": "key"}}, endpoint=endpoint
+        )
+        # A credential of the endpoint is no part of what is read.
+        assert made.body == b'{"key":"(not shown)"}'
         second = await body(versions={PRICED: 2})
         assert b'"version":2' in second.body
 

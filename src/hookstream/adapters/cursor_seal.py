@@ -2,12 +2,15 @@
 
 import base64
 import binascii
+from functools import lru_cache
 from typing import Final
 
 from hookstream.adapters.keyring import CiphertextBroken, KeyMissing, KeyRing
 
 _MOST_TEXT: Final = 6_000
 """Characters of a cursor at most: see `core.pull.cursor`."""
+_SUBSCRIPTIONS: Final = 1_024
+"""Those whose keys are kept; deriving them again takes some ten microseconds."""
 _ANOTHER: Final = (
     "the cursor is not one of this subscription, or it was changed: give it as it was returned, or begin without"
     " one"
@@ -18,12 +21,20 @@ class SealedCursors:
     """The `CursorSeal` of a key ring."""
 
     def __init__(self, ring: KeyRing) -> None:
-        """Seal with the active key; open what any of its keys sealed."""
-        self._ring = ring
+        """Seal with the active key; open what any of its keys sealed.
+
+        Each subscription has keys of its own, derived from the ring's: a reader that never rests is given
+        many thousands of cursors an hour, each with a random nonce of which one key bears 2**32.
+        """
+        self._ring_of = lru_cache(_SUBSCRIPTIONS)(
+            lambda subscription_id: ring.derived(_belonging(subscription_id))
+        )
 
     def seal(self, subscription_id: str, payload: bytes) -> str:
         """As CursorSeal says: text that needs no escaping in a URL."""
-        key_id, sealed = self._ring.encrypt(payload, _belonging(subscription_id))
+        key_id, sealed = self._ring_of(subscription_id).encrypt(
+            payload, _belonging(subscription_id)
+        )
         whole = key_id.encode() + b"\0" + base64.b64decode(sealed)
         return base64.urlsafe_b64encode(whole).rstrip(b"=").decode()
 
@@ -39,7 +50,7 @@ class SealedCursors:
         if not nul:
             return _ANOTHER
         try:
-            return self._ring.decrypt(
+            return self._ring_of(subscription_id).decrypt(
                 key_id.decode(), base64.b64encode(sealed).decode(), _belonging(subscription_id)
             )
         except KeyMissing:
@@ -49,5 +60,5 @@ class SealedCursors:
 
 
 def _belonging(subscription_id: str) -> bytes:
-    """Return the associated data: it opens as a cursor of this subscription only."""
+    """Return what its keys are derived for, and its associated data: it opens for this subscription only."""
     return f"pull-cursor\0{subscription_id}".encode()

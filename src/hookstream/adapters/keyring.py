@@ -13,6 +13,8 @@ from pathlib import Path
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hookstream.errors import ConfigurationError
 
@@ -43,7 +45,7 @@ class KeyRing:
         ConfigurationError: A key has another length, or the active one is missing.
     """
 
-    __slots__ = ("_active", "_ciphers", "_random_bytes")
+    __slots__ = ("_active", "_ciphers", "_keys", "_random_bytes")
 
     def __init__(
         self, active: str, keys: Mapping[str, bytes], random_bytes: Callable[[int], bytes]
@@ -56,6 +58,7 @@ class KeyRing:
         if active not in keys:
             raise ConfigurationError(f"the key ring's active key {active!r} is not among its keys")
         self._active = active
+        self._keys = dict(keys)
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._random_bytes = random_bytes
 
@@ -67,6 +70,17 @@ class KeyRing:
     def active(self) -> str:
         """The id of the key that encrypts."""
         return self._active
+
+    def derived(self, purpose: bytes) -> "KeyRing":
+        """Return a ring with keys of the same ids, each derived by HKDF (RFC 5869) for one purpose.
+
+        What is encrypted often must not use up the nonces of the keys that secrets are stored with.
+        """
+        keys = {
+            key_id: HKDF(SHA256(), KEY_BYTES, None, purpose).derive(key)
+            for key_id, key in self._keys.items()
+        }
+        return KeyRing(self._active, keys, self._random_bytes)
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> tuple[str, str]:
         """Encrypt with the active key.

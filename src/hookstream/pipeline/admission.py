@@ -180,6 +180,8 @@ class Admission:
             event = self._decoded(identified, record, origin, event_id)
         if isinstance(event, Event):
             event.load = load
+            if receipt.span is not None:
+                receipt.span.decoded(event.event_type, event.event_id)
         return event
 
     def _identified(

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from hookstream.core.delivery.quoted_secrets import without_quoted
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis, is_plausible
@@ -139,9 +140,14 @@ class Attempts:
             self._settler.deferred(work, disposition)
             return
         now, span = self._clock.now(), work.receipt.span
-        trace_id = None if span is None else span.trace_id
         record = ended(
-            work.delivery, work.event, disposition, now, outcome=outcome, trace_id=trace_id
+            work.delivery,
+            work.event,
+            disposition,
+            now,
+            outcome=outcome,
+            trace_id=None if span is None else span.trace_id,
+            span_id=None if span is None else span.span_id,
         )
         self._settler.ended(work, record)
 
@@ -249,7 +255,7 @@ class Attempts:
         disposition: Disposition,
         took: float,
         *,
-        trace_id: str | None = None,
+        span: Span | None = None,
         answer: Answer | None = None,
     ) -> AttemptRecord:
         """Return the audit record of an attempt that took `took` seconds."""
@@ -266,8 +272,11 @@ class Attempts:
             duration_us=int(took * 1_000_000),
             request_bytes=ready.body_bytes,
             host=ready.prepared.host,
-            trace_id=trace_id,
-            response_excerpt=None if response is None else response.excerpt,
+            trace_id=None if span is None else span.trace_id,
+            span_id=None if span is None else span.span_id,
+            response_excerpt=None
+            if response is None
+            else without_quoted(response.excerpt, ready.prepared.secret_forms),
             batch_id=ready.post.batch_id,
             note=_TOKEN_REPLACED if response is not None and response.requests > 1 else None,
         )
@@ -276,7 +285,7 @@ class Attempts:
         """Send the request, decide what follows from the answer, and settle it."""
         span = parent = work.receipt.span
         if parent is not None:
-            span = self._tracer.post(parent, ready.post.url, work.delivery.attempt - 1)
+            span = self._tracer.post(parent, ready.post.url, work.delivery, work.delivery.attempt)
         still = partial(self._eligibility.still, work.delivery, ready.live)
         answer = await self.answer(ready.post, still, (span,))
         if isinstance(answer, Withheld):
@@ -289,20 +298,16 @@ class Attempts:
             final_statuses=ready.prepared.subscription.retry.final_statuses,
             longest_tier=self._longest_tier,
         )
-        if span is not None:
-            end_span(span, answer, outcome)
-        words = answer.words if isinstance(answer, Response) else None
-        asked = None if words is None else self.read_words(work.delivery, ready, words, outcome)
-        disposition, also = self._decided(work, ready, outcome, asked, now)
-        record = self.record(
-            work,
-            ready,
-            outcome,
-            disposition,
-            took,
-            trace_id=None if span is None else span.trace_id,
-            answer=answer,
-        )
+        words, disposition = answer.words if isinstance(answer, Response) else None, None
+        try:
+            asked = (
+                None if words is None else self.read_words(work.delivery, ready, words, outcome)
+            )
+            disposition, also = self._decided(work, ready, outcome, asked, now)
+        finally:
+            if span is not None:
+                end_span(span, answer, outcome, disposition)
+        record = self.record(work, ready, outcome, disposition, took, span=span, answer=answer)
         self._settler.attempted(work, record, also)
         self.note_latency(work.delivery, outcome, now)
         return outcome
@@ -370,8 +375,12 @@ class Attempts:
             self._metrics.delivered(delivery.event_type, now - appended)
 
 
-def end_span(span: Span, answer: Answer, outcome: Outcome) -> None:
-    """End the span of a request with its answer."""
+def end_span(
+    span: Span, answer: Answer, outcome: Outcome, disposition: Disposition | None
+) -> None:
+    """End the span of a request with its answer, and what that made of the delivery, if it was decided."""
+    if disposition is not None:
+        span.decided(disposition)
     status = answer.status if isinstance(answer, Response) else 0
     attributes = {"http.response.status_code": status} if status else {}
     span.end(error=None if isinstance(outcome, Delivered) else _error(outcome), **attributes)

@@ -65,13 +65,14 @@ class BatchEnd(NamedTuple):
     """When the answer came, monotonic seconds; what was settled since took the endpoint no time."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class _Sent:
     """A delivery in a request that was sent."""
 
     work: Work
     ready: Ready
     span: Span | None
+    """None: its trace is not sampled, or it has ended."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -161,7 +162,10 @@ class BatchAttempts:
         answered = await self._send(composed)
         if isinstance(answered, _Answered):
             answered_at = answered.began + answered.took
-            back = await self._settle(answered, rest, halving, queue)
+            try:
+                back = await self._settle(answered, rest, halving, queue)
+            finally:
+                _end_spans(answered)
             return BatchEnd(answered.outcome, back, answered_at)
         if isinstance(answered, Withheld):
             return BatchEnd(answered, members + rest)
@@ -290,19 +294,22 @@ class BatchAttempts:
             final_statuses=frozenset(),
             longest_tier=self._longest_tier,
         )
-        for each in sent:
-            if each.span is not None:
-                end_span(each.span, answer, outcome)
-        if isinstance(answer, Response) and answer.words is not None:
-            first = sent[0]
-            self._attempts.read_words(first.work.delivery, first.ready, answer.words, outcome)
-        return _Answered(sent, answer, outcome, began, took)
+        answered = _Answered(sent, answer, outcome, began, took)
+        try:
+            if isinstance(answer, Response) and answer.words is not None:
+                first = sent[0]
+                self._attempts.read_words(first.work.delivery, first.ready, answer.words, outcome)
+        except Exception:
+            _end_spans(answered)
+            raise
+        return answered
 
     def _span(self, work: Work, url: str) -> Span | None:
         parent = work.receipt.span
         if parent is None:
             return None
-        return self._tracer.post(parent, url, work.delivery.attempt)
+        # It is counted only once the request begins.
+        return self._tracer.post(parent, url, work.delivery, work.delivery.attempt + 1)
 
     def _still(self, deliveries: Sequence[Delivery], live: Live) -> bool:
         return all(self._eligibility.still(delivery, live) for delivery in deliveries)
@@ -384,15 +391,18 @@ class BatchAttempts:
                 self._fence.note(error, Step.NOTIFY)
 
     def _record(self, request: _Answered, sent: _Sent, disposition: Disposition) -> AttemptRecord:
-        return self._attempts.record(
+        """Return the audit record of a member's attempt, and end its span."""
+        record = self._attempts.record(
             sent.work,
             sent.ready,
             request.outcome,
             disposition,
             request.took,
-            trace_id=None if sent.span is None else sent.span.trace_id,
+            span=sent.span,
             answer=request.answer,
         )
+        _end_span(request, sent, disposition)
+        return record
 
     def _end_found(self, found: Sequence[Work]) -> list[Work]:
         """Settle members that a search found without sending them; return those to be sent alone first."""
@@ -443,6 +453,19 @@ class BatchAttempts:
 
 def _nowhere(_: LaneQueue, __: Sequence[Work]) -> None:
     """Stand in until the engine says which lanes there are."""
+
+
+def _end_span(request: _Answered, sent: _Sent, disposition: Disposition | None) -> None:
+    """End the span of a member's attempt, unless it has ended."""
+    if sent.span is not None:
+        end_span(sent.span, request.answer, request.outcome, disposition)
+        sent.span = None
+
+
+def _end_spans(request: _Answered) -> None:
+    """End the spans of members whose disposition was not decided."""
+    for each in request.members:
+        _end_span(request, each, None)
 
 
 def _set_alone(works: Iterable[Work], steps: int) -> None:

@@ -92,14 +92,17 @@ class GuardedMetrics:
 
 
 class GuardedSpan:
-    """A Span whose end never raises."""
+    """A Span whose methods never raise."""
 
-    __slots__ = ("end", "trace_id", "traceparent")
+    __slots__ = ("decided", "decoded", "end", "span_id", "trace_id", "traceparent")
 
     def __init__(self, span: Span, unexpected: Unexpected) -> None:
         """Take the span's names over at once: they do not change."""
         self.trace_id = span.trace_id
+        self.span_id = span.span_id
         self.traceparent = span.traceparent
+        self.decoded = _guarded(unexpected, span.decoded)
+        self.decided = _guarded(unexpected, span.decided)
         self.end = _guarded(unexpected, span.end)
 
 
@@ -111,3 +114,4 @@ class GuardedTracer:
         self.process = _started(unexpected, tracer.process)
         self.post = _started(unexpected, tracer.post)
         self.send = _started(unexpected, tracer.send)
+        self.cancel = _started(unexpected, tracer.cancel)

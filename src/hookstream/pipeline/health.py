@@ -120,7 +120,7 @@ class EndpointHealth:
         self._logger.warning(
             "endpoint.disabled",
             subscription_id=subscription_id,
-            partner=delivery.partner_id,
+            partner_id=delivery.partner_id,
             reason=reason,
             evidence=evidence,
         )
@@ -148,7 +148,7 @@ class EndpointHealth:
             self._logger.info(
                 "endpoint.recovered",
                 subscription_id=delivery.subscription_id,
-                partner=delivery.partner_id,
+                partner_id=delivery.partner_id,
                 failing_seconds=round((now - since) / 1000),
             )
             if delivery.event_type not in OPERATIONS_EVENTS:

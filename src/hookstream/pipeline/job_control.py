@@ -4,8 +4,9 @@ Whoever opens a job's writer fences its holder and aborts what it left open, so 
 writers: the holder finds itself fenced at its next write, and stops.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from hookstream.core.jobs import lease
 from hookstream.core.jobs.job import Job, JobState
@@ -15,17 +16,22 @@ from hookstream.errors import Conflict, DependencyUnavailable, InputRefused, Pro
 from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.jobs import required
 
+AlsoWritten: TypeAlias = Callable[[Job], Sequence[OutgoingRecord]]
+
 _TRIES = 3
 """How often a change is tried that its holder came between, or whose end is unknown."""
 
 
-async def cancel(executor: Executor, job_id: str, reason: str) -> Job:
+async def cancel(
+    executor: Executor, job_id: str, reason: str, also: AlsoWritten = lambda _job: ()
+) -> Job:
     """End a job; what it did stays done. It takes effect whoever holds the job.
 
     Args:
         executor: Only its table and topics are used.
         job_id: The job.
         reason: Who, and why: for its row.
+        also: Returns records that commit with it, once nobody else can write the job.
 
     Returns:
         The job as it is now.
@@ -41,10 +47,10 @@ async def cancel(executor: Executor, job_id: str, reason: str) -> Job:
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to cancel")
         return job.ended(JobState.CANCELLED, reason)
 
-    return await _changed(executor, job_id, cancelled)
+    return await _changed(executor, job_id, cancelled, also)
 
 
-async def set_free(executor: Executor, job_id: str) -> Job:
+async def set_free(executor: Executor, job_id: str, also: AlsoWritten = lambda _job: ()) -> Job:
     """Make a job that nobody holds free, so that any executor may continue it; also one that failed.
 
     Returns:
@@ -63,15 +69,17 @@ async def set_free(executor: Executor, job_id: str) -> Job:
             raise Conflict(f"{job.holder or 'an executor'} works on job {job_id} already")
         return lease.handed_back(replace(job, state=JobState.RUNNING, reason=""), now)
 
-    return await _changed(executor, job_id, free)
+    return await _changed(executor, job_id, free, also)
 
 
-async def _changed(executor: Executor, job_id: str, change: Callable[[Job, Millis], Job]) -> Job:
+async def _changed(
+    executor: Executor, job_id: str, change: Callable[[Job, Millis], Job], also: AlsoWritten
+) -> Job:
     """Write a job's row as `change` makes it from what it is, as its one writer."""
     tried = _Tried()
     for left in reversed(range(_TRIES)):
         try:
-            return await _try(executor, job_id, change, tried)
+            return await _try(executor, job_id, change, tried, also)
         except ProducerFenced as fenced:
             if not left:
                 raise Conflict(f"other processes changed job {job_id}: try again") from fenced
@@ -89,7 +97,11 @@ class _Tried:
 
 
 async def _try(
-    executor: Executor, job_id: str, change: Callable[[Job, Millis], Job], tried: _Tried
+    executor: Executor,
+    job_id: str,
+    change: Callable[[Job, Millis], Job],
+    tried: _Tried,
+    also: AlsoWritten,
 ) -> Job:
     table = executor.table
     now = await table.now()
@@ -101,9 +113,8 @@ async def _try(
     writer = await table.open_writer(job_id)
     try:
         tried.row = change(required(await table.read(job_id), job_id), now)
-        await writer.write(
-            [OutgoingRecord(executor.topics.jobs, job_id.encode(), tried.row.encode())]
-        )
+        row = OutgoingRecord(executor.topics.jobs, job_id.encode(), tried.row.encode())
+        await writer.write([row, *also(tried.row)])
         return tried.row
     finally:
         await writer.close()

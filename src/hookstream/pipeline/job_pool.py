@@ -144,7 +144,7 @@ class JobPool:
         job = result.job
         self._rest.pop(job.id, None)
         fields: dict[str, str | float | None] = {
-            "job": job.id,
+            "job_id": job.id,
             "kind": job.kind,
             "done": job.done,
             "total": job.total,
@@ -166,5 +166,5 @@ class JobPool:
         rest = min(LONGEST_REST, 2 * last) if last else FIRST_REST
         self._rest[job.id] = (self._clock.boot + rest, rest)
         self.logger.error(
-            "job.not_run", job=job.id, kind=job.kind, detail=why, seconds=rest, **more
+            "job.not_run", job_id=job.id, kind=job.kind, detail=why, seconds=rest, **more
         )

@@ -472,9 +472,9 @@ class Lanes:
         self._start(queue, now)
 
     @property
-    def open_breakers(self) -> int:
-        """How many circuit breakers are open or half open."""
-        return sum(queue.lane.broken for queue in self._queues.values())
+    def open_breakers(self) -> frozenset[str]:
+        """The subscriptions whose circuit breakers are open or half open."""
+        return frozenset(name for name, queue in self._queues.items() if queue.lane.broken)
 
     def drop(self, gone: frozenset[TopicPartition]) -> list[Work]:
         """Remove and return the queued work of revoked partitions."""

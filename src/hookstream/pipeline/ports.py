@@ -7,19 +7,18 @@ from typing import Protocol, TypeAlias, TypeVar
 from hookstream.core.delivery.signing import Sign
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.attempt import AttemptRecord
-from hookstream.core.model.delivery import Delivery
+from hookstream.core.model.delivery import Delivery, UnmatchedEvent
 from hookstream.core.model.endpoint_identity import TlsIdentity, TokenRequest
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.outcome import Answer, DeadReason, Refused, Withheld
+from hookstream.core.model.outcome import Answer, DeadReason, Disposition, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.registered import (
     RegisteredId,
     RegisteredSchema,
     RegistryAnswer,
-    Unreachable,
     UnresolvedSchema,
 )
 from hookstream.core.model.subscription import Disabled, Failing
@@ -27,6 +26,7 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.outcome.health import HealthBook
 from hookstream.pipeline.skips import Skips
+from hookstream.pipeline.without_registries import NoRegistries, NoTopicIds
 
 T = TypeVar("T")
 
@@ -248,42 +248,11 @@ class SchemaRows(Protocol):
         """Return whether a row has another schema than the registry has now."""
 
 
-class NoRegistries:
-    """Neither registries nor their rows: for settings without one."""
-
-    async def fetch(self, schema: RegisteredId) -> RegistryAnswer:
-        """Never called: no record refers to a registry that is not set."""
-        return Unreachable(f"registry {schema.registry} is not set")
-
-    async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:
-        """Likewise."""
-        del schema
-        return fetched
-
-    def known(self) -> Sequence[RegisteredId]:
-        """Return none."""
-        return ()
-
-    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
-        """Never called: there are no rows."""
-        del schema, fetched
-        return False
-
-
 class TopicIds(Protocol):
     """The ids of topics (KIP-516): another one once a topic was created again."""
 
     async def find(self, topic: str) -> bytes | None:
         """Return a topic's id of 16 bytes, at most ten seconds old; None: none. Waits for the brokers."""
-
-
-class NoTopicIds:
-    """No topic has an id: for mappings that all name the ids of their events."""
-
-    async def find(self, topic: str) -> bytes | None:
-        """Return None."""
-        del topic
-        return None
 
 
 class Offload(Protocol):
@@ -388,8 +357,18 @@ class Span(Protocol):
         """32 hex digits."""
 
     @property
+    def span_id(self) -> str:
+        """16 hex digits."""
+
+    @property
     def traceparent(self) -> str:
         """The W3C text that makes this span the parent of what comes next."""
+
+    def decoded(self, event_type: str, event_id: str) -> None:
+        """Add which event the record is that is processed."""
+
+    def decided(self, disposition: Disposition) -> None:
+        """Add what becomes of the one delivery that the span is about."""
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
         """End the span, failed where `error` names why."""
@@ -398,14 +377,28 @@ class Span(Protocol):
 class Tracer(Protocol):
     """Makes spans for sampled traces only; None stands for every unsampled one."""
 
-    def process(self, record: Record, traceparent: str | None, group: str) -> Span | None:
-        """Start `process <topic>` (CONSUMER), child of the record's context or a root."""
+    def process(
+        self,
+        record: Record,
+        traceparent: str | None,
+        group: str,
+        state: Delivery | UnmatchedEvent | None = None,
+    ) -> Span | None:
+        """Start `process <topic>` (CONSUMER), child of the record's context or a root.
 
-    def post(self, parent: Span, url: str, resend: int) -> Span | None:
-        """Start `POST` (CLIENT)."""
+        `state` is what the headers of a tier record say.
+        """
 
-    def send(self, parent: Span, topic: str) -> Span | None:
+    def post(self, parent: Span, url: str, delivery: Delivery, attempt: int) -> Span | None:
+        """Start `POST` (CLIENT), the attempt of this number, from 1."""
+
+    def send(
+        self, parent: Span, topic: str, delivery: Delivery, disposition: Disposition
+    ) -> Span | None:
         """Start `send <topic>` (PRODUCER); its traceparent goes into the record's headers."""
+
+    def cancel(self, parent: Span, delivery: Delivery, disposition: Disposition) -> Span | None:
+        """Start `cancel` (INTERNAL), of a delivery that ends without a record."""
 
 
 class Metrics(Protocol):

@@ -9,6 +9,7 @@ from hookstream.core.delivery.bodies.batch import BatchBody, batch_body
 from hookstream.core.delivery.bodies.formats import SharedFormat, media_type
 from hookstream.core.delivery.bodies.template import Template, compile_template
 from hookstream.core.delivery.identity import batch_id
+from hookstream.core.delivery.quoted_secrets import SecretForms, secret_forms, url_secrets
 from hookstream.core.delivery.tokens import basic
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.endpoint_identity import (
@@ -53,6 +54,8 @@ class Prepared:
     batch: BatchBody | None = None
     """What stands around the bodies of one request; None: a request has one body as it is."""
     template_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_forms: SecretForms = field(default=(), repr=False)
+    """What of its requests no answer may quote, if the answer is to be kept."""
 
     def request(
         self, deliveries: Sequence[Delivery], bodies: Sequence[bytes], now: Millis
@@ -143,6 +146,7 @@ class PreparedRequests:
             _body(subscription),
             batch,
             {name: secret.text for name, secret in endpoint.template_secrets},
+            secret_forms(_sent_secrets(endpoint)),
         )
 
     def _signer(self, secret: SigningSecret) -> signing.Signer:
@@ -161,6 +165,21 @@ def _body(subscription: Subscription) -> Template | Shared | None:
             return None
         case shared, content:
             return shared, content
+
+
+def _sent_secrets(endpoint: Endpoint) -> list[str]:
+    """Return the secrets that requests have in them; what signs them is not sent, and a token is the sender's."""
+    found = url_secrets(endpoint.target)
+    found += [secret.text for _, secret in endpoint.secret_headers]
+    found += [secret.text for _, secret in endpoint.template_secrets]
+    match endpoint.credentials:
+        case Bearer(token):
+            found.append(token.text)
+        case Basic(username, password):
+            found += [password.text, basic(username, password.text).partition(" ")[2]]
+        case OAuth2() | None:
+            pass
+    return found
 
 
 def _static_headers(endpoint: Endpoint) -> list[tuple[str, str]]:

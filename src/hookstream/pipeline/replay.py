@@ -165,7 +165,11 @@ class ReplayWork:
         room = self.reached.out.room
         if not room:
             return JobPause(_FULL_SECONDS, f"as many deliveries are out as may be: {WINDOW:,}")
-        most = min(room, bounded_by_rate(job.rate), STEP_RECORDS)
+        left = self._left(job)
+        if not left:
+            most_events = counted(self.request.most_events or 0, "event")
+            return JobEnd(JobState.INCOMPLETE, f"it ended after {most_events}, as it was asked")
+        most = min(room, bounded_by_rate(job.rate), STEP_RECORDS, left)
         piece = await self.reading.piece(extent, most)
         if not piece.moved:
             piece, why = await self.reading.check(extent)
@@ -176,6 +180,11 @@ class ReplayWork:
         if not isinstance(stand, Proceed):
             return stand
         return self._step(await self._batch(piece, stand))
+
+    def _left(self, job: Job) -> int:
+        """Return how many more events it may replay."""
+        most = self.request.most_events
+        return STEP_RECORDS if most is None else max(0, most - job.done)
 
     async def committed(self, step: JobStep) -> None:
         """As JobWork says."""

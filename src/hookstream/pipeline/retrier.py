@@ -346,7 +346,7 @@ class Retrier:
 
     def _trace(self, receipt: Receipt, state: Delivery | UnmatchedEvent) -> None:
         receipt.span = self._tracer.process(
-            receipt.record, state.traceparent, self._topics.retry_group
+            receipt.record, state.traceparent, self._topics.retry_group, state
         )
 
     async def _sleep(self) -> None:

@@ -212,6 +212,8 @@ class Settler:
         """Write a record whose state has a deferral to a tier, and release it."""
         if state.deferred_reason is not None:
             self._ports.metrics.deferral(state.deferred_reason)
+            if receipt.span is not None and state.due_at is not None:
+                receipt.span.decided(DeferUntil(state.due_at, state.deferred_reason))
         self._pass_on(receipt, state)
 
     def hop(self, receipt: Receipt, state: _State) -> None:
@@ -272,15 +274,18 @@ class Settler:
     def _demanded(self, work: Work, disposition: Disposition) -> list[OutgoingRecord]:
         now = self._ports.clock.now()
         match disposition:
-            case Complete() | Cancel():
+            case Complete():
+                return []
+            case Cancel():
+                self._trace_cancelled(work, disposition)
                 return []
             case RetryAt(due_at=due_at) | DeferUntil(due_at=due_at):
                 work.delivery.due_at = due_at
                 tier = self._tier(work.delivery, now)
-                self._trace(work, tier)
+                self._trace(work, tier, disposition)
                 return [self._tier_record(work.delivery, work.receipt.record, tier, now)]
             case DeadLetter():
-                self._trace(work, self._ports.topics.dead_letters)
+                self._trace(work, self._ports.topics.dead_letters, disposition)
                 record = work.receipt.record
                 return self._dead(work.delivery, record, disposition, record.value, now)
 
@@ -325,15 +330,24 @@ class Settler:
         headers = letter.tier_headers(state, record.headers, written_at=now)
         return OutgoingRecord(tier, letter.tier_key(state), record.value, headers)
 
-    def _trace(self, work: Work, topic: str) -> None:
+    def _trace(self, work: Work, topic: str, disposition: Disposition) -> None:
         """Make the next hop a child of this one, where the trace is sampled."""
         span = work.receipt.span
         if span is None:
             return
-        hop = self._ports.tracer.send(span, topic)
+        hop = self._ports.tracer.send(span, topic, work.delivery, disposition)
         work.delivery.traceparent = span.traceparent if hop is None else hop.traceparent
         if hop is not None:
             hop.end()
+
+    def _trace_cancelled(self, work: Work, disposition: Cancel) -> None:
+        """Note the end of a delivery on a span of its own: nothing is sent whose span would have it."""
+        span = work.receipt.span
+        end = None
+        if span is not None:
+            end = self._ports.tracer.cancel(span, work.delivery, disposition)
+        if end is not None:
+            end.end()
 
     # Writing until it is durable.
 

@@ -207,7 +207,12 @@ class ConsoleSettings:
     health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
-    """Addresses of proxies whose `X-Forwarded-For` says who the client is."""
+    """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
+    max_connections: int = _set(800, kinds.whole(16, 100_000))
+    """How many connections the API has at once. A new one takes the place of the oldest that is idle; where none
+    is, it is closed."""
+    max_connections_per_address: int = _set(200, kinds.whole(1, 100_000))
+    """How many of them one address may have, unless it is a trusted proxy."""
     folder: Path | None = _set(None, kinds.path())
     """The folder of the index. Losing it loses nothing: it is built again from the topics. Unset: a temporary
     one, which goes with the process."""
@@ -219,6 +224,17 @@ class ConsoleSettings:
     """Whether it takes over jobs that nobody works on, up to `jobs.at_once`."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
     """How long a console may take to shut down after SIGTERM: requests end, and jobs are handed back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The API that operators' commands go through."""
+
+    url: str = _set("", kinds.text())
+    """The address of a console, such as `https://hookstream.example`; `--api` overrides it. Empty: commands
+    work on Kafka itself. Commands that the API has no counterpart of always do."""
+    token_file: Path | None = _set(None, kinds.path())
+    """The file that has the token, and nothing else; `HOOKSTREAM_TOKEN` overrides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +276,14 @@ class TracingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Metrics for Prometheus."""
+
+    subscriptions: int = _set(200, kinds.whole(0, 10_000))
+    """The most subscriptions with series of their own: the first that a worker attempts, until it ends. The rest share `_other`; 0: no series by subscription."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """The log on standard error."""
 
@@ -284,9 +308,11 @@ class Settings:
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
     console: ConsoleSettings = ConsoleSettings()
+    api: ApiSettings = ApiSettings()
     tables: TablesSettings = TablesSettings()
     keys: KeysSettings = KeysSettings()
     tracing: TracingSettings = TracingSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     def registry_of(self, topic: str) -> str | None:

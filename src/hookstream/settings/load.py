@@ -55,17 +55,7 @@ def load(
     Raises:
         ConfigurationError: A setting is unknown or out of bounds; the message gives its source.
     """
-    if config is None and environ.get("HOOKSTREAM_CONFIG"):
-        config = Path(environ["HOOKSTREAM_CONFIG"])
-    given: dict[str, _Given] = {}
-    if config is not None:
-        given |= _from_file(config)
-    given |= _parsed(
-        (_setting_name(variable), variable, value)
-        for variable, value in environ.items()
-        if variable.startswith(_PREFIX) and "__" in variable
-    )
-    given |= _parsed((name, "on the command line", value) for name, value in overrides.items())
+    given = _all_given(config, environ, overrides)
     settings = Settings(
         **{
             group.name: _made(group.name, getattr(_DEFAULTS, group.name), given)
@@ -77,6 +67,42 @@ def load(
     _check_together(settings)
     check_registries(settings.registry)
     return settings
+
+
+def sources(
+    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> Mapping[str, str]:
+    """Return where each setting that is given comes from, by name: a file, a variable or the command line.
+
+    Args:
+        config: As for `load`.
+        environ: Likewise.
+        overrides: Likewise.
+
+    Raises:
+        ConfigurationError: A setting is unknown; the message gives its source.
+    """
+    given = _all_given(config, environ, overrides)
+    return {name: found.where for name, found in given.items()}
+
+
+def _all_given(
+    config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> dict[str, _Given]:
+    """Return every value that is given, the one that prevails of each setting."""
+    if config is None and environ.get("HOOKSTREAM_CONFIG"):
+        config = Path(environ["HOOKSTREAM_CONFIG"])
+    given: dict[str, _Given] = {}
+    if config is not None:
+        given |= _from_file(config)
+    given |= _parsed(
+        (_setting_name(variable), variable, value)
+        for variable, value in environ.items()
+        if variable.startswith(_PREFIX) and "__" in variable
+    )
+    return given | _parsed(
+        (name, "on the command line", value) for name, value in overrides.items()
+    )
 
 
 _DEFAULTS = Settings()

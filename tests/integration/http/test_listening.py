@@ -1,6 +1,7 @@
 """`hookstream listen`: what a server on a laptop is given, directly or by an API."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -182,3 +183,61 @@ async def test_pages_come_by_an_api_with_a_token() -> None:
         with pytest.raises(ConfigurationError, match="HOOKSTREAM_TOKEN"):
             async with http_pages("http://127.0.0.1:9", token, "a"):
                 pass
+
+
+async def test_a_page_of_many_megabytes_comes_whole_and_a_slow_one_too() -> None:
+    body = "x" * 1_000_000
+    large: JsonObject = {"entries": [EVENT | {"body": body}] * 8, "cursor": "c"}
+    assert await asked(200, large) == large
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds"), [("3", 3.0), ("", 5.0), ("²", 5.0), ("-1", 5.0), ("9" * 400, 300.0)]
+)
+async def test_an_api_is_waited_for_as_long_as_it_says_within_a_bound(
+    after: str, seconds: float
+) -> None:
+    assert await asked(429, {}, **{"retry-after": after}) == ApiLater(seconds, "answered 429")
+
+
+@pytest.mark.parametrize(
+    "document", [{"cursor": "c"}, {"cursor": "c", "entries": {}}, {"cursor": 1, "entries": []}]
+)
+async def test_what_is_no_page_is_refused_with_its_status(document: JsonObject) -> None:
+    with pytest.raises(DependencyUnavailable, match="200, and no page"):
+        await asked(200, document)
+
+
+async def test_an_api_cannot_add_headers_to_what_a_server_is_given() -> None:
+    lines = Lines(1)
+    more: JsonObject = {**dict(LIVE), "authorization": "Bearer hush", "host": "elsewhere"}
+    event: JsonObject = {"kind": "event", "headers": more, "body": BODY}
+    async with server(204) as (url, taken):
+        await listened(pages({"entries": [event], "cursor": "c"}), url, None, lines)
+    names = {name.lower(): value for name, value in taken[0].headers}
+    assert "authorization" not in names
+    assert names["host"] in url
+
+
+async def test_a_server_that_never_ends_its_answer_is_a_line() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=200)
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await answer.write(b"x" * 65_536)
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/{any:.*}", endless)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    lines = Lines(2)
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        page: JsonObject = {"entries": [EVENT, EVENT], "cursor": "c"}
+        await listened(pages(page), url, new_session_key(), lines)
+    finally:
+        await runner.cleanup()
+    assert [done.status for _, done in lines.events] == [200, 200]

@@ -12,6 +12,7 @@ from tests.integration.http.sending import anywhere, post
 from hookstream.adapters.http import sender as sending
 from hookstream.adapters.http import tokens
 from hookstream.adapters.http.sender import HttpSender
+from hookstream.core.delivery.quoted_secrets import LEFT_OUT
 from hookstream.core.model.endpoint_identity import TokenRequest
 from hookstream.core.model.outcome import (
     AddressBlocked,
@@ -104,6 +105,12 @@ async def test_a_token_that_is_refused_is_replaced_within_the_same_attempt(
     ):
         assert await sender.send(authorized(endpoint, login)) == Response(204, requests=2)
     assert tokens_seen(endpoint) == ["Bearer old", "Bearer new"]
+
+
+async def test_an_answer_that_quotes_the_token_is_not_kept(sender: HttpSender) -> None:
+    quoting = response(403, body=b'{"authorization": "Bearer granted-0123"}')
+    async with server(grant("granted-0123")) as login, server(quoting) as endpoint:
+        assert await sender.send(authorized(endpoint, login)) == Response(403, excerpt=LEFT_OUT)
 
 
 async def test_an_endpoint_that_always_answers_401_gets_no_flood(sender: HttpSender) -> None:

@@ -380,6 +380,33 @@ async def test_a_rate_is_kept(world: ReplayWorld) -> None:
     assert 9 * SECOND <= world.clock.now() - began <= 12 * SECOND
 
 
+@pytest.mark.parametrize("dies_at", [None, 9, 17, 25])
+async def test_a_replay_ends_after_as_many_events_as_it_was_asked_for_whoever_dies(
+    world: ReplayWorld, dies_at: int | None
+) -> None:
+    for number in range(20):
+        world.event(TOPIC, SINCE, f"e{number}")
+    world.takes = 2
+    job = replay_job(SINCE, UNTIL, most_events=7)
+    process = world.process()
+    if dies_at is not None:
+        process.at_point[dies_at] = lambda dying: dying.die()
+    running = JobRun(world.executor("a", process), asyncio.Event())
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(running.start(job))
+        await asyncio.sleep(5)
+        first.cancel()
+    found = (await world.run(job, name="b")).job if dies_at else first.result().job
+    assert (found.state, found.done, world.places()) == (JobState.INCOMPLETE, 7, at(*range(7)))
+    assert found.reason == "it ended after 7 events, as it was asked"
+
+
+async def test_a_replay_of_fewer_events_than_it_may_have_is_done(world: ReplayWorld) -> None:
+    world.event(TOPIC, SINCE)
+    result = await world.run(replay_job(SINCE, UNTIL, most_events=7))
+    assert (result.job.state, result.job.done) == (JobState.DONE, 1)
+
+
 async def test_what_retention_takes_meanwhile_makes_it_incomplete(world: ReplayWorld) -> None:
     for number in range(20):
         world.event(TOPIC, SINCE, f"e{number}")

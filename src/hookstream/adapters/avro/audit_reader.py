@@ -3,9 +3,9 @@
 from hookstream.adapters.avro.codec import read_body
 from hookstream.adapters.avro.published import (
     PublishedSchema,
-    earlier_own_schemas,
     own_schemas,
-    published,
+    prepared_earlier_schemas,
+    prepared_own_schemas,
 )
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.audit.entry import AuditEntry, EntryProblem, read_entry
@@ -28,10 +28,9 @@ class AuditReader:
             if not book.latest(str(tree["eventType"])):
                 book.publish(tree)
         self._book = book
-        own = [published(tree, 1) for tree in (*earlier_own_schemas(), *own_schemas())]
         self._own = {
             bytes.fromhex(each.revision.fingerprint): each
-            for each in own
+            for each in (*prepared_earlier_schemas(), *prepared_own_schemas())
             if each.revision.event_type == EVENT_TYPE
         }
 

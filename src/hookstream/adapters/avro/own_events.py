@@ -7,7 +7,7 @@ event.
 
 from collections.abc import Callable, Sequence
 
-from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, published
+from hookstream.adapters.avro.published import prepared_earlier_schemas, prepared_own_schemas
 from hookstream.core.access.uses import ApiUse
 from hookstream.core.audit.binary import attempt_body
 from hookstream.core.model.attempt import AttemptRecord
@@ -43,12 +43,9 @@ class AvroOwnRecords:
         self._worker = worker
         self._disabled_row = disabled_row
         self._failing_row = failing_row
-        self._schemas = {
-            schema.revision.event_type: schema
-            for schema in (published(tree, 1) for tree in own_schemas())
-        }
+        self._schemas = {schema.revision.event_type: schema for schema in prepared_own_schemas()}
         self._run_prefix = self._schemas["hookstream.attempt"].prefix
-        [before] = [published(tree, 1) for tree in earlier_own_schemas()]
+        [before] = prepared_earlier_schemas()
         self._attempt_prefix = before.prefix
 
     def attempt(self, record: AttemptRecord) -> bytes:

@@ -220,6 +220,18 @@ def earlier_own_schemas() -> Sequence[JsonObject]:
     return _schemas_of_package("schemas/earlier")
 
 
+@cache
+def prepared_own_schemas() -> Sequence[PublishedSchema]:
+    """Return `own_schemas`, each prepared once per process, as the first revision of its version."""
+    return tuple(published(tree, 1) for tree in own_schemas())
+
+
+@cache
+def prepared_earlier_schemas() -> Sequence[PublishedSchema]:
+    """Return `earlier_own_schemas`, prepared likewise."""
+    return tuple(published(tree, 1) for tree in earlier_own_schemas())
+
+
 def _schemas_of_package(path: str) -> Sequence[JsonObject]:
     return [orjson.loads(text) for text in _files_of_package(path)]
 

@@ -9,19 +9,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 
+from hookstream.adapters.http.api_access import require_token, require_web
 from hookstream.core.model.json import JsonObject
-from hookstream.errors import ConfigurationError, DependencyUnavailable, InputRefused
+from hookstream.errors import DependencyUnavailable, InputRefused
 
 _SECONDS: Final = 15.0
 _API_SECONDS: Final = 60.0
 """How long an answer of an API may take: it waits for events for half a minute itself."""
 _MOST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of one page at most: its bodies may have 8 MiB, and JSON escapes each byte by six at most."""
+_MOST_IGNORED: Final = 1024 * 1024
+"""Bytes of the answer to an event that are read, so that its connection is used again."""
+_LONGEST_LATER: Final = 300.0
+"""The most seconds for which an API is waited for, whatever it asks for."""
+_LATER_IF_UNSAID: Final = 5.0
 _OK: Final = 200
 _LATER: Final = (429, 503)
 
@@ -59,7 +65,7 @@ class Forwarder:
             async with self._session.post(
                 self._url, data=body, headers=dict(headers), allow_redirects=False
             ) as answer:
-                await answer.read()
+                await _all_of(answer, _MOST_IGNORED)
                 return Forwarded(answer.status, "", time.monotonic() - began)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = str(error) or type(error).__name__
@@ -97,7 +103,7 @@ class ApiPages:
         asked = {"cursor": cursor, "limit": str(limit), "wait": f"{wait:g}"}
         try:
             async with self._session.get(self._url, params=asked, allow_redirects=False) as answer:
-                body = await answer.content.read(_MOST_ANSWER)
+                body = await _all_of(answer, _MOST_ANSWER)
                 return _read(answer.status, answer.headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = str(error) or type(error).__name__
@@ -113,12 +119,22 @@ async def api_pages(api: str, token: str, subscription_id: str) -> AsyncIterator
         ConfigurationError: The token cannot be sent.
     """
     require_web(api, "--api")
-    if not (token.isascii() and token.isprintable() and token.strip() == token and token):
-        raise ConfigurationError("HOOKSTREAM_TOKEN has no token: printable ASCII, without spaces")
+    require_token(token)
     timeout = aiohttp.ClientTimeout(total=_API_SECONDS)
     headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         yield ApiPages(session, api, subscription_id)
+
+
+async def _all_of(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body of an answer, or what it begins with if it is longer than `most` bytes."""
+    body = bytearray()
+    async for part in answer.content.iter_any():
+        body += part
+        if len(body) > most:
+            answer.close()
+            break
+    return bytes(body[:most])
 
 
 def _read(status: int, headers: Mapping[str, str], body: bytes) -> JsonObject | ApiLater:
@@ -130,25 +146,14 @@ def _read(status: int, headers: Mapping[str, str], body: bytes) -> JsonObject | 
     detail = str(document.get("detail") or document.get("title") or "")[:500]
     if status in _LATER:
         after = headers.get("retry-after", "")
-        return ApiLater(float(after) if after.isdigit() else 5.0, detail or f"answered {status}")
-    if status == _OK and isinstance(document.get("cursor"), str):
+        seconds = float(after) if after.isascii() and after.isdigit() else _LATER_IF_UNSAID
+        return ApiLater(min(seconds, _LONGEST_LATER), detail or f"answered {status}")
+    if (
+        status == _OK
+        and isinstance(document.get("cursor"), str)
+        and isinstance(document.get("entries"), list)
+    ):
         return document
     if 400 <= status < 500:  # noqa: PLR2004  refusals of HTTP
         raise InputRefused(f"the API answered {status}: {detail or 'no reason'}")
     raise DependencyUnavailable(f"the API answered {status}, and no page: {detail or 'no reason'}")
-
-
-def require_web(url: str, option: str) -> None:
-    """Refuse what is no URL of a web server.
-
-    Raises:
-        InputRefused: It is none; the text names the option.
-    """
-    try:
-        parts = urlsplit(url)
-        found = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        found = False
-    if not found:
-        raise InputRefused(f"{option}: it must be a URL such as http://localhost:3000/hook")

@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ from hookstream.adapters.http.connector import SHORTAGES, Connector, Fetched, Sh
 from hookstream.adapters.http.idle_pool import HttpOrigin, IdlePool
 from hookstream.adapters.http.tls_contexts import IdentityRefused, TlsContexts
 from hookstream.adapters.http.tokens import Tokens
+from hookstream.core.delivery.quoted_secrets import SecretForms, secret_forms, without_quoted
 from hookstream.core.delivery.tokens import client_authorization, form_of
 from hookstream.core.model.endpoint_identity import TlsIdentity, TokenRequest
 from hookstream.core.model.outcome import (
@@ -200,19 +202,28 @@ class HttpSender:
         token = await self._token(request, deadline, permitted)
         if not isinstance(token, str):
             return token
-        answer = await self._sent(_authorized(post, token), deadline, permitted)
+        answer = await self._sent_with(token, post, deadline, permitted)
         refused = isinstance(answer, Response) and answer.status == HTTPStatus.UNAUTHORIZED
         if not refused or not self._tokens.replace(request, token):
             return answer
         token = await self._token(request, deadline, permitted)
         if not isinstance(token, str):
             return answer if isinstance(token, Withheld) else token
-        second = await self._sent(_authorized(post, token), deadline, permitted)
+        second = await self._sent_with(token, post, deadline, permitted)
         if isinstance(second, Withheld):
             return answer
         if isinstance(second, Response):
             second.requests = 2
         return second
+
+    async def _sent_with(
+        self, token: str, post: Post, deadline: float, permitted: Permitted
+    ) -> Answer | Withheld:
+        """Send with a token. An answer that quotes it is not kept."""
+        answer = await self._sent(_authorized(post, token), deadline, permitted)
+        if isinstance(answer, Response) and answer.excerpt is not None:
+            answer.excerpt = without_quoted(answer.excerpt, _forms_of(token))
+        return answer
 
     async def _token(
         self, request: TokenRequest, deadline: float, permitted: Permitted
@@ -316,6 +327,11 @@ def _request_target(text: str, url: URL) -> str:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     fit = target.isascii() and target.isprintable() and " " not in target
     return target if fit else url.raw_path_qs
+
+
+@lru_cache(maxsize=256)
+def _forms_of(token: str) -> SecretForms:
+    return secret_forms([token])
 
 
 def _authorized(post: Post, token: str) -> Post:

@@ -43,7 +43,7 @@ CREATE TABLE lives (
   state INTEGER NOT NULL, attempts INTEGER NOT NULL, delivery NOT NULL,
   PRIMARY KEY (sub, at, partition, offset, topic, job)
 ) WITHOUT ROWID;
-CREATE INDEX unfinished ON lives (sub, at, partition, offset) WHERE (state & 7) < 3;
+CREATE INDEX unfinished ON lives (sub, at, partition, offset) WHERE (state & 7) < 4;
 CREATE TABLE minutes (
   who INTEGER NOT NULL, minute INTEGER NOT NULL, kind INTEGER NOT NULL, ending INTEGER NOT NULL,
   runs INTEGER NOT NULL, retries INTEGER NOT NULL,
@@ -69,7 +69,10 @@ COLUMNS: Final = (
     "row, sub, at, partition, offset, failed, shape, delivery, event, entity, attempt, started, duration,"
     " bytes, opart, ooffset, oat, due, job, trace, batch, error, excerpt"
 )
-INSERT: Final = f"INSERT INTO attempts ({COLUMNS}) VALUES ({','.join('?' * 23)})"
+_ALWAYS = COLUMNS.partition(", due")[0]
+INSERT_PLAIN: Final = f"INSERT INTO attempts ({_ALWAYS}) VALUES ({','.join('?' * 17)})"
+"""For rows whose last six columns are empty. Each value that is bound has its cost, also one that is empty."""
+INSERT_FULL: Final = f"INSERT INTO attempts ({COLUMNS}) VALUES ({','.join('?' * 23)})"
 
 SUBSCRIPTION, PARTNER, JOB, TOPIC = "s", "p", "j", "t"
 """Kinds of names."""
@@ -154,8 +157,20 @@ class RowKind(NamedTuple):
 Row: TypeAlias = Sequence[object]
 
 
+def is_plain(entry: AuditEntry) -> bool:
+    """Return whether the last six columns of an entry's row are empty, as of most that delivered."""
+    return (
+        entry.next_due_at is None
+        and entry.error is None
+        and entry.job_id is None
+        and entry.trace_id is None
+        and entry.batch_id is None
+        and entry.response_excerpt is None
+    )
+
+
 def row_of(number: int, each: Indexed, start: Millis, kind: RowKind) -> Row:
-    """Return an attempt's row.
+    """Return an attempt's row without its last six columns.
 
     Args:
         number: The row's number.
@@ -165,14 +180,14 @@ def row_of(number: int, each: Indexed, start: Millis, kind: RowKind) -> Row:
     """
     entry = each.entry
     origin = entry.origin
-    due, batch = entry.next_due_at, entry.batch_id
     return (
         number,
         kind.sub,
         each.at - start if each.at > start else 0,
         each.partition,
         each.offset,
-        entry.disposition not in ("complete", "cancel"),
+        # No bool: what is no plain number or text costs a look for an adapter.
+        0 if entry.disposition in ("complete", "cancel") else 1,
         kind.shape,
         kind.delivery,
         kind.event,
@@ -184,6 +199,13 @@ def row_of(number: int, each: Indexed, start: Millis, kind: RowKind) -> Row:
         origin.partition,
         origin.offset,
         origin.timestamp - start,
+    )
+
+
+def rest_of(entry: AuditEntry, start: Millis) -> Row:
+    """Return the last six columns of an attempt's row."""
+    due, batch = entry.next_due_at, entry.batch_id
+    return (
         None if due is None else due - start,
         entry.job_id,
         packed_trace(entry.trace_id),

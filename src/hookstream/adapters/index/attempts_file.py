@@ -9,11 +9,12 @@ of other hours are committed before the positions of the hour that they were rea
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from itertools import chain
 
 from hookstream.adapters.index.attempt_rows import (
     EVERYTHING,
-    INSERT,
+    INSERT_FULL,
+    INSERT_PLAIN,
     JOB,
     PARTNER,
     SCHEMA,
@@ -23,17 +24,27 @@ from hookstream.adapters.index.attempt_rows import (
     Indexed,
     Row,
     RowKind,
+    is_plain,
+    rest_of,
     row_of,
     shape_of,
     shape_text,
 )
 from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.folder import IndexFile
-from hookstream.adapters.index.packing import packed_delivery, packed_id
+from hookstream.adapters.index.lives import (
+    LIFE_COLUMNS,
+    Life,
+    LifePlace,
+    life_row,
+    packed_state,
+    read_state,
+)
+from hookstream.adapters.index.packing import Packed, packed_id
 from hookstream.adapters.index.postings import Of, PostingsWriter, entries_of, hashes
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.instant import MINUTE
-from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.record import Origin, TopicPartition
 from hookstream.core.statistics.errors import (
     MOST_PATTERNS,
     OTHERS,
@@ -46,41 +57,14 @@ from hookstream.core.statistics.life import (
     LifeKey,
     LifeState,
     RunKind,
-    is_test,
-    key_of_entry,
     kind_of,
-    state_of_entry,
 )
 
-_HELD, _TEST = 8, 16
-"""Bits of a stored state above its ending."""
+_NEW_AT_ONCE = 500
+"""Rows of runs that are inserted at once, if all of them are new."""
 
 _MOST_CACHED = 200_000
 """The largest number of shapes or names that are kept in memory."""
-
-
-class Life(NamedTuple):
-    """A run that a record mentions, and what it says of it."""
-
-    key: LifeKey
-    partner_id: str
-    delivery_id: str
-    state: LifeState
-    test: bool
-
-    def joined(self, other: "Life") -> "Life":
-        """Return what both together say of the run."""
-        return self._replace(state=self.state.join(other.state), test=self.test or other.test)
-
-
-def packed_state(state: LifeState, *, test: bool) -> int:
-    """Return a state as it is stored, without its attempts."""
-    return state.ending | (_HELD if state.held else 0) | (_TEST if test else 0)
-
-
-def read_state(stored: int, attempts: int) -> tuple[LifeState, bool]:
-    """Return a stored state, and whether it is a test's."""
-    return LifeState(Ending(stored & 7), bool(stored & _HELD), attempts), bool(stored & _TEST)
 
 
 class AttemptsFile:
@@ -102,9 +86,10 @@ class AttemptsFile:
         self.start = file.start
         self._db = open_for_writing(file.path, SCHEMA, cache_kib=cache_kib, log_pages=log_pages)
         self._names: dict[tuple[str, str], int] = {}
-        self._shapes: dict[AttemptShape, int] = {}
-        self._owners: set[tuple[int, int]] = set()
-        self._deltas: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(
+        self._shapes: dict[AttemptShape, tuple[int, int]] = {}
+        self._owners: dict[tuple[str, str], tuple[int, int]] = {}
+        self._topics: dict[str, int] = {}
+        self._deltas: defaultdict[tuple[int, int, int, RunKind, Ending], list[int]] = defaultdict(
             lambda: [0, 0]
         )
         self._postings = PostingsWriter(self._db)
@@ -135,6 +120,7 @@ class AttemptsFile:
             self._names.clear()
             self._shapes.clear()
             self._owners.clear()
+            self._topics.clear()
             self._deltas.clear()
             self._postings.forget()
             self._next_row = self._row()
@@ -160,45 +146,47 @@ class AttemptsFile:
         """Note that these positions are committed."""
         self._db_positions.update(positions)
 
-    def add(self, attempts: Sequence[Indexed]) -> None:
-        """Add attempts that are not in the file yet."""
+    def add(self, attempts: Sequence[Indexed], deliveries: Sequence[Packed]) -> None:
+        """Add attempts that are not in the file yet, whose deliveries' ids are given as they are stored."""
+        first = self._next_row
+        # Rows of one statement have numbers that follow one another: pages are only filled at the end.
+        ordered = sorted(zip(attempts, deliveries, strict=True), key=_is_full)
+        plain = len(ordered)
         rows: list[Row] = []
-        post = self._postings.add
-        errors: dict[Fingerprint, ErrorPattern] = {}
-        lasts: dict[int, AuditEntry] = {}
-        for each in attempts:
+        kinds: list[RowKind] = []
+        batches: list[tuple[Packed, int]] = []
+        for number, (each, delivery) in enumerate(ordered, first):
             entry = each.entry
             shape = shape_of(entry)
-            number = self._shapes.get(shape)
-            if number is None:
-                number = self._shape(shape)
-            sub = self.number(SUBSCRIPTION, shape.subscription_id)
-            kind = RowKind(
-                sub,
-                number,
-                packed_delivery(entry.delivery_id),
-                packed_id(entry.event_id),
-                packed_id(entry.entity_id),
-            )
-            rows.append(row_of(self._next_row, each, self.start, kind))
-            post(Of.DELIVERY, kind.delivery, self._next_row)
-            post(Of.EVENT, kind.event, self._next_row)
-            post(Of.ENTITY, kind.entity, self._next_row)
+            known = self._shapes.get(shape)
+            if known is None:
+                known = self._shape(shape)
+            sub, shaped = known
+            event, entity = packed_id(entry.event_id), packed_id(entry.entity_id)
+            kind = RowKind(sub, shaped, delivery, event, entity)
+            kinds.append(kind)
+            row = row_of(number, each, self.start, kind)
+            if is_plain(entry):
+                rows.append(row)
+            else:
+                plain = min(plain, len(rows))
+                rows.append((*row, *rest_of(entry, self.start)))
             if entry.batch_id is not None:
-                post(Of.BATCH, packed_id(entry.batch_id), self._next_row)
-            self._next_row += 1
-            if entry.outcome is not None:
-                last = lasts.get(sub)
-                if last is None or _newer(entry, last):
-                    lasts[sub] = entry
-            fingerprint = fingerprint_of(entry)
-            if fingerprint is not None:
-                found = _pattern(fingerprint, entry)
-                known = errors.get(fingerprint)
-                errors[fingerprint] = found if known is None else known.join(found)
-        self._db.executemany(INSERT, rows)
-        self._add_errors(errors)
-        self._add_lasts(lasts)
+                batches.append((packed_id(entry.batch_id), number))
+        self._next_row += len(rows)
+        numbers = range(first, self._next_row)
+        self._postings.add(
+            Of.DELIVERY, zip([each.delivery for each in kinds], numbers, strict=True)
+        )
+        self._postings.add(Of.EVENT, zip([each.event for each in kinds], numbers, strict=True))
+        self._postings.add(Of.ENTITY, zip([each.entity for each in kinds], numbers, strict=True))
+        self._postings.add(Of.BATCH, batches)
+        self._db.executemany(INSERT_PLAIN, rows[:plain])
+        self._db.executemany(INSERT_FULL, rows[plain:])
+        self._add_errors(each.entry for each in attempts)
+        self._add_lasts(
+            zip([each.sub for each in kinds], [each.entry for each, _ in ordered], strict=True)
+        )
 
     def join(self, lives: Iterable[Life]) -> None:
         """Join what records say of runs whose events are of this hour."""
@@ -206,32 +194,81 @@ class AttemptsFile:
         for each in lives:
             same = known.get(each.key)
             known[each.key] = each if same is None else same.joined(each)
-        execute, start = self._db.execute, self.start
-        for life in known.values():
-            origin, subscription_id, job = life.key
-            key = (
-                self.number(SUBSCRIPTION, subscription_id),
-                origin.timestamp - start,
-                origin.partition,
-                origin.offset,
-                self.number(TOPIC, origin.topic),
-                0 if job is None else self.number(JOB, job),
-            )
-            whose = key[0], self._partner(life.partner_id, key[0]), EVERYTHING
-            minute = key[1] // MINUTE
-            state, test = life.state, life.test
+        found = [(self._place_of(life), life) for life in known.values()]
+        # Nearly every run is met once: of those that begin here, all rows are new.
+        begun = [each for each in found if each[1].state.attempts <= 1]
+        done = 0
+        for start in range(0, len(begun), _NEW_AT_ONCE):
+            some = begun[start : start + _NEW_AT_ONCE]
+            if not self._insert_new(some):
+                break
+            done += len(some)
+        for place, life in chain(
+            begun[done:], (each for each in found if each[1].state.attempts > 1)
+        ):
+            self._join_one(place, life)
+
+    def open_runs(self, origin: Origin) -> list[Life]:
+        """Return the first lives of an event's deliveries of which no record says that they ended."""
+        found: list[Life] = []
+        at = origin.timestamp - self.start
+        sub = self._sub_after(0)
+        while sub is not None:
+            for row in self._db.execute(_OPEN_RUNS, (sub, at, *origin[:3])):
+                subscription_id, partner_id, delivery, stored, attempts = row
+                key = LifeKey(origin, subscription_id, None)
+                found.append(Life(key, partner_id, delivery, *read_state(stored, attempts)))
+            sub = self._sub_after(sub)
+        return found
+
+    def _sub_after(self, sub: int) -> int | None:
+        """Return the next number of a subscription that has runs: a seek each, not a scan."""
+        found = self._db.execute("SELECT min(sub) FROM lives WHERE sub > ?", (sub,)).fetchone()[0]
+        return None if found is None else int(found)
+
+    def _place_of(self, life: Life) -> LifePlace:
+        origin, subscription_id, job = life.key
+        owner = subscription_id, life.partner_id
+        numbers = self._owners.get(owner)
+        if numbers is None:
+            numbers = self._owner(*owner)
+        topic = self._topics.get(origin.topic)
+        if topic is None:
+            topic = self._topics[origin.topic] = self.number(TOPIC, origin.topic)
+        number = 0 if job is None else self.number(JOB, job)
+        at = origin.timestamp - self.start
+        return LifePlace(
+            numbers[0], at, origin.partition, origin.offset, topic, number, numbers[1]
+        )
+
+    def _insert_new(self, lives: Sequence[tuple[LifePlace, Life]]) -> bool:
+        """Insert the rows of runs and count them, unless there is a row of one of them already."""
+        execute = self._db.execute
+        execute("SAVEPOINT new_lives")
+        before = self._db.total_changes
+        self._db.executemany(_NEW_LIFE, [life_row(place, life) for place, life in lives])
+        if self._db.total_changes - before != len(lives):
+            execute("ROLLBACK TO new_lives")
+            execute("RELEASE new_lives")
+            return False
+        execute("RELEASE new_lives")
+        for place, life in lives:
+            self._count(place, life.state, kind_of(life.state, life.key.job, test=life.test), 1)
+        return True
+
+    def _join_one(self, place: LifePlace, life: Life) -> None:
+        execute = self._db.execute
+        key = place[:LIFE_COLUMNS]
+        state, test, job = life.state, life.test, life.key.job
+        if not execute(_NEW_LIFE, life_row(place, life)).rowcount:
+            before, was_test = read_state(*execute(_LIFE, key).fetchone())
+            state, test = before.join(state), test or was_test
+            if (state, test) == (before, was_test):
+                return
             packed = packed_state(state, test=test)
-            # Nearly every run is met once: its row is new.
-            new = (*key, packed, state.attempts, packed_delivery(life.delivery_id))
-            if not execute(_NEW_LIFE, new).rowcount:
-                before, was_test = read_state(*execute(_LIFE, key).fetchone())
-                state, test = before.join(state), test or was_test
-                if (state, test) == (before, was_test):
-                    continue
-                packed = packed_state(state, test=test)
-                execute(_CHANGED_LIFE, (packed, state.attempts, *key))
-                self._count(whose, minute, before, kind_of(before, job, test=was_test), -1)
-            self._count(whose, minute, state, kind_of(state, job, test=test), 1)
+            execute(_CHANGED_LIFE, (packed, state.attempts, *key))
+            self._count(place, before, kind_of(before, job, test=was_test), -1)
+        self._count(place, state, kind_of(state, job, test=test), 1)
 
     def number(self, kind: str, name: str) -> int:
         """Return the number of a name, which is given to it if it has none yet."""
@@ -260,51 +297,58 @@ class AttemptsFile:
             self._db.execute("SELECT coalesce(max(row), -1) + 1 FROM attempts").fetchone()[0]
         )
 
-    def _partner(self, partner_id: str, sub: int) -> int:
-        """Return a partner's number, and note whose subscription this is."""
-        partner = self.number(PARTNER, partner_id)
-        if (partner, sub) not in self._owners:
-            self._db.execute("INSERT OR IGNORE INTO owners VALUES (?, ?)", (partner, sub))
-            self._owners.add((partner, sub))
-        return partner
+    def _owner(self, subscription_id: str, partner_id: str) -> tuple[int, int]:
+        """Return the numbers of a subscription and its partner, and note whose it is."""
+        if len(self._owners) >= _MOST_CACHED:
+            self._owners.clear()
+        sub, partner = self.number(SUBSCRIPTION, subscription_id), self.number(PARTNER, partner_id)
+        self._db.execute("INSERT OR IGNORE INTO owners VALUES (?, ?)", (partner, sub))
+        self._owners[subscription_id, partner_id] = sub, partner
+        return sub, partner
 
-    def _shape(self, shape: AttemptShape) -> int:
+    def _shape(self, shape: AttemptShape) -> tuple[int, int]:
+        """Return the numbers of a shape's subscription and of the shape."""
         if len(self._shapes) >= _MOST_CACHED:
             self._shapes.clear()
         body = shape_text(shape)
-        self._partner(shape.partner_id, self.number(SUBSCRIPTION, shape.subscription_id))
+        sub, _ = self._owner(shape.subscription_id, shape.partner_id)
         self._db.execute("INSERT OR IGNORE INTO shapes (body) VALUES (?)", (body,))
         found = self._db.execute("SELECT id FROM shapes WHERE body = ?", (body,)).fetchone()
-        number = self._shapes[shape] = int(found[0])
-        return number
+        numbers = self._shapes[shape] = sub, int(found[0])
+        return numbers
 
-    def _count(
-        self,
-        whose: tuple[int, int, int],
-        minute: int,
-        state: LifeState,
-        kind: RunKind,
-        runs: int,
-    ) -> None:
-        for who in whose:
-            delta = self._deltas[who, minute, kind, state.ending]
-            delta[0] += runs
-            delta[1] += runs * state.retries
+    def _count(self, place: LifePlace, state: LifeState, kind: RunKind, runs: int) -> None:
+        delta = self._deltas[place.sub, place.partner, place.at // MINUTE, kind, state.ending]
+        delta[0] += runs
+        delta[1] += runs * max(0, state.attempts - 1)
 
     def _flush(self) -> None:
         """Write the ids and the counts that changed."""
         self._postings.flush()
+        totals: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
+        for (sub, partner, minute, kind, ending), (runs, retries) in self._deltas.items():
+            for who in (sub, partner, EVERYTHING):
+                total = totals[who, minute, int(kind), int(ending)]
+                total[0] += runs
+                total[1] += retries
         self._db.executemany(
             _COUNTS,
             [
                 (*key, runs, retries)
-                for key, (runs, retries) in self._deltas.items()
+                for key, (runs, retries) in sorted(totals.items())
                 if runs or retries
             ],
         )
         self._deltas.clear()
 
-    def _add_errors(self, errors: Mapping[Fingerprint, ErrorPattern]) -> None:
+    def _add_errors(self, entries: Iterable[AuditEntry]) -> None:
+        errors: dict[Fingerprint, ErrorPattern] = {}
+        for entry in entries:
+            fingerprint = fingerprint_of(entry)
+            if fingerprint is not None:
+                found = _pattern(fingerprint, entry)
+                known = errors.get(fingerprint)
+                errors[fingerprint] = found if known is None else known.join(found)
         for (subscription_id, outcome, status, text), pattern in errors.items():
             sub = self.number(SUBSCRIPTION, subscription_id)
             key = sub, outcome, 0 if status is None else status, text
@@ -321,8 +365,15 @@ class AttemptsFile:
                     key = sub, "none", 0, OTHERS
             self._db.execute(_ERROR, (*key, *rest))
 
-    def _add_lasts(self, lasts: Mapping[int, AuditEntry]) -> None:
-        newest: dict[int, AuditEntry] = dict(lasts)
+    def _add_lasts(self, entries: Iterable[tuple[int, AuditEntry]]) -> None:
+        """Keep the newest of attempts, which are given with the numbers of their subscriptions."""
+        lasts: dict[int, AuditEntry] = {}
+        for sub, entry in entries:
+            if entry.outcome is not None:
+                last = lasts.get(sub)
+                if last is None or _newer(entry, last):
+                    lasts[sub] = entry
+        newest = dict(lasts)
         for entry in lasts.values():
             for who in (self.number(PARTNER, entry.partner_id), EVERYTHING):
                 if who not in newest or _newer(entry, newest[who]):
@@ -347,19 +398,16 @@ def _pattern(fingerprint: Fingerprint, entry: AuditEntry) -> ErrorPattern:
     return ErrorPattern(fingerprint, 1, at, at, example, entry.delivery_id)
 
 
-def lives_of(attempts: Iterable[Indexed]) -> Iterator[Life]:
-    """Return what attempts say of their runs."""
-    for each in attempts:
-        entry = each.entry
-        yield Life(
-            key_of_entry(entry),
-            entry.partner_id,
-            entry.delivery_id,
-            state_of_entry(entry),
-            is_test(entry.trigger),
-        )
+def _is_full(each: tuple[Indexed, Packed]) -> bool:
+    return not is_plain(each[0].entry)
 
 
+_OPEN_RUNS = (
+    "SELECT s.name, p.name, l.delivery, l.state, l.attempts FROM lives l JOIN names s ON s.id = l.sub"
+    " JOIN owners o ON o.sub = l.sub JOIN names p ON p.id = o.partner JOIN names t ON t.id = l.topic"
+    " WHERE l.sub = ? AND l.at = ? AND t.name = ? AND l.partition = ? AND l.offset = ? AND l.job = 0"
+    f" AND (l.state & 7) = {int(Ending.OPEN)}"
+)
 _LIFE = (
     "SELECT state, attempts FROM lives WHERE sub = ? AND at = ? AND partition = ? AND offset = ?"
     " AND topic = ? AND job = ?"

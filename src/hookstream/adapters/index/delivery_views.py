@@ -13,7 +13,7 @@ from hookstream.adapters.index.answers import (
 )
 from hookstream.adapters.index.aside_reader import AsideReader
 from hookstream.adapters.index.folder import IndexFile
-from hookstream.adapters.index.hour_reader import FoundLife, HourReader, MetAttempt
+from hookstream.adapters.index.hour_reader import FoundLife, HourReader, MetAttempt, Place
 from hookstream.adapters.index.now_reader import NowReader
 from hookstream.adapters.index.packing import Packed, delivery_of, packed_delivery, packed_id
 from hookstream.adapters.index.postings import Of
@@ -226,12 +226,12 @@ class Runs(NamedTuple):
             return
         with self.hour(file) as hour:
             if hour is not None:
-                for each in sorted(hour.matching(kind, packed, None), key=_row):
+                for each in sorted(hour.matching(kind, packed, None), key=_place):
                     yield hour.attempt(each.row)
 
 
-def _row(each: MetAttempt) -> int:
-    return each.row
+def _place(each: MetAttempt) -> Place:
+    return each.place
 
 
 def _is_of(wanted: DeliveryFilter, partner_id: str) -> bool:

@@ -15,9 +15,9 @@ from hookstream.adapters.index.attempt_rows import (
     entry_of,
     read_shape,
 )
-from hookstream.adapters.index.attempts_file import read_state
 from hookstream.adapters.index.database import open_for_reading
 from hookstream.adapters.index.folder import IndexFile
+from hookstream.adapters.index.lives import read_state
 from hookstream.adapters.index.packing import Packed, delivery_of
 from hookstream.adapters.index.postings import Of, rows_of
 from hookstream.core.model.instant import MINUTE, Millis
@@ -38,7 +38,7 @@ _FIRST = {
     "of_subscription": ("attempts INDEXED BY of_subscription", ""),
     "failures": ("attempts INDEXED BY failures", "failed = 1 AND"),
     "lives": ("lives", ""),
-    "unfinished": ("lives INDEXED BY unfinished", "(state & 7) < 3 AND"),
+    "unfinished": ("lives INDEXED BY unfinished", "(state & 7) < 4 AND"),
     "errors": ("errors", ""),
 }
 _COLUMN = {Of.DELIVERY: "delivery", Of.EVENT: "event", Of.ENTITY: "entity", Of.BATCH: "batch"}
@@ -292,7 +292,7 @@ class HourReader:
     ) -> Iterator[tuple[int, int, int, int, int, int, int, int, Packed]]:
         query = (
             "SELECT at, partition, offset, sub, topic, job, state, attempts, delivery FROM lives"
-            " WHERE sub = ?" + (" AND (state & 7) < 3" if unfinished else "")
+            " WHERE sub = ?" + (" AND (state & 7) < 4" if unfinished else "")
         )
         order = " ORDER BY at DESC, partition DESC, offset DESC"
         if before is None:

@@ -97,6 +97,14 @@ class NowFile:
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", [*values.items()])
 
+    def waits(self, delivery: Packed) -> bool:
+        """Return whether a tier record of a delivery waits, or may, as not all are kept by themselves."""
+        found = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM waiting WHERE delivery = ?) OR EXISTS (SELECT 1 FROM beyond)",
+            (delivery,),
+        )
+        return bool(found.fetchone()[0])
+
     def positions(self) -> dict[TopicPartition, int]:
         """Return the next offset of each tier partition that was read."""
         found = self._db.execute("SELECT topic, partition, next FROM positions")

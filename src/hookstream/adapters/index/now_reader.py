@@ -53,7 +53,8 @@ class NowReader:
             since,
             self._number("read_to"),
             self._number(f"since.{Family.ASIDE.prefix}"),
-            building=bool(self._number("building")),
+            # Before it is said for the first time, it builds.
+            building=self._number("building") != 0,
             reading=now - beat < READING,
         )
 
@@ -98,6 +99,11 @@ class NowReader:
             for each in self.of_delivery(record.delivery.delivery_id)
         )
 
+    def only_counted(self, whose: Whose) -> int:
+        """Return how many records are in no list, of everybody; for a partner 1 if there are any."""
+        beyond = self._db.execute("SELECT coalesce(sum(records), 0) FROM beyond").fetchone()[0]
+        return int(beyond if whose.partner_id is None else min(beyond, 1))
+
     def counts(self, whose: Whose, window: Window) -> PendingCounts:
         """Count what waits, by subscription and reason."""
         found = [
@@ -109,10 +115,9 @@ class NowReader:
         ]
         found.sort(key=lambda each: (-each.runs, each.subscription_id, each.reason))
         operators = whose.partner_id is None
-        beyond = self._db.execute("SELECT coalesce(sum(records), 0) FROM beyond").fetchone()[0]
         return PendingCounts(
             tuple(found),
-            beyond if operators else min(beyond, 1),
+            self.only_counted(whose),
             self._others(UNMATCHED) if operators else 0,
             self._others(UNREADABLE) if operators else 0,
             window,

@@ -1,6 +1,7 @@
 """The files that a reader has open: read-only, few at a time, and opened again where one was replaced."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,8 @@ from hookstream.adapters.index.folder import is_damage
 from hookstream.errors import DependencyUnavailable
 
 _MOST = 32
-"""Each takes three descriptors."""
+_MOST_TOGETHER = 160
+"""Each takes three descriptors, and a process often has 1,024."""
 
 
 class _Closable(Protocol):
@@ -21,15 +23,54 @@ class _Closable(Protocol):
 T = TypeVar("T", bound=_Closable)
 
 
+class OpenLimit:
+    """How many files all readers of a process have open together. For any thread.
+
+    Whoever has none open may open one beyond it, so that every thread can answer.
+
+    Args:
+        most: The most files.
+    """
+
+    def __init__(self, most: int = _MOST_TOGETHER) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._opened = 0
+
+    @property
+    def opened(self) -> int:
+        """How many are open now."""
+        return self._opened
+
+    def take(self, *, beyond: bool) -> bool:
+        """Count one more; False: there are as many as may be, and none more is counted.
+
+        Args:
+            beyond: Count it all the same.
+        """
+        with self._lock:
+            if self._opened >= self._most and not beyond:
+                return False
+            self._opened += 1
+            return True
+
+    def give_back(self) -> None:
+        """Count one less."""
+        with self._lock:
+            self._opened -= 1
+
+
 class OpenedFiles(Generic[T]):
-    """Keeps files open by their path.
+    """Keeps files open by their path. For one thread at a time.
 
     Args:
         most: How many at most.
+        together: The limit of all readers together; None: there is no other.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, most: int = _MOST, together: OpenLimit | None = None) -> None:
         self._most = most
+        self._together = together or OpenLimit(most)
         self._opened: dict[Path, tuple[int, T]] = {}
 
     def get(self, path: Path) -> T | None:
@@ -43,23 +84,40 @@ class OpenedFiles(Generic[T]):
         except OSError:
             same = False
         if not same:
-            opened.close()
+            self._close(opened)
             return None
         self._opened[path] = found
         return opened
 
     def put(self, path: Path, opened: T) -> T:
-        """Keep what was opened; the one that was not used for the longest is closed for it."""
+        """Keep what was opened; the one that was not used for the longest is closed for it.
+
+        Raises:
+            OSError: The file is not there any more; what was opened is closed.
+        """
+        try:
+            inode = path.stat().st_ino
+        except OSError:
+            opened.close()
+            raise
         if len(self._opened) >= self._most:
-            self._opened.pop(next(iter(self._opened)))[1].close()
-        self._opened[path] = path.stat().st_ino, opened
+            self._close_oldest()
+        while not self._together.take(beyond=not self._opened):
+            self._close_oldest()
+        self._opened[path] = inode, opened
         return opened
 
     def close(self) -> None:
         """Close all."""
-        for _, opened in self._opened.values():
-            opened.close()
-        self._opened.clear()
+        while self._opened:
+            self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        self._close(self._opened.pop(next(iter(self._opened)))[1])
+
+    def _close(self, opened: T) -> None:
+        self._together.give_back()
+        opened.close()
 
 
 @contextmanager

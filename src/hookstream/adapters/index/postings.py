@@ -11,7 +11,7 @@ import sqlite3
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from itertools import islice
 from typing import Final
@@ -70,9 +70,19 @@ class PostingsWriter:
         self._levels: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
         self._read()
 
-    def add(self, kind: Of, packed: Packed, row: int) -> None:
-        """Add a row's id."""
-        self._waiting[kind].append(hash_of(packed) << SEQUENCE_BITS | row)
+    def add(self, kind: Of, ids: Iterable[tuple[Packed, int]]) -> None:
+        """Add ids with the numbers of their rows."""
+        from_bytes = int.from_bytes
+        self._waiting[kind] += [
+            (
+                hash_of(packed)
+                if isinstance(packed, str)
+                else from_bytes(packed[-8:], "big") & _HASH
+            )
+            << SEQUENCE_BITS
+            | row
+            for packed, row in ids
+        ]
 
     def flush(self) -> None:
         """Write what was added as runs, and merge where a level has enough of them."""

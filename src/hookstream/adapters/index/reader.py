@@ -36,7 +36,7 @@ from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
 from hookstream.adapters.index.id_filter import IdFilter
 from hookstream.adapters.index.now_reader import NowReader
-from hookstream.adapters.index.opened_files import OpenedFiles, reading
+from hookstream.adapters.index.opened_files import OpenedFiles, OpenLimit, reading
 from hookstream.adapters.index.packing import Packed, packed_delivery
 from hookstream.adapters.index.postings import Of, hash_of
 from hookstream.adapters.index.selecting import (
@@ -84,13 +84,19 @@ class IndexReader:
     Args:
         folder: The index's folder, which a writer fills.
         clock: The machine's clock, by which the writer is judged to be alive.
+        limit: How many files all readers of the process may have open; None: only this one's bound.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], Millis] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], Millis] | None = None,
+        limit: OpenLimit | None = None,
+    ) -> None:
         self._folder = IndexFolder(folder)
         self._clock = clock or SystemClock().now
-        self._hours: OpenedFiles[HourReader] = OpenedFiles()
-        self._days: OpenedFiles[AsideReader] = OpenedFiles()
+        self._hours: OpenedFiles[HourReader] = OpenedFiles(together=limit)
+        self._days: OpenedFiles[AsideReader] = OpenedFiles(together=limit)
         self._nows: OpenedFiles[NowReader] = OpenedFiles(1)
         self._filters: OpenedFiles[IdFilter] = OpenedFiles(_MOST_FILTERS)
 
@@ -188,6 +194,11 @@ class IndexReader:
             newest = [each for each in records if not now.has_newer(each)]
         open_ones = [each for each in newest if not self._has_ended(each)]
         return Page(tuple(open_ones), following, window)
+
+    def only_counted(self, whose: Whose) -> int:
+        """Return how many waiting records are in no list; see `PendingCounts.only_counted`."""
+        with self._reading_now() as now:
+            return now.only_counted(whose)
 
     def pending_counts(self, whose: Whose) -> PendingCounts:
         """Count what waits in the tiers, by subscription and reason."""

@@ -127,6 +127,7 @@ def may_be(wanted: DeliveryFilter, life: FoundLife) -> bool:
 
 _STATES_OF: Mapping[Ending, frozenset[DeliveryState]] = {
     Ending.OPEN: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
+    Ending.SKIPPED: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
     Ending.DEAD_LETTERED: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
     Ending.CANCELLED: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
     Ending.DELIVERED: frozenset({DeliveryState.COMPLETED}),

@@ -8,25 +8,28 @@ it again changes nothing.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 from hookstream.adapters.index.aside_file import AsideFile, IndexedAside, Operation
 from hookstream.adapters.index.attempt_rows import Indexed
-from hookstream.adapters.index.attempts_file import AttemptsFile, Life, lives_of
+from hookstream.adapters.index.attempts_file import AttemptsFile
 from hookstream.adapters.index.database import OtherFormat
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder, is_damage
 from hookstream.adapters.index.id_filter import FilterBuilder
+from hookstream.adapters.index.lives import Life, life_of, lives_of
 from hookstream.adapters.index.now_file import MOST_WAITING, NowFile, Waiting
+from hookstream.adapters.index.packing import packed_delivery
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import HOUR, Millis
-from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.record import Origin, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.ledger import Ledger, ResolvedBy
 from hookstream.core.redrive.marks import Mark, read_mark
-from hookstream.core.statistics.life import is_test, key_of_waiting, state_of_waiting
+from hookstream.core.statistics.life import Ending
 from hookstream.errors import DependencyUnavailable
 
 _OPEN = 24
@@ -102,11 +105,13 @@ class IndexWriter:
     # Spans.
 
     def begin(self, family: Family, start: Millis) -> Mapping[TopicPartition, int]:
-        """Make the file of a span if it is missing, and return how far its partitions were read.
+        """Make the file of a span that is kept, if missing; return how far its partitions were read.
 
         Raises:
             ReadAgain: The file was damaged.
         """
+        if start < self.floors[family]:
+            return {}
         file = self._file(family, start)
         with self._guarded(file.file):
             if file.state("begun") is None:
@@ -116,6 +121,8 @@ class IndexWriter:
 
     def complete(self, family: Family, start: Millis) -> None:
         """Note that everything of a span was read."""
+        if start < self.floors[family]:
+            return  # It was deleted meanwhile.
         file = self._file(family, start)
         with self._guarded(file.file):
             file.put_state("complete", 1)
@@ -187,33 +194,67 @@ class IndexWriter:
             return
         target = self._attempts_file(hour)
         known = target.positions
-        fresh = [
-            each
-            for each in attempts
-            if each.offset >= known.get(TopicPartition(topic, each.partition), 0)
-        ]
+        begins = {at.partition: offset for at, offset in known.items() if at.topic == topic}
+        fresh = [each for each in attempts if each.offset >= begins.get(each.partition, 0)]
+        deliveries = [packed_delivery(each.entry.delivery_id) for each in fresh]
         of_hours: dict[Millis, list[Life]] = {}
-        for life in (*lives_of(fresh), *map(_life_of, waits)):
-            at = Family.ATTEMPTS.start_of(life.key.origin.timestamp)
+        floor = self.floors[Family.ATTEMPTS]
+        for life in chain(lives_of(fresh, deliveries), map(life_of, waits)):
+            at = life.key.origin.timestamp // HOUR * HOUR
             # An event may be of the next hour, by as much as its broker's clock is ahead.
-            if self.floors[Family.ATTEMPTS] <= at <= hour + HOUR:
+            if floor <= at <= hour + HOUR:
                 of_hours.setdefault(at, []).append(life)
         own = of_hours.pop(hour, [])
-        for at in sorted(of_hours):
-            other = self._attempts_file(at)
-            with self._guarded(other.file), other.transaction():
-                other.join(of_hours[at])
+        self._join(of_hours)
         target = self._attempts_file(hour)
         moved = {at: next_one for at, next_one in positions.items() if next_one > known.get(at, 0)}
         with self._guarded(target.file):
             with target.transaction():
-                target.add(fresh)
+                target.add(fresh, deliveries)
                 target.join(own)
                 target.put_positions(moved)
             target.moved(moved)
         if fresh and self._states.get((Family.ATTEMPTS, hour)) == "complete":
             # Its filter lacks them: it is built again.
             target.file.filter.unlink(missing_ok=True)
+
+    def ended_by_skip_of(self, origin: Origin) -> list[Life]:
+        """Return, as skipped, the runs that a skip of their event's record ended: open ones that do not wait.
+
+        Raises:
+            ReadAgain: A file was damaged.
+        """
+        file = self.folder.file(Family.ATTEMPTS, Family.ATTEMPTS.start_of(origin.timestamp))
+        if not file.path.exists():
+            return []
+        opened = self._attempts_file(file.start)
+        with self._guarded(file):
+            found = opened.open_runs(origin)
+        with self._guarded(None):
+            return [
+                life._replace(state=life.state._replace(ending=Ending.SKIPPED))
+                for life in found
+                if not self.now.waits(life.delivery)
+            ]
+
+    def join(self, lives: Iterable[Life]) -> None:
+        """Join what is known of runs by more than their records; hours that are not kept are left out.
+
+        Raises:
+            ReadAgain: A file was damaged.
+        """
+        of_hours: dict[Millis, list[Life]] = {}
+        for life in lives:
+            at = Family.ATTEMPTS.start_of(life.key.origin.timestamp)
+            if self.folder.file(Family.ATTEMPTS, at).path.exists():
+                of_hours.setdefault(at, []).append(life)
+        self._join(of_hours)
+
+    def _join(self, of_hours: Mapping[Millis, Sequence[Life]]) -> None:
+        for at in sorted(of_hours):
+            other = self._attempts_file(at)
+            with self._guarded(other.file), other.transaction():
+                other.join(of_hours[at])
 
     def aside(
         self,
@@ -456,14 +497,3 @@ class IndexWriter:
             else:
                 self._discard(file, str(error))
             raise ReadAgain from error
-
-
-def _life_of(pending: PendingRecord) -> Life:
-    delivery = pending.delivery
-    return Life(
-        key_of_waiting(delivery),
-        delivery.partner_id,
-        delivery.delivery_id,
-        state_of_waiting(delivery),
-        is_test(delivery.trigger.value),
-    )

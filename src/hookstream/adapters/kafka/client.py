@@ -312,10 +312,15 @@ def opened(make: Callable[..., _Client], properties: Properties) -> _Client:
         ) from refused
 
 
+def may_be_secret(name: str) -> bool:
+    """Return whether the value of a librdkafka property must not be shown."""
+    return _MAY_BE_SECRET.search(name) is not None
+
+
 def without_secrets(text: str, properties: Mapping[str, object]) -> str:
     """Return a text of the client library without the secrets in its properties."""
     for name, value in properties.items():
-        if _MAY_BE_SECRET.search(name) and isinstance(value, str) and value:
+        if may_be_secret(name) and isinstance(value, str) and value:
             text = text.replace(value, "***")
     return text
 

@@ -22,7 +22,13 @@ from hookstream.adapters.kafka.client import (
     translated,
     translating,
 )
-from hookstream.core.topology.plan import Configure, CreateTopic, Existing, TopicChange
+from hookstream.core.topology.plan import (
+    Configure,
+    CreateTopic,
+    Existing,
+    TopicChange,
+    TopicReplicas,
+)
 from hookstream.core.topology.writers import TopicRule, WriteAccess
 from hookstream.errors import DependencyUnavailable
 
@@ -72,6 +78,23 @@ class KafkaTopics:
         """
         with translating("asking for the cluster's topics", _SECONDS):
             return frozenset(self._admin.list_topics(timeout=_SECONDS).topics)
+
+    def replicas(self, pick: Callable[[Iterable[str]], Iterable[str]]) -> dict[str, TopicReplicas]:
+        """Return how topics are replicated, each at its worst partition; `pick` as for `existing`.
+
+        Raises:
+            DependencyUnavailable: The cluster does not answer.
+        """
+        with translating("asking for the cluster's topics", _SECONDS):
+            metadata = self._admin.list_topics(timeout=_SECONDS).topics
+        return {
+            name: TopicReplicas(
+                min(len(each.replicas) for each in metadata[name].partitions.values()),
+                min(len(each.isrs) for each in metadata[name].partitions.values()),
+            )
+            for name in pick(metadata)
+            if metadata[name].partitions
+        }
 
     def existing(self, pick: Callable[[Iterable[str]], Iterable[str]]) -> dict[str, Existing]:
         """Return topics with their settings.

@@ -113,11 +113,11 @@ class TransactionalWriter:
                 # An abort after this may end a later transaction of the same producer (protocol v1).
                 self._broken = self.is_unknown = True
                 raise self._error(error) from error
-            self._abort()
+            unaborted = self._abort()
             too_large = sorted(at for at, why in self._refused.items() if why.code() in TOO_LARGE)
             if too_large and not self._broken:
                 return too_large
-            raise self._error(error) from error
+            raise self._error(error, *unaborted) from error
         return ()
 
     def _produce(self, position: int, record: OutgoingRecord) -> None:
@@ -145,15 +145,25 @@ class TransactionalWriter:
         else:
             self._refused[position] = error
 
-    def _abort(self) -> None:
+    def _abort(self) -> Sequence[KafkaError]:
+        """End the open transaction; return why it cannot be."""
         try:
             self._producer.abort_transaction(self._timeout)
-        except KafkaException:
+        except KafkaException as error:
             # Fenced, or the broker is away: the broker aborts it after the transaction timeout.
             self._broken = True
+            return [kafka_error(error)]
+        return []
 
-    def _error(self, raised: KafkaException) -> HookstreamError:
-        errors = (kafka_error(raised), *self._refused.values())
+    def _error(self, raised: KafkaException, *also: KafkaError) -> HookstreamError:
+        """Return the error of a failed transaction.
+
+        Args:
+            raised: What failed first. Of a producer that learns beside its calls that it was fenced, `produce`
+                says no more than that it is broken.
+            also: What failed after that.
+        """
+        errors = (kafka_error(raised), *self._refused.values(), *also)
         if any(each.code() in FENCED for each in errors):
             return ProducerFenced(self.fenced)
         return translated(raised, self.failed)

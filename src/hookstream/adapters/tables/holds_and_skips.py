@@ -12,6 +12,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.row_fields import Values
 
 HOLD_PREFIX = "hold/"
+SKIP_PREFIX = "skip/"
 _PLACE = r"(?P<topic>.+)/(?P<partition>[0-9]{1,19})"
 
 
@@ -93,7 +94,7 @@ def start_key(topic: str, partition: int) -> str:
 
 def skip_key(topic: str, partition: int, offset: int) -> str:
     """Return the subscriptions topic's key for a skipped record."""
-    return f"skip/{topic}/{partition}/{offset}"
+    return f"{SKIP_PREFIX}{topic}/{partition}/{offset}"
 
 
 def held_by_key(key: str) -> tuple[HoldKind, str]:

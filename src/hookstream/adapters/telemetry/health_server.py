@@ -7,6 +7,7 @@ from typing import Protocol, Self, TypeAlias
 import orjson
 from aiohttp import web
 
+from hookstream.adapters.open_connections import OpenConnections
 from hookstream.errors import ConfigurationError
 
 Check: TypeAlias = Callable[[], tuple[bool, Mapping[str, object]]]
@@ -65,8 +66,8 @@ class HealthServer:
         app.router.add_get("/readyz", _answering(ready))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
         self._server: asyncio.Server | None = None
-        self.connections: dict[_Bounded, asyncio.TimerHandle] = {}
-        """Open connections in the order in which they were made, each with the timer that ends it."""
+        self.connections = OpenConnections(_MAX_CONNECTIONS)
+        """The open ones."""
 
     @property
     def address(self) -> str:
@@ -94,7 +95,7 @@ class HealthServer:
         """Listen no more, and close every connection."""
         if self._server is not None:
             self._server.close()
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.end()
         await self._runner.cleanup()
 
@@ -116,26 +117,28 @@ class _Bounded(web.RequestHandler):
     Incomplete, endless and repeated requests thus cannot keep a descriptor for longer.
     """
 
-    __slots__ = ("_connections", "_life")
+    __slots__ = ("_connections", "_life", "_timer")
+
+    is_idle = True
+    """At the limit the oldest is closed, whatever its state: a new probe matters more."""
 
     def __init__(
         self,
         server: web.Server,
-        connections: "dict[_Bounded, asyncio.TimerHandle]",
+        connections: OpenConnections,
         life: float,
     ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type]  # no log
         self._connections = connections
         self._life = life
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start, and schedule the close; at the limit the oldest connection is closed."""
-        if len(self._connections) >= _MAX_CONNECTIONS:
-            next(iter(self._connections)).end()
+        self._connections.add(self, "")
         super().connection_made(transport)
-        loop = asyncio.get_running_loop()
-        self._connections[self] = loop.call_later(self._life, self.end)
+        self._timer = asyncio.get_running_loop().call_later(self._life, self.end)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
@@ -149,9 +152,9 @@ class _Bounded(web.RequestHandler):
             self.transport.abort()
 
     def _forget(self) -> None:
-        timer = self._connections.pop(self, None)
-        if timer is not None:
-            timer.cancel()
+        self._connections.remove(self)
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

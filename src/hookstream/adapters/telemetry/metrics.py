@@ -2,13 +2,13 @@
 
 Counters are plain numbers in dicts, changed by the event loop only; prometheus_client reads them at
 a scrape (its own counters take a lock at each call, OpenTelemetry's cost ten times as much). Labels
-are few and bounded: no ids, no URLs, and at most `MAX_VALUES` different event types and topics; the
-rest are counted under `_other`.
+are few and bounded: no URLs, at most `MAX_VALUES` different event types and topics, and no ids but
+those of so many subscriptions and their partners as the settings say; the rest are counted under `_other`.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from hookstream import __version__
+from hookstream.adapters.telemetry.subscription_series import OTHER, SubscriptionSeries
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.event import UNREADABLE_STATE, UndecodableReason
 from hookstream.core.model.instant import Millis
@@ -37,7 +38,6 @@ from hookstream.core.model.outcome import (
 
 MAX_VALUES = 200
 """The most event types, and the most topics, with series of their own."""
-OTHER = "_other"
 
 DURATION_BUCKETS = (
     0.005,
@@ -136,9 +136,15 @@ class _Histogram:
 
 
 class PrometheusMetrics(Collector):
-    """The `Metrics` of the product, and the source of /metrics. For one event loop."""
+    """The `Metrics` of the product, and the source of /metrics. For one event loop.
 
-    def __init__(self) -> None:
+    Args:
+        subscriptions: How many subscriptions have series of their own; 0: there are none by subscription.
+    """
+
+    def __init__(self, subscriptions: int = MAX_VALUES) -> None:
+        self._subscriptions = SubscriptionSeries(subscriptions) if subscriptions else None
+        self._broken: Callable[[], Collection[str]] = tuple
         self._event_types: dict[str, str] = {}
         self._topics: dict[str, str] = {}
         self._counters: list[_Counter] = []
@@ -249,6 +255,8 @@ class PrometheusMetrics(Collector):
         self._dispositions.values[labels_of_end] += 1
         if isinstance(disposition, DeadLetter):
             self._dead_letters.values[(disposition.reason.value,)] += 1
+        if self._subscriptions is not None:
+            self._subscriptions.attempt(record)
 
     def delivered(self, event_type: str, latency: Millis) -> None:
         """Observe how long a first delivery took, from the record's append to the 2xx."""
@@ -285,6 +293,10 @@ class PrometheusMetrics(Collector):
         """Call this function for values kept elsewhere (`GAUGES`, `COUNTS`), at every scrape."""
         self._observed.append(values)
 
+    def observe_breakers(self, broken: Callable[[], Collection[str]]) -> None:
+        """Call this function for the subscriptions whose circuit breaker is not closed, at every scrape."""
+        self._broken = broken
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
@@ -302,6 +314,8 @@ class PrometheusMetrics(Collector):
             yield counter.family()
         yield self._durations.family()
         yield self._latencies.family()
+        if self._subscriptions is not None:
+            yield from self._subscriptions.families(self._broken())
         for values in self._observed:
             for name, value in values().items():
                 if name in COUNTS:

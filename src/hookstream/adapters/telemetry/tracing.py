@@ -9,7 +9,7 @@ that it then discards. Names and attributes follow the semantic conventions 1.44
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
@@ -24,8 +24,17 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from hookstream import __version__
 from hookstream.adapters.telemetry.span_file import SpanFile
+from hookstream.adapters.telemetry.span_names import (
+    Attributes,
+    of_decision,
+    of_delivery,
+    of_event,
+    of_state,
+)
 from hookstream.core.delivery.address import host_of, scrub
 from hookstream.core.model import header_names
+from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.outcome import Disposition
 from hookstream.core.model.record import Record
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import Chance, Span
@@ -37,8 +46,6 @@ _TRACEPARENT_LENGTH = 55
 _MAX_TRACEPARENT = 512
 """The most characters of a `traceparent` that are parsed: of a longer one the SDK would log a warning."""
 _W3C = TraceContextTextMapPropagator()
-
-Attributes: TypeAlias = dict[str, str | int | bool]
 
 
 class TracingOptions(Protocol):
@@ -64,7 +71,7 @@ class TracingOptions(Protocol):
 class SampledSpan:
     """Fits `Span`."""
 
-    __slots__ = ("_span", "trace_id", "traceparent")
+    __slots__ = ("_span", "span_id", "trace_id", "traceparent")
 
     def __init__(self, span: OtelSpan) -> None:
         """Wrap a recording span."""
@@ -72,8 +79,18 @@ class SampledSpan:
         context = span.get_span_context()
         self.trace_id = f"{context.trace_id:032x}"
         """32 hex digits."""
-        self.traceparent = f"00-{self.trace_id}-{context.span_id:016x}-01"
+        self.span_id = f"{context.span_id:016x}"
+        """16 hex digits."""
+        self.traceparent = f"00-{self.trace_id}-{self.span_id}-01"
         """The W3C `traceparent` of this span."""
+
+    def decoded(self, event_type: str, event_id: str) -> None:
+        """Add which event the record is."""
+        self._span.set_attributes(of_event(event_type, event_id))
+
+    def decided(self, disposition: Disposition) -> None:
+        """Add what becomes of the delivery."""
+        self._span.set_attributes(of_decision(disposition))
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
         """End the span, as failed if `error` is given."""
@@ -94,7 +111,7 @@ class NoTracer:
     def _start(self, *_: object, **__: object) -> None:
         """Start nothing."""
 
-    process = post = send = produce = _start
+    process = post = send = cancel = produce = request = _start
 
     def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Close nothing."""
@@ -150,7 +167,13 @@ class SdkTracer:
         """The number of spans in failed exports; spans dropped by a full queue are only logged."""
         return 0 if self._exporter is None else self._exporter.lost
 
-    def process(self, record: Record, traceparent: str | None, group: str) -> Span | None:
+    def process(
+        self,
+        record: Record,
+        traceparent: str | None,
+        group: str,
+        state: Delivery | UnmatchedEvent | None = None,
+    ) -> Span | None:
         """Start `process <topic>`, a child of the record's context or a root.
 
         A malformed context counts as none, as W3C Trace Context requires. A tier record without a
@@ -169,28 +192,44 @@ class SdkTracer:
             attributes["messaging.kafka.message.key"] = key
         if record.value is None:
             attributes["messaging.kafka.message.tombstone"] = True
+        if state is not None:
+            attributes |= of_state(state)
         return self._start(f"process {record.topic}", SpanKind.CONSUMER, context, attributes)
 
-    def post(self, parent: Span, url: str, resend: int) -> Span | None:
-        """Start `POST`, one attempt; `resend` counts the attempts before it."""
+    def post(self, parent: Span, url: str, delivery: Delivery, attempt: int) -> Span | None:
+        """Start `POST`, the attempt of this number."""
         attributes: Attributes = {
             "http.request.method": "POST",
             # Path and query of a partner's URL may be a secret: only the host is recorded.
             "url.full": scrub(url),
             "server.address": host_of(url),
             "server.port": _port(url),
+            **of_delivery(delivery, attempt),
         }
-        if resend:
-            attributes["http.request.resend_count"] = resend
+        if attempt > 1:
+            attributes["http.request.resend_count"] = attempt - 1
         return self._start("POST", SpanKind.CLIENT, _context(parent.traceparent), attributes)
 
-    def send(self, parent: Span, topic: str) -> Span | None:
+    def send(
+        self, parent: Span, topic: str, delivery: Delivery, disposition: Disposition
+    ) -> Span | None:
         """Start `send <topic>`; the record carries its context."""
         return self._start(
             f"send {topic}",
             SpanKind.PRODUCER,
             _context(parent.traceparent),
-            _messaging("send", topic),
+            _messaging("send", topic)
+            | of_delivery(delivery, delivery.attempt)
+            | of_decision(disposition),
+        )
+
+    def cancel(self, parent: Span, delivery: Delivery, disposition: Disposition) -> Span | None:
+        """Start `cancel`, of a delivery that ends without a record."""
+        return self._start(
+            "cancel",
+            SpanKind.INTERNAL,
+            _context(parent.traceparent),
+            of_delivery(delivery, delivery.attempt) | of_decision(disposition),
         )
 
     def produce(self, topic: str, traceparent: str | None = None) -> Span | None:
@@ -202,6 +241,23 @@ class SdkTracer:
         if context is None:
             return None
         return self._start(f"send {topic}", SpanKind.PRODUCER, context, _messaging("send", topic))
+
+    def request(
+        self, method: str, route: str, traceparent: str | None, request_id: str
+    ) -> Span | None:
+        """Start `<method> <route>`, one request to the API: a child of the client's span, or a root.
+
+        Sampled like `process`. The path is not recorded: it has ids of partners' things.
+        """
+        context = self._sampled(traceparent)
+        if context is None:
+            return None
+        attributes: Attributes = {
+            "http.request.method": method,
+            "http.route": route,
+            "hookstream.request_id": request_id,
+        }
+        return self._start(f"{method} {route}", SpanKind.SERVER, context, attributes)
 
     def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
         """Export the remaining spans and close; spans not exported by the deadline are lost.

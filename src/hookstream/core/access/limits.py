@@ -103,14 +103,15 @@ def job_problem(
 ) -> LimitProblem | None:
     """Return why a partner may not start a job; None if it may.
 
-    A running replay counts with all that it was counted to deliver, not only with what it has done.
+    A running replay counts with all that it may deliver, as far as that is known, not only with what it has
+    done. So the sum holds whichever processes start them, as long as they do so one after the other.
 
     Args:
         limits: The partner's.
         jobs: All jobs.
         subscriptions: The ids of the partner's subscriptions, deleted ones too.
         now: The brokers' time.
-        events: How many events the new job was counted to replay; None: it replays none.
+        events: How many events the new job may replay; None: it replays none.
     """
     own = [job for job in jobs if _concerns(job, subscriptions)]
     running = sum(job.state is JobState.RUNNING for job in own)
@@ -119,18 +120,36 @@ def job_problem(
         return LimitProblem(LimitReason.RUNNING_JOBS, "", text)
     if events is None:
         return None
-    replayed = sum(
-        max(job.done, job.total if job.state is JobState.RUNNING else 0)
-        for job in own
-        if job.kind == REPLAY and job.asked_at > now - DAY
-    )
+    replayed = _replayed(own, now)
     if replayed + events > limits.replayed_events_a_day:
         text = (
             f"this partner may have {limits.replayed_events_a_day} events of 24 hours replayed:"
             f" {replayed} were, and this is {events}"
         )
-        return LimitProblem(LimitReason.REPLAYED_EVENTS, "", text)
+        return LimitProblem(LimitReason.REPLAYED_EVENTS, "most_events", text)
     return None
+
+
+def replayable_events(
+    limits: PartnerLimits, jobs: Iterable[Job], subscriptions: Collection[str], now: Millis
+) -> int:
+    """Return how many events a partner may have replayed now; otherwise as `job_problem`."""
+    own = [job for job in jobs if _concerns(job, subscriptions)]
+    return max(0, limits.replayed_events_a_day - _replayed(own, now))
+
+
+def _replayed(own: Iterable[Job], now: Millis) -> int:
+    return sum(
+        max(job.done, _reserved(job) if job.state is JobState.RUNNING else 0)
+        for job in own
+        if job.kind == REPLAY and (job.asked_at > now - DAY or job.state is JobState.RUNNING)
+    )
+
+
+def _reserved(job: Job) -> int:
+    """Return how many events a job may replay, as far as its row says."""
+    most = job.asked.get("most_events")
+    return most if isinstance(most, int) else job.total
 
 
 def _concerns(job: Job, subscriptions: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ class ApiUse:
     """The same act of one caller on one subject, within a minute."""
 
     act: str
-    """`payload.read`, `events.read`, `token.created`, `token.revoked`."""
+    """As the route table names it: `payload.read`, `dead_letters.exported`, `token.revoked`."""
     by: str
     """The public id of the token."""
     subject: str

@@ -1,14 +1,13 @@
 """An audit entry is one record of the attempts topic, decoded for queries."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import NoneType
-from typing import get_args, get_type_hints
+from typing import Any, TypeAlias, get_args, get_type_hints
 
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Origin
-from hookstream.core.model.row_fields import Values
 
 
 @dataclass(slots=True, frozen=True)
@@ -66,28 +65,57 @@ class EntryProblem:
 def read_entry(fields: Mapping[str, object]) -> AuditEntry | EntryProblem:
     """Read a decoded audit record; fields of a newer release are ignored."""
     try:
-        origin = Origin(**_values(_ORIGIN, fields["origin"]))
-        return AuditEntry(**_values(_ENTRY, {**fields, "origin": origin}))
+        values = _ENTRY.values(fields)
+        values[_ORIGIN_AT] = Origin(*_ORIGIN.values(values[_ORIGIN_AT]))
+        return AuditEntry(*values)
     except (KeyError, TypeError) as problem:
         return EntryProblem(f"a field is missing or wrong: {problem}")
 
 
-def _types(made: type) -> Mapping[str, tuple[type, ...]]:
-    """Return the types of each field's values; a field whose value may be None may be missing."""
-    return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(made).items()}
+_Positional: TypeAlias = list[Any]  # type: ignore[explicit-any]  # constructor arguments by position
 
 
-_ORIGIN, _ENTRY = _types(Origin), _types(AuditEntry)
+class _Fields:
+    """Takes the values of a type's fields from a mapping, in their order, and checks their types.
+
+    Millions of records are read, and their values are of a few combinations of types: a combination that
+    was found right is not checked field by field again.
+
+    Args:
+        made: The type. A field whose value may be None may be missing.
+        nested: Fields whose values are mappings, which the caller reads.
+    """
+
+    def __init__(self, made: type, nested: frozenset[str] = frozenset()) -> None:
+        hints = get_type_hints(made)
+        self._types = {name: get_args(hint) or (hint,) for name, hint in hints.items()}
+        self._nested = nested
+        self._right: set[tuple[type, ...]] = set()
+
+    def values(self, fields: object) -> _Positional:
+        """Return the values.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A field has a value of another type.
+        """
+        if not isinstance(fields, dict):
+            raise TypeError("origin is not a record")
+        found = [*map(fields.get, self._types)]
+        kinds = tuple(map(type, found))
+        if kinds not in self._right:
+            self._check(fields, kinds)
+            self._right.add(kinds)
+        return found
+
+    def _check(self, fields: Mapping[str, object], kinds: Iterable[type]) -> None:
+        for (name, accepted), kind in zip(self._types.items(), kinds, strict=True):
+            if name not in fields and NoneType not in accepted:
+                raise KeyError(name)
+            if name not in self._nested and kind not in accepted:
+                raise TypeError(f"{name} is not {_WORDS[accepted[0]]}")
+
+
 _WORDS = {str: "text", int: "a whole number"}
-
-
-def _values(types: Mapping[str, tuple[type, ...]], fields: object) -> Values:
-    if not isinstance(fields, Mapping):
-        raise TypeError("origin is not a record")
-    values: Values = {}
-    for name, accepted in types.items():
-        value = fields.get(name) if NoneType in accepted else fields[name]
-        if type(value) not in accepted:
-            raise TypeError(f"{name} is not {_WORDS[accepted[0]]}")
-        values[name] = value
-    return values
+_ORIGIN, _ENTRY = _Fields(Origin), _Fields(AuditEntry, frozenset({"origin"}))
+_ORIGIN_AT = [*get_type_hints(AuditEntry)].index("origin")

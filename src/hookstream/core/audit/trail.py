@@ -1,4 +1,7 @@
-"""An attempt's single log line says what happened, in the words of its audit record, without secrets."""
+"""An attempt's single log line says what happened, in the words of its audit record, without secrets.
+
+Spans have the same names, after `hookstream.` (`adapters/telemetry/span_names.py`).
+"""
 
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -49,6 +52,7 @@ def canonical_line(record: AttemptRecord) -> dict[str, object]:
         "next_due_at": None if next_due_at is None else to_rfc3339(next_due_at),
         "host": record.host or None,
         "trace_id": record.trace_id,
+        "span_id": record.span_id,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

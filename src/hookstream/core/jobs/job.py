@@ -113,6 +113,8 @@ class Job:
     """At most `MOST_NOTES`, oldest first."""
     reason: str = ""
     """Why it ended as it did; empty while it runs."""
+    asked_by: str = ""
+    """Who asked for it: a user of the command line, or a token and its request; empty: not known."""
     written_at: Millis = field(default=0, compare=False)
     """When the broker appended the row; not part of it. 0: not known."""
 
@@ -207,6 +209,7 @@ _JOB = RowFields(
     reached=OBJECT.sparse({}),
     notes=FieldKind(_notes, _noted).sparse([]),
     reason=REMARK.sparse(""),
+    asked_by=REMARK.sparse(""),
 )
 
 

@@ -28,6 +28,8 @@ class AttemptRecord:
     """The size of the body; in a batch, of this delivery's part."""
     host: str = ""
     trace_id: str | None = None
+    span_id: str | None = None
+    """The sampled span of the attempt; without an attempt, of the record that was processed."""
     response_excerpt: str | None = None
     batch_id: str | None = None
     """The id of the batch that it was attempted in; None: it was attempted on its own."""
@@ -43,6 +45,7 @@ def ended(
     *,
     outcome: Outcome | None = None,
     trace_id: str | None = None,
+    span_id: str | None = None,
 ) -> AttemptRecord:
     """Return the audit record of a delivery that ended without an attempt.
 
@@ -53,6 +56,7 @@ def ended(
         now: When it ended.
         outcome: The refusal, if the delivery was refused before a request was made.
         trace_id: The id of the sampled trace.
+        span_id: The id of the span of the record that was processed.
     """
     return AttemptRecord(
         delivery=delivery,
@@ -64,4 +68,5 @@ def ended(
         disposition=disposition,
         started_at=now,
         trace_id=trace_id,
+        span_id=span_id,
     )

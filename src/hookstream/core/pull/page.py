@@ -115,6 +115,8 @@ class PullPage:
     has_more: bool
     """Whether more is ready: ask again at once."""
     waiting_for: tuple[WaitReason, ...] = ()
+    read: int = 0
+    """Records that were read for it alone; it is not in the document."""
 
     def document(self) -> JsonObject:
         """Return it as JSON."""

@@ -108,17 +108,10 @@ def found_again(
 def is_asked_at(subscription: Subscription, timestamp: Millis) -> bool:
     """Return whether a subscription asks for records of a time, by the pull door.
 
-    It asks for those after its `active_from` and in no pause of its owner's. It asks for those of a time
-    in which its endpoint was disabled too: the door needs no endpoint.
+    It asks for all after its `active_from`. Pauses and disablings are about its endpoint, which the door does
+    not need: a reader that was not given what they cover would never learn of it.
     """
-    if timestamp <= subscription.active_from:
-        return False
-    return not any(
-        gap.reason == "paused"
-        and gap.start < timestamp
-        and (gap.end is None or timestamp <= gap.end)
-        for gap in subscription.gaps
-    )
+    return timestamp > subscription.active_from
 
 
 @dataclass(slots=True)

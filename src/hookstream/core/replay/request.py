@@ -11,11 +11,13 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.row_fields import (
     INSTANT,
     TEXT,
+    WHOLE,
     FieldKind,
     FieldUnreadable,
     RowFields,
     WrongType,
     listed,
+    optional,
 )
 from hookstream.core.replay.interval import Interval
 from hookstream.errors import InputRefused
@@ -37,6 +39,8 @@ class ReplayRequest:
     """Whether only today's grant is asked, not also the one in force at each record's time."""
     fills_gap: bool = False
     """Whether gaps of the subscription's row name this replay: it says there if it may have lost records."""
+    most_events: int | None = None
+    """After so many it ends, whatever is left of its interval; None: only with its interval."""
 
     def wants(self, event_type: str) -> bool:
         """Return whether events of this type are asked for."""
@@ -53,6 +57,7 @@ class ReplayRequest:
             "event_types": event_types,
             "as_granted_today": self.as_granted_today,
             **filling,
+            **({} if self.most_events is None else {"most_events": self.most_events}),
         }
 
 
@@ -70,6 +75,8 @@ _FIELDS = RowFields(
     as_granted_today=FieldKind(_flag),
     # An earlier release refuses it: it would not mark the row.
     fills_gap=FieldKind(_flag).sparse(absent=False),
+    # Likewise: it would replay more.
+    most_events=optional(WHOLE).sparse(),
 )
 
 
@@ -97,4 +104,5 @@ def read_request(found: JsonObject) -> ReplayRequest:
         frozenset(values["event_types"]),
         values["as_granted_today"],
         values["fills_gap"],
+        values["most_events"],
     )

@@ -98,7 +98,7 @@ class Counts:
                 self.overdue += runs if overdue else 0
             case Ending.DEAD_LETTERED:
                 self.dead_lettered += runs
-            case Ending.CANCELLED:
+            case Ending.CANCELLED | Ending.SKIPPED:
                 self.cancelled += runs
             case Ending.DELIVERED | Ending.DELIVERED_AT_ONCE:
                 self.delivered += runs

@@ -22,11 +22,14 @@ class Ending(IntEnum):
 
     OPEN = 0
     """No record says that it ended."""
-    DEAD_LETTERED = 1
+    SKIPPED = 1
+    """Nor will one: an operator skipped the record that it was, or would have been, in. Any record that
+    says more counts, since a skip that was requested need not have been needed."""
+    DEAD_LETTERED = 2
     """It stays that while it is redriven, until it is delivered."""
-    CANCELLED = 2
-    DELIVERED = 3
-    DELIVERED_AT_ONCE = 4
+    CANCELLED = 3
+    DELIVERED = 4
+    DELIVERED_AT_ONCE = 5
     """Its first 2xx came within `AT_ONCE`."""
 
 
@@ -102,6 +105,11 @@ def state_of_entry(entry: AuditEntry) -> LifeState:
 def state_of_waiting(delivery: Delivery) -> LifeState:
     """Return what a tier record says of its run: that it waited, and whether for a hold or a pause."""
     return LifeState(Ending.OPEN, delivery.deferred_reason in _HELD, delivery.attempt)
+
+
+def state_of_skipped(delivery: Delivery) -> LifeState:
+    """Return what an operator's skip of a tier record says of its run."""
+    return state_of_waiting(delivery)._replace(ending=Ending.SKIPPED)
 
 
 def kind_of(state: LifeState, job: str | None, *, test: bool) -> RunKind:

@@ -1,8 +1,9 @@
 """Builds statistics: from counts that an index keeps, or from the log itself, record by record."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.delivery import Delivery
@@ -22,6 +23,7 @@ from hookstream.core.statistics.errors import (
     fingerprint_of,
 )
 from hookstream.core.statistics.life import (
+    Ending,
     LifeKey,
     LifeState,
     is_test,
@@ -30,8 +32,12 @@ from hookstream.core.statistics.life import (
     kind_of,
     minute_of,
     state_of_entry,
+    state_of_skipped,
     state_of_waiting,
 )
+
+SkippedPlace: TypeAlias = tuple[str, int, int]
+"""Topic, partition and offset of a record that an operator skipped."""
 
 MOST_ERRORS = 20
 """How many patterns of errors are shown, the most frequent."""
@@ -89,10 +95,16 @@ class LogStatistics:
 
     Args:
         most_runs: How many runs are counted at most; of further ones nothing is, and `left_out` says so.
+        skipped: Topic, partition and offset of the records that operators skipped.
     """
 
-    def __init__(self, most_runs: int = 2_000_000) -> None:
+    def __init__(
+        self, most_runs: int = 2_000_000, skipped: Collection[SkippedPlace] = frozenset()
+    ) -> None:
         self._most = most_runs
+        self._skipped = skipped
+        self._waited: set[LifeKey] = set()
+        """Runs of skipped events that went on in a tier."""
         self._runs: dict[LifeKey, tuple[LifeState, bool]] = {}
         self._errors: dict[Fingerprint, ErrorPattern] = {}
         self._of_subscription: dict[str, int] = {}
@@ -111,10 +123,14 @@ class LogStatistics:
         if fingerprint is not None:
             self._error(fingerprint, entry)
 
-    def waiting(self, delivery: Delivery) -> None:
-        """Add a tier record's delivery, in the state in which it was written."""
-        test = is_test(delivery.trigger.value)
-        self._join(key_of_waiting(delivery), state_of_waiting(delivery), test=test)
+    def waiting(self, delivery: Delivery, place: SkippedPlace) -> None:
+        """Add the delivery of the tier record at a place, in the state in which it was written."""
+        key, test = key_of_waiting(delivery), is_test(delivery.trigger.value)
+        skipped = place in self._skipped
+        state = state_of_skipped(delivery) if skipped else state_of_waiting(delivery)
+        self._join(key, state, test=test)
+        if not skipped and key.origin[:3] in self._skipped:
+            self._waited.add(key)
 
     def into(self, builder: StatisticsBuilder) -> Statistics:
         """Return the statistics."""
@@ -122,7 +138,7 @@ class LogStatistics:
             CountedRuns(
                 minute_of(key.origin.timestamp),
                 kind_of(state, key.job, test=test),
-                state.ending,
+                self._ending(key, state),
                 1,
                 state.retries,
             )
@@ -131,6 +147,16 @@ class LogStatistics:
         builder.add_errors(self._errors.values())
         builder.add_last(self._last)
         return builder.statistics()
+
+    def _ending(self, key: LifeKey, state: LifeState) -> Ending:
+        """Return how a run has ended; a skip of its event counts where it did not go on in a tier."""
+        ended_by_skip = (
+            state.ending is Ending.OPEN
+            and key.job is None
+            and key.origin[:3] in self._skipped
+            and key not in self._waited
+        )
+        return Ending.SKIPPED if ended_by_skip else state.ending
 
     def _join(self, key: LifeKey, state: LifeState, *, test: bool) -> None:
         known = self._runs.get(key)

@@ -41,6 +41,14 @@ class Existing:
 
 
 @dataclass(slots=True, frozen=True)
+class TopicReplicas:
+    """How a topic is replicated, at its worst partition."""
+
+    assigned: int
+    in_sync: int
+
+
+@dataclass(slots=True, frozen=True)
 class CreateTopic:
     """A topic is missing."""
 

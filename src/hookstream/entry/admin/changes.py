@@ -1,7 +1,7 @@
 """Writes changes of partners and subscriptions, each with its operations event in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -176,7 +176,9 @@ class ChangeWriter:
         return TableChange(self.session.names.subscriptions, written.id, row)
 
     def _job_row(self, job: Job) -> OutgoingRecord:
-        return OutgoingRecord(self.session.names.jobs, job.id.encode(), first_row(job))
+        return OutgoingRecord(
+            self.session.names.jobs, job.id.encode(), first_row(replace(job, asked_by=self.by))
+        )
 
     def _before(self, subscription_id: str) -> Subscription | None:
         found = self.state.current.subscriptions.get(subscription_id)

@@ -1,9 +1,12 @@
 """Exports dead letters or undecodable records as JSON Lines, one record at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
 
+from hookstream.adapters.kafka.scan import Stretch
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.whole_file import whole_file
 from hookstream.core.model.delivery_headers import read_delivery, read_unmatched
@@ -19,6 +22,55 @@ from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin.dead_letter_details import event_decoder, event_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.json_output import encoded
+from hookstream.errors import InputRefused
+
+ShownEvent: TypeAlias = Callable[[Record], JsonObject | str]
+"""Returns the event of a record as somebody may see it, or why it is not shown."""
+
+MOST_PARTITIONS: Final = 120
+"""Partitions of the topic whose positions fit into the cursor of an export in parts."""
+_BATCH_RECORDS: Final = 500
+_BATCH_BYTES: Final = 256 * 1024
+_BATCH_SECONDS: Final = 0.2
+"""What a batch of a part has at most, in records read, bytes of their values, and time."""
+
+
+@dataclass(slots=True, frozen=True)
+class ExportPosition:
+    """Where an export goes on, and the ends that were fixed when it began, by partition."""
+
+    starts: Mapping[int, int]
+    """A partition that is missing is read from its log's start."""
+    ends: Mapping[int, int]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left."""
+        return all(self.starts.get(at, 0) >= end for at, end in self.ends.items())
+
+
+@dataclass(slots=True, frozen=True)
+class ExportRequest:
+    """What part of an export is asked for."""
+
+    source: RedriveSource
+    selector: Selector
+    with_resolved: bool
+    """Whether redriven and purged records are exported too."""
+    position: ExportPosition | None
+    """Where it begins; None: it is the first part."""
+    most: int
+    """The most records that it has."""
+    partner_id: str | None
+    """To whom its events are shown; None: to operators."""
+
+
+class ExportBatch(NamedTuple):
+    """Some lines of an export."""
+
+    lines: list[JsonObject]
+    scanned: int
+    """Records that were read for them."""
 
 
 @dataclass(slots=True)
@@ -30,26 +82,55 @@ class DeadLetterExport:
     selector: Selector
     with_resolved: bool
     """Whether redriven and purged records are exported too."""
+    shown_event: ShownEvent | None = None
+    """None: each event as it is."""
+    position: ExportPosition | None = None
+    """The part of the topic; None: all of it."""
     counts: Export = field(default_factory=Export)
 
     def lines(self) -> Iterator[JsonObject]:
         """Yield the lines; the last one only after all records were read."""
-        now, row = SystemClock().now(), self.selector.row()
-        yield first_line(self.reader.topic, row, now, with_resolved=self.with_resolved)
-        decoder = event_decoder(self.reader)
-        for record in self.reader.between(self.selector.since, self.selector.until):
-            position = position_of(record)
-            if not self.selector.selects(record.headers, record.timestamp, position):
-                continue
-            resolved_by = self.ledger.resolved_by(self.reader.source, position)
-            if resolved_by is not None and not self.with_resolved:
-                self.counts.leave_out(resolved_by)
-                continue
-            value = record.value if record.value is not None else self._at_origin(record)
-            document = event_of(decoder, replace(record, value=value))
-            event = ExportedEvent(value, record.value is None and value is not None, document)
-            yield self.counts.line(record, summary_of(record), resolved_by, event)
+        yield self._first_line()
+        for _, line in self._scanned():
+            if line is not None:
+                yield line
         yield self.counts.last_line()
+
+    def part(
+        self, most: int, seconds: float, clock: Callable[[], float]
+    ) -> Iterator[ExportBatch | ExportPosition]:
+        """Yield the lines of a part in batches, then where the next part begins, then its last line.
+
+        Args:
+            most: The most records that are exported.
+            seconds: How long it may read; what is not read then is left to the next part.
+            clock: Seconds, monotonic.
+        """
+        position = self.position or ExportPosition({}, self.reader.ends())
+        reached = {**position.starts}
+        began = batch_began = clock()
+        batch, size = ExportBatch([self._first_line()], 0), 0
+        self.position = position
+        scanned = self._scanned()
+        is_cut = False
+        for record, line in scanned:
+            reached[record.partition] = record.offset + 1
+            batch = ExportBatch(batch.lines, batch.scanned + 1)
+            if line is not None:
+                batch.lines.append(line)
+                size += len(record.value or b"")
+            now = clock()
+            is_cut = self.counts.letters >= most or now - began >= seconds
+            full = batch.scanned >= _BATCH_RECORDS or size >= _BATCH_BYTES
+            if is_cut or full or now - batch_began >= _BATCH_SECONDS:
+                yield batch
+                batch, size, batch_began = ExportBatch([], 0), 0, clock()
+            if is_cut:
+                break
+        yield batch
+        # What is not a record (markers of transactions) stands at the end of a partition, too.
+        yield ExportPosition(reached if is_cut else {**position.ends}, position.ends)
+        yield ExportBatch([self.counts.last_line()], 0)
 
     def write(self, file: Path, *, replaces: bool) -> None:
         """Write the lines to a file, which appears when all of them are written.
@@ -62,6 +143,36 @@ class DeadLetterExport:
                 stream.write(encoded(line))
                 stream.write(b"\n")
 
+    def _first_line(self) -> JsonObject:
+        now, row = SystemClock().now(), self.selector.row()
+        return first_line(self.reader.topic, row, now, with_resolved=self.with_resolved)
+
+    def _scanned(self) -> Iterator[tuple[Record, JsonObject | None]]:
+        """Yield each record that is read, with its line; None: it is not exported."""
+        shown = self.shown_event or partial(event_of, event_decoder(self.reader))
+        for record in self._records():
+            position = position_of(record)
+            if not self.selector.selects(record.headers, record.timestamp, position):
+                yield record, None
+                continue
+            resolved_by = self.ledger.resolved_by(self.reader.source, position)
+            if resolved_by is not None and not self.with_resolved:
+                self.counts.leave_out(resolved_by)
+                yield record, None
+                continue
+            value = record.value if record.value is not None else self._at_origin(record)
+            document = shown(replace(record, value=value))
+            event = ExportedEvent(value, record.value is None and value is not None, document)
+            yield record, self.counts.line(record, summary_of(record), resolved_by, event)
+
+    def _records(self) -> Iterator[Record]:
+        if self.position is None:
+            return self.reader.between(self.selector.since, self.selector.until)
+        stretch = Stretch(
+            self.selector.since, self.selector.until, self.position.starts, self.position.ends
+        )
+        return self.reader.stretch(stretch)
+
     def _at_origin(self, record: Record) -> bytes | None:
         """Return the value of a record that was kept by reference, if its origin still has it."""
         dead = self.reader.source is RedriveSource.DEAD_LETTERS
@@ -72,3 +183,16 @@ class DeadLetterExport:
         # A topic that was created again has other records at the same offsets.
         same = found is not None and found.timestamp == state.origin.timestamp
         return found.value if found is not None and same else None
+
+
+def refuse_many_partitions(ends: Mapping[int, int]) -> None:
+    """Refuse an export in parts of a topic with more partitions than a cursor has room for.
+
+    Raises:
+        InputRefused: It has more than `MOST_PARTITIONS`.
+    """
+    if len(ends) > MOST_PARTITIONS:
+        raise InputRefused(
+            f"the topic has {len(ends):,} partitions, and an export in parts takes {MOST_PARTITIONS}"
+            " at most: hookstream dlq export writes all of it to a file"
+        )

@@ -118,6 +118,10 @@ class DeadLetterReader:
         window = Stretch(since, until)
         return self._scan().read(window, progress=self.progress, limit=self.limit)
 
+    def stretch(self, stretch: Stretch) -> Iterator[Record]:
+        """Yield the records of a stretch of the topic."""
+        return self._scan().read(stretch, progress=self.progress)
+
     def at(self, position: Position) -> Record | None:
         """Return the record at a position, or None if the log does not have it (any more)."""
         return self._scan().at(position.partition, position.offset)
@@ -156,9 +160,10 @@ class Listing:
     """How many of those read were redriven."""
     purged: int = 0
     """How many of them were purged."""
-    _newest: list[tuple[Millis, Position, DeadLetterSummary, ResolvedBy | None]] = field(
+    _newest: list[tuple[Millis, Position, int, DeadLetterSummary, ResolvedBy | None]] = field(
         default_factory=list
     )
+    """The number tells apart what has no position: partners do not see it."""
 
     def add(self, summary: DeadLetterSummary, resolved_by: ResolvedBy | None) -> None:
         """Count a record, and keep it if it is one of the newest."""
@@ -170,7 +175,8 @@ class Listing:
         self.tally.add(summary.group(self.source), summary.at)
         if self.grouping is not None:
             self.grouping.add(summary)
-        heapq.heappush(self._newest, (summary.at, summary.position, summary, resolved_by))
+        number = self.tally.records
+        heapq.heappush(self._newest, (summary.at, summary.position, number, summary, resolved_by))
         if len(self._newest) > self.limit:
             heapq.heappop(self._newest)
 
@@ -183,7 +189,7 @@ class Listing:
     def newest_first(self) -> list[tuple[DeadLetterSummary, ResolvedBy | None]]:
         """Return the newest records, each with what redrove or purged it."""
         newest = sorted(self._newest, key=lambda kept: kept[:2], reverse=True)
-        return [(summary, resolved_by) for _, _, summary, resolved_by in newest]
+        return [(summary, resolved_by) for *_, summary, resolved_by in newest]
 
 
 def listed(reader: DeadLetterReader, ledger: Ledger, selector: Selector, listing: Listing) -> None:

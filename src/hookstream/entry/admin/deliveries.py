@@ -131,8 +131,9 @@ class DeliveryListing:
     """Runs that were dropped from memory, since so many newer ones were read."""
     ended_since: Millis | None
     """What ended was read from this instant on; None: it was not read, only the tiers were."""
-    unsettled_events: int
-    """Records of event topics that are unsettled at most; their deliveries may be in no topic yet."""
+    unsettled_events: int | None
+    """Records of event topics that are unsettled at most; their deliveries may be in no topic yet. None: not
+    known."""
     unreadable_marks: tuple[str, ...] = ()
     """Marks of jobs that cannot be read: what they resolved is listed as open."""
 

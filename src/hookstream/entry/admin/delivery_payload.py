@@ -20,6 +20,7 @@ from hookstream.entry.admin.resends import (
     found_event,
     pinned_version,
     refuse_not_granted,
+    refuse_test,
 )
 from hookstream.entry.admin.subscriptions import directory_of
 from hookstream.entry.admin.tables import State, found_subscription
@@ -56,6 +57,7 @@ def payload_of(
         DependencyUnavailable: The cluster does not answer.
     """
     subscription = found_subscription(state, details.subscription_id)
+    refuse_test(details)
     chosen = chosen_origin(details, origin)
     decoder = EventDecoder(settings, MAX_RECORD_BYTES)
     event = found_event(settings, decoder, details, chosen, subscription.id).event

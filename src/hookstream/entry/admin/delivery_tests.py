@@ -5,7 +5,7 @@ has its partition, with the subscription's address rules, secrets, format and ve
 is the match: it is for one subscription, whatever its filter says. It has one attempt and no dead letter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
@@ -29,7 +29,7 @@ from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.outcome import Refused
-from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus, Held
 from hookstream.core.redrive.runs import (
@@ -44,6 +44,7 @@ from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import State, found_subscription, refuse_pull
+from hookstream.entry.admin.turns import Turn, written_in_turn
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
@@ -94,6 +95,15 @@ class SentTest:
     def is_delivered(self) -> bool:
         """Whether the endpoint accepted it."""
         return self.entry is not None and self.entry.disposition == "complete"
+
+
+@dataclass(slots=True, frozen=True)
+class OnceOnly:
+    """What makes sure that a test is not sent twice."""
+
+    turn: Turn
+    also: Callable[[SentTest], Sequence[OutgoingRecord]]
+    """Returns records that commit with the test, of which nothing came yet."""
 
 
 def prepare_test(
@@ -252,6 +262,7 @@ def send_test(
     prepared: PreparedTest,
     seconds: float,
     sent: Callable[[str], None] = lambda _job: None,
+    once: OnceOnly | None = None,
 ) -> SentTest:
     """Send a test, and wait for its audit record.
 
@@ -260,8 +271,10 @@ def send_test(
         prepared: The test.
         seconds: How long to wait at most.
         sent: Called with the job's id once the test is durable.
+        once: What makes sure that it is not sent twice; None: nothing.
 
     Raises:
+        HookstreamError: What the turn's check raises; nothing was sent.
         ConfigurationError: The jobs topic is not stamped by the brokers, or a topic may not be used.
         DependencyUnavailable: The cluster does not answer.
     """
@@ -281,9 +294,15 @@ def send_test(
             prepared.subscription,
             now=now,
         )
-        writer.write(record)
+        expires_at = now + TEST_EXPIRES_AFTER
+        if once is None:
+            writer.write(record)
+    if once is not None:
+        also = once.also
+        unanswered = SentTest(run.job, expires_at, None)
+        if written_in_turn(settings, once.turn, lambda: [record, *also(unanswered)], run.job):
+            raise InputRefused(f"{record.topic} does not take a record as large as the event")
     sent(run.job)
-    expires_at = now + TEST_EXPIRES_AFTER
     return SentTest(run.job, expires_at, _followed(settings, starts, run.job, seconds))
 
 

@@ -37,7 +37,7 @@ from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.jobs import list_jobs
 from hookstream.entry.admin.replays import SurveyWatch, survey_replay
 from hookstream.entry.admin.surveys import Survey, survey
-from hookstream.entry.admin.tables import State, at_revision
+from hookstream.entry.admin.tables import at_revision
 from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
@@ -159,20 +159,19 @@ def _filled(
 
 
 def spans_of(
-    state: State, subscription: Subscription, *, enabling: bool = False
+    subscription: Subscription, disabled: Disabled | None, *, enabling: bool = False
 ) -> Sequence[tuple[Millis, Millis]]:
     """Return what ending a pause or a disabling now would replay, in the order of time.
 
     Args:
-        state: The tables.
-        subscription: The subscription as they have it.
+        subscription: The subscription as the tables have it.
+        disabled: Its health row; None: it is not disabled.
         enabling: Whether the disabling is ended, otherwise the pause.
 
     Returns:
         Each start is excluded, each end included.
     """
     now = SystemClock().now()
-    disabled = state.current.disabled.get(subscription.id)
     if enabling and disabled is not None:
         after, remains = transitions.enable(subscription, disabled, now), None
     else:

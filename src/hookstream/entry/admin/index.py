@@ -1,7 +1,7 @@
 """Keeps an index of hookstream's topics: reads what is appended, and the past, the newest hour first."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,7 @@ from hookstream.entry.admin.index_reading import (
     waiting_of,
     write_batch,
 )
+from hookstream.entry.admin.index_skips import SkippedRuns
 from hookstream.entry.cluster import client_of
 from hookstream.errors import DependencyUnavailable, HookstreamError
 from hookstream.settings import Settings
@@ -66,7 +67,8 @@ class IndexFollower:
         folder: The index's folder.
         most_bytes: The most bytes of its files.
         log: Takes log lines.
-        stopped: Whether it is to end; asked several times a second.
+        stopped: Whether it is to end; asked before each piece of work.
+        now: The present, by which hours end; None: the machine's clock.
     """
 
     def __init__(
@@ -76,13 +78,15 @@ class IndexFollower:
         most_bytes: int,
         log: Log,
         stopped: Callable[[], bool],
+        *,
+        now: Callable[[], Millis] | None = None,
     ) -> None:
         self._settings = settings
         self._folder = folder
         self._most_bytes = most_bytes
         self._log = log
         self._stopped = stopped
-        self._clock = SystemClock()
+        self._now = now or SystemClock().now
 
     def run(self) -> None:
         """Follow until it is to end; what fails is logged, and tried again every few seconds."""
@@ -99,7 +103,7 @@ class IndexFollower:
         with ExitStack() as stack:
             writer = IndexWriter(self._folder, most_bytes=self._most_bytes, log=self._log)
             stack.callback(writer.close)
-            reading = _Following(self._settings, writer, self._log, self._clock)
+            reading = _Following(self._settings, writer, self._log, self._now)
             stack.callback(reading.close)
             reading.begin()
             while not self._stopped():
@@ -111,13 +115,14 @@ class _Following:
     """One reading of the topics, until something fails."""
 
     def __init__(
-        self, settings: Settings, writer: IndexWriter, log: Log, clock: SystemClock
+        self, settings: Settings, writer: IndexWriter, log: Log, now: Callable[[], Millis]
     ) -> None:
         self._client = client_of(settings)
+        self._admin = admin_client(self._client)
         self._topics = settings.topics_names
         self._writer = writer
         self._log = log
-        self._clock = clock
+        self._now = now
         self._groups = KafkaGroups(self._client)
         self._records = RecordReader(settings)
         self._partitions: dict[Family, list[TopicPartition]] = {}
@@ -139,6 +144,7 @@ class _Following:
         self._looked_at = self._listed_at = 0.0
         self._turn = 0
         self._unreadable = 0
+        self._skips = SkippedRuns(self._client, self._topics, writer)
 
     def close(self) -> None:
         """Close the clients."""
@@ -153,11 +159,11 @@ class _Following:
             ReadAgain: The folder is of other topics, or damaged.
             DependencyUnavailable: The brokers do not answer.
         """
-        self._same_topics()
         counts = self._groups.topics()
         self._partitions = self._known(counts)
         self._tiers = [at for at in self._partitions[Family.ATTEMPTS] if self._is_tier(at)]
-        now = self._clock.now()
+        self._same_topics()
+        now = self._now()
         starts: dict[TopicPartition, int] = {}
         for family, partitions in self._partitions.items():
             start = family.start_of(now)
@@ -169,8 +175,10 @@ class _Following:
             starts |= {at: max(known.get(at, 0), border[at]) for at in partitions}
         self._spans = SpansOfPartitions(self._records, self._present)
         starts |= self._tier_starts(starts)
-        jobs = [TopicPartition(self._topics.jobs, 0)]
-        starts |= self._groups.offsets_at(jobs, "earliest")
+        tables = [
+            TopicPartition(name, 0) for name in (self._topics.jobs, self._topics.subscriptions)
+        ]
+        starts |= self._groups.offsets_at(tables, "earliest")
         self._live_from = {at: self._borders[Family.ATTEMPTS][1][at] for at in self._tiers}
         self._live = LogReader(self._client, starts, notes_gone=True)
         self._listed_at = time.monotonic()
@@ -184,12 +192,14 @@ class _Following:
         """
         live = self._live_reader()
         quiet = self._past is None and not self._batches
-        polled_at = self._clock.now()
+        polled_at = self._now()
         with translating("reading hookstream's topics", _ANSWER_SECONDS):
             records = live.poll(_POLLED, _LIVE_SECONDS if quiet else 0.02)
         for record in records or ():
             self._take(record)
         if live.gone:
+            # Retention took what was to be read next, or the topic was deleted.
+            self._same_topics()
             live.place(self._groups.offsets_at([*live.gone], "earliest"))
         waited = time.monotonic() - self._since
         if self._count() >= _BATCH or (self._batches and waited >= _BATCH_SECONDS):
@@ -216,19 +226,24 @@ class _Following:
     def _same_topics(self) -> None:
         """Throw the index away where it is of topics that were deleted and made again."""
         topics = self._topics
-        names = [topics.attempts, topics.dead_letters, topics.undecodable, topics.operations]
-        ids = topic_ids_of(admin_client(self._client), names)
-        found = ",".join(f"{name}:{(ids[name] or b'').hex()}" for name in names)
-        known = self._writer.now.state("topics")
-        if known is not None and known != found:
-            self._log.warning("index.deleted", why="its topics were deleted and made again")
+        kept = self._writer.now.state("topics")
+        known = _read_ids(kept if isinstance(kept, str) else "")
+        names = {at.topic for partitions in self._partitions.values() for at in partitions}
+        ids = topic_ids_of(self._admin, sorted({topics.jobs, *names, *known}))
+        # A topic that is not there, or not yet, is none that was made again.
+        found = {name: each.hex() for name, each in ids.items() if each}
+        others = [name for name, each in found.items() if known.get(name, each) != each]
+        if others:
+            why = f"{', '.join(sorted(others))} was deleted and made again"
+            self._log.warning("index.deleted", why=why)
             self._writer.close()
             for family in Family:
                 for file in self._writer.folder.files(family):
                     file.unlink()
             self._writer.folder.unlink_now()
             raise ReadAgain
-        self._writer.now.put_state({"topics": found})
+        if not found.keys() <= known.keys():
+            self._writer.now.put_state({"topics": _written_ids(known | found)})
 
     def _known(self, counts: dict[str, int]) -> dict[Family, list[TopicPartition]]:
         topics = self._topics
@@ -268,6 +283,9 @@ class _Following:
         if record.topic == self._topics.jobs:
             self._writer.mark((record.key or b"").decode(errors="replace"), record.value)
             return
+        if record.topic == self._topics.subscriptions:
+            self._skips.take(record)
+            return
         if not self._batches and not self._waiting:
             self._since = time.monotonic()
         self._last_ts[record.where] = record.timestamp
@@ -298,10 +316,14 @@ class _Following:
             self._waiting = [each for each in self._waiting if each.where not in again]
             live.place(again)
         self._close_spans(live, polled_at)
+        read_to = self._read_to(live, polled_at)
+        if self._skips.due(read_to) and len(self._exhausted) == len(Family):
+            self.flush()
+            self._skips.apply(read_to)
         self._writer.read_up_to(
             {
-                "read_to": self._read_to(live, polled_at),
-                "beat": self._clock.now(),
+                "read_to": read_to,
+                "beat": self._now(),
                 "building": int(len(self._exhausted) < len(Family)),
             }
         )
@@ -345,8 +367,16 @@ class _Following:
         return (reached is not None and reached >= following) or (over and at in live.at_end)
 
     def _find_new(self) -> None:
-        """Begin to read partitions that were added, and tiers that are new."""
+        """Begin to read partitions that were added, and tiers that are new.
+
+        Raises:
+            ReadAgain: A topic was deleted and made again.
+        """
         live = self._live_reader()
+        try:
+            self._same_topics()
+        except DependencyUnavailable:
+            return  # It is looked again in ten seconds.
         partitions = self._known(self._groups.topics())
         fresh = [
             at
@@ -432,3 +462,15 @@ class _Following:
         main = [at for at in before if family is Family.ASIDE or not self._is_tier(at)]
         starts = self._groups.offsets_at(main, "earliest")
         return any(starts[at] < before[at] for at in main)
+
+
+def _read_ids(text: str) -> dict[str, str]:
+    """Return the ids of topics by their names, as they are kept."""
+    return {
+        name: each for part in text.split(",") for name, _, each in [part.partition(":")] if each
+    }
+
+
+def _written_ids(ids: Mapping[str, str]) -> str:
+    """Return ids of topics as they are kept; no name has a comma or a colon."""
+    return ",".join(f"{name}:{each}" for name, each in sorted(ids.items()))

@@ -39,7 +39,9 @@ class IndexProcess:
         if self._process is not None and self._process.is_alive():
             return True
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_follow, args=self._asked, name="index")
+        # Said by us: a console may be killed before the new process can look for itself.
+        asked = (*self._asked, os.getpid())
+        self._process = context.Process(target=_follow, args=asked, name="index")
         self._process.start()
         return False
 
@@ -56,9 +58,15 @@ class IndexProcess:
         self._process = None
 
 
-def _follow(settings: Settings, folder: Path, most_bytes: int) -> None:
-    """Follow until the process is asked to end, or the one that started it is gone."""
-    parent = os.getppid()
+def _follow(settings: Settings, folder: Path, most_bytes: int, parent: int) -> None:
+    """Follow until the process is asked to end, or the one that started it is gone.
+
+    Args:
+        settings: The cluster, and how the process logs.
+        folder: The index's folder.
+        most_bytes: The most bytes of its files.
+        parent: The id of the process that started it, which may be gone already.
+    """
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     # A terminal interrupts the whole group; the console ends this process then.

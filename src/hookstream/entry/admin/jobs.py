@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hookstream.adapters.kafka.jobs import KafkaJobs
@@ -24,6 +24,7 @@ from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
 from hookstream.entry.cluster import reached
 from hookstream.pipeline import job_control
+from hookstream.pipeline.job_control import AlsoWritten
 from hookstream.pipeline.job_kind import Executor, JobKind, RunResult, nothing_shown
 from hookstream.pipeline.jobs import JobRun, required
 from hookstream.settings import Settings
@@ -119,7 +120,7 @@ def start_job(
         ConfigurationError: Kafka's set-up must change.
         DependencyUnavailable: The brokers cannot be reached for `PATIENCE`.
     """
-    return _work(settings, lambda run: run.start(job), watch, kinds)
+    return _work(settings, lambda run: run.start(replace(job, asked_by=who())), watch, kinds)
 
 
 def resume_job(
@@ -150,8 +151,8 @@ def resume_job(
     return _work(settings, resumed, watch, kinds)
 
 
-def cancel_job(settings: Settings, job_id: str) -> Job:
-    """End a job, whoever works on it; what it did stays done.
+def cancel_job(settings: Settings, job_id: str, also: AlsoWritten = lambda _job: ()) -> Job:
+    """End a job, whoever works on it; what it did stays done. `also` returns what commits with it.
 
     Raises:
         InputRefused: There is no such job, it cannot be read, or it has ended.
@@ -160,13 +161,13 @@ def cancel_job(settings: Settings, job_id: str) -> Job:
 
     async def cancelled(jobs: KafkaJobs) -> Job:
         executor = _executor(settings, jobs, {}, Watch())
-        return await job_control.cancel(executor, job_id, f"cancelled by {who()}")
+        return await job_control.cancel(executor, job_id, f"cancelled by {who()}", also)
 
     return _with_jobs(settings, cancelled)
 
 
-def free_job(settings: Settings, job_id: str) -> Job:
-    """Let any executor continue a job that nobody holds, also one that failed.
+def free_job(settings: Settings, job_id: str, also: AlsoWritten = lambda _job: ()) -> Job:
+    """Let any executor continue a job that nobody holds, also one that failed. `also` as in `cancel_job`.
 
     Raises:
         InputRefused: There is no such job, it cannot be read, or it has ended for good.
@@ -175,7 +176,7 @@ def free_job(settings: Settings, job_id: str) -> Job:
     """
 
     async def freed(jobs: KafkaJobs) -> Job:
-        return await job_control.set_free(_executor(settings, jobs, {}, Watch()), job_id)
+        return await job_control.set_free(_executor(settings, jobs, {}, Watch()), job_id, also)
 
     return _with_jobs(settings, freed)
 

@@ -2,27 +2,34 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.holds_and_skips import (
+    SKIP_PREFIX,
     SkipAsked,
     StartAsked,
+    read_skip,
     read_start,
     skip_key,
     start_key,
     write_skip,
     write_start,
 )
+from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.core.model.counted import counted
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
+from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.statistics.reading import SkippedPlace
 from hookstream.core.topology.plan import taken_topics, tier_topics
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.writing import attempt_change
 from hookstream.entry.cluster import reached
 from hookstream.errors import DependencyUnavailable, InputRefused
@@ -36,6 +43,17 @@ _COORDINATOR_SECONDS = 10.0
 
 StartAt: TypeAlias = Literal["earliest", "latest"] | Millis
 """Where reading begins: an end of the log, or the first record appended at a time or later."""
+
+
+def skipped_places(state: State, topics: Topics) -> frozenset[SkippedPlace]:
+    """Return which records operators asked to skip, of as long ago as the tables have it."""
+    found: set[SkippedPlace] = set()
+    for key, row in state.rows.get(topics.subscriptions, {}).items():
+        if key.startswith(SKIP_PREFIX) and row.value is not None:
+            with suppress(EnvelopeUnreadable):
+                asked = read_skip(key, row.value)
+                found.add((asked.topic, asked.partition, asked.offset))
+    return frozenset(found)
 
 
 class ReadPartitions:
@@ -111,35 +129,18 @@ class ReadPartition:
             where: The position.
             reason: For the operations event.
         """
-        key, offset = start_key(*self.at), self._groups.offset_at(self.at, where)
-
-        def asked(writer: ChangeWriter) -> None:
-            session = writer.session
-            earlier = writer.state.rows[session.names.subscriptions].get(key)
-            revision = 1
-            if earlier is not None and earlier.value is not None:
-                revision = read_start(key, earlier.value).revision + 1
-            row = write_start(StartAsked(*self.at, where, session.now, revision))
-            self._ask(writer, key, row, offset, reason)
-
-        attempt_change(self._settings, asked)
+        offset = self.offset_at(where)
+        attempt_change(
+            self._settings, lambda writer: ask_start(writer, self.at, where, offset, reason)
+        )
 
     def skip(self, offset: int, reason: str) -> None:
         """Ask the worker to skip the record at an offset, where that stops the partition."""
+        attempt_change(self._settings, lambda writer: ask_skip(writer, self.at, offset, reason))
 
-        def asked(writer: ChangeWriter) -> None:
-            row = write_skip(SkipAsked(*self.at, offset, writer.session.now, reason))
-            self._ask(writer, skip_key(*self.at, offset), row, offset, reason)
-
-        attempt_change(self._settings, asked)
-
-    def _ask(self, writer: ChangeWriter, key: str, row: bytes, offset: int, reason: str) -> None:
-        """Write a request's row, and the operations event of it, in one transaction."""
-        session = writer.session
-        event = session.events.partition_skipped(
-            self.at, offset, session.now, reason=reason, changed_by=writer.by
-        )
-        session.write([TableChange(session.names.subscriptions, key, row)], [event])
+    def offset_at(self, where: StartAt) -> int:
+        """Return the offset of a position in the partition's log as it is now."""
+        return self._groups.offset_at(self.at, where)
 
     def position(self) -> GroupPosition:
         """Return the group's current position.
@@ -166,3 +167,49 @@ class ReadPartition:
             if reached_it(position) or self._clock.monotonic() >= until:
                 return position
             time.sleep(_POLL_SECONDS)
+
+
+def ask_start(
+    writer: ChangeWriter, at: TopicPartition, where: StartAt, offset: int, reason: str
+) -> None:
+    """Write the request that a partition's worker starts it at a position, where it is stopped.
+
+    Args:
+        writer: Writes it, with its operations event in one transaction.
+        at: The partition; hookstream reads it.
+        where: The position.
+        offset: Its offset, as the operations event has it.
+        reason: Why, as the operations event has it after `start at`.
+    """
+    session = writer.session
+    key = start_key(*at)
+    earlier = writer.state.rows[session.names.subscriptions].get(key)
+    revision = 1
+    if earlier is not None and earlier.value is not None:
+        revision = read_start(key, earlier.value).revision + 1
+    row = write_start(StartAsked(*at, where, session.now, revision))
+    named = where if isinstance(where, str) else to_rfc3339(where)
+    _ask(writer, at, key, row, offset, f"start at {named}. {reason}".strip())
+
+
+def ask_skip(writer: ChangeWriter, at: TopicPartition, offset: int, reason: str) -> None:
+    """Write the request that a partition's worker skips a record, where that stops the partition.
+
+    Args:
+        writer: Writes it, with its operations event in one transaction.
+        at: The partition; hookstream reads it.
+        offset: The record's.
+        reason: Why, as the operations event has it.
+    """
+    row = write_skip(SkipAsked(*at, offset, writer.session.now, reason))
+    _ask(writer, at, skip_key(*at, offset), row, offset, reason)
+
+
+def _ask(
+    writer: ChangeWriter, at: TopicPartition, key: str, row: bytes, offset: int, reason: str
+) -> None:
+    session = writer.session
+    event = session.events.partition_skipped(
+        at, offset, session.now, reason=reason, changed_by=writer.by
+    )
+    session.write([TableChange(session.names.subscriptions, key, row)], [event])

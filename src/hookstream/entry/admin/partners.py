@@ -1,5 +1,6 @@
 """Partners for operators: their subscriptions and limits, and deleting them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hookstream.core.model.instant import format_duration, to_rfc3339
@@ -30,9 +31,9 @@ def live_subscriptions(state: State, partner_id: str) -> list[str]:
     )
 
 
-def partner_document(partner: Partner, state: State) -> JsonObject:
-    """Return a partner as JSON."""
-    subscriptions: list[Json] = [*live_subscriptions(state, partner.id)]
+def partner_document(partner: Partner, live: Sequence[str]) -> JsonObject:
+    """Return a partner as JSON, with the ids of its subscriptions."""
+    subscriptions: list[Json] = [*live]
     grants: list[Json] = [
         {
             "since": None if held.since is None else to_rfc3339(held.since),

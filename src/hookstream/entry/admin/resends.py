@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hookstream.adapters.kafka.jobs import TIME_KEY
 from hookstream.adapters.kafka.record_writer import RecordWriter
 from hookstream.adapters.kafka.scan import LogScan
-from hookstream.adapters.kafka.transactions import JobWriter
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.delivery.identity import delivery_id
@@ -33,6 +32,7 @@ from hookstream.entry.admin.event_decoding import EventDecoder
 from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import State, found_subscription, refuse_pull
+from hookstream.entry.admin.turns import Turn, written_in_turn
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
@@ -81,7 +81,7 @@ class Resend:
             "as_granted_today": self.as_granted_today,
             "by": by,
         }
-        return Job(job_id, KIND, asked, now, total=1, done=1, state=JobState.DONE)
+        return Job(job_id, KIND, asked, now, total=1, done=1, state=JobState.DONE, asked_by=by)
 
     def tier_record(self, retry_topic: str, job_id: str, now: Millis) -> OutgoingRecord:
         """Return the tier record that begins its run."""
@@ -115,7 +115,7 @@ def plan_resend(
         ConfigurationError: The subscription's row or a topic cannot be read.
         DependencyUnavailable: The cluster does not answer.
     """
-    _refuse_test(details)
+    refuse_test(details)
     subscription = found_subscription(state, details.subscription_id)
     refuse_pull(subscription, "a resend")
     directory = directory_of(state)
@@ -191,8 +191,12 @@ def _origins(details: DeliveryDetails) -> Iterator[Origin]:
             yield state.origin
 
 
-def _refuse_test(details: DeliveryDetails) -> None:
-    """Refuse a delivery that is a test: its event is in no topic, and is no event of the platform."""
+def refuse_test(details: DeliveryDetails) -> None:
+    """Refuse a delivery that is a test: its event is in no topic, and is no event of the platform.
+
+    Raises:
+        InputRefused: It is one.
+    """
     ids = [each.event_id for each in details.history.entries]
     ids += [each.delivery.event_id for each in details.pending]
     if any(event_id.startswith(TEST_EVENT_ID) for event_id in ids):
@@ -328,6 +332,7 @@ def resend(
     settings: Settings,
     planned: Resend,
     also: Callable[[Job], Sequence[OutgoingRecord]] = lambda _job: (),
+    turn: Turn | None = None,
 ) -> Job:
     """Write a resend: its tier record and its job's row in one transaction.
 
@@ -335,12 +340,13 @@ def resend(
         settings: The cluster.
         planned: The resend.
         also: Returns records that commit with it.
+        turn: It is written in this turn; None: nobody else writes it.
 
     Returns:
         The job, which is done; the delivery's run has its id.
 
     Raises:
-        InputRefused: The event is too large for the tier.
+        InputRefused: The event is too large for the tier, or what the turn's check raises.
         ConfigurationError: A topic may not be written, or the jobs topic is not stamped by the brokers.
         DependencyUnavailable: The broker did not answer; `deliveries show` says whether it was written.
     """
@@ -350,7 +356,7 @@ def resend(
     job = planned.job(new_job_id(KIND, now), now, who())
     row = OutgoingRecord(names.jobs, job.id.encode(), first_row(job))
     record = planned.tier_record(names.tier(0), job.id, now)
-    with JobWriter(client, names.job(job.id)) as writer:
-        if writer.write([row, record, *also(job)]):
-            raise InputRefused(f"{record.topic} does not take a record as large as the event")
+    turn = turn or Turn(job.id, lambda: None)
+    if written_in_turn(settings, turn, lambda: [row, record, *also(job)], job.id):
+        raise InputRefused(f"{record.topic} does not take a record as large as the event")
     return job

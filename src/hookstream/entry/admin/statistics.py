@@ -10,10 +10,12 @@ from hookstream.core.model.delivery_headers import is_for_subscription, read_del
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.statistics.counts import Statistics
-from hookstream.core.statistics.reading import LogStatistics, StatisticsBuilder
+from hookstream.core.statistics.reading import LogStatistics, SkippedPlace, StatisticsBuilder
 from hookstream.core.topology.plan import tier_topics
 from hookstream.entry.admin.audit import AuditLog, AuditSelection
 from hookstream.entry.admin.dead_letters import Progress, no_progress
+from hookstream.entry.admin.partitions import skipped_places
+from hookstream.entry.admin.tables import read_state
 from hookstream.entry.cluster import reached
 from hookstream.settings import Settings
 
@@ -84,10 +86,11 @@ class StatisticsReader:
             ConfigurationError: A topic may not be read.
             DependencyUnavailable: The cluster does not answer.
         """
-        counted = LogStatistics(MOST_RUNS)
-        for delivery in self._waiting(wanted.since):
+        skipped = skipped_places(read_state(self.settings), self.settings.topics_names)
+        counted = LogStatistics(MOST_RUNS, skipped)
+        for delivery, place in self._waiting(wanted.since):
             if wanted.selects(delivery):
-                counted.waiting(delivery)
+                counted.waiting(delivery, place)
         selection = AuditSelection(
             subscriptions=wanted.subscriptions, partners=wanted.partners, since=wanted.since
         )
@@ -105,8 +108,8 @@ class StatisticsReader:
         )
         return counted.into(builder)
 
-    def _waiting(self, since: Millis) -> Iterator[Delivery]:
-        """Yield what tiers say of deliveries, settled or not: who waited, and whether for a hold."""
+    def _waiting(self, since: Millis) -> Iterator[tuple[Delivery, SkippedPlace]]:
+        """Yield what tiers say of deliveries, settled or not, and where: who waited, and whether for a hold."""
         groups = KafkaGroups(reached(self.settings))
         counts = groups.topics()
         tiers = [
@@ -122,7 +125,7 @@ class StatisticsReader:
             if record.headers_problem is None and is_for_subscription(record.headers):
                 delivery = read_delivery(record.headers)
                 if isinstance(delivery, Delivery):
-                    yield delivery
+                    yield delivery, (record.topic, record.partition, record.offset)
 
     def _complete_from(self, since: Millis, now: Millis) -> Millis:
         """Return from when on everything was read; the present where that is not known."""

@@ -74,6 +74,23 @@ def new_subscription_id(partner_id: str) -> str:
     return f"{partner_id}.{text[:room]}"
 
 
+def completed(definition: JsonObject, partner_id: str) -> JsonObject:
+    """Return the definition of a new subscription, with an id and a signing secret if it has none.
+
+    Args:
+        definition: As it was given.
+        partner_id: Whose it is.
+
+    Raises:
+        InputRefused: The partner's id leaves no room for one.
+    """
+    endpoint = definition.get("endpoint")
+    if isinstance(endpoint, dict) and endpoint.get("signing_secrets") is None:
+        endpoint = {**endpoint, "signing_secrets": [{"generate": True}]}
+    given = definition.get("id") or new_subscription_id(partner_id)
+    return {**definition, "partner": partner_id, "id": given, "endpoint": endpoint}
+
+
 def create_subscription(
     settings: Settings, writer: ChangeWriter, definition: JsonObject, *, by_partner: bool
 ) -> WrittenSubscription:

@@ -1,5 +1,7 @@
 """Subscriptions for operators: their status, and pausing, resuming, enabling and deleting them."""
 
+from dataclasses import dataclass
+
 from hookstream.core.delivery.address import scrub
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
@@ -26,6 +28,42 @@ from hookstream.core.planning.rotation import without_ended
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.signing_secrets import signing_secrets
 from hookstream.entry.admin.tables import State, at_revision
+
+
+@dataclass(slots=True, frozen=True)
+class SubscriptionFacts:
+    """A subscription as it is shown: its row, its status, and its endpoint's health."""
+
+    subscription: Subscription | UnreadableSubscription
+    status: SubscriptionStatus | None
+    """None: suspended. A partner learns of a hold only that there is one."""
+    failing_since: Millis | None = None
+    """Since when its endpoint only fails; None: it does not."""
+
+    def state_text(self, now: Millis) -> str:
+        """Return its status in a few words."""
+        return "suspended" if self.status is None else status_text(self.status, now)
+
+
+_SUSPENDED: JsonObject = {"state": "suspended"}
+
+
+def facts_of(
+    state: State, subscription_id: str, now: Millis, directory: Directory | None = None
+) -> SubscriptionFacts:
+    """Return a subscription of the tables.
+
+    Args:
+        state: The tables.
+        subscription_id: One of them.
+        now: The present.
+        directory: What `directory_of` returned, where it is known already.
+    """
+    directory = directory_of(state) if directory is None else directory
+    status = directory.holds.over(directory.status(subscription_id, now))
+    failing = state.failing.get(subscription_id)
+    found = state.current.subscriptions[subscription_id]
+    return SubscriptionFacts(found, status, None if failing is None else failing.since)
 
 
 def pause(
@@ -119,13 +157,9 @@ def status_document(status: SubscriptionStatus) -> JsonObject:
             return {"state": "absent"}
 
 
-def subscription_document(
-    state: State,
-    subscription: Subscription | UnreadableSubscription,
-    status: SubscriptionStatus,
-    now: Millis,
-) -> JsonObject:
+def subscription_document(facts: SubscriptionFacts, now: Millis) -> JsonObject:
     """Return a subscription as JSON, without its secrets."""
+    subscription = facts.subscription
     gaps: list[Json] = [
         {
             "start": to_rfc3339(gap.start),
@@ -139,7 +173,7 @@ def subscription_document(
     document: JsonObject = {
         "id": subscription.id,
         "partner": subscription.partner_id,
-        **status_document(status),
+        **(_SUSPENDED if facts.status is None else status_document(facts.status)),
         "event_types": list(subscription.event_types),
         "active_from": to_rfc3339(subscription.active_from),
         "gaps": gaps,
@@ -148,8 +182,8 @@ def subscription_document(
         document["revision"] = subscription.revision
         document["signing_secrets"] = signing_secrets(subscription, now)
         document["fields"] = shown_fields(without_ended(subscription, now))
-    failing = state.failing.get(subscription.id)
-    return {**document, "failing_since": None if failing is None else to_rfc3339(failing.since)}
+    since = facts.failing_since
+    return {**document, "failing_since": None if since is None else to_rfc3339(since)}
 
 
 def shown_fields(subject: Subscription | Partner) -> JsonObject:

@@ -18,6 +18,8 @@ class Survey:
     tally: Tally = field(default_factory=Tally)
     left_out: dict[str, int] = field(default_factory=dict)
     """How many records are left out, by the reason."""
+    scanned: int = 0
+    """Records that were read for it."""
 
 
 def nothing_left_out(_: DeadLetterSummary) -> str | None:
@@ -47,6 +49,7 @@ def survey(
     found = Survey(reader.ends() if ends is None else ends)
     refuse_positions(reader, ledger, selector, found.ends)
     for record in reader.records(found.ends):
+        found.scanned += 1
         summary = summary_of(record)
         if not ledger.is_open(source, summary.position):
             continue

@@ -34,9 +34,11 @@ from hookstream.settings import Settings
 
 BEGUN_AGAIN = 3
 """How often a change begins again after another writer took over."""
-_PAUSE_SECONDS = 0.1
-"""The longest pause before the first beginning again, or as long as the last attempt took, if that is more;
-doubled each time. Its length is drawn, or two writers would fence each other in step."""
+_PAUSE_SECONDS = 0.2
+"""The longest pause before the first beginning again, or twice as long as an attempt takes, if that is more; doubled
+each time. Its length is drawn, or two writers would fence each other in step. Whoever takes over within an attempt
+of another ends it: with three writers that write all the time, pauses of half the length had two fifths of all
+changes refused."""
 _LONGEST_PAUSE_SECONDS = 10.0
 
 T = TypeVar("T")
@@ -117,6 +119,8 @@ class EqualWriting:
         tables = [*operators_tables(names), *([names.console] if console else [])]
         self._tables = EqualWriter(reached(settings), names.writer, tables, names.subscriptions)
         self._fraction = SystemChance().fraction
+        self._took = 0.0
+        """Seconds of the last attempt that wrote, or of a longer one since."""
 
     def __enter__(self) -> Self:
         """Begin; clients are opened when the first change needs them."""
@@ -153,17 +157,20 @@ class EqualWriting:
                 whether the change was written.
         """
         failed: HookstreamError
-        took = 0.0
         for begun in range(BEGUN_AGAIN + 1):
             if begun:
                 # Where brokers are slow, a short pause would only fence the others again.
-                most = max(_PAUSE_SECONDS, took) * 2 ** (begun - 1)
+                most = max(_PAUSE_SECONDS, 2 * self._took) * 2 ** (begun - 1)
                 time.sleep(min(most, _LONGEST_PAUSE_SECONDS) * self._fraction())
             began = time.monotonic()
             try:
-                return self._attempt(act, also)
+                changed = self._attempt(act, also)
             except (ProducerFenced, NothingWritten) as why:
-                failed, took = why, time.monotonic() - began
+                # One that learns at once that it was fenced says nothing about what a whole one takes.
+                failed, self._took = why, max(self._took, time.monotonic() - began)
+            else:
+                self._took = time.monotonic() - began
+                return changed
         if isinstance(failed, NothingWritten):
             raise failed
         raise Contended(

@@ -17,7 +17,7 @@ from hookstream.entry.api.fields import ApiInput
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
 from hookstream.errors import ConfigurationError
 
-LONGEST_CURSOR = 2_048
+LONGEST_CURSOR = 7_500
 """Characters."""
 
 

@@ -4,11 +4,13 @@ The order of the checks is the same for every route, so that an answer never dep
 know: the path, the token, the rate, the scope, the thing that the path names, then the request's own content.
 """
 
+import asyncio
 import inspect
+import math
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,7 +30,8 @@ from hookstream.entry.admin.console_changes import AnsweredMeanwhile
 from hookstream.entry.api.answers import RequestKey, kept_rows, repeated, response_of
 from hookstream.entry.api.cursors import purpose_of, read_cursor
 from hookstream.entry.api.fields import ApiInput, refused_field
-from hookstream.entry.api.page_query import PageQuery
+from hookstream.entry.api.page_query import CursorQuery
+from hookstream.entry.api.pieces import CUT_OFF, PieceSlots, SentPieces
 from hookstream.entry.api.problems import (
     ProblemDocument,
     ProblemKind,
@@ -51,10 +54,9 @@ from hookstream.entry.api.requests import (
 )
 from hookstream.entry.api.routes import ApiAnswer, Call, Route, RouteMatch, RouteTable
 from hookstream.entry.api.services import ConsoleServices
+from hookstream.entry.api.threads import Threads
 from hookstream.errors import HookstreamError, InputRefused
 from hookstream.pipeline.ports import Logger
-
-T = TypeVar("T")
 
 _LONGEST_STACK = 8_000
 _LONGEST_DETAIL = 500
@@ -68,11 +70,24 @@ _HEADERS = {
 }
 
 
-class Threads(Protocol):
-    """Runs what blocks beside the event loop."""
+class RequestSpan(Protocol):
+    """The span of a sampled request."""
 
-    async def run(self, compute: Callable[[], T]) -> T:
-        """Return what `compute` returns."""
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits."""
+
+    def end(self, *, error: str | None = None, **attributes: str | int) -> None:
+        """End the span, failed where `error` names why."""
+
+
+class RequestTracer(Protocol):
+    """Makes spans of sampled requests."""
+
+    def request(
+        self, method: str, route: str, traceparent: str | None, request_id: str
+    ) -> RequestSpan | None:
+        """Start `<method> <route>` (SERVER), a child of the client's span or a root; None: not sampled."""
 
 
 class RequestRates(Protocol):
@@ -95,7 +110,9 @@ class RequestReport:
     partner_id: str = ""
     status: int = 0
     reason: str = ""
+    began: float = 0.0
     seconds: float = 0.0
+    span: RequestSpan | None = None
     answer_headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -111,6 +128,8 @@ class Dispatcher:
         monotonic: Seconds.
         new_id: Makes ids of requests.
         reported: Called with each answered request.
+        pause: Waits for so many seconds.
+        tracer: Makes spans; None: there are none.
     """
 
     def __init__(
@@ -123,6 +142,8 @@ class Dispatcher:
         monotonic: Callable[[], float],
         new_id: Callable[[], str],
         reported: Callable[[RequestReport], None] = lambda _: None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        tracer: RequestTracer | None = None,
     ) -> None:
         self._table = table
         self._services = services
@@ -132,14 +153,21 @@ class Dispatcher:
         self._monotonic = monotonic
         self._new_id = new_id
         self._reported = reported
+        self._pause = pause
+        self._tracer = tracer
+        self._slots = PieceSlots()
         self._stacks: set[tuple[str, int]] = set()
         self._in_progress: dict[tuple[str, str], str] = {}
         """The hashes of requests with an idempotency key that are carried out now, by token and key."""
 
     async def answer(self, request: ApiRequest) -> ApiResponse:
         """Return the answer to a request. Never raises, unless it is cancelled."""
-        began = self._monotonic()
-        report = RequestReport(request_id(request, self._new_id), request.method, request.address)
+        report = RequestReport(
+            request_id(request, self._new_id),
+            request.method,
+            request.address,
+            began=self._monotonic(),
+        )
         try:
             response = await self._answered(request, report)
         except RequestRefused as refused:
@@ -147,27 +175,27 @@ class Dispatcher:
         except Exception as defect:  # noqa: BLE001  a defect in one handler must not end the others
             response = self._defect(defect, report)
         report.status = response.status
-        report.seconds = self._monotonic() - began
         headers = {**_HEADERS, **report.answer_headers, **response.headers}
         headers["X-Request-Id"] = report.request_id
-        self._log(report, len(response.body))
+        if response.pieces is None:
+            self._over(report, len(response.body))
+        return replace(response, headers=headers)
+
+    def _over(self, report: RequestReport, size: int) -> None:
+        report.seconds = self._monotonic() - report.began
+        if report.span is not None:
+            failed = report.status >= _SERVER_ERROR or report.reason == CUT_OFF
+            error = (report.reason or str(report.status)) if failed else None
+            report.span.end(error=error, **{"http.response.status_code": report.status})
+        self._log(report, size)
         self._reported(report)
-        return ApiResponse(response.status, headers, response.body)
 
     async def _answered(self, request: ApiRequest, report: RequestReport) -> ApiResponse:
         found = self._matched(request, report)
         caller = self._caller(request, report)
-        report.answer_headers, wait = self._rates.take(caller)
-        if wait is not None:
-            raise RequestRefused(
-                ProblemKind.TOO_MANY_REQUESTS, "the token's rate is used up", retry_after=wait
-            )
-        if not caller.may(found.route.scope):
-            raise RequestRefused(
-                ProblemKind.FORBIDDEN, f"this needs a token of scope {found.route.scope}"
-            )
+        self._admit(request, found, caller, report)
         try:
-            return await self._handled(request, found, caller, report)
+            response = await self._handled(request, found, caller, report)
         except HookstreamError as error:
             refusal = refusal_of(error, by_operator=caller.partner_id is None)
             if refusal is None:
@@ -178,6 +206,32 @@ class Dispatcher:
                 detail = str(error)[:_LONGEST_DETAIL]
                 self._logger.warning("api.unable", request_id=report.request_id, detail=detail)
             raise refusal from None
+        if inspect.iscoroutinefunction(found.route.handler):
+            # It may have waited: nothing is shown to a token that was revoked meanwhile.
+            self._caller(request, report)
+        return response
+
+    def _admit(
+        self, request: ApiRequest, found: RouteMatch, caller: Caller, report: RequestReport
+    ) -> None:
+        """Begin the request's span, and refuse it where the token's rate or its scope does not suffice."""
+        if self._tracer is not None:
+            # Only now: whoever has no token makes no spans, whatever traces it claims to go on with.
+            report.span = self._tracer.request(
+                request.method,
+                report.route,
+                request.headers.get("traceparent"),
+                report.request_id,
+            )
+        report.answer_headers, wait = self._rates.take(caller)
+        if wait is not None:
+            raise RequestRefused(
+                ProblemKind.TOO_MANY_REQUESTS, "the token's rate is used up", retry_after=wait
+            )
+        if not caller.may(found.route.scope):
+            raise RequestRefused(
+                ProblemKind.FORBIDDEN, f"this needs a token of scope {found.route.scope}"
+            )
 
     def _matched(self, request: ApiRequest, report: RequestReport) -> RouteMatch:
         methods = self._table.methods(segments(request.path))
@@ -235,14 +289,42 @@ class Dispatcher:
         )
         key = self._key(request, route, caller, content)
         if key is None:
-            return await self._carried_out(route, call)
-        return await self._once(key, route, call)
+            return await self._carried_out(route, call, report)
+        return await self._once(key, route, call, report)
 
-    async def _carried_out(self, route: Route, call: Call[Any, Any]) -> ApiResponse:
-        answer = await self._called(route, call)
+    async def _carried_out(
+        self, route: Route, call: Call[Any, Any], report: RequestReport
+    ) -> ApiResponse:
+        if route.scans and (wait := self._services.scan_wait(call.caller)) > 0:
+            raise RequestRefused(
+                ProblemKind.TOO_MANY_REQUESTS,
+                "as many records were read for this partner as may be in a second",
+                remedy="wait; an operator can raise `limits.scanned_records_a_second`",
+                retry_after=math.ceil(wait),
+            )
+        give_back = self._slots.take(call.caller) if route.is_in_pieces else None
+        try:
+            answer = await self._called(route, call)
+        except BaseException:
+            if give_back is not None:
+                give_back()
+            raise
         if route.act:
             subject = answer.location or "/".join(call.params.values())
-            self._services.note_use(route.act, call.caller, subject.rpartition("/")[2])
+            subject = subject.rpartition("/")[2] if answer.subject is None else answer.subject
+            self._services.note_use(route.act, call.caller, subject)
+        if answer.pieces is not None and give_back is not None:
+
+            def closed(size: int, reason: str) -> None:
+                give_back()
+                report.reason = reason
+                self._over(report, size)
+
+            pieces = SentPieces(
+                answer.pieces, self._threads, self._logger, call.request_id, self._pause, closed
+            )
+            headers = {"Content-Type": route.media_type}
+            return ApiResponse(answer.status or route.status, headers, pieces=pieces)
         return await self._threads.run(lambda: response_of(route, call.caller, answer))
 
     def _key(
@@ -259,7 +341,9 @@ class Dispatcher:
         wanted = request_hash(request.method, target, request.headers.get("if-match"), content)
         return RequestKey(caller.token_id, key_hash(text), wanted)
 
-    async def _once(self, key: RequestKey, route: Route, call: Call[Any, Any]) -> ApiResponse:
+    async def _once(
+        self, key: RequestKey, route: Route, call: Call[Any, Any], report: RequestReport
+    ) -> ApiResponse:
         """Carry a request out, or answer it as the first of its key was answered."""
         place, now = (key.token_id, key.key), self._services.now()
         kept = self._services.kept_answer(key.token_id, key.key)
@@ -279,13 +363,22 @@ class Dispatcher:
                 pass
         console = self._services.settings.topics_names.console
         self._in_progress[place] = key.request
+
+        def check() -> None:
+            if self._services.kept_answer(key.token_id, key.key) is not None:
+                raise AnsweredMeanwhile("a request of this idempotency key was answered meanwhile")
+
+        keyed = replace(
+            call,
+            keep=lambda answer: kept_rows(console, key, route, call, answer),
+            key=key_hash(f"{key.token_id}/{key.key}"),
+            check_key=check,
+        )
         try:
-            return await self._carried_out(
-                route,
-                replace(call, keep=lambda answer: kept_rows(console, key, route, call, answer)),
-            )
-        except AnsweredMeanwhile:
-            # Another console did: the same is looked up there.
+            return await self._carried_out(route, keyed, report)
+        except InputRefused:
+            # Another console may have done it meanwhile: the refusal is then of what that left behind.
+            await self._threads.run(self._services.caught_up)
             kept = self._services.kept_answer(key.token_id, key.key)
             if kept is None or kept.request != key.request:
                 raise
@@ -307,7 +400,7 @@ class Dispatcher:
         return await self._threads.run(acting)
 
     def _cursor(self, route: Route, caller: Caller, query: ApiInput) -> JsonObject | None:
-        if not isinstance(query, PageQuery) or query.cursor is None:
+        if not isinstance(query, CursorQuery) or query.cursor is None:
             return None
         text = query.cursor
         return read_cursor(self._services.keys, text, purpose_of(route.name, caller, query))
@@ -319,7 +412,11 @@ class Dispatcher:
             headers["Retry-After"] = str(refused.retry_after)
         if refused.kind is ProblemKind.UNAUTHENTICATED:
             headers["WWW-Authenticate"] = "Bearer"
-        return ApiResponse(refused.kind.status, headers, msgspec.json.encode(refused.document()))
+        document = refused.document()
+        if refused.kind is not ProblemKind.NOT_FOUND:
+            # What is absent and what is another partner's are alike to the byte: there the header alone has it.
+            document = msgspec.structs.replace(document, request_id=report.request_id)
+        return ApiResponse(refused.kind.status, headers, msgspec.json.encode(document))
 
     def _defect(self, defect: Exception, report: RequestReport) -> ApiResponse:
         kind = ProblemKind.INTERNAL
@@ -351,6 +448,7 @@ class Dispatcher:
         self._logger.info(
             "api.request",
             request_id=report.request_id,
+            trace_id=None if report.span is None else report.span.trace_id,
             method=report.method,
             route=report.route,
             status=report.status,

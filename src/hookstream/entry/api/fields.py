@@ -28,6 +28,8 @@ OPERATORS_SEE = Meta(extra_json_schema={_MARK: Scope.OPERATOR_READ.value})
 """Marks a field that only operators see."""
 OPERATORS_SET = Meta(extra_json_schema={_MARK: Scope.OPERATOR_WRITE.value})
 """Marks a field that only operators set."""
+OPERATORS_ASK = OPERATORS_SEE
+"""Marks a filter that only operators give."""
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 ShortText: TypeAlias = Annotated[str, Meta(max_length=200)]

@@ -8,7 +8,7 @@ from hookstream.adapters.index.answers import Cursor, Page, Window
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import Json
 from hookstream.entry.api.caller import is_mine
-from hookstream.entry.api.fields import OPERATORS_SET, ApiInput, ApiOutput, Identifier, Instant
+from hookstream.entry.api.fields import OPERATORS_ASK, ApiInput, ApiOutput, Identifier, Instant
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import next_cursor
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
@@ -18,7 +18,7 @@ Words = Annotated[tuple[Identifier, ...], Meta(max_length=50)]
 """A parameter that may be given several times: any of its values."""
 
 
-OfPartner = Annotated[Identifier | None, OPERATORS_SET]
+OfPartner = Annotated[Identifier | None, OPERATORS_ASK]
 
 
 class WhoseQuery(ApiInput, frozen=True):

@@ -140,7 +140,8 @@ def _header(name: str, text: str, *, needed: bool) -> JsonObject:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    found: dict[str, Any] = {str(route.status): {"description": "Done."}}
+    said = "Lines, each of this type." if route.is_in_pieces else "Done."
+    found: dict[str, Any] = {str(route.status): {"description": said}}
     if route.answer is not None:
         schema = {"$ref": _REF.format(name=route.answer.__name__)}
         found[str(route.status)]["content"] = {route.media_type: {"schema": schema}}

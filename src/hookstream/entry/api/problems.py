@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from hookstream.core.access.limits import LimitProblem
+from hookstream.core.access.limits import LimitProblem, LimitReason
 from hookstream.entry.admin.ownership import OwnedByFiles
 from hookstream.entry.admin.subscription_writing import DefinitionRefused, LimitExceeded
 from hookstream.errors import (
     AccessRefused,
     ConfigurationError,
     Conflict,
+    Contended,
     DependencyUnavailable,
     HookstreamError,
     InputRefused,
@@ -83,7 +84,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     problems: tuple["FieldProblem", ...] = ()
     """Every problem of the body, where there are several."""
     request_id: str = ""
-    """The request, as the log names it; only where the answer says nothing else."""
+    """The request, as the log and operators' audit log name it; empty in a 404, whose header has it."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -137,8 +138,12 @@ class RequestRefused(InputRefused):
         )
 
 
+_REPLAYED_AGAIN = 3_600
+"""Seconds after which a partner may have some events of its day again."""
 _RETRY_AFTER = 5
 """Seconds after which a dependency may be back."""
+_CONTENDED = 1
+"""Seconds after which other writers may be done."""
 
 
 def not_found() -> RequestRefused:
@@ -184,6 +189,9 @@ def _of_input(error: InputRefused) -> RequestRefused:
                 str(error),
                 remedy="change the file, or let an operator release the subscription",
             )
+        case Contended():
+            # Nothing was written, and nothing is wrong with what was asked for.
+            return RequestRefused(ProblemKind.CONFLICT, str(error), retry_after=_CONTENDED)
         case Conflict():
             return RequestRefused(ProblemKind.CONFLICT, str(error), remedy="read it again")
         case _:
@@ -201,6 +209,14 @@ def _of_definition(problems: list[FieldProblem]) -> RequestRefused:
 
 def _of_limits(problems: Sequence[LimitProblem]) -> RequestRefused:
     first = problems[0]
+    if first.reason is LimitReason.REPLAYED_EVENTS:
+        return RequestRefused(
+            ProblemKind.TOO_MANY_REQUESTS,
+            f"{first.text} ({first.reason})",
+            field=first.field,
+            remedy="wait, ask for fewer with `most_events`, or let an operator raise the limit",
+            retry_after=_REPLAYED_AGAIN,
+        )
     several = tuple(FieldProblem(each.field, each.text) for each in problems)
     return RequestRefused(
         ProblemKind.LIMIT_EXCEEDED,

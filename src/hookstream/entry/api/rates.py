@@ -1,8 +1,13 @@
-"""Bounds the requests of each caller, in this process: a partner's tokens together, an operator's each alone."""
+"""Bounds requests of each caller, and what is read for partners, in this process.
+
+A partner's tokens count together, each of an operator's alone.
+"""
 
 from collections.abc import Callable
+from threading import Lock
 
 from hookstream.core.access.request_rate import BURST_SECONDS, RequestRate
+from hookstream.core.access.scan_rate import ScanRate
 from hookstream.core.access.scopes import Caller
 
 OPERATORS_PER_SECOND = 100.0
@@ -51,3 +56,40 @@ class TokenRates:
             "RateLimit": f'"requests";r={state.remaining};t={state.reset}',
         }
         return headers, state.retry_after
+
+
+class ScanRates:
+    """How many records of the log are read for each partner. May be called from any thread.
+
+    Args:
+        per_second: Returns how many a second are read for a partner.
+        monotonic: Seconds.
+    """
+
+    def __init__(self, per_second: Callable[[str], float], monotonic: Callable[[], float]) -> None:
+        self._per_second = per_second
+        self._monotonic = monotonic
+        self._rates: dict[str, ScanRate] = {}
+        self._lock = Lock()
+
+    def wait(self, caller: Caller) -> float:
+        """Return for how many seconds nothing more is read for a caller; 0: it may be."""
+        with self._lock:
+            rate = self._rates.get(caller.partner_id or "")
+            return 0.0 if rate is None else rate.wait(self._monotonic())
+
+    def note(self, caller: Caller, records: int) -> float:
+        """Note records that were read for a caller; return for how many seconds nothing more is."""
+        if caller.partner_id is None:
+            return 0.0
+        per_second = self._per_second(caller.partner_id)
+        with self._lock:
+            now = self._monotonic()
+            rate = self._rates.get(caller.partner_id)
+            if rate is None:
+                if len(self._rates) >= _MOST_KEPT:
+                    self._rates = {
+                        name: each for name, each in self._rates.items() if not each.is_idle(now)
+                    }
+                rate = self._rates[caller.partner_id] = ScanRate()
+            return rate.note(records, per_second, now)

@@ -1,9 +1,9 @@
 """Requests and answers as plain values, and the bounded reading of what a request says."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeAlias, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -57,6 +57,29 @@ class ApiResponse:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    pieces: "BodyPieces | None" = None
+    """The body in pieces, instead of `body`."""
+
+
+class CutOff(Exception):
+    """Raised where an answer that is being sent cannot be finished: it must not look whole. Why is logged."""
+
+
+class BodyPieces(Protocol):
+    """A body in pieces. Whoever sends it closes it, also where nothing of it was sent."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return itself."""
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece.
+
+        Raises:
+            CutOff: It cannot be made.
+        """
+
+    async def aclose(self) -> None:
+        """Close what makes the pieces."""
 
 
 def request_id(request: ApiRequest, make: Callable[[], str]) -> str:
@@ -159,7 +182,7 @@ def given(query: ApiInput) -> JsonObject:
     """Return the parameters of a query that have a value."""
     found = as_json(query)
     items = found.items() if isinstance(found, dict) else ()
-    return {name: value for name, value in items if value not in (None, [])}
+    return {name: value for name, value in items if value not in (None, [], ())}
 
 
 def _converted(found: Mapping[str, Any], into: type[ApiInput]) -> ApiInput:

@@ -5,9 +5,9 @@ function of a `Call`: it may block, since it runs on a thread of its own; one th
 long poll, is a coroutine function.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.fields import ApiInput
 from hookstream.entry.api.problems import ProblemKind
 from hookstream.entry.api.services import ConsoleServices
@@ -51,6 +52,10 @@ class Call(Generic[Q, B]):
     request_id: str
     keep: Callable[["ApiAnswer"], Sequence[TableChange]] = lambda _: ()
     """Returns the rows that keep an answer for the request's idempotency key: they commit with what it wrote."""
+    key: str | None = None
+    """The hash of the idempotency key; None: it has none."""
+    check_key: Callable[[], None] = lambda: None
+    """Raises AnsweredMeanwhile if the key has an answer by the tables as they are here now."""
 
     def change(
         self,
@@ -72,6 +77,32 @@ class Call(Generic[Q, B]):
         self.services.change(act, also)
         return answers[-1]
 
+    def turn(self, check: Callable[[], None] | None = None) -> Turn | None:
+        """Return the turn in which something is written beside the tables; None: it needs none.
+
+        A partner's requests take turns, whatever console they reach: those with an idempotency key, and
+        those that something else must be checked for.
+
+        Args:
+            check: Raises if what all consoles wrote up to now does not allow the request.
+        """
+        if self.key is None and (check is None or self.by_operator):
+            return None
+
+        def checked() -> None:
+            self.services.caught_up()
+            self.check_key()
+            if check is not None:
+                check()
+
+        def has_job(job_id: str) -> bool:
+            self.services.caught_up()
+            return self.services.job(job_id) is not None
+
+        partner_id = self.caller.partner_id
+        name = f"key.{self.key}" if partner_id is None else f"partner.{partner_id}"
+        return Turn(name, checked, has_job)
+
     def records(self, answer: "ApiAnswer") -> Sequence[OutgoingRecord]:
         """Return the rows of `keep` as records: for what is not written by the tables' writer."""
         return [
@@ -86,8 +117,16 @@ class Call(Generic[Q, B]):
 
     @property
     def name(self) -> str:
-        """Who calls, for rows and events: the token's id, never the token."""
-        return f"token {self.caller.token_id}"
+        """Who calls, and with which request, for rows and events: the token's id, never the token."""
+        return f"token {self.caller.token_id}, request {self.request_id}"
+
+
+class BodyPiece(NamedTuple):
+    """A piece of a body that is too large to be made at once."""
+
+    content: bytes
+    pause: float = 0.0
+    """Seconds to wait before the next piece is made."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -95,7 +134,11 @@ class ApiAnswer:
     """What a handler answers."""
 
     body: msgspec.Struct | None = None
-    """None: no content."""
+    """None: no content, or `pieces`."""
+    pieces: Iterator[BodyPiece] | None = None
+    """A body in pieces; each is made on a request's thread once the piece before is sent. Closed at the end."""
+    subject: str | None = None
+    """What operators' audit log says that it is about; None: what was made, or the path names."""
     status: int | None = None
     """None: that of the route."""
     revision: int | None = None
@@ -136,7 +179,9 @@ class Route:
     takes_revision: bool = False
     """Whether `If-Match` is needed."""
     is_idempotent: bool = False
-    """Whether `Idempotency-Key` is taken."""
+    """Whether `Idempotency-Key` is taken: by every route that changes something."""
+    needs_no_key: str = ""
+    """Why a route whose method is not `GET` takes no `Idempotency-Key`."""
     refusals: tuple[ProblemKind, ...] = ()
     """Kinds of problems that are its own, beside those that every route has."""
     tag: str = ""
@@ -144,6 +189,10 @@ class Route:
     act: str = ""
     """What operators' audit log says of each use, such as `payload.read`; empty: nothing."""
     media_type: str = "application/json"
+    is_in_pieces: bool = False
+    """Whether its body comes in pieces, each line of which is of the answer's type."""
+    scans: bool = False
+    """Whether it reads records of the log for its caller: a partner has a rate of them."""
 
     @property
     def name(self) -> str:
@@ -174,7 +223,8 @@ class RouteTable:
     """All routes, found by method and path.
 
     Raises:
-        ValueError: Two routes have the same method and path.
+        ValueError: Two routes have the same method and path, or one that may change something neither takes
+            an `Idempotency-Key` nor says why it needs none.
     """
 
     routes: tuple[Route, ...]
@@ -188,6 +238,9 @@ class RouteTable:
             if route.method in methods:
                 raise ValueError(f"{route.method} {route.path} is in the table twice")
             methods[route.method] = route
+            is_safe = route.method == "GET" or bool(route.needs_no_key)
+            if is_safe == route.is_idempotent:
+                raise ValueError(f"{route.method} {route.path}: an Idempotency-Key, or why not")
 
     def methods(self, segments: tuple[str, ...]) -> Mapping[str, RouteMatch]:
         """Return the routes of a path by their methods; none: there is no such path.

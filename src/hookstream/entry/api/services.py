@@ -1,6 +1,6 @@
 """What handlers need from the console that runs them; each function may block."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
 from hookstream.adapters.index.answers import DeliveryAnswer
@@ -13,16 +13,23 @@ from hookstream.core.access.tokens import ApiToken
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_export import (
+    ExportBatch,
+    ExportPosition,
+    ExportRequest,
+)
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
-from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.turns import Turn
 from hookstream.pipeline.pull.service import PullService
 from hookstream.settings import Settings
 
@@ -75,7 +82,7 @@ class ConsoleServices(Protocol):
             DependencyUnavailable: The brokers did not answer.
         """
 
-    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+    def send_test(self, prepared: PreparedTest, seconds: float, once: OnceOnly | None) -> SentTest:
         """Send a test, and wait for its audit record for so many seconds at most."""
 
     def index(self) -> IndexReader:
@@ -99,6 +106,7 @@ class ConsoleServices(Protocol):
         details: DeliveryDetails,
         origin: str | None,
         also: JobRecords,
+        turn: Turn | None,
         *,
         as_granted_today: bool,
     ) -> Job:
@@ -110,14 +118,24 @@ class ConsoleServices(Protocol):
     def job(self, job_id: str) -> Job | None:
         """Return a job; None: there is none, or its row cannot be read."""
 
-    def offer_job(self, job: Job, also: JobRecords) -> Job:
+    def caught_up(self) -> None:
+        """Wait until the tables here have all that was written up to now.
+
+        Raises:
+            DependencyUnavailable: They do not within some seconds.
+        """
+
+    def offer_job(self, job: Job, also: JobRecords, turn: Turn | None) -> Job:
         """Create a job that any executor takes over. Otherwise as the service of this name."""
 
-    def cancel_job(self, job_id: str) -> Job:
+    def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         """End a job, whoever works on it. Otherwise as the service of this name."""
 
-    def free_job(self, job_id: str) -> Job:
+    def free_job(self, job_id: str, also: JobRecords) -> Job:
         """Let any executor continue a job. Otherwise as the service of this name."""
+
+    def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
+        """As `DeadLetterExport.part`; what is wrong with the request is raised at once."""
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """Return the present end offsets of a topic of dead letters or undecodable records."""
@@ -130,6 +148,23 @@ class ConsoleServices(Protocol):
 
     def positions(self) -> list[GroupPosition]:
         """Return the positions of the workers' groups in every partition."""
+
+    def position(self, at: TopicPartition) -> GroupPosition:
+        """Return the position of the group that reads a partition.
+
+        Raises:
+            InputRefused: hookstream reads no such partition.
+            DependencyUnavailable: The brokers did not answer; the group may be moving.
+        """
+
+    def offset_at(self, at: TopicPartition, where: StartAt) -> int:
+        """Return the offset of a position in a partition's log. Raises as `position` does."""
+
+    def scan_wait(self, caller: Caller) -> float:
+        """Return for how many seconds no more records are read for a caller; 0: they are."""
+
+    def note_scanned(self, caller: Caller, records: int) -> float:
+        """Note records that were read for a caller; return as `scan_wait`."""
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         """Count what operators' audit log has: it is written within about a minute. On the event loop."""

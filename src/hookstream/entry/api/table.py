@@ -9,6 +9,7 @@ from hookstream.entry.api.resources import (
     aside,
     deliveries,
     event_types,
+    exports,
     holds,
     jobs,
     partitions,
@@ -52,6 +53,7 @@ TABLE = RouteTable(
         *statistics.ROUTES,
         *jobs.ROUTES,
         *aside.ROUTES,
+        *exports.ROUTES,
         *holds.ROUTES,
         *partitions.ROUTES,
     )

@@ -2,29 +2,119 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from hookstream.adapters.open_connections import OpenConnections
 from hookstream.entry.api.dispatch import Dispatcher
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
-from hookstream.entry.api.requests import ApiRequest, BodyReader
+from hookstream.entry.api.requests import ApiRequest, ApiResponse, BodyReader, CutOff
+from hookstream.errors import InvariantBroken
 
 BODY_SECONDS = 20.0
 """How long a client may take to send a body."""
+PIECE_SECONDS = 30.0
+"""How long a client may take for each piece of an answer."""
 _LARGEST_HEADERS = 16 * 1024
-_KEEP_ALIVE_SECONDS = 75.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 
+@dataclass(slots=True, frozen=True)
+class ConnectionBounds:
+    """How many connections there may be, and how long one may do nothing."""
+
+    most: int = 800
+    """At once; a new one takes the place of the oldest that is idle."""
+    most_of_address: int = 200
+    """Of one address, unless that is a trusted proxy."""
+    header_seconds: float = 10.0
+    """How long a request's headers may take to come, from the first byte on or from when it was connected."""
+    idle_seconds: float = 75.0
+    """How long a connection may wait for the next request, and a client take for an answer."""
+
+
+DEFAULT_BOUNDS = ConnectionBounds()
+
+
 class _Connection(web.RequestHandler):
     """One connection; what is no HTTP is answered with a problem, and logged nowhere."""
 
-    __slots__ = ()
+    __slots__ = ("_bounds", "_connections", "_in_header", "_requests", "_timer")
+
+    def __init__(
+        self, server: "ApiServer", connections: OpenConnections, bounds: ConnectionBounds
+    ) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **server.options)
+        self._connections = connections
+        self._bounds = bounds
+        self._requests = 0
+        """Requests that are being answered."""
+        self._in_header = True
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        return not self._requests
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start, if there is room for it."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        if self._connections.add(self, address):
+            self._end_in(self._bounds.header_seconds)
+        else:
+            self.end()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; the rest of its request's headers may not take long."""
+        if self.is_idle and not self._in_header:
+            self._in_header = True
+            self._end_in(self._bounds.header_seconds)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._forget()
+        super().connection_lost(exc)
+
+    def request_began(self) -> None:
+        """Note that the headers of a request are there: its answer is being made."""
+        self._requests += 1
+        self._in_header = False
+        self._end_in(None)
+
+    def request_ended(self) -> None:
+        """Note that an answer is made, and has to be sent."""
+        self._requests -= 1
+        if self.is_idle:
+            self._end_in(self._bounds.idle_seconds)
+
+    def end(self) -> None:
+        """Close at once and discard unwritten data."""
+        self._forget()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _end_in(self, seconds: float | None) -> None:
+        """End after so many seconds, instead of after what was said before; None: not by time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None and self.transport is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.end)
+
+    def _forget(self) -> None:
+        self._connections.remove(self)
+        self._end_in(None)
 
     def handle_error(
         self,
@@ -49,22 +139,55 @@ class _Connection(web.RequestHandler):
 
 
 class ApiServer(web.Server):
-    """Makes the connections."""
+    """Makes the connections.
+
+    Args:
+        handler: Answers requests.
+        connections: Those that are open.
+        bounds: Of each.
+        options: Of aiohttp's connections.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        connections: OpenConnections,
+        bounds: ConnectionBounds,
+        **options: Any,  # noqa: ANN401  As aiohttp takes them
+    ) -> None:
+        super().__init__(handler, **options)
+        self.options = options
+        self.open_connections = connections
+        self._bounds = bounds
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
-        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+        return _Connection(self, self.open_connections, self._bounds)
 
 
-def api_server(dispatcher: Dispatcher, trusted_proxies: Networks) -> ApiServer:
+def api_server(
+    dispatcher: Dispatcher, trusted_proxies: Networks, bounds: ConnectionBounds = DEFAULT_BOUNDS
+) -> ApiServer:
     """Return the server.
 
     Args:
         dispatcher: Answers its requests.
-        trusted_proxies: From these addresses, `X-Forwarded-For` says who the client is.
+        trusted_proxies: From these addresses, `X-Forwarded-For` says who the client is; they may have any
+            number of connections.
+        bounds: Of connections.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        if not isinstance(connection, _Connection):
+            raise InvariantBroken("a connection that this server did not make")
+        connection.request_began()
+        try:
+            return await answered(request)
+        finally:
+            connection.request_ended()
+
+    async def answered(request: web.BaseRequest) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         response = await dispatcher.answer(
             ApiRequest(
@@ -78,15 +201,51 @@ def api_server(dispatcher: Dispatcher, trusted_proxies: Networks) -> ApiServer:
                 ),
             )
         )
+        if response.pieces is not None:
+            return await _sent_in_pieces(request, response)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
 
     return ApiServer(
         answer,
+        OpenConnections(
+            bounds.most,
+            bounds.most_of_address,
+            lambda address: _trusted(address, trusted_proxies),
+        ),
+        bounds,
         access_log=None,
         max_line_size=_LARGEST_HEADERS,
         max_field_size=_LARGEST_HEADERS,
-        keepalive_timeout=_KEEP_ALIVE_SECONDS,
+        keepalive_timeout=bounds.idle_seconds,
     )
+
+
+async def _sent_in_pieces(request: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
+    """Send an answer piece by piece; the connection of one that is cut off ends without its end."""
+    pieces = response.pieces
+    if pieces is None:
+        raise InvariantBroken("an answer without pieces is sent in pieces")
+    answer = web.StreamResponse(status=response.status, headers=response.headers)
+    try:
+        # A piece that nobody takes would keep its reader of the log open.
+        async with asyncio.timeout(PIECE_SECONDS) as deadline:
+            await answer.prepare(request)
+            async for piece in pieces:
+                deadline.reschedule(_in_seconds(PIECE_SECONDS))
+                await answer.write(piece)
+                deadline.reschedule(None)
+            deadline.reschedule(_in_seconds(PIECE_SECONDS))
+            await answer.write_eof()
+    except (CutOff, TimeoutError, OSError):
+        if request.transport is not None:
+            request.transport.abort()
+    finally:
+        await pieces.aclose()
+    return answer
+
+
+def _in_seconds(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
 
 
 def client_address(peer: str, forwarded: str, trusted_proxies: Networks) -> str:

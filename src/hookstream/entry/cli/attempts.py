@@ -1,9 +1,7 @@
 """`hookstream attempts`: lists attempts, and shows the history of a delivery."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import get_args
 
 import click
 from rich.text import Text
@@ -22,12 +20,8 @@ from hookstream.core.delivery.identity import is_batch_id
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import HOUR, Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.outcome import Disposition, Outcome
-from hookstream.core.redrive.marks import RedriveSource
-from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_of, newest
-from hookstream.entry.admin.dead_letters import DeadLetterReader
-from hookstream.entry.admin.known_names import Filter, name_filters, read_names, refuse_unknown
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.audit import AuditSelection
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import took
 from hookstream.entry.cli.options import (
@@ -37,15 +31,12 @@ from hookstream.entry.cli.options import (
     since_option,
     until_option,
 )
-from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.progress import progress_bar
 from hookstream.entry.cli.terminal import Terminal
 from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR
 """The default window of `list`: a week of attempts may be hundreds of millions."""
-
-_OUTCOMES = frozenset({"none", *(each.name for each in get_args(Outcome))})
-_DISPOSITIONS = frozenset(each.name for each in get_args(Disposition))
 
 
 _conditions = as_one(
@@ -86,7 +77,7 @@ def command() -> None:
     "--follow", "-f", is_flag=True, help="Print attempts as they are made, until Ctrl-C."
 )
 @as_json_option
-@pass_context
+@takes_api
 def list_(
     context: Context, selection: AuditSelection, limit: int, *, follow: bool, as_json: bool
 ) -> None:
@@ -96,22 +87,23 @@ def list_(
     """
     if follow and selection.until is not None:
         raise click.UsageError("--follow never ends: leave --until out")
-    audit, now = AuditLog(context.settings), SystemClock().now()
+    source, now = context.backend.attempts, SystemClock().now()
     window = ""
     if selection.since is None:
         window = " of the last hour (--since for more)"
         selection = replace(selection, since=now if follow else now - WINDOW)
-    _refuse_unknown(context, selection, follow=follow)
     if follow:
-        for entry in audit.entries(selection, follow=True):
+        for entry in source.followed(selection):
             _print(context, entry, as_json=as_json)
         return
-    with reading(context, audit):
-        found, count = newest(audit.entries(selection), limit)
-    for entry in found:
+    with progress_bar(context) as progress:
+        found = source.listed(selection, limit, progress)
+    for entry in found.entries:
         _print(context, entry, as_json=as_json)
-    context.err.text(f"{len(found):,} of {counted(count, 'attempt')}{window}")
-    _report_unreadable(context, audit)
+    least = "at least " if found.is_least else ""
+    count = counted(found.count, "attempt")
+    context.err.text(f"{len(found.entries):,} of {least}{count}{window}")
+    _report(context, found.problems)
 
 
 @command.command()
@@ -119,7 +111,7 @@ def list_(
 @since_option
 @until_option
 @as_json_option
-@pass_context
+@takes_api
 def show(
     context: Context,
     delivery_id: str,
@@ -137,52 +129,13 @@ def show(
             f"{delivery_id} is a batch, and each of its members has a history of its own: see"
             f" `hookstream attempts list --delivery {delivery_id}`"
         )
-    audit = AuditLog(context.settings)
-    dead_letters = DeadLetterReader(context.settings, RedriveSource.DEAD_LETTERS)
-    with reading(context, audit, dead_letters):
-        history = history_of(audit, dead_letters, delivery_id, since, until)
-    _report_unreadable(context, audit)
-    if history.state is DeliveryState.UNKNOWN:
-        raise InputRefused(
-            f"neither {context.settings.topics_names.attempts} nor {dead_letters.topic} has a"
-            f" record of {delivery_id} in that window; it may still wait for its first attempt"
-        )
+    with progress_bar(context) as progress:
+        found = context.backend.attempts.history(delivery_id, since, until, progress)
+    _report(context, found.problems)
     if as_json:
-        click.echo(json_line(history_document(history)))
+        click.echo(json_line(history_document(found.history)))
     else:
-        show_history(context.out, history)
-
-
-def _refuse_unknown(context: Context, selection: AuditSelection, *, follow: bool) -> None:
-    """Refuse a name that is neither in the tables nor in a record of the window."""
-    filters = (
-        *name_filters(
-            partial(read_names, context.settings),
-            subscriptions=selection.subscriptions,
-            partners=selection.partners,
-            event_types=selection.event_types,
-            to_come=follow,
-        ),
-        Filter("--outcome", selection.outcomes, _OUTCOMES, "there is no such outcome"),
-        Filter(
-            "--disposition", selection.dispositions, _DISPOSITIONS, "there is no such disposition"
-        ),
-    )
-
-    def seen() -> Iterator[tuple[str | None, ...]]:
-        audit = AuditLog(context.settings)
-        window = AuditSelection(since=selection.since, until=selection.until)
-        with reading(context, audit):
-            for entry in audit.entries(window):
-                yield (
-                    entry.subscription_id,
-                    entry.partner_id,
-                    entry.event_type,
-                    entry.outcome,
-                    entry.disposition,
-                )
-
-    refuse_unknown(filters, seen)
+        show_history(context.out, found.history)
 
 
 def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
@@ -192,11 +145,9 @@ def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
         _show_entry(context.out, entry)
 
 
-def _report_unreadable(context: Context, audit: AuditLog) -> None:
-    if audit.unreadable:
-        count, why = audit.unreadable, audit.why_unreadable
-        text = f"{counted(count, 'record')} could not be read; the first is {why}"
-        context.err.text(text, "red")
+def _report(context: Context, problems: Sequence[str]) -> None:
+    for problem in problems:
+        context.err.text(problem, "red")
 
 
 _COLOURS = {

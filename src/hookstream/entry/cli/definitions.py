@@ -169,7 +169,9 @@ def _replay(context: Context, jobs: Sequence[Job], *, wait: bool, as_json: bool)
         subscription_id = job.asked.get("subscription")
         context.err.text(f"{subscription_id} starts in the past: {job.id} replays it")
         if wait:
-            require_finished(context, worked_on(context, job, as_json=as_json))
+            require_finished(
+                context, worked_on(context, context.cluster.jobs, job, as_json=as_json)
+            )
         else:
             context.err.text(how_to_go_on(job.id))
 

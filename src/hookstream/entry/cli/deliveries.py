@@ -1,32 +1,24 @@
 """`hookstream deliveries`: lists deliveries by their state, shows one, and sends one again."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import click
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.history import DeliveryState
+from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.delivery.identity import is_batch_id
-from hookstream.core.model.counted import counted
 from hookstream.core.model.delivery import DeferReason, Trigger
-from hookstream.core.model.instant import HOUR, Millis, to_the_second
+from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.outcome import DeadReason
 from hookstream.entry.admin.deliveries import (
     MOST_LISTED,
-    DeliveryListing,
-    DeliveryReaders,
     DeliverySelection,
-    details_of,
-    listed,
-    status_of,
 )
 from hookstream.entry.admin.delivery_remedies import remedies
-from hookstream.entry.admin.known_names import name_filters, read_names, refuse_unknown
-from hookstream.entry.admin.resends import plan_resend
-from hookstream.entry.admin.resends import resend as send_again
-from hookstream.entry.admin.tables import read_state
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.backend.listing_ports import WantedResend
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.delivery_view import (
     details_document,
     listing_document,
@@ -45,7 +37,7 @@ from hookstream.entry.cli.options import (
     until_option,
     yes_option,
 )
-from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.progress import progress_bar
 from hookstream.entry.cli.terminal import confirm
 from hookstream.errors import InputRefused
 
@@ -97,7 +89,7 @@ def command() -> None:
 )
 @scan_option
 @as_json_option
-@pass_context
+@takes_api
 def list_(
     context: Context, selection: DeliverySelection, limit: int, scan: int, *, as_json: bool
 ) -> None:
@@ -108,17 +100,16 @@ def list_(
     that were put into their tier since then. What was not read is said on standard error.
     """
     now = SystemClock().now()
-    readers = DeliveryReaders(context.settings, scan)
     since = now - WINDOW if selection.since is None else selection.since
-    with reading(context, *readers.all):
-        listing = listed(readers, selection, since)
-    _refuse_unknown(context, selection, listing)
+    with progress_bar(context) as progress:
+        found = context.backend.deliveries(scan).listed(selection, since, progress)
+    listing = found.listing
     if as_json:
-        click.echo(json_line(listing_document(listing, readers, limit)))
+        click.echo(json_line(listing_document(listing, found.not_read, limit)))
     else:
         show_listing(context.out, listing, limit, now)
     context.err.unreadable(listing.unreadable_marks)
-    for sentence in reservations(listing, readers, is_default=selection.since is None):
+    for sentence in found.problems:
         context.err.text(sentence, "yellow")
 
 
@@ -128,7 +119,7 @@ def list_(
 @until_option
 @scan_option
 @as_json_option
-@pass_context
+@takes_api
 def show(
     context: Context,
     delivery_id: str,
@@ -144,13 +135,10 @@ def show(
     What was not read is said on standard error.
     """
     refuse_batch(delivery_id)
-    readers, now = DeliveryReaders(context.settings, scan), SystemClock().now()
-    with reading(context, *readers.all):
-        details = details_of(readers, delivery_id, since, until)
-    limits = [*scan_limits(readers), *unread(readers)]
-    if not details.is_known:
-        raise InputRefused(unknown_delivery(readers, delivery_id, limits))
-    status = status_of(context.settings, details, now)
+    now = SystemClock().now()
+    with progress_bar(context) as progress:
+        found = context.backend.deliveries(scan).found(delivery_id, since, until, progress)
+    details, status = found.details, found.status
     can_be_done = list(
         remedies(details.history, details.pending, details.subscription_id, status, now)
     )
@@ -158,7 +146,7 @@ def show(
         click.echo(json_line(details_document(details, status, can_be_done)))
     else:
         show_details(context.out, details, status, can_be_done, now)
-    for sentence in limits:
+    for sentence in found.problems:
         context.err.text(sentence, "yellow")
 
 
@@ -179,7 +167,7 @@ def show(
 @scan_option
 @yes_option
 @as_json_option
-@pass_context
+@takes_api
 def resend(
     context: Context,
     delivery_id: str,
@@ -201,29 +189,24 @@ def resend(
     pending, it asks first. --since and --until bound the window in which the delivery is looked for.
     """
     refuse_batch(delivery_id)
-    readers, now = DeliveryReaders(context.settings, scan), SystemClock().now()
-    with reading(context, *readers.all):
-        details = details_of(readers, delivery_id, since, until)
-    if not details.is_known:
-        limits = [*scan_limits(readers), *unread(readers)]
-        raise InputRefused(unknown_delivery(readers, delivery_id, limits))
-    planned = plan_resend(
-        context.settings,
-        read_state(context.settings),
-        details,
-        origin,
-        as_granted_today=as_granted_today,
-    )
-    if planned.pending:
-        for each in planned.pending:
+    now = SystemClock().now()
+
+    def allowed(pending: Sequence[PendingRecord]) -> None:
+        showing.close()
+        for each in pending:
             facts = "; ".join(f"{name} {text}" for name, text in pending_facts(each, now))
             context.err.text(f"A run of {delivery_id} is pending: {facts}", "yellow")
-        confirm("Send it again all the same? The endpoint may get it twice", yes=yes)
-    job = send_again(context.settings, planned)
+        if pending:
+            confirm("Send it again all the same? The endpoint may get it twice", yes=yes)
+
+    wanted = WantedResend(delivery_id, origin, as_granted_today, since, until)
+    with ExitStack() as showing:
+        progress = showing.enter_context(progress_bar(context))
+        done = context.backend.deliveries(scan).resend(wanted, allowed, progress)
     if as_json:
-        click.echo(json_line(resend_document(planned, job)))
+        click.echo(json_line(resend_document(done)))
     else:
-        show_resend(context.out, planned, job)
+        show_resend(context.out, done)
 
 
 def refuse_batch(delivery_id: str) -> None:
@@ -237,102 +220,3 @@ def refuse_batch(delivery_id: str) -> None:
             f"{delivery_id} is a batch, and each of its members is a delivery of its own: see"
             f" `hookstream attempts list --delivery {delivery_id}`"
         )
-
-
-def unknown_delivery(readers: DeliveryReaders, delivery_id: str, limits: Sequence[str]) -> str:
-    """Return what is to be said of a delivery that no record mentions that was read."""
-    names = readers.settings.topics_names
-    said = (
-        f"no tier, and neither {names.attempts} nor {names.dead_letters}, has a record of {delivery_id}"
-        " in what was read; its event may not be matched yet, or it waits in a worker's lane for its"
-        " first attempt"
-    )
-    return "; ".join([said, *limits])
-
-
-def _refuse_unknown(
-    context: Context, selection: DeliverySelection, listing: DeliveryListing
-) -> None:
-    """Refuse a name that is neither in the tables nor in any record that was read."""
-    filters = name_filters(
-        partial(read_names, context.settings),
-        subscriptions=selection.subscriptions,
-        partners=selection.partners,
-        event_types=selection.event_types,
-    )
-
-    def seen() -> Iterator[tuple[str, ...]]:
-        for each in listing.selected.states:
-            yield each.subscription_id, each.partner_id, each.event_type
-
-    refuse_unknown(filters, seen)
-
-
-def reservations(
-    listing: DeliveryListing, readers: DeliveryReaders, *, is_default: bool
-) -> Iterator[str]:
-    """Yield a sentence for each thing that limits what a listing says.
-
-    Args:
-        listing: The listing.
-        readers: What was and was not read for it.
-        is_default: Whether the window is the default one.
-    """
-    if listing.ended_since is not None and is_default:
-        yield f"what ended before {to_the_second(listing.ended_since)} was not read (--since for more)"
-    yield from scan_limits(readers)
-    if listing.dropped:
-        dropped = counted(listing.dropped, "delivery is", "deliveries are")
-        yield f"{dropped} not counted: {MOST_LISTED:,} newer ones were read"
-    yield from unread(readers)
-    if listing.unsettled_events:
-        yield (
-            f"not settled: up to {counted(listing.unsettled_events, 'record')} of event topics, of which"
-            " deliveries may wait in a worker's lane, which no topic shows"
-        )
-
-
-def scan_limits(readers: DeliveryReaders) -> Iterator[str]:
-    """Yield a sentence for each topic of which --scan left something out."""
-    names = readers.settings.topics_names
-    if readers.pending.not_read:
-        yield (
-            f"tiers: not read: {counted(readers.pending.not_read, 'unsettled record')}, the newest of each"
-            " partition (--scan for more)"
-        )
-    for topic, limit in (
-        (names.attempts, readers.attempts_limit),
-        (names.dead_letters, readers.dead_letters_limit),
-    ):
-        if limit.left_out:
-            complete_from = limit.complete_from
-            since = (
-                ""
-                if complete_from is None
-                else f"; it is complete from {to_the_second(complete_from)}"
-            )
-            yield (
-                f"{topic}: not read: {counted(limit.left_out, 'record')} of the window, the oldest{since}"
-                " (--scan for more)"
-            )
-
-
-def unread(readers: DeliveryReaders) -> Iterator[str]:
-    """Yield a sentence for each kind of record that does not say which delivery it is of."""
-    pending, attempts = readers.pending, readers.attempts
-    if pending.lost:
-        yield (
-            f"{counted(pending.lost, 'partition')} of tiers: the committed offset is beyond the end, and"
-            " what is pending there is not known: hookstream partition list --open"
-        )
-    if pending.unmatched:
-        yield (
-            f"{counted(pending.unmatched, 'event waits', 'events wait')} in the tiers to be matched:"
-            " for which subscriptions is not known yet"
-        )
-    for count, why in (
-        (pending.unreadable, pending.why_unreadable),
-        (attempts.unreadable, attempts.why_unreadable),
-    ):
-        if count:
-            yield f"{counted(count, 'record')} could not be read; the first is {why}"

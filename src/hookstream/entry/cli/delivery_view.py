@@ -6,14 +6,13 @@ from rich.text import Text
 
 from hookstream.core.audit.history import DeliveryState
 from hookstream.core.audit.run_states import PendingRecord, RunCount, RunGroup, RunState
-from hookstream.core.jobs.job import Job
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription_status import SubscriptionStatus
-from hookstream.entry.admin.deliveries import DeliveryDetails, DeliveryListing, DeliveryReaders
-from hookstream.entry.admin.resends import Resend
+from hookstream.entry.admin.deliveries import DeliveryDetails, DeliveryListing
 from hookstream.entry.admin.subscriptions import status_document, status_text
+from hookstream.entry.backend.listing_ports import DoneResend
 from hookstream.entry.cli.attempts import history_document, show_history
 from hookstream.entry.cli.moments import ago
 from hookstream.entry.cli.terminal import Terminal
@@ -83,10 +82,9 @@ def _where(state: RunState) -> str:
     return "dead letter" if state.state is DeliveryState.DEAD_LETTERED else "at"
 
 
-def listing_document(listing: DeliveryListing, readers: DeliveryReaders, limit: int) -> JsonObject:
-    """Return a listing as JSON; scripts rely on its keys."""
-    pending, attempts, found = readers.pending, readers.attempts, listing.selected
-    of_attempts, of_dead = readers.attempts_limit, readers.dead_letters_limit
+def listing_document(listing: DeliveryListing, not_read: JsonObject, limit: int) -> JsonObject:
+    """Return a listing as JSON, with what was not read; scripts rely on its keys."""
+    found = listing.selected
     groups: list[Json] = [
         {
             "subscription_id": group.subscription_id,
@@ -100,25 +98,14 @@ def listing_document(listing: DeliveryListing, readers: DeliveryReaders, limit: 
         for group, count in found.largest_first()
     ]
     deliveries: list[Json] = [state_document(state) for state in found.newest(limit)]
-    not_read: JsonObject = {
-        "tiers": pending.not_read,
-        "attempts": of_attempts.left_out,
-        "attempts_complete_from": _moment(of_attempts.complete_from),
-        "dead_letters": of_dead.left_out,
-        "dead_letters_complete_from": _moment(of_dead.complete_from),
-        "dropped": listing.dropped,
-    }
     return {
         "total": len(found.states),
         "groups": groups,
         "deliveries": deliveries,
         "ended_since": _moment(listing.ended_since),
-        "not_read": not_read,
-        "unmatched_events": pending.unmatched,
         "unsettled_events": listing.unsettled_events,
         "unreadable_marks": list(listing.unreadable_marks),
-        "unreadable": pending.unreadable + attempts.unreadable,
-        "lost_partitions": pending.lost,
+        **not_read,
     }
 
 
@@ -234,33 +221,32 @@ def _pending_document(pending: PendingRecord) -> JsonObject:
     }
 
 
-def show_resend(out: Terminal, planned: Resend, job: Job) -> None:
+def show_resend(out: Terminal, done: DoneResend) -> None:
     """Print a resend that was written."""
-    event = planned.found.event
+    place = f", from {done.found}" if done.found else ""
     rows = [
-        ("resend", job.id),
-        ("delivery", planned.delivery_id),
-        ("to", f"{planned.subscription.id} of {planned.subscription.partner_id}"),
-        ("event", f"{event.event_type} {event.event_id}, from {planned.found.place}"),
+        ("resend", done.job.id),
+        ("delivery", done.delivery_id),
+        ("to", f"{done.subscription_id} of {done.partner_id}"),
+        ("event", f"{done.event_type} {done.event_id}{place}"),
     ]
-    if planned.waits:
-        rows.append(("waits", planned.waits))
-    out.fields([*rows, ("follow it", f"hookstream deliveries show {planned.delivery_id}")])
+    if done.waits:
+        rows.append(("waits", done.waits))
+    out.fields([*rows, ("follow it", f"hookstream deliveries show {done.delivery_id}")])
 
 
-def resend_document(planned: Resend, job: Job) -> JsonObject:
+def resend_document(done: DoneResend) -> JsonObject:
     """Return a resend that was written as JSON; scripts rely on its keys."""
-    event = planned.found.event
     return {
-        "job_id": job.id,
-        "delivery_id": planned.delivery_id,
-        "subscription_id": planned.subscription.id,
-        "event_type": event.event_type,
-        "event_id": event.event_id,
-        "origin": event.origin.place,
-        "found": planned.found.place,
-        "waits": planned.waits or None,
-        "pending_before": len(planned.pending),
+        "job_id": done.job.id,
+        "delivery_id": done.delivery_id,
+        "subscription_id": done.subscription_id,
+        "event_type": done.event_type,
+        "event_id": done.event_id,
+        "origin": done.origin or None,
+        "found": done.found or None,
+        "waits": done.waits or None,
+        "pending_before": done.pending_before,
     }
 
 

@@ -11,18 +11,14 @@ from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.subscription import Disabled, Subscription
+from hookstream.core.model.subscription import Disabled
 from hookstream.core.planning import transitions
-from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.admin import gaps
-from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
-from hookstream.entry.admin.jobs import free_job, resume_job, start_job, status_of
+from hookstream.entry.admin.jobs import status_of
 from hookstream.entry.admin.replays import SurveyWatch
-from hookstream.entry.admin.surveys import Survey
-from hookstream.entry.admin.tables import State, at_revision, read_state
-from hookstream.entry.admin.writing import attempt_change
+from hookstream.entry.backend.ports import JobCommands
+from hookstream.entry.backend.sending_ports import GapBefore
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import (
@@ -33,12 +29,11 @@ from hookstream.entry.cli.job_view import (
     working,
 )
 from hookstream.entry.cli.options import as_json_option, as_one, rate_option, yes_option
-from hookstream.entry.cli.progress import reading, transient
+from hookstream.entry.cli.progress import bar, shown_in, transient
 from hookstream.entry.cli.replay import remarks
 from hookstream.entry.cli.terminal import confirm
 from hookstream.errors import Conflict
 from hookstream.pipeline.job_kind import RunEnd, RunResult
-from hookstream.pipeline.replay import curtailed_text
 
 ASKED_ABOVE = 1_000
 """Events of a gap that are replayed without a question."""
@@ -87,16 +82,17 @@ gap_options = as_one(
 """They arrive as `options`."""
 
 
-def worked_on(context: Context, job: Job, *, as_json: bool) -> RunResult:
+def worked_on(context: Context, jobs: JobCommands, job: Job, *, as_json: bool) -> RunResult:
     """Work on a replay that was written with a row, as long as the command stays.
 
     Args:
         context: Where progress is shown.
+        jobs: Works on it.
         job: The job.
         as_json: Whether standard output is for JSON.
     """
     with working(context, "Replaying", job) as watch:
-        result = resume_job(context.settings, job.id, watch)
+        result = jobs.resume(job.id, watch)
     if not as_json:
         context.out.text(f"Replayed {counted(result.job.done, 'event')} as {job.id}")
     return result
@@ -123,21 +119,20 @@ class GapCommand:
             click.Abort: The answer is no; nothing was changed.
             click.exceptions.Exit: A job is not finished or incomplete, or was not begun (code 1).
         """
-        state = read_state(self.context.settings)
-        subscription = at_revision(state, self.subscription_id, self.options.if_revision)
-        if self._is_ended(state, subscription):
-            self._report(EndedGap(subscription, changed=False), None)
+        source, revision = self.context.backend.gaps, self.options.if_revision
+        before = source.before(self.subscription_id, revision)
+        if self._is_ended(before):
+            self._report(EndedGap(before.subscription, changed=False), None)
             return
         if self.options.replay:
-            self._before_filling(state, subscription)
-        redrives = self.is_enable and self._is_redrive_wanted(state)
-        changed = attempt_change(self.context.settings, self._end)
-        ended, writer = changed.result, changed.writer
+            self._before_filling(before)
+        redrives = self.is_enable and self._is_redrive_wanted(before)
+        ended, effect = source.end(before, revision, self.options.filling, enabling=self.is_enable)
         if ended.changed:
-            self._say(ended, writer.session.takes_effect)
-        self.context.err.warn(writer.warning)
+            self._say(ended, effect.at)
+        self.context.err.warn(effect.warning)
         if ended.changed and not self.options.no_wait:
-            writer.session.wait_until(writer.session.takes_effect)
+            effect.wait()
         letters = self._redrive(ended.disabled) if ended.changed and redrives else None
         jobs = [*self._cut_off(ended), *ended.jobs]
         self._report(ended, letters, self._replay(jobs))
@@ -147,37 +142,29 @@ class GapCommand:
             self.context.err.text(f"What was given up stays open: {self._left_open}", "red")
             raise click.exceptions.Exit(FINDINGS)
 
-    def _is_ended(self, state: State, subscription: Subscription) -> bool:
+    def _is_ended(self, before: GapBefore) -> bool:
         if self.is_enable:
-            return self.subscription_id not in state.current.disabled
-        return transitions.resume(subscription, 0) is subscription
-
-    def _end(self, writer: ChangeWriter) -> EndedGap:
-        end = gaps.enable if self.is_enable else gaps.resume
-        return end(writer, self.subscription_id, self.options.if_revision, self.options.filling)
+            return before.disabled is None
+        return transitions.resume(before.subscription, 0) is before.subscription
 
     # Before.
 
-    def _before_filling(self, state: State, subscription: Subscription) -> None:
+    def _before_filling(self, before: GapBefore) -> None:
         """Say what the gap's replay means, and ask where it is large."""
-        settings, err = self.context.settings, self.context.err
-        spans = gaps.spans_of(state, subscription, enabling=self.is_enable)
-        if not spans:
-            return
-        if settings.events.accept_create_time:
-            err.text(gaps.NOT_EXACT, "yellow")
-        taken = gaps.retained_since(settings, spans[0][0] + 1)
-        if taken:
-            err.text(curtailed_text(taken), "yellow")
+        source = self.context.backend.gaps
+        for remark in source.remarks(before, enabling=self.is_enable):
+            self.context.err.text(remark, "yellow")
         if self.options.yes:
             return
-        count = self._counted(spans)
+        count = self._counted(before)
+        if count is None:
+            return
         self._show(count)
         if count.events > ASKED_ABOVE:
             question = f"Replay {counted(count.events, 'event')} (--no-replay leaves them out)?"
             confirm(question, yes=False)
 
-    def _counted(self, spans: Sequence[tuple[Millis, Millis]]) -> GapCount:
+    def _counted(self, before: GapBefore) -> GapCount | None:
         said = set[str]()
 
         def waiting(why: str) -> None:
@@ -189,7 +176,7 @@ class GapCommand:
         with transient(self.context, TextColumn("Counting the gap")) as progress:
             progress.add_task("", total=None)
             watch = SurveyWatch(waiting=waiting)
-            return gaps.count_gap(self.context.settings, self.subscription_id, spans, watch)
+            return self.context.backend.gaps.count(before, watch, enabling=self.is_enable)
 
     def _show(self, count: GapCount) -> None:
         err = self.context.err
@@ -201,7 +188,7 @@ class GapCommand:
             for line in remarks(survey):
                 err.text(line, "yellow")
 
-    def _is_redrive_wanted(self, state: State) -> bool:
+    def _is_redrive_wanted(self, before: GapBefore) -> bool:
         """Return whether to redrive what the disabling gave up, and ask if that is not known."""
         if self.options.no_wait:
             # Before it is in effect, workers would give them up again.
@@ -212,8 +199,11 @@ class GapCommand:
             return self.redrive
         if self.options.yes:
             return True
-        disabled = state.current.disabled[self.subscription_id]
-        letters = self._given_up(disabled).tally.records
+        disabled = before.disabled
+        if disabled is None:
+            return False
+        with bar(self.context, "Reading") as progress:
+            letters = self.context.backend.gaps.given_up(disabled, shown_in(progress))
         if not letters:
             return False
         reasons = " or ".join(sorted(gaps.GIVEN_UP))
@@ -259,12 +249,12 @@ class GapCommand:
         """Return the replays of earlier gaps that ended when the endpoint was disabled: they go on."""
         if not (self.is_enable and ended.changed and self.options.replay):
             return []
-        found = gaps.replays_of(self.context.settings, ended.subscription).values()
+        found = self.context.backend.subscriptions.replays(ended.subscription).values()
         failed = [job for job in found if job.state is JobState.FAILED]
         for job in failed:
             self.context.err.print(f"{job.id}, which failed, goes on")
             if self.options.no_wait:
-                free_job(self.context.settings, job.id)
+                self.context.backend.jobs.free(job.id)
         return failed
 
     def _replay(self, jobs: Sequence[Job]) -> list[JsonObject]:
@@ -275,32 +265,31 @@ class GapCommand:
                 self.context.err.text(how_to_go_on(job.id))
                 documents.append(job_document(status_of(job, job.asked_at)))
                 continue
-            result = worked_on(self.context, job, as_json=self.options.as_json)
+            source = self.context.backend.jobs
+            result = worked_on(self.context, source, job, as_json=self.options.as_json)
             documents.append(self._noted(result))
         return documents
 
-    def _given_up(self, disabled: Disabled) -> Survey:
-        reader = DeadLetterReader(self.context.settings, RedriveSource.DEAD_LETTERS)
-        with reading(self.context, reader):
-            return gaps.given_up(reader, disabled)
-
     def _redrive(self, disabled: Disabled | None) -> JsonObject | None:
         """Redrive what the disabling gave up; it is enabled already."""
-        found = None if disabled is None else self._given_up(disabled)
-        if disabled is None or found is None or not found.tally.records:
+        if disabled is None:
             return None
-        settings = self.context.settings
+        source, rate = self.context.backend.gaps, self.options.rate
         try:
-            DeadLetterReader(settings, RedriveSource.DEAD_LETTERS).refuse_rival()
+            with bar(self.context, "Reading") as progress:
+                new = source.redrive(disabled, rate, shown_in(progress))
         except Conflict as beside:
             # It is enabled already, and its gap is filled all the same.
             self._left_open = str(beside)
             return None
-        job = gaps.redrive_of(disabled, found, self.options.rate)
-        with working(self.context, "Redriving", job) as watch:
-            result = start_job(settings, job, watch)
+        if new is None:
+            return None
+        with working(self.context, "Redriving", new.job) as watch:
+            result = new.run(watch)
         if not self.options.as_json:
-            self.context.out.text(f"Redrove {counted(result.job.done, 'dead letter')} as {job.id}")
+            self.context.out.text(
+                f"Redrove {counted(result.job.done, 'dead letter')} as {new.job.id}"
+            )
         return self._noted(result)
 
     def _noted(self, result: RunResult) -> JsonObject:

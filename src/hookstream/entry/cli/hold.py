@@ -1,7 +1,6 @@
 """`hookstream hold`: stops deliveries for a while; they wait without ageing, and none is lost."""
 
 import re
-from functools import partial
 
 import click
 
@@ -9,10 +8,8 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
-from hookstream.entry.admin.holds import clear_hold, listed, set_hold, subject, subject_in
-from hookstream.entry.admin.tables import read_state
-from hookstream.entry.admin.writing import attempt_change
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.holds import listed, subject, subject_in
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import lasted
 from hookstream.entry.cli.options import as_json_option
@@ -39,7 +36,7 @@ def command() -> None:
 @_kind
 @_name
 @click.option("--reason", required=True, help="The reason, shown with the hold: one line.")
-@pass_context
+@takes_api
 def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
     """Hold KIND NAME: every worker stops within two seconds.
 
@@ -47,9 +44,7 @@ def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
     deliveries wait until the hold is cleared.
     """
     what = subject_in(HoldKind(kind), name)
-    checked = _checked_reason(reason)
-    act = partial(set_hold, kind=what[0], name=what[1], reason=checked)
-    hold, before = attempt_change(context.settings, act).result
+    hold, before = context.backend.holds.set(*what, _checked_reason(reason))
     if before is not None:
         since = to_rfc3339(hold.since)
         context.err.print(
@@ -64,29 +59,26 @@ def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
 @_kind
 @_name
 @click.option("--reason", default="", help="Why, for the operations event.")
-@pass_context
+@takes_api
 def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
     """Clear a hold: what waited is delivered within five minutes.
 
     Each delivery checks again after as long as it has waited so far, at least every five minutes.
     """
     what = subject_in(HoldKind(kind), name)
-    checked = _checked_reason(reason) if reason else ""
-    act = partial(clear_hold, kind=what[0], name=what[1], reason=checked)
-    others = attempt_change(context.settings, act).result
+    others = context.backend.holds.clear(*what, _checked_reason(reason) if reason else "")
     context.err.print(f"{subject(*what)} is not held any more")
     if others:
-        context.err.print(f"Still held: {listed(others)}")
+        context.err.print(f"Still held: {listed([*others])}")
 
 
 @command.command("list")
 @as_json_option
-@pass_context
+@takes_api
 def list_(context: Context, *, as_json: bool) -> None:
     """List the holds in force, the oldest first."""
-    state = read_state(context.settings)
-    context.err.unreadable(state.unreadable)
-    holds = sorted(state.holds, key=lambda hold: (hold.since, hold.kind, hold.name))
+    holds, unreadable = context.backend.holds.listed()
+    context.err.unreadable(unreadable)
     if as_json:
         click.echo(json_line([_document(hold) for hold in holds]))
         return

@@ -3,15 +3,8 @@
 import click
 
 from hookstream.core.model.json import Json
-from hookstream.entry.admin.jobs import (
-    JobStatus,
-    cancel_job,
-    find_job,
-    free_job,
-    list_jobs,
-    resume_job,
-)
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.jobs import JobStatus
+from hookstream.entry.cli.context import Context, pass_context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import (
     FINDINGS,
@@ -40,13 +33,13 @@ def command() -> None:
 
 @command.command("list")
 @as_json_option
-@pass_context
+@takes_api
 def list_(context: Context, *, as_json: bool) -> None:
     """List jobs, the newest first.
 
     Exit code 1 if one is stalled: it has been held by nobody for a minute.
     """
-    listing = list_jobs(context.settings)
+    listing = context.backend.jobs.listed()
     if as_json:
         documents: list[Json] = [job_document(each) for each in reversed(listing.jobs)]
         context.err.unreadable(f"{problem.key}: {problem.why}" for problem in listing.unreadable)
@@ -60,10 +53,10 @@ def list_(context: Context, *, as_json: bool) -> None:
 @command.command()
 @_job
 @as_json_option
-@pass_context
+@takes_api
 def show(context: Context, job_id: str, *, as_json: bool) -> None:
     """Show one job: progress, holder, notes, and why it ended."""
-    status = find_job(context.settings, job_id)
+    status = context.backend.jobs.found(job_id)
     if as_json:
         click.echo(json_line(job_document(status)))
     else:
@@ -72,10 +65,10 @@ def show(context: Context, job_id: str, *, as_json: bool) -> None:
 
 @command.command()
 @_job
-@pass_context
+@takes_api
 def cancel(context: Context, job_id: str) -> None:
     """End a job, whoever works on it: what it did stays done, the rest is left as it is."""
-    job = cancel_job(context.settings, job_id)
+    job = context.backend.jobs.cancel(job_id)
     context.err.text(f"{job_id} is cancelled: {progress_of(job)} done")
 
 
@@ -84,7 +77,7 @@ def cancel(context: Context, job_id: str) -> None:
 @click.option("--detach", is_flag=True, help="Leave the work to `hookstream jobs run`.")
 @rate_option("From now on, N a second at most.")
 @as_json_option
-@pass_context
+@takes_api
 def resume(
     context: Context, job_id: str, rate: float | None, *, detach: bool, as_json: bool
 ) -> None:
@@ -96,12 +89,13 @@ def resume(
     if detach:
         if rate is not None:
             raise click.UsageError("--rate is for a job that this command works on: not --detach")
-        job = free_job(context.settings, job_id)
+        job = context.backend.jobs.free(job_id)
         context.err.text(f"{job.id} is free for any executor: {progress_of(job)} done")
         return
-    found = find_job(context.settings, job_id).job
+    source = context.backend.jobs
+    found = source.found(job_id).job
     with working(context, "Working", found) as watch:
-        result = resume_job(context.settings, job_id, watch, rate=rate)
+        result = source.resume(job_id, watch, rate)
     if as_json:
         held = result.why in (RunEnd.HELD, RunEnd.LOST)
         click.echo(json_line(job_document(JobStatus(result.job, held, is_stalled=False))))

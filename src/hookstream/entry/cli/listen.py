@@ -1,7 +1,6 @@
 """`hookstream listen`: a server on this machine gets the events of one subscription as they come."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,10 +17,9 @@ from hookstream.entry.admin.listening import (
     listen,
     new_session_key,
 )
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.terminal import Terminal
 
-TOKEN = "HOOKSTREAM_TOKEN"  # noqa: S105  the name of a variable
 _ACCEPTED = range(200, 300)
 
 
@@ -36,9 +34,9 @@ _ACCEPTED = range(200, 300)
 @click.option(
     "--api",
     metavar="URL",
-    help=f"Read from this API, with the token in {TOKEN}; else from the cluster itself.",
+    help="As --api before the command.",
 )
-@pass_context
+@takes_api
 def command(
     context: Context, subscription_id: str, forward: str, api: str | None, *, live_signatures: bool
 ) -> None:
@@ -49,14 +47,14 @@ def command(
     the subscription gets its deliveries as before. Ends with Ctrl-C.
     """
     session = None if live_signatures else new_session_key()
-    asyncio.run(_listen(context, subscription_id, forward, api, session))
+    asyncio.run(_listen(context, subscription_id, forward, api or context.api_url, session))
 
 
 async def _listen(
     context: Context,
     subscription_id: str,
     forward: str,
-    api: str | None,
+    api: str,
     session: SessionKey | None,
 ) -> None:
     async with _pages(context, subscription_id, api) as pages:
@@ -69,12 +67,12 @@ async def _listen(
 
 
 @asynccontextmanager
-async def _pages(context: Context, subscription_id: str, api: str | None) -> AsyncIterator[PageOf]:
-    if api is None:
+async def _pages(context: Context, subscription_id: str, api: str) -> AsyncIterator[PageOf]:
+    if not api:
         async with direct_pages(context.settings, subscription_id) as pages:
             yield pages
     else:
-        async with http_pages(api, os.environ.get(TOKEN, ""), subscription_id) as pages:
+        async with http_pages(api, context.token, subscription_id) as pages:
             yield pages
 
 

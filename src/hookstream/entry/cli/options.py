@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import TypeAlias
 
 import click
@@ -62,6 +63,11 @@ def rate_option(text: str) -> Callable[[Added], Added]:
 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+definition_argument = click.argument(
+    "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False)
+)
+"""It arrives as `file`."""
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 

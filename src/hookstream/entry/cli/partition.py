@@ -94,7 +94,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
             " nothing was changed"
         )
         raise SystemExit(1)
-    read.start(where, f"start at {at}. {reason}".strip())
+    read.start(where, reason)
     if not wait:
         context.err.print(f"Asked for {partition} to start at {at}, if it is stopped.")
         return

@@ -1,26 +1,24 @@
 """`hookstream partners`: lists, shows and deletes partners."""
 
-from functools import partial
+from pathlib import Path
 
 import click
 
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.planning.ownership import is_of_files
-from hookstream.entry.admin import partners
-from hookstream.entry.admin.partners import earlier_grants, live_subscriptions, partner_document
+from hookstream.entry.admin.definition_file import read_definition
+from hookstream.entry.admin.partners import earlier_grants, partner_document
 from hookstream.entry.admin.subscriptions import shown_fields
-from hookstream.entry.admin.tables import found_partner, read_state
-from hookstream.entry.admin.writing import attempt_change
 from hookstream.entry.cli import release
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.options import as_json_option, yes_option
+from hookstream.entry.cli.options import as_json_option, definition_argument, yes_option
 from hookstream.entry.cli.terminal import confirm
 
 
 @click.group()
 def command() -> None:
-    """List, show, release and delete partners."""
+    """Create, list, show, release and delete partners."""
 
 
 command.add_command(release.partner)
@@ -28,13 +26,12 @@ command.add_command(release.partner)
 
 @command.command("list")
 @as_json_option
-@pass_context
+@takes_api
 def list_(context: Context, *, as_json: bool) -> None:
     """List partners and what they are granted."""
-    state = read_state(context.settings)
-    found = sorted(state.current.partners.values(), key=lambda partner: partner.id)
+    found = context.backend.partners.listed()
     if as_json:
-        click.echo(json_line([partner_document(partner, state) for partner in found]))
+        click.echo(json_line([partner_document(*each) for each in found]))
         return
     rows = [
         (
@@ -43,7 +40,7 @@ def list_(context: Context, *, as_json: bool) -> None:
             "\n".join(partner.grant.environments),
             "\n".join(partner.grant.event_types),
         )
-        for partner in found
+        for partner, _ in found
     ]
     context.out.table(("partner", "name", "environments", "event types"), rows)
 
@@ -51,13 +48,12 @@ def list_(context: Context, *, as_json: bool) -> None:
 @command.command()
 @click.argument("partner_id", metavar="PARTNER")
 @as_json_option
-@pass_context
+@takes_api
 def show(context: Context, partner_id: str, *, as_json: bool) -> None:
     """Show one PARTNER and its subscriptions."""
-    state = read_state(context.settings)
-    partner = found_partner(state, partner_id)
+    partner, subscriptions = context.backend.partners.found(partner_id)
     if as_json:
-        click.echo(json_line(partner_document(partner, state)))
+        click.echo(json_line(partner_document(partner, subscriptions)))
         return
     rows = {"partner": partner.id, "revision": str(partner.revision)}
     rows |= {path: str(text) for path, text in shown_fields(partner).items()}
@@ -67,22 +63,32 @@ def show(context: Context, partner_id: str, *, as_json: bool) -> None:
     earlier = earlier_grants(partner)
     if earlier:
         rows["granted earlier"] = "\n".join(earlier)
-    rows["subscriptions"] = ", ".join(live_subscriptions(state, partner.id)) or "(none)"
+    rows["subscriptions"] = ", ".join(subscriptions) or "(none)"
     context.out.fields(rows.items())
+
+
+@command.command()
+@definition_argument
+@takes_api
+def create(context: Context, file: Path) -> None:
+    """Create the partner in FILE, YAML or JSON, as the API takes it; the API owns it."""
+    partner, notes = context.backend.partners.create(read_definition(file))
+    context.err.print(f"{partner.id} is created")
+    for note in notes:
+        context.err.text(f"note: {note}", "yellow")
 
 
 @command.command()
 @click.argument("partner_id", metavar="PARTNER")
 @click.option("--cascade", is_flag=True, help="Delete its subscriptions with it.")
 @yes_option
-@pass_context
+@takes_api
 def delete(context: Context, partner_id: str, *, cascade: bool, yes: bool) -> None:
     """Delete PARTNER, which must have no subscriptions unless they go with it."""
     confirm(f"Delete partner {partner_id}?", yes=yes)
-    act = partial(partners.delete, partner_id=partner_id, cascade=cascade)
-    partner, live = attempt_change(context.settings, act, console=None).result
+    owner, live = context.backend.partners.delete(partner_id, cascade=cascade)
     context.err.print(f"{', '.join([*live, partner_id])}: deleted")
-    if is_of_files(partner.owner):
+    if is_of_files(owner):
         context.err.print(
             "A file declares it: remove it there, or the next apply creates it again"
         )

@@ -1,6 +1,6 @@
 """Progress bars on standard error, which are removed when the work is done."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import (
@@ -24,11 +24,7 @@ def reading(
 ) -> Iterator[None]:
     """Show one progress bar for readings that are made one after another."""
     with bar(context, "Reading") as progress:
-        task = progress.add_task("", total=None)
-
-        def update(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
+        update = shown_in(progress)
         for reader in readers:
             reader.progress = update
         try:
@@ -36,6 +32,23 @@ def reading(
         finally:
             for reader in readers:
                 reader.progress = no_progress
+
+
+@contextmanager
+def progress_bar(context: Context) -> Iterator[Callable[[int, int], None]]:
+    """Show one progress bar for readings that are made one after another; lend what moves it."""
+    with bar(context, "Reading") as progress:
+        yield shown_in(progress)
+
+
+def shown_in(progress: Progress) -> Callable[[int, int], None]:
+    """Return what shows in a display how much of how much is done."""
+    task = progress.add_task("", total=None)
+
+    def update(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+
+    return update
 
 
 def bar(context: Context, title: str) -> Progress:

@@ -1,13 +1,10 @@
 """`hookstream subscriptions release` and `partners release`: hand over to the API, or back to files."""
 
-from functools import partial
-
 import click
 
 from hookstream.core.planning.ownership import folder_of, is_of_files
-from hookstream.entry.admin.ownership import ReleasedTo, release_partner, release_subscription
-from hookstream.entry.admin.writing import attempt_change
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.ownership import ReleasedTo
+from hookstream.entry.cli.context import Context, takes_api
 
 _to = click.option(
     "--to",
@@ -25,16 +22,10 @@ _revision = click.option(
 @click.argument("subscription_id", metavar="SUBSCRIPTION")
 @_to
 @_revision
-@pass_context
+@takes_api
 def subscription(context: Context, subscription_id: str, to: str, if_revision: int | None) -> None:
     """Hand SUBSCRIPTION over to the API, or back to definition files. Nothing else of it changes."""
-    act = partial(
-        release_subscription,
-        subscription_id=subscription_id,
-        revision=if_revision,
-        to=ReleasedTo(to),
-    )
-    _, before = attempt_change(context.settings, act).result
+    before = context.backend.subscriptions.release(subscription_id, if_revision, ReleasedTo(to))
     _report(context, subscription_id, ReleasedTo(to), before)
 
 
@@ -42,11 +33,10 @@ def subscription(context: Context, subscription_id: str, to: str, if_revision: i
 @click.argument("partner_id", metavar="PARTNER")
 @_to
 @_revision
-@pass_context
+@takes_api
 def partner(context: Context, partner_id: str, to: str, if_revision: int | None) -> None:
     """Hand PARTNER over to the API, or back to definition files; not its subscriptions."""
-    act = partial(release_partner, partner_id=partner_id, revision=if_revision, to=ReleasedTo(to))
-    _, before = attempt_change(context.settings, act).result
+    before = context.backend.partners.release(partner_id, if_revision, ReleasedTo(to))
     _report(context, partner_id, ReleasedTo(to), before)
 
 

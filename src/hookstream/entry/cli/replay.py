@@ -6,25 +6,18 @@ import click
 from rich.progress import BarColumn, TextColumn
 
 from hookstream.adapters.system import SystemClock
-from hookstream.core.jobs.job import Job
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.replay.extent import Extent, lost_text
+from hookstream.core.replay.extent import lost_text
 from hookstream.core.replay.interval import Interval
 from hookstream.core.replay.preview import ReplayPreview, read_replay_preview
 from hookstream.core.replay.request import ReplayRequest
 from hookstream.core.replay.survey import ReplaySurvey
-from hookstream.entry.admin.jobs import start_job, status_of
-from hookstream.entry.admin.replays import (
-    SurveyWatch,
-    new_replay,
-    new_replay_of,
-    replayable,
-    survey_replay,
-)
-from hookstream.entry.admin.tables import read_state
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.jobs import status_of
+from hookstream.entry.admin.replays import SurveyWatch
+from hookstream.entry.backend.sending_ports import NewJob
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import job_document, require_finished, working
 from hookstream.entry.cli.moments import moment
@@ -119,7 +112,7 @@ def command() -> None:
 @click.argument("subscription_id", metavar="SUBSCRIPTION")
 @_asked
 @as_json_option
-@pass_context
+@takes_api
 def start(context: Context, subscription_id: str, asked: ReplayOptions, *, as_json: bool) -> None:
     """Replay the events between two times to SUBSCRIPTION, whether it received them or not.
 
@@ -152,34 +145,45 @@ class _Replay:
 
     def start(self) -> None:
         """Count, ask, and replay; with `--yes`, at once."""
-        asked, request, now = self.asked, self.request, SystemClock().now()
-        replayable(read_state(self.context.settings), request)
+        asked, request, source = self.asked, self.request, self.context.backend.replays
+        source.check(request)
         if asked.yes and not asked.dry_run:
-            self._run(new_replay(request, now, asked.rate), None)
+            self._run(source.start(request, asked.rate, None), None)
             return
-        survey, extent = self._survey()
-        preview = ReplayPreview(request, extent, survey.events)
+        found = self._survey()
+        if found is None:
+            self._start_uncounted()
+            return
+        survey, preview = found
         self._show(survey, preview)
         document = survey_document(survey, preview)
         if asked.dry_run or not survey.events:
             if self.as_json:
                 click.echo(json_line({"job": None, **document}))
             return
-        self._confirm(survey.events)
-        self._run(new_replay_of(request, extent, now, asked.rate, survey.events), document)
+        self._confirm(counted(survey.events, "event"))
+        self._run(source.start(request, asked.rate, preview), document)
+
+    def _start_uncounted(self) -> None:
+        """Ask, and replay, where it is not known before how many events there are."""
+        if self.asked.dry_run:
+            raise InputRefused("--dry-run: the API does not count a replay; leave --api out")
+        begin, end = map(to_the_second, self.request.interval)
+        self._confirm(f"the events from {begin} to {end}")
+        self._run(self.context.backend.replays.start(self.request, self.asked.rate, None), None)
 
     def start_previewed(self, preview: ReplayPreview) -> None:
         """Replay what was counted before."""
-        replayable(read_state(self.context.settings), self.request)
-        self._confirm(preview.events)
-        now, rate = SystemClock().now(), self.asked.rate
-        self._run(new_replay_of(self.request, preview.extent, now, rate, preview.events), None)
+        source = self.context.backend.replays
+        source.check(self.request)
+        self._confirm(counted(preview.events, "event"))
+        self._run(source.start(self.request, self.asked.rate, preview), None)
 
-    def _confirm(self, events: int) -> None:
-        question = f"Replay {counted(events, 'event')} to {self.request.subscription_id}?"
+    def _confirm(self, events: str) -> None:
+        question = f"Replay {events} to {self.request.subscription_id}?"
         confirm(question, yes=self.asked.yes)
 
-    def _survey(self) -> tuple[ReplaySurvey, Extent]:
+    def _survey(self) -> tuple[ReplaySurvey, ReplayPreview] | None:
         columns = (TextColumn("Counting"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
         err, said = self.context.err, set[str]()
 
@@ -194,7 +198,8 @@ class _Replay:
             def update(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total)
 
-            return survey_replay(self.context.settings, self.request, SurveyWatch(update, waiting))
+            watch = SurveyWatch(update, waiting)
+            return self.context.backend.replays.survey(self.request, watch)
 
     def _show(self, survey: ReplaySurvey, preview: ReplayPreview) -> None:
         out = self.context.err if self.as_json else self.context.out
@@ -226,10 +231,11 @@ class _Replay:
         out.text("To replay exactly these, and nothing newer:")
         out.text(f"hookstream replay start {subscription_id} --preview {token}")
 
-    def _run(self, job: Job, document: JsonObject | None) -> None:
+    def _run(self, new: NewJob, document: JsonObject | None) -> None:
+        job = new.job
         self.context.err.text(f"Replaying as {job.id}")
         with working(self.context, "Replaying", job) as watch:
-            result = start_job(self.context.settings, job, watch)
+            result = new.run(watch)
         if self.as_json:
             shown = job_document(status_of(result.job, SystemClock().now()))
             click.echo(json_line({"job": shown, **(document or {})}))

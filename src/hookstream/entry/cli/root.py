@@ -42,12 +42,14 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "check": LazyCommand(
         "Check partner and subscription files without a cluster.", "definitions", "check"
     ),
+    "config": LazyCommand("Show the settings in effect.", "config"),
     "console": LazyCommand("Serve the API.", "console"),
     "deliveries": LazyCommand(
         "List deliveries, pending and ended; show one, send it again.", "deliveries"
     ),
     "dev": LazyCommand("A broker, a receiver, event topics and keys for development.", "dev"),
     "dlq": LazyCommand("List, show and redrive dead letters.", "deadletters.commands", "dlq"),
+    "doctor": LazyCommand("Check an installation, with a remedy for each finding.", "doctor"),
     "events": LazyCommand("Publish events and watch them.", "events"),
     "explain": LazyCommand("Say why an event did, or did not, arrive.", "explain"),
     "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
@@ -58,13 +60,14 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "partition": LazyCommand(
         "Show who reads which partition; start one that stopped.", "partition"
     ),
-    "partners": LazyCommand("List, show and delete partners.", "partners"),
+    "partners": LazyCommand("Create, list, show and delete partners.", "partners"),
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
     "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
     "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
+    "status": LazyCommand("Show on one screen what waits, stands and fails.", "status"),
     "subscriptions": LazyCommand(
-        "List, show, test, pause, resume, enable and delete.", "subscriptions"
+        "Create, list, show, test, pause, resume, enable and delete.", "subscriptions"
     ),
     "tokens": LazyCommand("Make, list and revoke tokens for the API.", "tokens"),
     "topics": LazyCommand("Plan and create hookstream's topics.", "topics"),
@@ -166,6 +169,11 @@ def _exit(sentence: str, code: int) -> NoReturn:
 @click.option(
     "--set", "changes", multiple=True, metavar="GROUP.NAME=VALUE", help="Any setting; repeatable."
 )
+@click.option(
+    "--api",
+    metavar="URL",
+    help="Go through this console's API, with the token in HOOKSTREAM_TOKEN (else api.url; else on Kafka).",
+)
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
 @click.pass_context
 def root(
@@ -174,6 +182,7 @@ def root(
     bootstrap_servers: str | None,
     prefix: str | None,
     changes: tuple[str, ...],
+    api: str | None,
     *,
     debug: bool,
 ) -> None:
@@ -188,4 +197,4 @@ def root(
         overrides["kafka.bootstrap_servers"] = bootstrap_servers
     if prefix is not None:
         overrides["topics.prefix"] = prefix
-    ctx.obj = Context(config, os.environ, overrides, debug=debug)
+    ctx.obj = Context(config, os.environ, overrides, debug=debug, api=api)

@@ -1,7 +1,6 @@
 """`hookstream stats`: how a subscription, a partner or everything does."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import click
 
@@ -10,13 +9,12 @@ from hookstream.core.model.instant import DAY, HOUR, MINUTE, Millis, to_rfc3339,
 from hookstream.core.model.json import JsonObject
 from hookstream.core.statistics.counts import Counts, Statistics
 from hookstream.core.statistics.errors import ErrorPattern
-from hookstream.entry.admin.known_names import name_filters, read_names, refuse_unknown
-from hookstream.entry.admin.statistics import MOST_STEPS, StatisticsReader, StatisticsWanted
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.statistics import MOST_STEPS, StatisticsWanted
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import ago, moment
 from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.progress import bar
+from hookstream.entry.cli.progress import bar, shown_in
 from hookstream.entry.cli.terminal import Terminal
 from hookstream.errors import InputRefused
 
@@ -44,7 +42,7 @@ _STEPS = ((2 * HOUR, MINUTE), (2 * DAY, HOUR))
     help="Read at most N records of the attempts, and as many of the tiers, the newest.",
 )
 @as_json_option
-@pass_context
+@takes_api
 def command(
     context: Context,
     subscription: str | None,
@@ -60,7 +58,8 @@ def command(
     ended so far. The success rate is of those that were delivered, dead-lettered, or are open for longer
     than five minutes. Held and paused deliveries, replays and tests are left out, and counted apart.
 
-    Reads the attempts and the tiers. What was not read is said on standard error.
+    Reads the attempts and the tiers; through the API the console's index, and --scan has no effect. What
+    was not read is said on standard error.
     """
     now = SystemClock().now()
     wanted = StatisticsWanted(
@@ -70,22 +69,14 @@ def command(
         None if subscription is None else frozenset({subscription}),
         None if partner is None else frozenset({partner}),
     )
-    reader = StatisticsReader(context.settings, scan)
     with bar(context, "Reading") as progress:
-        task = progress.add_task("", total=None)
-
-        def update(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        reader.progress = reader.attempts.progress = update
-        found = reader.read(wanted, now)
-    if not found.counts.events and not found.counts.left_out and found.last_attempt is None:
-        _refuse_unknown(context, wanted)
+        read = context.backend.statistics(scan).read(wanted, now, shown_in(progress))
+    found = read.found
     if as_json:
         click.echo(json_line(statistics_document(found)))
     else:
         show(context.out, found, now)
-    for sentence in _reservations(reader, found):
+    for sentence in read.reservations:
         context.err.text(sentence, "yellow")
 
 
@@ -101,15 +92,6 @@ def _step(since: Millis, now: Millis) -> Millis:
     if (now - since) // step >= MOST_STEPS:
         raise InputRefused(f"--since {to_rfc3339(since)} is more than {MOST_STEPS:,} days ago")
     return step
-
-
-def _refuse_unknown(context: Context, wanted: StatisticsWanted) -> None:
-    """Refuse a name that is in no table, where nothing was found of it."""
-    names = partial(read_names, context.settings)
-    refuse_unknown(
-        name_filters(names, subscriptions=wanted.subscriptions, partners=wanted.partners),
-        lambda: (),
-    )
 
 
 def show(out: Terminal, found: Statistics, now: Millis) -> None:
@@ -184,24 +166,6 @@ def _error_words(pattern: ErrorPattern) -> str:
 
 def _percent(rate: float | None) -> str:
     return "-" if rate is None else f"{100 * rate:.4g} %"
-
-
-def _reservations(reader: StatisticsReader, found: Statistics) -> Iterator[str]:
-    """Yield a sentence for each thing that limits what the statistics say."""
-    names = reader.settings.topics_names
-    for topic, limit in ((names.attempts, reader.attempts_limit), ("tiers", reader.tiers_limit)):
-        if limit.left_out:
-            yield (
-                f"{topic}: the oldest {limit.left_out:,} records of the window were not read; events are"
-                f" counted from {to_the_second(found.since)} on (--scan for more)"
-            )
-    if reader.left_out:
-        yield f"{reader.left_out:,} records of further runs were not counted: there are too many"
-    if reader.attempts.unreadable:
-        yield (
-            f"{reader.attempts.unreadable:,} records could not be read, the first of them"
-            f" {reader.attempts.why_unreadable}"
-        )
 
 
 def statistics_document(found: Statistics) -> JsonObject:

@@ -1,5 +1,7 @@
 """`hookstream subscriptions test`: sends one test event, and shows what came of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import click
@@ -13,8 +15,6 @@ from hookstream.entry.admin.delivery_tests import (
     FilterReport,
     PreparedTest,
     SentTest,
-    prepare_test,
-    send_test,
 )
 from hookstream.entry.admin.event_lines import (
     MAX_LINE_BYTES,
@@ -23,9 +23,9 @@ from hookstream.entry.admin.event_lines import (
     read_line,
     refusal,
 )
-from hookstream.entry.admin.tables import read_state
+from hookstream.entry.backend.sending_ports import WantedTest
 from hookstream.entry.cli.attempts import result_words
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import Amount, as_json_option
 from hookstream.entry.cli.terminal import Terminal
@@ -65,7 +65,7 @@ FAILED = 1
     help="How long to wait for the result.",
 )
 @as_json_option
-@pass_context
+@takes_api
 def command(
     context: Context,
     subscription_id: str,
@@ -85,16 +85,18 @@ def command(
     accepted it; 1: it did not, or nobody attempted it in time; 2: nothing was sent.
     """
     line = None if file is None else _event_in(file)
-    prepared = _prepared(context, subscription_id, event_type, line)
-    if dry_run:
-        _show_dry_run(context, prepared, as_json=as_json)
-        return
-    sent = send_test(
-        context.settings,
-        prepared,
-        seconds,
-        lambda job: context.err.text(f"{job} is sent; waiting for its result", "dim"),
-    )
+    wanted, tests = WantedTest(subscription_id, event_type, line), context.backend.tests
+    with _in_words_of_a_line(line):
+        if dry_run:
+            prepared = tests.prepare(wanted, context.err.unreadable)
+            _show_dry_run(context, prepared, as_json=as_json)
+            return
+        prepared, sent = tests.send(
+            wanted,
+            seconds,
+            context.err.unreadable,
+            lambda job: context.err.text(f"{job} is sent; waiting for its result", "dim"),
+        )
     if as_json:
         click.echo(json_line(sent_document(prepared, sent)))
     else:
@@ -117,13 +119,11 @@ def _event_in(file: BinaryIO) -> EventLine:
         raise InputRefused(f"--event: {refusal(refused)}") from None
 
 
-def _prepared(
-    context: Context, subscription_id: str, event_type: str | None, line: EventLine | None
-) -> PreparedTest:
-    state = read_state(context.settings)
-    context.err.unreadable(state.unreadable)
+@contextmanager
+def _in_words_of_a_line(line: EventLine | None) -> Iterator[None]:
+    """Refuse an event in the words of the line that it came in."""
     try:
-        return prepare_test(context.settings, state, subscription_id, event_type, line)
+        yield
     except InputRefused as refused:
         if line is None:
             raise

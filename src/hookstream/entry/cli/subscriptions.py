@@ -1,6 +1,6 @@
 """`hookstream subscriptions`: lists, shows and changes subscriptions, one at a time."""
 
-from functools import partial
+from pathlib import Path
 
 import click
 
@@ -11,28 +11,24 @@ from hookstream.core.model.instant import (
     parse_duration,
     to_rfc3339,
 )
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import SigningScheme, Subscription
-from hookstream.core.model.subscription_status import Deleted
 from hookstream.core.planning.ownership import is_of_files
 from hookstream.core.planning.rotation import LONGEST_OVERLAP, without_ended
-from hookstream.entry.admin import signing_secrets, subscriptions
-from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.gaps import gap_text, replays_of
-from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
+from hookstream.entry.admin.definition_file import read_definition
+from hookstream.entry.admin.gaps import gap_text
+from hookstream.entry.admin.signing_secrets import secret_document
 from hookstream.entry.admin.subscriptions import (
-    directory_of,
     shown_fields,
-    status_text,
     subscription_document,
 )
-from hookstream.entry.admin.tables import no_subscription, read_state
-from hookstream.entry.admin.writing import attempt_change, attempt_change_signed
+from hookstream.entry.backend.ports import Effect
 from hookstream.entry.cli import release
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.gap_filling import GapCommand, GapOptions, gap_options
-from hookstream.entry.cli.options import as_json_option, yes_option
+from hookstream.entry.cli.gap_filling import GapCommand, GapOptions, gap_options, worked_on
+from hookstream.entry.cli.job_view import how_to_go_on, require_finished
+from hookstream.entry.cli.options import as_json_option, definition_argument, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
 from hookstream.entry.cli.subscription_test import command as test
 from hookstream.entry.cli.terminal import confirm
@@ -56,7 +52,7 @@ def _overlap(text: str) -> Millis:
 
 @click.group()
 def command() -> None:
-    """List, show, test and change subscriptions, one at a time."""
+    """Create, list, show, test and change subscriptions, one at a time."""
 
 
 command.add_command(test)
@@ -67,57 +63,47 @@ command.add_command(release.subscription)
 @click.option("--partner", help="Only those of one partner.")
 @click.option("--all", "with_deleted", is_flag=True, help="Deleted ones too.")
 @as_json_option
-@pass_context
+@takes_api
 def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json: bool) -> None:
     """List subscriptions with their state: what the owner set, and their health."""
-    state = read_state(context.settings)
-    known = names_of(state).partners
-    refuse_unknown([Filter("--partner", None if partner is None else {partner}, known)])
-    directory, now = directory_of(state), SystemClock().now()
-    rows: list[tuple[str, ...]] = []
-    documents: list[Json] = []
-    for name, subscription in sorted(state.current.subscriptions.items()):
-        status = directory.holds.over(directory.status(name, now))
-        if partner not in (None, subscription.partner_id):
-            continue
-        if isinstance(status, Deleted) and not with_deleted:
-            continue
-        documents.append(subscription_document(state, subscription, status, now))
-        types = "\n".join(subscription.event_types)
-        shown = status_text(status, now) + (", failing" if name in state.failing else "")
-        rows.append((name, subscription.partner_id, shown, types))
+    listing = context.backend.subscriptions.listed(partner, with_deleted=with_deleted)
+    now = SystemClock().now()
     if as_json:
-        click.echo(json_line(documents))
+        click.echo(json_line([subscription_document(each, now) for each in listing.found]))
     else:
+        rows = [
+            (
+                each.subscription.id,
+                each.subscription.partner_id,
+                each.state_text(now) + ("" if each.failing_since is None else ", failing"),
+                "\n".join(each.subscription.event_types),
+            )
+            for each in listing.found
+        ]
         context.out.table(("subscription", "partner", "state", "event types"), rows)
-    context.err.unreadable(state.unreadable)
+    context.err.unreadable(listing.unreadable)
 
 
 @command.command()
 @_subscription
 @as_json_option
-@pass_context
+@takes_api
 def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     """Show one SUBSCRIPTION, without its secrets."""
-    state = read_state(context.settings)
-    subscription = state.current.subscriptions.get(subscription_id)
-    if subscription is None:
-        raise no_subscription(state, subscription_id)
-    now = SystemClock().now()
-    directory = directory_of(state)
-    status = directory.holds.over(directory.status(subscription_id, now))
+    source = context.backend.subscriptions
+    facts, now = source.found(subscription_id), SystemClock().now()
     if as_json:
-        click.echo(json_line(subscription_document(state, subscription, status, now)))
+        click.echo(json_line(subscription_document(facts, now)))
         return
-    rows = {"subscription": subscription.id, "state": status_text(status, now)}
-    failing = state.failing.get(subscription_id)
-    if failing is not None:
-        rows["failing"] = f"nothing but failures since {to_rfc3339(failing.since)}"
+    subscription = facts.subscription
+    rows = {"subscription": subscription.id, "state": facts.state_text(now)}
+    if facts.failing_since is not None:
+        rows["failing"] = f"nothing but failures since {to_rfc3339(facts.failing_since)}"
     if isinstance(subscription, Subscription):
         rows["revision"] = str(subscription.revision)
         rows |= {path: str(text) for path, text in _fields(subscription, now).items()}
     rows["active from"] = to_rfc3339(subscription.active_from)
-    replays = replays_of(context.settings, subscription)
+    replays = source.replays(subscription)
     for gap in subscription.gaps:
         end = "now" if gap.end is None else to_rfc3339(gap.end)
         filled = gap_text(subscription_id, gap, replays)
@@ -126,29 +112,63 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
 
 
 @command.command()
+@definition_argument
+@_no_wait
+@as_json_option
+@takes_api
+def create(context: Context, file: Path, *, no_wait: bool, as_json: bool) -> None:
+    """Create the subscription in FILE, YAML or JSON, as the API takes it; the API owns it.
+
+    A secret in it is `{value: …}`. Without an id one is made, and without signing secrets one is generated and
+    shown once. The past of a start_from is replayed by a job, on which the command stays until it is done.
+    """
+    made = context.backend.subscriptions.create(read_definition(file))
+    name, effect = made.subscription.id, made.effect
+    # The secrets first: interrupting the wait must not lose them.
+    if as_json:
+        document: JsonObject = {
+            "subscription": name,
+            "revision": made.subscription.revision,
+            "signing_secrets": [secret_document(name, each) for each in made.generated],
+            "replays": [job.id for job in made.jobs],
+            "takes_effect": to_rfc3339(effect.at),
+        }
+        click.echo(json_line(document))
+    else:
+        show_secrets(context.out, [(name, each) for each in made.generated])
+    context.err.print(f"{name} is created; it is active from {to_rfc3339(effect.at)}")
+    for note in made.notes:
+        context.err.text(f"note: {note}", "yellow")
+    _end(context, effect, wait=not no_wait)
+    for job in made.jobs:
+        if no_wait:
+            context.err.text(how_to_go_on(job.id))
+        else:
+            result = worked_on(context, context.backend.jobs, job, as_json=as_json)
+            require_finished(context, result)
+
+
+@command.command()
 @_subscription
 @_revision
 @_no_wait
-@pass_context
+@takes_api
 def pause(
     context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
 ) -> None:
     """Pause SUBSCRIPTION: pending deliveries wait, events published meanwhile are replayed by resume."""
-    act = partial(subscriptions.pause, subscription_id=subscription_id, revision=if_revision)
-    done = attempt_change(context.settings, act)
-    after, changed = done.result
+    after, changed, effect = context.backend.subscriptions.pause(subscription_id, if_revision)
     if not changed:
         context.err.print(f"{subscription_id} is {after.state} already")
         return
-    from_then = to_rfc3339(done.writer.session.takes_effect)
-    context.err.print(f"{subscription_id} is paused from {from_then}")
-    _end(context, done.writer, wait=not no_wait)
+    context.err.print(f"{subscription_id} is paused from {to_rfc3339(effect.at)}")
+    _end(context, effect, wait=not no_wait)
 
 
 @command.command()
 @_subscription
 @gap_options
-@pass_context
+@takes_api
 def resume(context: Context, subscription_id: str, options: GapOptions) -> None:
     """Resume a paused SUBSCRIPTION, and replay what was published meanwhile.
 
@@ -167,7 +187,7 @@ def resume(context: Context, subscription_id: str, options: GapOptions) -> None:
     default=None,
     help="Whether to redrive what was given up as disabled, gone or asked (default: ask).",
 )
-@pass_context
+@takes_api
 def enable(
     context: Context, subscription_id: str, options: GapOptions, *, redrive: bool | None
 ) -> None:
@@ -183,16 +203,14 @@ def enable(
 @_subscription
 @_revision
 @yes_option
-@pass_context
+@takes_api
 def delete(context: Context, subscription_id: str, if_revision: int | None, *, yes: bool) -> None:
     """Delete SUBSCRIPTION: its pending deliveries are cancelled."""
     confirm(f"Delete subscription {subscription_id} and cancel what is pending?", yes=yes)
-    act = partial(subscriptions.delete, subscription_id=subscription_id, revision=if_revision)
-    done = attempt_change(context.settings, act)
-    subscription = done.result
+    owner, effect = context.backend.subscriptions.delete(subscription_id, if_revision)
     context.err.print(f"{subscription_id} is deleted")
-    _end(context, done.writer, wait=False)
-    if is_of_files(subscription.owner):
+    _end(context, effect, wait=False)
+    if is_of_files(owner):
         context.err.print(
             "A file declares it: remove it there, or the next apply creates it again"
         )
@@ -216,7 +234,7 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
 @_revision
 @_no_wait
 @as_json_option
-@pass_context
+@takes_api
 def rotate_secret(
     context: Context,
     subscription_id: str,
@@ -232,37 +250,31 @@ def rotate_secret(
     The old one signs as well until the overlap ends, and then goes by itself. Of a v1a key the
     public part is shown, which is all that a partner needs.
     """
-    act = partial(
-        signing_secrets.rotate_secret,
-        subscription_id=subscription_id,
-        revision=if_revision,
-        overlap=overlap,
-        scheme=None if scheme is None else SigningScheme(scheme),
+    done, effect = context.backend.subscriptions.rotate(
+        subscription_id,
+        if_revision,
+        overlap,
+        None if scheme is None else SigningScheme(scheme),
     )
-    changed = attempt_change_signed(context.settings, act)
-    done, writer = changed.result, changed.writer
     # The secret first: interrupting the wait must not lose it.
     if as_json:
-        click.echo(json_line(signing_secrets.secret_document(subscription_id, done.new)))
+        click.echo(json_line(secret_document(subscription_id, done.new)))
     else:
         show_secrets(context.out, [(subscription_id, done.new)])
-    context.err.print(
-        f"{done.new.id} signs from {to_rfc3339(writer.session.takes_effect)}, at the latest"
-    )
+    context.err.print(f"{done.new.id} signs from {to_rfc3339(effect.at)}, at the latest")
     for each in done.ending:
         context.err.print(f"{each.id} signs until {to_rfc3339(each.expires_at or 0)}")
     for each in done.gone:
         context.err.print(f"{each.id} does not sign any more")
-    _end(context, writer, wait=not no_wait)
+    _end(context, effect, wait=not no_wait)
 
 
 @command.command()
 @_subscription
-@pass_context
+@takes_api
 def jwks(context: Context, subscription_id: str) -> None:
     """Print the public keys of SUBSCRIPTION's v1a secrets as a JWKS, for its partner."""
-    state = read_state(context.settings)
-    document = signing_secrets.jwks(state, subscription_id, SystemClock().now())
+    document = context.backend.subscriptions.jwks(subscription_id)
     click.echo(json_line(document))
     if not document["keys"]:
         context.err.print(f"{subscription_id} has no v1a signing secret")
@@ -273,8 +285,8 @@ def _fields(subscription: Subscription, now: Millis) -> JsonObject:
     return shown_fields(without_ended(subscription, now))
 
 
-def _end(context: Context, writer: ChangeWriter, *, wait: bool) -> None:
-    """Print the writer's warning, and wait until what was written has taken effect."""
-    context.err.warn(writer.warning)
+def _end(context: Context, effect: Effect, *, wait: bool) -> None:
+    """Print the warning of a change, and wait until it is in effect."""
+    context.err.warn(effect.warning)
     if wait:
-        writer.session.wait_until(writer.session.takes_effect)
+        effect.wait()

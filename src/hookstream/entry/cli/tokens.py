@@ -1,7 +1,5 @@
 """`hookstream tokens`: makes, lists and revokes tokens for the API."""
 
-from functools import partial
-
 import click
 
 from hookstream.adapters.system import SystemClock
@@ -9,17 +7,12 @@ from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import Millis, parse_duration, to_rfc3339, to_the_second
 from hookstream.entry.admin.tokens import (
     WantedToken,
-    create_token,
     day_text,
     new_token_document,
-    read_console,
-    revoke_token,
     token_document,
     token_state,
-    visible_tokens,
 )
-from hookstream.entry.admin.writing import attempt_change
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option
 
@@ -51,7 +44,7 @@ def command() -> None:
 )
 @click.option("--label", default="", help="What it is for: one line of at most 100 characters.")
 @as_json_option
-@pass_context
+@takes_api
 def create(
     context: Context,
     scope: str | None,
@@ -66,8 +59,7 @@ def create(
     if admin == (scope is not None):
         raise click.UsageError("give --admin, or --scope with what the token is good for")
     asked = WantedToken(Scope(scope or Scope.ADMIN), partner_id, life, label)
-    act = partial(create_token, caller=None, asked=asked)
-    made = attempt_change(context.settings, act, console=True).result
+    made = context.backend.tokens.create(asked)
     if as_json:
         click.echo(json_line(new_token_document(made, made.token.created)))
         return
@@ -81,13 +73,12 @@ def create(
 @command.command("list")
 @click.option("--partner", "partner_id", metavar="PARTNER", help="Only those of this partner.")
 @as_json_option
-@pass_context
+@takes_api
 def list_(context: Context, partner_id: str | None, *, as_json: bool) -> None:
     """List tokens, also those that expired or were revoked in the last month, without their texts."""
-    table = read_console(context.settings)
-    context.err.unreadable(table.unreadable.values())
+    tokens, unreadable = context.backend.tokens.listed(partner_id)
+    context.err.unreadable(unreadable)
     now = SystemClock().now()
-    tokens = visible_tokens(table, None, partner_id)
     if as_json:
         click.echo(json_line([token_document(token, now) for token in tokens]))
         return
@@ -109,11 +100,10 @@ def list_(context: Context, partner_id: str | None, *, as_json: bool) -> None:
 
 @command.command()
 @click.argument("token", metavar="TOKEN")
-@pass_context
+@takes_api
 def revoke(context: Context, token: str) -> None:
     """Revoke TOKEN, an id or a token's own text: consoles refuse it within two seconds."""
-    act = partial(revoke_token, caller=None, name=token)
-    after, changed = attempt_change(context.settings, act, console=True).result
+    after, changed = context.backend.tokens.revoke(token)
     since = to_rfc3339(after.revoked or 0)
     if not changed:
         context.err.print(f"{after.id} is revoked since {since} already")

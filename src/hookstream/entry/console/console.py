@@ -25,6 +25,7 @@ from hookstream.adapters.telemetry.api_metrics import ApiMetrics
 from hookstream.adapters.telemetry.gauges import GaugeMetrics
 from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.adapters.telemetry.log import StructuredLogger
+from hookstream.adapters.telemetry.tracing import tracer_of
 from hookstream.entry.admin.index_process import IndexProcess
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
@@ -33,7 +34,7 @@ from hookstream.entry.admin.tables import operators_tables
 from hookstream.entry.api.dispatch import Dispatcher, RequestReport
 from hookstream.entry.api.rates import TokenRates
 from hookstream.entry.api.table import TABLE
-from hookstream.entry.api.transport import api_server
+from hookstream.entry.api.transport import ConnectionBounds, api_server
 from hookstream.entry.cluster import client_of
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
@@ -83,6 +84,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         services = KafkaServices(settings, keys, parts.live, parts.reader, folder, door)
         index = IndexProcess(settings, folder, settings.console.index_bytes)
         requests = ApiMetrics()
+        tracer = tracer_of(settings.tracing, SystemChance())
         metrics = GaugeMetrics(parts.pool.gauges, (requests,))
         health = _ConsoleHealth(parts)
         threads = RequestThreads(settings.console.threads)
@@ -95,6 +97,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             SystemClock.monotonic,
             new_id,
             lambda report: _count(requests, report),
+            tracer=tracer,
         )
         async with (
             HealthServer(
@@ -126,6 +129,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         except HookstreamError as error:
             logger.warning("console.uses_not_noted", detail=str(error))
         await asyncio.to_thread(services.close)
+        await asyncio.to_thread(tracer.shutdown)
         raise_first(failures, logger, "console")
         logger.info("console.stopped", seconds=round(shutdown.took, 3))
     return 0
@@ -188,7 +192,11 @@ async def _served(settings: Settings, dispatcher: Dispatcher) -> AsyncIterator[s
     console = settings.console
     proxies = [ipaddress.ip_network(each) for each in console.trusted_proxies]
     runner = web.ServerRunner(
-        api_server(dispatcher, proxies),
+        api_server(
+            dispatcher,
+            proxies,
+            ConnectionBounds(console.max_connections, console.max_connections_per_address),
+        ),
         shutdown_timeout=console.drain_deadline / 1_000 * _REQUESTS_SHARE,
         handle_signals=False,
     )

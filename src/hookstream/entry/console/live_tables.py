@@ -11,7 +11,7 @@ from hookstream.core.access.tokens import ApiToken, TokenRefused
 from hookstream.core.jobs.book import JobBook
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.partner_limits import DEFAULT_PARTNER_LIMITS
+from hookstream.core.model.partner_limits import DEFAULT_PARTNER_LIMITS, PartnerLimits
 from hookstream.core.model.topics import Topics
 from hookstream.entry.admin.tables import SEALED, State, StateReader, operators_tables
 
@@ -77,10 +77,16 @@ class LiveTables:
 
     def requests_a_second(self, partner_id: str) -> float:
         """Return how many requests a second a partner may make, by the latest state that was asked for."""
+        return float(self._limits(partner_id).requests_a_second)
+
+    def scanned_records_a_second(self, partner_id: str) -> float:
+        """Return how many records a second are read for a partner, by the latest state that was asked for."""
+        return float(self._limits(partner_id).scanned_records_a_second)
+
+    def _limits(self, partner_id: str) -> PartnerLimits:
         state = self._state
         partner = None if state is None else state.current.partners.get(partner_id)
-        limits = DEFAULT_PARTNER_LIMITS if partner is None else partner.limits
-        return float(limits.requests_a_second)
+        return DEFAULT_PARTNER_LIMITS if partner is None else partner.limits
 
     def caller(self, presented: str, now: Millis) -> Caller | TokenRefused:
         """Return whose the token of a hash is, or why it is refused."""

@@ -1,13 +1,15 @@
 """The services of a console on Kafka: the tables as they are followed, and one writer of them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock, local
 from typing import TypeVar
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.index.answers import DeliveryAnswer
+from hookstream.adapters.index.opened_files import OpenLimit
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.record_writer import RecordWriter
 from hookstream.adapters.kafka.tables.reader import TableReader
@@ -22,26 +24,44 @@ from hookstream.core.access.uses import ApiUses
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_details import event_decoder, event_of
+from hookstream.entry.admin.dead_letter_export import (
+    DeadLetterExport,
+    ExportBatch,
+    ExportPosition,
+    ExportRequest,
+    ShownEvent,
+    refuse_many_partitions,
+)
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload, payload_of
-from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest, send_test
+from hookstream.entry.admin.delivery_tests import (
+    OnceOnly,
+    PreparedTest,
+    SentTest,
+    send_test,
+)
+from hookstream.entry.admin.granted_events import GrantedEvents
 from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_offers import offer_job
 from hookstream.entry.admin.jobs import cancel_job, free_job
-from hookstream.entry.admin.partitions import ReadPartitions
+from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
 from hookstream.entry.admin.purges import narrowed
 from hookstream.entry.admin.redrives import rules_of
 from hookstream.entry.admin.resends import plan_resend, resend
 from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.tokens import note_use
+from hookstream.entry.admin.turns import Turn
 from hookstream.entry.admin.writing import EqualWriting
+from hookstream.entry.api.rates import ScanRates
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.cluster import reached
 from hookstream.entry.console.live_tables import LiveTables
@@ -51,6 +71,8 @@ from hookstream.settings import Settings
 
 T = TypeVar("T")
 
+_EXPORT_SECONDS = 300.0
+"""How long one answer of an export takes at most; the next one goes on."""
 _CATCH_UP_SECONDS = 5.0
 """How long a change waits at most until the console's own tables have it."""
 
@@ -87,6 +109,8 @@ class KafkaServices:
         self._folder = folder
         self._door = door
         self._of_thread = local()
+        self._open_files = OpenLimit()
+        self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
         self._uses = ApiUses()
         self._uses_lock = Lock()
         self._name = executor_name()
@@ -182,15 +206,18 @@ class KafkaServices:
             # A refusal too may be about rows that this console has not read yet.
             self._catch_up()
 
-    def send_test(self, prepared: PreparedTest, seconds: float) -> SentTest:
+    def send_test(self, prepared: PreparedTest, seconds: float, once: OnceOnly | None) -> SentTest:
         """As ConsoleServices says."""
-        return send_test(self.settings, prepared, seconds)
+        sent = send_test(self.settings, prepared, seconds, once=once)
+        if once is not None:
+            self._catch_up()
+        return sent
 
     def index(self) -> IndexReader:
         """As ConsoleServices says."""
         found: IndexReader | None = getattr(self._of_thread, "index", None)
         if found is None:
-            found = self._of_thread.index = IndexReader(self._folder)
+            found = self._of_thread.index = IndexReader(self._folder, limit=self._open_files)
         return found
 
     def details(self, found: DeliveryAnswer) -> DeliveryDetails:
@@ -209,6 +236,7 @@ class KafkaServices:
         details: DeliveryDetails,
         origin: str | None,
         also: JobRecords,
+        turn: Turn | None,
         *,
         as_granted_today: bool,
     ) -> Job:
@@ -216,7 +244,7 @@ class KafkaServices:
         planned = plan_resend(
             self.settings, state, details, origin, as_granted_today=as_granted_today
         )
-        job = resend(self.settings, planned, also)
+        job = resend(self.settings, planned, also, turn)
         self._catch_up()
         return job
 
@@ -228,23 +256,60 @@ class KafkaServices:
         """As ConsoleServices says."""
         return self._live.job(job_id)
 
-    def offer_job(self, job: Job, also: JobRecords) -> Job:
+    def caught_up(self) -> None:
         """As ConsoleServices says."""
-        offered = offer_job(self.settings, job, also)
+        reading = self._reader.read_to_end(_CATCH_UP_SECONDS)
+        try:
+            asyncio.run_coroutine_threadsafe(reading, self._loop).result(_CATCH_UP_SECONDS + 1)
+        except TimeoutError:
+            raise DependencyUnavailable("the tables could not be read to their ends") from None
+
+    def offer_job(self, job: Job, also: JobRecords, turn: Turn | None) -> Job:
+        """As ConsoleServices says."""
+        offered = offer_job(self.settings, job, also, turn)
         self._catch_up()
         return offered
 
-    def cancel_job(self, job_id: str) -> Job:
+    def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         """As ConsoleServices says."""
-        job = cancel_job(self.settings, job_id)
-        self._catch_up()
-        return job
+        try:
+            return cancel_job(self.settings, job_id, also)
+        finally:
+            # A refusal too may be about rows that this console has not read yet.
+            self._catch_up()
 
-    def free_job(self, job_id: str) -> Job:
+    def free_job(self, job_id: str, also: JobRecords) -> Job:
         """As ConsoleServices says."""
-        job = free_job(self.settings, job_id)
-        self._catch_up()
-        return job
+        try:
+            return free_job(self.settings, job_id, also)
+        finally:
+            self._catch_up()
+
+    def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
+        """As ConsoleServices says."""
+        reader = DeadLetterReader(self.settings, wanted.source)
+        refuse_many_partitions(reader.ends())
+        decoder = event_decoder(reader)
+        shown: ShownEvent = partial(event_of, decoder)
+        if wanted.partner_id is not None:
+            shown = GrantedEvents(decoder, self.state(), wanted.partner_id).shown
+        export = DeadLetterExport(
+            reader,
+            reader.ledger(),
+            wanted.selector,
+            wanted.with_resolved,
+            shown,
+            wanted.position,
+        )
+        return export.part(wanted.most, _EXPORT_SECONDS, self._clock.monotonic)
+
+    def scan_wait(self, caller: Caller) -> float:
+        """As ConsoleServices says."""
+        return self._scans.wait(caller)
+
+    def note_scanned(self, caller: Caller, records: int) -> float:
+        """As ConsoleServices says."""
+        return self._scans.note(caller, records)
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """As ConsoleServices says."""
@@ -262,15 +327,22 @@ class KafkaServices:
         """As ConsoleServices says."""
         return ReadPartitions(self.settings).positions()
 
+    def position(self, at: TopicPartition) -> GroupPosition:
+        """As ConsoleServices says."""
+        return ReadPartition(self.settings, at).position()
+
+    def offset_at(self, at: TopicPartition, where: StartAt) -> int:
+        """As ConsoleServices says."""
+        return ReadPartition(self.settings, at).offset_at(where)
+
     def pull(self) -> PullService:
         """As ConsoleServices says."""
         return self._door
 
     def _catch_up(self) -> None:
         """Wait until the console's own tables have what was written, so that the next request sees it."""
-        reading = self._reader.read_to_end(_CATCH_UP_SECONDS)
         try:
-            asyncio.run_coroutine_threadsafe(reading, self._loop).result(_CATCH_UP_SECONDS + 1)
-        except (DependencyUnavailable, TimeoutError):
+            self.caught_up()
+        except DependencyUnavailable:
             # It is written all the same; while the tables are not current, requests are answered 503.
             return

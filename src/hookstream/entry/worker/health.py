@@ -135,7 +135,7 @@ class Health:
             "hookstream_unreadable_rows": float(len(parts.directory.blind)),
             "hookstream_in_flight": float(parts.engine.lanes.in_flight),
             "hookstream_queued": float(parts.engine.lanes.waiting),
-            "hookstream_open_breakers": float(parts.engine.lanes.open_breakers),
+            "hookstream_open_breakers": float(len(parts.engine.lanes.open_breakers)),
             "hookstream_paused_partitions": float(parts.engine.room.paused),
             "hookstream_stopped_partitions": float(
                 len(parts.events.stopped)

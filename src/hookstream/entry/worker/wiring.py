@@ -114,7 +114,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         logger = StructuredLogger(settings.log.level, settings.log.format)
         machine = SystemClock()
         clock = BrokerClock(machine, logger, settings.worker.max_clock_skew, machine.boot)
-        metrics = PrometheusMetrics()
+        metrics = PrometheusMetrics(settings.metrics.subscriptions)
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, logger)
         feed = TableConsumer(topics, book, directory, key_ring(settings), logger, health)

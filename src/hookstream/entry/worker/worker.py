@@ -38,6 +38,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         shutdown = Shutdown(parts.clock, settings.worker.drain_deadline)
         health = Health(parts, settings.worker.stuck_after)
         parts.metrics.observe(health.gauges)
+        parts.metrics.observe_breakers(lambda: parts.engine.lanes.open_breakers)
         async with HealthServer(
             settings.worker.listen, parts.metrics, health.live, health.ready
         ) as server:

@@ -59,6 +59,8 @@ class PullPiece:
     has_more: bool = False
     waits: set[WaitReason] = field(default_factory=set)
     bytes: int = 0
+    read: int = 0
+    """Records that were read for this page alone."""
 
     def add(self, shown: Shown) -> None:
         """Add an entry, where there is one."""
@@ -175,7 +177,8 @@ class LogPages:
                 if not await self._is_of_these_topics(page):
                     # The reader stood in topics that were created again: nothing of it counts.
                     await self._names.listed(fresh=True)
-                    return PullPiece(cursor or Cursor(subscription.active_from), has_more=True)
+                    again = cursor or Cursor(subscription.active_from)
+                    return PullPiece(again, has_more=True, read=piece.read)
             piece.cursor = reading.cursor(subscription.active_from)
             return piece
 
@@ -220,6 +223,7 @@ class LogPages:
             if taken.records and is_first:
                 until, is_first = now() + self._rules.reading_seconds, False
             read += len(taken.records)
+            page.piece.read = read
             page.touched.update(at.topic for at in taken.positions)
             await self._add(reader, page, taken.records)
             page.reading.moved(taken.positions)

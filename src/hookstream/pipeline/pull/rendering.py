@@ -14,6 +14,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.planning.fields import HIDDEN
 from hookstream.core.pull.page import PulledEvent, SkippedEvent
 from hookstream.core.pull.resumption import is_asked_at
 from hookstream.pipeline.defects import ENDS, Step, Unexpected
@@ -24,6 +25,7 @@ from hookstream.pipeline.work import Bodies
 
 Shown = PulledEvent | SkippedEvent | None
 """None: nothing of it is for this subscription."""
+_Verdict = Match | NotReplayed
 
 
 class PullRenderer:
@@ -56,15 +58,39 @@ class PullRenderer:
             events: Decoded events.
             now: The present: when they are signed.
         """
+        judges = [self._judge(subscription, each.bodies) for each in events]
+        takes_long = self._takes_long(subscription, events)
+        return await self._made(subscription, events, judges, now, takes_long=takes_long)
+
+    async def matched(
+        self, subscription: Subscription, events: Sequence[tuple[ReadEvent, Match]], now: Millis
+    ) -> list[Shown]:
+        """Return the entry of each event that was matched by the subscription's present row and grants.
+
+        Args:
+            subscription: The subscription, as the table has it.
+            events: Decoded events, each with its match.
+            now: The present: when they are signed.
+        """
+        read = [each for each, _ in events]
+        takes_long = sum(each.event.load for each in read) > LARGE
+        found = [match for _, match in events]
+        return await self._made(subscription, read, found, now, takes_long=takes_long)
+
+    async def _made(
+        self,
+        subscription: Subscription,
+        events: Sequence[ReadEvent],
+        judges: Sequence[_Verdict | Callable[[], _Verdict]],
+        now: Millis,
+        *,
+        takes_long: bool,
+    ) -> list[Shown]:
         if not events:
             return []
-        prepared = self._prepared.of(subscription, now)
-        judges = [self._judge(subscription, each.bodies) for each in events]
-        render = partial(self._rendered, prepared, events, judges, now)
-        if self._takes_long(subscription, events):
-            return await self._offload.run(render)
+        render = partial(self._rendered, self._prepared.of(subscription, now), events, judges, now)
         # A round trip to a thread takes longer than a little work, and all readers share one.
-        return render()
+        return await self._offload.run(render) if takes_long else render()
 
     def _takes_long(self, subscription: Subscription, events: Sequence[ReadEvent]) -> bool:
         """Return whether making the entries would block the event loop for long."""
@@ -95,9 +121,7 @@ class PullRenderer:
             return None
         return SkippedEvent(why.reason, record.timestamp, event_type=event_type)
 
-    def _judge(
-        self, subscription: Subscription, bodies: Bodies
-    ) -> Callable[[], Match | NotReplayed]:
+    def _judge(self, subscription: Subscription, bodies: Bodies) -> Callable[[], _Verdict]:
         event = bodies.event
         if not is_asked_at(subscription, event.origin.timestamp):
             return lambda: NotReplayed.NOT_WANTED
@@ -114,14 +138,15 @@ class PullRenderer:
         self,
         prepared: Prepared,
         events: Sequence[ReadEvent],
-        judges: Sequence[Callable[[], Match | NotReplayed]],
+        judges: Sequence[_Verdict | Callable[[], _Verdict]],
         now: Millis,
     ) -> list[Shown]:
         """Judge, render and sign, in a thread."""
         found: list[Shown] = []
         for each, judge in zip(events, judges, strict=True):
             try:
-                found.append(self._one(prepared, each.bodies, judge(), now))
+                verdict = judge() if callable(judge) else judge
+                found.append(self._one(prepared, each.bodies, verdict, now))
             except ENDS:
                 raise
             except Exception as error:  # noqa: BLE001  this event's alone
@@ -129,9 +154,7 @@ class PullRenderer:
                 found.append(_refused(prepared, each.bodies, INTERNAL_ERROR))
         return found
 
-    def _one(
-        self, prepared: Prepared, bodies: Bodies, verdict: Match | NotReplayed, now: Millis
-    ) -> Shown:
+    def _one(self, prepared: Prepared, bodies: Bodies, verdict: _Verdict, now: Millis) -> Shown:
         if isinstance(verdict, NotReplayed):
             return None
         body = verdict.refused or self._body(prepared, bodies, verdict.version)
@@ -150,8 +173,8 @@ class PullRenderer:
             case None:
                 return bodies.standard(version)
             case Template() as template:
-                reveal = prepared.template_secrets.get
-                return bodies.by_template(version, template, reveal, self._most)
+                # They are credentials of the endpoint, as its headers are.
+                return bodies.by_template(version, template, lambda _: HIDDEN, self._most)
             case (shared, content):
                 return bodies.shared(version, shared, content)
 

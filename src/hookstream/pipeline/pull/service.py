@@ -33,9 +33,10 @@ from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.pipeline.defects import Unexpected
 from hookstream.pipeline.pull.behind import LogPages, PullPiece, TopicNames
 from hookstream.pipeline.pull.event_reading import CannotBeRead, EventReader, ReadEvent
+from hookstream.pipeline.pull.kept import Queued
 from hookstream.pipeline.pull.ports import PullPorts, PullRules
 from hookstream.pipeline.pull.rendering import PullRenderer, Shown
-from hookstream.pipeline.pull.tail import Kept, Tail, TailView
+from hookstream.pipeline.pull.tail import Tail, TailView
 
 _LOOK_AGAIN: Final = 1.0
 """Seconds after which a waiting reader that the tail does not serve reads the log again."""
@@ -49,6 +50,8 @@ _HEAD_AGAIN: Final = 0.05
 _NOTHING_LEFT: Final = 0.001
 """Seconds that are not worth waiting."""
 _RENDERED_AT_ONCE: Final = 50
+_REMEMBERED: Final = 1_024
+"""Cursors that need not be decrypted when they come back, one for each subscription."""
 _TRIES: Final = 3
 """Times that a page is made again whose subscription or grant changed meanwhile."""
 
@@ -59,6 +62,29 @@ class _PageFor:
 
     subscription: Subscription
     partner: Partner | None
+    asked_by: str | None
+    """The partner who asks, whose limits bind what is read; None: an operator."""
+
+
+class _HandedOut:
+    """The cursor that each subscription's reader was given last: most come back with it.
+
+    Its text alone is compared, so nothing opens that the key ring would not open.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, Cursor]] = {}
+
+    def of(self, subscription_id: str, text: str) -> Cursor | None:
+        """Return the cursor of a text; None: it was not the last."""
+        found = self._last.get(subscription_id)
+        return found[1] if found is not None and found[0] == text else None
+
+    def note(self, subscription_id: str, text: str, cursor: Cursor) -> None:
+        """Remember a cursor instead of the one before."""
+        if len(self._last) >= _REMEMBERED and subscription_id not in self._last:
+            self._last.pop(next(iter(self._last)))
+        self._last[subscription_id] = text, cursor
 
 
 class PullService:
@@ -82,6 +108,7 @@ class PullService:
         )
         self._log = LogPages(ports, rules, names, events, self._renderer)
         self._tail = Tail(ports, rules, names, events, unexpected)
+        self._handed_out = _HandedOut()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["PullService"]:
@@ -143,27 +170,26 @@ class PullService:
         self, reader: _PageFor, at: Cursor | None, limit: int, until: float
     ) -> PullPage | PullRefusal:
         """Return the first page that has something, or the one at an instant of the monotonic clock."""
-        subscription_id = reader.subscription.id
+        subscription_id, read = reader.subscription.id, 0
         while True:
             found = await self._fresh(reader, at, limit)
             if not isinstance(found, tuple):
                 return found
             piece, signal = found
+            piece.read = read = read + piece.read
             left = until - self._clock.monotonic()
             if piece.is_worth_showing or left < _NOTHING_LEFT:
                 return self._sealed(subscription_id, piece)
             at = piece.cursor
             await _wait(signal, left)
-            now = self._reader(subscription_id)
+            now = self._reader(subscription_id, reader.asked_by)
             if not isinstance(now, _PageFor):
                 return now
             if now.subscription.active_from != at.active_from:
                 return _gone(subscription_id)
             reader = now
 
-    def _reader(
-        self, subscription_id: str, partner_id: str | None = None
-    ) -> _PageFor | PullRefusal:
+    def _reader(self, subscription_id: str, partner_id: str | None) -> _PageFor | PullRefusal:
         """Return whom a page is for, if anything may be shown by what is known now."""
         if not self._ports.tables.current() or self._directory.blind:
             why = "the tables are not current: nothing is shown by what may be out of date"
@@ -181,7 +207,7 @@ class PullService:
             case Held():
                 return NotNow("delivery is suspended", _HELD_AGAIN, "suspended")
             case found:
-                return _PageFor(found.subscription, found.partner)
+                return _PageFor(found.subscription, found.partner, partner_id)
 
     async def _opened(
         self, reader: _PageFor, text: str | None
@@ -192,10 +218,12 @@ class PullService:
             return None
         if text == LATEST:
             return await self._head(reader)
-        opened = self._ports.seal.open(subscription.id, text)
-        if isinstance(opened, str):
-            return CursorRefused(opened)
-        cursor = read_cursor(opened)
+        cursor = self._handed_out.of(subscription.id, text)
+        if cursor is None:
+            opened = self._ports.seal.open(subscription.id, text)
+            if isinstance(opened, str):
+                return CursorRefused(opened)
+            cursor = read_cursor(opened)
         if cursor is None:
             return CursorRefused(
                 "the cursor is of another release of hookstream: begin without one"
@@ -223,7 +251,7 @@ class PullService:
             found = await self._piece(reader, at, limit)
             if isinstance(found, Busy):
                 return found
-            now = self._reader(reader.subscription.id)
+            now = self._reader(reader.subscription.id, reader.asked_by)
             if not isinstance(now, _PageFor):
                 return now
             if now.subscription is reader.subscription and now.partner is reader.partner:
@@ -256,41 +284,41 @@ class PullService:
     ) -> PullPiece:
         """Return the page that the shared tail has for a reader."""
         subscription = reader.subscription
-        positions = {
-            where: max(to, at.topics[view.ids[where.topic]][where.partition])
-            for where, to in view.next.items()
-        }
-        reading = Reading(positions, view.ids)
+        reading = Reading(dict(view.next), view.ids)
         piece = PullPiece(at)
         if view.waits_for_schema:
             piece.waits.add(WaitReason.UNKNOWN_SCHEMA)
         done = 0
         at_once = max(limit, _RENDERED_AT_ONCE)
-        while done < len(view.kept) and not piece.has(limit):
-            kept = view.kept[done : done + at_once]
-            entries = await self._entries(reader, kept)
+        while done < len(view.wanted) and not piece.has(limit):
+            wanted = view.wanted[done : done + at_once]
+            entries = await self._entries(reader, wanted)
             for entry in entries:
                 if entry is not None and piece.has(limit):
                     break
                 piece.add(entry)
                 done += 1
-        for each in view.kept[done:]:
+        for each, _ in view.wanted[done:]:
             if each.record.where not in reading.cut:
                 reading.stop(each.record.where, each.record.offset)
-        piece.has_more = done < len(view.kept)
+        piece.has_more = done < len(view.wanted)
         piece.cursor = reading.cursor(subscription.active_from)
         return piece
 
-    async def _entries(self, reader: _PageFor, kept: Sequence[Kept]) -> list[Shown]:
+    async def _entries(self, reader: _PageFor, wanted: Sequence[Queued]) -> list[Shown]:
         """Return what is shown of records, in their order."""
         subscription = reader.subscription
-        events = [each.read for each in kept if isinstance(each.read, ReadEvent)]
-        shown = iter(await self._renderer.shown(subscription, events, self._clock.now()))
+        events = [
+            (kept.read, match)
+            for kept, match in wanted
+            if isinstance(kept.read, ReadEvent) and match is not None
+        ]
+        shown = iter(await self._renderer.matched(subscription, events, self._clock.now()))
         return [
-            self._renderer.skipped(subscription, reader.partner, each.record, each.read)
-            if isinstance(each.read, CannotBeRead)
+            self._renderer.skipped(subscription, reader.partner, kept.record, kept.read)
+            if isinstance(kept.read, CannotBeRead)
             else next(shown)
-            for each in kept
+            for kept, _ in wanted
         ]
 
     def _sealed(self, subscription_id: str, piece: PullPiece) -> PullPage:
@@ -301,8 +329,9 @@ class PullService:
                 " the pull door cannot serve this cluster"
             )
         text = self._ports.seal.seal(subscription_id, payload)
+        self._handed_out.note(subscription_id, text, piece.cursor)
         waits = tuple(sorted(piece.waits))
-        return PullPage((*piece.gaps, *piece.entries), text, piece.has_more, waits)
+        return PullPage((*piece.gaps, *piece.entries), text, piece.has_more, waits, piece.read)
 
 
 def _absent(subscription_id: str) -> NoSuchSubscription:

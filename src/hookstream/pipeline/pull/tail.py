@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from hookstream.core.matching.directory import Directory, Question
-from hookstream.core.matching.fanout import Matching
+from hookstream.core.matching.fanout import Match, Matching
 from hookstream.core.model.event import LARGE
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.model.subscription import (
@@ -22,6 +22,7 @@ from hookstream.core.model.subscription import (
     SubscriptionState,
 )
 from hookstream.core.pull.cursor import Cursor
+from hookstream.core.pull.page import GapReason
 from hookstream.core.pull.resumption import KnownTopic, Reading, found_again
 from hookstream.errors import ConfigurationError, DependencyUnavailable
 from hookstream.pipeline.defects import Step, Unexpected
@@ -35,10 +36,12 @@ from hookstream.pipeline.pull.event_reading import (
     SchemaUnknown,
     Unasked,
 )
+from hookstream.pipeline.pull.kept import Kept, Queued, ReaderQueues, merged
 from hookstream.pipeline.pull.ports import PullPorts, PullRules
 
 _AT_ONCE: Final = 1_000
 _ANOTHER_TOPIC: Final = "a topic was deleted, or created again, while it was followed"
+_TRUNCATED: Final = "brokers lost records that were followed"
 _KEPT_FOR: Final = 30.0
 """Seconds that an event is kept."""
 _FORGOTTEN_AFTER: Final = 90.0
@@ -47,25 +50,6 @@ _CHECKED_EVERY: Final = 0.5
 """Seconds between two looks for changed subscriptions."""
 _AGAIN: Final = 1.0
 """Seconds after which a record is looked at again whose schema was unknown, and a tail that failed begins again."""
-_DECODED: Final = 4
-"""How many times its size a record takes in memory, decoded and rendered, beside `_OBJECTS` bytes."""
-_OBJECTS: Final = 2_000
-
-
-@dataclass(slots=True, eq=False)
-class Kept:
-    """One record that somebody may want."""
-
-    number: int
-    """In the order in which records were read."""
-    record: Record
-    read: ReadEvent | CannotBeRead
-    seen_at: float
-
-    @property
-    def cost(self) -> int:
-        """The bytes that it takes in memory, as an estimate."""
-        return _DECODED * self.record.size + _OBJECTS
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +61,7 @@ class _Polled:
     asked_at: float
     start: dict[TopicPartition, int]
     """From where on it was matched; a partition that was found later, from its start."""
-    kept: deque[Kept] = field(default_factory=deque)
+    queues: ReaderQueues = field(default_factory=ReaderQueues)
     signal: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is something for it, or it must be asked for elsewhere."""
 
@@ -86,7 +70,7 @@ class _Polled:
 class TailView:
     """What the tail has for one reader."""
 
-    kept: Sequence[Kept]
+    wanted: Sequence[Queued]
     """In the order in which they were read: by offset within each partition."""
     next: Mapping[TopicPartition, int]
     """Up to where it was read."""
@@ -134,7 +118,7 @@ class Tail:
         self._blocked: dict[TopicPartition, tuple[int, float]] = {}
         """Partitions that wait for a schema: at which offset, and when it is looked at again."""
         self._ring: deque[Kept] = deque()
-        self._aside: deque[Kept] = deque()
+        self._aside = ReaderQueues()
         """Those that may concern anybody."""
         self._bytes = 0
         self._count = 0
@@ -175,19 +159,19 @@ class Tail:
             or set(cursor.topics) != set(self._ids.values())
         ):
             return None
-        for at in self._next:
+        for at, end in self._next.items():
             position = cursor.topics[self._ids[at.topic]].get(at.partition)
-            if position is None or position < max(self._low[at], polled.start.get(at, 0)):
+            # One that is ahead has read the log further, or what it read was lost: the log says which.
+            if (
+                position is None
+                or not max(self._low[at], polled.start.get(at, 0)) <= position <= end
+            ):
                 return None
-        kept = _merged(polled.kept, self._aside)
-        behind = [
-            each
-            for each in kept
-            if each.record.offset
-            >= cursor.topics[self._ids[each.record.topic]].get(each.record.partition, 0)
-        ]
+        wanted = merged(
+            polled.queues.behind(cursor, self._ids), self._aside.behind(cursor, self._ids)
+        )
         return TailView(
-            behind, dict(self._next), dict(self._ids), bool(self._blocked), polled.signal
+            wanted, dict(self._next), dict(self._ids), bool(self._blocked), polled.signal
         )
 
     # The task.
@@ -331,21 +315,24 @@ class Tail:
                 case ReadEvent():
                     found = next(matched)
                     if found:
-                        kept = self._keep(record, each, now)
-                        for subscription_id in found:
-                            polled = self._polled.get(subscription_id)
-                            if polled is not None:
-                                polled.kept.append(kept)
-                        self._signals |= found
+                        self._queue(self._keep(record, each, now), found)
                 case CannotBeRead():
-                    self._aside.append(self._keep(record, each, now))
+                    self._aside.add(self._keep(record, each, now), None)
                     self._signals |= self._polled.keys()
                 case Unasked() | SchemaUnknown():
                     pass
         self._evict(now)
 
-    async def _matched(self, events: Sequence[ReadEvent]) -> list[set[str]]:
-        """Return which of the read subscriptions ask for each event."""
+    def _queue(self, kept: Kept, matches: Sequence[Match]) -> None:
+        for match in matches:
+            subscription_id = match.subscription.id
+            polled = self._polled.get(subscription_id)
+            if polled is not None:
+                polled.queues.add(kept, match)
+                self._signals.add(subscription_id)
+
+    async def _matched(self, events: Sequence[ReadEvent]) -> list[list[Match]]:
+        """Return what the read subscriptions ask for of each event."""
         matchings = [self._index.matching(self._question(each)) for each in events]
         # Nothing changes the index meanwhile: this task alone does.
         find = partial(_all_found, matchings)
@@ -398,11 +385,10 @@ class Tail:
         ):
             oldest = self._ring.popleft()
             self._bytes -= oldest.cost
-            self._low[oldest.record.where] = oldest.record.offset + 1
-            gone = oldest.number
-            for each in (self._aside, *(polled.kept for polled in self._polled.values())):
-                if each and each[0].number <= gone:
-                    each.popleft()
+            at = oldest.record.where
+            # Where retention took records meanwhile, it is further on already.
+            self._low[at] = max(self._low[at], oldest.record.offset + 1)
+            oldest.forget()
 
     async def _look_again(self, reader: PastReader, now: float) -> None:
         """Read on at records whose schema was unknown."""
@@ -436,6 +422,9 @@ class Tail:
             found = found_again(position, topic_id, log.topic_id, log.low, log.high)
             if found.offset is None:
                 raise DependencyUnavailable(_ANOTHER_TOPIC)
+            if found.gap is GapReason.TRUNCATED:
+                # Other records may take the offsets of those that are kept.
+                raise DependencyUnavailable(_TRUNCATED)
             self._next[at] = found.offset
             if found.gap is not None:
                 self._low[at] = found.offset
@@ -443,31 +432,22 @@ class Tail:
 
 
 def _as_matched(subscription: Subscription) -> Subscription:
-    """Return a subscription as the index of the tail has it: whatever its endpoint is, and its health."""
+    """Return a subscription as the index of the tail has it: whatever its endpoint is, its health and pauses."""
     return replace(
-        subscription,
-        endpoint=Endpoint("", ()),
-        state=SubscriptionState.ACTIVE,
-        gaps=tuple(gap for gap in subscription.gaps if gap.reason == "paused"),
+        subscription, endpoint=Endpoint("", ()), state=SubscriptionState.ACTIVE, gaps=()
     )
 
 
-def _all_found(matchings: Sequence[Matching]) -> list[set[str]]:
+def _all_found(matchings: Sequence[Matching]) -> list[list[Match]]:
     return [_found(each) for each in matchings]
 
 
-def _found(matching: Matching) -> set[str]:
-    found: set[str] = set()
+def _found(matching: Matching) -> list[Match]:
+    found: list[Match] = []
     matching.find()
     while not matching.is_done:
-        found.update(match.subscription.id for match in matching.step())
+        found += matching.step()
     return found
-
-
-def _merged(first: Sequence[Kept], second: Sequence[Kept]) -> list[Kept]:
-    if not second:
-        return list(first)
-    return sorted((*first, *second), key=lambda each: each.number)
 
 
 def _partitions_of(topics: Mapping[str, KnownTopic]) -> list[TopicPartition]:

@@ -254,6 +254,9 @@ def test_the_oldest_hour_is_deleted_first_and_never_comes_back(tmp_path: Path) -
     late = indexed(log.append(START + 119 * MINUTE, entry_for(0, at=START, attempt=2)))
     writer.attempts(last, [late], [], {TopicPartition(ATTEMPTS, 0): late.offset + 1}, ATTEMPTS)
     writer.attempts(first, [late], [], {}, ATTEMPTS)
+    # It was being read when it was deleted.
+    assert writer.begin(Family.ATTEMPTS, first) == {}
+    writer.complete(Family.ATTEMPTS, first)
     assert [file.start for file in IndexFolder(tmp_path).files(Family.ATTEMPTS)] == [last]
     writer.close()
 

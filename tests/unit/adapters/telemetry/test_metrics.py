@@ -1,9 +1,13 @@
 """What the worker counts is what Prometheus reads."""
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 from tests.doubles.attempts import an_attempt
 
-from hookstream.adapters.telemetry.metrics import GAUGES, MAX_VALUES, OTHER, PrometheusMetrics
+from hookstream.adapters.telemetry.metrics import GAUGES, MAX_VALUES, PrometheusMetrics
+from hookstream.adapters.telemetry.subscription_series import OTHER
+from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Trigger
 from hookstream.core.model.outcome import (
     Cancel,
@@ -11,6 +15,7 @@ from hookstream.core.model.outcome import (
     DeadReason,
     Failed,
     FailureKind,
+    Outcome,
     RetryAt,
 )
 from hookstream.pipeline.ports import Metrics
@@ -152,3 +157,68 @@ def test_the_release_and_the_process_have_metrics() -> None:
 
 def test_every_gauge_has_a_help_text() -> None:
     assert all(text.endswith(".") for text in GAUGES.values())
+
+
+def whose(subscription: str, partner: str = "acme", **more: str) -> str:
+    labels = {"partner": partner, "subscription": subscription, **more}
+    return "{" + ",".join(f'{name}="{labels[name]}"' for name in sorted(labels)) + "}"
+
+
+def of_subscription(subscription_id: str, outcome: Outcome | None = None) -> AttemptRecord:
+    """A delivered attempt for a subscription; with an outcome, one that was retried."""
+    record = an_attempt() if outcome is None else an_attempt(outcome, RetryAt(5))
+    return replace(record, delivery=replace(record.delivery, subscription_id=subscription_id))
+
+
+def test_a_subscription_s_attempts_are_counted_by_outcome_and_name_its_partner() -> None:
+    metrics = PrometheusMetrics()
+    failed = Failed(FailureKind.TIMEOUT, "no response in time")
+    metrics.attempt(of_subscription("crm", failed))
+    arrived = replace(of_subscription("crm"), started_at=5_000, duration_us=250_000)
+    metrics.attempt(arrived)
+    exhausted = DeadLetter(DeadReason.ATTEMPTS_EXHAUSTED, "9 of 9")
+    metrics.attempt(replace(of_subscription("mis"), outcome=failed, disposition=exhausted))
+    metrics.observe_breakers(lambda: {"mis"})
+
+    of = "hookstream_subscription_"
+    assert counts(metrics, of) == {
+        f"{of}attempts_total{whose('crm', outcome='failed')}": 1,
+        f"{of}attempts_total{whose('crm', outcome='delivered')}": 1,
+        f"{of}attempts_total{whose('mis', outcome='failed')}": 1,
+        f"{of}delivered_total{whose('crm')}": 1,
+        f"{of}delivered_total{whose('mis')}": 0,
+        f"{of}dead_letters_total{whose('mis', reason='attempts_exhausted')}": 1,
+        f"{of}last_success_timestamp_seconds{whose('crm')}": 5.25,
+        f"{of}breaker_open{whose('crm')}": 0,
+        f"{of}breaker_open{whose('mis')}": 1,
+    }
+
+
+def test_the_first_subscriptions_keep_their_series_and_the_rest_share_one() -> None:
+    metrics = PrometheusMetrics(subscriptions=2)
+    for name in ("a", "b", "c", "d", "a", "c"):
+        metrics.attempt(of_subscription(name))
+    metrics.observe_breakers(lambda: {"b", "c", "never-attempted"})
+
+    assert counts(metrics, "hookstream_subscription_delivered") == {
+        f"hookstream_subscription_delivered_total{whose('a')}": 2,
+        f"hookstream_subscription_delivered_total{whose('b')}": 1,
+        f"hookstream_subscription_delivered_total{whose(OTHER, OTHER)}": 3,
+    }
+    assert counts(metrics, "hookstream_subscription_breaker") == {
+        f"hookstream_subscription_breaker_open{whose('a')}": 0,
+        f"hookstream_subscription_breaker_open{whose('b')}": 1,
+        f"hookstream_subscription_breaker_open{whose(OTHER, OTHER)}": 2,
+    }
+
+
+def test_series_by_subscription_can_be_left_out() -> None:
+    metrics = PrometheusMetrics(subscriptions=0)
+    metrics.attempt(an_attempt())
+    assert counts(metrics, "hookstream_subscription") == {}
+
+
+def test_tests_are_no_subscription_s_traffic() -> None:
+    metrics = PrometheusMetrics()
+    metrics.attempt(an_attempt(trigger=Trigger.TEST))
+    assert counts(metrics, "hookstream_subscription") == {}

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from hookstream.adapters.telemetry.tracing import CountingExporter, SdkTracer, tracer_of
-from hookstream.core.model.record import Header, Record
+from hookstream.core.model.delivery import Delivery, OnlyFor, Trigger, UnmatchedEvent
+from hookstream.core.model.outcome import RetryAt
+from hookstream.core.model.record import Header, Origin, Record
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import Tracer
 
@@ -50,6 +52,11 @@ def a_record(
     *headers: Header, key: bytes | None = b"order-7", value: bytes | None = b"x"
 ) -> Record:
     return Record("printprice.pricing.completed", 3, 41, 0, key, value, headers)
+
+
+def a_delivery() -> Delivery:
+    origin = Origin("printprice.pricing.completed", 3, 41, 0)
+    return Delivery("msg_1", "crm", "acme", "pricing.completed", "e1", origin, 0, 1)
 
 
 class Seen:
@@ -92,15 +99,37 @@ def test_a_record_is_processed_as_the_child_of_its_producer() -> None:
     assert found.status.status_code is StatusCode.UNSET
 
 
+def test_a_request_is_served_as_the_child_of_its_client_or_by_the_ratio() -> None:
+    seen = Seen()
+    asked = ("GET", "/v1/deliveries/{delivery_id}")
+    span = seen.tracer.request(*asked, SAMPLED, "request-1")
+    assert span is not None
+    span.end(error=None, **{"http.response.status_code": 200})
+    (found,) = seen.spans()
+    assert (span.trace_id, found.name, found.kind.name) == (TRACE, " ".join(asked), "SERVER")
+    assert dict(found.attributes or {}) == {
+        "http.request.method": "GET",
+        "http.route": "/v1/deliveries/{delivery_id}",
+        "http.response.status_code": 200,
+        "hookstream.request_id": "request-1",
+    }
+    for unsampled in (UNSAMPLED, None, "nonsense"):
+        assert seen.tracer.request(*asked, unsampled, "request-2") is None
+    assert Seen(chance=0.4).tracer.request(*asked, None, "request-3") is not None
+
+
 def test_the_whole_way_is_one_trace() -> None:
     """First attempt, tier, second attempt: the context travels in the record's headers."""
     seen = Seen()
     process = seen.tracer.process(a_record(), SAMPLED, "hookstream")
     assert process is not None
-    post = seen.tracer.post(process, "https://partner.example:8443/hook/secret?token=x", 0)
+    post = seen.tracer.post(
+        process, "https://partner.example:8443/hook/secret?token=x", a_delivery(), 1
+    )
     assert post is not None
+    post.decided(RetryAt(5_000))
     post.end(error="503", **{"http.response.status_code": 503})
-    send = seen.tracer.send(process, "hookstream.retry.5s")
+    send = seen.tracer.send(process, "hookstream.retry.5s", a_delivery(), RetryAt(5_000))
     assert send is not None
     send.end()
     process.end()
@@ -123,15 +152,58 @@ def test_the_whole_way_is_one_trace() -> None:
         "server.port": 8443,
         "http.response.status_code": 503,
         "error.type": "503",
+        "hookstream.subscription.id": "crm",
+        "hookstream.partner.id": "acme",
+        "hookstream.delivery.id": "msg_1",
+        "hookstream.event.type": "pricing.completed",
+        "hookstream.event.id": "e1",
+        "hookstream.attempt": 1,
+        "hookstream.trigger": "initial",
+        "hookstream.disposition": "retry",
     }
     assert by_name["POSTCLIENT"].status.status_code is StatusCode.ERROR
+
+
+def test_a_job_s_run_of_a_delivery_names_the_job() -> None:
+    seen = Seen()
+    run = replace(a_delivery(), trigger=Trigger.REPLAY, job="job-7")
+    span = seen.tracer.process(a_record(), SAMPLED, "hookstream.retry", run)
+    assert span is not None
+    span.end()
+    attributes = seen.spans()[0].attributes or {}
+    assert (attributes["hookstream.job.id"], attributes["hookstream.trigger"]) == (
+        "job-7",
+        "replay",
+    )
+
+
+def test_an_event_that_is_replayed_to_one_subscription_names_it() -> None:
+    seen = Seen()
+    only = OnlyFor("crm", "acme", "job-7")
+    origin = Origin("printprice.pricing.completed", 3, 41, 0)
+    state = UnmatchedEvent(origin, 0, trigger=Trigger.REPLAY, only=only)
+    span = seen.tracer.process(a_record(), SAMPLED, "hookstream.retry", state)
+    assert span is not None
+    span.decoded("pricing.completed", "e1")
+    span.end()
+    attributes = seen.spans()[0].attributes or {}
+    assert {
+        name: value for name, value in attributes.items() if name.startswith("hookstream")
+    } == {
+        "hookstream.subscription.id": "crm",
+        "hookstream.partner.id": "acme",
+        "hookstream.trigger": "replay",
+        "hookstream.job.id": "job-7",
+        "hookstream.event.type": "pricing.completed",
+        "hookstream.event.id": "e1",
+    }
 
 
 def test_a_resend_is_counted() -> None:
     seen = Seen()
     parent = seen.tracer.process(a_record(), SAMPLED, "hookstream")
     assert parent is not None
-    post = seen.tracer.post(parent, "https://partner.example/", 2)
+    post = seen.tracer.post(parent, "https://partner.example/", a_delivery(), 3)
     assert post is not None
     post.end()
     attributes = seen.spans()[0].attributes or {}

@@ -10,6 +10,7 @@ from hookstream.core.access.limits import (
     LimitReason,
     is_id_of,
     job_problem,
+    replayable_events,
     subscription_problems,
 )
 from hookstream.core.jobs.job import Job, JobState
@@ -161,3 +162,14 @@ def test_the_replayed_events_of_a_day_are_bounded() -> None:
     assert problem is not None
     assert (problem.reason, "140 were" in problem.text) == (LimitReason.REPLAYED_EVENTS, True)
     assert job_problem(limits, jobs, own, NOON) is None
+
+
+def test_a_running_replay_counts_with_all_that_it_may_have_however_old_it_is() -> None:
+    limits = PartnerLimits(running_jobs=5, replayed_events_a_day=200)
+    own = {"acme.a"}
+    bounded = {**JOB.asked, "most_events": 150}
+    running = replace(JOB, asked=bounded, total=0, done=3, asked_at=NOON - 2 * DAY)
+    assert replayable_events(limits, [running], own, NOON) == 50
+    ended = replace(running, state=JobState.INCOMPLETE, asked_at=NOON - 1)
+    assert replayable_events(limits, [ended], own, NOON) == 197
+    assert replayable_events(limits, [running, running, running], own, NOON) == 0

@@ -1,6 +1,7 @@
 """What a replay was asked for, and how far it is, are read strictly."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -27,6 +28,12 @@ DOCUMENT = {
 def test_a_request_is_written_as_it_always_was() -> None:
     assert REQUEST.document() == DOCUMENT
     assert read_request(dict(DOCUMENT)) == REQUEST  # type: ignore[arg-type]
+
+
+def test_how_many_events_it_may_have_is_a_condition_that_earlier_releases_refuse() -> None:
+    bounded = replace(REQUEST, most_events=7)
+    assert bounded.document() == {**DOCUMENT, "most_events": 7}
+    assert read_request(bounded.document()) == bounded
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from hookstream.core.statistics.life import (
     state_of_entry,
     state_of_waiting,
 )
+from hookstream.core.statistics.reading import LogStatistics, StatisticsBuilder
 
 states = st.builds(LifeState, st.sampled_from(Ending), st.booleans(), st.integers(0, 20))
 
@@ -133,3 +134,20 @@ def test_steps_begin_at_the_start_of_the_interval() -> None:
         (3, 2),
         (5, 1),
     ]
+
+
+def test_a_skipped_record_ends_its_run_and_those_of_an_event_that_are_in_no_tier() -> None:
+    failed = [entry_for(event, at=START, disposition="retry") for event in range(4)]
+    waiting = [waiting_for(each, due_at=START) for each in failed]
+    events = {each.origin[:3] for each in failed[:2]}
+    counted = LogStatistics(skipped={*events, ("retry.5s", 0, 2), ("retry.5s", 0, 3)})
+    # The first event's delivery is nowhere, the second one's waits, the others' tier records were skipped.
+    for number in (1, 2, 3):
+        counted.waiting(waiting[number], ("retry.5s", 0, number))
+    for each in failed:
+        counted.entry(each)
+    # Of the last one the skip was not needed.
+    counted.entry(entry_for(3, at=START + 5_000, attempt=2, origin_at=START))
+    builder = StatisticsBuilder(START, START + MINUTE, MINUTE, now=START, whole=True)
+    counts = counted.into(builder).counts
+    assert (counts.cancelled, counts.open, counts.delivered) == (2, 1, 1)

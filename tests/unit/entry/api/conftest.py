@@ -8,3 +8,9 @@ from tests.doubles.api import ApiWorld
 def world() -> ApiWorld:
     # Made outside of the event loop: it reads files.
     return ApiWorld()
+
+
+@pytest.fixture
+def unchanged() -> ApiWorld:
+    """Another one, for a second request that must not find what the first left behind."""
+    return ApiWorld()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.doubles.api import TYPE
+from tests.doubles.api_records import TYPE
 
 ANY = {"If-Match": "*"}
 
@@ -33,6 +33,7 @@ class RouteExpectation:
 
 CRM = {"subscription_id": "crm"}
 THEIRS = {"subscription_id": "theirs"}
+STOPPED = {"topic": "printprice.pricing", "partition": "0"}
 VERSION = {"event_type": TYPE, "version": "1"}
 NEW: dict[str, Any] = {
     "endpoint": {"url": "https://partner.example/hooks"},
@@ -92,7 +93,7 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "change_subscription": of_crm(200, {"retry": {"expires_after": "1h"}}, changes=True),
     "delete_subscription": of_crm(204, changes=True),
     "get_subscription_keys": of_crm(200),
-    "send_subscription_test": of_crm(202, {"wait": 0}),
+    "send_subscription_test": of_crm(200, {"wait": 0}),
     "rotate_subscription_secret": of_crm(200, {}, changes=True),
     "pause_subscription": of_crm(200, changes=True),
     "resume_subscription": of_crm(200, {}, changes=True),
@@ -130,8 +131,17 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
         200, {"kind": "endpoint", "name": "theirs", "reason": "it is out"}
     ),
     "list_partitions": RouteExpectation(200),
+    "get_partition": RouteExpectation(200, params=STOPPED),
+    "skip_record": RouteExpectation(
+        202, {"offset": 4, "reason": "it cannot be read"}, params=STOPPED
+    ),
+    "start_partition": RouteExpectation(
+        202, {"at": "latest", "reason": "its records are gone"}, ANY, STOPPED
+    ),
     "list_dead_letters": RouteExpectation(200),
     "count_dead_letters": RouteExpectation(200),
+    "export_dead_letters": RouteExpectation(200),
+    "export_undecodable": RouteExpectation(200),
     "list_undecodable": RouteExpectation(200),
     "list_operations": RouteExpectation(200),
 }

@@ -1,12 +1,15 @@
 """Every route of the table: without a token, with each scope, with what is another partner's."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from tests.doubles.api import ApiReply, ApiWorld
 from tests.unit.entry.api.expectations import EXPECTATIONS
 
 from hookstream.core.access.scopes import IMPLIED, Scope
 from hookstream.entry.api.fields import masks
-from hookstream.entry.api.routes import Route
+from hookstream.entry.api.routes import Route, RouteTable
 from hookstream.entry.api.table import TABLE
 
 ROUTES = [pytest.param(route, id=route.name) for route in TABLE.routes]
@@ -30,7 +33,8 @@ async def sent(
         expected.path(route.path, params),
         expected.body_of(operator=operator),
         token=token,
-        headers=expected.headers,
+        # Answers that say which request they are to would differ by it.
+        headers={**(expected.headers or {}), "X-Request-Id": "the-same"},
     )
 
 
@@ -155,10 +159,13 @@ async def test_the_rate_of_a_partner_is_bounded_over_its_tokens(
 
 @pytest.mark.parametrize("route", OF_PARTNERS)
 async def test_a_partner_sees_no_field_of_operators_and_nothing_of_another_partner(
-    world: ApiWorld, route: Route
+    world: ApiWorld, unchanged: ApiWorld, route: Route
 ) -> None:
     """Places in our topics, holds, owners, details: all of them are in the rows and answers of this world."""
     shown = (await sent(world, route, world.tokens[Scope.PARTNER_MANAGE])).content.decode()
+    if route.is_in_pieces:
+        # Its first and last line are of other types.
+        shown = shown.splitlines()[1]
     for text in ("hush", "theirs", "rival", "t-3@40", "files:core", "crm.example-1"):
         assert text not in shown, shown
     if route.answer is None:
@@ -166,30 +173,144 @@ async def test_a_partner_sees_no_field_of_operators_and_nothing_of_another_partn
     for path in masks(route.answer):
         name = path.rpartition(".")[2].replace("[]", "")
         assert f'"{name}":' not in shown, shown
-    operators = await sent(world, route, world.tokens[Scope.ADMIN])
+    operators = await sent(unchanged, route, unchanged.tokens[Scope.ADMIN])
     for path in masks(route.answer):
         name = path.rpartition(".")[2].replace("[]", "")
         if '"items":[]' not in operators.content.decode():
             assert f'"{name}":' in operators.content.decode(), operators.content
 
 
-async def test_who_reads_a_payload_or_makes_a_token_is_noted_for_operators(
+KEYED = [pytest.param(route, id=route.name) for route in TABLE.routes if route.is_idempotent]
+ONCE = {"Idempotency-Key": "once"}
+SHOWN_ONCE: dict[str, object] = {"generated": [], "text": None}
+"""Secrets, and what is left of them in the answer to a repeated request."""
+
+
+def test_each_route_that_may_change_something_takes_an_idempotency_key_or_says_why_not() -> None:
+    without = {route.name: route.needs_no_key for route in TABLE.routes if route.needs_no_key}
+    assert without == {"preview_selection": "it changes nothing"}
+    for route in TABLE.routes:
+        assert route.is_idempotent == (route.method != "GET" and route.name not in without)
+
+
+def test_a_table_with_a_route_that_does_not_say_so_cannot_be_made() -> None:
+    route = next(route for route in TABLE.routes if route.name == "pause_subscription")
+    for careless in (
+        replace(route, is_idempotent=False),
+        replace(route, needs_no_key="laziness"),
+        replace(route, method="GET"),
+    ):
+        with pytest.raises(ValueError, match="Idempotency-Key"):
+            RouteTable((careless,))
+
+
+async def keyed(world: ApiWorld, route: Route, token: str, key: str = "once") -> ApiReply:
+    expected = EXPECTATIONS[route.name]
+    return await world.send(
+        route.method,
+        expected.path(route.path),
+        expected.body_of(operator=token == world.tokens[Scope.ADMIN]),
+        token=token,
+        headers={**(expected.headers or {}), "Idempotency-Key": key},
+    )
+
+
+def written(world: ApiWorld) -> tuple[int, int]:
+    return world.tables.offset, len(world.services.tests)
+
+
+@pytest.mark.parametrize("route", KEYED)
+async def test_a_repeated_change_is_answered_as_the_first_and_not_made_again(
+    world: ApiWorld, route: Route
+) -> None:
+    """Also by a console that has not read yet what another one did."""
+    token = world.tokens[Scope.PARTNER_MANAGE if route.is_for_partners else Scope.ADMIN]
+    first = await keyed(world, route, token)
+    assert first.status == EXPECTATIONS[route.name].status, first.content
+    before = written(world)
+    for is_behind in (False, True):
+        world.services.is_behind = is_behind
+        again = await keyed(world, route, token)
+        assert (again.status, again.headers.get("Idempotency-Replayed")) == (first.status, "true")
+        assert written(world) == before
+        if first.content:
+            shown = {name: SHOWN_ONCE[name] for name in first.json if name in SHOWN_ONCE}
+            assert again.json == {**first.json, **shown}
+        assert again.headers.get("ETag") == first.headers.get("ETag")
+
+
+@pytest.mark.parametrize("route", [each for each in KEYED if each.values[0].body is not None])  # type: ignore[union-attr]  # A route
+async def test_another_request_with_the_key_of_a_change_is_refused(
+    world: ApiWorld, route: Route
+) -> None:
+    token = world.tokens[Scope.ADMIN]
+    await keyed(world, route, token)
+    before = written(world)
+    expected = EXPECTATIONS[route.name]
+    other = {**expected.body_of(operator=True), "reason": "another"}
+    answer = await world.send(
+        route.method,
+        expected.path(route.path) + "?",
+        None,
+        token=token,
+        headers={**(expected.headers or {}), **ONCE},
+        content=json.dumps(other, indent=1).encode(),
+    )
+    assert answer.status == 422, answer.content
+    assert written(world) == before
+
+
+WRITES_ITS_OWN_EVENT = {
+    "create_subscription",
+    "change_subscription",
+    "delete_subscription",
+    "rotate_subscription_secret",
+    "pause_subscription",
+    "resume_subscription",
+    "enable_subscription",
+    "release_subscription",
+    "set_hold",
+    "clear_hold",
+    "skip_record",
+    "start_partition",
+}
+"""Routes whose operations event commits with what they change."""
+READS = {"get_delivery_payload", "pull_events", "export_dead_letters", "export_undecodable"}
+"""Routes that show payloads."""
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_whoever_changes_something_or_reads_a_payload_is_in_operators_audit_log(
+    world: ApiWorld, route: Route
+) -> None:
+    await sent(world, route, world.tokens[Scope.ADMIN])
+    operations = world.settings.topics_names.operations
+    own = [each for each in world.tables.records if each.topic == operations]
+    noted = [act for act, _, _ in world.services.uses]
+    if route.name in WRITES_ITS_OWN_EVENT:
+        assert (bool(own) or route.name in NOTHING_TO_CHANGE, noted) == (True, [])
+    elif route.is_idempotent or route.name in READS:
+        assert (own, noted) == ([], [route.act])
+    else:
+        assert (own, noted) == ([], [])
+
+
+NOTHING_TO_CHANGE = {"resume_subscription", "enable_subscription", "release_subscription"}
+"""Routes whose good request finds nothing to change in this world: no event is written of that."""
+
+
+async def test_what_is_noted_says_what_it_is_about_and_refusals_are_not_noted(
     world: ApiWorld,
 ) -> None:
-    acts = {route.name: route.act for route in TABLE.routes if route.act}
-    assert acts == {
-        "get_delivery_payload": "payload.read",
-        "pull_events": "events.read",
-        "create_token": "token.created",
-        "revoke_token": "token.revoked",
-    }
-    for route in TABLE.routes:
-        await sent(world, route, world.tokens[Scope.ADMIN])
-    assert sorted((act, subject) for act, _, subject in world.services.uses)[:2] == [
-        ("events.read", "crm"),
+    for path in ("deliveries/msg_ours/payload", "subscriptions/crm/events", "dead-letters/export"):
+        await world.send("GET", f"/v1/{path}")
+    job = await world.send("POST", "/v1/redrives", {"selector": {}})
+    assert [(act, subject) for act, _, subject in world.services.uses] == [
         ("payload.read", "msg_ours"),
+        ("events.read", "crm"),
+        ("dead_letters.exported", ""),
+        ("redrive.started", job.json["id"]),
     ]
-    assert sorted({act for act, _, _ in world.services.uses}) == sorted(acts.values())
     world.services.uses.clear()
     await world.send("GET", "/v1/deliveries/nothing/payload")
     assert world.services.uses == []

@@ -4,7 +4,8 @@ import ipaddress
 from typing import Any
 
 import pytest
-from tests.doubles.api import ApiWorld, subscription
+from tests.doubles.api import ApiWorld
+from tests.doubles.api_records import subscription
 from tests.unit.entry.api.expectations import NEW
 
 from hookstream.core.access.scopes import Scope
@@ -12,6 +13,8 @@ from hookstream.entry.api.requests import LARGEST_BODY
 from hookstream.entry.api.transport import client_address
 
 PARTNER = Scope.PARTNER_MANAGE
+SAME = {"X-Request-Id": "the-same"}
+"""Of requests whose answers are compared to the byte."""
 
 
 async def test_a_repeated_request_is_answered_as_the_first_without_its_secret(
@@ -75,11 +78,16 @@ async def test_a_cursor_of_another_partner_list_or_filter_is_answered_as_any_tex
     path = "/v1/subscriptions?limit=1"
     cursor = (await world.send("GET", path, token=world.tokens[PARTNER])).json["next"]
     others = [
-        await world.send("GET", f"{path}&cursor={cursor}", token=world.rival),
-        await world.send("GET", f"{path}&cursor={cursor}"),
-        await world.send("GET", f"/v1/event-types?cursor={cursor}", token=world.tokens[PARTNER]),
-        await world.send("GET", f"{path}&cursor=nonsense", token=world.tokens[PARTNER]),
-        await world.send("GET", f"{path}&cursor={cursor[:-4]}AAAA", token=world.tokens[PARTNER]),
+        await world.send("GET", f"{path}&cursor={cursor}", token=world.rival, headers=SAME),
+        await world.send("GET", f"{path}&cursor={cursor}", headers=SAME),
+        *[
+            await world.send("GET", other, token=world.tokens[PARTNER], headers=SAME)
+            for other in (
+                f"/v1/event-types?cursor={cursor}",
+                f"{path}&cursor=nonsense",
+                f"{path}&cursor={cursor[:-4]}AAAA",
+            )
+        ],
     ]
     assert {(each.status, each.content) for each in others} == {(400, others[0].content)}
     assert others[0].json["reason"] == "invalid_cursor"
@@ -88,7 +96,12 @@ async def test_a_cursor_of_another_partner_list_or_filter_is_answered_as_any_tex
 async def test_a_foreign_subscription_in_a_filter_is_as_an_absent_one(world: ApiWorld) -> None:
     for path in ("deliveries", "attempts", "pending", "dead-letters", "dead-letters/counts"):
         answers = [
-            await world.send("GET", f"/v1/{path}?subscription={name}", token=world.tokens[PARTNER])
+            await world.send(
+                "GET",
+                f"/v1/{path}?subscription={name}",
+                token=world.tokens[PARTNER],
+                headers=SAME,
+            )
             for name in ("theirs", "nobodys")
         ]
         assert {each.status for each in answers} == {404}
@@ -103,6 +116,7 @@ async def test_a_foreign_subscription_in_a_body_is_as_an_absent_one(world: ApiWo
                 f"/v1/{path}",
                 {"selector": {"subscriptions": [name]}},
                 token=world.tokens[PARTNER],
+                headers=SAME,
             )
             for name in ("theirs", "nobodys")
         ]
@@ -236,3 +250,13 @@ def test_only_trusted_proxies_say_who_the_client_is(
 ) -> None:
     trusted = [ipaddress.ip_network("10.0.0.0/8")]
     assert client_address(peer, forwarded, trusted) == address
+
+
+async def test_what_waits_and_is_in_no_list_is_said_with_the_list(world: ApiWorld) -> None:
+    world.services.memory_index.beyond = 1_234
+    for scope, count in ((Scope.OPERATOR_READ, 1_234), (Scope.PARTNER_READ, 1)):
+        answer = await world.send("GET", "/v1/pending", token=world.tokens[scope])
+        assert (answer.status, answer.json["only_counted"]) == (200, count)
+    world.services.memory_index.beyond = 0
+    answer = await world.send("GET", "/v1/pending", token=world.tokens[Scope.PARTNER_READ])
+    assert answer.json["only_counted"] == 0

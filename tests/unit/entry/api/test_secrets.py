@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from tests.doubles.api import KEYS, TYPE, ApiWorld
+from tests.doubles.api import ApiWorld
+from tests.doubles.api_records import KEYS, TYPE
 
 from hookstream.adapters.tables.subscriptions import read_subscription
 from hookstream.core.access.scopes import Scope

@@ -12,10 +12,13 @@ from hookstream.entry.cli.root import root
 
 @pytest.fixture
 def without_collection() -> Iterator[None]:
-    """Collection is off, as `main` has left it."""
+    """Collection is off, as `main` has left it; all that was loaded takes part in it until the command runs."""
     gc.disable()
-    yield
     gc.unfreeze()
+    yield
+    # As tests/conftest.py has left it: otherwise each later collection in this process goes through all modules.
+    gc.collect()
+    gc.freeze()
     gc.enable()
 
 

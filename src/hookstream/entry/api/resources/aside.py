@@ -11,6 +11,7 @@ from hookstream.adapters.index.answers import (
 )
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.entry.api.fields import OPERATORS_SEE, ApiInput, ApiOutput, Identifier
 from hookstream.entry.api.filters import (
     TimesQuery,
@@ -40,6 +41,16 @@ class DeadLettersQuery(TimesQuery, frozen=True):
     open: bool | None = None
 
 
+class ResolutionShown(ApiOutput, frozen=True):
+    """What became of a record, by which job."""
+
+    job: str
+    by: str | None
+    """Who purged it; null: it was redriven."""
+    why: str | None
+    at: str | None
+
+
 class DeadLetterShown(ApiOutput, frozen=True):
     """One dead letter."""
 
@@ -53,9 +64,18 @@ class DeadLetterShown(ApiOutput, frozen=True):
     reason: str
     last: str
     job: str | None
+    last_outcome: str
+    """Empty here and below: its headers do not say it."""
+    last_status: str
+    last_error: str
+    event_at: str
+    """When its event was published, as its headers say it."""
+    by_reference: bool
+    """Whether its event is at its origin only."""
     resolved: str | None
     """`redriven` or `purged`; null: it is open."""
     resolved_by: Annotated[str | None, OPERATORS_SEE]
+    resolution: Annotated[ResolutionShown | None, OPERATORS_SEE]
     detail: Annotated[str, OPERATORS_SEE]
     position: Annotated[str, OPERATORS_SEE]
     """What `hookstream dlq` and redrives name it by."""
@@ -103,8 +123,12 @@ class UndecodableShown(ApiOutput, frozen=True):
     origin: str
     reason: str
     detail: str
+    event_at: str
+    """When it was published, as its headers say it."""
+    by_reference: bool
     resolved: str | None
     resolved_by: str | None
+    resolution: ResolutionShown | None
 
 
 class UndecodablePage(ApiOutput, frozen=True):
@@ -188,8 +212,11 @@ def list_undecodable(call: Call[UndecodableQuery, None]) -> ApiAnswer:
             origin=summary.origin,
             reason=summary.reason,
             detail=summary.detail,
+            event_at=summary.origin_at,
+            by_reference=summary.by_reference,
             resolved=None if by is None else by.word,
             resolved_by=None if by is None else str(by),
+            resolution=_resolution(by),
         )
         for summary, by in page.items
     )
@@ -230,12 +257,27 @@ def _dead_letter(call: Call[Any, None], found: AsideRecord) -> DeadLetterShown:
         reason=summary.reason,
         last=summary.last,
         job=summary.job or None,
+        last_outcome=summary.last_outcome,
+        last_status=summary.last_status,
+        last_error=summary.last_error,
+        event_at=summary.origin_at,
+        by_reference=summary.by_reference,
         resolved=None if by is None else by.word,
         resolved_by=None if by is None else str(by),
+        resolution=_resolution(by),
         detail=summary.detail,
         position=str(summary.position),
         origin=summary.origin,
     )
+
+
+def _resolution(by: ResolvedBy | None) -> ResolutionShown | None:
+    if by is None:
+        return None
+    if by.purged is None:
+        return ResolutionShown(job=by.job_id, by=None, why=None, at=None)
+    who, why, at = by.purged
+    return ResolutionShown(job=by.job_id, by=who, why=why, at=to_rfc3339(at))
 
 
 def _list(

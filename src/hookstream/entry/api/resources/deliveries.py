@@ -80,6 +80,9 @@ class PendingPage(ApiOutput, frozen=True):
 
     items: tuple[PendingShown, ...]
     next: str | None
+    only_counted: int
+    """How many more records wait than the two million that are kept by themselves: they are in no list. They
+    are everybody's, so a partner is shown 1 if there are any."""
     window: WindowShown
 
 
@@ -144,12 +147,17 @@ def list_attempts(call: Call[AttemptsQuery, None]) -> ApiAnswer:
 
 def list_pending(call: Call[PendingQuery, None]) -> ApiAnswer:
     """Return what waits for its next attempt."""
-    page = call.services.index().pending(
-        PendingFilter(**whose(call)), after(call), call.query.limit
-    )
+    wanted = PendingFilter(**whose(call))
+    index = call.services.index()
+    page = index.pending(wanted, after(call), call.query.limit)
     items = tuple(shown_pending(each, to_operator=call.by_operator) for each in page.items)
     return ApiAnswer(
-        PendingPage(items=items, next=following(call, page), window=shown_window(page.window))
+        PendingPage(
+            items=items,
+            next=following(call, page),
+            only_counted=index.only_counted(wanted),
+            window=shown_window(page.window),
+        )
     )
 
 

@@ -7,7 +7,7 @@ from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeadLettered, DeliveryHistory, HistoryEntry, Redrive
 from hookstream.core.audit.run_states import PendingRecord, RunState
 from hookstream.core.model.delivery import DeferReason
-from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.outcome import RefusalReason
 from hookstream.entry.api.fields import OPERATORS_SEE, ApiOutput
 from hookstream.entry.api.filters import WindowShown, time_text
@@ -48,6 +48,8 @@ class AttemptShown(ApiOutput, frozen=True):
     """The replay, resend or test that it belongs to; null: the first run."""
     trace: Annotated[str | None, OPERATORS_SEE]
     worker: Annotated[str, OPERATORS_SEE]
+    event_at: str
+    """When its event was published."""
     origin: Annotated[str, OPERATORS_SEE]
     """The place of the event, `topic-partition@offset`."""
 
@@ -92,8 +94,21 @@ class PendingShown(ApiOutput, frozen=True):
     due_at: str | None
     """Null: at once."""
     attempts: int
+    event: str
+    event_at: str
+    """When its event was published."""
+    trigger: str
+    """Why its next attempt is made."""
+    first_at: str
+    """When its event was matched."""
+    at: str
+    """Since when it waits there."""
     expires_at: str
     last: str
+    deferrals: Annotated[int, OPERATORS_SEE]
+    deferred_since: Annotated[str | None, OPERATORS_SEE]
+    """Since when it waits for its reason; null: it was not deferred."""
+    origin: Annotated[str, OPERATORS_SEE]
     place: Annotated[str, OPERATORS_SEE]
 
 
@@ -107,6 +122,10 @@ class TimelineEntry(ApiOutput, frozen=True):
     text: str
     """In a few words."""
     attempt: AttemptShown | None = None
+    attempts: int | None = None
+    """Of a dead letter, how many were made before."""
+    detail: Annotated[str | None, OPERATORS_SEE] = None
+    origin: Annotated[str | None, OPERATORS_SEE] = None
     by: Annotated[str | None, OPERATORS_SEE] = None
     place: Annotated[str | None, OPERATORS_SEE] = None
 
@@ -152,6 +171,7 @@ def shown_attempt(entry: AuditEntry, *, to_operator: bool) -> AttemptShown:
         job=entry.job_id,
         trace=entry.trace_id,
         worker=entry.worker,
+        event_at=to_rfc3339(entry.origin.timestamp),
         origin=entry.origin.place,
     )
 
@@ -199,6 +219,14 @@ def shown_pending(found: PendingRecord, *, to_operator: bool) -> PendingShown:
         reason=shown_reason(found.reason, to_operator=to_operator) or "",
         due_at=time_text(delivery.due_at),
         attempts=delivery.attempt,
+        event=delivery.event_id,
+        event_at=to_rfc3339(delivery.origin.timestamp),
+        trigger=delivery.trigger.value,
+        first_at=to_rfc3339(delivery.first_at),
+        at=to_rfc3339(found.at),
+        deferrals=delivery.deferrals,
+        deferred_since=time_text(delivery.deferred_since),
+        origin=delivery.origin.place,
         expires_at=to_rfc3339(delivery.expires_at),
         last=found.last,
         place=found.place,
@@ -228,10 +256,23 @@ def _entry(moment: HistoryEntry, *, to_operator: bool) -> TimelineEntry:
                 attempt=shown,
             )
         case DeadLettered():
-            return _said(moment.at, "dead-lettered", moment.job, moment.reason, moment.place)
+            return TimelineEntry(
+                at=to_rfc3339(moment.at),
+                kind="dead-lettered",
+                job=moment.job,
+                text=moment.reason,
+                attempts=moment.attempt,
+                detail=moment.detail,
+                origin=moment.origin,
+                place=moment.place,
+            )
         case Redrive():
-            return _said(
-                moment.at, "redriven", moment.job_id, "it is delivered again", moment.place
+            return TimelineEntry(
+                at=to_rfc3339(moment.at),
+                kind="redriven",
+                job=moment.job_id,
+                text="it is delivered again",
+                place=moment.place,
             )
         case _:
             return TimelineEntry(
@@ -242,7 +283,3 @@ def _entry(moment: HistoryEntry, *, to_operator: bool) -> TimelineEntry:
                 by=f"{moment.by}: {moment.why}",
                 place=moment.place,
             )
-
-
-def _said(at: Millis, kind: str, job: str | None, text: str, place: str) -> TimelineEntry:
-    return TimelineEntry(at=to_rfc3339(at), kind=kind, job=job, text=text, place=place)

@@ -120,6 +120,7 @@ ROUTES = (
         HoldInForce,
         body=HoldGiven,
         status=201,
+        is_idempotent=True,
         tag=_TAG,
     ),
     Route(
@@ -130,6 +131,7 @@ ROUTES = (
         clear_hold_,
         HoldsPage,
         body=HoldCleared,
+        is_idempotent=True,
         tag=_TAG,
     ),
 )

@@ -1,15 +1,16 @@
 """Routes of jobs, and of what begins them: replays, redrives, purges."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from hookstream.core.access.limits import job_problem
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs import lease
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.purge import purge_reason
@@ -20,9 +21,9 @@ from hookstream.entry.admin.job_owners import partner_of_job
 from hookstream.entry.admin.purges import new_purge_until
 from hookstream.entry.admin.redrives import new_redrive_until
 from hookstream.entry.admin.replays import new_replay, replayable
-from hookstream.entry.admin.subscription_writing import LimitExceeded
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import (
+    OPERATORS_ASK,
     OPERATORS_SEE,
     OPERATORS_SET,
     ApiInput,
@@ -34,7 +35,9 @@ from hookstream.entry.api.filters import instant, time_text
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import page_of
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.resources.job_limits import most_events_of, refuse_beyond_limits
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.entry.api.services import JobRecords
 
 _TAG = "jobs"
 _FOR_PARTNERS = (
@@ -46,6 +49,7 @@ _FOR_PARTNERS = (
     "event_type",
     "event_id",
     "as_granted_today",
+    "most_events",
 )
 """What was asked that partners see: no place in a log."""
 Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
@@ -73,6 +77,7 @@ class JobShown(ApiOutput, frozen=True):
     """0: not known."""
     counts: dict[str, int]
     rate: float | None
+    revision: int
     held: bool
     """Whether something works on it now."""
     stalled: bool
@@ -81,6 +86,8 @@ class JobShown(ApiOutput, frozen=True):
     """The one partner that it is about."""
     holder: Annotated[str, OPERATORS_SEE]
     held_until: Annotated[str | None, OPERATORS_SEE]
+    asked_by: Annotated[str, OPERATORS_SEE]
+    """Who asked for it, and with which request to the API."""
     reason: Annotated[str, OPERATORS_SEE]
     notes: Annotated[tuple[JobNoteShown, ...], OPERATORS_SEE]
 
@@ -109,6 +116,8 @@ class ReplayGiven(ApiInput, frozen=True):
     event_types: SomeWords | None = None
     rate: Rate | None = None
     """Events a second at most."""
+    most_events: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    """After so many it ends. A partner's ends where its events of a day are used up."""
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
 
 
@@ -120,16 +129,16 @@ class SelectorGiven(ApiInput, frozen=True):
     reasons: SomeWords | None = None
     since: Instant | None = None
     until: Instant | None = None
-    partners: Annotated[SomeWords | None, OPERATORS_SET] = None
-    topics: Annotated[SomeWords | None, OPERATORS_SET] = None
-    positions: Annotated[SomeWords | None, OPERATORS_SET] = None
+    partners: Annotated[SomeWords | None, OPERATORS_ASK] = None
+    topics: Annotated[SomeWords | None, OPERATORS_ASK] = None
+    positions: Annotated[SomeWords | None, OPERATORS_ASK] = None
 
 
 class RedriveGiven(ApiInput, frozen=True):
     """Which dead letters are delivered again."""
 
     selector: SelectorGiven
-    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_SET] = "dead-letters"
+    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
     rate: Rate | None = None
 
 
@@ -146,7 +155,7 @@ class PreviewGiven(ApiInput, frozen=True):
 
     selector: SelectorGiven
     act: Literal["redrive", "purge"] = "redrive"
-    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_SET] = "dead-letters"
+    source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
 
 
 class PreviewGroup(ApiOutput, frozen=True):
@@ -155,6 +164,8 @@ class PreviewGroup(ApiOutput, frozen=True):
     of: str
     reason: str
     records: int
+    oldest: str
+    newest: str
 
 
 class PreviewShown(ApiOutput, frozen=True):
@@ -194,7 +205,11 @@ def get_job(call: Call[Any, None]) -> ApiAnswer:
 
 def cancel_job_(call: Call[Any, None]) -> ApiAnswer:
     """End a job, whoever works on it; what it did stays done."""
-    return ApiAnswer(shown_job(call, call.services.cancel_job(_job(call).id)))
+
+    def answer(job: Job) -> ApiAnswer:
+        return ApiAnswer(shown_job(call, job))
+
+    return answer(call.services.cancel_job(_job(call).id, _kept(call, answer)))
 
 
 def resume_job_(call: Call[Any, None]) -> ApiAnswer:
@@ -202,7 +217,28 @@ def resume_job_(call: Call[Any, None]) -> ApiAnswer:
     job = _job(call)
     if lease.is_held(job, call.services.now()):
         raise RequestRefused(ProblemKind.CONFLICT, f"job {job.id} is being worked on")
-    return ApiAnswer(shown_job(call, call.services.free_job(job.id)))
+    if job.state is not JobState.RUNNING:
+        # It runs again: a partner starts it.
+        most = job.asked.get("most_events")
+        refuse_beyond_limits(call, most - job.done if isinstance(most, int) else None)
+
+    def answer(freed: Job) -> ApiAnswer:
+        return ApiAnswer(shown_job(call, freed))
+
+    return answer(call.services.free_job(job.id, _kept(call, answer)))
+
+
+def _kept(call: Call[Any, Any], answer: Callable[[Job], ApiAnswer]) -> JobRecords:
+    """Return what keeps an answer; it is asked once no other process writes the job."""
+
+    def also(job: Job) -> Sequence[OutgoingRecord]:
+        if call.key is None:
+            return ()
+        call.services.caught_up()
+        call.check_key()
+        return call.records(answer(job))
+
+    return also
 
 
 def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
@@ -221,11 +257,13 @@ def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
         total=job.total,
         counts={**job.counts},
         rate=job.rate,
+        revision=job.revision,
         held=lease.is_held(job, now),
         stalled=lease.is_stalled(job, now),
         partner=partner_of_job(job, call.services.state().current.subscriptions),
         holder=job.holder,
         held_until=time_text(job.held_until),
+        asked_by=job.asked_by,
         reason=job.reason,
         notes=tuple(JobNoteShown(at=to_rfc3339(at), text=text) for at, text in job.notes),
     )
@@ -259,11 +297,17 @@ def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
     if not call.by_operator:
         _refuse_unknown_types(call, given.event_types or ())
     types = frozenset(given.event_types or ())
-    request = ReplayRequest(subscription.id, Interval(since, until), types, given.as_granted_today)
+    request = ReplayRequest(
+        subscription.id,
+        Interval(since, until),
+        types,
+        given.as_granted_today,
+        most_events=most_events_of(call, given.most_events),
+    )
     if subscription.id in state.current.disabled and not call.by_operator:
         raise invalid("the subscription is disabled: enable it first")
     replayable(state, request)
-    return _offered(call, new_replay(request, now, given.rate))
+    return _offered(call, new_replay(request, now, given.rate), request.most_events)
 
 
 def start_redrive(call: Call[Any, RedriveGiven]) -> ApiAnswer:
@@ -285,8 +329,15 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     """Count what a redrive or purge would take now."""
     source = RedriveSource(call.body.source)
     found = call.services.survey(source, _selector(call, source), BulkAct(call.body.act))
+    call.services.note_scanned(call.caller, found.scanned)
     groups = tuple(
-        PreviewGroup(of=group.of, reason=group.reason, records=count.records)
+        PreviewGroup(
+            of=group.of,
+            reason=group.reason,
+            records=count.records,
+            oldest=to_rfc3339(count.oldest),
+            newest=to_rfc3339(count.newest),
+        )
         for group, count in found.tally.largest_first()
     )
     left_out = found.left_out if call.by_operator else {}
@@ -295,29 +346,18 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     )
 
 
-def _offered(call: Call[Any, Any], job: Job) -> ApiAnswer:
-    refuse_beyond_limits(call)
+def _offered(call: Call[Any, Any], job: Job, events: int | None = None) -> ApiAnswer:
+    refuse_beyond_limits(call, events)
+    # Again, when no other console starts a job of the partner: two would each count without the other.
+    turn = call.turn(lambda: refuse_beyond_limits(call, events))
 
     def answer(offered: Job) -> ApiAnswer:
         return ApiAnswer(shown_job(call, offered), status=202, location=f"/v1/jobs/{offered.id}")
 
-    return answer(call.services.offer_job(job, lambda offered: call.records(answer(offered))))
+    def also(offered: Job) -> Sequence[OutgoingRecord]:
+        return call.records(answer(offered))
 
-
-def refuse_beyond_limits(call: Call[Any, Any]) -> None:
-    """Refuse a partner's job beyond its limits.
-
-    Raises:
-        LimitExceeded: It has as many running as it may have.
-    """
-    partner = call.services.state().current.partners.get(call.caller.partner_id or "")
-    if partner is None:
-        return
-    known = call.services.state().current.subscriptions.values()
-    own = frozenset(each.id for each in known if each.partner_id == partner.id)
-    found = job_problem(partner.limits, call.services.jobs(), own, call.services.now())
-    if found is not None:
-        raise LimitExceeded([found])
+    return answer(call.services.offer_job(job, also, turn))
 
 
 def _selector(call: Call[Any, Any], source: RedriveSource) -> JsonObject:
@@ -367,6 +407,7 @@ ROUTES = (
         status=202,
         is_idempotent=True,
         tag=_TAG,
+        act="replay.started",
     ),
     Route(
         "POST",
@@ -379,6 +420,7 @@ ROUTES = (
         status=202,
         is_idempotent=True,
         tag=_TAG,
+        act="redrive.started",
     ),
     Route(
         "POST",
@@ -391,6 +433,7 @@ ROUTES = (
         status=202,
         is_idempotent=True,
         tag=_TAG,
+        act="purge.started",
     ),
     Route(
         "POST",
@@ -400,6 +443,8 @@ ROUTES = (
         preview_selection,
         PreviewShown,
         body=PreviewGiven,
+        needs_no_key="it changes nothing",
+        scans=True,
         tag=_TAG,
     ),
     Route(
@@ -428,8 +473,10 @@ ROUTES = (
         "End a job, whoever works on it; what it did stays done.",
         cancel_job_,
         JobShown,
+        is_idempotent=True,
         refusals=(ProblemKind.CONFLICT,),
         tag=_TAG,
+        act="job.cancelled",
     ),
     Route(
         "POST",
@@ -438,7 +485,9 @@ ROUTES = (
         "Let any executor continue a job.",
         resume_job_,
         JobShown,
+        is_idempotent=True,
         refusals=(ProblemKind.CONFLICT,),
         tag=_TAG,
+        act="job.resumed",
     ),
 )

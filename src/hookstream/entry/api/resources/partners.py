@@ -276,6 +276,7 @@ ROUTES = (
         status=201,
         is_idempotent=True,
         tag=_TAG,
+        act="partner.created",
     ),
     Route(
         "GET",
@@ -305,8 +306,10 @@ ROUTES = (
         PartnerWritten,
         body=PartnerPatch,
         takes_revision=True,
+        is_idempotent=True,
         refusals=_OWNED,
         tag=_TAG,
+        act="partner.changed",
     ),
     Route(
         "DELETE",
@@ -317,8 +320,10 @@ ROUTES = (
         PartnerDeleted,
         query=DeletePartnerQuery,
         takes_revision=True,
+        is_idempotent=True,
         refusals=_OWNED,
         tag=_TAG,
+        act="partner.deleted",
     ),
     Route(
         "POST",
@@ -328,6 +333,8 @@ ROUTES = (
         release_partner_,
         PartnerWritten,
         takes_revision=True,
+        is_idempotent=True,
         tag=_TAG,
+        act="partner.released",
     ),
 )

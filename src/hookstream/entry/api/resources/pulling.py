@@ -61,6 +61,7 @@ async def pull_events(call: Call[PullQuery, None]) -> ApiAnswer:
     )
     if not isinstance(found, PullPage):
         _refuse(call, found)
+    call.services.note_scanned(call.caller, found.read)
     document = cast("dict[str, Any]", found.document())
     return ApiAnswer(PulledPage(**document))
 
@@ -94,5 +95,6 @@ ROUTES = (
         refusals=(ProblemKind.INVALID_CURSOR, ProblemKind.GONE),
         tag="pull",
         act="events.read",
+        scans=True,
     ),
 )

@@ -9,7 +9,7 @@ from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
 from hookstream.entry.admin.delivery_payload import RenderedPayload
-from hookstream.entry.api.fields import OPERATORS_SET, ApiInput, ApiOutput
+from hookstream.entry.api.fields import OPERATORS_ASK, OPERATORS_SET, ApiInput, ApiOutput
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.jobs import JobShown, shown_job
 from hookstream.entry.api.resources.subscription_views import status_in
@@ -17,7 +17,7 @@ from hookstream.entry.api.routes import ApiAnswer, Call, Route
 from hookstream.errors import InputRefused
 
 _TAG = "deliveries"
-_PLACE = Annotated[str | None, OPERATORS_SET]
+_PLACE = Annotated[str | None, OPERATORS_ASK]
 
 
 class PayloadQuery(ApiInput, frozen=True):
@@ -53,6 +53,8 @@ def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
     found = _found(call)
     state = call.services.state()
     details = call.services.details(found)
+    # Its event, and what else may have it.
+    call.services.note_scanned(call.caller, 1 + len(details.records))
     try:
         made: RenderedPayload = call.services.payload(state, details, call.query.origin)
     except InputRefused as refused:
@@ -76,6 +78,8 @@ def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
     if isinstance(subscription, Subscription):
         _refuse_status(call, subscription)
     details = call.services.details(found)
+    # Its event, and what else may have it.
+    call.services.note_scanned(call.caller, 1 + len(details.records))
 
     def answer(job: Job) -> ApiAnswer:
         return ApiAnswer(shown_job(call, job), status=202, location=f"/v1/jobs/{job.id}")
@@ -86,6 +90,7 @@ def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
             details,
             call.body.origin,
             lambda done: call.records(answer(done)),
+            call.turn(),
             as_granted_today=call.body.as_granted_today,
         )
     except InputRefused as refused:
@@ -147,6 +152,7 @@ ROUTES = (
         query=PayloadQuery,
         tag=_TAG,
         act="payload.read",
+        scans=True,
     ),
     Route(
         "POST",
@@ -158,6 +164,8 @@ ROUTES = (
         body=ResendGiven,
         status=202,
         is_idempotent=True,
+        scans=True,
         tag=_TAG,
+        act="delivery.resent",
     ),
 )

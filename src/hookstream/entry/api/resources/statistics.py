@@ -42,6 +42,10 @@ class CountsShown(ApiOutput, frozen=True):
     success_rate: float | None
     """delivered ÷ (delivered + dead_lettered + open_for_5m); null: nothing is decided yet."""
     left_out: int
+    """Runs that are not counted above: those held or paused, replays and resends, and tests."""
+    held: int
+    replays: int
+    tests: int
     left_out_share: float
 
 
@@ -171,6 +175,9 @@ def _counts(counts: Counts) -> CountsShown:
         retries=counts.retries,
         success_rate=counts.success_rate,
         left_out=counts.left_out,
+        held=counts.held,
+        replays=counts.replays,
+        tests=counts.tests,
         left_out_share=counts.left_out_share,
     )
 

@@ -1,22 +1,30 @@
 """Routes of what is done with a subscription: pause, resume, enable, rotate a secret, test, release."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import parse_duration, to_rfc3339
+from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import SigningScheme, Subscription
 from hookstream.core.model.subscription_status import DisabledStatus, Held
 from hookstream.core.planning.rotation import LONGEST_OVERLAP
 from hookstream.entry.admin import gaps, ownership, subscriptions
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.delivery_tests import SentTest, prepare_test
+from hookstream.entry.admin.delivery_tests import (
+    OnceOnly,
+    PreparedTest,
+    SentTest,
+    prepare_test,
+)
 from hookstream.entry.admin.gaps import EndedGap, FillOptions
 from hookstream.entry.admin.signing_secrets import rotate_secret
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import ApiOutput
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.resources.delivery_views import AttemptShown, shown_attempt
 from hookstream.entry.api.resources.subscription_bodies import (
     EndedGapOptions,
     RotationGiven,
@@ -49,6 +57,13 @@ class SentTestShown(ApiOutput, frozen=True):
     status: int | None
     error: str | None
     duration_ms: float | None
+    event_type: str
+    event: str
+    """The event's id."""
+    environment: str
+    """With which environment the filter was asked."""
+    attempt: AttemptShown | None
+    """Its audit record."""
     matches: bool
     """Whether the subscription's filter would let the event through."""
     why: str
@@ -122,7 +137,18 @@ def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
         raise invalid(f"there is no event type {event_type!r}, or it is not granted", "event_type")
     _refuse_status(call, found)
     prepared = prepare_test(call.services.settings, state, found.id, event_type, None)
-    sent = call.services.send_test(prepared, float(call.body.wait))
+    turn = call.turn()
+
+    def kept(sent: SentTest) -> Sequence[OutgoingRecord]:
+        return call.records(_tested(call, prepared, sent))
+
+    once = None if turn is None else OnceOnly(turn, kept)
+    return _tested(call, prepared, call.services.send_test(prepared, float(call.body.wait), once))
+
+
+def _tested(
+    call: Call[Any, SubscriptionTestGiven], prepared: PreparedTest, sent: SentTest
+) -> ApiAnswer:
     entry = sent.entry
     body = SentTestShown(
         delivery=prepared.delivery_id,
@@ -133,6 +159,10 @@ def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
         status=None if entry is None else entry.status,
         error=None if entry is None else entry.error,
         duration_ms=None if entry is None else entry.duration_us / 1_000,
+        event_type=prepared.event_type,
+        event=prepared.event_id,
+        environment=prepared.filter.environment,
+        attempt=None if entry is None else shown_attempt(entry, to_operator=call.by_operator),
         matches=prepared.filter.matches,
         why=prepared.filter.why,
     )
@@ -199,6 +229,7 @@ def _act(name: str, summary: str, handler: Any, **more: Any) -> Route:  # noqa: 
         handler,
         more.pop("answer", SubscriptionWritten),
         tag=_TAG,
+        is_idempotent=True,
         **more,
     )
 
@@ -210,6 +241,7 @@ ROUTES = (
         send_subscription_test,
         body=SubscriptionTestGiven,
         answer=SentTestShown,
+        act="subscription.tested",
     ),
     _act(
         "rotate-secret",
@@ -217,7 +249,6 @@ ROUTES = (
         rotate_subscription_secret,
         body=RotationGiven,
         takes_revision=True,
-        is_idempotent=True,
     ),
     _act(
         "pause",

@@ -10,6 +10,7 @@ from hookstream.core.model.instant import Millis, format_duration, to_rfc3339
 from hookstream.core.model.subscription import (
     Basic,
     Bearer,
+    Credentials,
     Endpoint,
     OAuth2,
     SigningSecret,
@@ -48,6 +49,8 @@ class EndpointShown(ApiOutput, frozen=True):
     timeout: str
     auth: tuple[str, ...]
     """How requests identify themselves: `bearer`, `basic`, `oauth2`, `mtls`."""
+    identity: dict[str, str]
+    """What of it is no secret, such as a user's name, by the paths of its fields."""
     secrets: dict[str, str]
     """The names of secrets by the paths of their fields."""
     signing_secrets: tuple[SigningSecretShown, ...]
@@ -106,6 +109,8 @@ class SubscriptionShown(ApiOutput, frozen=True):
     since: str | None
     reason: str | None
     """Why it is disabled or held."""
+    evidence: str | None
+    """What the endpoint did for which it is disabled."""
     hold: Annotated[HoldShown | None, OPERATORS_SEE]
     active_from: str
     failing_since: str | None
@@ -150,7 +155,11 @@ class SubscriptionWritten(ApiOutput, frozen=True):
     jobs: tuple[str, ...] = ()
     """The replays that were begun with it."""
     changed: bool = True
+    takes_effect: str | None = None
+    """From when on, by the brokers' clock, all workers act by it."""
     notes: Annotated[tuple[str, ...], OPERATORS_SEE] = ()
+    warning: Annotated[str | None, OPERATORS_SEE] = None
+    """What is to be known of it during a rolling upgrade."""
 
 
 def status_in(state: State, subscription: Subscription, now: Millis) -> SubscriptionStatus:
@@ -196,6 +205,7 @@ def shown_subscription(
         state=str(found["state"]),
         since=_text(found.get("since")),
         reason=_text(found.get("reason")),
+        evidence=_text(found.get("evidence")),
         hold=hold,
         active_from=to_rfc3339(subscription.active_from),
         failing_since=None if failing is None else to_rfc3339(failing.since),
@@ -257,6 +267,21 @@ def _gaps(subscription: Subscription) -> tuple[GapShown, ...]:
     )
 
 
+def _identity(credentials: Credentials | None) -> dict[str, str]:
+    match credentials:
+        case Basic(username):
+            return {"basic.username": username}
+        case OAuth2(token_url, client_id, _, scopes, client_auth):
+            return {
+                "oauth2.token_url": scrub(token_url),
+                "oauth2.client_id": client_id,
+                "oauth2.scopes": " ".join(scopes),
+                "oauth2.client_auth": client_auth.value,
+            }
+        case _:
+            return {}
+
+
 def _endpoint(endpoint: Endpoint, *, to_operator: bool) -> EndpointShown:
     auth = {Bearer: ("bearer",), Basic: ("basic",), OAuth2: ("oauth2",)}.get(
         type(endpoint.credentials), ()
@@ -271,6 +296,7 @@ def _endpoint(endpoint: Endpoint, *, to_operator: bool) -> EndpointShown:
         headers=tuple(names),
         timeout=format_duration(endpoint.timeout),
         auth=auth,
+        identity=_identity(endpoint.credentials),
         secrets={
             path: secret.id
             for path, secret in endpoint.named_secrets()

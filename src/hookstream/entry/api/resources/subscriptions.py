@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from hookstream.core.access.scopes import Scope
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.planning import transitions
 from hookstream.core.planning.changes import Delete
@@ -16,8 +16,8 @@ from hookstream.entry.admin.signing_secrets import jwks
 from hookstream.entry.admin.subscription_writing import (
     WrittenSubscription,
     change_subscription,
+    completed,
     create_subscription,
-    new_subscription_id,
 )
 from hookstream.entry.admin.tables import at_revision
 from hookstream.entry.api.caller import granted_types, is_mine, subscription_of
@@ -85,9 +85,7 @@ def create_subscription_(call: Call[Any, SubscriptionGiven]) -> ApiAnswer:
     if partner_id is None:
         raise invalid("is missing: it says whose subscription it is", "partner")
     _refuse_foreign_types(call)
-    definition: JsonObject = {**call.document, "partner": partner_id}
-    definition["id"] = call.body.id or new_subscription_id(partner_id)
-    definition["endpoint"] = _with_signing_secret(definition["endpoint"])
+    definition = completed(call.document, partner_id)
     settings = call.services.settings
 
     def act(writer: ChangeWriter) -> WrittenSubscription:
@@ -150,7 +148,10 @@ def written_subscription(
     shown = shown_subscription(
         state, subscription, writer.session.takes_effect + 1, to_operator=call.by_operator
     )
-    return SubscriptionWritten(subscription=shown, **more)
+    takes_effect = to_rfc3339(writer.session.takes_effect)
+    return SubscriptionWritten(
+        subscription=shown, takes_effect=takes_effect, warning=writer.warning, **more
+    )
 
 
 def _written(
@@ -177,12 +178,6 @@ def _written(
 
 
 _CREATED = 201
-
-
-def _with_signing_secret(endpoint: Json) -> Json:
-    if isinstance(endpoint, dict) and endpoint.get("signing_secrets") is None:
-        return {**endpoint, "signing_secrets": [{"generate": True}]}
-    return endpoint
 
 
 def _refuse_foreign_types(call: Call[Any, Any]) -> None:
@@ -240,6 +235,7 @@ ROUTES = (
         SubscriptionWritten,
         body=SubscriptionPatch,
         takes_revision=True,
+        is_idempotent=True,
         refusals=(ProblemKind.OWNED_BY_FILES,),
         tag=_TAG,
     ),
@@ -252,6 +248,7 @@ ROUTES = (
         None,
         status=204,
         takes_revision=True,
+        is_idempotent=True,
         refusals=(ProblemKind.OWNED_BY_FILES,),
         tag=_TAG,
     ),

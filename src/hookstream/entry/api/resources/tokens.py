@@ -53,6 +53,7 @@ class TokenShown(ApiOutput, frozen=True):
     last_used: str | None
     """The day of its last use; null: it was never used."""
     revoked: str | None
+    revision: int
     created_by: Annotated[str, OPERATORS_SEE]
     revoked_by: Annotated[str | None, OPERATORS_SEE]
 
@@ -143,6 +144,7 @@ def _shown(token: ApiToken, now: int) -> TokenShown:
         expires=to_rfc3339(token.expires),
         last_used=day_text(token),
         revoked=time_text(token.revoked),
+        revision=token.revision,
         created_by=token.created_by,
         revoked_by=token.revoked_by or None,
     )
@@ -188,6 +190,7 @@ ROUTES = (
         "Revoke a token: it is refused everywhere within two seconds.",
         revoke_token_,
         TokenShown,
+        is_idempotent=True,
         tag=_TAG,
         act="token.revoked",
     ),

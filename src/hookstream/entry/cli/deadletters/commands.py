@@ -5,6 +5,7 @@ it writes and runs the job, with a progress bar on a terminal; and it lists the 
 be redriven, and reports them by the exit code.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import click
@@ -16,28 +17,20 @@ from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.groups import GroupBy
-from hookstream.core.redrive.job import redrives_of
+from hookstream.core.redrive.job import UNREDRIVABLE
 from hookstream.core.redrive.ledger import Ledger, read_ledger
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.audit import AuditLog
 from hookstream.entry.admin.dead_letter_details import DetailsReader
-from hookstream.entry.admin.dead_letter_groups import grouped
-from hookstream.entry.admin.dead_letters import DeadLetterReader, Listing, listed
-from hookstream.entry.admin.jobs import cancel_job, resume_job, start_job
-from hookstream.entry.admin.previews import known_preview, preview_of
-from hookstream.entry.admin.redrives import (
-    new_job,
-    redrive_in,
-    redrive_kind,
-    rules_of,
-)
-from hookstream.entry.admin.surveys import Survey, survey
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.dead_letters import DeadLetterReader, Listing
+from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.backend.sending_ports import NewJob
+from hookstream.entry.cli.context import Context, pass_context, takes_api
 from hookstream.entry.cli.deadletters.export import export_command
 from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, UNDECODABLE, Kind
-from hookstream.entry.cli.deadletters.names import refuse_unknown_names
 from hookstream.entry.cli.deadletters.purge import purge_command
 from hookstream.entry.cli.deadletters.selection import (
     places_argument,
@@ -57,7 +50,7 @@ from hookstream.entry.cli.deadletters.view import (
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import FINDINGS, require_finished, working
 from hookstream.entry.cli.options import as_json_option, as_one, rate_option, yes_option
-from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.progress import progress_bar, reading
 from hookstream.entry.cli.terminal import confirm
 from hookstream.errors import InputRefused
 from hookstream.pipeline.job_kind import RunResult
@@ -112,7 +105,7 @@ def group_of(kind: Kind) -> click.Group:
         help="How many of the newest are listed; all are counted.",
     )
     @as_json_option
-    @pass_context
+    @takes_api
     def list_(
         context: Context,
         selector: Selector,
@@ -122,7 +115,8 @@ def group_of(kind: Kind) -> click.Group:
         all_: bool,
         as_json: bool,
     ) -> None:
-        grouping = None if group_by is None else grouped(context.settings, GroupBy(group_by))
+        source = context.backend.aside(kind.source)
+        grouping = None if group_by is None else source.grouped(GroupBy(group_by))
         listing = Listing(kind.source, limit, all_, grouping)
         _list(context, kind, selector, listing, as_json=as_json)
 
@@ -138,7 +132,7 @@ def group_of(kind: Kind) -> click.Group:
     @kind.conditions
     @run_options
     @as_json_option
-    @pass_context
+    @takes_api
     def redrive(
         context: Context,
         places: tuple[str, ...],
@@ -147,16 +141,17 @@ def group_of(kind: Kind) -> click.Group:
         *,
         as_json: bool,
     ) -> None:
-        reader = DeadLetterReader(context.settings, kind.source)
-        selector = selected(places, selector, reader.topic)
-        refuse_unknown_names(context, reader, selector)
-        _RedriveCommand(context, kind, reader, run, as_json).redrive(selector.row())
+        source = context.backend.aside(kind.source)
+        selector = selected(places, selector, source.topic)
+        with progress_bar(context) as progress:
+            source.check_names(selector, progress)
+        _RedriveCommand(context, kind, source, run, as_json).redrive(selector.row())
 
     @group.command(help="List redrives: done, cancelled, and running or cut off.")
     @as_json_option
-    @pass_context
+    @takes_api
     def jobs(context: Context, *, as_json: bool) -> None:
-        _show_jobs(context, DeadLetterReader(context.settings, kind.source), as_json=as_json)
+        _show_jobs(context, context.backend.aside(kind.source), as_json=as_json)
 
     group.add_command(export_command(kind))
     group.add_command(purge_command(kind))
@@ -170,15 +165,17 @@ undecodable = group_of(UNDECODABLE)
 def _list(
     context: Context, kind: Kind, selector: Selector, listing: Listing, *, as_json: bool
 ) -> None:
-    reader = DeadLetterReader(context.settings, kind.source)
-    refuse_unknown_names(context, reader, selector)
-    ledger = _ledger_to_show(context, reader)
-    with reading(context, reader):
-        listed(reader, ledger, selector, listing)
+    source = context.backend.aside(kind.source)
+    with progress_bar(context) as progress:
+        source.check_names(selector, progress)
+        problems = source.listed(selector, listing, progress)
+    _show_unreadable(context, problems.unreadable_marks)
     if as_json:
-        click.echo(json_line(listing_document(listing, kind, reader.topic)))
+        click.echo(json_line(listing_document(listing, kind, source.topic)))
     else:
-        show_listing(context.out, listing, kind, reader.topic, SystemClock().now())
+        show_listing(context.out, listing, kind, source.topic, SystemClock().now())
+    for sentence in problems.reservations:
+        context.err.text(sentence, "yellow")
 
 
 def _show(context: Context, kind: Kind, text: str, *, as_json: bool) -> None:
@@ -225,10 +222,14 @@ def _found(context: Context, kind: Kind, reader: DeadLetterReader, text: str) ->
 def _ledger_to_show(context: Context, reader: DeadLetterReader) -> Ledger:
     """Return the known resolutions, and print the unreadable marks."""
     ledger, problems = read_ledger(reader.jobs())
-    context.err.unreadable(f"{problem.key}: {problem.why}" for problem in problems)
-    if problems:
-        context.err.text("Some of what is shown as open may have been redriven or purged.", "red")
+    _show_unreadable(context, [f"{problem.key}: {problem.why}" for problem in problems])
     return ledger
+
+
+def _show_unreadable(context: Context, marks: Sequence[str]) -> None:
+    context.err.unreadable(marks)
+    if marks:
+        context.err.text("Some of what is shown as open may have been redriven or purged.", "red")
 
 
 @dataclass(slots=True)
@@ -251,7 +252,7 @@ class _RedriveCommand:
 
     context: Context
     kind: Kind
-    reader: DeadLetterReader
+    source: SetAsideCommands
     run: RunOptions
     as_json: bool
     left: _Unredrivable = field(default_factory=_Unredrivable)
@@ -271,55 +272,50 @@ class _RedriveCommand:
             raise click.UsageError(
                 "--resume and --cancel take a job as it was asked, one at a time"
             )
-        settings, err = self.context.settings, self.context.err
-        job = redrive_in(self.reader.jobs(), job_id, self.reader.source)
+        err = self.context.err
+        job = self.source.redrive_in(job_id)
         if run.cancel:
-            cancelled = cancel_job(settings, job_id)
+            cancelled = self.context.backend.jobs.cancel(job_id)
             done = f"{cancelled.done:,} of {cancelled.total:,}"
             err.text(f"{job_id} is cancelled; it redrove {done}")
             return
-        self.reader.refuse_rival(job_id)
+        self.source.refuse_rival(job_id)
         err.text(f"Resuming {job_id}: {job.done:,} of {job.total:,} done")
-        self._work(job, None)
+        self._work(self.source.resumed(job, run.rate, self.left.add), None)
 
     def _start(self, row: JsonObject) -> None:
-        reader, preview = self.reader, None
+        source, preview = self.source, None
         if not self.run.dry_run:
-            reader.refuse_rival()
+            source.refuse_rival()
         if self.run.preview is not None:
-            preview = known_preview(reader, BulkAct.REDRIVE, self.run.preview, row)
+            preview = source.known_preview(BulkAct.REDRIVE, self.run.preview, row)
             row = preview.selector
-        rules = rules_of(reader, row)
-        with reading(self.context, reader):
-            ends = None if preview is None else preview.ends
-            found = survey(reader, rules.selector, ends, rules.obstacle)
+        with progress_bar(self.context) as progress:
+            found = source.survey(BulkAct.REDRIVE, row, preview, progress)
         show_survey(
-            self.context, found, self.kind, reader.topic, BulkAct.REDRIVE, as_json=self.as_json
+            self.context, found, self.kind, source.topic, BulkAct.REDRIVE, as_json=self.as_json
         )
         total = found.tally.records
         if preview is not None:
             preview.refuse_more(total)
         if self.run.dry_run or not total:
-            made = preview_of(reader, BulkAct.REDRIVE, row, found.ends, total)
+            made = source.preview(BulkAct.REDRIVE, row, found)
             show_preview(
                 self.context, made, survey_document(found, self.kind), as_json=self.as_json
             )
             return
         confirm(f"Redrive {counted(total, self.kind.noun)}?", yes=self.run.yes)
         # It may have begun while this one was counted, and while it was asked about.
-        reader.refuse_rival()
-        self._work(new_job(reader.source, row, found, self.run.rate), found)
+        source.refuse_rival()
+        self._work(source.redrive(row, found, self.run.rate, self.left.add), found)
 
-    def _work(self, job: Job, found: Survey | None) -> None:
+    def _work(self, new: NewJob, found: Survey | None) -> None:
         """Work on a new job, which a survey found, or on one that exists."""
-        settings = self.context.settings
-        kind = redrive_kind(settings, self.left.add)
-        with working(self.context, "Redriving", job) as watch:
-            result = (
-                resume_job(settings, job.id, watch, {kind.name: kind}, self.run.rate)
-                if found is None
-                else start_job(settings, job, watch, {kind.name: kind})
-            )
+        with working(self.context, "Redriving", new.job) as watch:
+            result = new.run(watch)
+        if self.context.api_url:
+            # An executor knows which they are.
+            self.left.count = result.job.counts.get(UNREDRIVABLE, 0)
         self._report(result, found)
 
     def _report(self, result: RunResult, found: Survey | None) -> None:
@@ -351,17 +347,17 @@ class _RedriveCommand:
         }
 
 
-def _show_jobs(context: Context, reader: DeadLetterReader, *, as_json: bool) -> None:
+def _show_jobs(context: Context, source: SetAsideCommands, *, as_json: bool) -> None:
     """Print the redrives of a topic, the newest first."""
-    redrives, problems = redrives_of(reader.jobs())
-    mine = [each for each in reversed(redrives) if each[1].source is reader.source]
-    context.err.unreadable(f"{problem.key}: {problem.why}" for problem in problems)
+    redrives, problems = source.redrives()
+    mine = [*reversed(redrives)]
+    context.err.unreadable(problems)
     if as_json:
         documents: list[Json] = [_job_document(job, asked.selector) for job, asked in mine]
         click.echo(json_line(documents))
         return
     if not mine:
-        context.out.text(f"No redrive of {reader.topic} is known")
+        context.out.text(f"No redrive of {source.topic} is known")
         return
     rows = [
         (job.id, to_the_second(job.asked_at), f"{job.done:,} of {job.total:,}", job.state.value)

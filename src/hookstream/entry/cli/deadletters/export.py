@@ -9,9 +9,8 @@ from hookstream.entry.admin.dead_letter_export import DeadLetterExport
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.deadletters.kinds import Kind
-from hookstream.entry.cli.deadletters.names import refuse_unknown_names
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.progress import progress_bar, reading
 
 
 def export_command(kind: Kind) -> click.Command:
@@ -27,7 +26,8 @@ def export_command(kind: Kind) -> click.Command:
         context: Context, file: Path, selector: Selector, *, all_: bool, force: bool
     ) -> None:
         reader = DeadLetterReader(context.settings, kind.source)
-        refuse_unknown_names(context, reader, selector)
+        with progress_bar(context) as progress:
+            context.cluster.aside(kind.source).check_names(selector, progress)
         exported = DeadLetterExport(reader, reader.ledger(), selector, all_)
         with reading(context, reader):
             if file == Path("-"):

@@ -9,14 +9,10 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.purge import purge_reason
 from hookstream.core.redrive.selector import Selector
-from hookstream.entry.admin.dead_letters import DeadLetterReader
-from hookstream.entry.admin.jobs import start_job
-from hookstream.entry.admin.previews import known_preview, preview_of
-from hookstream.entry.admin.purges import narrowed, new_purge, purge_kind
-from hookstream.entry.admin.surveys import Survey, survey
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.deadletters.kinds import Kind
-from hookstream.entry.cli.deadletters.names import refuse_unknown_names
 from hookstream.entry.cli.deadletters.selection import (
     places_argument,
     preview_option,
@@ -28,7 +24,7 @@ from hookstream.entry.cli.deadletters.selection import (
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import require_finished, working
 from hookstream.entry.cli.options import as_json_option, as_one, yes_option
-from hookstream.entry.cli.progress import reading
+from hookstream.entry.cli.progress import progress_bar
 from hookstream.entry.cli.terminal import confirm
 
 
@@ -65,7 +61,7 @@ def purge_command(kind: Kind) -> click.Command:
     @kind.conditions
     @purge_options
     @as_json_option
-    @pass_context
+    @takes_api
     def purge(
         context: Context,
         places: tuple[str, ...],
@@ -77,10 +73,11 @@ def purge_command(kind: Kind) -> click.Command:
         if run.because is None and not run.dry_run:
             raise click.UsageError("say why with --because: it is kept with what is purged")
         why = "" if run.because is None else purge_reason(run.because)
-        reader = DeadLetterReader(context.settings, kind.source)
-        selector = selected(places, selector, reader.topic)
-        refuse_unknown_names(context, reader, selector)
-        _purge(_Purge(context, kind, reader, run, as_json), selector, why)
+        source = context.backend.aside(kind.source)
+        selector = selected(places, selector, source.topic)
+        with progress_bar(context) as progress:
+            source.check_names(selector, progress)
+        _purge(_Purge(context, kind, source, run, as_json), selector, why)
 
     return purge
 
@@ -91,7 +88,7 @@ class _Purge:
 
     context: Context
     kind: Kind
-    reader: DeadLetterReader
+    source: SetAsideCommands
     run: PurgeOptions
     as_json: bool
 
@@ -103,22 +100,22 @@ def _purge(command: _Purge, selector: Selector, why: str) -> None:
         InputRefused: The preview is of something else, or less.
         click.exceptions.Exit: The job is not finished (code 1).
     """
-    context, kind, reader, run = command.context, command.kind, command.reader, command.run
+    context, kind, source, run = command.context, command.kind, command.source, command.run
     if not run.dry_run:
-        reader.refuse_rival()
-    row, ends, preview = selector.row(), None, None
+        source.refuse_rival()
+    row, preview = selector.row(), None
     if run.preview is not None:
-        preview = known_preview(reader, BulkAct.PURGE, run.preview, row)
-        row, ends = preview.selector, preview.ends
-    with reading(context, reader):
-        found = survey(reader, narrowed(reader, row), ends)
-    show_survey(context, found, kind, reader.topic, BulkAct.PURGE, as_json=command.as_json)
+        preview = source.known_preview(BulkAct.PURGE, run.preview, row)
+        row = preview.selector
+    with progress_bar(context) as progress:
+        found = source.survey(BulkAct.PURGE, row, preview, progress)
+    show_survey(context, found, kind, source.topic, BulkAct.PURGE, as_json=command.as_json)
     total = found.tally.records
     if preview is not None:
         preview.refuse_more(total)
     before = survey_document(found, kind)
     if run.dry_run or not total:
-        made = preview_of(reader, BulkAct.PURGE, row, found.ends, total)
+        made = source.preview(BulkAct.PURGE, row, found)
         show_preview(context, made, before, as_json=command.as_json)
         return
     them = "it" if total == 1 else "them"
@@ -129,11 +126,10 @@ def _purge(command: _Purge, selector: Selector, why: str) -> None:
 def _work(command: _Purge, row: JsonObject, found: Survey, why: str) -> None:
     context, kind = command.context, command.kind
     # It may have begun while this one was counted, and while it was asked about.
-    command.reader.refuse_rival()
-    job = new_purge(command.reader, row, found, why)
-    purging = purge_kind(context.settings)
-    with working(context, "Purging", job) as watch:
-        result = start_job(context.settings, job, watch, {purging.name: purging})
+    command.source.refuse_rival()
+    new = command.source.purge(row, found, why)
+    with working(context, "Purging", new.job) as watch:
+        result = new.run(watch)
     ended = result.job
     if command.as_json:
         document: JsonObject = {

@@ -103,19 +103,21 @@ def survey_document(found: Survey, kind: Kind) -> JsonObject:
 
 
 def show_preview(
-    context: Context, preview: Preview, counted: JsonObject, *, as_json: bool
+    context: Context, preview: Preview | None, counted: JsonObject, *, as_json: bool
 ) -> None:
     """Print the token of a dry run, with --json the counts as well.
 
     Args:
         context: Where to.
-        preview: What was counted.
+        preview: What was counted; None: the API fixes nothing.
         counted: The counts as JSON.
         as_json: Whether to print JSON.
     """
-    token = preview.token()
+    token = None if preview is None else preview.token()
     if as_json:
         click.echo(json_line({"job": None, **counted, "preview": token}))
+    elif preview is None:
+        return
     elif token is None:
         context.err.text("There are too many conditions for a token", "yellow")
     elif preview.total:

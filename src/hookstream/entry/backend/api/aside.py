@@ -1,0 +1,265 @@
+"""Dead letters and undecodable records of a console's index; executors work on redrives and purges."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.row_problem import RowProblem
+from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
+from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.groups import GroupBy, Grouping
+from hookstream.core.redrive.job import RedriveRequest, request_of
+from hookstream.core.redrive.ledger import ResolvedBy
+from hookstream.core.redrive.marks import Position, Purged, RedriveSource, read_position
+from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.redrive.revive import Unredrivable
+from hookstream.core.redrive.selector import Selector
+from hookstream.core.redrive.summary import DeadLetterSummary, Group, GroupCount
+from hookstream.entry.admin.dead_letters import Listing
+from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.api.resources.aside import (
+    DeadLetterShown,
+    DeadLettersPage,
+    DeadLettersQuery,
+    ResolutionShown,
+    UndecodablePage,
+    UndecodableQuery,
+    UndecodableShown,
+)
+from hookstream.entry.api.resources.jobs import (
+    JobShown,
+    JobsPage,
+    JobsQuery,
+    PreviewGiven,
+    PreviewShown,
+    PurgeGiven,
+    RedriveGiven,
+    SelectorGiven,
+)
+from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.listing import MOST_ASKED, WindowWatch
+from hookstream.entry.backend.api.sending import new_job
+from hookstream.entry.backend.api.values import job_in
+from hookstream.entry.backend.api.work import ApiJobs
+from hookstream.entry.backend.bulk_ports import ListingProblems
+from hookstream.entry.backend.listing_ports import Progress
+from hookstream.entry.backend.sending_ports import NewJob
+from hookstream.errors import InputRefused
+
+_TOPICS: Final = {
+    RedriveSource.DEAD_LETTERS: "dead letters",
+    RedriveSource.UNDECODABLE: "undecodable records",
+}
+_PURGED: Final = "purged"
+_NOWHERE: Final = Position(0, 0)
+
+
+@dataclass(slots=True, frozen=True)
+class ApiAside:
+    """One of both kinds of records. Implements `SetAsideCommands`."""
+
+    api: ApiClient
+    source: RedriveSource
+
+    @property
+    def topic(self) -> str:
+        return _TOPICS[self.source]
+
+    def grouped(self, by: GroupBy) -> Grouping:
+        if by is GroupBy.HOST:
+            raise InputRefused("--group-by host: the API does not know it; leave --api out")
+        return Grouping(by)
+
+    def check_names(self, selector: Selector, progress: Progress) -> None:
+        """Leave it to the requests: the API refuses a subscription that there is not."""
+
+    def listed(self, selector: Selector, listing: Listing, progress: Progress) -> ListingProblems:
+        watch, said = WindowWatch(selector.since or 0), list[str]()
+        for read, (summary, resolved_by) in enumerate(self._records(selector, watch), 1):
+            if read > MOST_ASKED:
+                said.append(f"only the newest {MOST_ASKED:,} records were asked for and counted")
+                break
+            progress(read, 0)
+            if _within(summary.at, selector):
+                listing.add(summary, resolved_by)
+        return ListingProblems((), [*watch.said, *said])
+
+    def _records(
+        self, selector: Selector, watch: WindowWatch
+    ) -> Iterator[tuple[DeadLetterSummary, ResolvedBy | None]]:
+        if self.source is RedriveSource.UNDECODABLE:
+            for found in self.api.pages(
+                "/v1/undecodable",
+                UndecodablePage,
+                UndecodableQuery,
+                topic=_words(selector.topics),
+                reason=_words(selector.reasons),
+            ):
+                watch.note(found.window)
+                yield from ((_undecodable(each), _resolved(each)) for each in found.items)
+            return
+        some, of = _or_none(selector.subscriptions), _or_none(selector.partners)
+        for subscription, partner in product(some, of):
+            for page in self.api.pages(
+                "/v1/dead-letters",
+                DeadLettersPage,
+                DeadLettersQuery,
+                subscription=subscription,
+                partner=partner,
+                event_type=_words(selector.event_types),
+                reason=_words(selector.reasons),
+                since=_time(selector.since),
+                until=_time(selector.until),
+            ):
+                watch.note(page.window)
+                yield from ((_dead_letter(each), _resolved(each)) for each in page.items)
+
+    def refuse_rival(self, job_id: str = "") -> None:
+        """Leave it to executors, which wait for one another."""
+
+    def survey(
+        self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
+    ) -> Survey:
+        del preview, progress
+        given = PreviewGiven(selector=_selector(row), act=act.value, source=self.source.value)
+        shown = self.api.change("POST", "/v1/dead-letters/preview", PreviewShown, given)
+        found = Survey({}, left_out=dict(shown.left_out))
+        found.tally.records = shown.records
+        for each in shown.groups:
+            found.tally.groups[Group(each.of, each.reason)] = GroupCount(
+                each.records, from_rfc3339(each.oldest), from_rfc3339(each.newest)
+            )
+        return found
+
+    def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
+        del act, row, found
+        return None
+
+    def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
+        del act, token, row
+        raise InputRefused("--preview: the API takes none; leave --api out")
+
+    def redrive(
+        self,
+        row: JsonObject,
+        found: Survey,
+        rate: float | None,
+        report: Callable[[Unredrivable], None],
+    ) -> NewJob:
+        del found, report
+        given = RedriveGiven(selector=_selector(row), source=self.source.value, rate=rate)
+        return new_job(self.api, self.api.change("POST", "/v1/redrives", JobShown, given))
+
+    def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
+        del found
+        given = PurgeGiven(selector=_selector(row), why=why, source=self.source.value)
+        return new_job(self.api, self.api.change("POST", "/v1/purges", JobShown, given))
+
+    def redrive_in(self, job_id: str) -> Job:
+        job = ApiJobs(self.api).found(job_id).job
+        if self._request(job) is None or not job.state.is_resumable:
+            raise InputRefused(f"job {job_id} is no redrive of {self.topic} that is not finished")
+        return job
+
+    def resumed(
+        self, job: Job, rate: float | None, report: Callable[[Unredrivable], None]
+    ) -> NewJob:
+        del report
+        return NewJob(job, lambda watch: ApiJobs(self.api).resume(job.id, watch, rate))
+
+    def redrives(self) -> tuple[Sequence[tuple[Job, RedriveRequest]], Sequence[str]]:
+        pages = self.api.pages("/v1/jobs", JobsPage, JobsQuery, kind="redrive")
+        found = [job_in(each).job for page in pages for each in page.items]
+        mine = [(job, self._request(job)) for job in reversed(found)]
+        return [(job, request) for job, request in mine if request is not None], ()
+
+    def _request(self, job: Job) -> RedriveRequest | None:
+        request = request_of(job)
+        if request is None or isinstance(request, RowProblem) or request.source is not self.source:
+            return None
+        return request
+
+
+def _selector(row: JsonObject) -> SelectorGiven:
+    words = {
+        name: tuple(str(each) for each in value) if isinstance(value, list) else str(value)
+        for name, value in row.items()
+    }
+    return SelectorGiven(**words)  # type: ignore[arg-type]  # as `Selector.row` writes it
+
+
+def _dead_letter(shown: DeadLetterShown) -> DeadLetterSummary:
+    return DeadLetterSummary(
+        position=read_position(shown.position) or _NOWHERE,
+        at=from_rfc3339(shown.at),
+        delivery_id=shown.delivery,
+        subscription_id=shown.subscription,
+        partner_id=shown.partner,
+        event_type=shown.event_type,
+        event_id=shown.event or "",
+        attempt=shown.attempts,
+        reason=shown.reason,
+        detail=shown.detail,
+        last_outcome=shown.last_outcome,
+        last_status=shown.last_status,
+        last_error=shown.last_error,
+        job=shown.job or "",
+        origin_topic=shown.origin.rpartition("-")[0],
+        origin=shown.origin,
+        origin_at=shown.event_at,
+        by_reference=shown.by_reference,
+    )
+
+
+def _undecodable(shown: UndecodableShown) -> DeadLetterSummary:
+    return DeadLetterSummary(
+        position=read_position(shown.position) or _NOWHERE,
+        at=from_rfc3339(shown.at),
+        delivery_id="",
+        subscription_id="",
+        partner_id="",
+        event_type="",
+        event_id="",
+        attempt="",
+        reason=shown.reason,
+        detail=shown.detail,
+        last_outcome="",
+        last_status="",
+        last_error="",
+        job="",
+        origin_topic=shown.origin.rpartition("-")[0],
+        origin=shown.origin,
+        origin_at=shown.event_at,
+        by_reference=shown.by_reference,
+    )
+
+
+def _resolved(shown: DeadLetterShown | UndecodableShown) -> ResolvedBy | None:
+    """Return what resolved a record; of that, partners see what it came to alone."""
+    if shown.resolved is None:
+        return None
+    known = shown.resolution or ResolutionShown(job="", by=None, why=None, at=None)
+    if shown.resolved != _PURGED:
+        return ResolvedBy(known.job)
+    at = 0 if known.at is None else from_rfc3339(known.at)
+    return ResolvedBy(known.job, Purged(known.by or "", known.why or "", at))
+
+
+def _within(at: Millis, selector: Selector) -> bool:
+    return (selector.since is None or at >= selector.since) and (
+        selector.until is None or at < selector.until
+    )
+
+
+def _words(given: frozenset[str] | None) -> tuple[str, ...]:
+    return tuple(sorted(given or ()))
+
+
+def _or_none(given: frozenset[str] | None) -> tuple[str | None, ...]:
+    return _words(given) or (None,)
+
+
+def _time(at: Millis | None) -> str | None:
+    return None if at is None else to_rfc3339(at)

@@ -1,0 +1,88 @@
+"""A console's API as what commands work on."""
+
+from dataclasses import dataclass
+
+from hookstream.adapters.http.api_connection import ApiConnection
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.entry.backend.api.aside import ApiAside
+from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
+from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
+from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
+from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
+
+
+def api_backend(url: str, token: str) -> "ApiBackend":
+    """Return the API at a URL.
+
+    Raises:
+        InputRefused: It is no URL of a web server.
+        ConfigurationError: There is no token.
+    """
+    return ApiBackend(ApiClient(ApiConnection(url, token)))
+
+
+@dataclass
+class ApiBackend:
+    """Asks a console. Implements `Backend`."""
+
+    api: ApiClient
+
+    @property
+    def subscriptions(self) -> ApiSubscriptions:
+        """Subscriptions that the token may see."""
+        return ApiSubscriptions(self.api)
+
+    @property
+    def partners(self) -> ApiPartners:
+        """Partners."""
+        return ApiPartners(self.api)
+
+    @property
+    def tokens(self) -> ApiTokens:
+        """Tokens."""
+        return ApiTokens(self.api)
+
+    @property
+    def holds(self) -> ApiHolds:
+        """Holds."""
+        return ApiHolds(self.api)
+
+    @property
+    def jobs(self) -> ApiJobs:
+        """Jobs that the token may see."""
+        return ApiJobs(self.api)
+
+    @property
+    def tests(self) -> ApiTests:
+        """Tests that the console sends."""
+        return ApiTests(self.api)
+
+    @property
+    def replays(self) -> ApiReplays:
+        """Replays that executors work on."""
+        return ApiReplays(self.api)
+
+    @property
+    def gaps(self) -> ApiGaps:
+        """Pauses and disablings of subscriptions that the token may see."""
+        return ApiGaps(self.api)
+
+    @property
+    def attempts(self) -> ApiAttempts:
+        """Attempts of the console's index."""
+        return ApiAttempts(self.api)
+
+    def aside(self, source: RedriveSource) -> ApiAside:
+        """Return the dead letters, or the undecodable records, of the console's index."""
+        return ApiAside(self.api, source)
+
+    def deliveries(self, scan: int) -> ApiDeliveries:
+        """Return what lists deliveries of the console's index."""
+        del scan
+        return ApiDeliveries(self.api)
+
+    def statistics(self, scan: int) -> ApiStatistics:
+        """Return what counts deliveries, from the console's index."""
+        del scan
+        return ApiStatistics(self.api)

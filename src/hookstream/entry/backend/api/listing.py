@@ -1,0 +1,271 @@
+"""Deliveries and attempts, as a console's index has them: within its window, which is said."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Final
+
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.run_states import PendingRecord, Selected
+from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339, to_the_second
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.subscription_status import Deleted, SubscriptionStatus
+from hookstream.entry.admin.audit import AuditSelection
+from hookstream.entry.admin.deliveries import (
+    DeliveryDetails,
+    DeliveryListing,
+    DeliverySelection,
+)
+from hookstream.entry.api.filters import WindowShown
+from hookstream.entry.api.resources.deliveries import (
+    AttemptsPage,
+    AttemptsQuery,
+    DeliveriesPage,
+    DeliveriesQuery,
+)
+from hookstream.entry.api.resources.delivery_views import AttemptShown, DeliveryShown, RunShown
+from hookstream.entry.api.resources.jobs import JobShown
+from hookstream.entry.api.resources.resending import ResendGiven
+from hookstream.entry.api.resources.subscription_views import SubscriptionShown
+from hookstream.entry.backend.api.client import ApiClient, path
+from hookstream.entry.backend.api.past import attempt_in, history_in, pending_in, run_in
+from hookstream.entry.backend.api.rows import SUBSCRIPTION
+from hookstream.entry.backend.api.values import facts_in, job_in
+from hookstream.entry.backend.listing_ports import (
+    AttemptListing,
+    DeliveryRead,
+    DoneResend,
+    HistoryRead,
+    ListedDeliveries,
+    Progress,
+    WantedResend,
+)
+from hookstream.errors import AccessRefused, InputRefused
+
+MOST_ASKED: Final = 10_000
+"""How many things of a list a command asks for at most, in pages."""
+_DELIVERY = "/v1/deliveries/{delivery_id}"
+
+
+class WindowWatch:
+    """Keeps what windows of answers leave out of what was asked for."""
+
+    def __init__(self, since: Millis | None) -> None:
+        self._since = since
+        self._said: list[str] = []
+
+    def note(self, window: WindowShown) -> None:
+        """Note the window of an answer."""
+        known = window.since
+        if known is not None and (self._since is None or from_rfc3339(known) > self._since):
+            since = to_the_second(from_rfc3339(known))
+            self._add(f"the console's index begins at {since}: what came before is not known")
+        if window.building:
+            self._add("the console's index is still being built: older things are missing")
+        if not window.reading:
+            self._add("the console does not read what happens now: newer things may be missing")
+
+    def _add(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.append(sentence)
+
+    @property
+    def said(self) -> Sequence[str]:
+        """What limits the answers, one sentence each."""
+        return self._said
+
+
+@dataclass(slots=True, frozen=True)
+class ApiAttempts:
+    """Implements `AttemptCommands`."""
+
+    api: ApiClient
+
+    def listed(self, selection: AuditSelection, limit: int, progress: Progress) -> AttemptListing:
+        watch = WindowWatch(selection.since)
+        found: list[AuditEntry] = []
+        is_least = False
+        most = max(limit, MOST_ASKED)
+        for each in islice(self._shown(selection, watch, progress), most + 1):
+            if len(found) == most:
+                is_least = True
+                break
+            found.append(attempt_in(each))
+        # Those of one millisecond stay in the order in which they were recorded.
+        found.reverse()
+        found.sort(key=lambda entry: entry.started_at)
+        return AttemptListing(found[-limit:], len(found), is_least, watch.said)
+
+    def _shown(
+        self, selection: AuditSelection, watch: WindowWatch, progress: Progress
+    ) -> Iterator[AttemptShown]:
+        read = 0
+        for subscription, partner in _whose(selection.subscriptions, selection.partners):
+            for page in self.api.pages(
+                "/v1/attempts",
+                AttemptsPage,
+                AttemptsQuery,
+                subscription=subscription,
+                partner=partner,
+                since=_time(selection.since),
+                until=_time(selection.until),
+                delivery=selection.delivery,
+                event=selection.event,
+                event_type=_words(selection.event_types),
+                outcome=_words(selection.outcomes),
+                disposition=_words(selection.dispositions),
+            ):
+                watch.note(page.window)
+                yield from page.items
+                read += len(page.items)
+                progress(read, 0)
+
+    def followed(self, selection: AuditSelection) -> Iterator[AuditEntry]:
+        del selection
+        raise InputRefused("--follow: the API does not follow attempts; leave --api out")
+
+    def history(
+        self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
+    ) -> HistoryRead:
+        del progress
+        _refuse_window(since, until)
+        shown = self.api.get(path(_DELIVERY, delivery_id=delivery_id), DeliveryShown)
+        watch = WindowWatch(0)
+        if shown.window.building or not shown.window.reading:
+            watch.note(shown.window)
+        return HistoryRead(history_in(delivery_id, shown.timeline), watch.said)
+
+
+@dataclass(slots=True, frozen=True)
+class ApiDeliveries:
+    """Implements `DeliveryCommands`."""
+
+    api: ApiClient
+
+    def listed(
+        self, selection: DeliverySelection, since: Millis, progress: Progress
+    ) -> ListedDeliveries:
+        watch, found, dropped = WindowWatch(since), Selected(), False
+        for each in self._shown(selection, since, watch, progress):
+            if len(found.states) == MOST_ASKED:
+                dropped = True
+                break
+            state = run_in(each)
+            if selection.selects(state):
+                found.add(state)
+        said = [*watch.said]
+        if selection.since is None:
+            said.insert(
+                0,
+                f"deliveries of events before {to_the_second(since)} were not asked for (--since)",
+            )
+        if dropped:
+            said.append(f"only the newest {MOST_ASKED:,} deliveries were asked for")
+        listing = DeliveryListing(found, 0, since, None)
+        return ListedDeliveries(listing, _NOT_READ, said)
+
+    def _shown(
+        self, selection: DeliverySelection, since: Millis, watch: WindowWatch, progress: Progress
+    ) -> Iterator[RunShown]:
+        read = 0
+        for subscription, partner in _whose(selection.subscriptions, selection.partners):
+            for page in self.api.pages(
+                "/v1/deliveries",
+                DeliveriesPage,
+                DeliveriesQuery,
+                subscription=subscription,
+                partner=partner,
+                since=_time(since),
+                event=selection.event,
+                event_type=_words(selection.event_types),
+                state=_words(selection.states),
+            ):
+                watch.note(page.window)
+                yield from page.items
+                read += len(page.items)
+                progress(read, 0)
+
+    def found(
+        self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
+    ) -> DeliveryRead:
+        del progress
+        _refuse_window(since, until)
+        shown = self.api.get(path(_DELIVERY, delivery_id=delivery_id), DeliveryShown)
+        watch = WindowWatch(0)
+        if shown.window.building or not shown.window.reading:
+            watch.note(shown.window)
+        details = DeliveryDetails(
+            delivery_id,
+            history_in(delivery_id, shown.timeline),
+            tuple(map(pending_in, shown.pending)),
+            (),
+            (),
+        )
+        return DeliveryRead(details, self._status(shown), watch.said)
+
+    def _status(self, shown: DeliveryShown) -> SubscriptionStatus | None:
+        where = path(SUBSCRIPTION, subscription_id=shown.subscription)
+        try:
+            return facts_in(self.api.get(where, SubscriptionShown)).status
+        except AccessRefused:
+            return None
+        except InputRefused:
+            # A delivery is of a subscription that there was.
+            return Deleted(shown.subscription, shown.partner)
+
+    def resend(
+        self,
+        wanted: WantedResend,
+        allowed: Callable[[Sequence[PendingRecord]], None],
+        progress: Progress,
+    ) -> DoneResend:
+        found = self.found(wanted.delivery_id, wanted.since, wanted.until, progress)
+        allowed(found.details.pending)
+        given = ResendGiven(origin=wanted.origin, as_granted_today=wanted.as_granted_today)
+        where = path(_DELIVERY + "/resend", delivery_id=wanted.delivery_id)
+        job = job_in(self.api.change("POST", where, JobShown, given)).job
+        known = found.details
+        partners = [each.partner_id for each in known.history.entries]
+        partners += [each.delivery.partner_id for each in known.pending]
+        return DoneResend(
+            job=job,
+            delivery_id=wanted.delivery_id,
+            subscription_id=known.subscription_id,
+            partner_id=partners[0] if partners else "",
+            event_type=str(job.asked.get("event_type", known.event_type)),
+            event_id=str(job.asked.get("event_id", "")),
+            origin=str(job.asked.get("origin", "")),
+            found="",
+            waits="",
+            pending_before=len(known.pending),
+        )
+
+
+_NOT_READ: JsonObject = {
+    "not_read": None,
+    "unmatched_events": None,
+    "unreadable": None,
+    "lost_partitions": None,
+}
+"""What the API does not say of a listing."""
+
+
+def _whose(
+    subscriptions: frozenset[str] | None, partners: frozenset[str] | None
+) -> Iterator[tuple[str | None, str | None]]:
+    """Yield each pair to ask for: the API takes one name at a time."""
+    some: tuple[str | None, ...] = (*sorted(subscriptions or ()),)
+    yield from product(some or (None,), (*sorted(partners or ()),) or (None,))
+
+
+def _words(given: frozenset[str] | None) -> tuple[str, ...]:
+    return tuple(sorted(given or ()))
+
+
+def _time(at: Millis | None) -> str | None:
+    return None if at is None else to_rfc3339(at)
+
+
+def _refuse_window(since: Millis | None, until: Millis | None) -> None:
+    if since is not None or until is not None:
+        raise InputRefused("--since and --until: the API looks in all that its index has")

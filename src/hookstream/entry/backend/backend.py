@@ -1,0 +1,65 @@
+"""Everything that commands work on, whatever implements it."""
+
+from typing import Protocol
+
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.backend.listing_ports import AttemptCommands, DeliveryCommands
+from hookstream.entry.backend.ports import (
+    HoldCommands,
+    JobCommands,
+    PartnerCommands,
+    StatisticsCommand,
+    SubscriptionCommands,
+    TokenCommands,
+)
+from hookstream.entry.backend.sending_ports import GapCommands, ReplayCommands, TestCommands
+
+
+class Backend(Protocol):
+    """The cluster, or an API."""
+
+    @property
+    def subscriptions(self) -> SubscriptionCommands:
+        """Subscriptions."""
+
+    @property
+    def partners(self) -> PartnerCommands:
+        """Partners."""
+
+    @property
+    def tokens(self) -> TokenCommands:
+        """Tokens."""
+
+    @property
+    def holds(self) -> HoldCommands:
+        """Holds."""
+
+    @property
+    def jobs(self) -> JobCommands:
+        """Jobs."""
+
+    @property
+    def tests(self) -> TestCommands:
+        """Tests."""
+
+    @property
+    def replays(self) -> ReplayCommands:
+        """Replays."""
+
+    @property
+    def gaps(self) -> GapCommands:
+        """Pauses and disablings."""
+
+    @property
+    def attempts(self) -> AttemptCommands:
+        """Attempts."""
+
+    def aside(self, source: RedriveSource) -> SetAsideCommands:
+        """Return the dead letters, or the undecodable records."""
+
+    def deliveries(self, scan: int) -> DeliveryCommands:
+        """Return what lists deliveries; of the cluster, from at most `scan` records of each topic."""
+
+    def statistics(self, scan: int) -> StatisticsCommand:
+        """Return what counts deliveries; of the cluster, from at most `scan` records of each topic."""

@@ -1,0 +1,95 @@
+"""What commands need of dead letters and undecodable records: listing them, redriving and purging them.
+
+As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.groups import GroupBy, Grouping
+from hookstream.core.redrive.job import RedriveRequest
+from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.redrive.revive import Unredrivable
+from hookstream.core.redrive.selector import Selector
+from hookstream.entry.admin.dead_letters import Listing
+from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.backend.listing_ports import Progress
+from hookstream.entry.backend.sending_ports import NewJob
+
+
+class ListingProblems(NamedTuple):
+    """What limits what a listing says."""
+
+    unreadable_marks: Sequence[str] = ()
+    """Because of them, some of what is shown as open may have been redriven or purged."""
+    reservations: Sequence[str] = ()
+
+
+class SetAsideCommands(Protocol):
+    """The dead letters, or the undecodable records."""
+
+    @property
+    def topic(self) -> str:
+        """The name of their topic."""
+
+    def grouped(self, by: GroupBy) -> Grouping:
+        """Return a grouping to fill."""
+
+    def check_names(self, selector: Selector, progress: Progress) -> None:
+        """Refuse a condition by a name that nothing has."""
+
+    def listed(self, selector: Selector, listing: Listing, progress: Progress) -> ListingProblems:
+        """Read the selected records into a listing."""
+
+    def refuse_rival(self, job_id: str = "") -> None:
+        """Refuse to begin or continue what another job would be in the way of."""
+
+    def survey(
+        self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
+    ) -> Survey:
+        """Count what an act would take.
+
+        Args:
+            act: The act.
+            row: The conditions, as `Selector.row` writes them.
+            preview: Fixes up to where records are taken; None: up to the present end.
+            progress: As for all.
+        """
+
+    def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
+        """Return what fixes the records that were counted; None: that cannot be fixed."""
+
+    def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
+        """Return the preview of a token."""
+
+    def redrive(
+        self,
+        row: JsonObject,
+        found: Survey,
+        rate: float | None,
+        report: Callable[[Unredrivable], None],
+    ) -> NewJob:
+        """Return the job that redrives what was counted.
+
+        Args:
+            row: The conditions.
+            found: The counts.
+            rate: Records a second at most; None: as fast as the brokers take them.
+            report: Called with each record that stays open, as far as that is known here.
+        """
+
+    def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
+        """Return the job that purges what was counted."""
+
+    def redrive_in(self, job_id: str) -> Job:
+        """Return a redrive that has not ended, to resume or to cancel it."""
+
+    def resumed(
+        self, job: Job, rate: float | None, report: Callable[[Unredrivable], None]
+    ) -> NewJob:
+        """Return a redrive that is continued."""
+
+    def redrives(self) -> tuple[Sequence[tuple[Job, RedriveRequest]], Sequence[str]]:
+        """Return the redrives of the topic, the oldest first, and problems of rows."""

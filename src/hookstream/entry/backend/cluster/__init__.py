@@ -1,0 +1,1 @@
+"""Operators' commands on the cluster itself, by the services of `entry/admin`."""

@@ -1,0 +1,96 @@
+"""What the commands of this package reach the cluster by; tests put tables in memory in its place."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.system import SystemClock
+from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.entry.admin import delivery_tests, gaps, jobs, tokens, writing
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.jobs import JobListing, Watch
+from hookstream.entry.admin.tables import SEALED, State, read_state
+from hookstream.entry.admin.writing import Changed
+from hookstream.entry.backend.ports import Effect
+from hookstream.entry.backend.sending_ports import NewJob
+from hookstream.entry.keys import key_ring
+from hookstream.pipeline.job_kind import JobKind, RunResult
+from hookstream.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, frozen=True)
+class ClusterAccess:
+    """The tables of a cluster, read and changed by a process that does not stay."""
+
+    settings: Settings
+
+    def now(self) -> Millis:
+        """Return the present, by this machine's clock."""
+        return SystemClock().now()
+
+    def state(self) -> State:
+        """Read the tables, as `read_state`."""
+        return read_state(self.settings)
+
+    def console(self) -> ConsoleTable:
+        """Read the console topic, as `read_console`."""
+        return tokens.read_console(self.settings)
+
+    def jobs(self) -> JobListing:
+        """Return all jobs, as `list_jobs`."""
+        return jobs.list_jobs(self.settings)
+
+    def change(
+        self,
+        act: Callable[[ChangeWriter], T],
+        *,
+        console: bool | None = False,
+        signed: bool = False,
+    ) -> Changed[T]:
+        """Make one change, as `attempt_change`.
+
+        Args:
+            act: Checks and stages the change.
+            console: Whether it needs the console topic; None: where there is one.
+            signed: Whether it needs the key ring.
+        """
+        keys = key_ring(self.settings) if signed else SEALED
+        return writing.attempt_change(self.settings, act, keys, console=console, also=_nothing)
+
+    def retained_since(self, since: Millis) -> list[TopicPartition]:
+        """Return the partitions of which retention may have taken records, as the service of this name."""
+        return gaps.retained_since(self.settings, since)
+
+    def send_test(
+        self, prepared: PreparedTest, seconds: float, sent: Callable[[str], None]
+    ) -> SentTest:
+        """Send a test, as the service of this name."""
+        return delivery_tests.send_test(self.settings, prepared, seconds, sent)
+
+    def start_job(
+        self, job: Job, watch: Watch, kinds: Mapping[str, JobKind] | None = None
+    ) -> RunResult:
+        """Create a job and work on it, as the service of this name."""
+        return jobs.start_job(self.settings, job, watch, kinds)
+
+    def new_job(self, job: Job, kind: JobKind | None = None) -> NewJob:
+        """Return a job that `start_job` creates and works on; `kind`: as this one, else as every executor."""
+        kinds = None if kind is None else {kind.name: kind}
+        return NewJob(job, lambda watch: self.start_job(job, watch, kinds))
+
+
+def _nothing(_result: object, _writer: ChangeWriter) -> Sequence[TableChange]:
+    return ()
+
+
+def effect_of(writer: ChangeWriter) -> Effect:
+    """Return from when what a writer wrote is in effect."""
+    at = writer.session.takes_effect
+    return Effect(at, lambda: writer.session.wait_until(at), writer.warning)

@@ -1,0 +1,87 @@
+"""The cluster itself as what commands work on."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.entry.backend.cluster.access import ClusterAccess
+from hookstream.entry.backend.cluster.aside import ClusterAside
+from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
+from hookstream.entry.backend.cluster.rows import (
+    ClusterHolds,
+    ClusterPartners,
+    ClusterSubscriptions,
+    ClusterTokens,
+)
+from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
+from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
+from hookstream.settings import Settings
+
+
+@dataclass
+class ClusterBackend:
+    """Works on Kafka. Implements `Backend`."""
+
+    settings: Settings
+
+    @cached_property
+    def access(self) -> ClusterAccess:
+        """What tables are read and changed by."""
+        return ClusterAccess(self.settings)
+
+    @property
+    def subscriptions(self) -> ClusterSubscriptions:
+        """Subscriptions of the tables."""
+        return ClusterSubscriptions(self.access)
+
+    @property
+    def partners(self) -> ClusterPartners:
+        """Partners of the tables."""
+        return ClusterPartners(self.access)
+
+    @property
+    def tokens(self) -> ClusterTokens:
+        """Tokens of the console topic."""
+        return ClusterTokens(self.access)
+
+    @property
+    def holds(self) -> ClusterHolds:
+        """Holds of the tables."""
+        return ClusterHolds(self.access)
+
+    @property
+    def jobs(self) -> ClusterJobs:
+        """Jobs of the jobs table."""
+        return ClusterJobs(self.settings)
+
+    @property
+    def tests(self) -> ClusterTests:
+        """Tests that this process sends."""
+        return ClusterTests(self.access)
+
+    @property
+    def replays(self) -> ClusterReplays:
+        """Replays that this process works on."""
+        return ClusterReplays(self.access)
+
+    @property
+    def gaps(self) -> ClusterGaps:
+        """Pauses and disablings of the tables."""
+        return ClusterGaps(self.access)
+
+    @property
+    def attempts(self) -> ClusterAttempts:
+        """Attempts of the attempts topic."""
+        return ClusterAttempts(self.settings)
+
+    def aside(self, source: RedriveSource) -> ClusterAside:
+        """Return the dead letters, or the undecodable records, of their topic."""
+        return ClusterAside(self.settings, source)
+
+    def deliveries(self, scan: int) -> ClusterDeliveries:
+        """Return what lists deliveries from at most `scan` records of each topic."""
+        return ClusterDeliveries(self.settings, scan)
+
+    def statistics(self, scan: int) -> ClusterStatistics:
+        """Return what counts deliveries from at most `scan` records of each topic."""
+        return ClusterStatistics(self.settings, scan)

@@ -1,0 +1,310 @@
+"""Deliveries and attempts, as tiers, attempts and dead letters have them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import get_args
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.history import DeliveryState
+from hookstream.core.audit.run_states import PendingRecord
+from hookstream.core.model.counted import counted
+from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.outcome import Disposition, Outcome
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.entry.admin import deliveries
+from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_of, newest
+from hookstream.entry.admin.dead_letters import DeadLetterReader
+from hookstream.entry.admin.deliveries import (
+    MOST_LISTED,
+    DeliveryDetails,
+    DeliveryListing,
+    DeliveryReaders,
+    DeliverySelection,
+    details_of,
+    status_of,
+)
+from hookstream.entry.admin.known_names import Filter, name_filters, read_names, refuse_unknown
+from hookstream.entry.admin.resends import plan_resend, resend
+from hookstream.entry.admin.tables import read_state
+from hookstream.entry.backend.listing_ports import (
+    AttemptListing,
+    DeliveryRead,
+    DoneResend,
+    HistoryRead,
+    ListedDeliveries,
+    Progress,
+    WantedResend,
+)
+from hookstream.errors import InputRefused
+from hookstream.settings import Settings
+
+_OUTCOMES = frozenset({"none", *(each.name for each in get_args(Outcome))})
+_DISPOSITIONS = frozenset(each.name for each in get_args(Disposition))
+
+
+@dataclass(slots=True, frozen=True)
+class ClusterAttempts:
+    """Implements `AttemptCommands`."""
+
+    settings: Settings
+
+    def listed(self, selection: AuditSelection, limit: int, progress: Progress) -> AttemptListing:
+        self._refuse_unknown(selection, progress, follow=False)
+        audit = AuditLog(self.settings, progress)
+        found, count = newest(audit.entries(selection), limit)
+        return AttemptListing(found, count, problems=_unreadable(audit))
+
+    def followed(self, selection: AuditSelection) -> Iterator[AuditEntry]:
+        self._refuse_unknown(selection, lambda _done, _total: None, follow=True)
+        yield from AuditLog(self.settings).entries(selection, follow=True)
+
+    def history(
+        self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
+    ) -> HistoryRead:
+        audit = AuditLog(self.settings, progress)
+        dead_letters = DeadLetterReader(self.settings, RedriveSource.DEAD_LETTERS)
+        dead_letters.progress = progress
+        history = history_of(audit, dead_letters, delivery_id, since, until)
+        if history.state is DeliveryState.UNKNOWN:
+            raise InputRefused(
+                f"neither {self.settings.topics_names.attempts} nor {dead_letters.topic} has a"
+                f" record of {delivery_id} in that window; it may still wait for its first attempt"
+            )
+        return HistoryRead(history, _unreadable(audit))
+
+    def _refuse_unknown(
+        self, selection: AuditSelection, progress: Progress, *, follow: bool
+    ) -> None:
+        """Refuse a name that is neither in the tables nor in a record of the window."""
+        filters = (
+            *name_filters(
+                partial(read_names, self.settings),
+                subscriptions=selection.subscriptions,
+                partners=selection.partners,
+                event_types=selection.event_types,
+                to_come=follow,
+            ),
+            Filter("--outcome", selection.outcomes, _OUTCOMES, "there is no such outcome"),
+            Filter(
+                "--disposition",
+                selection.dispositions,
+                _DISPOSITIONS,
+                "there is no such disposition",
+            ),
+        )
+
+        def seen() -> Iterator[tuple[str | None, ...]]:
+            window = AuditSelection(since=selection.since, until=selection.until)
+            for entry in AuditLog(self.settings, progress).entries(window):
+                yield (
+                    entry.subscription_id,
+                    entry.partner_id,
+                    entry.event_type,
+                    entry.outcome,
+                    entry.disposition,
+                )
+
+        refuse_unknown(filters, seen)
+
+
+def _unreadable(audit: AuditLog) -> Sequence[str]:
+    if not audit.unreadable:
+        return ()
+    count, why = audit.unreadable, audit.why_unreadable
+    return [f"{counted(count, 'record')} could not be read; the first is {why}"]
+
+
+@dataclass(slots=True, frozen=True)
+class ClusterDeliveries:
+    """Reads at most `scan` records of the tiers, of the attempts and of the dead letters each.
+
+    Implements `DeliveryCommands`.
+    """
+
+    settings: Settings
+    scan: int
+
+    def listed(
+        self, selection: DeliverySelection, since: Millis, progress: Progress
+    ) -> ListedDeliveries:
+        readers = self._readers(progress)
+        listing = deliveries.listed(readers, selection, since)
+        self._refuse_unknown(selection, listing)
+        is_default = selection.since is None
+        said = [*reservations(listing, readers, is_default=is_default)]
+        return ListedDeliveries(listing, _not_read(readers, listing), said)
+
+    def found(
+        self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
+    ) -> DeliveryRead:
+        details, limits = self._details(delivery_id, since, until, progress)
+        status = status_of(self.settings, details, SystemClock().now())
+        return DeliveryRead(details, status, limits)
+
+    def resend(
+        self,
+        wanted: WantedResend,
+        allowed: Callable[[Sequence[PendingRecord]], None],
+        progress: Progress,
+    ) -> DoneResend:
+        details, _ = self._details(wanted.delivery_id, wanted.since, wanted.until, progress)
+        planned = plan_resend(
+            self.settings,
+            read_state(self.settings),
+            details,
+            wanted.origin,
+            as_granted_today=wanted.as_granted_today,
+        )
+        allowed(planned.pending)
+        job, event = resend(self.settings, planned), planned.found.event
+        return DoneResend(
+            job=job,
+            delivery_id=planned.delivery_id,
+            subscription_id=planned.subscription.id,
+            partner_id=planned.subscription.partner_id,
+            event_type=event.event_type,
+            event_id=event.event_id,
+            origin=event.origin.place,
+            found=planned.found.place,
+            waits=planned.waits,
+            pending_before=len(planned.pending),
+        )
+
+    def _readers(self, progress: Progress) -> DeliveryReaders:
+        readers = DeliveryReaders(self.settings, self.scan)
+        for each in readers.all:
+            each.progress = progress
+        return readers
+
+    def _details(
+        self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
+    ) -> tuple[DeliveryDetails, Sequence[str]]:
+        readers = self._readers(progress)
+        details = details_of(readers, delivery_id, since, until)
+        limits = [*scan_limits(readers), *unread(readers)]
+        if not details.is_known:
+            raise InputRefused(unknown_delivery(readers, delivery_id, limits))
+        return details, limits
+
+    def _refuse_unknown(self, selection: DeliverySelection, listing: DeliveryListing) -> None:
+        """Refuse a name that is neither in the tables nor in any record that was read."""
+        filters = name_filters(
+            partial(read_names, self.settings),
+            subscriptions=selection.subscriptions,
+            partners=selection.partners,
+            event_types=selection.event_types,
+        )
+
+        def seen() -> Iterator[tuple[str, ...]]:
+            for each in listing.selected.states:
+                yield each.subscription_id, each.partner_id, each.event_type
+
+        refuse_unknown(filters, seen)
+
+
+def _not_read(readers: DeliveryReaders, listing: DeliveryListing) -> JsonObject:
+    """Return what was not read, by the keys of a listing's JSON."""
+    pending, attempts = readers.pending, readers.attempts
+    of_attempts, of_dead = readers.attempts_limit, readers.dead_letters_limit
+    not_read: JsonObject = {
+        "tiers": pending.not_read,
+        "attempts": of_attempts.left_out,
+        "attempts_complete_from": _moment(of_attempts.complete_from),
+        "dead_letters": of_dead.left_out,
+        "dead_letters_complete_from": _moment(of_dead.complete_from),
+        "dropped": listing.dropped,
+    }
+    return {
+        "not_read": not_read,
+        "unmatched_events": pending.unmatched,
+        "unreadable": pending.unreadable + attempts.unreadable,
+        "lost_partitions": pending.lost,
+    }
+
+
+def _moment(instant: Millis | None) -> str | None:
+    return None if instant is None else to_rfc3339(instant)
+
+
+def unknown_delivery(readers: DeliveryReaders, delivery_id: str, limits: Sequence[str]) -> str:
+    """Return what is to be said of a delivery that no record mentions that was read."""
+    names = readers.settings.topics_names
+    said = (
+        f"no tier, and neither {names.attempts} nor {names.dead_letters}, has a record of {delivery_id}"
+        " in what was read; its event may not be matched yet, or it waits in a worker's lane for its"
+        " first attempt"
+    )
+    return "; ".join([said, *limits])
+
+
+def reservations(
+    listing: DeliveryListing, readers: DeliveryReaders, *, is_default: bool
+) -> Iterator[str]:
+    """Yield a sentence for each thing that limits what a listing says.
+
+    Args:
+        listing: The listing.
+        readers: What was and was not read for it.
+        is_default: Whether the window is the default one.
+    """
+    if listing.ended_since is not None and is_default:
+        yield f"what ended before {to_the_second(listing.ended_since)} was not read (--since for more)"
+    yield from scan_limits(readers)
+    if listing.dropped:
+        dropped = counted(listing.dropped, "delivery is", "deliveries are")
+        yield f"{dropped} not counted: {MOST_LISTED:,} newer ones were read"
+    yield from unread(readers)
+    if listing.unsettled_events:
+        yield (
+            f"not settled: up to {counted(listing.unsettled_events, 'record')} of event topics, of which"
+            " deliveries may wait in a worker's lane, which no topic shows"
+        )
+
+
+def scan_limits(readers: DeliveryReaders) -> Iterator[str]:
+    """Yield a sentence for each topic of which --scan left something out."""
+    names = readers.settings.topics_names
+    if readers.pending.not_read:
+        yield (
+            f"tiers: not read: {counted(readers.pending.not_read, 'unsettled record')}, the newest of each"
+            " partition (--scan for more)"
+        )
+    for topic, limit in (
+        (names.attempts, readers.attempts_limit),
+        (names.dead_letters, readers.dead_letters_limit),
+    ):
+        if limit.left_out:
+            complete_from = limit.complete_from
+            since = (
+                ""
+                if complete_from is None
+                else f"; it is complete from {to_the_second(complete_from)}"
+            )
+            yield (
+                f"{topic}: not read: {counted(limit.left_out, 'record')} of the window, the oldest{since}"
+                " (--scan for more)"
+            )
+
+
+def unread(readers: DeliveryReaders) -> Iterator[str]:
+    """Yield a sentence for each kind of record that does not say which delivery it is of."""
+    pending, attempts = readers.pending, readers.attempts
+    if pending.lost:
+        yield (
+            f"{counted(pending.lost, 'partition')} of tiers: the committed offset is beyond the end, and"
+            " what is pending there is not known: hookstream partition list --open"
+        )
+    if pending.unmatched:
+        yield (
+            f"{counted(pending.unmatched, 'event waits', 'events wait')} in the tiers to be matched:"
+            " for which subscriptions is not known yet"
+        )
+    for count, why in (
+        (pending.unreadable, pending.why_unreadable),
+        (attempts.unreadable, attempts.why_unreadable),
+    ):
+        if count:
+            yield f"{counted(count, 'record')} could not be read; the first is {why}"

@@ -1,0 +1,211 @@
+"""What commands need of subscriptions, partners, tokens, holds, jobs and statistics.
+
+Two things implement each of these: `cluster` works on Kafka itself, `api` asks a console. What they return is
+the same, so a command prints one view, whichever it works on. Each function may block.
+
+Any of them may raise:
+
+- InputRefused: what was asked for is refused; the text says what is wrong, and what to do.
+- ConfigurationError: the installation, or this machine's settings, must be changed.
+- DependencyUnavailable: the brokers, or the console, do not answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from hookstream.core.access.tokens import ApiToken
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.subscription import (
+    Partner,
+    SigningScheme,
+    SigningSecret,
+    Subscription,
+    UnreadableSubscription,
+)
+from hookstream.core.planning.rotation import Replaced
+from hookstream.core.statistics.counts import Statistics
+from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
+from hookstream.entry.admin.ownership import ReleasedTo
+from hookstream.entry.admin.statistics import StatisticsWanted
+from hookstream.entry.admin.subscriptions import SubscriptionFacts
+from hookstream.entry.admin.tokens import NewToken, WantedToken
+from hookstream.pipeline.job_kind import RunResult
+
+
+@dataclass(slots=True, frozen=True)
+class Effect:
+    """From when a change is in effect."""
+
+    at: Millis
+    """By the brokers' clock."""
+    wait: Callable[[], None]
+    """Returns once that has come."""
+    warning: str | None = None
+    """What is to be known of what was written, during a rolling upgrade."""
+
+
+@dataclass(slots=True, frozen=True)
+class CreatedSubscription:
+    """A subscription that was just created."""
+
+    subscription: Subscription
+    generated: Sequence[SigningSecret]
+    """Signing secrets that were generated, to be shown once."""
+    jobs: Sequence[Job]
+    """The replay of a start in the past."""
+    notes: Sequence[str]
+    effect: Effect
+
+
+@dataclass(slots=True, frozen=True)
+class SubscriptionListing:
+    """Subscriptions in the order of their ids."""
+
+    found: Sequence[SubscriptionFacts]
+    unreadable: Sequence[str] = ()
+    """Problems of rows that cannot be read."""
+
+
+class SubscriptionCommands(Protocol):
+    """Lists, shows and changes subscriptions."""
+
+    def listed(self, partner: str | None, *, with_deleted: bool) -> SubscriptionListing:
+        """Return all subscriptions, or those of one partner."""
+
+    def found(self, subscription_id: str) -> SubscriptionFacts:
+        """Return one subscription."""
+
+    def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
+        """Return the jobs that fill gaps of one, by their ids; one that ended long ago is not there."""
+
+    def create(self, definition: JsonObject) -> CreatedSubscription:
+        """Create one; `definition` is as the API takes it."""
+
+    def pause(
+        self, subscription_id: str, revision: int | None
+    ) -> tuple[Subscription, bool, Effect]:
+        """Pause one; return it as it is then, and whether that changed it."""
+
+    def delete(self, subscription_id: str, revision: int | None) -> tuple[str, Effect]:
+        """Delete one; return who declared it."""
+
+    def release(self, subscription_id: str, revision: int | None, to: ReleasedTo) -> str | None:
+        """Hand one over; return who declared it before. None: it changed nothing."""
+
+    def rotate(
+        self,
+        subscription_id: str,
+        revision: int | None,
+        overlap: Millis,
+        scheme: SigningScheme | None,
+    ) -> tuple[Replaced, Effect]:
+        """Replace the signing secret of one by a generated one."""
+
+    def jwks(self, subscription_id: str) -> JsonObject:
+        """Return the public keys of one as a JWKS."""
+
+
+class PartnerFacts(NamedTuple):
+    """A partner, and the ids of its subscriptions."""
+
+    partner: Partner
+    subscriptions: Sequence[str]
+
+
+class PartnerCommands(Protocol):
+    """Lists, shows and changes partners."""
+
+    def listed(self) -> Sequence[PartnerFacts]:
+        """Return all partners in the order of their ids."""
+
+    def found(self, partner_id: str) -> PartnerFacts:
+        """Return one partner."""
+
+    def create(self, definition: JsonObject) -> tuple[Partner, Sequence[str]]:
+        """Create one, and return it with what is to be known of it; `definition` is as the API takes it."""
+
+    def delete(self, partner_id: str, *, cascade: bool) -> tuple[str, Sequence[str]]:
+        """Delete one; return who declared it, and the subscriptions that were deleted with it."""
+
+    def release(self, partner_id: str, revision: int | None, to: ReleasedTo) -> str | None:
+        """Hand one over; return who declared it before. None: it changed nothing."""
+
+
+class TokenListing(NamedTuple):
+    """Tokens, the oldest first."""
+
+    tokens: Sequence[ApiToken]
+    unreadable: Sequence[str] = ()
+
+
+class TokenCommands(Protocol):
+    """Makes, lists and revokes tokens."""
+
+    def create(self, asked: WantedToken) -> NewToken:
+        """Make a token."""
+
+    def listed(self, partner_id: str | None) -> TokenListing:
+        """Return all tokens, or those of one partner."""
+
+    def revoke(self, name: str) -> tuple[ApiToken, bool]:
+        """Revoke a token; return it as it is then, and whether that changed it."""
+
+
+class HoldListing(NamedTuple):
+    """Holds in force, the oldest first."""
+
+    holds: Sequence[Hold]
+    unreadable: Sequence[str] = ()
+
+
+class HoldCommands(Protocol):
+    """Lists, sets and clears holds."""
+
+    def listed(self) -> HoldListing:
+        """Return all holds in force."""
+
+    def set(self, kind: HoldKind, name: str, reason: str) -> tuple[Hold, Hold | None]:
+        """Set a hold, or change its reason; return it, and the one before."""
+
+    def clear(self, kind: HoldKind, name: str, reason: str) -> Sequence[Hold]:
+        """Clear a hold; return those that stay in force."""
+
+
+class JobCommands(Protocol):
+    """Lists, shows and changes jobs."""
+
+    def listed(self) -> JobListing:
+        """Return all jobs."""
+
+    def found(self, job_id: str) -> JobStatus:
+        """Return one job."""
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job, whoever works on it."""
+
+    def free(self, job_id: str) -> Job:
+        """Let any executor continue a job that nobody holds, also one that failed."""
+
+    def resume(self, job_id: str, watch: Watch, rate: float | None = None) -> RunResult:
+        """Continue a job and stay until it has ended, or is not worked on from here any more."""
+
+
+@dataclass(slots=True, frozen=True)
+class StatisticsRead:
+    """Statistics, and what limits what they say."""
+
+    found: Statistics
+    reservations: Sequence[str] = field(default=())
+
+
+class StatisticsCommand(Protocol):
+    """Counts deliveries, retries and errors."""
+
+    def read(
+        self, wanted: StatisticsWanted, now: Millis, progress: Callable[[int, int], None]
+    ) -> StatisticsRead:
+        """Return the statistics of a subscription, a partner or everything."""

@@ -1,0 +1,142 @@
+"""`hookstream status`: the state of an installation on one screen."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import click
+
+from hookstream.core.model.counted import counted
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.entry.admin.holds import subject
+from hookstream.entry.admin.status import Status, by_cause, overdue_for
+from hookstream.entry.admin.status_reading import MOST_READ, read_status
+from hookstream.entry.admin.worker_pages import WorkerPage
+from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.escaping import json_line
+from hookstream.entry.cli.moments import ago, lasted
+from hookstream.entry.cli.options import Amount, as_json_option
+
+_LINES = 8
+"""How many lines one kind of trouble has at most: it is one screen."""
+
+WORKERS = click.option(
+    "--worker",
+    "workers",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A worker's address of metrics and health; repeatable. Else worker.listen, if it answers.",
+)
+
+
+@click.command()
+@WORKERS
+@click.option("--watch", is_flag=True, help="Show it again and again, until interrupted.")
+@click.option(
+    "--every",
+    type=Amount(1, 3600),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often, with --watch.",
+)
+@click.option(
+    "--scan",
+    type=click.IntRange(1_000, 10_000_000),
+    default=MOST_READ,
+    show_default=True,
+    metavar="RECORDS",
+    help="How many tier records, and dead letters, are read at most.",
+)
+@as_json_option
+@pass_context
+def command(
+    context: Context,
+    *,
+    workers: tuple[str, ...],
+    watch: bool,
+    every: float,
+    scan: int,
+    as_json: bool,
+) -> None:
+    """Show on one screen what waits, what is stopped, and what was given up in the last hour.
+
+    Lag, partitions that nobody reads or that stand, what waits in tiers and what of it is overdue, open
+    breakers by name, holds, stalled jobs, dead letters and undecodable records by reason. It asks the brokers
+    and, where it can, workers: only those know all open breakers.
+    """
+    while True:
+        status = read_status(context.settings, workers, scan)
+        if as_json:
+            click.echo(json_line(status.as_json()))
+        else:
+            if watch and sys.stdout.isatty():
+                click.clear()
+            show_status(context, status)
+        if not watch:
+            return
+        time.sleep(every)
+
+
+def show_status(context: Context, status: Status) -> None:
+    """Print a status: what is well in one line each, what is not in full."""
+    out, now = context.out, status.at
+    lines = {
+        "at": [to_rfc3339(now)],
+        "lag": [f"{lasted(status.lag)}, {counted(status.unsettled, 'record')} unsettled"],
+        "workers": [_worker(page) for page in status.workers],
+        "partitions": [f"{named}: {why}" for named, why in by_cause(status.partitions)],
+        "open breakers": [
+            f"{each.subscription_id} ({each.partner_id}), {each.waiting:,} wait"
+            for each in status.breakers
+        ],
+        "holds": [
+            f"{subject(hold.kind, hold.name)} for {ago(now, hold.since)}: {hold.reason or '-'}"
+            for hold in status.holds
+        ],
+        "stalled jobs": [f"{job.id} ({job.kind})" for job in status.stalled_jobs],
+        "dead letters, 1h": [f"{count:,} {why}" for why, count in status.dead_letters.items()],
+        "undecodable, 1h": [f"{count:,} {why}" for why, count in status.undecodable.items()],
+    }
+    out.fields(
+        [
+            (name if first else "", line)
+            for name, shown in lines.items()
+            for first, line in _bounded(shown)
+        ],
+        pad_edge=False,
+    )
+    if status.tiers:
+        rows = [
+            (
+                tier.topic,
+                f"{tier.waiting:,}",
+                f"{tier.overdue:,}",
+                lasted(overdue_for(tier, now)) if tier.overdue else "",
+            )
+            for tier in status.tiers
+        ]
+        numbers = ("waiting", "overdue")
+        out.table(("tier", *numbers, "for at most"), rows, numbers)
+    else:
+        out.print("Nothing waits in the tiers.")
+    for note in status.notes:
+        context.err.text(f"note: {note}", "yellow")
+
+
+def _bounded(lines: Sequence[str]) -> Iterator[tuple[bool, str]]:
+    """Yield the first few lines, each with whether it is the first; `none` where there is none."""
+    for place, line in enumerate(lines[:_LINES] or ["none"]):
+        yield place == 0, line
+    if len(lines) > _LINES:
+        yield False, f"and {len(lines) - _LINES:,} more"
+
+
+def _worker(page: WorkerPage) -> str:
+    """Return a worker's line: its release, or what is wrong with it."""
+    if page.problem:
+        return f"{page.address}: {page.problem}"
+    stopped = page.stopped_partitions
+    more = [f"not ready: {page.not_ready}"] if page.not_ready else []
+    more += [f"{counted(stopped, 'partition')} stopped, see its log"] if stopped else []
+    return ", ".join([f"{page.address} runs {page.release}", *more])

@@ -1,0 +1,41 @@
+"""Stands in for registries, their rows and topic ids, for settings and mappings that use none of them."""
+
+from collections.abc import Sequence
+
+from hookstream.core.model.registered import (
+    RegisteredId,
+    RegisteredSchema,
+    RegistryAnswer,
+    Unreachable,
+)
+
+
+class NoRegistries:
+    """Neither registries nor their rows: for settings without one."""
+
+    async def fetch(self, schema: RegisteredId) -> RegistryAnswer:
+        """Never called: no record refers to a registry that is not set."""
+        return Unreachable(f"registry {schema.registry} is not set")
+
+    async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:
+        """Likewise."""
+        del schema
+        return fetched
+
+    def known(self) -> Sequence[RegisteredId]:
+        """Return none."""
+        return ()
+
+    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
+        """Never called: there are no rows."""
+        del schema, fetched
+        return False
+
+
+class NoTopicIds:
+    """No topic has an id: for mappings that all name the ids of their events."""
+
+    async def find(self, topic: str) -> bytes | None:
+        """Return None."""
+        del topic
+        return None

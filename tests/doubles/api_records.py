@@ -1,0 +1,146 @@
+"""What the world of the API's tests contains: partners, subscriptions, records of topics, and an index."""
+
+import json
+from base64 import b64encode
+from dataclasses import replace
+
+from tests.doubles.clock import NOON
+from tests.doubles.index import WINDOW, MemoryIndex
+from tests.doubles.lives import DEATH, FIRST
+
+from hookstream.adapters.index.answers import (
+    AsideRecord,
+    DeliveryAnswer,
+    IndexedAttempt,
+    IndexedDelivery,
+    OperationsEvent,
+)
+from hookstream.adapters.keyring import KeyRing, read_ring
+from hookstream.adapters.system import random_bytes
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.history import DeliveryHistory, DeliveryState
+from hookstream.core.audit.run_states import PendingRecord, RunId, RunState
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
+from hookstream.core.model.instant import DAY
+from hookstream.core.model.subscription import (
+    Endpoint,
+    Grant,
+    Partner,
+    SigningSecret,
+    Subscription,
+)
+from hookstream.core.redrive.ledger import ResolvedBy
+from hookstream.core.redrive.marks import Position, Purged
+from hookstream.core.redrive.summary import DeadLetterSummary
+
+RING = json.dumps({"active": "k1", "keys": {"k1": b64encode(bytes(32)).decode()}}).encode()
+KEYS: KeyRing = read_ring(RING, "test", random_bytes)
+TYPE = "pricing.completed"
+ACME = Partner("acme", "Acme", Grant((TYPE, "order.generated"), ("production",)), owner="api")
+RIVAL = Partner("rival", "Rival", Grant(("*",), ("*",)))
+SECRET = SigningSecret("generated", b"hush" * 8)
+
+
+def subscription(name: str, partner_id: str = "acme", owner: str = "api") -> Subscription:
+    return Subscription(
+        id=name,
+        partner_id=partner_id,
+        endpoint=Endpoint("https://partner.example/hush-path", (SECRET,)),
+        event_types=(TYPE,),
+        active_from=NOON - DAY,
+        owner=owner,
+    )
+
+
+def waiting_run(entry: AuditEntry) -> PendingRecord:
+    """Return where a run of an attempt's delivery waits: its endpoint is held."""
+    delivery = Delivery(
+        entry.delivery_id,
+        entry.subscription_id,
+        entry.partner_id,
+        entry.event_type,
+        entry.event_id,
+        entry.origin,
+        first_at=NOON - DAY,
+        expires_at=NOON + DAY,
+        attempt=1,
+        trigger=Trigger.RETRY,
+        due_at=NOON,
+        deferrals=2,
+        deferred_reason=DeferReason.HELD,
+        deferred_since=NOON - 5_000,
+        last_outcome="failed",
+        last_status=503,
+    )
+    return PendingRecord(delivery, "hush-tier", 0, 5, NOON)
+
+
+def purged_letter(entry: AuditEntry) -> AsideRecord:
+    """Return the dead letter of an attempt's delivery, which somebody purged."""
+    summary = DeadLetterSummary(
+        position=Position(0, 7),
+        at=NOON,
+        delivery_id=entry.delivery_id,
+        subscription_id=entry.subscription_id,
+        partner_id=entry.partner_id,
+        event_type=entry.event_type,
+        event_id=entry.event_id,
+        attempt="2",
+        reason="exhausted",
+        detail="hush-detail",
+        last_outcome="failed",
+        last_status="503",
+        last_error="",
+        job="",
+        origin_topic="t",
+        origin="t-3@40",
+        origin_at="2026-11-24T11:00:00.000Z",
+        by_reference=False,
+    )
+    return AsideRecord(summary, ResolvedBy("purge-1", Purged("hush-by", "hush-why", NOON)))
+
+
+def an_index() -> MemoryIndex:
+    """Return an index with a delivery of each partner."""
+    theirs = replace(FIRST, delivery_id="msg_theirs", subscription_id="theirs", partner_id="rival")
+    entries = [replace(FIRST, delivery_id="msg_ours"), theirs]
+    index = MemoryIndex([IndexedAttempt(each, NOON, 0, at) for at, each in enumerate(entries)])
+    for entry in entries:
+        state = RunState(
+            RunId(entry.delivery_id, entry.origin.place, None),
+            entry.subscription_id,
+            entry.partner_id,
+            entry.event_type,
+            entry.event_id,
+            DeliveryState.PENDING,
+            NOON,
+            1,
+            "initial",
+            "held",
+            "hush-detail",
+            "failed 503",
+        )
+        index.found_deliveries.append(IndexedDelivery(state, entry.entity_id, NOON))
+        pending = waiting_run(entry)
+        index.waiting.append(pending)
+        index.dead.append(purged_letter(entry))
+        index.answers[entry.delivery_id] = DeliveryAnswer(
+            DeliveryHistory(entry.delivery_id, (entry,), (DEATH,)),
+            (pending,),
+            entry.subscription_id,
+            entry.partner_id,
+            WINDOW,
+        )
+        index.events.append(
+            OperationsEvent(
+                NOON,
+                0,
+                0,
+                "subscription.changed",
+                "e",
+                state.subscription_id,
+                state.partner_id,
+                {},
+            )
+        )
+    return index

@@ -1,0 +1,53 @@
+"""The topic of dead letters in memory, for exports."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.doubles.clock import NOON
+
+from hookstream.adapters.kafka.scan import Stretch
+from hookstream.core.model import header_names
+from hookstream.core.model.record import Record
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.errors import DependencyUnavailable
+
+
+def dead_letter(
+    offset: int, key: str, *, subscription: str, partner: str, reason: str = "expired"
+) -> Record:
+    """Return a record of the topic of dead letters, in its partition 0."""
+    headers = {
+        header_names.SUBSCRIPTION_ID: subscription,
+        header_names.PARTNER_ID: partner,
+        header_names.EVENT_TYPE: "pricing.completed",
+        header_names.EVENT_ID: f"e-{key}",
+        header_names.DELIVERY_ID: f"msg_{key}",
+        header_names.REASON: reason,
+        header_names.CONNECT_MESSAGE: "hush-detail",
+        header_names.LAST_STATUS: "503",
+    }
+    encoded = [(name, value.encode()) for name, value in headers.items()]
+    topic = "hush-dead-letters"
+    return Record(topic, 0, offset, NOON, key.encode(), b"hush-value", encoded)
+
+
+@dataclass
+class DeadLetterTopic:
+    """The topic of dead letters, in memory."""
+
+    kept: list[Record]
+    source: RedriveSource = RedriveSource.DEAD_LETTERS
+    topic: str = "hush-dead-letters"
+    fails_after: int | None = None
+    """After so many records the brokers are away."""
+
+    def ends(self) -> dict[int, int]:
+        return {0: self.kept[-1].offset + 1} if self.kept else {}
+
+    def stretch(self, stretch: Stretch) -> Iterator[Record]:
+        ends = stretch.ends or {}
+        for number, record in enumerate(self.kept):
+            if number == self.fails_after:
+                raise DependencyUnavailable("the brokers are away")
+            if stretch.starts.get(0, 0) <= record.offset < ends.get(0, 0):
+                yield record

@@ -1,0 +1,254 @@
+"""Commands run in memory, on tables or through the API over the same tables: what they print, and their code."""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar, cast
+
+import click
+from tests.doubles.api import ApiWorld
+
+from hookstream.adapters.http.api_connection import ApiReply
+from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.core.access.scopes import Scope
+from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
+from hookstream.entry.admin.tables import State, TablesSession
+from hookstream.entry.admin.writing import Changed
+from hookstream.entry.backend.api.backend import ApiBackend
+from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.backend import Backend
+from hookstream.entry.backend.cluster.access import ClusterAccess
+from hookstream.entry.backend.cluster.backend import ClusterBackend
+from hookstream.entry.backend.cluster.work import ClusterJobs
+from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.root import exit_code, root
+from hookstream.errors import HookstreamError
+from hookstream.pipeline.job_kind import JobKind, RunEnd, RunResult
+from hookstream.pipeline.jobs import required
+
+T = TypeVar("T")
+
+_RANDOM = re.compile(
+    r"replay-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}|msg_[a-z2-7]{26}|test-[0-9a-f]{32}|"
+    r"whsec_[A-Za-z0-9+/=]+|[0-9]{6,}s|"
+    r"hs_[a-z]{3}_[A-Za-z0-9_-]{43}|tok-[a-z0-9]{16}|generated-[a-z0-9-]+"
+)
+_REQUEST = re.compile(", request request-[0-9]+")
+"""Which request made a change: no command on Kafka is one."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def alike(self) -> "Said":
+        """The same without what differs from one run to the next: secrets and ids just made, and durations."""
+        return Said(_alike(self.out), _alike(self.err), self.code)
+
+
+def _alike(text: str) -> str:
+    return _REQUEST.sub("", _RANDOM.sub("(made)", text))
+
+
+def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    raise AssertionError("it waits for something")
+
+
+def finished(world: ApiWorld, job: Job) -> Job:
+    """Do a job as an executor would, which finds seven things to do."""
+    done = replace(job, done=7).ended(JobState.DONE)
+    return world.services.offer_job(done, lambda _: (), None)
+
+
+class MemoryAccess(ClusterAccess):
+    """Tables in memory in the place of the cluster's."""
+
+    def __init__(self, world: ApiWorld) -> None:
+        super().__init__(world.settings)
+        object.__setattr__(self, "world", world)
+
+    world: ApiWorld
+
+    def now(self) -> Millis:
+        return self.world.services.now()
+
+    def state(self) -> State:
+        return self.world.services.state()
+
+    def console(self) -> ConsoleTable:
+        return self._session().console()
+
+    def jobs(self) -> JobListing:
+        found = self.world.services.jobs()
+        return JobListing([status_of(each, self.now()) for each in found])
+
+    def change(
+        self,
+        act: Callable[[ChangeWriter], T],
+        *,
+        console: bool | None = False,
+        signed: bool = False,
+    ) -> Changed[T]:
+        del console, signed
+        caller = self.world.services.caller(self.world.tokens[Scope.ADMIN])
+        assert caller is not None
+        services = self.world.services
+        writer = ChangeWriter(self._session(), services.keys, by=f"token {caller.token_id}")
+        return Changed(act(writer), writer)
+
+    def retained_since(self, since: Millis) -> list[TopicPartition]:
+        del since
+        return []
+
+    def send_test(
+        self, prepared: PreparedTest, seconds: float, sent: Callable[[str], None]
+    ) -> SentTest:
+        done = self.world.services.send_test(prepared, seconds, None)
+        sent(done.job)
+        return done
+
+    def start_job(
+        self, job: Job, watch: Watch, kinds: Mapping[str, JobKind] | None = None
+    ) -> RunResult:
+        del watch, kinds
+        return RunResult(RunEnd.ENDED, finished(self.world, job))
+
+    def _session(self) -> TablesSession:
+        return TablesSession(self.settings, self.world.services.reader, self.world.tables)
+
+
+@dataclass(slots=True, frozen=True)
+class MemoryJobs(ClusterJobs):
+    """Jobs in memory; whatever is resumed is done at once."""
+
+    access: MemoryAccess
+
+    def listed(self) -> JobListing:
+        return self.access.jobs()
+
+    def found(self, job_id: str) -> JobStatus:
+        job = required(self.access.world.services.job(job_id), job_id)
+        return status_of(job, self.access.now())
+
+    def cancel(self, job_id: str) -> Job:
+        self.found(job_id)
+        return self.access.world.services.cancel_job(job_id, lambda _: ())
+
+    def free(self, job_id: str) -> Job:
+        self.found(job_id)
+        return self.access.world.services.free_job(job_id, lambda _: ())
+
+    def resume(self, job_id: str, watch: Watch, rate: float | None = None) -> RunResult:
+        del watch, rate
+        job = self.found(job_id).job
+        if job.state is not JobState.RUNNING:
+            job = self.free(job_id)
+        return RunResult(RunEnd.ENDED, finished(self.access.world, job))
+
+
+class MemoryBackend(ClusterBackend):
+    """Commands on tables in memory."""
+
+    def __init__(self, world: ApiWorld) -> None:
+        super().__init__(world.settings)
+        self.world = world
+
+    @cached_property
+    def access(self) -> MemoryAccess:
+        return MemoryAccess(self.world)
+
+    @property
+    def jobs(self) -> MemoryJobs:
+        return MemoryJobs(self.settings, self.access)
+
+
+@dataclass
+class MemoryConnection:
+    """The way to the API of a world, by the token of a scope."""
+
+    world: ApiWorld
+    token: str
+    sent: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
+    """Method, target and headers of each request."""
+    before: Callable[[str, str], ApiReply | None] = lambda _method, _target: None
+    """Answers in the API's place."""
+
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> ApiReply:
+        self.sent.append((method, target, headers))
+        instead = self.before(method, target)
+        if instead is not None:
+            return instead
+        found = completed(
+            self.world.send(method, target, token=self.token, headers=headers, content=body or b"")
+        )
+        return ApiReply(
+            found.status,
+            {name.lower(): value for name, value in found.headers.items()},
+            found.content,
+        )
+
+
+class ApiFace(ApiBackend):
+    """Commands through the API of a world."""
+
+    def __init__(self, world: ApiWorld, scope: Scope = Scope.ADMIN) -> None:
+        self.connection = MemoryConnection(world, world.tokens[scope])
+        self.slept: list[float] = []
+        self.seconds = 0.0
+        super().__init__(ApiClient(self.connection, self._sleep, lambda: self.seconds))
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+        # An executor beside it.
+        for job in self.connection.world.services.jobs():
+            if job.state is JobState.RUNNING:
+                finished(self.connection.world, job)
+
+
+def run(backend: Backend, *arguments: str) -> Said:
+    """Run a command line on what is given, as the root does."""
+    context = Context(
+        None, {}, {}, api="http://api.example" if isinstance(backend, ApiFace) else None
+    )
+    context.__dict__["backend"] = backend
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    name, *rest = arguments
+    command = root.get_command(click.Context(root), name)
+    assert command is not None, name
+    code: object = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = command.main(rest, name, standalone_mode=False, obj=context)
+        except click.ClickException as error:
+            error.show(err)
+            code = error.exit_code
+        except HookstreamError as error:
+            err.write(f"hookstream: {error}\n")
+            code = exit_code(error)
+    return Said(_text(out), _text(err), code if isinstance(code, int) else 0)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()

@@ -1,0 +1,79 @@
+"""Every read of the API's table, with each of its parameters; and what of two answers must be equal."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from hookstream.entry.api.routes import Route
+from hookstream.entry.api.table import TABLE
+
+READS = [route for route in TABLE.routes if route.method == "GET"]
+_OF_MOMENT = {"window", "next", "cursor", "webhook-timestamp", "webhook-signature"}
+"""What belongs to the moment of an answer: how far an index is, sealed cursors, new signatures."""
+_UNTIL_NOW = {"since", "until"}
+"""Of statistics whose interval ends now."""
+_PAGED = "5"
+
+
+def paths(route: Route, values: Mapping[str, str]) -> Iterator[str]:
+    """Return the paths of one route: without a parameter, and with each of them.
+
+    Args:
+        route: A read of the table.
+        values: One value for each part of a path and each parameter; `route.parameter` precedes `parameter`.
+
+    Raises:
+        KeyError: A part or a parameter has no value: a new one gets its value in the test.
+    """
+    path = route.path
+    for name in route.parameters:
+        path = path.replace("{" + name + "}", quote(_value(route, name, values), safe=""))
+    yield path
+    for name in parameters(route):
+        yield f"{path}?{name}={quote(_value(route, name, values))}"
+
+
+def parameters(route: Route) -> list[str]:
+    """Return the query parameters of a route, without that of its pages."""
+    return [each for each in route.query.__struct_fields__ if each != "cursor"]
+
+
+def _value(route: Route, name: str, values: Mapping[str, str]) -> str:
+    return values.get(f"{route.name}.{name}") or values[name]
+
+
+def is_list(route: Route) -> bool:
+    """Whether a route answers in pages of `items`."""
+    # The order of what is pending changes by itself.
+    return (
+        route.name != "list_pending"
+        and {"cursor", "limit"} <= {*route.query.__struct_fields__}
+        and route.tag != "pull"
+    )
+
+
+def first_page(path: str) -> str:
+    """Return the path of a list's first page, which is short."""
+    return f"{path}?limit={_PAGED}"
+
+
+def compared(path: str, answer: Any) -> Any:  # noqa: ANN401  JSON
+    """Return an answer without what belongs to its moment."""
+    return _without(answer, _OF_MOMENT | (_UNTIL_NOW if "/statistics" in path else set()))
+
+
+def _without(value: Any, names: set[str]) -> Any:  # noqa: ANN401  JSON
+    if isinstance(value, dict):
+        if "due_at" in value and value.get("state", "pending") == "pending":
+            # Where and why it waits changes by itself.
+            return {name: value[name] for name in ("delivery", "job", "subscription")}
+        return {name: _without(each, names) for name, each in value.items() if name not in names}
+    if isinstance(value, list):
+        return [_without(each, names) for each in value]
+    return value
+
+
+def alternating(*each: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Return them in turn, forever."""
+    return itertools.cycle(each)

@@ -1,0 +1,158 @@
+"""Commands say the same through a console's API as on Kafka itself, and do the same."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from examples.demo.stage import CommandFailed
+from tests.e2e.consoles import ANYWHERE, DEADLINE, Console, Endpoint, admin
+from tests.e2e.world import EVENT_TYPE, World
+
+pytestmark = pytest.mark.timeout(600)
+
+PARTNER = {"id": "acme", "name": "Acme", "grant": {"event_types": ["*"], "environments": ["*"]}}
+EVENTS = 12
+
+
+class Faces:
+    """Runs commands through a console's API, and on Kafka."""
+
+    def __init__(self, world: World, console: Console, token: str) -> None:
+        self._world = world
+        self._url = console.url
+        world.stage.environ["HOOKSTREAM_TOKEN"] = token
+
+    async def by_api(self, *arguments: str) -> str:
+        return await self._world.stage.hookstream("--api", self._url, *arguments)
+
+    async def json(self, *arguments: str) -> Any:  # noqa: ANN401  # JSON
+        return json.loads(await self.by_api(*arguments, "--json"))
+
+    async def alike(self, *arguments: str) -> str:
+        """Return what a command prints by both."""
+        on_kafka = await self.on_kafka(*arguments)
+        assert await self.by_api(*arguments) == on_kafka, arguments
+        return on_kafka
+
+    async def on_kafka(self, *arguments: str) -> str:
+        """Return what a command prints on Kafka, once the brokers answer it: the machine may be busy."""
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            try:
+                return await self._world.stage.hookstream(*arguments)
+            except CommandFailed as failed:
+                if "cannot be reached" not in str(failed) or time.monotonic() > deadline:
+                    raise
+
+
+async def test_commands_say_and_do_the_same_through_the_api_as_on_kafka(world: World) -> None:
+    """Created, tested, delivered, paused, resumed, rotated, sent again: all by commands through the API."""
+    console, endpoint = Console(world, "console"), Endpoint()
+    await endpoint.start()
+    world.stage.environ |= ANYWHERE
+    try:
+        token = await admin(world)
+        await asyncio.gather(console.start(), world.stage.start_worker())  # noqa: TID251
+        faces = Faces(world, console, token)
+        name = await created(world, faces, endpoint)
+        await world.publish(EVENTS)
+        await delivered(faces, name, EVENTS)
+        await same(faces, name)
+        await paused_and_resumed(world, faces, endpoint, name)
+        rotated = await faces.json("subscriptions", "rotate-secret", name, "--no-wait")
+        assert rotated["secret"].startswith("whsec_")
+        assert await console.stop() == 0
+    finally:
+        await console.kill()
+        await endpoint.stop()
+
+
+async def created(world: World, faces: Faces, endpoint: Endpoint) -> str:
+    """Create a partner and its subscription, and test it; return the subscription's id."""
+    files = {"partner": PARTNER}
+    files["subscription"] = {
+        "partner": "acme",
+        "endpoint": {"url": endpoint.url},
+        "event_types": [EVENT_TYPE],
+    }
+    for kind, definition in files.items():
+        (world.stage.folder / f"{kind}.json").write_text(json.dumps(definition))
+    await faces.by_api("partners", "create", str(world.stage.folder / "partner.json"))
+    file = world.stage.folder / "subscription.json"
+    made = await faces.json("subscriptions", "create", str(file))
+    [secret] = made["signing_secrets"]
+    assert secret["secret"].startswith("whsec_")
+    name: str = made["subscription"]
+    tested = await faces.json("subscriptions", "test", name, "--wait", "120")
+    assert tested["delivered"] is True
+    assert tested["attempt"]["status"] == 204
+    return name
+
+
+async def delivered(faces: Faces, name: str, events: int) -> None:
+    """Wait until the console's index has so many deliveries."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        found = await faces.json("stats", name)
+        if found["counts"]["delivered"] == events:
+            return
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.5)
+
+
+async def same(faces: Faces, name: str) -> None:
+    """Compare what commands print that read the tables, and what happened."""
+    for line in (
+        ("subscriptions", "list"),
+        ("subscriptions", "show", name),
+        ("subscriptions", "show", name, "--json"),
+        ("subscriptions", "jwks", name),
+        ("partners", "list", "--json"),
+        ("partners", "show", "acme"),
+        ("hold", "list", "--json"),
+        ("jobs", "list"),
+    ):
+        await faces.alike(*line)
+    attempts = ("attempts", "list", "--subscription", name, "--json")
+    # Those of one millisecond may come in any order.
+    lines = sorted((await faces.by_api(*attempts)).splitlines())
+    assert lines == sorted((await faces.on_kafka(*attempts)).splitlines())
+    entries = [json.loads(line) for line in lines]
+    assert len(entries) == EVENTS + 1
+    delivery = entries[-1]["delivery_id"]
+    await faces.alike("attempts", "show", delivery)
+    await faces.alike("deliveries", "show", delivery)
+    await faces.alike("deliveries", "show", delivery, "--json")
+    listing = ("deliveries", "list", "--subscription", name, "--json")
+    by_api = json.loads(await faces.by_api(*listing))
+    on_kafka = json.loads(await faces.on_kafka(*listing))
+    for key in ("total", "groups", "deliveries"):
+        assert by_api[key] == on_kafka[key]
+    # The test is one as well.
+    assert by_api["total"] == EVENTS + 1
+
+
+async def paused_and_resumed(world: World, faces: Faces, endpoint: Endpoint, name: str) -> None:
+    """What is published in a pause is replayed by the console, and the command stays until it is done."""
+    await faces.by_api("subscriptions", "pause", name)
+    before = len(endpoint.received)
+    await world.publish(5)
+    resumed = await faces.json("subscriptions", "resume", name, "--yes")
+    [job] = resumed["replays"]
+    assert (job["state"], job["done"]) == ("done", 5), job
+    replayed = {
+        each.headers["webhook-id"]
+        for each in endpoint.received[before:]
+        if each.headers.get("hookstream-trigger") == "replay"
+    }
+    assert len(replayed) == 5
+    sent = await faces.json("deliveries", "resend", min(replayed), "--yes")
+    assert sent["subscription_id"] == name
+    deadline = time.monotonic() + DEADLINE
+    while not any(
+        sent["job_id"] == each.headers.get("hookstream-replay") for each in endpoint.received
+    ):
+        assert time.monotonic() < deadline, sent
+        await asyncio.sleep(0.2)

@@ -1,0 +1,160 @@
+"""A real Prometheus that scrapes a real worker answers every query of the dashboards and alerts."""
+
+import asyncio
+import json
+import math
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+import yaml
+from tests.conftest import ROOT
+from tests.e2e.world import World, until_accepted
+
+pytestmark = pytest.mark.timeout(400)
+
+DEPLOYED = ROOT / "deploy"
+RULES = DEPLOYED / "prometheus" / "hookstream.rules.yml"
+PATIENCE = 150.0
+_PAUSE = 0.5
+
+
+def installed(name: str) -> str:
+    """Return the path of a program of Debian's package prometheus."""
+    found = shutil.which(name)
+    assert found is not None, f"{name} is missing: run `make prometheus`"
+    return found
+
+
+def configured(folder: Path, worker: int) -> Path:
+    """Write settings for Prometheus: each second it asks a worker, and evaluates the alerts."""
+    folder.mkdir()
+    config = folder / "prometheus.yml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+                "rule_files": [str(RULES)],
+                "scrape_configs": [
+                    {
+                        "job_name": "hookstream",
+                        "static_configs": [{"targets": [f"127.0.0.1:{worker}"]}],
+                    }
+                ],
+            }
+        )
+    )
+    return config
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@asynccontextmanager
+async def prometheus(folder: Path, worker: int) -> AsyncIterator[str]:
+    """Run Prometheus on a worker's port; yield its address."""
+    config, port = configured(folder, worker), free_port()
+    with (folder / "prometheus.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            installed("prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def ask(session: aiohttp.ClientSession, address: str, path: str) -> Any:  # noqa: ANN401
+    """Return what Prometheus answers; None: it does not answer yet."""
+    try:
+        async with session.get(address + path) as response:
+            document = await response.json()
+    except (aiohttp.ClientError, TimeoutError):
+        return None
+    assert document["status"] == "success", document
+    return document["data"]
+
+
+async def numbers(session: aiohttp.ClientSession, address: str, query: str) -> list[float]:
+    """Return the numbers that a query has now."""
+    data = await ask(session, address, f"/api/v1/query?query={quote(query, safe='')}")
+    values = [float(each["value"][1]) for each in data["result"]] if data else []
+    return [value for value in values if not math.isnan(value)]
+
+
+def queries() -> dict[tuple[str, str], str]:
+    """Return the query of each panel's line."""
+    return {
+        (f"{board['title']}/{panel['title']}", target["refId"]): target["expr"].replace(
+            "$subscription", "mis"
+        )
+        for file in sorted((DEPLOYED / "grafana").glob("*.json"))
+        for board in [json.loads(file.read_text("utf-8"))]
+        for panel in board["panels"]
+        for target in panel["targets"]
+    }
+
+
+async def test_every_panel_of_the_dashboards_returns_data(world: World, tmp_path: Path) -> None:
+    crm = await world.subscribe("crm", schedule="[1s, 1s, 1s, 1s, 1s]")
+    mis = await world.subscribe("mis", schedule="[]")
+    answers = iter(range(1_000_000))
+
+    async def now_and_then(_: object, __: int) -> int:
+        # Some arrive, and some are dead-lettered.
+        return 500 if next(answers) % 3 == 0 else 204
+
+    mis.answer(now_and_then)
+    await world.stage.start_worker()
+    wanted = queries()
+    assert len(wanted) > 30
+    async with (
+        prometheus(tmp_path / "prometheus", world.stage.port) as address,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
+        asyncio.timeout(PATIENCE),
+    ):
+        while True:
+            if await numbers(session, address, "hookstream_info"):
+                break
+            await asyncio.sleep(_PAUSE)
+        # What is counted after the first scrape increases.
+        await until_accepted(crm, await world.publish(20), PATIENCE)
+        while wanted:
+            for at, query in list(wanted.items()):
+                if await numbers(session, address, query):
+                    del wanted[at]
+            if wanted:
+                await world.publish(5)
+        groups = (await ask(session, address, "/api/v1/rules"))["groups"]
+
+    health = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+    assert len(health) == len(yaml.safe_load(RULES.read_text("utf-8"))["groups"][0]["rules"])
+    assert set(health.values()) <= {"ok", "unknown"}
+
+
+def test_the_alerts_fire_as_their_own_tests_say() -> None:
+    tests = RULES.with_suffix(".test.yml")
+    done = subprocess.run(  # noqa: S603  Debian's promtool
+        [installed("promtool"), "test", "rules", tests.name],
+        cwd=tests.parent,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()

@@ -1,0 +1,138 @@
+"""One look shows what waits, what is overdue, whose breaker is open and what stands."""
+
+from dataclasses import replace
+
+import pytest
+
+from hookstream.core.model.delivery import DeferReason, Delivery
+from hookstream.core.model.instant import HOUR, MINUTE, SECOND
+from hookstream.core.model.record import Origin, Record, TopicPartition
+from hookstream.core.model.topics import Topics
+from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.offsets.group_position import GroupMember, GroupPosition
+from hookstream.entry.admin.status import (
+    BreakerStatus,
+    TierStatus,
+    TierTally,
+    by_reason,
+    lag_of,
+    open_partitions,
+)
+from hookstream.entry.admin.worker_pages import WorkerPage, page_of, read_worker
+
+NOW = 1_795_000_000_000
+TOPICS = Topics("hookstream")
+DELIVERY = Delivery(
+    "msg_1", "crm", "acme", "pricing.completed", "e1", Origin("events", 0, 0, 0), 0, NOW + HOUR
+)
+READ = GroupPosition(
+    "hookstream",
+    TopicPartition("events", 0),
+    GroupMember("m-1", "hookstream-a", "/10.0.0.1"),
+    CommitPosition(10),
+    0,
+    10,
+    None,
+)
+
+
+def tier_record(tier: str, at: int) -> Record:
+    return Record(f"hookstream.retry.{tier}", 0, 0, at, b"k", b"v", ())
+
+
+def test_a_delivery_is_overdue_once_both_its_tier_s_delay_and_its_due_time_are_over() -> None:
+    waiting = TierTally(TOPICS, NOW)
+    waiting.add(tier_record("5m", NOW - MINUTE), DELIVERY)
+    waiting.add(tier_record("5m", NOW - 6 * MINUTE), DELIVERY)
+    waiting.add(tier_record("5m", NOW - 9 * MINUTE), replace(DELIVERY, due_at=NOW - 2 * MINUTE))
+    waiting.add(tier_record("5s", NOW - MINUTE), replace(DELIVERY, due_at=NOW + MINUTE))
+
+    assert waiting.tiers() == [
+        TierStatus("hookstream.retry.5s", 1),
+        TierStatus("hookstream.retry.5m", 3, 2, NOW - 2 * MINUTE),
+    ]
+
+
+def test_open_breakers_are_named_by_what_waits_for_them_and_by_workers() -> None:
+    waiting = TierTally(TOPICS, NOW)
+    broken = replace(DELIVERY, deferred_reason=DeferReason.BREAKER_OPEN)
+    waiting.add(tier_record("30s", NOW), broken)
+    waiting.add(tier_record("30s", NOW), broken)
+    held = replace(DELIVERY, subscription_id="held", deferred_reason=DeferReason.HELD)
+    waiting.add(tier_record("30s", NOW), held)
+    page = WorkerPage("a:1", "1.0", open_breakers=(("crm", "acme"), ("mis", "other")))
+
+    assert waiting.breakers([page]) == [
+        BreakerStatus("crm", "acme", 2),
+        BreakerStatus("mis", "other", 0),
+    ]
+
+
+def test_the_lag_is_the_age_of_the_oldest_unsettled_event() -> None:
+    behind = replace(READ, oldest=NOW - 3 * SECOND)
+    assert lag_of([READ, behind, replace(READ, oldest=NOW - SECOND)], NOW) == 3 * SECOND
+    assert lag_of([READ], NOW) == 0
+    assert lag_of([replace(READ, oldest=NOW + SECOND)], NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, None),
+        ({"oldest": NOW - MINUTE}, None),
+        ({"oldest": NOW - 2 * MINUTE}, "its oldest event has not been settled for 2m"),
+        ({"holder": None}, "it is assigned to no worker"),
+        (
+            {"end": 5},
+            "its log ends before the committed offset: the topic was created again or cut",
+        ),
+    ],
+)
+def test_a_partition_is_listed_with_why_it_needs_a_look(
+    changed: dict[str, object], why: str | None
+) -> None:
+    found = open_partitions([replace(READ, **changed)], [READ], NOW)  # type: ignore[arg-type]
+    assert [each.why for each in found] == ([] if why is None else [why])
+
+
+def test_what_waits_in_a_tier_is_no_partition_that_stands() -> None:
+    assert open_partitions([], [replace(READ, oldest=NOW - HOUR)], NOW) == []
+
+
+def test_reasons_are_counted_the_most_frequent_first() -> None:
+    assert list(by_reason(["gone", "expired", "gone", ""]).items()) == [
+        ("gone", 2),
+        ("expired", 1),
+        ("?", 1),
+    ]
+
+
+PAGE = """\
+hookstream_info{version="1.2.3"} 1.0
+hookstream_stopped_partitions 2.0
+hookstream_subscription_breaker_open{subscription="crm",partner="acme"} 1.0
+hookstream_subscription_breaker_open{subscription="mis",partner="acme"} 0.0
+"""
+
+
+def test_a_worker_s_page_names_its_release_and_its_open_breakers() -> None:
+    assert page_of("a:1", PAGE) == WorkerPage("a:1", "1.2.3", (("crm", "acme"),), 2)
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("nowhere", "is no HOST:PORT"),
+        ("127.0.0.1:1", "it gave no answer"),
+        ("127.0.0.1:99999", "it gave no answer"),
+    ],
+)
+def test_a_worker_that_does_not_answer_is_a_problem_and_no_exception(
+    address: str, problem: str
+) -> None:
+    assert problem in read_worker(address).problem
+
+
+def test_a_page_that_is_not_a_worker_s_is_refused() -> None:
+    with pytest.raises(ValueError, match="no worker of hookstream"):
+        page_of("a:1", "process_open_fds 3\n")

@@ -1,0 +1,230 @@
+"""A command prints the same, and ends with the same code, on the cluster and through the API."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.doubles.api import ApiWorld
+from tests.doubles.api_records import KEYS, subscription
+from tests.doubles.clock import NOON
+from tests.doubles.faces import ApiFace, MemoryBackend, Said, run
+
+from hookstream.adapters.tables.rows import write_partner
+from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.model.instant import DAY, HOUR, MINUTE
+from hookstream.core.model.partner_limits import PartnerLimits
+from hookstream.core.model.subscription import (
+    Basic,
+    Batch,
+    Bearer,
+    BodyFormat,
+    Content,
+    Endpoint,
+    Gap,
+    Grant,
+    HeldGrant,
+    Limits,
+    MutualTls,
+    OAuth2,
+    Partner,
+    RetryPolicy,
+    Secret,
+    SigningScheme,
+    SigningSecret,
+    Subscription,
+    SubscriptionState,
+)
+
+PUBLIC = "whpk_" + "A" * 43 + "="
+KEY = SigningSecret("generated-1", b"hush" * 8)
+
+
+def every_kind() -> Iterator[Subscription]:
+    """Yield subscriptions that use every field there is."""
+    base = subscription("base")
+    yield replace(
+        base,
+        id="basic",
+        endpoint=Endpoint(
+            "https://partner.example/hush?a=b",
+            (KEY, replace(KEY, id="env:OLD", expires_at=NOON + DAY)),
+            (("x-plain", "hush"),),
+            7_500,
+            secret_headers=(("x-secret", Secret("env:HEADER", b"hush")),),
+            credentials=Basic("bob", Secret("env:PASSWORD", b"hush")),
+            ca=Secret("file:ca.pem", b"hush"),
+        ),
+        environments=("production",),
+        pattern={"data": {"total": [{"numeric": [">", 4.5]}]}},
+        versions={"pricing.completed": "latest"},
+        content=Content.THIN,
+        batch=Batch(50, 200),
+        retry=RetryPolicy((1_000, HOUR), 2 * DAY, frozenset({404, 400})),
+        limits=Limits(4, 2.5, 3),
+        revision=7,
+        owner="files:core",
+    )
+    yield replace(
+        base,
+        id="oauth",
+        endpoint=Endpoint(
+            "https://partner.example/",
+            (SigningSecret("generated-2", b"h" * 32, SigningScheme.V1A, public_key=PUBLIC),),
+            url_secret=Secret("env:URL", b"https://partner.example/hush"),
+            credentials=OAuth2(
+                "https://tokens.example/hush",
+                "client 1",
+                Secret("env:CLIENT", b"hush"),
+                ("a", "b"),
+            ),
+            mtls=MutualTls(Secret("file:c.pem", b"hush"), Secret("file:k.pem", b"hush")),
+        ),
+        gaps=(Gap(NOON - DAY, NOON - HOUR, "paused", "replay-ours"),),
+    )
+    yield replace(
+        base,
+        id="templated",
+        endpoint=Endpoint(
+            "http://[::1]:8080/",
+            (KEY,),
+            credentials=Bearer(Secret("env:TOKEN", b"hush")),
+            template_secrets=(("key", Secret("env:KEY", b"hush")),),
+        ),
+        format=BodyFormat.TEMPLATE,
+        template={"id": "<$.id>", "n": [1, 2.5, None]},
+        state=SubscriptionState.PAUSED,
+        gaps=(Gap(NOON - HOUR, None, "paused"),),
+    )
+    yield replace(base, id="pulled", endpoint=Endpoint("", (KEY,), is_pull=True))
+    yield replace(base, id="zoned", active_from=NOON + 1)
+
+
+def a_partner() -> Partner:
+    now = Grant(("pricing.*",), ("production",), {"data": {"a": [1]}}, operator=True)
+    history = (HeldGrant(Grant(("*",), ("*",))), HeldGrant(now, NOON - DAY))
+    limits = PartnerLimits(subscriptions=3, timeout=MINUTE, weight=2)
+    return Partner("full", "Full", now, revision=4, owner="files:", history=history, limits=limits)
+
+
+def world() -> ApiWorld:
+    made = ApiWorld()
+    names = made.settings.topics_names
+    for each in every_kind():
+        made.tables.put(names.subscriptions, each.id, write_subscription(each, KEYS))
+    made.tables.put(names.partners, "full", write_partner(a_partner()))
+    return made
+
+
+def both(*arguments: str) -> tuple[Said, Said]:
+    return run(MemoryBackend(world()), *arguments), run(ApiFace(world()), *arguments)
+
+
+IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "subscriptions list",
+        "subscriptions list --json",
+        "subscriptions list --partner acme",
+        *(f"subscriptions show {each}{more}" for each in IDS for more in ("", " --json")),
+        "subscriptions pause crm --no-wait",
+        "subscriptions pause templated --no-wait",
+        "subscriptions delete crm --yes",
+        "subscriptions release filed",
+        "subscriptions release crm",
+        "subscriptions rotate-secret crm --no-wait",
+        "subscriptions rotate-secret crm --no-wait --json --overlap 1h",
+        "subscriptions rotate-secret basic --no-wait",
+        "subscriptions jwks oauth",
+        "subscriptions jwks crm",
+        "subscriptions resume templated --yes",
+        "subscriptions resume templated --yes --json",
+        "subscriptions resume templated --no-replay --no-wait",
+        "subscriptions resume crm --yes",
+        "subscriptions enable crm --yes",
+        "subscriptions test crm",
+        "subscriptions test crm --json",
+        "replay start crm --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z --yes",
+        "replay start crm --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z --yes --json",
+        "jobs resume replay-ours",
+        "jobs resume replay-ours --json",
+        "jobs resume replay-ours --detach",
+        "partners list",
+        "partners list --json",
+        *(
+            f"partners show {each}{more}"
+            for each in ("full", "acme", "lonely")
+            for more in ("", " --json")
+        ),
+        "partners delete lonely --yes",
+        "partners release full",
+        "tokens list",
+        "tokens list --json",
+        "tokens list --partner rival",
+        "tokens create --scope partner:read --partner acme --label mine",
+        "tokens create --admin --expires 1h --json",
+        "tokens revoke tok-ours",
+        "hold list",
+        "hold list --json",
+        "hold set endpoint crm --reason busy",
+        "hold set endpoint theirs --reason busier",
+        "hold clear endpoint theirs --reason over",
+        "jobs list",
+        "jobs list --json",
+        "jobs show replay-ours",
+        "jobs show replay-ours --json",
+        "jobs cancel replay-ours",
+    ],
+)
+def test_a_command_says_the_same_by_both(line: str) -> None:
+    on_cluster, by_api = both(*line.split())
+    assert by_api.alike == on_cluster.alike
+    assert on_cluster.out or on_cluster.err
+
+
+ASKED = {
+    "partner": "acme",
+    "id": "fresh",
+    "endpoint": {"url": "https://partner.example/hook"},
+    "event_types": ["pricing.completed"],
+    "limits": {"max_in_flight": 3},
+}
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_subscription_is_created_alike_by_both(tmp_path: Path, more: tuple[str, ...]) -> None:
+    file = tmp_path / "fresh.yaml"
+    file.write_text(json.dumps(ASKED))
+    on_cluster, by_api = both("subscriptions", "create", str(file), "--no-wait", *more)
+    assert by_api.alike == on_cluster.alike
+    assert (by_api.code, "whsec_" in by_api.out) == (0, True)
+
+
+def test_a_partner_is_created_alike_by_both(tmp_path: Path) -> None:
+    file = tmp_path / "fresh.json"
+    grant = {"event_types": ["pricing.*"], "environments": ["*"]}
+    file.write_text(json.dumps({"id": "fresh", "name": "Fresh", "grant": grant}))
+    on_cluster, by_api = both("partners", "create", str(file))
+    assert by_api == on_cluster
+    assert by_api.err == "fresh is created\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: 1\n---\nb: 2\n", "has 2 definitions: write one"),
+        ("- a\n", "is no definition: write its fields"),
+        ("a: [\n", ""),
+    ],
+)
+def test_a_file_without_one_definition_is_refused_by_its_name(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text)
+    for said in both("subscriptions", "create", str(file)):
+        assert (said.code, f"{file}" in said.err, why in said.err) == (2, True, True), said

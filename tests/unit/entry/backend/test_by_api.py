@@ -1,0 +1,152 @@
+"""What a command prints that has no cluster beside it in memory: of the index, and of jobs that it begins."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from tests.doubles.api import ApiWorld
+from tests.doubles.api_records import purged_letter
+from tests.doubles.faces import ApiFace, run
+from tests.doubles.lives import FIRST
+
+from hookstream.core.access.scopes import Scope
+from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.summary import Group
+from hookstream.entry.admin.surveys import Survey
+
+SINCE = "2026-11-20T00:00:00Z"
+
+
+class Counted(ApiWorld):
+    """A console whose survey finds two dead letters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.services.survey = self.survey  # type: ignore[method-assign]
+
+    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
+        self.services.surveyed.append((source, selector, act))
+        found = Survey({0: 7}, left_out={"gone is deleted: a worker would cancel them": 1})
+        for at in (self.services.now() - 5_000, self.services.now()):
+            found.tally.add(Group("crm", "exhausted"), at)
+        return found
+
+
+def test_attempts_are_listed_the_oldest_first_with_what_the_window_leaves_out() -> None:
+    said = run(ApiFace(ApiWorld()), "attempts", "list", "--since", SINCE, "-n", "1", "--json")
+    [entry] = map(json.loads, said.out.splitlines())
+    assert (entry["delivery_id"], entry["origin"]["offset"]) == ("msg_ours", 40)
+    assert said.err.splitlines() == [
+        "1 of 2 attempts",
+        "the console's index begins at 2026-11-24 11:00:00: what came before is not known",
+    ]
+
+
+def test_names_that_are_asked_for_together_are_all_listed() -> None:
+    face = ApiFace(ApiWorld())
+    line = "attempts list --subscription crm --subscription theirs --json"
+    said = run(face, *line.split(), "--since", SINCE)
+    assert len(said.out.splitlines()) == 2
+    unknown = run(face, "attempts", "list", "--subscription", "crn")
+    assert (unknown.code, "there is no subscription 'crn'" in unknown.err) == (2, True)
+
+
+def test_a_delivery_shows_where_it_waits_and_what_can_be_done() -> None:
+    said = run(ApiFace(ApiWorld()), "deliveries", "show", "msg_ours", "--json")
+    shown = json.loads(said.out)
+    [waits] = shown["pending"]
+    assert (waits["reason"], waits["deferrals"], waits["last"]) == ("held", 2, "failed 503")
+    assert [each["kind"] for each in shown["moments"]] == ["attempt", "dead_letter"]
+    assert (shown["subscription"]["state"], bool(shown["can_be_done"])) == ("active", True)
+    absent = run(ApiFace(ApiWorld()), "deliveries", "show", "msg_absent")
+    assert (absent.code, "'msg_absent' within the window" in absent.err) == (2, True)
+
+
+def test_deliveries_are_counted_and_listed_as_far_as_the_window_reaches() -> None:
+    said = run(ApiFace(ApiWorld()), "deliveries", "list", "--since", SINCE, "--json")
+    listed = json.loads(said.out)
+    assert (listed["total"], listed["not_read"]) == (2, None)
+    assert {each["delivery_id"] for each in listed["deliveries"]} == {"msg_ours", "msg_theirs"}
+    assert "the console's index begins at 2026-11-24 11:00:00" in said.err
+
+
+def test_dead_letters_are_listed_with_who_purged_them() -> None:
+    said = run(ApiFace(ApiWorld()), "dlq", "list", "--all", "--json")
+    listed = json.loads(said.out)
+    assert (listed["open"], listed["purged"], len(listed["letters"])) == (0, 2, 2)
+    assert listed["letters"][0]["purged"] == {
+        "by": "hush-by",
+        "why": "hush-why",
+        "at": "2026-11-24T12:00:00.000Z",
+    }
+
+
+def test_a_partner_lists_dead_letters_whose_places_it_does_not_see() -> None:
+    world = ApiWorld()
+    again = purged_letter(replace(FIRST, delivery_id="msg_other"))
+    world.services.memory_index.dead.append(again)
+    said = run(ApiFace(world, Scope.PARTNER_READ), "dlq", "list", "--all", "--json")
+    found = [each["delivery_id"] for each in json.loads(said.out)["letters"]]
+    assert sorted(found) == ["msg_other", "msg_ours"]
+    assert "hush" not in said.out
+
+
+def test_statistics_say_what_is_not_counted() -> None:
+    said = run(ApiFace(ApiWorld()), "stats", "crm", "--json")
+    assert (said.code, set(json.loads(said.out)["counts"]) >= {"held", "replays", "tests"}) == (
+        0,
+        True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["dlq", "undecodable"])
+def test_a_redrive_counts_asks_and_follows_its_job(kind: str) -> None:
+    world = Counted()
+    said = run(ApiFace(world), kind, "redrive", "--yes", "--json", "--rate", "5")
+    document = json.loads(said.out)
+    assert (said.code, document["letters"], document["job"]["state"]) == (0, 2, "done")
+    assert document["left_out"] == [
+        {"why": "gone is deleted: a worker would cancel them", "letters": 1}
+    ]
+    [job] = [each for each in world.services.jobs() if each.kind == "redrive"]
+    source = "dead-letters" if kind == "dlq" else "undecodable"
+    assert (job.asked["topic"], job.rate, job.done) == (source, 5.0, 7)
+    listed = json.loads(run(ApiFace(world), kind, "jobs", "--json").out)
+    assert [each["id"] for each in listed] == [job.id]
+
+
+def test_a_dry_run_begins_nothing() -> None:
+    world = Counted()
+    said = run(ApiFace(world), "dlq", "redrive", "--subscription", "crm", "--dry-run", "--json")
+    document = json.loads(said.out)
+    assert (said.code, document["letters"], document["job"]) == (0, 2, None)
+    assert [each for each in world.services.jobs() if each.kind == "redrive"] == []
+    assert world.services.surveyed[0][1] == {"subscriptions": ["crm"]}
+
+
+def test_a_purge_is_kept_with_its_reason() -> None:
+    world = Counted()
+    said = run(ApiFace(world), "dlq", "purge", "0@7", "--because", "sent by mail", "--yes")
+    assert (said.code, "Purged 7 dead letters as purge-" in said.out) == (0, True), said
+    [job] = [each for each in world.services.jobs() if each.kind == "purge"]
+    assert (job.asked["why"], job.asked["selector"]) == ("sent by mail", {"positions": ["0@7"]})
+
+
+def test_a_partner_redrives_its_own_and_cannot_purge() -> None:
+    world = Counted()
+    partner = ApiFace(world, Scope.PARTNER_MANAGE)
+    assert run(partner, "dlq", "redrive", "--subscription", "crm", "--yes").code == 0
+    [job] = [each for each in world.services.jobs() if each.kind == "redrive"]
+    assert job.asked["selector"] == {"subscriptions": ["crm"], "partners": ["acme"]}
+    refused = run(partner, "dlq", "purge", "--because", "no", "--yes")
+    assert (refused.code, "operator:write" in refused.err) == (2, True)
+
+
+def test_a_delivery_is_sent_again_once_it_was_confirmed() -> None:
+    world = ApiWorld()
+    said = run(ApiFace(world), "deliveries", "resend", "msg_ours", "--yes", "--json")
+    sent = json.loads(said.out)
+    assert (said.code, sent["job_id"], sent["pending_before"]) == (0, "resend-1", 1)
+    assert "A run of msg_ours is pending: why held" in said.err

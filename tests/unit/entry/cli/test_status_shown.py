@@ -1,0 +1,76 @@
+"""The status is one screen: what is well is one line, and a flood of one kind is cut."""
+
+from io import StringIO
+
+from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.record import TopicPartition
+from hookstream.entry.admin.status import BreakerStatus, OpenPartition, Status, TierStatus
+from hookstream.entry.admin.worker_pages import WorkerPage
+from hookstream.entry.cli.context import Context
+from hookstream.entry.cli.status import show_status
+from hookstream.entry.cli.terminal import Terminal
+
+NOW = 1_795_000_000_000
+
+
+def shown(**changed: object) -> str:
+    context = Context(None, {}, {})
+    out = StringIO()
+    for name in ("out", "err"):
+        terminal = Terminal(file=out, width=200, markup=False, emoji=False)
+        object.__setattr__(context, name, terminal)
+    well: dict[str, object] = {
+        "at": NOW,
+        "lag": 0,
+        "unsettled": 0,
+        "partitions": [],
+        "tiers": [],
+        "breakers": [],
+        "holds": [],
+        "stalled_jobs": [],
+        "dead_letters": {},
+        "undecodable": {},
+        "workers": [],
+    }
+    show_status(context, Status(**(well | changed)))  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def test_where_all_is_well_each_kind_of_trouble_is_none() -> None:
+    screen = shown(workers=[WorkerPage("a:1", "1.0")])
+    assert screen.count(" none") == 6
+    assert "a:1 runs 1.0" in screen
+    assert "Nothing waits in the tiers." in screen
+
+
+def test_what_is_not_well_is_named() -> None:
+    screen = shown(
+        lag=90_000,
+        breakers=[BreakerStatus("crm", "acme", 1_200)],
+        holds=[Hold(HoldKind.PARTNER, "acme", NOW - 7_200_000, "a deploy")],
+        dead_letters={"gone": 3},
+        tiers=[TierStatus("hookstream.retry.5m", 2_000, 5, NOW - 60_000)],
+        workers=[WorkerPage("a:1", "1.0", not_ready="tables"), WorkerPage("b:1", problem="gone")],
+        notes=["a part was not read"],
+    )
+    for line in (
+        "90s, 0 records unsettled",
+        "crm (acme), 1,200 wait",
+        "partner acme for 2h: a deploy",
+        "3 gone",
+        "a:1 runs 1.0, not ready: tables",
+        "b:1: gone",
+        "note: a part was not read",
+    ):
+        assert line in screen
+    assert screen.splitlines()[-2].split() == ["hookstream.retry.5m", "2,000", "5", "1m"]
+
+
+def test_a_flood_of_one_kind_leaves_room_for_the_others() -> None:
+    partitions = [OpenPartition(TopicPartition("events", n), "no worker") for n in range(900)]
+    screen = shown(
+        breakers=[BreakerStatus(f"s{n}", "acme") for n in range(900)], partitions=partitions
+    )
+    assert "and 892 more" in screen
+    assert "900 partitions (events/0-899): no worker" in screen
+    assert len(screen.splitlines()) < 25
