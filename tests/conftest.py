@@ -16,7 +16,6 @@ from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
 from tests.real_broker import LeftTopics, a_broker, a_shared_broker
-from tests.shared_broker import SHARED
 
 from hookstream.adapters.avro import published
 from hookstream.adapters.dev.broker import BrokerProcess
@@ -48,10 +47,6 @@ vars(published)["fingerprint"] = lru_cache(4_096)(fastavro.schema.fingerprint)
 # pytest-asyncio gets the current loop before each test's own: it would get a new one that
 # is never closed, and its warning fails whichever test the garbage collector runs in.
 asyncio.set_event_loop(None)
-
-_GIVEN = os.environ.pop(SHARED, None)
-"""The address of a broker to share. It leaves the environment, since processes of tests that have a broker
-of their own would connect to the other one."""
 
 _STARTS_A_BROKER = ("broker", "class_archive", "kafka_jars")
 
@@ -174,7 +169,8 @@ def nothing_forgotten() -> Iterator[None]:
 def broker() -> Iterator[Broker]:
     """A real Apache Kafka: the one named in the environment, else one of our own."""
     with ExitStack() as stack:
-        servers = _GIVEN or stack.enter_context(a_shared_broker()).bootstrap_servers
+        given = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
+        servers = given or stack.enter_context(a_shared_broker()).bootstrap_servers
         _left.append(LeftTopics(servers))
         stack.callback(_left.clear)
         yield Broker(servers)

@@ -24,7 +24,7 @@ from tests.real_broker import a_broker
 
 from hookstream.producer import EventProducer
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 ROLES = ("worker", "operator", "topics", "upstream", "stranger")
 PAGE = ROOT / "docs" / "security.md"

@@ -25,7 +25,7 @@ from tests.e2e.world import World, a_world, until
 
 from hookstream.core.model.subscription import SubscriptionState
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 HOLDS_WITHIN = 2.0
 """Seconds after `apply` in which a rotated credential is used everywhere."""

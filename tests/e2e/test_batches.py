@@ -12,7 +12,7 @@ from tests.e2e.world import EVENT_TYPE, Partner, World, until, until_accepted
 from hookstream.core.delivery.identity import batch_id, delivery_id
 from hookstream.receiver import BodySchema
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 COUNT = 60
 KILLED_AFTER = 40
@@ -99,7 +99,7 @@ async def test_an_event_that_is_refused_comes_again_until_it_is_accepted_and_the
     assert await world.read("dead-letters") == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("picky", [False, True], ids=["in flight", "in a search"])
 async def test_a_worker_killed_amid_batches_loses_nothing_and_repeats_what_was_unsettled(
     world: World,

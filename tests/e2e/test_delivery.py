@@ -6,7 +6,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from tests.e2e.world import EVENT_TYPE, World, until_accepted
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(400)
 
 GARBAGE = b"not an event at all"
 

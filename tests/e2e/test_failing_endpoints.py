@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from tests.e2e.world import World, until, until_accepted, until_status
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_delivery_goes_through_its_tiers_to_a_dead_letter_and_back(world: World) -> None:

@@ -15,7 +15,7 @@ from tests.e2e.world import World, until, until_status
 
 from hookstream.adapters.avro.published import fingerprint_of
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(400)
 
 TYPE = "order.shipped"
 UNIDENTIFIED = ORDERS.replace("event_id: {field: meta.id}\n", "")

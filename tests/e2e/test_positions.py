@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.e2e.world import World, until_accepted
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def positions(world: World, *options: str) -> dict[tuple[str, int], dict[str, Any]]:

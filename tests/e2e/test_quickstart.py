@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 from hookstream.adapters.dev.kafka_jars import fetch_kafka
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 INSTALLS = "make setup kafka && "
 """What is already set up where this test runs."""

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from tests.e2e.world import World, until, until_accepted
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 MICROSECONDS = 1_795_854_458_871_000
 """Microseconds that a producer used as milliseconds."""

@@ -6,7 +6,7 @@ import json
 import pytest
 from tests.e2e.world import World, refused, until_accepted
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_worker_on_a_wrong_prefix_refuses_to_start(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 from examples.demo.log import Entry
 from tests.e2e.world import World, until, until_accepted
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_what_is_held_waits_in_tiers_and_arrives_when_the_hold_is_cleared(

@@ -10,7 +10,7 @@ from hookstream.core.model.delivery import UnmatchedEvent
 from hookstream.core.model.delivery_headers import tier_headers
 from hookstream.core.model.record import Origin
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(400)
 
 BAD = (b"Gr\xf6\xdfe", b"1")
 

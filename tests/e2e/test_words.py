@@ -3,7 +3,7 @@
 import pytest
 from tests.e2e.world import World, until_accepted, until_status
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_receiver_disables_its_subscription_with_a_refusal_and_with_a_success(

@@ -30,6 +30,8 @@ from hookstream.producer import EventProducer, Published
 
 EVENT_TYPE = "pricing.completed"
 _POLL = 0.05
+_PATIENCE = 120.0
+"""Seconds for which a condition is waited for at least."""
 _made_keys: list[Path] = []
 _PRICED = [each for each in events(seed=7, n=1_500) if each.event_type == EVENT_TYPE]
 
@@ -163,6 +165,7 @@ class World:
                 schemas_topic=f"{self.prefix}.schemas",
                 topic_prefix=f"{self.prefix}.events.",
                 trace_ratio=1.0,
+                patience=_PATIENCE,
             ) as producer,
             asyncio.TaskGroup() as sending,
         ):
@@ -267,8 +270,14 @@ async def a_world(
 async def until(
     holds: Callable[[], bool], seconds: float, otherwise: Callable[[], object]
 ) -> None:
-    """Wait until a condition is true, or fail at the deadline with the actual state."""
-    deadline = time.monotonic() + seconds
+    """Wait until a condition is true, or fail at the deadline with the actual state.
+
+    Args:
+        holds: The condition.
+        seconds: How long it may take, on a machine that does nothing else: a busy one is given more.
+        otherwise: Returns the actual state.
+    """
+    deadline = time.monotonic() + max(seconds, _PATIENCE)
     while not holds():
         assert time.monotonic() < deadline, otherwise()
         await asyncio.sleep(_POLL)

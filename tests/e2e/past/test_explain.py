@@ -9,7 +9,7 @@ from tests.e2e.world import EVENT_TYPE, World, until, until_accepted
 
 from hookstream.producer import Published
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def said(world: World, *arguments: str) -> tuple[int, str]:

@@ -20,7 +20,7 @@ from hookstream.core.model.record import Origin, OutgoingRecord, Record
 from hookstream.core.model.subscription import Endpoint, Subscription
 from hookstream.core.redrive.runs import TEST_ENVIRONMENT, Run
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def write(world: World, record: OutgoingRecord) -> None:

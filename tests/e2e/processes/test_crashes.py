@@ -10,7 +10,7 @@ from tests.e2e.world import World, a_world, until, until_accepted
 
 from hookstream.adapters.dev.broker import BrokerProcess
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 PATIENT = "[1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]"
 """No delivery is dead-lettered by an endpoint that fails occasionally."""

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from tests.e2e.world import World, until_accepted
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 SESSION = 45.0
 """Seconds without heartbeats until a broker removes a classic member, by the client's default."""

@@ -11,7 +11,7 @@ from tests.e2e.world import World, a_world, until, until_accepted
 
 from hookstream.adapters.dev.broker import BrokerProcess
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 DEADLINE = 4.0
 SCHEDULING = 2.0

@@ -8,7 +8,7 @@ from tests.e2e.world import EVENT_TYPE, World
 from hookstream.core.model.framing import prefixed
 from hookstream.producer import EventProducer, SchemaRegistry
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_the_kit_writes_an_id_that_it_looks_up_and_one_that_it_is_given(

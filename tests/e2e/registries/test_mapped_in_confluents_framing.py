@@ -15,7 +15,7 @@ from tests.e2e.world import World, until
 from hookstream.core.model.framing import prefixed
 from hookstream.core.model.json import JsonObject
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 TYPE = "order.shipped"
 LONGER = shipped({"name": "weight", "type": "double", "default": 0.0})

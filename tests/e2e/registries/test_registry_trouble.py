@@ -11,7 +11,7 @@ from tests.e2e.world import World, until
 
 GUID = "00112233-4455-6677-8899-aabbccddeeff"
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_events_in_every_framing_are_delivered_and_a_restart_needs_no_registry(

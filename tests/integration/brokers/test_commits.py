@@ -11,7 +11,7 @@ from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_commit_to_a_dead_broker_is_reported_as_failed(

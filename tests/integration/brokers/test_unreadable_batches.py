@@ -17,7 +17,7 @@ from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import TopicPartition
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 VALUE = b"to be damaged " * 40
 
