@@ -148,13 +148,25 @@ async def test_every_panel_of_the_dashboards_returns_data(world: World, tmp_path
     assert set(health.values()) <= {"ok", "unknown"}
 
 
-def test_the_alerts_fire_as_their_own_tests_say() -> None:
-    tests = RULES.with_suffix(".test.yml")
+def promtool(folder: Path, *command: str) -> None:
+    """Run Debian's promtool in a folder; it must find nothing wrong."""
     done = subprocess.run(  # noqa: S603  Debian's promtool
-        [installed("promtool"), "test", "rules", tests.name],
-        cwd=tests.parent,
+        [installed("promtool"), *command],
+        cwd=folder,
         capture_output=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+def test_the_alerts_fire_as_their_own_tests_say() -> None:
+    tests = RULES.with_suffix(".test.yml")
+    promtool(tests.parent, "test", "rules", tests.name)
+
+
+def test_prometheus_reads_the_settings_that_it_has_in_containers(tmp_path: Path) -> None:
+    # The container has both in one folder: tests/architecture/test_compose.py.
+    for file in (DEPLOYED / "compose" / "prometheus.yml", RULES):
+        shutil.copy(file, tmp_path)
+    promtool(tmp_path, "check", "config", "prometheus.yml")
