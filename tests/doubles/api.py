@@ -32,7 +32,12 @@ from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.ready_templates import ready_templates
 from hookstream.adapters.system import random_bytes
 from hookstream.adapters.tables.console_rows import token_key, write_token
-from hookstream.adapters.tables.holds_and_skips import hold_key, write_hold
+from hookstream.adapters.tables.holds_and_skips import (
+    hold_key,
+    skip_key,
+    start_key,
+    write_hold,
+)
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.access.idempotency import KeptAnswer
@@ -220,6 +225,8 @@ class MemoryServices:
         )
         self.stopped = GroupPosition("hookstream", at, member, CommitPosition(4), 0, 9, NOON)
         """The one partition that workers read: its record at 4 stops it."""
+        self.worker_is_gone = False
+        """Whether nothing becomes of what is asked of the partition's worker."""
         self.surveyed: list[tuple[RedriveSource, JsonObject, BulkAct]] = []
 
     def current(self) -> bool:
@@ -364,16 +371,26 @@ class MemoryServices:
         return {0: 7}
 
     def positions(self) -> list[GroupPosition]:
-        return [self.stopped]
+        return [self._resumed()]
 
     def position(self, at: TopicPartition) -> GroupPosition:
         if at != self.stopped.at:
             raise InputRefused(f"there is no topic {at.topic}")
-        return self.stopped
+        return self._resumed()
 
     def offset_at(self, at: TopicPartition, where: StartAt) -> int:
         assert at == self.stopped.at
         return 0 if where == "earliest" else 9
+
+    def _resumed(self) -> GroupPosition:
+        """Return the position after the worker has done what was asked of it."""
+        at, table = self.stopped.at, self.tables.snapshot[self.settings.topics_names.subscriptions]
+        if not self.worker_is_gone:
+            if start_key(*at) in table:
+                return replace(self.stopped, committed=CommitPosition(9), oldest=None)
+            if skip_key(*at, 4) in table:
+                return replace(self.stopped, committed=CommitPosition(5))
+        return self.stopped
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         self.uses.append((act, caller.token_id, subject))

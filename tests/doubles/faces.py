@@ -17,9 +17,12 @@ from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
+from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
 from hookstream.entry.admin.tables import State, TablesSession
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.backend.api.backend import ApiBackend
@@ -28,6 +31,7 @@ from hookstream.entry.backend.backend import Backend
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.backend import ClusterBackend
 from hookstream.entry.backend.cluster.work import ClusterJobs
+from hookstream.entry.backend.partition_ports import PartitionListing
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.root import exit_code, root
 from hookstream.errors import HookstreamError
@@ -41,6 +45,8 @@ _RANDOM = re.compile(
     r"whsec_[A-Za-z0-9+/=]+|[0-9]{6,}s|"
     r"hs_[a-z]{3}_[A-Za-z0-9_-]{43}|tok-[a-z0-9]{16}|generated-[a-z0-9-]+"
 )
+_ASKER = re.compile(rf'"asked_by":"(?:token tok-[^",]+|{re.escape(who())})')
+"""The user of a command, or the token of a request."""
 _REQUEST = re.compile(", request request-[0-9]+")
 """Which request made a change: no command on Kafka is one."""
 
@@ -60,7 +66,7 @@ class Said:
 
 
 def _alike(text: str) -> str:
-    return _REQUEST.sub("", _RANDOM.sub("(made)", text))
+    return _RANDOM.sub("(made)", _ASKER.sub('"asked_by":"(one)', _REQUEST.sub("", text)))
 
 
 def completed(work: Coroutine[Any, Any, T]) -> T:
@@ -164,6 +170,45 @@ class MemoryJobs(ClusterJobs):
         return RunResult(RunEnd.ENDED, finished(self.access.world, job))
 
 
+@dataclass(slots=True, frozen=True)
+class MemoryPartition:
+    """One partition in memory; its worker does at once what it is asked."""
+
+    access: MemoryAccess
+    at: TopicPartition
+
+    def position(self) -> GroupPosition:
+        return self.access.world.services.position(self.at)
+
+    def start(self, where: StartAt, reason: str) -> None:
+        offset = self.access.world.services.offset_at(self.at, where)
+        self.access.change(lambda writer: ask_start(writer, self.at, where, offset, reason))
+
+    def skip(self, offset: int, reason: str) -> None:
+        self.access.change(lambda writer: ask_skip(writer, self.at, offset, reason))
+
+    def position_within(
+        self, seconds: float, reached_it: Callable[[GroupPosition], bool]
+    ) -> GroupPosition:
+        del seconds, reached_it
+        return self.position()
+
+
+@dataclass(slots=True, frozen=True)
+class MemoryPartitions:
+    """The partitions of a world."""
+
+    access: MemoryAccess
+
+    def listed(self) -> PartitionListing:
+        names = self.access.settings.topics_names
+        positions = self.access.world.services.positions()
+        return PartitionListing(positions, (names.group, names.retry_group))
+
+    def partition(self, at: TopicPartition) -> MemoryPartition:
+        return MemoryPartition(self.access, at)
+
+
 class MemoryBackend(ClusterBackend):
     """Commands on tables in memory."""
 
@@ -178,6 +223,10 @@ class MemoryBackend(ClusterBackend):
     @property
     def jobs(self) -> MemoryJobs:
         return MemoryJobs(self.settings, self.access)
+
+    @property
+    def partitions(self) -> MemoryPartitions:
+        return MemoryPartitions(self.access)
 
 
 @dataclass
@@ -240,6 +289,8 @@ def run(backend: Backend, *arguments: str) -> Said:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = command.main(rest, name, standalone_mode=False, obj=context)
+        except SystemExit as ended:
+            code = ended.code
         except click.ClickException as error:
             error.show(err)
             code = error.exit_code

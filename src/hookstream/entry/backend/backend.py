@@ -5,6 +5,7 @@ from typing import Protocol
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.bulk_ports import SetAsideCommands
 from hookstream.entry.backend.listing_ports import AttemptCommands, DeliveryCommands
+from hookstream.entry.backend.partition_ports import PartitionCommands
 from hookstream.entry.backend.ports import (
     HoldCommands,
     JobCommands,
@@ -54,6 +55,10 @@ class Backend(Protocol):
     @property
     def attempts(self) -> AttemptCommands:
         """Attempts."""
+
+    @property
+    def partitions(self) -> PartitionCommands:
+        """Partitions that workers read."""
 
     def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""

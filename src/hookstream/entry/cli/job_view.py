@@ -34,6 +34,7 @@ def job_document(status: JobStatus) -> JsonObject:
         "kind": job.kind,
         "asked": job.asked,
         "asked_at": to_rfc3339(job.asked_at),
+        "asked_by": job.asked_by,
         "state": job.state.value,
         "reason": job.reason,
         "done": job.done,
@@ -80,6 +81,7 @@ def show_job(context: Context, status: JobStatus) -> None:
     fields = [
         ("kind", job.kind),
         ("asked", to_the_second(job.asked_at)),
+        *([("asked by", job.asked_by)] if job.asked_by else []),
         *_asked(job),
         ("done", progress_of(job)),
         *((name, f"{count:,}") for name, count in job.counts.items()),

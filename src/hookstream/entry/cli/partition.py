@@ -11,8 +11,9 @@ from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
-from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.partitions import StartAt
+from hookstream.entry.backend.partition_ports import PartitionCommand
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import lasted
 from hookstream.entry.cli.options import Amount, as_json_option
@@ -35,7 +36,7 @@ def command() -> None:
     "log ends before the committed offset.",
 )
 @as_json_option
-@pass_context
+@takes_api
 def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
     """List the partitions of events and tiers: the worker that each is assigned to, and how much is unsettled.
 
@@ -43,7 +44,7 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
     worker is assigned a partition for longer than a takeover takes, its deliveries wait until a worker is
     started. Unsettled records of a tier mostly wait for their due time.
     """
-    positions = ReadPartitions(context.settings).positions()
+    positions, groups = context.backend.partitions.listed()
     shown = [each for each in positions if not only_open or _is_open(each)]
     if as_json:
         click.echo(json_line([_document(each) for each in shown]))
@@ -52,8 +53,7 @@ def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
         now, numbers = SystemClock().now(), ("committed", "unsettled", "oldest")
         rows = [_row(each, now) for each in shown]
         context.out.table(("partition", "assigned to", *numbers), rows, numbers)
-    names = context.settings.topics_names
-    for group in (names.group, names.retry_group):
+    for group in groups:
         context.err.print(_summary(group, [p for p in positions if p.group == group]))
 
 
@@ -74,7 +74,7 @@ WAIT = click.option(
 )
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the operations topic.")
 @WAIT
-@pass_context
+@takes_api
 def start(context: Context, partition: str, at: str, reason: str, wait: float) -> None:
     """Start the stopped partition TOPIC/N at another position.
 
@@ -86,7 +86,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
     `start at`, and the position as its offset. Exit code 1: nothing changed.
     """
     named, where = _named(partition), _where(at)
-    read = ReadPartition(context.settings, named)
+    read = context.backend.partitions.partition(named)
     before = read.position()
     if before.committed is not None and before.committed.offset == before.end:
         context.err.print(
@@ -107,7 +107,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
 @click.argument("offset", type=click.IntRange(0))
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the operations topic.")
 @WAIT
-@pass_context
+@takes_api
 def skip(context: Context, partition: str, offset: int, reason: str, wait: float) -> None:
     """Skip the record at OFFSET of TOPIC/N, which stops its partition.
 
@@ -117,7 +117,7 @@ def skip(context: Context, partition: str, offset: int, reason: str, wait: float
     an event on the operations topic says who did it. Exit code 1: the record is already settled, or
     nothing changed.
     """
-    read = ReadPartition(context.settings, _named(partition))
+    read = context.backend.partitions.partition(_named(partition))
     before = read.position()
     if offset >= before.end:
         raise InputRefused(
@@ -141,7 +141,7 @@ def skip(context: Context, partition: str, offset: int, reason: str, wait: float
 
 
 def _settled(
-    context: Context, read: ReadPartition, wait: float, done: Callable[[GroupPosition], bool]
+    context: Context, read: PartitionCommand, wait: float, done: Callable[[GroupPosition], bool]
 ) -> GroupPosition:
     """Return the position that meets a condition, or exit with code 1 after the wait."""
     now = read.position_within(wait, done)
@@ -235,6 +235,10 @@ def _where(at: str) -> StartAt:
             return "latest"
         case _:
             try:
-                return from_rfc3339(at)
+                found = from_rfc3339(at)
             except ValueError as why:
                 raise InputRefused(f"--at: {why} (or write earliest or latest)") from None
+            if found < 0:
+                # To brokers, some negative times are words.
+                raise InputRefused(f"--at: {at} is before 1970 (write earliest)")
+            return found

@@ -13,6 +13,7 @@ from tests.doubles.faces import ApiFace, MemoryBackend, Said, run
 
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import DAY, HOUR, MINUTE
 from hookstream.core.model.partner_limits import PartnerLimits
 from hookstream.core.model.subscription import (
@@ -36,6 +37,7 @@ from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
 )
+from hookstream.core.offsets.commit_metadata import NOTE_BYTES, CommitPosition, write_note
 
 PUBLIC = "whpk_" + "A" * 43 + "="
 KEY = SigningSecret("generated-1", b"hush" * 8)
@@ -114,6 +116,8 @@ def world() -> ApiWorld:
     for each in every_kind():
         made.tables.put(names.subscriptions, each.id, write_subscription(each, KEYS))
     made.tables.put(names.partners, "full", write_partner(a_partner()))
+    asked = Job("replay-asked", "replay", {"subscription": "crm"}, NOON, asked_by="ann@desk")
+    made.tables.put(names.jobs, asked.id, asked.encode())
     return made
 
 
@@ -177,7 +181,24 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         "jobs list --json",
         "jobs show replay-ours",
         "jobs show replay-ours --json",
+        "jobs show replay-asked",
+        "jobs show replay-asked --json",
         "jobs cancel replay-ours",
+        "partition list",
+        "partition list --json",
+        "partition list --open --json",
+        "partition skip printprice.pricing/0 4 --reason busy",
+        "partition skip printprice.pricing/0 4 --reason busy --wait 0",
+        "partition skip printprice.pricing/0 3 --reason busy",
+        "partition skip printprice.pricing/0 6 --reason busy",
+        "partition skip printprice.pricing/0 9 --reason busy",
+        "partition skip elsewhere/0 4 --reason busy",
+        "partition skip elsewhere 4",
+        "partition start printprice.pricing/0 --at latest --reason busy",
+        "partition start printprice.pricing/0 --at 2026-11-23T00:00:00Z --reason busy --wait 0",
+        "partition start printprice.pricing/0 --at 1969-01-01T00:00:00Z --reason busy",
+        "partition start printprice.pricing/0 --at yesterday --reason busy",
+        "partition start elsewhere/0 --at latest --reason busy",
     ],
 )
 def test_a_command_says_the_same_by_both(line: str) -> None:
@@ -228,3 +249,47 @@ def test_a_file_without_one_definition_is_refused_by_its_name(
     file.write_text(text)
     for said in both("subscriptions", "create", str(file)):
         assert (said.code, f"{file}" in said.err, why in said.err) == (2, True, True), said
+
+
+def test_a_partition_whose_worker_does_nothing_is_waited_for_and_left_as_it_was() -> None:
+    face = ApiFace(world())
+    face.connection.world.services.worker_is_gone = True
+    skip = "partition skip printprice.pricing/0 4 --reason busy --wait 3"
+    said = run(face, *skip.split())
+    assert (said.code, sum(face.slept)) == (1, 3.0)
+    assert said.err.startswith("Nothing changed within 3 s: printprice.pricing/0 is where it was")
+
+
+def test_a_partition_that_moved_since_it_was_looked_at_is_not_started() -> None:
+    face = ApiFace(world())
+    services = face.connection.world.services
+
+    def moved(method: str, _: str) -> None:
+        if method == "POST":
+            services.stopped = replace(services.stopped, committed=CommitPosition(6))
+
+    face.connection.before = moved
+    said = run(face, *"partition start printprice.pricing/0 --at latest --reason busy".split())
+    assert (said.code, "it is not at 4 but at 6" in said.err) == (2, True), said
+
+
+def test_what_is_settled_above_the_committed_offset_is_the_same_by_both() -> None:
+    note = write_note(4, [(6, 7)], NOTE_BYTES).text
+    for line in ("partition list --json", "partition skip printprice.pricing/0 6 --reason busy"):
+        worlds = world(), world()
+        for each in worlds:
+            position = CommitPosition(4, note)
+            each.services.stopped = replace(each.services.stopped, committed=position)
+        by_both = (
+            run(MemoryBackend(worlds[0]), *line.split()),
+            run(ApiFace(worlds[1]), *line.split()),
+        )
+        assert by_both[0] == by_both[1]
+        assert '"settled_above":1' in by_both[0].out or "6 does not stop" in by_both[0].err
+
+
+def test_the_api_asks_for_a_reason_before_anything_is_sent() -> None:
+    face = ApiFace(world())
+    said = run(face, *"partition skip printprice.pricing/0 4".split())
+    assert (said.code, said.err.startswith("hookstream: --reason: the API asks")) == (2, True)
+    assert {method for method, _, _ in face.connection.sent} == {"GET"}

@@ -121,10 +121,11 @@ def test_no_job_is_said_in_words(context: Context) -> None:
 
 
 def test_one_job_is_shown_with_counts_notes_and_reason(context: Context) -> None:
-    job = replace(JOB, counts={"unredrivable": 3}).noted(NOW, "3 stay open")
+    job = replace(JOB, counts={"unredrivable": 3}, asked_by="ann@desk").noted(NOW, "3 stay open")
     show_job(context, status_of(job.ended(JobState.FAILED, "a mark is unreadable"), LATE))
     for words in (
         "redrive-1: failed",
+        "ann@desk",
         "500 of 1,200",
         "unredrivable",
         "50 a second",
@@ -163,6 +164,7 @@ def test_a_jobs_document_has_its_lease() -> None:
         "kind": "redrive",
         "asked": {"topic": "dead-letters"},
         "asked_at": "2026-11-18T11:06:40.000Z",
+        "asked_by": "",
         "state": "running",
         "reason": "",
         "done": 500,

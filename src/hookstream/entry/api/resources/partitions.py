@@ -48,6 +48,8 @@ class PartitionShown(ApiOutput, frozen=True):
     """The lowest offset that is not settled; null: nothing was committed yet."""
     settled_above: int
     """How many offsets above that are settled."""
+    settled_spans: tuple[tuple[int, int], ...]
+    """Which they are: the first of each run, and the one after its last."""
     end: int
     """The offset after its last record."""
     unsettled: int
@@ -184,6 +186,7 @@ def _shown(position: GroupPosition) -> PartitionShown:
         start=position.start,
         committed=None if committed is None else committed.offset,
         settled_above=position.settled_above,
+        settled_spans=position.spans,
         end=position.end,
         unsettled=position.unsettled,
         oldest=None if position.oldest is None else to_rfc3339(position.oldest),

@@ -7,6 +7,7 @@ from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.api.aside import ApiAside
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
+from hookstream.entry.backend.api.partitions import ApiPartitions
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
 from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
 from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
@@ -72,6 +73,11 @@ class ApiBackend:
     def attempts(self) -> ApiAttempts:
         """Attempts of the console's index."""
         return ApiAttempts(self.api)
+
+    @property
+    def partitions(self) -> ApiPartitions:
+        """Partitions that workers read."""
+        return ApiPartitions(self.api)
 
     def aside(self, source: RedriveSource) -> ApiAside:
         """Return the dead letters, or the undecodable records, of the console's index."""

@@ -293,5 +293,6 @@ def job_in(shown: JobShown) -> JobStatus:
         counts=shown.counts,
         notes=tuple(Note(from_rfc3339(each.at), each.text) for each in shown.notes),
         reason=shown.reason,
+        asked_by=shown.asked_by,
     )
     return JobStatus(job, shown.held, shown.stalled)

@@ -7,6 +7,7 @@ from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
 from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
+from hookstream.entry.backend.cluster.partitions import ClusterPartitions
 from hookstream.entry.backend.cluster.rows import (
     ClusterHolds,
     ClusterPartners,
@@ -15,6 +16,7 @@ from hookstream.entry.backend.cluster.rows import (
 )
 from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
+from hookstream.entry.backend.partition_ports import PartitionCommands
 from hookstream.settings import Settings
 
 
@@ -73,6 +75,11 @@ class ClusterBackend:
     def attempts(self) -> ClusterAttempts:
         """Attempts of the attempts topic."""
         return ClusterAttempts(self.settings)
+
+    @property
+    def partitions(self) -> PartitionCommands:
+        """Partitions as the brokers know them."""
+        return ClusterPartitions(self.settings)
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""
