@@ -60,6 +60,7 @@ from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPag
 from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.console_changes import completed
@@ -210,6 +211,9 @@ class MemoryServices:
         self.found = Survey({0: 7})
         self.is_behind = False
         """Whether another console's answers are not read yet: they are as soon as something is to be written."""
+        self.ledger = Ledger()
+        self.most_exported = 1_000_000
+        """Of one part."""
         self.exported: list[ExportRequest] = []
         self.dead_topic = DeadLetterTopic(
             [
@@ -349,16 +353,21 @@ class MemoryServices:
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         self.exported.append(wanted)
-        reader = cast("DeadLetterReader", self.dead_topic)
-        export = DeadLetterExport(
-            reader,
-            Ledger(),
-            wanted.selector,
-            wanted.with_resolved,
+        export = self.exporting(wanted.source, wanted.selector, with_resolved=wanted.with_resolved)
+        export.position = wanted.position
+        return export.part(min(wanted.most, self.most_exported), 1e9, lambda: 0.0)
+
+    def exporting(
+        self, source: RedriveSource, selector: Selector, *, with_resolved: bool
+    ) -> DeadLetterExport:
+        reader = replace(self.dead_topic, source=source)
+        return DeadLetterExport(
+            cast("DeadLetterReader", reader),
+            self.ledger,
+            selector,
+            with_resolved,
             lambda record: {"id": (record.key or b"").decode()},
-            wanted.position,
         )
-        return export.part(wanted.most, 1e9, lambda: 0.0)
 
     def scan_wait(self, caller: Caller) -> float:
         return self.scans.wait(caller)

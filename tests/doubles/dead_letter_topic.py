@@ -7,6 +7,7 @@ from tests.doubles.clock import NOON
 
 from hookstream.adapters.kafka.scan import Stretch
 from hookstream.core.model import header_names
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.errors import DependencyUnavailable
@@ -43,6 +44,10 @@ class DeadLetterTopic:
 
     def ends(self) -> dict[int, int]:
         return {0: self.kept[-1].offset + 1} if self.kept else {}
+
+    def between(self, since: Millis | None, until: Millis | None) -> Iterator[Record]:
+        del since, until
+        yield from self.stretch(Stretch(None, None, {}, self.ends()))
 
     def stretch(self, stretch: Stretch) -> Iterator[Record]:
         ends = stretch.ends or {}

@@ -1,40 +1,49 @@
 """Commands run in memory, on tables or through the API over the same tables: what they print, and their code."""
 
+import asyncio
 import contextlib
 import io
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import click
+from tests.doubles.api import ApiReply as Answered
 from tests.doubles.api import ApiWorld
 
-from hookstream.adapters.http.api_connection import ApiReply
+from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_export import DeadLetterExport
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
 from hookstream.entry.admin.tables import State, TablesSession
 from hookstream.entry.admin.writing import Changed
+from hookstream.entry.api.requests import CutOff
 from hookstream.entry.backend.api.backend import ApiBackend
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.backend import Backend
 from hookstream.entry.backend.cluster.access import ClusterAccess
+from hookstream.entry.backend.cluster.aside import ClusterAside
 from hookstream.entry.backend.cluster.backend import ClusterBackend
 from hookstream.entry.backend.cluster.work import ClusterJobs
+from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.partition_ports import PartitionListing
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.root import exit_code, root
-from hookstream.errors import HookstreamError
+from hookstream.errors import DependencyUnavailable, HookstreamError
 from hookstream.pipeline.job_kind import JobKind, RunEnd, RunResult
 from hookstream.pipeline.jobs import required
 
@@ -47,6 +56,7 @@ _RANDOM = re.compile(
 )
 _ASKER = re.compile(rf'"asked_by":"(?:token tok-[^",]+|{re.escape(who())})')
 """The user of a command, or the token of a request."""
+_EXPORTED = re.compile('"exported_at":"[^"]+')
 _REQUEST = re.compile(", request request-[0-9]+")
 """Which request made a change: no command on Kafka is one."""
 
@@ -66,6 +76,7 @@ class Said:
 
 
 def _alike(text: str) -> str:
+    text = _EXPORTED.sub('"exported_at":"(then)', text)
     return _RANDOM.sub("(made)", _ASKER.sub('"asked_by":"(one)', _REQUEST.sub("", text)))
 
 
@@ -209,6 +220,22 @@ class MemoryPartitions:
         return MemoryPartition(self.access, at)
 
 
+@dataclass(slots=True, frozen=True)
+class MemoryAside(ClusterAside):
+    """The topic of dead letters of a world."""
+
+    world: ApiWorld
+
+    def check_names(self, selector: Selector, progress: Progress) -> None:
+        del selector, progress
+
+    def export(
+        self, selector: Selector, progress: Progress, *, with_resolved: bool
+    ) -> DeadLetterExport:
+        del progress
+        return self.world.services.exporting(self.source, selector, with_resolved=with_resolved)
+
+
 class MemoryBackend(ClusterBackend):
     """Commands on tables in memory."""
 
@@ -223,6 +250,9 @@ class MemoryBackend(ClusterBackend):
     @property
     def jobs(self) -> MemoryJobs:
         return MemoryJobs(self.settings, self.access)
+
+    def aside(self, source: RedriveSource) -> MemoryAside:
+        return MemoryAside(self.settings, source, self.world)
 
     @property
     def partitions(self) -> MemoryPartitions:
@@ -239,15 +269,27 @@ class MemoryConnection:
     """Method, target and headers of each request."""
     before: Callable[[str, str], ApiReply | None] = lambda _method, _target: None
     """Answers in the API's place."""
+    cuts: list[int] = field(default_factory=list)
+    """After so many lines the next answers in lines are cut off, one after the other."""
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> ApiReply:
+        return self._sent(method, target, headers, body, completed)
+
+    def _sent(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        run_asked: Callable[[Coroutine[Any, Any, Answered]], Answered],
     ) -> ApiReply:
         self.sent.append((method, target, headers))
         instead = self.before(method, target)
         if instead is not None:
             return instead
-        found = completed(
+        found = run_asked(
             self.world.send(method, target, token=self.token, headers=headers, content=body or b"")
         )
         return ApiReply(
@@ -255,6 +297,28 @@ class MemoryConnection:
             {name.lower(): value for name, value in found.headers.items()},
             found.content,
         )
+
+    @contextlib.contextmanager
+    def in_lines(self, target: str) -> Iterator[ApiLines]:
+        try:
+            # Pieces are made by tasks, which need a loop.
+            reply = self._sent("GET", target, {}, None, asyncio.run)
+        except CutOff:
+            yield ApiLines(ApiReply(200, {}, b""), _cut_off([]))
+            return
+        if reply.status != HTTPStatus.OK:
+            yield ApiLines(reply, iter(()))
+            return
+        lines = reply.body.splitlines(keepends=True)
+        is_cut = bool(self.cuts)
+        lines = lines[: self.cuts.pop(0)] if is_cut else lines
+        given = _cut_off(lines) if is_cut else iter(lines)
+        yield ApiLines(replace(reply, body=b""), given)
+
+
+def _cut_off(lines: Sequence[bytes]) -> Iterator[bytes]:
+    yield from lines
+    raise DependencyUnavailable("the API's answer is cut off: IncompleteRead")
 
 
 class ApiFace(ApiBackend):

@@ -17,6 +17,15 @@ from hookstream.errors import ConfigurationError, DependencyUnavailable, InputRe
 pytestmark = pytest.mark.real_time
 
 
+WHOLE = (b"6\r\none\ntw\r\n", b"2\r\no\n\r\n", b"0\r\n\r\n")
+CHUNKS = {
+    "/whole": WHOLE,
+    "/cut/between": WHOLE[:2],
+    "/cut/within": (WHOLE[0], b"2\r\no"),
+    "/cut/line": (WHOLE[0], WHOLE[2]),
+}
+
+
 @pytest.fixture
 def server() -> Iterator[SimpleNamespace]:
     """Yield a server's address, and the requests that it got; it answers 201, elsewhere with a redirect."""
@@ -34,6 +43,18 @@ def server() -> Iterator[SimpleNamespace]:
             self.send_header("X-Thing", "yes")
             self.end_headers()
             self.wfile.write(b"answer")
+
+        def do_GET(self) -> None:
+            """Answer with lines in chunks, as far as the path says."""
+            if self.path == "/refused":
+                self.send_error(429)
+                return
+            self.protocol_version = "HTTP/1.1"
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for chunk in CHUNKS[self.path]:
+                self.wfile.write(chunk)
 
         def log_request(self, *_: object) -> None:
             """Write no log."""
@@ -55,6 +76,44 @@ def test_a_request_has_the_path_the_token_and_the_body(server: SimpleNamespace) 
     [(path, headers, body), _] = server.seen
     assert (path, body) == ("/front/v1/things?a=b", b"{}")
     assert (headers["authorization"], headers["if-match"]) == ("Bearer hs_token", "*")
+
+
+def test_an_answer_in_lines_is_read_line_by_line(server: SimpleNamespace) -> None:
+    with ApiConnection(server.url, "t").in_lines("/whole") as answer:
+        assert (answer.reply.status, answer.reply.body) == (200, b"")
+        assert [*answer.lines] == [b"one\n", b"two\n"]
+
+
+@pytest.mark.parametrize("path", [each for each in CHUNKS if each.startswith("/cut")])
+def test_an_answer_in_lines_that_is_cut_off_is_not_taken_for_whole(
+    server: SimpleNamespace, path: str
+) -> None:
+    with ApiConnection(server.url, "t").in_lines(path) as answer:
+        assert next(answer.lines) == b"one\n"
+        with pytest.raises(DependencyUnavailable, match="the API's answer is cut off"):
+            assert [*answer.lines] == [b"two\n"]
+
+
+def test_a_line_that_is_too_long_is_not_read(
+    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_connection, "_MOST_ANSWER", 3)
+    with (
+        ApiConnection(server.url, "t").in_lines("/whole") as answer,
+        pytest.raises(DependencyUnavailable, match="a line of more than 3 bytes"),
+    ):
+        next(answer.lines)
+
+
+def test_a_refusal_in_the_place_of_lines_is_whole(server: SimpleNamespace) -> None:
+    with ApiConnection(server.url, "t").in_lines("/refused") as answer:
+        assert (answer.reply.status, [*answer.lines]) == (429, [])
+        assert b"429" in answer.reply.body
+    with (
+        pytest.raises(DependencyUnavailable, match="the API does not answer: "),
+        ApiConnection("http://127.0.0.1:1", "t").in_lines("/whole"),
+    ):
+        pass
 
 
 def test_a_redirect_is_not_followed(server: SimpleNamespace) -> None:

@@ -6,8 +6,8 @@ was named, and nowhere else.
 
 import http.client
 import ssl
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,7 +18,13 @@ from hookstream.errors import DependencyUnavailable
 _SECONDS: Final = 60.0
 """How long an answer may take: a change waits for the brokers, a test for its result."""
 _MOST_ANSWER: Final = 64 << 20
-"""Bytes of an answer at most."""
+"""Bytes of an answer, or of a line of one, at most."""
+_CHUNK: Final = 1 << 16
+_OK: Final = range(200, 300)
+_BROKEN: Final = (OSError, http.client.HTTPException, ValueError)
+"""What reading and writing a connection raises."""
+_LONGEST_SILENCE: Final = 420.0
+"""Seconds between two lines: a console reads for up to five minutes, and pauses for a minute, without finding one."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,6 +35,16 @@ class ApiReply:
     headers: Mapping[str, str]
     """By lower-case name."""
     body: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class ApiLines:
+    """An answer in lines, which is still being read."""
+
+    reply: ApiReply
+    """Its body is empty where the request was carried out, else it is whole."""
+    lines: Iterator[bytes]
+    """Each with its line feed. Raises DependencyUnavailable where the answer is cut off."""
 
 
 class ApiConnection:
@@ -66,23 +82,96 @@ class ApiConnection:
         Raises:
             DependencyUnavailable: There is no answer, or it is too large.
         """
+        with closing(self._opened(_SECONDS)) as connection:
+            return _whole(self._asked(connection, method, target, headers, body))
+
+    @contextmanager
+    def in_lines(self, target: str) -> Iterator[ApiLines]:
+        """Send a GET, and lend its answer while it is read.
+
+        Args:
+            target: As for `send`.
+
+        Raises:
+            DependencyUnavailable: There is no answer.
+        """
+        with closing(self._opened(_LONGEST_SILENCE)) as connection:
+            answer = self._asked(connection, "GET", target, {}, None)
+            if answer.status in _OK:
+                yield ApiLines(ApiReply(answer.status, _headers(answer), b""), _lines(answer))
+            else:
+                yield ApiLines(_whole(answer), iter(()))
+
+    def _asked(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> http.client.HTTPResponse:
         sent = {**headers, "Authorization": f"Bearer {self._token}", "Connection": "close"}
         try:
-            with closing(self._opened()) as connection:
-                connection.request(method, self._path + target, body, sent)
-                answer = connection.getresponse()
-                content = answer.read(_MOST_ANSWER + 1)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            why = str(error) or type(error).__name__
-            raise DependencyUnavailable(f"the API does not answer: {why}") from None
-        if len(content) > _MOST_ANSWER:
-            raise DependencyUnavailable(f"the API answered more than {_MOST_ANSWER:,} bytes")
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return ApiReply(answer.status, found, content)
+            connection.request(method, self._path + target, body, sent)
+            return connection.getresponse()
+        except _BROKEN as error:
+            raise _no_answer(error) from None
 
-    def _opened(self) -> http.client.HTTPConnection:
+    def _opened(self, seconds: float) -> http.client.HTTPConnection:
         if self._tls is None:
-            return http.client.HTTPConnection(self._host, self._port, timeout=_SECONDS)
+            return http.client.HTTPConnection(self._host, self._port, timeout=seconds)
         return http.client.HTTPSConnection(
-            self._host, self._port, timeout=_SECONDS, context=self._tls
+            self._host, self._port, timeout=seconds, context=self._tls
         )
+
+
+def _whole(answer: http.client.HTTPResponse) -> ApiReply:
+    try:
+        content = answer.read(_MOST_ANSWER + 1)
+    except _BROKEN as error:
+        raise _no_answer(error) from None
+    if len(content) > _MOST_ANSWER:
+        raise DependencyUnavailable(f"the API answered more than {_MOST_ANSWER:,} bytes")
+    return ApiReply(answer.status, _headers(answer), content)
+
+
+def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    begun: list[bytes] = []
+    size = 0
+    while chunk := _chunk(answer):
+        *ends, rest = chunk.split(b"\n")
+        for each in ends:
+            _require_bounded(size + len(each) + 1)
+            yield b"".join((*begun, each, b"\n"))
+            begun, size = [], 0
+        if rest:
+            begun.append(rest)
+            size += len(rest)
+            _require_bounded(size)
+    if begun:
+        raise DependencyUnavailable("the API's answer is cut off in a line")
+
+
+def _chunk(answer: http.client.HTTPResponse) -> bytes:
+    try:
+        # `readline` takes an answer that ends between two chunks for whole.
+        return answer.read1(_CHUNK)
+    except _BROKEN as error:
+        raise DependencyUnavailable(f"the API's answer is cut off: {_why(error)}") from None
+
+
+def _require_bounded(size: int) -> None:
+    if size > _MOST_ANSWER:
+        raise DependencyUnavailable(f"the API answered a line of more than {_MOST_ANSWER:,} bytes")
+
+
+def _headers(answer: http.client.HTTPResponse) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in answer.getheaders()}
+
+
+def _no_answer(error: Exception) -> DependencyUnavailable:
+    return DependencyUnavailable(f"the API does not answer: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,6 +1,6 @@
 """Exports dead letters or undecodable records as JSON Lines, one record at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -132,16 +132,9 @@ class DeadLetterExport:
         yield ExportPosition(reached if is_cut else {**position.ends}, position.ends)
         yield ExportBatch([self.counts.last_line()], 0)
 
-    def write(self, file: Path, *, replaces: bool) -> None:
-        """Write the lines to a file, which appears when all of them are written.
-
-        Raises:
-            InputRefused: The file exists and `replaces` is false, or it cannot be written.
-        """
-        with whole_file(file, replaces=replaces) as stream:
-            for line in self.lines():
-                stream.write(encoded(line))
-                stream.write(b"\n")
+    def encoded(self) -> Iterator[bytes]:
+        """Yield the lines as JSON without line feeds."""
+        return map(encoded, self.lines())
 
     def _first_line(self) -> JsonObject:
         now, row = SystemClock().now(), self.selector.row()
@@ -183,6 +176,18 @@ class DeadLetterExport:
         # A topic that was created again has other records at the same offsets.
         same = found is not None and found.timestamp == state.origin.timestamp
         return found.value if found is not None and same else None
+
+
+def write_lines(lines: Iterable[bytes], file: Path, *, replaces: bool) -> None:
+    """Write lines to a file, which appears when all of them are written.
+
+    Raises:
+        InputRefused: The file exists and `replaces` is false, or it cannot be written.
+    """
+    with whole_file(file, replaces=replaces) as stream:
+        for line in lines:
+            stream.write(line)
+            stream.write(b"\n")
 
 
 def refuse_many_partitions(ends: Mapping[int, int]) -> None:

@@ -3,11 +3,12 @@
 As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.export import Export
 from hookstream.core.redrive.groups import GroupBy, Grouping
 from hookstream.core.redrive.job import RedriveRequest
 from hookstream.core.redrive.preview import BulkAct, Preview
@@ -27,6 +28,17 @@ class ListingProblems(NamedTuple):
     reservations: Sequence[str] = ()
 
 
+class ExportCommand(Protocol):
+    """One export of dead letters or undecodable records."""
+
+    @property
+    def counts(self) -> Export:
+        """What was exported, and what was left out, as far as the lines were read."""
+
+    def encoded(self) -> Iterator[bytes]:
+        """Yield the lines as JSON without line feeds, once; the last one only after all others."""
+
+
 class SetAsideCommands(Protocol):
     """The dead letters, or the undecodable records."""
 
@@ -42,6 +54,11 @@ class SetAsideCommands(Protocol):
 
     def listed(self, selector: Selector, listing: Listing, progress: Progress) -> ListingProblems:
         """Read the selected records into a listing."""
+
+    def export(
+        self, selector: Selector, progress: Progress, *, with_resolved: bool
+    ) -> ExportCommand:
+        """Return the export of the selected records; `with_resolved`: redriven and purged ones too."""
 
     def refuse_rival(self, job_id: str = "") -> None:
         """Refuse to begin or continue what another job would be in the way of."""

@@ -35,15 +35,16 @@ def json_line(document: Json) -> bytes:
 
     Each number is written as its text.
     """
-    return _shown_json(encoded(document))
+    return shown_json(encoded(document))
 
 
 def json_document(document: Json) -> bytes:
     """Return a document as indented JSON in UTF-8, otherwise as `json_line`."""
-    return _shown_json(encoded(document, indent=True))
+    return shown_json(encoded(document, indent=True))
 
 
-def _shown_json(line: bytes) -> bytes:
+def shown_json(line: bytes) -> bytes:
+    r"""Return JSON in UTF-8 with the same characters written as `\u202e`."""
     if line.isascii() and b"\x7f" not in line:
         return line
     text = line.decode("utf-8", "surrogatepass")

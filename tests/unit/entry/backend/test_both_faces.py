@@ -260,6 +260,9 @@ def test_a_partition_whose_worker_does_nothing_is_waited_for_and_left_as_it_was(
     assert said.err.startswith("Nothing changed within 3 s: printprice.pricing/0 is where it was")
 
 
+MOVE = "partition start printprice.pricing/0 --at latest --reason busy"
+
+
 def test_a_partition_that_moved_since_it_was_looked_at_is_not_started() -> None:
     face = ApiFace(world())
     services = face.connection.world.services
@@ -269,7 +272,7 @@ def test_a_partition_that_moved_since_it_was_looked_at_is_not_started() -> None:
             services.stopped = replace(services.stopped, committed=CommitPosition(6))
 
     face.connection.before = moved
-    said = run(face, *"partition start printprice.pricing/0 --at latest --reason busy".split())
+    said = run(face, *MOVE.split())
     assert (said.code, "it is not at 4 but at 6" in said.err) == (2, True), said
 
 
@@ -290,6 +293,6 @@ def test_what_is_settled_above_the_committed_offset_is_the_same_by_both() -> Non
 
 def test_the_api_asks_for_a_reason_before_anything_is_sent() -> None:
     face = ApiFace(world())
-    said = run(face, *"partition skip printprice.pricing/0 4".split())
+    said = run(face, "partition", "skip", "printprice.pricing/0", "4")
     assert (said.code, said.err.startswith("hookstream: --reason: the API asks")) == (2, True)
     assert {method for method, _, _ in face.connection.sent} == {"GET"}

@@ -39,6 +39,7 @@ from hookstream.entry.api.resources.jobs import (
     SelectorGiven,
 )
 from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.exporting import ApiExport
 from hookstream.entry.backend.api.listing import MOST_ASKED, WindowWatch
 from hookstream.entry.backend.api.sending import new_job
 from hookstream.entry.backend.api.values import job_in
@@ -115,6 +116,9 @@ class ApiAside:
             ):
                 watch.note(page.window)
                 yield from ((_dead_letter(each), _resolved(each)) for each in page.items)
+
+    def export(self, selector: Selector, progress: Progress, *, with_resolved: bool) -> ApiExport:
+        return ApiExport(self.api, self.source, selector, progress, with_resolved)
 
     def refuse_rival(self, job_id: str = "") -> None:
         """Leave it to executors, which wait for one another."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -9,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from hookstream.adapters.http.api_connection import ApiReply
+from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.system import new_id
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -67,6 +68,9 @@ class ApiSender(Protocol):
         Raises:
             DependencyUnavailable: There is none.
         """
+
+    def in_lines(self, target: str) -> AbstractContextManager[ApiLines]:
+        """Send a GET, and lend its answer while it is read; raises as `send`."""
 
 
 @dataclass(slots=True)
@@ -128,6 +132,20 @@ class ApiClient:
             cursor = found.next
             if cursor is None:
                 return
+
+    def lines(self, path: str, query: ApiInput) -> Iterator[bytes]:
+        """Yield the lines of an answer in JSON Lines as they come.
+
+        Raises:
+            As `get`; DependencyUnavailable also where the answer is cut off.
+        """
+        target, began = path + _query(query), self.monotonic()
+        while True:
+            with self.connection.in_lines(target) as answer:
+                if answer.reply.status in _OK:
+                    yield from answer.lines
+                    return
+            self._wait(answer.reply, began)
 
     def change(
         self,
@@ -199,11 +217,15 @@ class ApiClient:
             self.date = _date(reply)
             if reply.status in _OK:
                 return reply
-            pause = _pause(reply)
-            again = reply.status == _LATER[0] or repeatable
-            if pause is None or not again or self.monotonic() + pause - began > PATIENCE:
-                raise error_of(reply)
-            self.sleep(pause)
+            self._wait(reply, began, repeatable=repeatable)
+
+    def _wait(self, reply: ApiReply, began: float, *, repeatable: bool = True) -> None:
+        """Wait before a request is repeated, or raise the error of its answer."""
+        pause = _pause(reply)
+        again = reply.status == _LATER[0] or repeatable
+        if pause is None or not again or self.monotonic() + pause - began > PATIENCE:
+            raise error_of(reply)
+        self.sleep(pause)
 
 
 def path(template: str, **names: str) -> str:

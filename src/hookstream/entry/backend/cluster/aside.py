@@ -15,6 +15,7 @@ from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin import dead_letter_groups, redrives
+from hookstream.entry.admin.dead_letter_export import DeadLetterExport
 from hookstream.entry.admin.dead_letters import DeadLetterReader, Listing, listed
 from hookstream.entry.admin.jobs import resume_job, start_job
 from hookstream.entry.admin.known_names import (
@@ -74,6 +75,12 @@ class ClusterAside:
         ledger, problems = read_ledger(reader.jobs())
         listed(reader, ledger, selector, listing)
         return ListingProblems([f"{problem.key}: {problem.why}" for problem in problems])
+
+    def export(
+        self, selector: Selector, progress: Progress, *, with_resolved: bool
+    ) -> DeadLetterExport:
+        reader = self._reader(progress)
+        return DeadLetterExport(reader, reader.ledger(), selector, with_resolved)
 
     def refuse_rival(self, job_id: str = "") -> None:
         self._reader().refuse_rival(job_id)

@@ -5,12 +5,11 @@ from pathlib import Path
 import click
 
 from hookstream.core.redrive.selector import Selector
-from hookstream.entry.admin.dead_letter_export import DeadLetterExport
-from hookstream.entry.admin.dead_letters import DeadLetterReader
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.dead_letter_export import write_lines
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.deadletters.kinds import Kind
-from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.progress import progress_bar, reading
+from hookstream.entry.cli.escaping import shown_json
+from hookstream.entry.cli.progress import progress_bar
 
 
 def export_command(kind: Kind) -> click.Command:
@@ -21,20 +20,19 @@ def export_command(kind: Kind) -> click.Command:
     @kind.conditions
     @click.option("--all", "all_", is_flag=True, help="Those that were redriven or purged too.")
     @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-    @pass_context
+    @takes_api
     def export(
         context: Context, file: Path, selector: Selector, *, all_: bool, force: bool
     ) -> None:
-        reader = DeadLetterReader(context.settings, kind.source)
+        source = context.backend.aside(kind.source)
         with progress_bar(context) as progress:
-            context.cluster.aside(kind.source).check_names(selector, progress)
-        exported = DeadLetterExport(reader, reader.ledger(), selector, all_)
-        with reading(context, reader):
+            source.check_names(selector, progress)
+            exported = source.export(selector, progress, with_resolved=all_)
             if file == Path("-"):
-                for line in exported.lines():
-                    click.echo(json_line(line))
+                for line in exported.encoded():
+                    click.echo(shown_json(line))
             else:
-                exported.write(file, replaces=force)
+                write_lines(exported.encoded(), file, replaces=force)
         context.err.text(f"{kind.noun}s: {exported.counts.note()}")
 
     return export

@@ -1,0 +1,217 @@
+"""Exports through the API, part by part. A part that is cut off is asked for again, and nothing of it is taken.
+
+A part is kept in a temporary file until its last line is there, so what is exported has no record twice,
+and memory holds one line, however many there are.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, Final, TypeVar, cast
+
+import msgspec
+
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.export import Export
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.selector import Selector
+from hookstream.entry.admin.json_output import encoded
+from hookstream.entry.api.resources.exports import ExportQuery, UndecodableExportQuery
+from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.listing_ports import Progress
+from hookstream.errors import ConfigurationError, DependencyUnavailable
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+RECORDS_IN_PART: Final = 1_000
+"""The most records that one request asks for, and that are kept until its answer is whole."""
+MOST_TRIES: Final = 5
+"""How often a part is asked for."""
+_FIRST_PAUSE: Final = 1.0
+"""Seconds before a part is asked for again; twice as many before each further time."""
+_IN_MEMORY: Final = 8 << 20
+"""Bytes of a part that are kept in memory; a larger one is kept on disk."""
+_BUFFER: Final = 1 << 16
+
+
+class _ExportLine(msgspec.Struct, frozen=True):
+    """What each line of an export has."""
+
+    kind: str
+
+
+class _LeftOut(msgspec.Struct, frozen=True):
+    redriven: int = 0
+    purged: int = 0
+
+
+class _End(msgspec.Struct, frozen=True):
+    """The last line of a part; partners see some of it alone."""
+
+    letters: int
+    left_out: _LeftOut
+    next: str | None
+    without_value: int = 0
+    not_decoded: int = 0
+    hidden_headers: dict[str, int] = {}  # msgspec copies it for each
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part that arrived whole: its first line and its last one, and those of records in a file."""
+
+    first: bytes
+    records: IO[bytes]
+    end: bytes
+
+
+@dataclass(slots=True)
+class ApiExport:
+    """One export. Implements `ExportCommand`."""
+
+    api: ApiClient
+    source: RedriveSource
+    selector: Selector
+    progress: Progress
+    with_resolved: bool
+    counts: Export = field(default_factory=Export)
+    _cursor: str | None = field(default=None, init=False)
+    _has_begun: bool = field(default=False, init=False)
+    """Whether the API answered: what it refuses at first, it refuses again."""
+
+    def encoded(self) -> Iterator[bytes]:
+        first = True
+        while True:
+            with _kept() as file:
+                part = self._whole_part(file)
+                if first:
+                    yield part.first
+                    first = False
+                file.seek(0)
+                for line in file:
+                    yield line.removesuffix(b"\n")
+            end = _read(part.end, _End)
+            self._add(end)
+            self.progress(self.counts.letters, 0)
+            if end.next is None:
+                yield self._last_line(part.end)
+                return
+            self._cursor = end.next
+
+    def _whole_part(self, file: IO[bytes]) -> _Part:
+        """Return the next part, however often it is cut off before.
+
+        Raises:
+            DependencyUnavailable: It was cut off `MOST_TRIES` times.
+        """
+        pause = _FIRST_PAUSE
+        for tried in range(1, MOST_TRIES + 1):
+            try:
+                return self._part(file)
+            except DependencyUnavailable as cut_off:
+                if not self._has_begun:
+                    raise
+                if tried == MOST_TRIES:
+                    raise DependencyUnavailable(
+                        f"the export is not whole: a part of it was cut off {tried} times, after"
+                        f" {self.counts.letters:,} records: {cut_off}"
+                    ) from None
+            self.api.sleep(pause)
+            pause *= 2
+        raise AssertionError("the last time raises or returns")
+
+    def _part(self, file: IO[bytes]) -> _Part:
+        file.seek(0)
+        file.truncate()
+        first, end = b"", b""
+        for line in self.api.lines(self._path(), self._query()):
+            self._has_begun = True
+            kind = _read(line, _ExportLine).kind
+            if end:
+                raise _unexpected("a line after its last one")
+            if kind == "letter" and first:
+                _write(file, line)
+            elif kind == "export" and not first:
+                first = line.removesuffix(b"\n")
+            elif kind == "end" and first:
+                end = line
+            else:
+                raise _unexpected(f"a line of the kind {kind[:40]!r}")
+        if not end:
+            raise DependencyUnavailable("the API's answer is cut off: its last line is missing")
+        return _Part(first, file, end)
+
+    def _path(self) -> str:
+        dead = self.source is RedriveSource.DEAD_LETTERS
+        return "/v1/dead-letters/export" if dead else "/v1/undecodable/export"
+
+    def _query(self) -> ExportQuery | UndecodableExportQuery:
+        chosen = self.selector
+        common: dict[str, Any] = {
+            "reason": _words(chosen.reasons),
+            "since": None if chosen.since is None else to_rfc3339(chosen.since),
+            "until": None if chosen.until is None else to_rfc3339(chosen.until),
+            "resolved": self.with_resolved,
+            "limit": RECORDS_IN_PART,
+            "cursor": self._cursor,
+        }
+        if self.source is RedriveSource.UNDECODABLE:
+            return UndecodableExportQuery(topic=_words(chosen.topics), **common)
+        return ExportQuery(
+            subscription=_words(chosen.subscriptions),
+            event_type=_words(chosen.event_types),
+            partner=_words(chosen.partners),
+            **common,
+        )
+
+    def _add(self, end: _End) -> None:
+        counts = self.counts
+        counts.letters += end.letters
+        counts.redriven += end.left_out.redriven
+        counts.purged += end.left_out.purged
+        counts.without_value += end.without_value
+        counts.not_decoded += end.not_decoded
+        for name, count in end.hidden_headers.items():
+            counts.hidden[name] = counts.hidden.get(name, 0) + count
+
+    def _last_line(self, end: bytes) -> bytes:
+        """Return the last line of all parts, with the fields that the API showed of the last one."""
+        shown = cast("JsonObject", msgspec.json.decode(end))
+        line = {name: each for name, each in self.counts.last_line().items() if name in shown}
+        return encoded(line)
+
+
+@contextmanager
+def _kept() -> Iterator[IO[bytes]]:
+    """Lend a file that only this process sees, and that ends with the block."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+        yield file
+
+
+def _write(file: IO[bytes], line: bytes) -> None:
+    try:
+        file.write(line)
+    except OSError as error:
+        raise ConfigurationError(
+            f"a part of the export cannot be kept in {tempfile.gettempdir()}:"
+            f" {error.strerror or error}; TMPDIR names another folder"
+        ) from None
+
+
+def _read(line: bytes, into: type[T]) -> T:
+    try:
+        return msgspec.json.decode(line, type=into)
+    except msgspec.MsgspecError as error:
+        raise _unexpected(f"a line that cannot be read: {error}") from None
+
+
+def _unexpected(what: str) -> DependencyUnavailable:
+    return DependencyUnavailable(
+        f"the API's answer has {what}; the console may be of another release"
+    )
+
+
+def _words(given: frozenset[str] | None) -> tuple[str, ...]:
+    return tuple(sorted(given or ()))
