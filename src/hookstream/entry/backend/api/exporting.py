@@ -58,13 +58,18 @@ class _End(msgspec.Struct, frozen=True):
     hidden_headers: dict[str, int] = {}  # msgspec copies it for each
 
 
-@dataclass(slots=True)
+class _PartUnreadable(DependencyUnavailable):
+    """Raised when a part is none: asking for it again would change nothing."""
+
+
+@dataclass(slots=True, frozen=True)
 class _Part:
-    """A part that arrived whole: its first line and its last one, and those of records in a file."""
+    """The first line of a part that arrived whole, and its last one; those of records are in a file."""
 
     first: bytes
-    records: IO[bytes]
-    end: bytes
+    last: bytes
+    end: _End
+    """What the last line says."""
 
 
 @dataclass(slots=True)
@@ -92,24 +97,25 @@ class ApiExport:
                 file.seek(0)
                 for line in file:
                     yield line.removesuffix(b"\n")
-            end = _read(part.end, _End)
-            self._add(end)
+            self._add(part.end)
             self.progress(self.counts.letters, 0)
-            if end.next is None:
-                yield self._last_line(part.end)
+            if part.end.next is None:
+                yield self._last_line(part.last)
                 return
-            self._cursor = end.next
+            self._cursor = part.end.next
 
     def _whole_part(self, file: IO[bytes]) -> _Part:
-        """Return the next part, however often it is cut off before.
+        """Return the next part, its records in the file, however often it is cut off before.
 
         Raises:
-            DependencyUnavailable: It was cut off `MOST_TRIES` times.
+            DependencyUnavailable: It was cut off `MOST_TRIES` times, or is no part of an export.
         """
         pause = _FIRST_PAUSE
         for tried in range(1, MOST_TRIES + 1):
             try:
                 return self._part(file)
+            except _PartUnreadable:
+                raise
             except DependencyUnavailable as cut_off:
                 if not self._has_begun:
                     raise
@@ -125,23 +131,23 @@ class ApiExport:
     def _part(self, file: IO[bytes]) -> _Part:
         file.seek(0)
         file.truncate()
-        first, end = b"", b""
+        first, last = b"", b""
         for line in self.api.lines(self._path(), self._query()):
             self._has_begun = True
             kind = _read(line, _ExportLine).kind
-            if end:
+            if last:
                 raise _unexpected("a line after its last one")
             if kind == "letter" and first:
                 _write(file, line)
             elif kind == "export" and not first:
                 first = line.removesuffix(b"\n")
             elif kind == "end" and first:
-                end = line
+                last = line
             else:
                 raise _unexpected(f"a line of the kind {kind[:40]!r}")
-        if not end:
+        if not last:
             raise DependencyUnavailable("the API's answer is cut off: its last line is missing")
-        return _Part(first, file, end)
+        return _Part(first, last, _read(last, _End))
 
     def _path(self) -> str:
         dead = self.source is RedriveSource.DEAD_LETTERS
@@ -176,9 +182,9 @@ class ApiExport:
         for name, count in end.hidden_headers.items():
             counts.hidden[name] = counts.hidden.get(name, 0) + count
 
-    def _last_line(self, end: bytes) -> bytes:
+    def _last_line(self, last: bytes) -> bytes:
         """Return the last line of all parts, with the fields that the API showed of the last one."""
-        shown = cast("JsonObject", msgspec.json.decode(end))
+        shown = cast("JsonObject", msgspec.json.decode(last))
         line = {name: each for name, each in self.counts.last_line().items() if name in shown}
         return encoded(line)
 
@@ -207,10 +213,8 @@ def _read(line: bytes, into: type[T]) -> T:
         raise _unexpected(f"a line that cannot be read: {error}") from None
 
 
-def _unexpected(what: str) -> DependencyUnavailable:
-    return DependencyUnavailable(
-        f"the API's answer has {what}; the console may be of another release"
-    )
+def _unexpected(what: str) -> _PartUnreadable:
+    return _PartUnreadable(f"the API's answer has {what}; the console may be of another release")
 
 
 def _words(given: frozenset[str] | None) -> tuple[str, ...]:
