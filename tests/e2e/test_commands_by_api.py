@@ -60,6 +60,8 @@ async def test_commands_say_and_do_the_same_through_the_api_as_on_kafka(world: W
         await world.publish(EVENTS)
         await delivered(faces, name, EVENTS)
         await same(faces, name)
+        await set_aside(world, faces)
+        await partitions(world, faces)
         await paused_and_resumed(world, faces, endpoint, name)
         rotated = await faces.json("subscriptions", "rotate-secret", name, "--no-wait")
         assert rotated["secret"].startswith("whsec_")
@@ -132,6 +134,35 @@ async def same(faces: Faces, name: str) -> None:
         assert by_api[key] == on_kafka[key]
     # The test is one as well.
     assert by_api["total"] == EVENTS + 1
+
+
+async def set_aside(world: World, faces: Faces) -> None:
+    """Export a record that is no event: the lines are the same but for the time."""
+    await world.publish_bytes(b"no event")
+    export = ("undecodable", "export", "-")
+    deadline = time.monotonic() + DEADLINE
+    while len(lines := (await faces.by_api(*export)).splitlines()) != len(("begin", "one", "end")):
+        assert time.monotonic() < deadline, lines
+        await asyncio.sleep(0.5)
+    assert lines[1:] == (await faces.on_kafka(*export)).splitlines()[1:]
+    assert json.loads(lines[1])["value_base64"] == "bm8gZXZlbnQ="
+
+
+async def partitions(world: World, faces: Faces) -> None:
+    """List all, and ask to skip a record that is settled."""
+    every = ("partition", "list", "--json")
+    by_api = json.loads(await faces.by_api(*every))
+    places = [(each["group"], each["topic"], each["partition"]) for each in by_api]
+    on_kafka = json.loads(await faces.on_kafka(*every))
+    assert places == [(each["group"], each["topic"], each["partition"]) for each in on_kafka]
+    settled = next(
+        f"{each['topic']}/{each['partition']}"
+        for each in on_kafka
+        if each["topic"] == world.topic and each["committed"]
+    )
+    for say in (faces.by_api, faces.on_kafka):
+        with pytest.raises(CommandFailed, match=f"0 does not stop {settled}: it is settled"):
+            await say("partition", "skip", settled, "0", "--reason", "none")
 
 
 async def paused_and_resumed(world: World, faces: Faces, endpoint: Endpoint, name: str) -> None:

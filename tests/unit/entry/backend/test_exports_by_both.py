@@ -1,6 +1,7 @@
 """An export says the same on the cluster and through the API, where it comes in parts, whole or not at all."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.doubles.faces import ApiFace, MemoryBackend, Said, run
 from hookstream.adapters.http.api_connection import ApiReply
 from hookstream.core.access.scopes import Scope
 from hookstream.core.redrive.marks import Mark, OffsetRange, RedriveSource
+from hookstream.entry.backend.api import exporting
 from hookstream.entry.backend.api.exporting import MOST_TRIES, RECORDS_IN_PART
 
 COUNT = 7
@@ -182,3 +184,18 @@ def test_a_request_asks_for_a_bounded_part() -> None:
     targets = [target for _, target, _ in face.connection.sent]
     assert all(f"limit={RECORDS_IN_PART}" in each for each in targets)
     assert len(targets) == 3
+
+
+def test_a_part_that_cannot_be_kept_names_the_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(exporting, "_IN_MEMORY", 1)
+    monkeypatch.setattr(tempfile, "tempdir", f"{gone}")
+    said = run(ApiFace(world()), "dlq", "export", str(tmp_path / "letters.jsonl"))
+    assert said.code == 2
+    assert said.err == (
+        f"hookstream: a part of the export cannot be kept in {gone}: No such file or directory;"
+        " TMPDIR names another folder\n"
+    )
+    assert [*tmp_path.iterdir()] == []

@@ -33,7 +33,6 @@ _FIRST_PAUSE: Final = 1.0
 """Seconds before a part is asked for again; twice as many before each further time."""
 _IN_MEMORY: Final = 8 << 20
 """Bytes of a part that are kept in memory; a larger one is kept on disk."""
-_BUFFER: Final = 1 << 16
 
 
 class _ExportLine(msgspec.Struct, frozen=True):
@@ -129,8 +128,9 @@ class ApiExport:
         raise AssertionError("the last time raises or returns")
 
     def _part(self, file: IO[bytes]) -> _Part:
-        file.seek(0)
-        file.truncate()
+        with _on_disk():
+            file.seek(0)
+            file.truncate()
         first, last = b"", b""
         for line in self.api.lines(self._path(), self._query()):
             self._has_begun = True
@@ -138,10 +138,13 @@ class ApiExport:
             if last:
                 raise _unexpected("a line after its last one")
             if kind == "letter" and first:
-                _write(file, line)
+                with _on_disk():
+                    file.write(line)
             elif kind == "export" and not first:
                 first = line.removesuffix(b"\n")
             elif kind == "end" and first:
+                with _on_disk():
+                    file.flush()
                 last = line
             else:
                 raise _unexpected(f"a line of the kind {kind[:40]!r}")
@@ -196,9 +199,11 @@ def _kept() -> Iterator[IO[bytes]]:
         yield file
 
 
-def _write(file: IO[bytes], line: bytes) -> None:
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Name the place where a part cannot be kept: what takes the lines has a place of its own."""
     try:
-        file.write(line)
+        yield
     except OSError as error:
         raise ConfigurationError(
             f"a part of the export cannot be kept in {tempfile.gettempdir()}:"
