@@ -84,7 +84,7 @@ _STEP = 0.05
 
 _ASK_SECONDS = 2.0
 
-_PATIENCE = 1200
+_PATIENCE = 3600
 """Checks before a start counts as failed: a minute."""
 
 _ARCHIVED_WITHIN = 120.0
