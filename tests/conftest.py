@@ -52,6 +52,8 @@ _STARTS_A_BROKER = ("broker", "class_archive", "kafka_jars")
 
 _PATIENCE = 300
 """Seconds for a test in memory: some simulate hours of a worker or read all code, on a shared machine."""
+_PATIENCE_ON_KAFKA = 400
+"""Seconds for a test on a broker: the first of a run starts it. What a test claims has bounds of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("real_time")
             if not item.path.is_relative_to(NO_KAFKA):
                 item.add_marker("kafka")
+                if item.get_closest_marker("timeout") is None:
+                    item.add_marker(pytest.mark.timeout(_PATIENCE_ON_KAFKA))
     # The tests that take seconds each come first: otherwise one process is left with some of them while the
     # others have nothing more to do.
     items.sort(key=lambda item: item.path not in LONG)

@@ -85,7 +85,7 @@ _STEP = 0.05
 _ASK_SECONDS = 2.0
 
 _PATIENCE = 3600
-"""Checks before a start counts as failed: a minute."""
+"""Checks before a start counts as failed: three minutes, since a busy machine may need one."""
 
 _ARCHIVED_WITHIN = 120.0
 """Seconds for Java to write the archive when it ends: five, and many times that on a busy machine."""
