@@ -110,7 +110,9 @@ class Answered:
 
     @property
     def json(self) -> Any:  # noqa: ANN401  JSON
-        """The body."""
+        """The body; of an export a list of its lines."""
+        if self.headers.get("content-type", "").startswith("application/x-ndjson"):
+            return [json.loads(line) for line in self.body.splitlines()]
         return json.loads(self.body or b"null")
 
 
@@ -150,7 +152,9 @@ class Console:
     async def _started(self) -> bool:
         """Start it, and return whether it listens; it ended otherwise."""
         self._offset = self.log.stat().st_size if self.log.exists() else 0
-        settings = ["console.listen=127.0.0.1:0", "console.health_listen=127.0.0.1:0"]
+        # Where it was before, so that its clients find it again.
+        listen = self.url.removeprefix("http://") or "127.0.0.1:0"
+        settings = [f"console.listen={listen}", "console.health_listen=127.0.0.1:0"]
         if self.folder is not None:
             settings.append(f"console.folder={self.folder}")
         options = [each for setting in settings for each in ("--set", setting)]

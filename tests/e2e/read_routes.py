@@ -9,8 +9,10 @@ from hookstream.entry.api.routes import Route
 from hookstream.entry.api.table import TABLE
 
 READS = [route for route in TABLE.routes if route.method == "GET"]
-_OF_MOMENT = {"window", "next", "cursor", "webhook-timestamp", "webhook-signature"}
-"""What belongs to the moment of an answer: how far an index is, sealed cursors, new signatures."""
+_OF_MOMENT = {
+    *("window", "next", "cursor", "webhook-timestamp", "webhook-signature", "exported_at")
+}
+"""What belongs to the moment of an answer: how far an index is, sealed cursors, new signatures, when it was made."""
 _UNTIL_NOW = {"since", "until"}
 """Of statistics whose interval ends now."""
 _PAGED = "5"
@@ -50,6 +52,8 @@ def is_list(route: Route) -> bool:
         route.name != "list_pending"
         and {"cursor", "limit"} <= {*route.query.__struct_fields__}
         and route.tag != "pull"
+        # They are lines, and no items.
+        and not route.name.startswith("export_")
     )
 
 

@@ -21,6 +21,7 @@ class Faces:
 
     def __init__(self, world: World, console: Console, token: str) -> None:
         self._world = world
+        self.console, self.token = console, token
         self._url = console.url
         world.stage.environ["HOOKSTREAM_TOKEN"] = token
 
@@ -179,6 +180,9 @@ async def paused_and_resumed(world: World, faces: Faces, endpoint: Endpoint, nam
         if each.headers.get("hookstream-trigger") == "replay"
     }
     assert len(replayed) == 5
+    # The console's index has it a moment later.
+    shown = f"/v1/deliveries/{min(replayed)}"
+    await faces.console.until(shown, faces.token, bool)
     sent = await faces.json("deliveries", "resend", min(replayed), "--yes")
     assert sent["subscription_id"] == name
     deadline = time.monotonic() + DEADLINE

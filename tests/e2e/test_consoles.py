@@ -234,6 +234,8 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "subscription_id": "healthy",
         "token_id": (await one("/v1/tokens?limit=1"))["id"],
         "version": "1",
+        "partition": "0",
+        "resolved": "true",
         "delivery_id": delivery["delivery"],
         "job_id": (await one("/v1/jobs?limit=1"))["id"],
         "limit": "7",

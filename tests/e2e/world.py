@@ -182,7 +182,7 @@ class World:
         """Let some other program write into the event topic."""
         producer = Producer({"bootstrap.servers": self.stage.servers, "log_level": 0})
         producer.produce(self.topic, value)
-        assert await asyncio.to_thread(producer.flush, 10) == 0
+        assert await asyncio.to_thread(producer.flush, _PATIENCE) == 0
 
     async def read(self, *names: str) -> list[Entry]:
         """Read topics of ours from their beginning to the end that they have now."""
