@@ -40,7 +40,7 @@ class LeftTopics:
     """Deletes what tests leave on a broker that they share.
 
     Each listing of topics has all that there are, and so costs the broker and the client more with every
-    test. After 300 tests with 15 topics each, a run took the broker twice the CPU.
+    test.
     """
 
     def __init__(self, servers: str) -> None:

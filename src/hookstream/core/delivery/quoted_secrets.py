@@ -80,7 +80,10 @@ def _ends_with_beginning(excerpt: str, form: str) -> bool:
     if len(form) <= _CUT:
         return False
     at = excerpt.find(form[:_CUT], max(0, len(excerpt) - len(form) + 1))
-    return at >= 0 and form.startswith(excerpt[at:])
+    while at >= 0 and not form.startswith(excerpt[at:]):
+        # The beginning may stand there more than once: only the last of it need be cut.
+        at = excerpt.find(form[:_CUT], at + 1)
+    return at >= 0
 
 
 def _in_base64(secret: bytes) -> Sequence[str]:

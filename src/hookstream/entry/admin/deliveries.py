@@ -5,16 +5,15 @@ of which no attempt was made and no tier has a record is in none of them: its ev
 it waits in a worker's lane.
 """
 
-import re
 from collections import deque
 from dataclasses import dataclass, field
 
+from hookstream.adapters.index.answers import AsideRecord
+from hookstream.adapters.index.delivery_views import dead_record
 from hookstream.adapters.kafka.scan import ReadLimit
 from hookstream.core.audit.history import DeliveryHistory, DeliveryState
 from hookstream.core.audit.run_states import (
-    DeadRecord,
     PendingRecord,
-    RunId,
     RunState,
     RunStates,
     Selected,
@@ -24,7 +23,7 @@ from hookstream.core.model import header_names
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, header_text
 from hookstream.core.model.subscription_status import SubscriptionStatus
-from hookstream.core.redrive.ledger import Ledger, read_ledger
+from hookstream.core.redrive.ledger import read_ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_from
@@ -41,9 +40,6 @@ MOST_LISTED = 50_000
 MOST_RECORDS = 100
 """How many tier records, and how many dead letters, of one delivery are kept, with their values: those that
 were read last. Each of its runs has one of either, or a few copies."""
-
-_COUNT = re.compile("[0-9]{1,10}")
-"""A number of attempts: the dead letter is untrusted."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -191,30 +187,9 @@ def _read_ended(
         if summary.delivery_id and selection.may_select(
             *who, summary.event_type, summary.event_id
         ):
-            states.dead(dead_record(summary, ledger))
+            by = ledger.resolved_by(RedriveSource.DEAD_LETTERS, summary.position)
+            states.dead(dead_record(AsideRecord(summary, by)))
     return tuple(f"{problem.key}: {problem.why}" for problem in problems)
-
-
-def dead_record(summary: DeadLetterSummary, ledger: Ledger) -> DeadRecord:
-    """Return a dead letter as the run's record that it is."""
-    by = ledger.resolved_by(RedriveSource.DEAD_LETTERS, summary.position)
-    redriven = by is not None and by.purged is None
-    last = f"{summary.last_outcome} {summary.last_status or summary.last_error}".strip()
-    return DeadRecord(
-        run=RunId(summary.delivery_id, summary.origin, summary.job or None),
-        subscription_id=summary.subscription_id,
-        partner_id=summary.partner_id,
-        event_type=summary.event_type,
-        event_id=summary.event_id,
-        place=str(summary.position),
-        at=summary.at,
-        reason=summary.reason,
-        detail=summary.detail,
-        attempt=int(summary.attempt) if _COUNT.fullmatch(summary.attempt) else 0,
-        last=last,
-        redriven_by=by.job_id if by is not None and redriven else None,
-        purged="" if by is None or redriven else str(by),
-    )
 
 
 @dataclass(slots=True, frozen=True)

@@ -60,3 +60,13 @@ def test_parts_of_a_url_that_are_words_are_no_secrets() -> None:
     url = "https://hooks.example/services/T0/B0aaaaaaaaaaaaa?v=1&key=0123456789ab%2F"
     assert url_secrets(url) == ["B0aaaaaaaaaaaaa", "0123456789ab/"]
     assert url_secrets("https://[") == []
+
+
+@given(repeats=st.integers(1, 3), kept=st.integers(8, 19))
+def test_a_beginning_that_stands_there_before_the_cut_hides_no_secret(
+    repeats: int, kept: int
+) -> None:
+    secret = "hush-0123456789-abcd"
+    text = "hush-012 " * repeats + secret[:kept]
+
+    assert without_quoted(text, secret_forms([secret])) == LEFT_OUT

@@ -128,12 +128,8 @@ class ApiAttempts:
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
     ) -> HistoryRead:
         del progress
-        _refuse_window(since, until)
-        shown = self.api.get(path(_DELIVERY, delivery_id=delivery_id), DeliveryShown)
-        watch = WindowWatch(0)
-        if shown.window.building or not shown.window.reading:
-            watch.note(shown.window)
-        return HistoryRead(history_in(delivery_id, shown.timeline), watch.said)
+        shown, said = _shown(self.api, delivery_id, since, until)
+        return HistoryRead(history_in(delivery_id, shown.timeline), said)
 
 
 @dataclass(slots=True, frozen=True)
@@ -189,11 +185,7 @@ class ApiDeliveries:
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
     ) -> DeliveryRead:
         del progress
-        _refuse_window(since, until)
-        shown = self.api.get(path(_DELIVERY, delivery_id=delivery_id), DeliveryShown)
-        watch = WindowWatch(0)
-        if shown.window.building or not shown.window.reading:
-            watch.note(shown.window)
+        shown, said = _shown(self.api, delivery_id, since, until)
         details = DeliveryDetails(
             delivery_id,
             history_in(delivery_id, shown.timeline),
@@ -201,7 +193,7 @@ class ApiDeliveries:
             (),
             (),
         )
-        return DeliveryRead(details, self._status(shown), watch.said)
+        return DeliveryRead(details, self._status(shown), said)
 
     def _status(self, shown: DeliveryShown) -> SubscriptionStatus | None:
         where = path(SUBSCRIPTION, subscription_id=shown.subscription)
@@ -264,6 +256,18 @@ def _words(given: frozenset[str] | None) -> tuple[str, ...]:
 
 def _time(at: Millis | None) -> str | None:
     return None if at is None else to_rfc3339(at)
+
+
+def _shown(
+    api: ApiClient, delivery_id: str, since: Millis | None, until: Millis | None
+) -> tuple[DeliveryShown, Sequence[str]]:
+    """Return what the API shows of a delivery, and what is said of the window that it looked into."""
+    _refuse_window(since, until)
+    shown = api.get(path(_DELIVERY, delivery_id=delivery_id), DeliveryShown)
+    watch = WindowWatch(0)
+    if shown.window.building or not shown.window.reading:
+        watch.note(shown.window)
+    return shown, watch.said
 
 
 def _refuse_window(since: Millis | None, until: Millis | None) -> None:
