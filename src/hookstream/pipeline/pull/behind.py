@@ -134,7 +134,7 @@ class LogPages:
         await self._pool.close()
 
     async def tidy(self) -> None:
-        """Close readers that are not needed, for ever."""
+        """Close readers that are not needed; never returns."""
         await self._pool.tidy()
 
     async def end(self, active_from: Millis) -> Cursor:

@@ -17,7 +17,7 @@ MOST_OF_PARTNER: Final = 32
 LONGEST: Final = 5.0
 """Seconds that a request waits for its turn."""
 _IDLE: Final = 60.0
-"""Seconds without a turn after which a reader is closed: it would fetch for ever."""
+"""Seconds without a turn after which a reader is closed: it would go on fetching."""
 RETRY_AFTER: Final = 2
 """Seconds after which a refused reader may ask again."""
 
@@ -137,7 +137,7 @@ class ReaderPool:
         return None
 
     async def tidy(self) -> None:
-        """Close each reader that had no turn for a minute, for ever: it would go on fetching."""
+        """Close each reader that had no turn for a minute, again and again; never returns."""
         before: list[int] = []
         while True:
             turns = [each.turns for each in self._readers]

@@ -177,7 +177,7 @@ class Tail:
     # The task.
 
     async def run(self) -> None:
-        """Follow the log while somebody reads, for ever."""
+        """Follow the log while somebody reads; never returns."""
         while True:
             await self._woken.wait()
             try:
