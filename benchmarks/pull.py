@@ -31,12 +31,12 @@ from typing import TypeAlias
 
 import aiohttp
 import orjson
+from examples.demo.free_ports import free_port
 
 from benchmarks.gauge import cpu_seconds, peak_mib
 from benchmarks.installation import ROOT, last_words, lasting_as_long_as_we_do
 from benchmarks.load import EVENT_TYPE, Load
 from benchmarks.rig import say
-from benchmarks.sink import free_port
 from benchmarks.stage import EVENT_TOPIC, PARTNER, Stage
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from examples.demo.free_ports import free_port
+
 # One line a request: seconds with milliseconds, status, bytes of the body, whose delivery it was.
 _CONF = """\
 daemon off;
@@ -107,14 +109,6 @@ def nginx_path() -> str:
     if path is None:
         raise SystemExit("nginx is missing, which is the sink: apt-get install nginx-light")
     return path
-
-
-def free_port() -> int:
-    """Return a port of the loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _receipt(line: str) -> Receipt:

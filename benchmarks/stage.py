@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from examples.demo.free_ports import free_port
+
 from benchmarks.installation import ROOT, Installation, last_words, lasting_as_long_as_we_do
 from benchmarks.load import EVENT_TYPE
 from benchmarks.report import Floor
-from benchmarks.sink import free_port
 
 MATCHING = "orders"
 PARTNER = "bench"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.gauge import cpu_seconds, peak_mib
 from benchmarks.installation import Installation, last_words
-from benchmarks.sink import free_port
+from examples.demo.free_ports import free_port
 
 from chaos.cast import PARTNERS, Endpoint
 

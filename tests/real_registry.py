@@ -11,7 +11,6 @@ for Java with Kafka's client.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -21,6 +20,8 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from examples.demo.free_ports import free_port
 
 VERSION = "3.3.3"
 OLDEST_JAVA = 21
@@ -185,7 +186,7 @@ class RealRegistry:
     def __init__(self, folder: Path, java: str, port: int = 0) -> None:
         self._folder = folder
         self._java = java
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}{API}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -209,7 +210,7 @@ class RealRegistry:
                 f"-Dquarkus.http.port={self.port}",
                 "-Dquarkus.http.host=127.0.0.1",
                 # It listens on 9000 of every address otherwise, and once only.
-                f"-Dquarkus.management.port={_free_port()}",
+                f"-Dquarkus.management.port={free_port()}",
                 "-Dquarkus.management.host=127.0.0.1",
                 "-jar",
                 str(self._folder / "quarkus-run.jar"),
@@ -247,13 +248,6 @@ class RealRegistry:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from typing import IO, Protocol
 
 from examples.consumers.receiver import Receiver
 from examples.demo import parcels
+from examples.demo.free_ports import free_port
 
 from hookstream.receiver import BodySchema
 
@@ -210,7 +210,7 @@ class Stage:
         self.folder = folder
         self.servers = servers
         self.prefix = prefix
-        self.port, console_port = _free_ports()
+        self.port, console_port = free_port(), free_port()
         self.api = f"http://127.0.0.1:{console_port}"
         """The console's."""
         self.tokens: dict[str, str] = {}
@@ -457,11 +457,3 @@ class Stage:
             with contextlib.suppress(ValueError):
                 spans.append(json.loads(line))
         return spans
-
-
-def _free_ports() -> tuple[int, int]:
-    """Return two free ports; both are taken at once, or they might be the same."""
-    with socket.socket() as one, socket.socket() as other:
-        for probe in (one, other):
-            probe.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import time
 from base64 import b64encode
@@ -14,6 +13,7 @@ from pathlib import Path
 from secrets import token_bytes
 
 from aiohttp import web
+from examples.demo.free_ports import free_port
 from examples.demo.stage import PARTNER
 from standardwebhooks import Webhook
 from tests.doubles.certificates import Authority, Issued
@@ -227,9 +227,7 @@ def nginx(folder: Path, server: Issued, clients_of: Authority) -> Iterator[Nginx
     (folder / "tmp").mkdir(parents=True)
     (folder / "server.pem").write_bytes(server.certificate + server.key)
     (folder / "clients.pem").write_bytes(clients_of.pem)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
     errors = str(folder / "error.log")
     process = subprocess.Popen([path, "-e", errors, "-c", str(folder / "nginx.conf")])  # noqa: S603  our own configuration

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are pu
     ResourcePatternType,
     ResourceType,
 )
+from examples.demo.free_ports import free_port
 from tests.conftest import ROOT
 from tests.e2e.world import World, until_accepted
 from tests.real_broker import a_broker
@@ -89,9 +89,7 @@ def credentials(role: str) -> dict[str, str | int | float | bool]:
 @pytest.fixture(scope="module")
 def authorizing() -> Iterator[tuple[str, str]]:
     """A broker with an authorizer: its address for administrators, and for those with a name."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     users = " ".join(f'user_{role}="{role}-password"' for role in ROLES)
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
     settings = {

@@ -4,7 +4,6 @@ import asyncio
 import json
 import math
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 import yaml
+from examples.demo.free_ports import free_port
 from tests.conftest import ROOT
 from tests.e2e.world import World, until_accepted
 
@@ -52,12 +52,6 @@ def configured(folder: Path, worker: int) -> Path:
         )
     )
     return config
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @asynccontextmanager
@@ -111,38 +105,52 @@ def queries() -> dict[tuple[str, str], str]:
     }
 
 
+async def until_each_has_data(world: World, session: aiohttp.ClientSession, address: str) -> None:
+    """Publish an event now and then, until each query of the dashboards has a number."""
+    wanted = queries()
+    assert len(wanted) > 30
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while wanted:
+                for at, query in list(wanted.items()):
+                    if await numbers(session, address, query):
+                        del wanted[at]
+                # Few: a world has a bounded number of events.
+                await world.publish(1)
+                await asyncio.sleep(1)
+    except TimeoutError:
+        pytest.fail(f"no data after {PATIENCE:.0f} s: {sorted(wanted)}")
+
+
 async def test_every_panel_of_the_dashboards_returns_data(world: World, tmp_path: Path) -> None:
     crm = await world.subscribe("crm", schedule="[1s, 1s, 1s, 1s, 1s]")
     mis = await world.subscribe("mis", schedule="[]")
+    shop = await world.subscribe("shop", schedule="[1s, 1s, 1s, 1s, 1s]")
     answers = iter(range(1_000_000))
 
     async def now_and_then(_: object, __: int) -> int:
         # Some arrive, and some are dead-lettered.
         return 500 if next(answers) % 3 == 0 else 204
 
+    async def never(_: object, __: int) -> int:
+        # Its circuit breaker opens, and what follows is deferred.
+        return 500
+
     mis.answer(now_and_then)
+    shop.answer(never)
     await world.stage.start_worker()
-    wanted = queries()
-    assert len(wanted) > 30
     async with (
         prometheus(tmp_path / "prometheus", world.stage.port) as address,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
-        asyncio.timeout(PATIENCE),
     ):
-        while True:
-            if await numbers(session, address, "hookstream_info"):
-                break
-            await asyncio.sleep(_PAUSE)
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                if await numbers(session, address, "hookstream_info"):
+                    break
+                await asyncio.sleep(_PAUSE)
         # What is counted after the first scrape increases.
         await until_accepted(crm, await world.publish(20), PATIENCE)
-        while wanted:
-            for at, query in list(wanted.items()):
-                if await numbers(session, address, query):
-                    del wanted[at]
-            if wanted:
-                # Few: a world has a bounded number of events.
-                await world.publish(1)
-                await asyncio.sleep(1)
+        await until_each_has_data(world, session, address)
         groups = (await ask(session, address, "/api/v1/rules"))["groups"]
 
     health = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from benchmarks.sink import free_port
+from examples.demo.free_ports import free_port
 from tests.e2e.consoles import ANYWHERE, Console, admin
 from tests.e2e.world import EVENT_TYPE, World
 

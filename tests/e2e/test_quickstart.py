@@ -5,12 +5,12 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from pathlib import Path
 
 import pytest
+from examples.demo.free_ports import free_port
 from tests.conftest import ROOT
 
 from hookstream.adapters.dev.kafka_jars import fetch_kafka
@@ -62,11 +62,6 @@ def with_ports(text: str, ports: dict[str, str]) -> str:
     return text
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
-
-
 def a_checkout(folder: Path, ports: dict[str, str]) -> None:
     """Make a folder look like a checkout after `make setup kafka`."""
     fetch_kafka(ROOT / ".cache" / "kafka", print)
@@ -80,7 +75,7 @@ def a_checkout(folder: Path, ports: dict[str, str]) -> None:
 
 
 async def test_the_quickstart_ends_with_a_verified_webhook(tmp_path: Path) -> None:
-    ports = {"9092": free_port(), "8080": free_port()}
+    ports = {written: str(free_port()) for written in ("9092", "8080")}
     a_checkout(tmp_path, ports)
     broker, rest, end = commands()
     assert broker[0].startswith(INSTALLS)

@@ -1,13 +1,13 @@
 """A worker that is cut off from Kafka stops sending within two seconds of a change that it cannot see."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from examples.demo.free_ports import free_port
 from tests.e2e.link import Link
 from tests.e2e.unseen import GOING_ON, STOPPED, stop_three, subscribed
 from tests.e2e.world import World, a_world, until
@@ -31,9 +31,7 @@ class Place:
 @pytest.fixture
 async def place(tmp_path: Path, prefix: str) -> AsyncIterator[Place]:
     """A broker with a second listener, which it advertises at the link's address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        behind = probe.getsockname()[1]
+    behind = free_port()
     async with Link(behind) as link:
         settings = {
             "listeners": "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},"

@@ -90,7 +90,7 @@ _PATIENCE = 3600
 _ARCHIVED_WITHIN = 120.0
 """Seconds for Java to write the archive when it ends: five, and many times that on a busy machine."""
 
-_FIRST_PORT, _LAST_PORT = 20_000, 32_000
+FIRST_PORT, LAST_PORT = 20_000, 32_000
 """Below the range of ephemeral ports, so that no client's socket takes a killed broker's port."""
 
 
@@ -377,10 +377,10 @@ def _is_free(port: int) -> bool:
 
 def _free_ports() -> Iterator[int]:
     """Yield free ports, starting at one that differs between processes."""
-    span = _LAST_PORT - _FIRST_PORT
+    span = LAST_PORT - FIRST_PORT
     start = os.getpid() * 7
     for step in range(span):
-        port = _FIRST_PORT + (start + step) % span
+        port = FIRST_PORT + (start + step) % span
         if _is_free(port):
             yield port
-    raise DependencyUnavailable(f"no free port between {_FIRST_PORT} and {_LAST_PORT}")
+    raise DependencyUnavailable(f"no free port between {FIRST_PORT} and {LAST_PORT}")
