@@ -7,6 +7,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from tests.doubles.access_rows import link_row, session_row
 from tests.doubles.api_records import (
     ACME,
     KEYS,
@@ -41,7 +42,9 @@ from hookstream.adapters.tables.holds_and_skips import (
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller, Scope
+from hookstream.core.access.sessions import Session, SessionRefusal
 from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, token_text
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back
@@ -253,6 +256,24 @@ class MemoryServices:
 
     def token(self, token_id: str) -> ApiToken | None:
         return self.tables.live.token(token_id)
+
+    def session_caller(self, cookie: str) -> Caller | SessionRefusal:
+        return self.tables.live.session_caller(token_hash(cookie), self.now())
+
+    def sessions(self) -> list[Session]:
+        return self.tables.live.sessions()
+
+    def session(self, session_id: str) -> Session | None:
+        return self.tables.live.session(session_id)
+
+    def links(self) -> list[PortalLink]:
+        return self.tables.live.links()
+
+    def link(self, link_id: str) -> PortalLink | None:
+        return self.tables.live.link(link_id)
+
+    def link_with(self, text: str) -> PortalLink | None:
+        return self.tables.live.link_with(token_hash(text))
 
     def state(self) -> State:
         return self.tables.live.state()
@@ -470,6 +491,13 @@ class ApiWorld:
         self.rival = self.token(Scope.PARTNER_MANAGE, "rival")
         self.token(Scope.PARTNER_READ, "acme", token_id="tok-ours")
         self.token(Scope.PARTNER_READ, "rival", token_id="tok-theirs")
+        for name, partner_id in (("ours", "acme"), ("theirs", "rival")):
+            rows = (
+                session_row(f"ses-{name}", partner_id, f"tok-{name}", NOON),
+                link_row(f"lnk-{name}", partner_id, NOON),
+            )
+            for key, value in rows:
+                self.tables.put(names.console, key, value)
         self.dispatcher = Dispatcher(
             TABLE,
             self.services,

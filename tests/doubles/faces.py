@@ -52,7 +52,7 @@ T = TypeVar("T")
 _RANDOM = re.compile(
     r"replay-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}|msg_[a-z2-7]{26}|test-[0-9a-f]{32}|"
     r"whsec_[A-Za-z0-9+/=]+|[0-9]{6,}s|"
-    r"hs_[a-z]{3}_[A-Za-z0-9_-]{43}|tok-[a-z0-9]{16}|generated-[a-z0-9-]+"
+    r"hs_[a-z]{3}_[A-Za-z0-9_-]{43}|(?:tok|ses|lnk)-[a-z0-9]{16}|generated-[a-z0-9-]+"
 )
 _ASKER = re.compile(rf'"asked_by":"(?:token tok-[^",]+|{re.escape(who())})')
 """The user of a command, or the token of a request."""

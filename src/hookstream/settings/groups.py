@@ -204,6 +204,9 @@ class ConsoleSettings:
     listen: str = _set("127.0.0.1:8480", kinds.text(empty=False))
     """The address of the API, `host:port`; port 0 uses a free one. It is plain HTTP: what is in front of
     it ends TLS."""
+    url: str = _set("", kinds.web_origin())
+    """What people's browsers reach it by, such as `https://hookstream.example`: portal links begin with it. Empty: they
+    have their paths alone."""
     health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())

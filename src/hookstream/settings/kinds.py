@@ -261,6 +261,30 @@ def registry_urls() -> SettingKind[tuple[str, ...]]:
     return many(SettingKind("URL", read_one), most=10)
 
 
+def web_origin() -> SettingKind[str]:
+    """Scheme and host of a web server, or nothing. Error messages repeat no value: it may have credentials."""
+
+    def read(value: object) -> str:
+        found = _read_text(value)
+        if not found:
+            return found
+        try:
+            parts = urlsplit(found)
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            raise ValueError("must be a URL such as https://hookstream.example") from None
+        if not valid or not found.isascii() or not found.isprintable() or " " in found:
+            raise ValueError("must be a URL such as https://hookstream.example")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not have credentials")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("must have scheme and host alone: https://hookstream.example")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    return SettingKind("URL without path", read)
+
+
 def client_settings() -> SettingKind[Mapping[str, Scalar]]:
     """A table of names and plain values; JSON as text. Error messages do not repeat values."""
 

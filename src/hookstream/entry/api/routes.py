@@ -118,7 +118,7 @@ class Call(Generic[Q, B]):
     @property
     def name(self) -> str:
         """Who calls, and with which request, for rows and events: the token's id, never the token."""
-        return f"token {self.caller.token_id}, request {self.request_id}"
+        return f"{self.caller.called}, request {self.request_id}"
 
 
 class BodyPiece(NamedTuple):

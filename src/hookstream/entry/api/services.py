@@ -8,7 +8,9 @@ from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import KeyRing
 from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller
+from hookstream.core.access.sessions import Session, SessionRefusal
 from hookstream.core.access.tokens import ApiToken
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
@@ -62,6 +64,24 @@ class ConsoleServices(Protocol):
 
     def token(self, token_id: str) -> ApiToken | None:
         """Return a token; None: there is none, or its row cannot be read."""
+
+    def session_caller(self, cookie: str) -> Caller | SessionRefusal:
+        """Return whose the session of a cookie's value is, or why nobody's."""
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions of pages, in no order."""
+
+    def session(self, session_id: str) -> Session | None:
+        """Return a session of pages; None: there is none, or its row cannot be read."""
+
+    def links(self) -> list[PortalLink]:
+        """Return all portal links, in no order."""
+
+    def link(self, link_id: str) -> PortalLink | None:
+        """Return a portal link; None: there is none, or its row cannot be read."""
+
+    def link_with(self, text: str) -> PortalLink | None:
+        """Return the portal link of a text, whether it is good or not; None: there is none."""
 
     def state(self) -> State:
         """Return the tables as they are now; what was returned does not change."""
@@ -167,4 +187,4 @@ class ConsoleServices(Protocol):
         """Note records that were read for a caller; return as `scan_wait`."""
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
-        """Count what operators' audit log has: it is written within about a minute. On the event loop."""
+        """Count what operators' audit log has: it is written within about a minute."""

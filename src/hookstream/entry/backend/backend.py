@@ -15,6 +15,7 @@ from hookstream.entry.backend.ports import (
     TokenCommands,
 )
 from hookstream.entry.backend.sending_ports import GapCommands, ReplayCommands, TestCommands
+from hookstream.entry.backend.session_ports import SessionCommands
 
 
 class Backend(Protocol):
@@ -31,6 +32,10 @@ class Backend(Protocol):
     @property
     def tokens(self) -> TokenCommands:
         """Tokens."""
+
+    @property
+    def sessions(self) -> SessionCommands:
+        """Portal links, and sessions of pages."""
 
     @property
     def holds(self) -> HoldCommands:

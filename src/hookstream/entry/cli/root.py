@@ -64,6 +64,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
     "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
+    "sessions": LazyCommand("List and end sessions of pages.", "sessions"),
     "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
     "status": LazyCommand("Show on one screen what waits, stands and fails.", "status"),
     "subscriptions": LazyCommand(

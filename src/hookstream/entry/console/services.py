@@ -18,7 +18,9 @@ from hookstream.adapters.keyring import KeyRing
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller
+from hookstream.core.access.sessions import Session, SessionRefusal
 from hookstream.core.access.tokens import ApiToken, token_hash, used_today
 from hookstream.core.access.uses import ApiUses
 from hookstream.core.jobs.job import Job
@@ -188,6 +190,30 @@ class KafkaServices:
     def token(self, token_id: str) -> ApiToken | None:
         """As ConsoleServices says."""
         return self._live.token(token_id)
+
+    def session_caller(self, cookie: str) -> Caller | SessionRefusal:
+        """As ConsoleServices says."""
+        return self._live.session_caller(token_hash(cookie), self.now())
+
+    def sessions(self) -> list[Session]:
+        """As ConsoleServices says."""
+        return self._live.sessions()
+
+    def session(self, session_id: str) -> Session | None:
+        """As ConsoleServices says."""
+        return self._live.session(session_id)
+
+    def links(self) -> list[PortalLink]:
+        """As ConsoleServices says."""
+        return self._live.links()
+
+    def link(self, link_id: str) -> PortalLink | None:
+        """As ConsoleServices says."""
+        return self._live.link(link_id)
+
+    def link_with(self, text: str) -> PortalLink | None:
+        """As ConsoleServices says."""
+        return self._live.link_with(token_hash(text))
 
     def state(self) -> State:
         """As ConsoleServices says."""

@@ -51,6 +51,20 @@ def of_job() -> RouteExpectation:
     )
 
 
+def of_link() -> RouteExpectation:
+    return RouteExpectation(
+        200,
+        params={"partner_id": "acme", "link_id": "lnk-ours"},
+        foreign={"partner_id": "rival", "link_id": "lnk-theirs"},
+    )
+
+
+def of_session() -> RouteExpectation:
+    return RouteExpectation(
+        200, params={"session_id": "ses-ours"}, foreign={"session_id": "ses-theirs"}
+    )
+
+
 EXPECTATIONS: dict[str, RouteExpectation] = {
     "get_openapi": RouteExpectation(200),
     "get_me": RouteExpectation(200),
@@ -79,6 +93,18 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "revoke_token": RouteExpectation(
         200, params={"token_id": "tok-ours"}, foreign={"token_id": "tok-theirs"}
     ),
+    "make_portal_link": RouteExpectation(201, {}, params={"partner_id": "acme"}),
+    "list_portal_links": RouteExpectation(
+        200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
+    ),
+    "get_portal_link": of_link(),
+    "revoke_portal_link": of_link(),
+    "revoke_partner_sessions": RouteExpectation(
+        200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
+    ),
+    "list_sessions": RouteExpectation(200),
+    "get_session": of_session(),
+    "revoke_session": of_session(),
     "list_event_types": RouteExpectation(200),
     "get_event_type": RouteExpectation(
         200, params={"event_type": TYPE}, foreign={"event_type": "quote.requested"}

@@ -182,7 +182,7 @@ async def test_a_partner_sees_no_field_of_operators_and_nothing_of_another_partn
 
 KEYED = [pytest.param(route, id=route.name) for route in TABLE.routes if route.is_idempotent]
 ONCE = {"Idempotency-Key": "once"}
-SHOWN_ONCE: dict[str, object] = {"generated": [], "text": None}
+SHOWN_ONCE: dict[str, object] = {"generated": [], "text": None, "url": None}
 """Secrets, and what is left of them in the answer to a repeated request."""
 
 

@@ -10,6 +10,7 @@ from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.partitions import ApiPartitions
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
 from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
+from hookstream.entry.backend.api.sessions import ApiSessions
 from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
 
 
@@ -43,6 +44,11 @@ class ApiBackend:
     def tokens(self) -> ApiTokens:
         """Tokens."""
         return ApiTokens(self.api)
+
+    @property
+    def sessions(self) -> ApiSessions:
+        """Portal links, and sessions that the token may see."""
+        return ApiSessions(self.api)
 
     @property
     def holds(self) -> ApiHolds:

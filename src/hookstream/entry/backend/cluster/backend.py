@@ -15,6 +15,7 @@ from hookstream.entry.backend.cluster.rows import (
     ClusterTokens,
 )
 from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
+from hookstream.entry.backend.cluster.sessions import ClusterSessions
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
 from hookstream.entry.backend.partition_ports import PartitionCommands
 from hookstream.settings import Settings
@@ -45,6 +46,11 @@ class ClusterBackend:
     def tokens(self) -> ClusterTokens:
         """Tokens of the console topic."""
         return ClusterTokens(self.access)
+
+    @property
+    def sessions(self) -> ClusterSessions:
+        """Portal links and sessions of the console topic."""
+        return ClusterSessions(self.access)
 
     @property
     def holds(self) -> ClusterHolds:
