@@ -146,6 +146,7 @@ class SecretUses:
         )
         for name in NAMES:
             await self.read_around(name)
+        await self.links()
         await self.commands()
         for number in range(1, len(self.login.fetched_at) + 1):
             self.sent.append(f"granted {number}")
@@ -204,6 +205,20 @@ class SecretUses:
             lambda: platform.endpoint.received[-20:],
         )
 
+    async def links(self) -> None:
+        """Make portal links, by the API and by a command, and read what there is of them."""
+        platform, path = self.platform, "/v1/partners/acme/portal-links"
+        made = await platform.made(path, {"scope": "partner:manage"})
+        said = await platform.world.stage.hookstream("partners", "portal-link", "acme")
+        for name, url in (
+            ("link of the API", made["url"]),
+            ("link of a command", said.split()[0]),
+        ):
+            platform.kept(name, url.rpartition("/")[2])
+        for by in (platform.token, platform.partner):
+            for each in (path, f"{path}/{made['link']['id']}", "/v1/sessions"):
+                assert (await platform.console.done("GET", each, by)).status == 200, each
+
     async def commands(self) -> None:
         """Print by commands what there is."""
         stage = self.platform.world.stage
@@ -217,6 +232,8 @@ class SecretUses:
             ("deliveries", "list", "--json"),
             ("jobs", "list", "--json"),
             ("tokens", "list", "--json"),
+            ("sessions", "list", "--json"),
+            ("partners", "portal-links", "acme", "--json"),
             ("stats", "by-url"),
         ):
             said = await stage.hookstream(*command)
