@@ -13,6 +13,8 @@ from hookstream.core.access.sessions import Session, cookie_text
 from hookstream.core.access.tokens import TOKEN_BYTES, token_hash
 from hookstream.core.model.instant import HOUR, Millis
 
+LINK_TEXTS = {"lnk-ours": link_text(bytes([1]) * 32), "lnk-theirs": link_text(bytes([2]) * 32)}
+
 
 def session_row(name: str, partner_id: str, token_id: str, now: Millis) -> tuple[str, bytes]:
     """Return key and value of a session that a token began."""
@@ -24,7 +26,8 @@ def session_row(name: str, partner_id: str, token_id: str, now: Millis) -> tuple
 
 def link_row(name: str, partner_id: str, now: Millis) -> tuple[str, bytes]:
     """Return key and value of a portal link that may be used."""
-    value = token_hash(link_text(random_bytes(TOKEN_BYTES)))
     scope, expires = Scope.PARTNER_READ, now + HOUR
-    row = PortalLink(name, value, scope, partner_id, now, expires, "hush-operator")
+    row = PortalLink(
+        name, token_hash(LINK_TEXTS[name]), scope, partner_id, now, expires, "hush-operator"
+    )
     return link_key(name), write_link(row)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from tests.doubles.api import ApiWorld, InlineThreads
 
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
+from hookstream.entry.console.sessions import ConsoleSessions
 from hookstream.entry.pages.composition import pages_over
 from hookstream.entry.pages.site import Site
 
@@ -27,6 +28,7 @@ class PagesWorld:
         self.site: Site = pages_over(
             self.api.dispatcher,
             self.api.services,
+            ConsoleSessions(self.api.services, lambda: self.api.seconds),
             InlineThreads(),
             self.api.logger,
             lambda: self.api.seconds,

@@ -39,6 +39,7 @@ from hookstream.entry.cluster import client_of
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
 from hookstream.entry.console.services import KafkaServices
+from hookstream.entry.console.sessions import ConsoleSessions
 from hookstream.entry.executor.executor import stop_on_signals, until_stopped
 from hookstream.entry.keys import key_ring
 from hookstream.entry.pages.composition import pages_over
@@ -103,6 +104,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         site = pages_over(
             dispatcher,
             services,
+            ConsoleSessions(services, SystemClock.monotonic),
             threads,
             logger,
             SystemClock.monotonic,

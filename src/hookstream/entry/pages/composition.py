@@ -9,7 +9,7 @@ from hookstream.entry.pages.asking import DispatchesApi
 from hookstream.entry.pages.cookies import Cookies
 from hookstream.entry.pages.files import StaticFiles
 from hookstream.entry.pages.rendering import PageRendering
-from hookstream.entry.pages.sessions import SealedSessions
+from hookstream.entry.pages.sessions import Sessions
 from hookstream.entry.pages.site import Site, Surroundings
 from hookstream.entry.pages.table import PAGES
 from hookstream.pipeline.ports import Logger
@@ -18,6 +18,7 @@ from hookstream.pipeline.ports import Logger
 def pages_over(
     dispatcher: DispatchesApi,
     services: ConsoleServices,
+    sessions: Sessions,
     threads: Threads,
     logger: Logger,
     monotonic: Callable[[], float],
@@ -28,7 +29,8 @@ def pages_over(
 
     Args:
         dispatcher: Answers what pages ask, and all requests that are not for pages.
-        services: Of the console: its clock, its keys and its tokens; what pages show comes from the dispatcher.
+        services: Of the console: its clock and its keys; what pages show comes from the dispatcher.
+        sessions: Of browsers.
         threads: Where pages are rendered.
         logger: The log.
         monotonic: Seconds.
@@ -38,7 +40,7 @@ def pages_over(
     return Site(
         PAGES,
         dispatcher,
-        SealedSessions(services, services.keys, new_id),
+        sessions,
         services.keys,
         Cookies(),
         threads,

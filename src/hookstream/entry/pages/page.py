@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from hookstream.core.access.portal_links import LinkRefusal, PortalLink
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.model.instant import Millis
 from hookstream.entry.pages.asking import PageApi
@@ -27,6 +28,15 @@ class PageDoor(Protocol):
 
     async def end(self) -> tuple[str, ...]:
         """End the session of this request; return the cookies that make it so."""
+
+    def link(self, text: str) -> PortalLink | LinkRefusal:
+        """Return a portal link that may still be used, or why it may not; this changes nothing."""
+
+    async def use_link(self, text: str) -> tuple[str, ...] | LinkRefusal:
+        """Use up a portal link, and begin its session; return the cookies that make it so, or why it may not be.
+
+        The session before, if there is one, ends.
+        """
 
 
 @dataclass(slots=True, frozen=True)

@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl
 from msgspec import structs
 
 from hookstream.adapters.keyring import KeyRing
+from hookstream.core.access.portal_links import LinkRefusal, PortalLink
 from hookstream.core.access.scopes import Caller
 from hookstream.core.model.instant import Millis
 from hookstream.entry.api.cursors import cursor_text, read_cursor
@@ -136,8 +137,18 @@ class _Door:
     async def begin(self, token: str) -> tuple[str, ...] | None:
         """As PageDoor says."""
         cookie = await self._threads.run(lambda: self._sessions.begin(token))
-        if cookie is None:
-            return None
+        return None if cookie is None else await self._begun(cookie)
+
+    def link(self, text: str) -> PortalLink | LinkRefusal:
+        """As PageDoor says."""
+        return self._sessions.link(text)
+
+    async def use_link(self, text: str) -> tuple[str, ...] | LinkRefusal:
+        """As PageDoor says."""
+        found = await self._threads.run(lambda: self._sessions.use_link(text))
+        return found if isinstance(found, LinkRefusal) else await self._begun(found)
+
+    async def _begun(self, cookie: str) -> tuple[str, ...]:
         await self._end()
         return self._cookies.set(SESSION, cookie), self._cookies.clear(BEFORE_LOGIN)
 

@@ -1,8 +1,9 @@
 """Portal links and sessions: made by whom it is allowed, used once, seen by whose they are, and over when they end."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from tests.doubles.access_rows import LINK_TEXTS
 from tests.doubles.api import ApiWorld, MemoryServices
 
 from hookstream.core.access.portal_links import (
@@ -15,13 +16,15 @@ from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.access.sessions import (
     LONGEST_SESSION,
     MOST_OF_TOKEN,
+    Session,
     SessionRefusal,
     cookie_text,
 )
 from hookstream.core.model.instant import HOUR, MINUTE
-from hookstream.entry.admin.sessions import BegunSession
+from hookstream.entry.api.problems import ProblemKind, RequestRefused
 from hookstream.entry.api.table import TABLE
-from hookstream.entry.console.sessions import ConsoleSessions, OpenSession
+from hookstream.entry.console.sessions import ConsoleSessions
+from hookstream.entry.pages.sessions import PageSession
 from hookstream.errors import DependencyUnavailable
 from hookstream.settings import load
 
@@ -31,7 +34,7 @@ ORIGIN = "https://hookstream.example"
 
 @pytest.fixture
 def sessions(world: ApiWorld) -> ConsoleSessions:
-    return ConsoleSessions(world.services)
+    return ConsoleSessions(world.services, lambda: world.seconds)
 
 
 class Behind(MemoryServices):
@@ -55,14 +58,32 @@ async def made(world: ApiWorld, **body: str) -> tuple[str, str]:
     return answer.json["url"].rpartition("/")[2], answer.json["link"]["id"]
 
 
-def begun(found: object) -> BegunSession:
-    assert isinstance(found, BegunSession), found
+class Begun(NamedTuple):
+    cookie: str
+    session: Session
+
+
+def begun(world: ApiWorld, cookie: object) -> Begun:
+    """Return a session that was just begun, with its row."""
+    assert isinstance(cookie, str), cookie
+    caller = world.services.session_caller(cookie)
+    assert isinstance(caller, Caller), caller
+    session = world.services.session(caller.session_id or "")
+    assert session is not None
+    return Begun(cookie, session)
+
+
+def opened(sessions: ConsoleSessions, cookie: str) -> PageSession:
+    """Return the session of a cookie, which is good."""
+    found = sessions.find(cookie)
+    assert found is not None
     return found
 
 
-def opened(found: object) -> OpenSession:
-    assert isinstance(found, OpenSession), found
-    return found
+def why(world: ApiWorld, sessions: ConsoleSessions, cookie: str) -> object:
+    """Return why the session of a cookie is over."""
+    assert sessions.find(cookie) is None
+    return world.services.session_caller(cookie)
 
 
 def everything(world: ApiWorld) -> bytes:
@@ -134,8 +155,8 @@ async def test_a_link_begins_one_session_and_is_used_then(
     assert isinstance(looked_at, PortalLink)
     # Looking changes nothing, however often.
     assert sessions.link(text) == looked_at
-    begin = begun(sessions.use_link(text))
-    found = opened(sessions.found(begin.cookie))
+    begin = begun(world, sessions.use_link(text))
+    found = opened(sessions, begin.cookie)
     session_id = begin.session.id
     assert found.caller == Caller(session_id, Scope.PARTNER_READ, "acme", session_id)
     assert begin.session.expires == world.tables.now + LONGEST_SESSION
@@ -157,9 +178,9 @@ async def test_of_two_consoles_that_use_one_link_one_begins_a_session(
     text, _ = await made(world)
     before = world.services.link_with(text)
     behind = Behind(world, before, None)
-    other = ConsoleSessions(behind)
+    other = ConsoleSessions(behind, lambda: 0.0)
     assert other.link(text) == before
-    begin = begun(sessions.use_link(text))
+    begin = begun(world, sessions.use_link(text))
     written = world.tables.offset
     assert other.use_link(text) is LinkRefusal.USED
     assert (world.tables.offset, behind.uses) == (written, [])
@@ -173,8 +194,8 @@ async def test_a_session_by_a_link_does_not_depend_on_who_made_it(
     token = world.token(Scope.OPERATOR_WRITE, token_id="tok-maker")
     answer = await world.send("POST", LINKS, {}, token=token)
     await world.send("POST", "/v1/tokens/tok-maker/revoke")
-    begin = begun(sessions.use_link(answer.json["url"].rpartition("/")[2]))
-    opened(sessions.found(begin.cookie))
+    begin = begun(world, sessions.use_link(answer.json["url"].rpartition("/")[2]))
+    opened(sessions, begin.cookie)
 
 
 @pytest.mark.parametrize("text", ["", "hs_lnk_", "hs_lnk_" + "A" * 43, "\ud800", "x" * 10_000])
@@ -202,25 +223,25 @@ async def test_revoking_a_link_ends_the_session_that_it_began(
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
     text, link_id = await made(world)
-    begin = begun(sessions.use_link(text))
+    begin = begun(world, sessions.use_link(text))
     manages = world.tokens[Scope.PARTNER_MANAGE]
     revoked = await world.send("POST", f"{LINKS}/{link_id}/revoke", token=manages)
     assert (revoked.status, revoked.json["session"]) == (200, begin.session.id)
-    assert sessions.found(begin.cookie) is SessionRefusal.ENDED
+    assert why(world, sessions, begin.cookie) is SessionRefusal.ENDED
 
 
 async def test_a_session_by_a_token_is_its_bearers_and_over_with_the_token(
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
     token = world.token(Scope.OPERATOR_READ, expires=world.tables.now + HOUR, token_id="tok-x")
-    begin = begun(sessions.begin(token))
+    begin = begun(world, sessions.begin(token))
     session_id = begin.session.id
-    found = opened(sessions.found(begin.cookie))
+    found = opened(sessions, begin.cookie)
     assert found.caller == Caller("tok-x", Scope.OPERATOR_READ, None, session_id)
-    assert found.session.expires == world.tables.now + HOUR
+    assert found.expires == world.tables.now + HOUR
     assert world.services.uses == [("session.began", "tok-x", session_id)]
     await world.send("POST", "/v1/tokens/tok-x/revoke")
-    assert sessions.found(begin.cookie) is SessionRefusal.TOKEN_OVER
+    assert why(world, sessions, begin.cookie) is SessionRefusal.TOKEN_OVER
     shown = (await world.send("GET", f"/v1/sessions/{session_id}")).json
     assert (shown["state"], shown["token"], shown["link"]) == ("token_over", "tok-x", None)
     assert sessions.begin(token) is None
@@ -241,26 +262,29 @@ async def test_a_token_that_another_console_revoked_begins_no_session(world: Api
     token = world.token(Scope.PARTNER_READ, token_id="tok-x")
     behind = Behind(world, None, world.services.caller(token))
     await world.send("POST", "/v1/tokens/tok-x/revoke")
-    assert ConsoleSessions(behind).begin(token) is None
+    assert ConsoleSessions(behind, lambda: 0.0).begin(token) is None
 
 
 async def test_a_cookie_is_no_token_and_a_token_no_cookie(
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
-    begin = begun(sessions.begin(world.tokens[Scope.ADMIN]))
+    begin = begun(world, sessions.begin(world.tokens[Scope.ADMIN]))
     answer = await world.send("GET", "/v1/me", token=begin.cookie)
     assert answer.status == 401
-    assert sessions.found(world.tokens[Scope.ADMIN]) is SessionRefusal.UNKNOWN
+    assert sessions.find(world.tokens[Scope.ADMIN]) is None
 
 
 async def test_whoever_logs_out_ends_its_own_session_alone(
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
     token = world.tokens[Scope.PARTNER_READ]
-    one, other = begun(sessions.begin(token)), begun(sessions.begin(token))
-    assert (sessions.end(one.cookie), sessions.end(one.cookie)) == (True, False)
-    assert sessions.found(one.cookie) is SessionRefusal.ENDED
-    opened(sessions.found(other.cookie))
+    one, other = begun(world, sessions.begin(token)), begun(world, sessions.begin(token))
+    sessions.end(one.cookie)
+    written = world.tables.offset
+    sessions.end(one.cookie)
+    assert world.tables.offset == written
+    assert why(world, sessions, one.cookie) is SessionRefusal.ENDED
+    opened(sessions, other.cookie)
     by = one.session.token_id
     assert world.services.uses[-1] == ("session.ended", by, one.session.id)
     shown = (await world.send("GET", f"/v1/sessions/{one.session.id}")).json
@@ -270,12 +294,14 @@ async def test_whoever_logs_out_ends_its_own_session_alone(
 async def test_a_session_is_over_when_it_expires(
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
-    begin = begun(sessions.use_link((await made(world))[0]))
+    begin = begun(world, sessions.use_link((await made(world))[0]))
     world.tables.now += LONGEST_SESSION - 1
-    opened(sessions.found(begin.cookie))
+    opened(sessions, begin.cookie)
     world.tables.now += 1
-    assert sessions.found(begin.cookie) is SessionRefusal.EXPIRED
-    assert sessions.end(begin.cookie) is False
+    assert why(world, sessions, begin.cookie) is SessionRefusal.EXPIRED
+    written = world.tables.offset
+    sessions.end(begin.cookie)
+    assert world.tables.offset == written
 
 
 def test_a_token_has_at_most_so_many_sessions_and_the_oldest_makes_room(
@@ -284,31 +310,43 @@ def test_a_token_has_at_most_so_many_sessions_and_the_oldest_makes_room(
     token = world.tokens[Scope.OPERATOR_READ]
     all_of_them = []
     for _ in range(MOST_OF_TOKEN + 1):
-        all_of_them.append(begun(sessions.begin(token)))
+        all_of_them.append(begun(world, sessions.begin(token)))
         world.tables.now += 1
+        world.seconds += 1
     first, *others = all_of_them
-    assert sessions.found(first.cookie) is SessionRefusal.UNKNOWN
-    assert all(isinstance(sessions.found(each.cookie), OpenSession) for each in others)
+    assert why(world, sessions, first.cookie) is SessionRefusal.UNKNOWN
+    for each in others:
+        opened(sessions, each.cookie)
     # Nobody loses a session without a word.
     assert ("session.ended", first.session.token_id, first.session.id) in world.services.uses
-    assert others[-1].displaced == [first.session.id]
 
 
-def test_while_the_tables_are_not_current_no_session_is_found_or_begun(
+def test_while_the_tables_are_not_current_no_session_begins(
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
-    token = world.tokens[Scope.ADMIN]
-    begin = begun(sessions.begin(token))
     world.services.is_current = False
-    for asked in (
-        lambda: sessions.found(begin.cookie),
-        lambda: sessions.begin(token),
-        lambda: sessions.link("hs_lnk_" + "A" * 43),
-        lambda: sessions.use_link("hs_lnk_" + "A" * 43),
-        lambda: sessions.end(begin.cookie),
-    ):
-        with pytest.raises(DependencyUnavailable, match="not current"):
-            asked()
+    before = world.tables.offset
+    with pytest.raises(DependencyUnavailable, match="not current"):
+        sessions.begin(world.tokens[Scope.ADMIN])
+    with pytest.raises(DependencyUnavailable, match="not current"):
+        sessions.use_link(LINK_TEXTS["lnk-ours"])
+    assert world.tables.offset == before
+
+
+def test_a_tokens_sessions_begin_at_a_bounded_rate_and_foreign_texts_take_nothing_of_it(
+    world: ApiWorld, sessions: ConsoleSessions
+) -> None:
+    token = world.tokens[Scope.PARTNER_READ]
+    for _ in range(10):
+        sessions.begin(token)
+        assert sessions.begin("hs_prd_" + "A" * 43) is None
+    with pytest.raises(RequestRefused) as refused:
+        sessions.begin(world.tokens[Scope.PARTNER_MANAGE])
+    assert (refused.value.kind, refused.value.retry_after) == (ProblemKind.TOO_MANY_REQUESTS, 1)
+    begun(world, sessions.begin(world.rival))
+    begun(world, sessions.begin(world.tokens[Scope.OPERATOR_READ]))
+    world.seconds += 1
+    begun(world, sessions.begin(token))
 
 
 async def test_all_sessions_and_links_of_a_partner_end_at_once_and_nobody_elses(
@@ -316,19 +354,19 @@ async def test_all_sessions_and_links_of_a_partner_end_at_once_and_nobody_elses(
 ) -> None:
     text, link_id = await made(world)
     unused, unused_id = await made(world)
-    by_link = begun(sessions.use_link(text))
-    by_token = begun(sessions.begin(world.tokens[Scope.PARTNER_MANAGE]))
-    theirs = begun(sessions.begin(world.rival))
-    operators = begun(sessions.begin(world.tokens[Scope.OPERATOR_WRITE]))
+    by_link = begun(world, sessions.use_link(text))
+    by_token = begun(world, sessions.begin(world.tokens[Scope.PARTNER_MANAGE]))
+    theirs = begun(world, sessions.begin(world.rival))
+    operators = begun(world, sessions.begin(world.tokens[Scope.OPERATOR_WRITE]))
     path = "/v1/partners/acme/sessions/revoke"
     answer = await world.send("POST", path, token=world.tokens[Scope.PARTNER_MANAGE])
     own = {by_link.session.id, by_token.session.id, "ses-ours"}
     assert {*answer.json["sessions"]} == own
     assert {*answer.json["links"]} == {unused_id, "lnk-ours"}
     for each in (by_link, by_token):
-        assert sessions.found(each.cookie) is SessionRefusal.ENDED
+        assert why(world, sessions, each.cookie) is SessionRefusal.ENDED
     for each in (theirs, operators):
-        opened(sessions.found(each.cookie))
+        opened(sessions, each.cookie)
     assert sessions.use_link(unused) is LinkRefusal.REVOKED
     # A link that was used stays what it was.
     assert (await world.send("GET", f"{LINKS}/{link_id}")).json["state"] == "used"
@@ -341,10 +379,10 @@ async def test_a_deleted_partner_has_no_session_and_no_link(
 ) -> None:
     answer = await world.send("POST", "/v1/partners/lonely/portal-links", {})
     used = await world.send("POST", "/v1/partners/lonely/portal-links", {})
-    begin = begun(sessions.use_link(used.json["url"].rpartition("/")[2]))
+    begin = begun(world, sessions.use_link(used.json["url"].rpartition("/")[2]))
     deleted = await world.send("DELETE", "/v1/partners/lonely", headers={"If-Match": "*"})
     assert deleted.status == 200, deleted.content
-    assert sessions.found(begin.cookie) is SessionRefusal.ENDED
+    assert why(world, sessions, begin.cookie) is SessionRefusal.ENDED
     text = answer.json["url"].rpartition("/")[2]
     assert sessions.use_link(text) is LinkRefusal.REVOKED
 
@@ -370,8 +408,8 @@ async def test_a_link_of_another_partner_is_absent_below_the_callers_own_path(
 async def test_sessions_are_listed_for_whom_they_concern(
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
-    begun(sessions.begin(world.tokens[Scope.ADMIN]))
-    begun(sessions.begin(world.tokens[Scope.OPERATOR_WRITE]))
+    begun(world, sessions.begin(world.tokens[Scope.ADMIN]))
+    begun(world, sessions.begin(world.tokens[Scope.OPERATOR_WRITE]))
 
     async def listed(token: str, query: str = "") -> list[Any]:
         page = await world.send("GET", f"/v1/sessions{query}", token=token)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from tests.doubles.access_rows import LINK_TEXTS
+
 
 @dataclass(frozen=True)
 class PageExpectation:
@@ -24,9 +26,13 @@ class PageExpectation:
         return template + (f"?{self.query}" if self.query else "")
 
 
+OURS = {"link": LINK_TEXTS["lnk-ours"]}
+
 EXPECTATIONS: dict[str, PageExpectation] = {
     "show_login": PageExpectation("It is not kept in the browser", query="to=/ui/subscriptions"),
     "log_in": PageExpectation("is unknown, expired or revoked", 401, form={"token": "hs_adm_no"}),
+    "show_portal_link": PageExpectation("opens the pages of partner acme", params=OURS),
+    "use_portal_link": PageExpectation("/ui/overview", 303, params=OURS, form={}),
     "log_out": PageExpectation("/ui/login", 303, form={}),
     "show_overview": PageExpectation("Success rate", query="window=24h"),
     "list_subscriptions_page": PageExpectation("pricing.completed", query="partner=acme"),
