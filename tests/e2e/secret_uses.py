@@ -13,6 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.doubles.certificates import Authority
 from tests.e2e.gateway import Login, serving
+from tests.e2e.page_client import PageClient
 from tests.e2e.platform import Platform, has, wait_for
 
 EVENTS = 2
@@ -206,7 +207,7 @@ class SecretUses:
         )
 
     async def links(self) -> None:
-        """Make portal links, by the API and by a command, and read what there is of them."""
+        """Make portal links, by the API and by a command, begin sessions, and read what there is of them."""
         platform, path = self.platform, "/v1/partners/acme/portal-links"
         made = await platform.made(path, {"scope": "partner:manage"})
         said = await platform.world.stage.hookstream("partners", "portal-link", "acme")
@@ -215,6 +216,14 @@ class SecretUses:
             ("link of a command", said.split()[0]),
         ):
             platform.kept(name, url.rpartition("/")[2])
+        by_link, by_token = PageClient(platform.console), PageClient(platform.console)
+        platform.kept(
+            "cookie of a link", await by_link.open_link(platform.secrets["link of the API"])
+        )
+        platform.kept("cookie of a token", await by_token.log_in(platform.partner))
+        for browser in (by_link, by_token):
+            assert (await browser.get("/ui/subscriptions")).status == 200
+        await by_token.log_out()
         for by in (platform.token, platform.partner):
             for each in (path, f"{path}/{made['link']['id']}", "/v1/sessions"):
                 assert (await platform.console.done("GET", each, by)).status == 200, each

@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 from tests.conftest import Broker
 from tests.e2e.consoles import DEADLINE, Answered, Console
+from tests.e2e.page_client import PageClient
 from tests.e2e.platform import EVENTS, Platform, a_platform, document, wait_for
 from tests.e2e.read_routes import READS, alternating, compared, first_page, is_list, paths
 from tests.e2e.row_writers import MARK, ROW, Writer, figures, rotate
@@ -228,11 +229,15 @@ async def sample_values(platform: Platform) -> dict[str, str]:
 
     delivery = await one("/v1/deliveries?subscription=healthy&limit=1")
     letter = await one("/v1/dead-letters?limit=1")
+    await platform.made("/v1/partners/acme/portal-links", {})
+    await PageClient(first).log_in(platform.partner)
     undecodable = await one("/v1/undecodable?limit=1")
     return {
         "partner_id": "acme",
         "subscription_id": "healthy",
         "token_id": (await one("/v1/tokens?limit=1"))["id"],
+        "link_id": (await one("/v1/partners/acme/portal-links?limit=1"))["id"],
+        "session_id": (await one("/v1/sessions?limit=1"))["id"],
         "version": "1",
         "partition": "0",
         "resolved": "true",

@@ -40,6 +40,10 @@ class ConsoleSessions:
         self._services = services
         self._rates = TokenRates(lambda _: LOGINS_A_SECOND, monotonic, operators=LOGINS_A_SECOND)
         self._rates_lock = Lock()
+        self._monotonic = monotonic
+        self._late = Lock()
+        self._read_from = float("-inf")
+        """When the latest wait for what others wrote began."""
 
     def find(self, cookie: str) -> PageSession | None:
         """As Sessions says."""
@@ -49,6 +53,20 @@ class ConsoleSessions:
         session = self._services.session(caller.session_id)
         # It may have gone between the two looks.
         return None if session is None else PageSession(caller, session.expires)
+
+    def find_late(self, cookie: str) -> PageSession | None:
+        """As Sessions says."""
+        if not is_cookie(cookie):
+            return None
+        if self._services.session_caller(cookie) is SessionRefusal.UNKNOWN:
+            asked = self._monotonic()
+            # One wait for all who ask meanwhile: whoever sends cookies that are none costs no more than that.
+            with self._late:
+                if self._read_from <= asked:
+                    began = self._monotonic()
+                    self._services.caught_up()
+                    self._read_from = began
+        return self.find(cookie)
 
     def begin(self, token: str) -> str | None:
         """As Sessions says."""

@@ -35,6 +35,15 @@ class Sessions(Protocol):
     def find(self, cookie: str) -> PageSession | None:
         """Return the session of a cookie's value; None: it is none, or it is over."""
 
+    def find_late(self, cookie: str) -> PageSession | None:
+        """Return as `find`, of a cookie that it does not know: another console may have begun the session just now.
+
+        It waits until what was written up to now is known here, so it may block.
+
+        Raises:
+            DependencyUnavailable: That takes too long.
+        """
+
     def end(self, cookie: str) -> None:
         """End a session; nothing happens if there is none.
 

@@ -235,6 +235,7 @@ class Site:
         visit = self._visit(request)
         report = visit.report
         try:
+            visit = await self._known(visit)
             response = await self._page(visit)
         except PageProblem as problem:
             response = await self._problem(visit, problem.document, problem.retry_after)
@@ -269,10 +270,18 @@ class Site:
         cookie = self._cookies.read(header, SESSION)
         # A session that was ended could still be good in tables that are not current.
         session = self._sessions.find(cookie) if cookie and self._around.current() else None
-        if session is not None:
-            caller = session.caller
-            report.token_id, report.partner_id = caller.token_id, caller.partner_id or ""
         return _Visit(request, report, cookie, session, self._cookies.read(header, BEFORE_LOGIN))
+
+    async def _known(self, visit: _Visit) -> _Visit:
+        """Return a visit with its session, also if another console began that a moment ago."""
+        if visit.session is None and visit.cookie and self._around.current():
+            session = await self._threads.run(lambda: self._sessions.find_late(visit.cookie))
+            visit = replace(visit, session=session)
+        if visit.session is not None:
+            caller = visit.session.caller
+            visit.report.token_id = caller.token_id
+            visit.report.partner_id = caller.partner_id or ""
+        return visit
 
     async def _page(self, visit: _Visit) -> ApiResponse:
         request = visit.request

@@ -1,22 +1,34 @@
 """A portal link opens its partner's pages once: looking at it changes nothing, pressing its button uses it up."""
 
+from dataclasses import replace
+
 import pytest
 from tests.doubles.access_rows import LINK_TEXTS
-from tests.doubles.pages import HERE, Browser, PagesWorld, logged_in
+from tests.doubles.api import MemoryServices
+from tests.doubles.pages import HERE, Browser, Form, PageReply, PagesWorld, logged_in
 
-from hookstream.core.access.scopes import Scope
+from hookstream.core.access.scopes import Caller, Scope
+from hookstream.core.access.sessions import SessionRefusal, cookie_text
 from hookstream.core.model.instant import HOUR
+from hookstream.entry.console.sessions import ConsoleSessions
 
 TEXT = LINK_TEXTS["lnk-ours"]
 PATH = f"/ui/portal/{TEXT}"
 SESSION = "__Host-hookstream"
 
 
+def button(shown: PageReply) -> Form:
+    """Return the form of a link's page, which goes to the page's own address."""
+    [form] = shown.parsed.forms
+    assert (form.method, form.action) == ("post", "")
+    return replace(form, action=PATH)
+
+
 async def opened(world: PagesWorld) -> Browser:
     """Return the browser of whoever used the link of partner acme."""
     browser = Browser(world)
     shown = await browser.get(PATH)
-    assert (await browser.follow(await browser.submit(shown.form(PATH)))).status == 200
+    assert (await browser.follow(await browser.submit(button(shown)))).status == 200
     return browser
 
 
@@ -36,10 +48,11 @@ async def test_looking_at_a_link_changes_nothing_however_often(world: PagesWorld
 async def test_the_button_opens_the_partners_pages_and_the_link_is_used(world: PagesWorld) -> None:
     browser = Browser(world)
     shown = await browser.get(PATH)
+    assert TEXT not in shown.html
     assert "opens the pages of partner acme in this browser, to read, for twelve hours" in (
         shown.text
     )
-    done = await browser.submit(shown.form(PATH))
+    done = await browser.submit(button(shown))
     overview = await browser.follow(done)
     assert (overview.status, "partner acme partner:read" in overview.text) == (200, True)
     assert next(each for each in done.cookies if each.startswith(SESSION)).split("; ")[1:] == [
@@ -50,7 +63,7 @@ async def test_the_button_opens_the_partners_pages_and_the_link_is_used(world: P
         "Secure",
     ]
     # Also for whoever had its page open already, and for the same browser.
-    for again in (await browser.submit(shown.form(PATH)), await browser.get(PATH)):
+    for again in (await browser.submit(button(shown)), await browser.get(PATH)):
         assert again.status in (403, 410)
     other = Browser(world)
     used = await other.get(PATH)
@@ -63,8 +76,8 @@ async def test_of_two_browsers_that_look_at_a_link_the_first_to_press_has_it(
 ) -> None:
     first, second = Browser(world), Browser(world)
     pages = [await each.get(PATH) for each in (first, second)]
-    assert (await first.submit(pages[0].form(PATH))).status == 303
-    refused = await second.submit(pages[1].form(PATH))
+    assert (await first.submit(button(pages[0]))).status == 303
+    refused = await second.submit(button(pages[1]))
     assert (refused.status, SESSION in second.cookies) == (410, False)
     assert "was used already" in refused.text
 
@@ -73,12 +86,12 @@ async def test_a_button_that_another_site_presses_uses_nothing(world: PagesWorld
     browser = Browser(world)
     shown = await browser.get(PATH)
     for headers in ({"sec-fetch-site": "cross-site"}, {}):
-        refused = await browser.submit(shown.form(PATH), headers)
+        refused = await browser.submit(button(shown), headers)
         assert (refused.status, SESSION in browser.cookies) == (403, False)
     other = Browser(world)
-    stolen = await other.send("POST", PATH, shown.form(PATH).fields, headers=HERE)
+    stolen = await other.send("POST", PATH, button(shown).fields, headers=HERE)
     assert stolen.status == 403
-    assert (await browser.submit(shown.form(PATH))).status == 303
+    assert (await browser.submit(button(shown))).status == 303
 
 
 @pytest.mark.parametrize("text", ["hs_lnk_" + "A" * 43, "x", "%3Cscript%3E", "..", "a b"])
@@ -119,7 +132,7 @@ async def test_a_link_opens_in_place_of_the_session_before(world: PagesWorld) ->
     before = browser.cookies[SESSION]
     shown = await browser.get(PATH)
     assert "Log out" not in shown.text
-    page = await browser.follow(await browser.submit(shown.form(PATH)))
+    page = await browser.follow(await browser.submit(button(shown)))
     assert "partner acme partner:read" in page.text
     browser.cookies = {SESSION: before}
     assert (await browser.get("/ui/overview")).status == 303
@@ -163,3 +176,45 @@ async def test_neither_the_link_nor_the_cookie_is_in_a_log(world: PagesWorld) ->
         assert secret not in said
     page = await browser.get("/ui/overview")
     assert cookie not in page.html
+
+
+class LateServices(MemoryServices):
+    """Another console over the same tables, that reads what the first one wrote only when it waits for that."""
+
+    has_read = False
+    waits = 0
+
+    def session_caller(self, cookie: str) -> Caller | SessionRefusal:
+        return super().session_caller(cookie) if self.has_read else SessionRefusal.UNKNOWN
+
+    def caught_up(self) -> None:
+        self.waits += 1
+        self.has_read = True
+
+
+async def test_another_console_knows_at_once_the_session_that_one_has_begun(
+    world: PagesWorld,
+) -> None:
+    """The browser goes on from the login at once, and may come to any console."""
+    browser = await opened(world)
+    late = LateServices(world.api.settings, world.api.tables)
+    world.site._sessions = ConsoleSessions(late, lambda: 0.0)  # noqa: SLF001
+    shown = await browser.get("/ui/subscriptions")
+    assert (shown.status, late.waits, "crm" in shown.text) == (200, 1, True)
+    await browser.get("/ui/subscriptions")
+    assert late.waits == 1
+
+
+async def test_a_console_waits_for_no_cookie_that_is_none_or_of_a_session_that_is_over(
+    world: PagesWorld,
+) -> None:
+    browser = await opened(world)
+    cookie = browser.cookies[SESSION]
+    await browser.submit((await browser.get("/ui/overview")).form("/ui/logout"))
+    waits: list[int] = []
+    world.api.services.caught_up = lambda: waits.append(1)  # type: ignore[method-assign]
+    for given, expected in ((cookie, 0), ("nonsense", 0), (cookie_text(bytes(32)), 1)):
+        copy = Browser(world)
+        copy.cookies = {SESSION: given}
+        assert (await copy.get("/ui/overview")).status == 303
+        assert len(waits) == expected
