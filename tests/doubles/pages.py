@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import count
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -28,7 +29,7 @@ class PagesWorld:
         self.site: Site = pages_over(
             self.api.dispatcher,
             self.api.services,
-            ConsoleSessions(self.api.services, lambda: self.api.seconds),
+            ConsoleSessions(self.api.services, count(step=1.0).__next__),
             InlineThreads(),
             self.api.logger,
             lambda: self.api.seconds,
