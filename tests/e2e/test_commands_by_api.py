@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from examples.demo.stage import CommandFailed
 from tests.e2e.consoles import ANYWHERE, DEADLINE, Console, Endpoint, admin
+from tests.e2e.page_client import PageClient
 from tests.e2e.world import EVENT_TYPE, World
 
 pytestmark = pytest.mark.timeout(600)
@@ -63,6 +64,7 @@ async def test_commands_say_and_do_the_same_through_the_api_as_on_kafka(world: W
         await same(faces, name)
         await set_aside(world, faces)
         await partitions(world, faces)
+        await links(faces)
         await paused_and_resumed(world, faces, endpoint, name)
         rotated = await faces.json("subscriptions", "rotate-secret", name, "--no-wait")
         assert rotated["secret"].startswith("whsec_")
@@ -164,6 +166,35 @@ async def partitions(world: World, faces: Faces) -> None:
     for say in (faces.by_api, faces.on_kafka):
         with pytest.raises(CommandFailed, match=f"0 does not stop {settled}: it is settled"):
             await say("partition", "skip", settled, "0", "--reason", "none")
+
+
+async def links(faces: Faces) -> None:
+    """Make portal links by both, use one, and end what it began: by the API and on Kafka in turn."""
+    make = ("partners", "portal-link", "acme", "--json")
+    used, open_one = await faces.json(*make[:-1]), json.loads(await faces.on_kafka(*make))
+    deadline = time.monotonic() + DEADLINE
+    while open_one["id"] not in await faces.by_api("partners", "portal-links", "acme"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert await PageClient(faces.console).open_link(used["url"].rpartition("/")[2])
+    for line in (
+        ("partners", "portal-links", "acme"),
+        ("partners", "portal-links", "acme", "--json"),
+        ("sessions", "list"),
+        ("sessions", "list", "--partner", "acme", "--json"),
+    ):
+        await faces.alike(*line)
+    [session] = await faces.json("sessions", "list")
+    assert (session["link"], session["state"]) == (used["id"], "live")
+    await faces.by_api("partners", "revoke-link", "acme", used["id"])
+    await faces.on_kafka("sessions", "revoke", "--partner", "acme")
+    await faces.console.until(
+        f"/v1/partners/acme/portal-links/{open_one['id']}",
+        faces.token,
+        lambda shown: shown["state"] == "revoked",
+    )
+    [session] = await faces.json("sessions", "list")
+    assert session["state"] == "ended"
 
 
 async def paused_and_resumed(world: World, faces: Faces, endpoint: Endpoint, name: str) -> None:
