@@ -197,6 +197,8 @@ async def test_a_link_is_used_and_its_session_there_or_neither_wherever_a_consol
             pressed = pressing.create_task(browser.press(path, shown))
             await asyncio.sleep(pause)
             await first.kill()
+        # Another write: afterwards nothing of the killed one can be committed any more.
+        assert (await second.done("POST", LINKS, platform.token, {})).status == 201
         link = (await second.done("GET", f"{LINKS}/{link_id}", platform.token)).json
         of_link = [each["id"] for each in await sessions(platform) if each["link"] == link_id]
         assert of_link == [each for each in (link["session"],) if each]

@@ -20,8 +20,8 @@ from hookstream.entry.api.services import ConsoleServices
 from hookstream.entry.pages.sessions import PageSession
 from hookstream.errors import DependencyUnavailable
 
-LOGINS_A_SECOND = 1.0
-"""How many sessions may begin with an operator's token, or with those of one partner; ten at once. Each is a
+LOGINS_A_SECOND = 5.0
+"""How many sessions may begin with an operator's token, or with those of one partner; fifty at once. Each is a
 transaction of the tables' writer."""
 
 

@@ -337,7 +337,7 @@ def test_a_tokens_sessions_begin_at_a_bounded_rate_and_foreign_texts_take_nothin
     world: ApiWorld, sessions: ConsoleSessions
 ) -> None:
     token = world.tokens[Scope.PARTNER_READ]
-    for _ in range(10):
+    for _ in range(50):
         sessions.begin(token)
         assert sessions.begin("hs_prd_" + "A" * 43) is None
     with pytest.raises(RequestRefused) as refused:
