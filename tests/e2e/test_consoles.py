@@ -260,6 +260,8 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "event_type": EVENT_TYPE,
         "state": "completed",
         "list_jobs.state": "done",
+        "list_subscriptions.state": "active",
+        "failing": "false",
         "kind": "redrive",
         "delivery": delivery["delivery"],
         "list_dead_letters.delivery": letter["delivery"],
