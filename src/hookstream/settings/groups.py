@@ -220,6 +220,9 @@ class ConsoleSettings:
     """How large the index may be, in bytes; beyond that the oldest hours go."""
     threads: int = _set(16, kinds.whole(2, 256))
     """How many requests are worked on at once; more wait."""
+    failures_quiet: Millis = _set(6 * HOUR, kinds.duration(10 * MINUTE, 7 * DAY))
+    """For how long none of a failure group's errors may come until it is resolved by itself, after a success. An
+    index that reaches back for less resolves none."""
     runs_jobs: bool = _set(default=True, kind=kinds.flag())
     """Whether it takes over jobs that nobody works on, up to `jobs.at_once`."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))

@@ -1,21 +1,27 @@
 """The rows of the console topic, which consoles and token commands read, and workers never do.
 
-Keys are `token/<id>` and `idempotency/<token id>/<SHA-256 of the key>`. The kinds `session/`, `link/` and
-`failure-group/` are reserved for pages. A row of any other kind is kept and ignored: a newer release may
-have written it.
+Keys are `token/<id>`, `idempotency/<token id>/<SHA-256 of the key>` and `failure-group/<id>`. The kinds
+`session/` and `link/` are reserved for pages. A row of any other kind is kept and ignored: a newer release
+may have written it.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
+from hookstream.adapters.tables.failure_group_rows import (
+    GROUP_PREFIX,
+    failure_group_key,
+    read_failure_group,
+)
 from hookstream.adapters.tables.row import Row
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.core.access.idempotency import FORGOTTEN_AT_ONCE, KeptAnswer
 from hookstream.core.access.scopes import Scope
 from hookstream.core.access.tokens import ApiToken, TokenBook, is_forgotten
+from hookstream.core.failures.book import FailureBook
 from hookstream.core.model import row_fields as fields
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.row_fields import FieldKind, FieldUnreadable
@@ -24,7 +30,7 @@ T = TypeVar("T")
 
 TOKEN_PREFIX = "token/"  # noqa: S105  the beginning of keys
 IDEMPOTENCY_PREFIX = "idempotency/"
-RESERVED_PREFIXES = ("session/", "link/", "failure-group/")
+RESERVED_PREFIXES = ("session/", "link/")
 """Kinds of rows whose keys are named and whose values are not defined yet."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -105,6 +111,8 @@ class ConsoleTable:
     def __init__(self) -> None:
         self.tokens: Final = TokenBook()
         """The tokens."""
+        self.failures: Final = FailureBook()
+        """The failure groups."""
         self.unreadable: Final[dict[str, str]] = {}
         """Problems of rows that cannot be read, by key. An unreadable token is refused."""
         self._answers: dict[str, KeptAnswer] = {}
@@ -126,6 +134,10 @@ class ConsoleTable:
             answer = self._read(_ANSWER.read, key, value)
             if answer is not None:
                 self._answers[key] = replace(answer, at=at)
+        elif key.startswith(GROUP_PREFIX):
+            group = self._read(read_failure_group, key, value)
+            name = key.removeprefix(GROUP_PREFIX)
+            self.failures.put(name, group, unreadable=key in self.unreadable)
 
     def answer(self, token_id: str, key_hash: str, now: Millis) -> KeptAnswer | None:
         """Return the answer of an idempotency key; None: it has none, or one that has expired."""
@@ -138,7 +150,7 @@ class ConsoleTable:
         return found is not None and not found.expired(now)
 
     def forgettable(self, now: Millis, most: int = FORGOTTEN_AT_ONCE) -> list[str]:
-        """Return keys of rows that a write may remove: expired answers, and tokens expired long ago.
+        """Return keys of rows that a write may remove: those of things that ended long ago.
 
         Args:
             now: The brokers' time.
@@ -150,7 +162,8 @@ class ConsoleTable:
                 break
             found.append(key)
         ended = (token_key(token.id) for token in self.tokens.tokens() if is_forgotten(token, now))
-        return [*found, *islice(ended, most - len(found))]
+        resolved = map(failure_group_key, self.failures.forgettable(now))
+        return [*found, *islice(chain(ended, resolved), most - len(found))]
 
     def _read(self, read: Callable[[str, bytes], T], key: str, value: bytes | None) -> T | None:
         try:

@@ -8,6 +8,7 @@ OPERATIONS_EVENTS = frozenset(
         "delivery.dead_lettered",
         "endpoint.disabled",
         "endpoint.recovered",
+        "failure_group.changed",
         "hold.changed",
         "hookstream.access",
         "log.event_id_conflict",

@@ -28,6 +28,7 @@ def test_our_own_are_marked_as_our_own() -> None:
         ("delivery.dead_lettered", True),
         ("endpoint.disabled", True),
         ("endpoint.recovered", True),
+        ("failure_group.changed", True),
         ("hold.changed", True),
         ("hookstream.access", True),
         ("log.event_id_conflict", True),
