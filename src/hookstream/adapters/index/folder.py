@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from hookstream.core.model.instant import DAY, HOUR, Millis
 
-FORMAT = 2
+FORMAT = 3
 """The format of all files. A file of another one is deleted and rebuilt."""
 
 _SIDE_FILES = ("-wal", "-shm")

@@ -16,14 +16,16 @@ from hookstream.adapters.index.attempt_rows import (
     read_shape,
 )
 from hookstream.adapters.index.database import open_for_reading
+from hookstream.adapters.index.error_rows import errors_seen, patterns_of, successes_seen
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.lives import read_state
 from hookstream.adapters.index.packing import Packed, delivery_of
 from hookstream.adapters.index.postings import Of, rows_of
+from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import Origin
 from hookstream.core.statistics.counts import CountedRuns, LastAttempt
-from hookstream.core.statistics.errors import ErrorPattern, Fingerprint
+from hookstream.core.statistics.errors import ErrorPattern
 from hookstream.core.statistics.life import Ending, LifeKey, LifeState, RunKind
 
 Place: TypeAlias = tuple[Millis, int, int]
@@ -33,6 +35,7 @@ MOST_MATCHES = 50_000
 """The most attempts of one id in one hour that are looked at, the newest."""
 
 _MOST_SHAPES = 50_000
+_NOBODY = -1
 
 _FIRST = {
     "of_subscription": ("attempts INDEXED BY of_subscription", ""),
@@ -228,16 +231,29 @@ class HourReader:
         partner = self._number(PARTNER, partner_id)
         return [] if partner is None else [partner]
 
-    def errors(self, subs: Sequence[int] | None) -> Iterator[ErrorPattern]:
-        """Yield the patterns of errors of subscriptions; None: of all."""
+    def errors(
+        self, subs: Sequence[int] | None, partner_id: str | None = None
+    ) -> Iterator[ErrorPattern]:
+        """Yield the patterns of errors of subscriptions; None: of all. With a partner, only its own."""
+        partner = self._partner(partner_id)
         for sub in self._every("errors") if subs is None else subs:
-            for outcome, status, text, count, first, last, example, delivery in self._db.execute(
-                "SELECT outcome, status, text, count, first_at, last_at, example, delivery"
-                " FROM errors WHERE sub = ?",
-                (sub,),
-            ):
-                fingerprint = Fingerprint(self._name(sub), outcome, status or None, text)
-                yield ErrorPattern(fingerprint, count, first, last, example, delivery)
+            yield from patterns_of(self._db, sub, partner, self._name(sub))
+
+    def seen_errors(
+        self, subs: Sequence[int] | None, partner_id: str | None
+    ) -> Iterator[tuple[Errors, SeenErrors]]:
+        """Yield errors with how many deliveries they concern; otherwise as `errors`."""
+        yield from errors_seen(self._db, subs, self._partner(partner_id))
+
+    def successes(self, subs: Sequence[int] | None) -> Iterator[tuple[str, Millis]]:
+        """Yield the last success of subscriptions; None: of all."""
+        yield from successes_seen(self._db, subs)
+
+    def _partner(self, partner_id: str | None) -> int | None:
+        """Return a partner's number, one that nothing has where the hour has nothing of it; None: none is asked for."""
+        if partner_id is None:
+            return None
+        return self._number(PARTNER, partner_id) or _NOBODY
 
     def last(self, whose: Sequence[int]) -> LastAttempt | None:
         """Return the newest attempt."""

@@ -53,6 +53,8 @@ from hookstream.adapters.index.selecting import (
 )
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.run_states import PendingRecord, waiting
+from hookstream.core.failures.book import Looked
+from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.statistics.counts import Statistics
@@ -290,9 +292,29 @@ class IndexReader:
                 builder.add_runs(reader.counts(numbers, start, until))
                 if hour.start < until:
                     subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
-                    builder.add_errors(reader.errors(subs))
+                    builder.add_errors(reader.errors(subs, whose.partner_id))
                     builder.add_last(reader.last(numbers))
         return builder.statistics(MOST_ERRORS)
+
+    def failures(self, whose: Whose, since: Millis) -> Looked:
+        """Return the errors and the last successes of the hours of append time from `since` on."""
+        window = self.window()
+        if window.since is None or window.until is None:
+            raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
+        since = max(window.since, since)
+        errors: dict[Errors, SeenErrors] = {}
+        successes: dict[str, Millis] = {}
+        for hour in self._of_window(window, since, None, None):
+            with self._hour(hour) as reader:
+                if reader is None:
+                    continue
+                subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
+                for key, seen in reader.seen_errors(subs, whose.partner_id):
+                    known = errors.get(key)
+                    errors[key] = seen if known is None else known.joined(seen)
+                for name, at in reader.successes(subs):
+                    successes[name] = max(at, successes.get(name, 0))
+        return Looked(since, window.until, errors, successes)
 
     # Runs of deliveries.
 

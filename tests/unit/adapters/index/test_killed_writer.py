@@ -64,4 +64,19 @@ def test_a_writer_that_is_killed_at_any_instant_counts_nothing_twice_and_misses_
     assert sum(each.count for each in found.errors) == sum(
         each.what.disposition == "retry" for each in entries if isinstance(each.what, AuditEntry)
     )
+    failed = [each.what for each in entries if isinstance(each.what, AuditEntry)]
+    failed = [each for each in failed if each.disposition == "retry"]
+    seen = reader.failures(Whose(), START)
+    assert {key.fingerprint.subscription_id: each.count for key, each in seen.errors.items()} == {
+        f"shop-{at}": sum(each.subscription_id == f"shop-{at}" for each in failed)
+        for at in range(5)
+    }
+    assert {
+        key.fingerprint.subscription_id: each.deliveries.count for key, each in seen.errors.items()
+    } == {
+        f"shop-{at}": len(
+            {each.delivery_id for each in failed if each.subscription_id == f"shop-{at}"}
+        )
+        for at in range(5)
+    }
     reader.close()
