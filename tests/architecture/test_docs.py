@@ -44,6 +44,7 @@ SOURCE = ROOT / "src" / "hookstream"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 METRICS = SOURCE / "adapters" / "telemetry" / "metrics.py"
 API_METRICS = SOURCE / "adapters" / "telemetry" / "api_metrics.py"
+FAILURE_METRICS = SOURCE / "adapters" / "telemetry" / "failure_metrics.py"
 SUBSCRIPTION_METRICS = SOURCE / "adapters" / "telemetry" / "subscription_series.py"
 
 # Their files are named one by one, since they have many subjects.
@@ -69,7 +70,8 @@ def test_the_routes_on_the_page_about_the_api_match_the_table() -> None:
 
 def test_every_metric_is_documented() -> None:
     texts = [
-        each.read_text(encoding="utf-8") for each in (METRICS, API_METRICS, SUBSCRIPTION_METRICS)
+        each.read_text(encoding="utf-8")
+        for each in (METRICS, API_METRICS, FAILURE_METRICS, SUBSCRIPTION_METRICS)
     ]
     names = set(re.findall(r'"(hookstream_[a-z_]+)"', "".join(texts)))
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from tests.doubles.api_records import (
     RIVAL,
     TYPE,
     an_index,
+    failure_groups,
     subscription,
 )
 from tests.doubles.clock import NOON
@@ -32,6 +33,10 @@ from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.ready_templates import ready_templates
 from hookstream.adapters.system import random_bytes
 from hookstream.adapters.tables.console_rows import token_key, write_token
+from hookstream.adapters.tables.failure_group_rows import (
+    failure_group_key,
+    write_failure_group,
+)
 from hookstream.adapters.tables.holds_and_skips import (
     hold_key,
     skip_key,
@@ -43,6 +48,8 @@ from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, token_text
+from hookstream.core.failures.book import FailureBook
+from hookstream.core.failures.groups import FailureGroup
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back
 from hookstream.core.model.event import Event
@@ -323,6 +330,9 @@ class MemoryServices:
         job = Job("resend-1", "resend", asked, self.now(), state=JobState.DONE)
         return self.offer_job(job, also, turn)
 
+    def failures(self) -> FailureBook:
+        return self.tables.live.failures()
+
     def jobs(self) -> list[Job]:
         return self.tables.live.jobs()
 
@@ -463,6 +473,8 @@ class ApiWorld:
         self.add(subscription("theirs", "rival"))
         hold = Hold(HoldKind.ENDPOINT, "theirs", NOON, "hush-reason", "hush-operator")
         self.tables.put(names.subscriptions, hold_key(hold.kind, hold.name), write_hold(hold))
+        for group in failure_groups():
+            self.put_failure_group(group)
         with_schemas_read(self.live.reader)
         self.services.state()
         _read_schemas[:] = [self.live.reader._schemas]  # noqa: SLF001
@@ -485,6 +497,10 @@ class ApiWorld:
     def add(self, row: Subscription) -> None:
         names = self.settings.topics_names
         self.tables.put(names.subscriptions, row.id, write_subscription(row, KEYS))
+
+    def put_failure_group(self, group: FailureGroup) -> None:
+        console = self.settings.topics_names.console
+        self.tables.put(console, failure_group_key(group.id), write_failure_group(group))
 
     def token(
         self,

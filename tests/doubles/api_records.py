@@ -20,6 +20,7 @@ from hookstream.adapters.system import random_bytes
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryHistory, DeliveryState
 from hookstream.core.audit.run_states import PendingRecord, RunId, RunState
+from hookstream.core.failures.groups import Actor, Errors, FailureGroup, GroupState, group_id
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.subscription import (
@@ -32,6 +33,7 @@ from hookstream.core.model.subscription import (
 from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.marks import Position, Purged
 from hookstream.core.redrive.summary import DeadLetterSummary
+from hookstream.core.statistics.errors import Fingerprint
 
 RING = json.dumps({"active": "k1", "keys": {"k1": b64encode(bytes(32)).decode()}}).encode()
 KEYS: KeyRing = read_ring(RING, "test", random_bytes)
@@ -144,3 +146,38 @@ def an_index() -> MemoryIndex:
             )
         )
     return index
+
+
+def failure_group(
+    subscription_id: str, partner_id: str, status: int, state: GroupState
+) -> FailureGroup:
+    """Return a group on which an operator acted last."""
+    errors = Errors(partner_id, Fingerprint(subscription_id, "failed", status, "answered <n>"))
+    return FailureGroup(
+        group_id(errors),
+        partner_id,
+        subscription_id,
+        "failed",
+        status,
+        "answered <n>",
+        state,
+        opened=NOON - DAY,
+        changed=NOON - status,
+        first_seen=NOON - DAY,
+        last_seen=NOON - 600,
+        actor=Actor.OPERATOR,
+        by="hush-operator",
+        note="hush-note",
+        revision=2,
+    )
+
+
+OUR_FAILURE = failure_group("crm", "acme", 503, GroupState.ACKNOWLEDGED)
+THEIR_FAILURE = failure_group("theirs", "rival", 503, GroupState.ACKNOWLEDGED)
+OUR_PAST_FAILURE = failure_group("crm", "acme", 500, GroupState.RESOLVED)
+THEIR_PAST_FAILURE = failure_group("theirs", "rival", 500, GroupState.RESOLVED)
+
+
+def failure_groups() -> list[FailureGroup]:
+    """Return two groups of each partner: one that is acknowledged, and one that is over."""
+    return [OUR_FAILURE, THEIR_FAILURE, OUR_PAST_FAILURE, THEIR_PAST_FAILURE]

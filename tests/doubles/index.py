@@ -1,5 +1,6 @@
 """An index in memory: a few things, selected and paged as the real one does."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -27,8 +28,12 @@ from hookstream.adapters.index.answers import (
     Window,
 )
 from hookstream.core.audit.run_states import PendingRecord
+from hookstream.core.failures.book import Looked
+from hookstream.core.failures.distinct import Distinct
+from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.statistics.counts import Counts, Statistics, StatisticsStep
+from hookstream.core.statistics.errors import fingerprint_of
 
 T = TypeVar("T")
 
@@ -61,6 +66,7 @@ class MemoryIndex:
                 for each in self.found_attempts
                 if _is(wanted, each.entry.partner_id, each.entry.subscription_id)
                 and wanted.delivery_id in (None, each.entry.delivery_id)
+                and (wanted.since is None or each.at >= wanted.since)
             ],
             after,
             limit,
@@ -135,6 +141,24 @@ class MemoryIndex:
             after,
             limit,
         )
+
+    def failures(self, whose: Whose, since: Millis) -> Looked:
+        errors: dict[Errors, SeenErrors] = {}
+        successes: dict[str, Millis] = {}
+        for entry in (each.entry for each in self.found_attempts if each.at >= since):
+            if not _is(whose, entry.partner_id, entry.subscription_id):
+                continue
+            fingerprint = fingerprint_of(entry)
+            if fingerprint is None:
+                successes[entry.subscription_id] = entry.started_at
+                continue
+            at, example = entry.started_at, entry.error or ""
+            digest = hashlib.blake2b(entry.delivery_id.encode(), digest_size=8).digest()
+            hashed = Distinct.of([int.from_bytes(digest, "big")])
+            key = Errors(entry.partner_id, fingerprint)
+            seen = SeenErrors(1, at, at, example, entry.delivery_id, hashed)
+            errors[key] = errors[key].joined(seen) if key in errors else seen
+        return Looked(max(since, NOON - HOUR), NOON, errors, successes)
 
     def statistics(
         self, whose: Whose, since: Millis, until: Millis, step: Millis, *, now: Millis

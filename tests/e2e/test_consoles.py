@@ -229,6 +229,9 @@ async def sample_values(platform: Platform) -> dict[str, str]:
     delivery = await one("/v1/deliveries?subscription=healthy&limit=1")
     letter = await one("/v1/dead-letters?limit=1")
     undecodable = await one("/v1/undecodable?limit=1")
+    # Consoles look for failures every half a minute.
+    path = "/v1/failure-groups?limit=1"
+    await first.until(path, token, lambda found: bool(found["items"]))
     return {
         "partner_id": "acme",
         "subscription_id": "healthy",
@@ -237,6 +240,9 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "partition": "0",
         "resolved": "true",
         "delivery_id": delivery["delivery"],
+        "group_id": (await one(path))["id"],
+        "list_failure_groups.state": "open",
+        "sum_failure_groups.state": "open",
         "job_id": (await one("/v1/jobs?limit=1"))["id"],
         "limit": "7",
         "subscription": "healthy",

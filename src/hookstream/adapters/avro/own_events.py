@@ -228,8 +228,8 @@ class AvroOwnRecords:
             since=hold.since,
         )
 
-    def failure_group_changed(self, group: FailureGroup) -> OutgoingRecord:
-        """Return the operations event `failure_group.changed`.
+    def failures_changed(self, group: FailureGroup) -> OutgoingRecord:
+        """Return the operations event `subscription.failures_changed`.
 
         It may be sent to the group's partner: who of the operators acted, and what they said, is in the
         group's row alone.
@@ -240,7 +240,7 @@ class AvroOwnRecords:
         is_partners = group.actor is Actor.PARTNER
         change = "opened" if group.state is GroupState.OPEN else group.state.value
         return self._operation(
-            "failure_group.changed",
+            "subscription.failures_changed",
             f"{group.id}/{group.opened}/{group.revision}",
             group.subscription_id,
             group.changed,

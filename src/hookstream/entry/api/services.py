@@ -10,6 +10,7 @@ from hookstream.adapters.keyring import KeyRing
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.scopes import Caller
 from hookstream.core.access.tokens import ApiToken
+from hookstream.core.failures.book import FailureBook
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -111,6 +112,9 @@ class ConsoleServices(Protocol):
         as_granted_today: bool,
     ) -> Job:
         """Send a delivery again; return its job, which is done. Otherwise as `plan_resend` and `resend`."""
+
+    def failures(self) -> FailureBook:
+        """Return the failure groups as they are now; what was returned does not change."""
 
     def jobs(self) -> list[Job]:
         """Return all jobs, oldest first, ended ones too."""

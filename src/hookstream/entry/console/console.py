@@ -22,10 +22,12 @@ from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import SystemChance, SystemClock, new_id
 from hookstream.adapters.telemetry.api_metrics import ApiMetrics
+from hookstream.adapters.telemetry.failure_metrics import FailureMetrics
 from hookstream.adapters.telemetry.gauges import GaugeMetrics
 from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.core.failures.book import MOST_GROUPS
 from hookstream.entry.admin.index_process import IndexProcess
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
@@ -57,6 +59,8 @@ _INDEX_EVERY = 5.0
 """Seconds between two looks at the process of the index."""
 _NOTE_EVERY = 10.0
 """Seconds between two writes of the days on which tokens were used."""
+_LOOK_EVERY = 30.0
+"""Seconds between two looks for failures, half more or less, so that several consoles seldom look at once."""
 _REQUESTS_SHARE = 0.6
 """The share of the deadline in which requests may finish."""
 
@@ -85,7 +89,8 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         index = IndexProcess(settings, folder, settings.console.index_bytes)
         requests = ApiMetrics()
         tracer = tracer_of(settings.tracing, SystemChance())
-        metrics = GaugeMetrics(parts.pool.gauges, (requests,))
+        groups = FailureMetrics(parts.live.failure_counts)
+        metrics = GaugeMetrics(parts.pool.gauges, (requests, groups))
         health = _ConsoleHealth(parts)
         threads = RequestThreads(settings.console.threads)
         dispatcher = Dispatcher(
@@ -117,6 +122,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(health.beat())
                     tasks.create_task(_note_uses(services, logger))
+                    tasks.create_task(_watch_failures(services, logger))
                     tasks.create_task(_keep_index(index, logger))
 
             try:
@@ -227,6 +233,23 @@ async def _note_uses(services: KafkaServices, logger: StructuredLogger) -> None:
             await asyncio.to_thread(services.write_uses)
         except HookstreamError as error:
             logger.warning("console.uses_not_noted", detail=str(error))
+
+
+async def _watch_failures(services: KafkaServices, logger: StructuredLogger) -> None:
+    """Look for failures, and write which failure groups change, forever."""
+    fraction, refused = SystemChance().fraction, 0
+    while True:
+        await asyncio.sleep(_LOOK_EVERY * (0.5 + fraction()))
+        try:
+            found = await asyncio.to_thread(services.look_for_failures)
+        except HookstreamError as error:
+            logger.warning("failures.not_written", detail=str(error))
+            continue
+        if found.changed:
+            logger.info("failures.changed", groups=len(found.changed), left=found.left)
+        if found.refused > refused:
+            logger.warning("failures.too_many", refused=found.refused, most=MOST_GROUPS)
+        refused = found.refused
 
 
 async def _keep_index(index: IndexProcess, logger: StructuredLogger) -> None:

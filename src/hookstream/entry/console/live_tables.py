@@ -8,6 +8,7 @@ from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.scopes import Caller
 from hookstream.core.access.tokens import ApiToken, TokenRefused
+from hookstream.core.failures.book import FailureBook
 from hookstream.core.jobs.book import JobBook
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.model.instant import Millis
@@ -107,6 +108,17 @@ class LiveTables:
         """Return the answer of an idempotency key; None: it has none."""
         with self._short:
             return self._console.answer(token_id, key_hash, now)
+
+    def failures(self) -> FailureBook:
+        """Return the failure groups as they are now; what was returned does not change."""
+        with self._short:
+            return self._console.failures.copy()
+
+    def failure_counts(self) -> dict[str, int]:
+        """Return how many failure groups are in each state."""
+        with self._short:
+            counts = self._console.failures.counts()
+        return {state.value: count for state, count in counts.items()}
 
     def jobs(self) -> list[Job]:
         """Return all jobs, oldest first, ended ones too."""

@@ -21,6 +21,7 @@ from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.scopes import Caller
 from hookstream.core.access.tokens import ApiToken, token_hash, used_today
 from hookstream.core.access.uses import ApiUses
+from hookstream.core.failures.book import Due, FailureBook
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -47,6 +48,7 @@ from hookstream.entry.admin.delivery_tests import (
     SentTest,
     send_test,
 )
+from hookstream.entry.admin.failures import FailureLooks, look_and_write
 from hookstream.entry.admin.granted_events import GrantedEvents
 from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
@@ -115,6 +117,7 @@ class KafkaServices:
         self._uses_lock = Lock()
         self._name = executor_name()
         self._events = AvroOwnRecords(settings.topics_names, self._name, disabled_row, failing_row)
+        self._looks = FailureLooks(settings.console.failures_quiet)
         self._used: set[str] = set()
         """Tokens whose rows do not say yet that they are used today."""
 
@@ -247,6 +250,27 @@ class KafkaServices:
         job = resend(self.settings, planned, also, turn)
         self._catch_up()
         return job
+
+    def failures(self) -> FailureBook:
+        """As ConsoleServices says."""
+        return self._live.failures()
+
+    def look_for_failures(self) -> Due:
+        """Look into the index, and write which failure groups change; for one thread at a time.
+
+        Raises:
+            HookstreamError: Nothing was written; the next look finds the same.
+        """
+        if not self.current():
+            return Due()
+        return look_and_write(
+            self._looks,
+            self.index(),
+            self.failures(),
+            self.state(),
+            self.now(),
+            lambda act: self.change(act, lambda _found, _writer: ()),
+        )
 
     def jobs(self) -> list[Job]:
         """As ConsoleServices says."""

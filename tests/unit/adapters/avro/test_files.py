@@ -28,13 +28,13 @@ def test_our_own_are_marked_as_our_own() -> None:
         ("delivery.dead_lettered", True),
         ("endpoint.disabled", True),
         ("endpoint.recovered", True),
-        ("failure_group.changed", True),
         ("hold.changed", True),
         ("hookstream.access", True),
         ("log.event_id_conflict", True),
         ("log.gap", True),
         ("partition.skipped", True),
         ("subscription.changed", True),
+        ("subscription.failures_changed", True),
     }
 
 

@@ -18,7 +18,7 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.hold import Hold, HoldKind
-from hookstream.core.model.operations import OPERATIONS_EVENTS
+from hookstream.core.model.operations import OPERATIONS_EVENTS, OWN_PREFIXES
 from hookstream.core.model.outcome import (
     Complete,
     DeadReason,
@@ -298,7 +298,7 @@ def test_a_failure_group_is_an_event_for_its_partner_without_words_of_operators(
         note="their proxy loops",
         revision=2,
     )
-    event = event_of(own_records().failure_group_changed(group))
+    event = event_of(own_records().failures_changed(group))
     expected = {
         "group_id": "fg-1",
         "subscription_id": "crm",
@@ -320,7 +320,7 @@ def test_a_failure_group_is_an_event_for_its_partner_without_words_of_operators(
         expected,
     )
     by_partner = replace(group, actor=Actor.PARTNER, state=GroupState.RESOLVED)
-    event = event_of(own_records().failure_group_changed(by_partner))
+    event = event_of(own_records().failures_changed(by_partner))
     assert event.fields["data"] == {
         **expected,
         "change": "resolved",
@@ -372,13 +372,13 @@ def test_our_operations_events_keep_the_house_rules() -> None:
         "delivery.dead_lettered": [],
         "endpoint.disabled": [],
         "endpoint.recovered": [],
-        "failure_group.changed": [],
         "hold.changed": [],
         "hookstream.access": [],
         "log.event_id_conflict": [],
         "log.gap": [],
         "partition.skipped": [],
         "subscription.changed": [],
+        "subscription.failures_changed": [],
     }
 
 
@@ -391,3 +391,18 @@ def test_a_use_of_the_api_is_an_event_for_operators_alone() -> None:
     assert isinstance(data, dict)
     assert (event.event_type, data["count"], data["concerns"]) == ("hookstream.access", 3, "acme")
     assert "partner_id" not in data
+
+
+def test_own_events_have_prefixes_that_workers_of_the_release_before_keep_from_every_star() -> (
+    None
+):
+    known = {
+        "delivery.",
+        "endpoint.",
+        "hold.",
+        "hookstream.",
+        "log.",
+        "partition.",
+        "subscription.",
+    }
+    assert {*OWN_PREFIXES} <= known

@@ -166,7 +166,6 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
             "delivery.dead_lettered",
             "endpoint.disabled",
             "endpoint.recovered",
-            "failure_group.changed",
             "hold.changed",
             "hookstream.access",
             "hookstream.attempt",
@@ -174,5 +173,6 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
             "log.gap",
             "partition.skipped",
             "subscription.changed",
+            "subscription.failures_changed",
         ]
     )

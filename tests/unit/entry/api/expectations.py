@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.doubles.api_records import TYPE
+from tests.doubles.api_records import (
+    OUR_FAILURE,
+    OUR_PAST_FAILURE,
+    THEIR_FAILURE,
+    THEIR_PAST_FAILURE,
+    TYPE,
+)
 
 ANY = {"If-Match": "*"}
 
@@ -49,6 +55,11 @@ def of_job() -> RouteExpectation:
     return RouteExpectation(
         200, params={"job_id": "replay-ours"}, foreign={"job_id": "replay-others"}
     )
+
+
+def of_group(ours: str, theirs: str, body: Any = None) -> RouteExpectation:  # noqa: ANN401
+    headers = None if body is None else ANY
+    return RouteExpectation(200, body, headers, {"group_id": ours}, {"group_id": theirs})
 
 
 EXPECTATIONS: dict[str, RouteExpectation] = {
@@ -111,6 +122,14 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
         200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
     ),
     "get_statistics": RouteExpectation(200),
+    "list_failure_groups": RouteExpectation(200),
+    "sum_failure_groups": RouteExpectation(200),
+    "get_failure_group": of_group(OUR_FAILURE.id, THEIR_FAILURE.id),
+    "acknowledge_failure_group": of_group(OUR_FAILURE.id, THEIR_FAILURE.id, {"note": "we know"}),
+    "resolve_failure_group": of_group(OUR_FAILURE.id, THEIR_FAILURE.id, {"note": "mended"}),
+    "reopen_failure_group": of_group(
+        OUR_PAST_FAILURE.id, THEIR_PAST_FAILURE.id, {"note": "it is back"}
+    ),
     "get_delivery_payload": RouteExpectation(
         200, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
     ),
