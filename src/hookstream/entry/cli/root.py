@@ -52,6 +52,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "doctor": LazyCommand("Check an installation, with a remedy for each finding.", "doctor"),
     "events": LazyCommand("Publish events and watch them.", "events"),
     "explain": LazyCommand("Say why an event did, or did not, arrive.", "explain"),
+    "failures": LazyCommand(
+        "Show errors that look alike; acknowledge and resolve them.", "failures"
+    ),
     "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
     "jobs": LazyCommand("List, show, cancel and resume jobs; run an executor.", "jobs"),
     "listen": LazyCommand(

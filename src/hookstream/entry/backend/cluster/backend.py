@@ -16,7 +16,9 @@ from hookstream.entry.backend.cluster.rows import (
 )
 from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
+from hookstream.entry.backend.failure_ports import FailureCommands
 from hookstream.entry.backend.partition_ports import PartitionCommands
+from hookstream.errors import InputRefused
 from hookstream.settings import Settings
 
 
@@ -80,6 +82,18 @@ class ClusterBackend:
     def partitions(self) -> PartitionCommands:
         """Partitions as the brokers know them."""
         return ClusterPartitions(self.settings)
+
+    @property
+    def failures(self) -> FailureCommands:
+        """There are none: what was seen of failures is in the indexes of consoles.
+
+        Raises:
+            InputRefused: Always.
+        """
+        raise InputRefused(
+            "failure groups come from a console's index, which the cluster has not: give --api URL"
+            " before the command, or set api.url; `hookstream stats` counts errors without a console"
+        )
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""
