@@ -4,9 +4,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
+from tests.doubles.failing import NOW as SEEN_AT
+from tests.doubles.failing import errors_of, group_of
 from tests.doubles.foreign import shipped
 
 from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.tables.failure_group_rows import (
+    failure_group_key,
+    write_failure_group,
+)
 from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
@@ -21,6 +27,7 @@ from hookstream.adapters.tables.mappings import mapping_row
 from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.catalog.mapped_schema import event_schema
+from hookstream.core.failures.groups import Act, Actor, FailureGroup, after_act, after_quiet
 from hookstream.core.jobs.job import Job
 from hookstream.core.jobs.lease import held
 from hookstream.core.model import delivery_headers
@@ -28,6 +35,7 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.instant import HOUR
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.mapping import FieldSource, HeaderSource, Mapping
 from hookstream.core.model.outcome import (
@@ -429,6 +437,23 @@ def specimens() -> dict[str, Document]:
         "mark: of a purge": _row(_PURGED.key, _PURGED.encode()),
         "schemas row: a mapping": _row(*mapping_row(MAPPING)),
         "schemas row: of a mapped type": _row(*schema_row(event_schema(shipped(), MAPPING, 1), 1)),
+        **_failure_groups(),
+    }
+
+
+def _failure_groups() -> dict[str, Document]:
+    opened = group_of(errors_of(status=503))
+    moved = {
+        "opened": opened,
+        "acknowledged by an operator": after_act(
+            opened, Act.ACKNOWLEDGE, Actor.OPERATOR, "token tok-1", "we know", SEEN_AT
+        ),
+        "resolved by itself": after_quiet(opened, None, SEEN_AT, SEEN_AT, HOUR),
+    }
+    return {
+        f"failure group: {name}": _row(failure_group_key(group.id), write_failure_group(group))
+        for name, group in moved.items()
+        if isinstance(group, FailureGroup)
     }
 
 
