@@ -218,6 +218,48 @@ async def test_a_change_that_is_sent_to_two_consoles_with_one_key_is_made_once(
     )
 
 
+async def test_what_fails_is_one_group_and_each_of_its_changes_one_event_whichever_console_looks(
+    platform: Platform,
+) -> None:
+    first, second = platform.consoles["first"], platform.consoles["second"]
+    await platform.up("first", "second")
+    path = "/v1/failure-groups?subscription=waiting&partner=acme"
+    listed = await second.until(path, platform.token, lambda found: bool(found["items"]))
+    [group] = [each for each in listed["items"] if each["status"] == 503]
+    assert group["state"] == "open"
+    assert group["deliveries"] >= EVENTS
+    where = f"/v1/failure-groups/{group['id']}"
+    acknowledged = await first.done(
+        "POST", f"{where}/acknowledge", platform.partner, {"note": "our proxy"}, If_Match="*"
+    )
+    assert acknowledged.status == 200, acknowledged
+    stale = await second.done(
+        "POST", f"{where}/resolve", platform.token, {}, If_Match=f'"{group["revision"]}"'
+    )
+    assert stale.status == 409, stale
+    resolved = await second.done("POST", f"{where}/resolve", platform.token, {}, If_Match="*")
+    assert resolved.status == 200, resolved
+    # It fails again, whatever console notices.
+    await platform.publish(1)
+    await first.until(where, platform.partner, lambda found: found["group"]["state"] == "reopened")
+    events = await first.until(
+        "/v1/operations?type=subscription.failures_changed&subscription=waiting",
+        platform.token,
+        lambda found: any(each["data"]["change"] == "reopened" for each in found["items"]),
+    )
+    changes = [
+        (each["data"]["change"], each["data"]["actor"])
+        for each in events["items"]
+        if each["data"]["group_id"] == group["id"]
+    ]
+    assert changes[::-1] == [
+        ("opened", "itself"),
+        ("acknowledged", "partner"),
+        ("resolved", "operator"),
+        ("reopened", "itself"),
+    ]
+
+
 async def sample_values(platform: Platform) -> dict[str, str]:
     """Return a value for each part of a path and each parameter; what they name exists."""
     first, token = platform.console, platform.token

@@ -32,6 +32,7 @@ from hookstream.adapters.index.delivery_views import (
     history_from,
     merged_copies,
 )
+from hookstream.adapters.index.failures_seen import looked_in
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
 from hookstream.adapters.index.id_filter import IdFilter
@@ -54,7 +55,6 @@ from hookstream.adapters.index.selecting import (
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.run_states import PendingRecord, waiting
 from hookstream.core.failures.book import Looked
-from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.statistics.counts import Statistics
@@ -299,22 +299,8 @@ class IndexReader:
     def failures(self, whose: Whose, since: Millis) -> Looked:
         """Return the errors and the last successes of the hours of append time from `since` on."""
         window = self.window()
-        if window.since is None or window.until is None:
-            raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
-        since = max(window.since, since)
-        errors: dict[Errors, SeenErrors] = {}
-        successes: dict[str, Millis] = {}
-        for hour in self._of_window(window, since, None, None):
-            with self._hour(hour) as reader:
-                if reader is None:
-                    continue
-                subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
-                for key, seen in reader.seen_errors(subs, whose.partner_id):
-                    known = errors.get(key)
-                    errors[key] = seen if known is None else known.joined(seen)
-                for name, at in reader.successes(subs):
-                    successes[name] = max(at, successes.get(name, 0))
-        return Looked(since, window.until, errors, successes)
+        hours = self._of_window(window, since, None, None)
+        return looked_in(map(self._hour, hours), whose, window, since)
 
     # Runs of deliveries.
 
