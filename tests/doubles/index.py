@@ -142,7 +142,8 @@ class MemoryIndex:
             limit,
         )
 
-    def failures(self, whose: Whose, since: Millis) -> Looked:
+    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
+        del deliveries
         errors: dict[Errors, SeenErrors] = {}
         successes: dict[str, Millis] = {}
         for entry in (each.entry for each in self.found_attempts if each.at >= since):

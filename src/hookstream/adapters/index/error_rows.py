@@ -158,7 +158,11 @@ def patterns_of(
 
 
 def errors_seen(
-    db: sqlite3.Connection, subs: Iterable[int] | None, partner: int | None
+    db: sqlite3.Connection,
+    subs: Iterable[int] | None,
+    partner: int | None,
+    *,
+    deliveries: bool = True,
 ) -> Iterator[tuple[Errors, SeenErrors]]:
     """Yield errors, with how many deliveries they concern.
 
@@ -166,8 +170,10 @@ def errors_seen(
         db: The file.
         subs: The numbers of subscriptions; None: all.
         partner: Only those of a partner's number; None: of all.
+        deliveries: Whether deliveries are counted, which is most of the work.
     """
     for sub in [None] if subs is None else subs:
+        asked = _SEEN if deliveries else _SEEN_ALONE
         for (
             name,
             owner,
@@ -178,12 +184,11 @@ def errors_seen(
             first,
             last,
             example,
-            delivery,
             of,
-        ) in db.execute(_SEEN, (sub, partner)):
+            hashes,
+        ) in db.execute(asked, (sub, partner)):
             errors = Errors(owner, Fingerprint(name, outcome, status or None, text))
-            deliveries = Distinct.read(bytes(of))
-            yield errors, SeenErrors(count, first, last, example, delivery, deliveries)
+            yield errors, SeenErrors(count, first, last, example, of, Distinct.read(hashes))
 
 
 def successes_seen(
@@ -224,3 +229,4 @@ _SEEN = (
     " e.delivery, e.deliveries FROM errors e JOIN names s ON s.id = e.sub JOIN names p ON p.id = e.partner"
     " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
 )
+_SEEN_ALONE = _SEEN.replace("e.deliveries", "x''")

@@ -16,6 +16,8 @@ def looked_in(
     whose: Whose,
     window: Window,
     since: Millis,
+    *,
+    deliveries: bool,
 ) -> Looked:
     """Return the errors and the last successes of hours.
 
@@ -24,6 +26,7 @@ def looked_in(
         whose: A partner, subscriptions of it, or neither.
         window: The index's.
         since: From when on the hours are.
+        deliveries: Whether deliveries are counted; else there are none.
 
     Raises:
         DependencyUnavailable: The index has read nothing yet.
@@ -37,7 +40,7 @@ def looked_in(
             if reader is None:
                 continue
             subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
-            for key, seen in reader.seen_errors(subs, whose.partner_id):
+            for key, seen in reader.seen_errors(subs, whose.partner_id, deliveries=deliveries):
                 known = errors.get(key)
                 errors[key] = seen if known is None else known.joined(seen)
             for name, at in reader.successes(subs):

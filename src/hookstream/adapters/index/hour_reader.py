@@ -240,10 +240,11 @@ class HourReader:
             yield from patterns_of(self._db, sub, partner, self._name(sub))
 
     def seen_errors(
-        self, subs: Sequence[int] | None, partner_id: str | None
+        self, subs: Sequence[int] | None, partner_id: str | None, *, deliveries: bool
     ) -> Iterator[tuple[Errors, SeenErrors]]:
-        """Yield errors with how many deliveries they concern; otherwise as `errors`."""
-        yield from errors_seen(self._db, subs, self._partner(partner_id))
+        """Yield errors, with how many deliveries they concern if these are counted; otherwise as `errors`."""
+        partner = self._partner(partner_id)
+        yield from errors_seen(self._db, subs, partner, deliveries=deliveries)
 
     def successes(self, subs: Sequence[int] | None) -> Iterator[tuple[str, Millis]]:
         """Yield the last success of subscriptions; None: of all."""

@@ -296,11 +296,11 @@ class IndexReader:
                     builder.add_last(reader.last(numbers))
         return builder.statistics(MOST_ERRORS)
 
-    def failures(self, whose: Whose, since: Millis) -> Looked:
-        """Return the errors and the last successes of the hours of append time from `since` on."""
+    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
+        """Return the errors, with their deliveries counted or not, and last successes of hours from `since` on."""
         window = self.window()
         hours = self._of_window(window, since, None, None)
-        return looked_in(map(self._hour, hours), whose, window, since)
+        return looked_in(map(self._hour, hours), whose, window, since, deliveries=deliveries)
 
     # Runs of deliveries.
 

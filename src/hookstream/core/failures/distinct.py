@@ -1,5 +1,7 @@
 """How many different things were met, in bounded memory: exactly while they are few, and else nearly."""
 
+import struct
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -26,22 +28,23 @@ class Distinct:
     @staticmethod
     def read(stored: bytes) -> "Distinct":
         """Return the set that `stored` returned."""
-        return Distinct(
-            tuple(
-                int.from_bytes(stored[at : at + HASH_BYTES], "big")
-                for at in range(0, len(stored), HASH_BYTES)
-            )
-        )
+        return Distinct(struct.unpack(f">{len(stored) // HASH_BYTES}Q", stored))
 
     def stored(self) -> bytes:
         """Return it as bytes: eight for each hash, at most 2 KB."""
-        return b"".join(each.to_bytes(HASH_BYTES, "big") for each in self.hashes)
+        return struct.pack(f">{len(self.hashes)}Q", *self.hashes)
 
     def joined(self, other: "Distinct") -> "Distinct":
         """Return the union: things that are in both count once."""
         if not self.hashes or not other.hashes:
             return self if self.hashes else other
-        return Distinct.of((*self.hashes, *other.hashes))
+        further = other.hashes
+        if not self.is_exact:
+            # Of what is beyond the largest that is kept, nothing is.
+            further = further[: bisect_left(further, self.hashes[-1])]
+        # Two runs in order are merged in one pass.
+        both = dict.fromkeys(sorted(self.hashes + further))
+        return Distinct(tuple(both)[:MOST_HASHES]) if further else self
 
     @property
     def is_exact(self) -> bool:

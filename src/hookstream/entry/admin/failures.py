@@ -42,6 +42,7 @@ LAST_ATTEMPTS = 20
 """How many attempts of a group are shown at most, the newest."""
 _MOST_PAGES = 4
 """How many pages of attempts are looked through for them."""
+_MOST_NAMED = 200
 _STALE: Millis = 2 * MINUTE
 """An index that is further behind changes no group."""
 
@@ -52,7 +53,7 @@ class FailureIndex(Protocol):
     def window(self) -> Window:
         """Return for which time it answers."""
 
-    def failures(self, whose: Whose, since: Millis) -> Looked:
+    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
         """Return errors and successes."""
 
     def attempts(
@@ -87,9 +88,8 @@ class FailureLooks:
         if window.until < now - _STALE:
             return None
         is_whole = self._since is None or window.since < self._since
-        return index.failures(
-            Whose(), window.since if is_whole else max(window.since, now - self.quiet - HOUR)
-        )
+        recent = max(window.since, now - self.quiet - HOUR)
+        return index.failures(Whose(), window.since if is_whole else recent, deliveries=False)
 
     def written(self, looked: Looked) -> None:
         """Note that everything that a look found is written."""
@@ -196,9 +196,11 @@ def seen_of(
     if not groups:
         return {}
     partners = {group.partner_id for group in groups}
+    subscriptions = frozenset(group.subscription_id for group in groups)
     whose = Whose(
         next(iter(partners)) if len(partners) == 1 else None,
-        frozenset(group.subscription_id for group in groups),
+        # Each that is named is a look-up in every hour.
+        subscriptions if len(subscriptions) <= _MOST_NAMED else None,
     )
     return by_group(book, index.failures(whose, since).errors)
 

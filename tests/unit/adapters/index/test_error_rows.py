@@ -168,6 +168,12 @@ def test_only_hours_from_an_instant_on_are_looked_through(reader: IndexReader) -
     assert reader.failures(Whose(), 0).since == START
 
 
+def test_deliveries_are_counted_where_that_is_asked_for(reader: IndexReader) -> None:
+    for deliveries, count in ((True, 3), (False, 0)):
+        [seen] = reader.failures(Whose("acme"), START, deliveries=deliveries).errors.values()
+        assert (seen.count, seen.deliveries.count) == (3, count)
+
+
 def test_an_index_that_has_read_nothing_is_asked_again(tmp_path: Path) -> None:
     IndexWriter(tmp_path, most_bytes=1 << 30, log=SilentLog()).close()
     with pytest.raises(DependencyUnavailable, match="ask again"):

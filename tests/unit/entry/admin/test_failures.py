@@ -46,7 +46,8 @@ class LookedIndex(MemoryIndex):
     def window(self) -> Window:
         return self.present
 
-    def failures(self, whose: Whose, since: Millis) -> Looked:
+    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
+        del deliveries
         self.asked.append(since)
         found = super().failures(whose, 0)
         return Looked(since, NOON, found.errors, found.successes)
