@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import nsmallest
 
-MOST_HASHES = 256
-"""Up to so many different things are counted exactly; beyond, the error is 6 % (one standard deviation)."""
+MOST_HASHES = 128
+"""Up to so many different things are counted exactly; beyond, the error is 9 % (one standard deviation)."""
 
 HASH_BYTES = 8
 _SPACE = 1 << 8 * HASH_BYTES
@@ -31,7 +31,7 @@ class Distinct:
         return Distinct(struct.unpack(f">{len(stored) // HASH_BYTES}Q", stored))
 
     def stored(self) -> bytes:
-        """Return it as bytes: eight for each hash, at most 2 KB."""
+        """Return it as bytes: eight for each hash, at most 1 KB."""
         return struct.pack(f">{len(self.hashes)}Q", *self.hashes)
 
     def joined(self, other: "Distinct") -> "Distinct":

@@ -84,7 +84,7 @@ def test_attempts_of_one_delivery_are_one_delivery_in_whatever_batches_they_come
     assert counts(db) == {errors_of("timed out"): (5, 3)}
 
 
-def test_many_deliveries_are_counted_nearly_and_take_two_kilobytes(db: sqlite3.Connection) -> None:
+def test_many_deliveries_are_counted_nearly_and_take_a_kilobyte(db: sqlite3.Connection) -> None:
     into = rows(db)
     for start in range(0, 20_000, 5_000):
         add(into, *map(failed, range(start, start + 5_000)))

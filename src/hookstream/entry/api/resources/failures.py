@@ -123,7 +123,7 @@ class FailureGroupShown(FailureGroupState, frozen=True):
     deliveries: int
     """How many deliveries these are of."""
     deliveries_exact: bool
-    """Whether that is exact; false: by about 6 %."""
+    """Whether that is exact; false: by about 9 %."""
     example: str | None
     """The newest error as it was; null: none is counted."""
     delivery: str | None
