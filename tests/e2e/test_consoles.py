@@ -226,8 +226,9 @@ async def test_what_fails_is_one_group_and_each_of_its_changes_one_event_whichev
     path = "/v1/failure-groups?subscription=waiting&partner=acme"
     listed = await second.until(path, platform.token, lambda found: bool(found["items"]))
     [group] = [each for each in listed["items"] if each["status"] == 503]
+    # Its breaker opened after some of them; each of those failed once.
     assert group["state"] == "open"
-    assert group["deliveries"] >= EVENTS
+    assert 0 < group["deliveries"] == group["count"]
     where = f"/v1/failure-groups/{group['id']}"
     acknowledged = await first.done(
         "POST", f"{where}/acknowledge", platform.partner, {"note": "our proxy"}, If_Match="*"
