@@ -145,7 +145,7 @@ def test_a_console_that_is_killed_leaves_each_change_with_its_event_or_neither(
     assert changes(world) == {(each.id, "opened", 1): 1 for each in after}
 
 
-def test_of_two_people_who_act_at_once_one_is_told_of_the_other(world: World) -> None:
+def test_of_two_people_who_act_at_once_one_is_refused(world: World) -> None:
     settings = settings_in(world)
     write_all(settings, looked({errors_of("a", "orders"): seen_at(1)}))
     [group] = groups(world).failures.groups()
