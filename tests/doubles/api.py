@@ -74,7 +74,9 @@ from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.partition_watch import PartitionsLook
 from hookstream.entry.admin.partitions import StartAt
+from hookstream.entry.admin.status import open_partitions
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
 from hookstream.entry.admin.turns import Turn
@@ -381,6 +383,10 @@ class MemoryServices:
 
     def positions(self) -> list[GroupPosition]:
         return [self._resumed()]
+
+    def open_partitions(self) -> PartitionsLook:
+        now = self.now()
+        return PartitionsLook(now, tuple(open_partitions(self.positions(), (), now)))
 
     def position(self, at: TopicPartition) -> GroupPosition:
         if at != self.stopped.at:

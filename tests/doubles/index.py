@@ -15,6 +15,8 @@ from hookstream.adapters.index.answers import (
     DeadLetterFilter,
     DeliveryAnswer,
     DeliveryFilter,
+    DueCount,
+    DueFilter,
     IndexedAttempt,
     IndexedDelivery,
     OperationsEvent,
@@ -22,13 +24,28 @@ from hookstream.adapters.index.answers import (
     Page,
     PendingCounts,
     PendingFilter,
+    PendingSummary,
+    ReasonCount,
+    ReasonCounts,
+    TierCount,
     UndecodableFilter,
+    WaitingSubscription,
     Whose,
     Window,
 )
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.model.instant import HOUR, Millis
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.statistics.attempts import BUCKETS, CountedAttempts, bucket_of
 from hookstream.core.statistics.counts import Counts, Statistics, StatisticsStep
+from hookstream.core.statistics.due import DueIntervals, due_intervals
+from hookstream.core.statistics.overview import (
+    FailingEndpoint,
+    Overview,
+    OverviewBuilder,
+    OverviewWindow,
+    steps_for,
+)
 
 T = TypeVar("T")
 
@@ -48,6 +65,8 @@ class MemoryIndex:
     events: list[OperationsEvent] = field(default_factory=list)
     beyond: int = 0
     """Waiting records that are in no list."""
+    asked: PendingFilter = field(default_factory=PendingFilter)
+    """What of that which waits was listed last."""
 
     def window(self) -> Window:
         return WINDOW
@@ -86,6 +105,7 @@ class MemoryIndex:
     def pending(
         self, wanted: PendingFilter, after: Cursor | None = None, limit: int = 50
     ) -> Page[PendingRecord]:
+        self.asked = wanted
         return _selected(
             self.waiting,
             wanted,
@@ -135,6 +155,52 @@ class MemoryIndex:
             after,
             limit,
         )
+
+    def reasons(
+        self, source: RedriveSource, whose: Whose, since: Millis, until: Millis
+    ) -> ReasonCounts:
+        del since, until
+        records = self.dead if source is RedriveSource.DEAD_LETTERS else self.not_decoded
+        counts: dict[str, ReasonCount] = {}
+        for summary, by in records:
+            if _is(whose, summary.partner_id, summary.subscription_id):
+                reason = summary.reason
+                known = counts.get(reason, ReasonCount(reason, 0, 0))
+                counts[reason] = known.plus(ReasonCount(reason, 1, int(by is None)))
+        return ReasonCounts(tuple(counts.values()), WINDOW)
+
+    def waiting_tiers(self, wanted: DueFilter, now: Millis) -> tuple[TierCount, ...]:
+        return self.pending_summary(wanted, due_intervals(1, now)).tiers
+
+    def pending_summary(self, wanted: DueFilter, due: DueIntervals) -> PendingSummary:
+        tiers: dict[str, TierCount] = {}
+        subscriptions: dict[str, WaitingSubscription] = {}
+        for each in self.waiting:
+            delivery, reasons = each.delivery, {each.reason: 1}
+            if not _is(wanted, delivery.partner_id, delivery.subscription_id):
+                continue
+            if wanted.tiers is None or each.topic in wanted.tiers:
+                tiers[each.topic] = TierCount(each.topic, 1, 0, None, reasons, 0)
+                name = delivery.subscription_id
+                found = WaitingSubscription(name, delivery.partner_id, 1, 0, reasons)
+                subscriptions[name] = found
+        counts = tuple(DueCount(due.since, topic, 1) for topic in tiers)
+        every = tuple(tiers.values()), counts, 0, tuple(subscriptions.values()), 0
+        return PendingSummary(*every, self.only_counted(wanted), 0, 0, WINDOW)
+
+    def overview(self, whose: Whose, wanted: OverviewWindow, *, now: Millis) -> Overview:
+        builder = OverviewBuilder(steps_for(wanted, now, WINDOW.since or 0))
+        mine = [
+            each
+            for each in self.found_attempts
+            if _is(whose, each.entry.partner_id, each.entry.subscription_id)
+        ]
+        for each in mine:
+            entry, buckets = each.entry, [0] * BUCKETS
+            buckets[bucket_of(entry.duration_us)] = 1
+            builder.add_attempts([CountedAttempts(now - 1, 1, buckets)])
+            builder.add_failing([FailingEndpoint(entry.subscription_id, entry.partner_id, 1, 1)])
+        return builder.overview(builder.worst(), WINDOW.since or 0, whole=True)
 
     def statistics(
         self, whose: Whose, since: Millis, until: Millis, step: Millis, *, now: Millis

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
+from hookstream.adapters.index.attempt_minutes import SCHEMA as MINUTES_SCHEMA
+from hookstream.adapters.index.attempt_minutes import AttemptMinutes
 from hookstream.adapters.index.attempt_rows import (
     EVERYTHING,
     INSERT_FULL,
@@ -84,9 +86,12 @@ class AttemptsFile:
     ) -> None:
         self.file = file
         self.start = file.start
-        self._db = open_for_writing(file.path, SCHEMA, cache_kib=cache_kib, log_pages=log_pages)
+        self._db = open_for_writing(
+            file.path, SCHEMA + MINUTES_SCHEMA, cache_kib=cache_kib, log_pages=log_pages
+        )
         self._names: dict[tuple[str, str], int] = {}
-        self._shapes: dict[AttemptShape, tuple[int, int]] = {}
+        self._shapes: dict[AttemptShape, tuple[int, int, int]] = {}
+        self._minutes = AttemptMinutes(file.start)
         self._owners: dict[tuple[str, str], tuple[int, int]] = {}
         self._topics: dict[str, int] = {}
         self._deltas: defaultdict[tuple[int, int, int, RunKind, Ending], list[int]] = defaultdict(
@@ -122,6 +127,7 @@ class AttemptsFile:
             self._owners.clear()
             self._topics.clear()
             self._deltas.clear()
+            self._minutes.forget()
             self._postings.forget()
             self._next_row = self._row()
             raise
@@ -161,7 +167,8 @@ class AttemptsFile:
             known = self._shapes.get(shape)
             if known is None:
                 known = self._shape(shape)
-            sub, shaped = known
+            sub, shaped, partner = known
+            self._minutes.add(sub, partner, each)
             event, entity = packed_id(entry.event_id), packed_id(entry.entity_id)
             kind = RowKind(sub, shaped, delivery, event, entity)
             kinds.append(kind)
@@ -306,15 +313,15 @@ class AttemptsFile:
         self._owners[subscription_id, partner_id] = sub, partner
         return sub, partner
 
-    def _shape(self, shape: AttemptShape) -> tuple[int, int]:
-        """Return the numbers of a shape's subscription and of the shape."""
+    def _shape(self, shape: AttemptShape) -> tuple[int, int, int]:
+        """Return the numbers of a shape's subscription, of the shape, and of its partner."""
         if len(self._shapes) >= _MOST_CACHED:
             self._shapes.clear()
         body = shape_text(shape)
-        sub, _ = self._owner(shape.subscription_id, shape.partner_id)
+        sub, partner = self._owner(shape.subscription_id, shape.partner_id)
         self._db.execute("INSERT OR IGNORE INTO shapes (body) VALUES (?)", (body,))
         found = self._db.execute("SELECT id FROM shapes WHERE body = ?", (body,)).fetchone()
-        numbers = self._shapes[shape] = sub, int(found[0])
+        numbers = self._shapes[shape] = sub, int(found[0]), partner
         return numbers
 
     def _count(self, place: LifePlace, state: LifeState, kind: RunKind, runs: int) -> None:
@@ -325,6 +332,7 @@ class AttemptsFile:
     def _flush(self) -> None:
         """Write the ids and the counts that changed."""
         self._postings.flush()
+        self._minutes.flush(self._db)
         totals: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
         for (sub, partner, minute, kind, ending), (runs, retries) in self._deltas.items():
             for who in (sub, partner, EVERYTHING):

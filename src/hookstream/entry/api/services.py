@@ -26,6 +26,7 @@ from hookstream.entry.admin.dead_letter_export import (
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.partition_watch import PartitionsLook
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
@@ -148,6 +149,9 @@ class ConsoleServices(Protocol):
 
     def positions(self) -> list[GroupPosition]:
         """Return the positions of the workers' groups in every partition."""
+
+    def open_partitions(self) -> PartitionsLook:
+        """Return which partitions need an operator's look, as it was at most a minute ago."""
 
     def position(self, at: TopicPartition) -> GroupPosition:
         """Return the position of the group that reads a partition.

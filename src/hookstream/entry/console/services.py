@@ -52,6 +52,7 @@ from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_offers import offer_job
 from hookstream.entry.admin.jobs import cancel_job, free_job
+from hookstream.entry.admin.partition_watch import PartitionsLook, watched
 from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
 from hookstream.entry.admin.purges import narrowed
 from hookstream.entry.admin.redrives import rules_of
@@ -111,6 +112,7 @@ class KafkaServices:
         self._of_thread = local()
         self._open_files = OpenLimit()
         self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
+        self._watch = watched(settings, self.now)
         self._uses = ApiUses()
         self._uses_lock = Lock()
         self._name = executor_name()
@@ -326,6 +328,10 @@ class KafkaServices:
     def positions(self) -> list[GroupPosition]:
         """As ConsoleServices says."""
         return ReadPartitions(self.settings).positions()
+
+    def open_partitions(self) -> PartitionsLook:
+        """As ConsoleServices says."""
+        return self._watch.latest()
 
     def position(self, at: TopicPartition) -> GroupPosition:
         """As ConsoleServices says."""

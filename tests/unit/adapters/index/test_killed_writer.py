@@ -14,6 +14,7 @@ from hookstream.adapters.index.answers import AttemptFilter, Whose
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.instant import HOUR, MINUTE
+from hookstream.core.statistics.overview import OverviewWindow
 
 EVENTS = 3_000
 NOW = START + 3 * HOUR
@@ -64,4 +65,7 @@ def test_a_writer_that_is_killed_at_any_instant_counts_nothing_twice_and_misses_
     assert sum(each.count for each in found.errors) == sum(
         each.what.disposition == "retry" for each in entries if isinstance(each.what, AuditEntry)
     )
+    overview = reader.overview(Whose(), OverviewWindow.ALL, now=NOW)
+    assert overview.attempts.attempts == len(entries)
+    assert overview.attempts.failed == sum(each.failed for each in overview.worst)
     reader.close()

@@ -106,6 +106,8 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     ),
     "list_attempts": RouteExpectation(200),
     "list_pending": RouteExpectation(200),
+    "get_pending_histogram": RouteExpectation(200),
+    "get_overview": RouteExpectation(200),
     "get_subscription_statistics": of_crm(200),
     "get_partner_statistics": RouteExpectation(
         200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}

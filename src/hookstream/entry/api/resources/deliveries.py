@@ -5,7 +5,7 @@ from typing import Any, Literal
 from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter, PendingFilter
 from hookstream.core.access.scopes import Scope
 from hookstream.core.audit.history import DeliveryState
-from hookstream.entry.api.fields import ApiOutput, Identifier
+from hookstream.entry.api.fields import ApiOutput, Identifier, Instant
 from hookstream.entry.api.filters import (
     TimesQuery,
     WhosePageQuery,
@@ -13,6 +13,7 @@ from hookstream.entry.api.filters import (
     Words,
     after,
     following,
+    instant,
     shown_window,
     times,
     whose,
@@ -29,6 +30,7 @@ from hookstream.entry.api.resources.delivery_views import (
     shown_run,
     shown_timeline,
 )
+from hookstream.entry.api.resources.retries import Tiers, asked_reasons, tier_topics
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 _TAG = "deliveries"
@@ -73,6 +75,15 @@ class AttemptsPage(ApiOutput, frozen=True):
 
 class PendingQuery(WhosePageQuery, frozen=True):
     """What of that which waits is listed."""
+
+    tier: Tiers = ()
+    """In the tiers of these delays."""
+    reason: Words = ()
+    """For these reasons."""
+    due_from: Instant | None = None
+    """Due then or later (RFC 3339); what is due at once is left out."""
+    due_to: Instant | None = None
+    """Due before then."""
 
 
 class PendingPage(ApiOutput, frozen=True):
@@ -147,9 +158,16 @@ def list_attempts(call: Call[AttemptsQuery, None]) -> ApiAnswer:
 
 def list_pending(call: Call[PendingQuery, None]) -> ApiAnswer:
     """Return what waits for its next attempt."""
-    wanted = PendingFilter(**whose(call))
+    query = call.query
+    wanted = PendingFilter(
+        **whose(call),
+        reasons=asked_reasons(call, query.reason),
+        due_from=instant(query.due_from, "due_from"),
+        due_before=instant(query.due_to, "due_to"),
+        tiers=tier_topics(call, query.tier),
+    )
     index = call.services.index()
-    page = index.pending(wanted, after(call), call.query.limit)
+    page = index.pending(wanted, after(call), query.limit)
     items = tuple(shown_pending(each, to_operator=call.by_operator) for each in page.items)
     return ApiAnswer(
         PendingPage(
