@@ -198,7 +198,7 @@ class MemoryIndex:
         for each in mine:
             entry, buckets = each.entry, [0] * BUCKETS
             buckets[bucket_of(entry.duration_us)] = 1
-            builder.add_attempts([CountedAttempts(now - 1, 1, buckets)])
+            builder.add_attempts([CountedAttempts(each.at, 1, buckets)])
             builder.add_failing([FailingEndpoint(entry.subscription_id, entry.partner_id, 1, 1)])
         return builder.overview(builder.worst(), WINDOW.since or 0, whole=True)
 

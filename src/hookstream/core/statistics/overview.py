@@ -54,8 +54,8 @@ class Steps(NamedTuple):
         return instant - (instant - self.since) % self.step
 
     def starts(self) -> list[Millis]:
-        """Return the start of each step, the oldest first."""
-        return list(range(self.since, self.until, self.step))
+        """Return the start of each step, the oldest first; the last one has the present in it."""
+        return list(range(self.since, self.until + 1, self.step))
 
 
 def steps_for(window: OverviewWindow, now: Millis, known_since: Millis) -> Steps:
@@ -70,7 +70,7 @@ def steps_for(window: OverviewWindow, now: Millis, known_since: Millis) -> Steps
     since = max(0, min(since, now - 1))
     for step in _STEPS:
         start = since - since % step
-        if (now - start + step - 1) // step <= MOST_STEPS:
+        if (now - start) // step < MOST_STEPS:
             return Steps(start, now, step)
     # Longer than half a year: whole days.
     days = (now - since) // (DAY * (MOST_STEPS - 1)) + 1

@@ -4,6 +4,8 @@ import re
 
 HOME = "/ui/overview"
 LOGIN = "/ui/login"
+RETRIES = "/ui/retries"
+WAITING = "/ui/retries/waiting"
 _LOCAL = re.compile(r"/ui/[A-Za-z0-9/_.~%?&=+,:@-]{0,2000}")
 
 

@@ -29,6 +29,8 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     "log_in": PageExpectation("is unknown, expired or revoked", 401, form={"token": "hs_adm_no"}),
     "log_out": PageExpectation("/ui/login", 303, form={}),
     "show_overview": PageExpectation("Success rate", query="window=24h"),
+    "show_retries": PageExpectation("What falls due within 24 h", query="hours=24"),
+    "list_waiting": PageExpectation("msg_ours", query="due_to=2026-11-25T00:00:00Z"),
     "list_subscriptions_page": PageExpectation("pricing.completed", query="partner=acme"),
 }
 """By the names of handlers."""

@@ -154,7 +154,7 @@ class OverviewShown(ApiOutput, frozen=True):
     attempts_per_minute: float
     attempts: AttemptsCounted
     steps: tuple[OverviewStepShown, ...]
-    """Every step of the window, the oldest first: at most 181."""
+    """Every step of the window, the oldest first: at most 180."""
     tiers: tuple[TierShown, ...]
     """What waits now."""
     only_counted: int
