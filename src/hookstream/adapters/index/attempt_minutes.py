@@ -7,11 +7,12 @@ requests in each bucket of time. `attempt_totals` has the whole hour of each sub
 import sqlite3
 from collections.abc import Iterator, Sequence
 from operator import add
-from typing import Final, NamedTuple
+from typing import Final
 
 from hookstream.adapters.index.attempt_rows import EVERYTHING, Indexed, is_failure
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.statistics.attempts import BUCKETS, CountedAttempts, bucket_of
+from hookstream.core.statistics.overview import FailingEndpoint
 
 _BUCKETS: Final = tuple(f"b{number}" for number in range(BUCKETS))
 
@@ -96,15 +97,6 @@ class AttemptMinutes:
         self._rows.clear()
 
 
-class FailingSub(NamedTuple):
-    """A subscription with failed requests, by its number in a file."""
-
-    sub: int
-    partner: int
-    attempts: int
-    failed: int
-
-
 def attempts_in(
     db: sqlite3.Connection, who: int, minutes: range, shift: int, width: int
 ) -> Iterator[tuple[int, CountedAttempts]]:
@@ -128,8 +120,8 @@ def attempts_in(
 
 def failing_in(
     db: sqlite3.Connection, subs: Sequence[int] | None, minutes: range | None
-) -> list[FailingSub]:
-    """Return the subscriptions with the most failed requests, at most `MOST_FAILING`.
+) -> list[FailingEndpoint]:
+    """Return the endpoints with the most failed requests, at most `MOST_FAILING`.
 
     Args:
         db: The file.
@@ -138,24 +130,30 @@ def failing_in(
     """
     if subs is not None:
         found = [each for sub in subs for each in _failing(db, "t.sub = ?", (sub,), minutes)]
-        return sorted(found, key=lambda each: (-each.failed, each.sub))[:MOST_FAILING]
+        return sorted(found, key=lambda each: -each.failed)[:MOST_FAILING]
     return _failing(db, "1 = 1", (), minutes)
 
 
 def _failing(
     db: sqlite3.Connection, where: str, values: tuple[int, ...], minutes: range | None
-) -> list[FailingSub]:
+) -> list[FailingEndpoint]:
     if minutes is None:
         query = (
-            "SELECT t.sub, t.partner, t.attempts, t.failed FROM attempt_totals t"
-            f" WHERE {where} AND t.failed > 0 ORDER BY t.failed DESC, t.sub LIMIT {MOST_FAILING}"
+            "SELECT t.sub, t.partner, t.attempts, t.failed AS failures FROM attempt_totals t"
+            f" WHERE {where} AND t.failed > 0"
         )
     else:
         values = (*values, minutes.start, minutes.stop)
         query = (
-            "SELECT t.sub, t.partner, sum(m.attempts), sum(m.failed) AS failures FROM attempt_totals t"
-            f" CROSS JOIN attempt_minutes m ON m.who = t.sub WHERE {where} AND t.failed > 0"
-            " AND m.minute >= ? AND m.minute < ? GROUP BY t.sub HAVING failures > 0"
-            f" ORDER BY failures DESC, t.sub LIMIT {MOST_FAILING}"
+            "SELECT t.sub, t.partner, sum(m.attempts) AS attempts, sum(m.failed) AS failures"
+            " FROM attempt_totals t CROSS JOIN attempt_minutes m ON m.who = t.sub"
+            f" WHERE {where} AND t.failed > 0 AND m.minute >= ? AND m.minute < ?"
+            " GROUP BY t.sub HAVING failures > 0"
         )
-    return [FailingSub(*row) for row in db.execute(query, values)]
+    # Names are looked up for those that are returned alone.
+    named = (
+        "SELECT s.name, p.name, attempts, failures"
+        f" FROM ({query} ORDER BY failures DESC, t.sub LIMIT {MOST_FAILING}) found"
+        " CROSS JOIN names s ON s.id = found.sub CROSS JOIN names p ON p.id = found.partner"
+    )
+    return [FailingEndpoint(*row) for row in db.execute(named, values)]

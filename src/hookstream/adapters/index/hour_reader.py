@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from hookstream.adapters.index.answers import IndexedAttempt
-from hookstream.adapters.index.attempt_minutes import FailingSub, attempts_in, failing_in
+from hookstream.adapters.index.attempt_minutes import attempts_in, failing_in
 from hookstream.adapters.index.attempt_rows import (
     COLUMNS,
     EVERYTHING,
@@ -248,19 +248,13 @@ class HourReader:
         """Return the endpoints with the most failed requests of an interval, at most `MOST_FAILING`."""
         minutes = self._minutes(steps)
         whole = minutes == range(HOUR // MINUTE)
-        return [
-            self._failing(each) for each in failing_in(self._db, subs, None if whole else minutes)
-        ]
+        return failing_in(self._db, subs, None if whole else minutes)
 
     def most_frequent_error(self, name: str) -> ErrorPattern | None:
         """Return the most frequent error of a subscription; None: it has none."""
         sub = self._number(SUBSCRIPTION, name)
         found = () if sub is None else self.errors([sub])
         return max(found, key=lambda each: (each.count, each.last_at), default=None)
-
-    def _failing(self, found: FailingSub) -> FailingEndpoint:
-        names = self._name(found.sub), self._name(found.partner)
-        return FailingEndpoint(*names, found.attempts, found.failed)
 
     def _minutes(self, steps: Steps) -> range:
         """Return which minutes of the hour an interval touches."""

@@ -3,6 +3,7 @@
 Deliveries are counted as all statistics count them; requests by when they were recorded.
 """
 
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -131,7 +132,8 @@ class OverviewBuilder:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self._found = {at: OverviewStep(at, Counts(), AttemptCounts()) for at in steps.starts()}
-        self._failing: dict[str, FailingEndpoint] = {}
+        self._failing: dict[tuple[str, str], list[int]] = {}
+        """By subscription and partner: requests, and failed ones."""
 
     def add_runs(self, runs: Iterable[CountedRuns]) -> None:
         """Add runs of minutes within the interval."""
@@ -150,19 +152,17 @@ class OverviewBuilder:
 
     def add_failing(self, found: Iterable[FailingEndpoint]) -> None:
         """Add what endpoints failed at, of distinct requests."""
-        for each in found:
-            known = self._failing.get(each.subscription_id)
-            if known is not None:
-                each = each._replace(  # noqa: PLW2901
-                    attempts=known.attempts + each.attempts, failed=known.failed + each.failed
-                )
-            self._failing[each.subscription_id] = each
+        for subscription_id, partner_id, attempts, failed, _ in found:
+            known = self._failing.setdefault((subscription_id, partner_id), [0, 0])
+            known[0] += attempts
+            known[1] += failed
 
     def worst(self) -> list[FailingEndpoint]:
         """Return the endpoints with the most failed requests so far, at most `WORST`."""
-        return sorted(
-            self._failing.values(), key=lambda each: (-each.failed, each.subscription_id)
-        )[:WORST]
+        found = heapq.nsmallest(
+            WORST, self._failing.items(), key=lambda item: (-item[1][1], item[0])
+        )
+        return [FailingEndpoint(*names, counts[0], counts[1]) for names, counts in found]
 
     def overview(
         self, worst: Sequence[FailingEndpoint], known_since: Millis, *, whole: bool
