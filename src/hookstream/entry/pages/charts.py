@@ -38,9 +38,11 @@ MOST_BARS: Final = 20
 LARGEST_CHART: Final = 60 * 1024
 """The most bytes of a chart."""
 
-_WIDTH, _HEIGHT = 720.0, 200.0
+WIDE: Final = 1040.0
+"""The width of a chart that has a page's whole width."""
+_HEIGHT = 200.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 10.0, 10.0, 24.0
-_BAR_HEIGHT, _BAR_LABEL, _BAR_VALUE = 24.0, 220.0, 64.0
+_BAR_HEIGHT, _BAR_LABEL, _BAR_VALUE = 24.0, 160.0, 64.0
 _SPARK_WIDTH, _SPARK_HEIGHT = 120.0, 24.0
 _LONGEST_LABEL = 40
 _LONGEST_TITLE = 200
@@ -99,6 +101,8 @@ class ChartText:
     title: str
     description: str = ""
     unit: Unit = Unit.NUMBER
+    width: float = 540.0
+    """In units that are about a pixel; at most `WIDE`, at least 400."""
 
 
 def time_chart(
@@ -124,7 +128,7 @@ def time_chart(
     stacked = look is Look.BARS
     points = [_column(series, at) for at in range(len(starts))]
     most = max((_top(each, stacked=stacked) for each in points), default=0.0)
-    plot = _Plot(starts[0], until, most, text.unit)
+    plot = _Plot(text, starts[0], until, most)
     edges = [*starts, until]
     drawn: list[Markup] = []
     for number in range(len(series)):
@@ -144,7 +148,7 @@ def time_chart(
             drawn.append(_element("path", kind=f"area {kind}", d=_area(places, plot.bottom)))
         drawn.append(_element("path", kind=f"line {kind}", d=_line(places)))
     hints = _hints(plot, edges, points, [each.label for each in series], text.unit)
-    return _chart(text, _WIDTH, _HEIGHT, [*plot.axes(), *drawn, *hints])
+    return _chart(text, text.width, _HEIGHT, [*plot.axes(), *drawn, *hints])
 
 
 def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Markup:
@@ -160,7 +164,7 @@ def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Ma
         return _empty(text)
     points = [[known(part) or 0.0 for part in each.parts[: len(labels)]] for each in bins]
     until = max(bins[-1].until, bins[0].at + 1)
-    plot = _Plot(bins[0].at, until, max(map(sum, points), default=0.0), text.unit)
+    plot = _Plot(text, bins[0].at, until, max(map(sum, points), default=0.0))
     bars = [_bar(plot, each, parts) for each, parts in zip(bins, points, strict=True)]
     # A link is dropped where the picture would be too large: the list beside it has all of them.
     left = LARGEST_CHART - _MOST_AXES - sum(len(bar.encode()) for bar in bars)
@@ -174,7 +178,7 @@ def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Ma
         drawn.append(linked if left >= 0 else bar)
     return _chart(
         text,
-        _WIDTH,
+        text.width,
         _HEIGHT,
         [*plot.axes(), *drawn],
         is_image=not any(each.href for each in bins),
@@ -187,7 +191,7 @@ def horizontal_bars(text: ChartText, bars: Sequence[Bar]) -> Markup:
     if not bars:
         return _empty(text)
     most = max((known(each.value) or 0.0 for each in bars), default=0.0) or 1.0
-    room = _WIDTH - _BAR_LABEL - _BAR_VALUE
+    room = text.width - _BAR_LABEL - _BAR_VALUE
     drawn: list[Markup] = []
     for number, each in enumerate(bars):
         y, value = number * _BAR_HEIGHT, known(each.value)
@@ -213,7 +217,7 @@ def horizontal_bars(text: ChartText, bars: Sequence[Bar]) -> Markup:
             else Markup().join(pieces)
         )
     height = len(bars) * _BAR_HEIGHT
-    return _chart(text, _WIDTH, height, drawn, is_image=not any(each.href for each in bars))
+    return _chart(text, text.width, height, drawn, is_image=not any(each.href for each in bars))
 
 
 def sparkline(text: ChartText, values: Sequence[float | None]) -> Markup:
@@ -237,10 +241,11 @@ def sparkline(text: ChartText, values: Sequence[float | None]) -> Markup:
 class _Plot:
     """Where instants and values are within a chart, and its axes."""
 
-    def __init__(self, since: Millis, until: Millis, most: float, unit: Unit) -> None:
+    def __init__(self, text: ChartText, since: Millis, until: Millis, most: float) -> None:
         self._since, self._until = since, until
-        self._unit = unit
-        self._ticks = round_ticks(most, unit)
+        self._unit = text.unit
+        self._right = text.width - _RIGHT
+        self._ticks = round_ticks(most, text.unit)
         self._most = max(self._ticks[-1], most) or 1.0
         self.top, self.bottom = _TOP, _HEIGHT - _BOTTOM
         self.height = self.bottom - self.top
@@ -248,7 +253,7 @@ class _Plot:
     def x(self, instant: float) -> float:
         """Return where an instant is."""
         share = (instant - self._since) / max(1, self._until - self._since)
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * min(1.0, max(0.0, share))
+        return _LEFT + (self._right - _LEFT) * min(1.0, max(0.0, share))
 
     def y(self, value: float) -> float:
         """Return where a value is."""
@@ -257,7 +262,7 @@ class _Plot:
     def axes(self) -> list[Markup]:
         """Return lines at round values, and round times below."""
         drawn: list[Markup] = []
-        right = _WIDTH - _RIGHT
+        right = self._right
         for tick in self._ticks:
             y = self.y(tick)
             drawn.append(_element("line", kind="grid", x1=_LEFT, y1=y, x2=right, y2=y))
@@ -299,7 +304,7 @@ def _chart(
         "svg",
         *said,
         *drawn,
-        kind=kind,
+        kind=f"{kind} wide" if width > WIDE / 2 + _LEFT else kind,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {_number(width)} {_number(height)}",
         role="img" if is_image else "group",
@@ -308,8 +313,10 @@ def _chart(
 
 
 def _empty(text: ChartText) -> Markup:
-    middle = _text("Nothing in this time", _WIDTH / 2, _HEIGHT / 2, kind="label", anchor="middle")
-    return _chart(text, _WIDTH, _HEIGHT, [middle])
+    middle = _text(
+        "Nothing in this time", text.width / 2, _HEIGHT / 2, kind="label", anchor="middle"
+    )
+    return _chart(text, text.width, _HEIGHT, [middle])
 
 
 def _hints(

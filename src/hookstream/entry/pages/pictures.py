@@ -10,6 +10,7 @@ from hookstream.entry.pages.asking import query_text
 from hookstream.entry.pages.chart_axes import Unit
 from hookstream.entry.pages.charts import (
     MOST_SERIES,
+    WIDE,
     Bar,
     Bin,
     ChartText,
@@ -51,7 +52,7 @@ def overview_pictures(found: Mapping[str, Any]) -> list[Picture]:
         )
     ]
     made = [
-        Series("others", [(each["attempts"] - each["failed"]) / minutes for each in attempts]),
+        Series("not failed", [(each["attempts"] - each["failed"]) / minutes for each in attempts]),
         Series("failed", [each["failed"] / minutes for each in attempts]),
     ]
     shares = [
@@ -113,7 +114,7 @@ def _within(counts: Mapping[str, Any]) -> float | None:
 
 def reasons_picture(reasons: Sequence[Mapping[str, Any]]) -> Picture:
     """Return the bars of what was dead-lettered, by reason."""
-    title = "Dead letters by reason"
+    title = "How many came, by reason"
     bars = [Bar(each["reason"], each["records"]) for each in reasons]
     return Picture(title, horizontal_bars(ChartText("reasons", title), bars))
 
@@ -143,6 +144,7 @@ def due_picture(found: Mapping[str, Any], path: str, filters: Mapping[str, str])
         "due",
         f"What falls due within {found['hours']} h",
         "By tier. Each bar leads to the deliveries in it.",
+        width=WIDE,
     )
     return Picture(text.title, histogram(text, bins, some), some)
 
