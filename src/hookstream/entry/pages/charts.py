@@ -6,18 +6,17 @@ since what is inside of an image cannot be reached. Every number is on the page 
 page's. Times are UTC. A value that is no number is a gap, a negative one is 0.
 """
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from markupsafe import Markup, escape
 
 from hookstream.core.model.instant import DAY, HOUR, Millis, to_rfc3339
-from hookstream.core.model.visible_text import shown
 from hookstream.entry.pages.chart_axes import (
     LARGEST,
     Unit,
@@ -27,6 +26,7 @@ from hookstream.entry.pages.chart_axes import (
     time_ticks,
     value_text,
 )
+from hookstream.entry.pages.svg import clean, coordinate, cut, element, link, words
 
 MOST_POINTS: Final = 200
 """How many points a series has at most: of more, neighbours are one point, their mean."""
@@ -44,14 +44,10 @@ _HEIGHT = 200.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 10.0, 10.0, 24.0
 _BAR_HEIGHT, _BAR_LABEL, _BAR_VALUE = 24.0, 160.0, 64.0
 _SPARK_WIDTH, _SPARK_HEIGHT = 120.0, 24.0
-_LONGEST_LABEL = 40
 _LONGEST_TITLE = 200
-_LONGEST_LINK = 400
-"""In characters; a bar with a longer one is no link."""
 _MOST_TEXT = 20_000
 """The most bytes of texts of single points; beyond, points have none: the table beside the chart has them."""
 _MOST_AXES = 4_096
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -135,7 +131,7 @@ def time_chart(
         kind = f"series-{number + 1}"
         if stacked:
             drawn.append(
-                _element("path", kind=f"bar {kind}", d=_stack(plot, edges, points, number))
+                element("path", kind=f"bar {kind}", d=_stack(plot, edges, points, number))
             )
             continue
         places = [
@@ -145,10 +141,10 @@ def time_chart(
             )
         ]
         if look is Look.AREAS:
-            drawn.append(_element("path", kind=f"area {kind}", d=_area(places, plot.bottom)))
-        drawn.append(_element("path", kind=f"line {kind}", d=_line(places)))
+            drawn.append(element("path", kind=f"area {kind}", d=_area(places, plot.bottom)))
+        drawn.append(element("path", kind=f"line {kind}", d=_line(places)))
     hints = _hints(plot, edges, points, [each.label for each in series], text.unit)
-    return _chart(text, text.width, _HEIGHT, [*plot.axes(), *drawn, *hints])
+    return _chart(text, text.width, _HEIGHT, [*plot.axes(), *drawn, hints])
 
 
 def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Markup:
@@ -165,6 +161,7 @@ def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Ma
     points = [[known(part) or 0.0 for part in each.parts[: len(labels)]] for each in bins]
     until = max(bins[-1].until, bins[0].at + 1)
     plot = _Plot(text, bins[0].at, until, max(map(sum, points), default=0.0))
+    names = [cut(label) for label in labels]
     bars = [_bar(plot, each, parts) for each, parts in zip(bins, points, strict=True)]
     # A link is dropped where the picture would be too large: the list beside it has all of them.
     left = LARGEST_CHART - _MOST_AXES - sum(len(bar.encode()) for bar in bars)
@@ -172,8 +169,8 @@ def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Ma
     for each, parts, bar in zip(bins, points, bars, strict=True):
         linked = bar
         if each.href and bar:
-            said = _said(each.at, each.until, parts, labels, text.unit)
-            linked = _link(each.href, said, [_hit(plot, each.at, each.until), bar])
+            said = _said(each.at, each.until, parts, names, text.unit)
+            linked = link(each.href, said, [_hit(plot, each.at, each.until), bar])
             left -= len(linked.encode()) - len(bar.encode())
         drawn.append(linked if left >= 0 else bar)
     return _chart(
@@ -198,10 +195,10 @@ def horizontal_bars(text: ChartText, bars: Sequence[Bar]) -> Markup:
         length = room * (value or 0.0) / most
         said = "not known" if value is None else value_text(value, text.unit)
         middle = y + _BAR_HEIGHT / 2 + 4
-        label = _text(each.label, _BAR_LABEL - 8, middle, kind="label", anchor="end")
+        label = words(each.label, _BAR_LABEL - 8, middle, kind="label", anchor="end")
         pieces = [
             label,
-            _element(
+            element(
                 "rect",
                 kind="bar series-1",
                 x=_BAR_LABEL,
@@ -209,10 +206,10 @@ def horizontal_bars(text: ChartText, bars: Sequence[Bar]) -> Markup:
                 width=length,
                 height=_BAR_HEIGHT - 8,
             ),
-            _text(said, _BAR_LABEL + length + 6, middle, kind="value"),
+            words(said, _BAR_LABEL + length + 6, middle, kind="value"),
         ]
         drawn.append(
-            _link(each.href, f"{_cut(each.label)}: {said}", pieces)
+            link(each.href, f"{cut(each.label)}: {said}", pieces)
             if each.href
             else Markup().join(pieces)
         )
@@ -234,7 +231,7 @@ def sparkline(text: ChartText, values: Sequence[float | None]) -> Markup:
         )
         for at, value in enumerate(points)
     ]
-    drawn = [_element("path", kind="line series-1", d=_line(places))]
+    drawn = [element("path", kind="line series-1", d=_line(places))]
     return _chart(text, _SPARK_WIDTH, _SPARK_HEIGHT, drawn, kind="sparkline")
 
 
@@ -265,18 +262,18 @@ class _Plot:
         right = self._right
         for tick in self._ticks:
             y = self.y(tick)
-            drawn.append(_element("line", kind="grid", x1=_LEFT, y1=y, x2=right, y2=y))
+            drawn.append(element("line", kind="grid", x1=_LEFT, y1=y, x2=right, y2=y))
             label = value_text(tick, self._unit)
-            drawn.append(_text(label, _LEFT - 6, y + 4, kind="tick", anchor="end"))
+            drawn.append(words(label, _LEFT - 6, y + 4, kind="tick", anchor="end"))
         for instant in time_ticks(self._since, self._until):
             x = self.x(instant)
             drawn.append(
-                _element("line", kind="grid", x1=x, y1=self.bottom, x2=x, y2=self.bottom + 4)
+                element("line", kind="grid", x1=x, y1=self.bottom, x2=x, y2=self.bottom + 4)
             )
             # A label at an edge stays within the picture.
             anchor = "start" if x < _LEFT + 20 else "end" if x > right - 20 else "middle"
             label = time_label(instant, self._until - self._since)
-            drawn.append(_text(label, x, _HEIGHT - 6, kind="tick", anchor=anchor))
+            drawn.append(words(label, x, _HEIGHT - 6, kind="tick", anchor=anchor))
         return drawn
 
 
@@ -295,25 +292,25 @@ def _chart(
     if not _NAME.fullmatch(text.name):
         raise ValueError(f"{text.name!r} is no name of a chart")
     title, described = f"{text.name}-title", f"{text.name}-desc"
-    said = [_element("title", _clean(text.title, _LONGEST_TITLE), id=title)]
+    said = [element("title", clean(text.title, _LONGEST_TITLE), id=title)]
     names = title
     if text.description:
-        said.append(_element("desc", _clean(text.description, _LONGEST_TITLE), id=described))
+        said.append(element("desc", clean(text.description, _LONGEST_TITLE), id=described))
         names += f" {described}"
-    return _element(
+    return element(
         "svg",
         *said,
         *drawn,
         kind=f"{kind} wide" if width > WIDE / 2 + _LEFT else kind,
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {_number(width)} {_number(height)}",
+        viewBox=f"0 0 {coordinate(width)} {coordinate(height)}",
         role="img" if is_image else "group",
         aria_labelledby=names,
     )
 
 
 def _empty(text: ChartText) -> Markup:
-    middle = _text(
+    middle = words(
         "Nothing in this time", text.width / 2, _HEIGHT / 2, kind="label", anchor="middle"
     )
     return _chart(text, text.width, _HEIGHT, [middle])
@@ -325,26 +322,31 @@ def _hints(
     points: Sequence[Sequence[float | None]],
     labels: Sequence[str],
     unit: Unit,
-) -> list[Markup]:
+) -> Markup:
     """Return unseen boxes, one for each point, that say its values where a mouse rests; none if they are long."""
-    found: list[Markup] = []
+    # As text, not element by element: these are most of a chart.
+    names = [cut(label) for label in labels]
+    rest = f'y="{coordinate(plot.top)}" height="{coordinate(plot.height)}"'
+    found: list[str] = []
     for values, (begin, end) in zip(points, pairwise(edges), strict=True):
-        title = _element("title", _said(begin, end, values, labels, unit))
-        found.append(_hit(plot, begin, end, title))
-    return found if sum(len(each.encode()) for each in found) <= _MOST_TEXT else []
+        x, said = plot.x(begin), _said(begin, end, values, names, unit)
+        place = f'x="{coordinate(x)}" width="{coordinate(plot.x(end) - x)}" {rest}'
+        found.append(f'<rect class="hit" {place}><title>{escape(said)}</title></rect>')
+    text = "".join(found)
+    return Markup(text if len(text.encode()) <= _MOST_TEXT else "")  # noqa: S704  escaped above
 
 
-def _hit(plot: _Plot, begin: Millis, end: Millis, *content: Markup) -> Markup:
+def _hit(plot: _Plot, begin: Millis, end: Millis) -> Markup:
     """Return an unseen box as high as the chart: what a mouse meets."""
     x = plot.x(begin)
     box = {"x": x, "y": plot.top, "width": plot.x(end) - x, "height": plot.height}
-    return _element("rect", *content, kind="hit", **box)
+    return element("rect", kind="hit", **box)
 
 
 def _bar(plot: _Plot, each: Bin, parts: Sequence[float]) -> Markup:
     """Return a bar of a histogram, stacked of its parts."""
     return Markup("").join(
-        _element(
+        element(
             "path",
             kind=f"bar series-{number + 1}",
             d=_stack(plot, [each.at, each.until], [parts], number),
@@ -361,14 +363,19 @@ def _said(
     labels: Sequence[str],
     unit: Unit,
 ) -> str:
-    """Return in words what a point has."""
-    day = f"{to_rfc3339(begin)[:10]} " if end - begin >= HOUR else ""
-    until = time_label(end, HOUR) if end - begin < DAY else to_rfc3339(end)[:10]
+    """Return in words what a point has; the labels are cut already."""
     parts = [
-        f"{_cut(label)} {'not known' if value is None else value_text(value, unit)}"
+        f"{label} {'not known' if value is None else value_text(value, unit)}"
         for label, value in zip(labels, values, strict=False)
     ]
-    return f"{day}{time_label(begin, HOUR)}\N{EN DASH}{until}: {', '.join(parts)}"
+    return f"{_times(begin, end)}: {', '.join(parts)}"
+
+
+@lru_cache(2_048)  # the charts of a page are of the same times
+def _times(begin: Millis, end: Millis) -> str:
+    day = f"{to_rfc3339(begin)[:10]} " if end - begin >= HOUR else ""
+    until = time_label(end, HOUR) if end - begin < DAY else to_rfc3339(end)[:10]
+    return f"{day}{time_label(begin, HOUR)}\N{EN DASH}{until}"
 
 
 def _column(series: Sequence[Series], at: int) -> list[float | None]:
@@ -416,8 +423,10 @@ def _stack(
             low, high = plot.y(below), plot.y(below + value)
             x, width = plot.x(begin), plot.x(end) - plot.x(begin)
             gap = min(1.0, width / 5)
-            begins = f"M{_number(x)} {_number(low)}"
-            found.append(f"{begins}V{_number(high)}H{_number(x + width - gap)}V{_number(low)}z")
+            begins = f"M{coordinate(x)} {coordinate(low)}"
+            found.append(
+                f"{begins}V{coordinate(high)}H{coordinate(x + width - gap)}V{coordinate(low)}z"
+            )
     return "".join(found)
 
 
@@ -436,57 +445,17 @@ def _line(places: Sequence[_Place | None]) -> str:
     """Return lines between places; a place between two gaps is a dot, by the round ends of lines."""
     return "".join(
         "M"
-        + "L".join(f"{_number(x)} {_number(y)}" for x, y in run)
+        + "L".join(f"{coordinate(x)} {coordinate(y)}" for x, y in run)
         + ("h0" if len(run) == 1 else "")
         for run in _runs(places)
     )
 
 
 def _area(places: Sequence[_Place | None], bottom: float) -> str:
-    low = _number(bottom)
+    low = coordinate(bottom)
     return "".join(
-        f"M{_number(run[0][0])} {low}L"
-        + "L".join(f"{_number(x)} {_number(y)}" for x, y in run)
+        f"M{coordinate(run[0][0])} {low}L"
+        + "L".join(f"{coordinate(x)} {coordinate(y)}" for x, y in run)
         + f"V{low}z"
         for run in _runs(places)
     )
-
-
-def _link(href: str, said: str, pieces: Iterable[Markup]) -> Markup:
-    if not href.startswith("/") or href.startswith("//"):
-        raise ValueError("a chart links within its own site")
-    if len(href) > _LONGEST_LINK:
-        return Markup("").join(pieces)
-    return _element("a", _element("title", said), *pieces, href=href, aria_label=said)
-
-
-def _text(content: str, x: float, y: float, *, kind: str, anchor: str = "start") -> Markup:
-    return _element("text", _cut(content), kind=kind, x=x, y=y, text_anchor=anchor)
-
-
-def _cut(text: str) -> str:
-    return _clean(text, _LONGEST_LABEL)
-
-
-def _clean(text: str, longest: int) -> str:
-    """Return a text in which nothing is obeyed, and that XML can have, at most so long."""
-    seen = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", shown(text[: longest + 1]))
-    return seen if len(seen) <= longest else f"{seen[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _element(tag: str, *content: str, kind: str = "", **attributes: str | float) -> Markup:
-    """Return an element; `kind` is its class, and `_` in the name of an attribute is a dash."""
-    named = [("class", kind)] if kind else []
-    named += [
-        (name.replace("_", "-"), value if isinstance(value, str) else _number(value))
-        for name, value in attributes.items()
-    ]
-    opened = "".join(f' {name}="{escape(value)}"' for name, value in named)
-    inner = "".join(map(escape, content))
-    # All of it is escaped, or markup that was made here.
-    return Markup(f"<{tag}{opened}>{inner}</{tag}>")  # noqa: S704
-
-
-def _number(value: float) -> str:
-    """Return a coordinate with at most one decimal."""
-    return f"{value:.1f}".removesuffix(".0") if math.isfinite(value) else "0"
