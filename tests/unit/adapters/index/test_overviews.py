@@ -14,7 +14,7 @@ from hookstream.core.statistics.overview import OverviewWindow
 NOW: Millis = START + 39 * MINUTE + 30 * SECOND
 
 
-def test_within_one_step_those_that_are_open_for_long_are_told_from_the_others(
+def test_those_of_one_step_that_are_open_for_long_are_counted_apart_from_the_others(
     tmp_path: Path,
 ) -> None:
     log = IndexLog()
