@@ -173,6 +173,22 @@ class DeliveryAnswer:
     subscription_id: str
     partner_id: str
     window: Window
+    unmerged: tuple[AuditEntry, ...] = ()
+    """All its attempts, copies by themselves; empty where there are no copies."""
+
+    @property
+    def entries(self) -> tuple[AuditEntry, ...]:
+        """All its attempts, copies by themselves."""
+        return self.unmerged or self.history.entries
+
+    @property
+    def event_type(self) -> str | None:
+        """The type of its event; None: a dead letter alone mentions it."""
+        named = (
+            *(each.delivery.event_type for each in self.pending),
+            *(each.event_type for each in self.history.entries[-1:]),
+        )
+        return next(iter(named), None)
 
 
 @dataclass(slots=True, frozen=True)

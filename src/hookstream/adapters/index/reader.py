@@ -30,7 +30,6 @@ from hookstream.adapters.index.delivery_views import (
     LifeOrder,
     Runs,
     history_from,
-    merged_copies,
 )
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
@@ -52,6 +51,7 @@ from hookstream.adapters.index.selecting import (
     selects_run,
 )
 from hookstream.adapters.system import SystemClock
+from hookstream.core.audit.copies import merged
 from hookstream.core.audit.run_states import PendingRecord, waiting
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.redrive.marks import RedriveSource
@@ -175,12 +175,14 @@ class IndexReader:
         if not owners or any(partner_id not in (None, owner) for _, owner in owners):
             return None
         subscription_id, owner = next(iter(owners))
+        attempts = merged(entries)
         return DeliveryAnswer(
-            history_from(delivery_id, merged_copies(entries), aside, self._asked_at),
+            history_from(delivery_id, [each.entry for each in attempts], aside, self._asked_at),
             tuple(waiting(pending, entries)),
             subscription_id,
             owner,
             window,
+            tuple(entries) if len(attempts) < len(entries) else (),
         )
 
     def pending(

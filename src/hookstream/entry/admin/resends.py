@@ -262,15 +262,34 @@ def _candidates(
 def original(settings: Settings, origin: Origin) -> Record | str:
     """Return the record at an origin, or why there is none (any more)."""
     try:
-        record = LogScan(reached(settings), origin.topic).at(origin.partition, origin.offset)
+        scan = LogScan(reached(settings), origin.topic)
+        record = scan.at(origin.partition, origin.offset)
+        if record is None:
+            return gone(origin, scan.oldest(origin.partition))
     except ConfigurationError as problem:
         return f"cannot be read: {problem}"
-    if record is None:
-        return "is gone from the log"
     if record.timestamp != origin.timestamp:
         was, now = to_the_second(origin.timestamp), to_the_second(record.timestamp)
         return f"is another record now, of {now} and not of {was}: the topic was made again"
     return record
+
+
+def gone(origin: Origin, oldest: Record | None) -> str:
+    """Return what is to be said of an origin whose record is gone: which topic let go of it, and since when.
+
+    Args:
+        origin: Where the event was.
+        oldest: The oldest record that its partition still has; None: it has none.
+    """
+    partition = f"{origin.topic}-{origin.partition}"
+    if oldest is None:
+        return f"is gone: {partition} has no record any more"
+    if oldest.offset < origin.offset:
+        return f"is gone: {partition} was made again, or compacted; its log begins at @{oldest.offset}"
+    return (
+        f"is gone: {partition} let go of all that it had before @{oldest.offset}, which is of"
+        f" {to_the_second(oldest.timestamp)}"
+    )
 
 
 def _event(decoder: EventDecoder, record: Record) -> Event | str:

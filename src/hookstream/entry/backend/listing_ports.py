@@ -21,6 +21,7 @@ from hookstream.entry.admin.deliveries import (
     DeliveryListing,
     DeliverySelection,
 )
+from hookstream.entry.admin.delivery_life import DeliveryLife
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -72,6 +73,7 @@ class DeliveryRead:
     details: DeliveryDetails
     status: SubscriptionStatus | None
     """Of its subscription, under the holds; None: it is not known."""
+    life: DeliveryLife
     problems: Sequence[str] = ()
 
 

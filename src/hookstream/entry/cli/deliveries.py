@@ -143,9 +143,9 @@ def show(
         remedies(details.history, details.pending, details.subscription_id, status, now)
     )
     if as_json:
-        click.echo(json_line(details_document(details, status, can_be_done)))
+        click.echo(json_line(details_document(details, status, found.life, can_be_done)))
     else:
-        show_details(context.out, details, status, can_be_done, now)
+        show_details(context.out, details, status, found.life, can_be_done, now)
     for sentence in found.problems:
         context.err.text(sentence, "yellow")
 

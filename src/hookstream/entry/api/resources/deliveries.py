@@ -5,6 +5,8 @@ from typing import Any, Literal
 from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter, PendingFilter
 from hookstream.core.access.scopes import Scope
 from hookstream.core.audit.history import DeliveryState
+from hookstream.core.model.subscription_status import Absent
+from hookstream.entry.admin.delivery_life import life_of
 from hookstream.entry.api.fields import ApiOutput, Identifier
 from hookstream.entry.api.filters import (
     TimesQuery,
@@ -19,16 +21,21 @@ from hookstream.entry.api.filters import (
     words,
 )
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
+from hookstream.entry.api.resources.delivery_life_views import (
+    DeliveryShown,
+    shown_next,
+    shown_sent,
+    shown_timeline,
+)
 from hookstream.entry.api.resources.delivery_views import (
     AttemptShown,
-    DeliveryShown,
     PendingShown,
     RunShown,
     shown_indexed,
     shown_pending,
     shown_run,
-    shown_timeline,
 )
+from hookstream.entry.api.resources.subscription_views import status_in
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 _TAG = "deliveries"
@@ -112,13 +119,26 @@ def get_delivery(call: Call[Any, None]) -> ApiAnswer:
         detail = f"nothing is known of a delivery {delivery_id!r} within the window"
         raise RequestRefused(ProblemKind.NOT_FOUND, detail)
     operator = call.by_operator
+    services, state = call.services, call.services.state()
+    row = state.current.subscriptions.get(found.subscription_id)
+    life = life_of(
+        found.history,
+        found.entries,
+        found.pending,
+        services.job,
+        Absent() if row is None else status_in(state, row, services.now(), found.event_type),
+        state,
+        services.settings.topics_names.subscriptions,
+    )
     shown = DeliveryShown(
         id=delivery_id,
         subscription=found.subscription_id,
         partner=found.partner_id,
         state="pending" if found.pending else found.history.state.value,
         pending=tuple(shown_pending(each, to_operator=operator) for each in found.pending),
-        timeline=shown_timeline(found.history, to_operator=operator),
+        timeline=shown_timeline(life.steps, to_operator=operator),
+        next=shown_next(life.coming, to_operator=operator),
+        sent=shown_sent(life.sent),
         window=shown_window(found.window),
     )
     return ApiAnswer(shown)

@@ -23,11 +23,13 @@ from hookstream.entry.api.resources.deliveries import (
     DeliveriesPage,
     DeliveriesQuery,
 )
-from hookstream.entry.api.resources.delivery_views import AttemptShown, DeliveryShown, RunShown
+from hookstream.entry.api.resources.delivery_life_views import DeliveryShown
+from hookstream.entry.api.resources.delivery_views import AttemptShown, RunShown
 from hookstream.entry.api.resources.jobs import JobShown
 from hookstream.entry.api.resources.resending import ResendGiven
 from hookstream.entry.api.resources.subscription_views import SubscriptionShown
 from hookstream.entry.backend.api.client import ApiClient, path
+from hookstream.entry.backend.api.life import life_in
 from hookstream.entry.backend.api.past import attempt_in, history_in, pending_in, run_in
 from hookstream.entry.backend.api.rows import SUBSCRIPTION
 from hookstream.entry.backend.api.values import facts_in, job_in
@@ -193,7 +195,7 @@ class ApiDeliveries:
             (),
             (),
         )
-        return DeliveryRead(details, self._status(shown), said)
+        return DeliveryRead(details, self._status(shown), life_in(shown), said)
 
     def _status(self, shown: DeliveryShown) -> SubscriptionStatus | None:
         where = path(SUBSCRIPTION, subscription_id=shown.subscription)
