@@ -179,7 +179,8 @@ def _headers() -> Iterator[str]:
 
 def _json_keys() -> Iterator[str]:
     """Yield the keys that functions of the command line put into the documents which they return."""
-    for tree in _trees(SOURCE / "entry"):
+    # What pages give their templates is no promise.
+    for tree in _trees(SOURCE / "entry", besides=SOURCE / "entry" / "pages"):
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -276,9 +277,10 @@ def _signature(member: object) -> str:
     return re.sub(r"hookstream\.[a-z_.]+\.", "", signature)
 
 
-def _trees(folder: Path) -> Iterator[ast.Module]:
+def _trees(folder: Path, besides: Path | None = None) -> Iterator[ast.Module]:
     for path in sorted(folder.rglob("*.py")):
-        yield ast.parse(path.read_text(encoding="utf-8"))
+        if besides is None or besides not in path.parents:
+            yield ast.parse(path.read_text(encoding="utf-8"))
 
 
 def main(arguments: list[str]) -> int:

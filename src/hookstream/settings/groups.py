@@ -206,6 +206,8 @@ class ConsoleSettings:
     it ends TLS."""
     health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
+    name: str = _set("", kinds.text())
+    """What pages call this installation, such as `production`; empty: nothing."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
     """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
     max_connections: int = _set(800, kinds.whole(16, 100_000))

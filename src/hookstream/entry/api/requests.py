@@ -59,6 +59,8 @@ class ApiResponse:
     body: bytes = b""
     pieces: "BodyPieces | None" = None
     """The body in pieces, instead of `body`."""
+    cookies: tuple[str, ...] = ()
+    """A `Set-Cookie` header each."""
 
 
 class CutOff(Exception):

@@ -16,8 +16,8 @@ from typing import NamedTuple, NoReturn
 import click
 
 from hookstream import __version__
+from hookstream.core.model.visible_text import shown
 from hookstream.entry.cli.context import Context, pairs
-from hookstream.entry.cli.escaping import shown
 from hookstream.errors import ConfigurationError, Contended, HookstreamError
 
 INTERRUPTED = 130

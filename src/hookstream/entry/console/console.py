@@ -1,7 +1,7 @@
-"""Runs a console until it is stopped: the API, over tables that it follows, and jobs beside it.
+"""Runs a console until it is stopped: the API and its pages, over tables that it follows, and jobs beside it.
 
 1. Read the tables to their ends, and follow them.
-2. Serve the API, and take over jobs without a holder, until SIGTERM or SIGINT.
+2. Serve the API and the pages, and take over jobs without a holder, until SIGTERM or SIGINT.
 3. Take no new connection, finish the requests, hand the jobs back; a second signal ends the process at once.
 
 A console holds no truth: any number of them may run behind one address.
@@ -34,13 +34,14 @@ from hookstream.entry.admin.tables import operators_tables
 from hookstream.entry.api.dispatch import Dispatcher, RequestReport
 from hookstream.entry.api.rates import TokenRates
 from hookstream.entry.api.table import TABLE
-from hookstream.entry.api.transport import ConnectionBounds, api_server
+from hookstream.entry.api.transport import Answering, ConnectionBounds, api_server
 from hookstream.entry.cluster import client_of
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
 from hookstream.entry.console.services import KafkaServices
 from hookstream.entry.executor.executor import stop_on_signals, until_stopped
 from hookstream.entry.keys import key_ring
+from hookstream.entry.pages.composition import pages_over
 from hookstream.entry.process import raise_first
 from hookstream.entry.worker.shutdown import Shutdown
 from hookstream.errors import ConfigurationError, HookstreamError
@@ -99,6 +100,15 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             lambda report: _count(requests, report),
             tracer=tracer,
         )
+        site = pages_over(
+            dispatcher,
+            services,
+            threads,
+            logger,
+            SystemClock.monotonic,
+            new_id,
+            lambda report: _count(requests, report),
+        )
         async with (
             HealthServer(
                 settings.console.health_listen,
@@ -107,7 +117,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
                 health.ready,
                 setting="console.health_listen",
             ) as server,
-            _served(settings, dispatcher) as address,
+            _served(settings, site) as address,
         ):
             stop_on_signals(stop, shutdown)
             logger.info("console.starting", api=address, listen=server.address)
@@ -187,13 +197,13 @@ async def _opened(
 
 
 @asynccontextmanager
-async def _served(settings: Settings, dispatcher: Dispatcher) -> AsyncIterator[str]:
-    """Serve the API; at the end take no new connection, and let requests finish."""
+async def _served(settings: Settings, answering: Answering) -> AsyncIterator[str]:
+    """Serve the API and the pages; at the end take no new connection, and let requests finish."""
     console = settings.console
     proxies = [ipaddress.ip_network(each) for each in console.trusted_proxies]
     runner = web.ServerRunner(
         api_server(
-            dispatcher,
+            answering,
             proxies,
             ConnectionBounds(console.max_connections, console.max_connections_per_address),
         ),

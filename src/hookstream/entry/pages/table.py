@@ -1,0 +1,6 @@
+"""The table of pages, in the order of an incident."""
+
+from hookstream.entry.pages.screens import login, overview, subscriptions
+from hookstream.entry.pages.site import PageTable
+
+PAGES = PageTable((*login.PAGES, *overview.PAGES, *subscriptions.PAGES))
