@@ -23,7 +23,7 @@ from hookstream.adapters.dev.broker import BrokerProcess
 ROOT = Path(__file__).parent.parent
 REAL_TIME = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
 ON_KAFKA = (*REAL_TIME, ROOT / "tests" / "contracts", ROOT / "tests" / "fuzz")
-NO_KAFKA = ROOT / "tests" / "integration" / "http"
+NO_KAFKA = tuple(ROOT / "tests" / "integration" / folder for folder in ("http", "pages"))
 """What of these has real sockets, and no broker."""
 LONG = (
     ROOT / "tests" / "simulation" / "test_stories.py",
@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: no target of the Makefile runs it on Kafka")
         if _within(item.path, REAL_TIME):
             item.add_marker("real_time")
-            if not item.path.is_relative_to(NO_KAFKA):
+            if not _within(item.path, NO_KAFKA):
                 item.add_marker("kafka")
                 if item.get_closest_marker("timeout") is None:
                     item.add_marker(pytest.mark.timeout(_PATIENCE_ON_KAFKA))
@@ -92,7 +92,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not import what would only be deselected: it takes each process of a run a second."""
     on_kafka_only = _within(collection_path, REAL_TIME) and not (
-        collection_path.is_relative_to(NO_KAFKA) or NO_KAFKA.is_relative_to(collection_path)
+        _within(collection_path, NO_KAFKA)
+        or any(folder.is_relative_to(collection_path) for folder in NO_KAFKA)
     )
     return True if on_kafka_only and config.option.markexpr == "not kafka" else None
 

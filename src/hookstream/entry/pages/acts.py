@@ -30,6 +30,8 @@ class PageAct:
     """Of the API's request, without the reason."""
     revision: str = ""
     """The `ETag` of what is changed: sent with the form, and as `If-Match`; empty: the route takes none."""
+    merges: bool = False
+    """Whether the body is a merge patch (RFC 7396)."""
     command: tuple[str, ...] = ()
     """The same as a command's words after `hookstream`; empty: there is none."""
     reason_field: str = ""
@@ -43,7 +45,7 @@ class PageAct:
     def curl(self) -> str:
         """The request as one line for a shell; token and address come from its environment."""
         words = ["curl", "--fail-with-body", "-X", self.method]
-        line = " ".join(words) + f' "{API_URL}{_in_quotes(self.path)}"'
+        line = " ".join(words) + f' "{API_URL}"{shlex.quote(self.path)}'
         line += f' -H "Authorization: Bearer {TOKEN}"'
         if self.revision:
             line += " -H " + shlex.quote(f"If-Match: {self.revision}")
@@ -58,10 +60,3 @@ class PageAct:
     def command_line(self) -> str:
         """The command as one line for a shell; empty: there is none."""
         return shlex.join(("hookstream", *self.command)) if self.command else ""
-
-
-def _in_quotes(text: str) -> str:
-    r"""Return a text for the inside of double quotes in a shell."""
-    for character in '\\"$`':
-        text = text.replace(character, f"\\{character}")
-    return text

@@ -6,7 +6,6 @@ from hookstream.entry.api.dispatch import RequestReport
 from hookstream.entry.api.services import ConsoleServices
 from hookstream.entry.api.threads import Threads
 from hookstream.entry.pages.asking import DispatchesApi
-from hookstream.entry.pages.cookies import Cookies
 from hookstream.entry.pages.files import StaticFiles
 from hookstream.entry.pages.rendering import PageRendering
 from hookstream.entry.pages.sessions import SealedSessions
@@ -40,7 +39,6 @@ def pages_over(
         dispatcher,
         SealedSessions(services, services.keys, new_id),
         services.keys,
-        Cookies(),
         threads,
         PageRendering(StaticFiles(), new_id),
         Surroundings(

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 
 _LONGEST_HEADER = 8_192
+_PREFIX = "__Host-"
+"""Browsers take such a cookie from this host alone, with `Secure`, for all paths. They take it without TLS from
+loopback addresses, too: a console on one's own machine needs no other."""
 _VALUE = re.compile(r"[A-Za-z0-9_.~-]{1,4096}")
 
 
@@ -26,40 +29,27 @@ SAID = CookieKind("hookstream_said", 60)
 """What was done, to be said once."""
 
 
-@dataclass(slots=True, frozen=True)
-class Cookies:
-    """Writes and reads cookies.
+def set_cookie(kind: CookieKind, value: str) -> str:
+    """Return the `Set-Cookie` of a value."""
+    return _header(kind, value, kind.seconds)
 
-    Args:
-        plain_http: Whether they go over plain HTTP: for development on one machine only.
-    """
 
-    plain_http: bool = False
+def clear_cookie(kind: CookieKind) -> str:
+    """Return the `Set-Cookie` that makes a browser forget one."""
+    return _header(kind, "", 0)
 
-    def name(self, kind: CookieKind) -> str:
-        """Return a cookie's name: browsers take `__Host-` only from this host, with TLS, for all paths."""
-        return kind.name if self.plain_http else f"__Host-{kind.name}"
 
-    def set(self, kind: CookieKind, value: str) -> str:
-        """Return the `Set-Cookie` of a value."""
-        return self._header(kind, value, kind.seconds)
+def read_cookie(header: str, kind: CookieKind) -> str:
+    """Return the value of a cookie in the header `Cookie`; empty: it has none, or no plain one."""
+    for part in header[:_LONGEST_HEADER].split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == f"{_PREFIX}{kind.name}":
+            return value if _VALUE.fullmatch(value) else ""
+    return ""
 
-    def clear(self, kind: CookieKind) -> str:
-        """Return the `Set-Cookie` that makes a browser forget one."""
-        return self._header(kind, "", 0)
 
-    def read(self, header: str, kind: CookieKind) -> str:
-        """Return the value of a cookie in the header `Cookie`; empty: it has none, or no plain one."""
-        wanted = self.name(kind)
-        for part in header[:_LONGEST_HEADER].split(";"):
-            name, _, value = part.strip().partition("=")
-            if name == wanted:
-                return value if _VALUE.fullmatch(value) else ""
-        return ""
-
-    def _header(self, kind: CookieKind, value: str, seconds: int) -> str:
-        secure = "" if self.plain_http else "; Secure"
-        return (
-            f"{self.name(kind)}={value}; Path=/; Max-Age={seconds}; HttpOnly;"
-            f" SameSite={kind.site}{secure}"
-        )
+def _header(kind: CookieKind, value: str, seconds: int) -> str:
+    return (
+        f"{_PREFIX}{kind.name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={kind.site};"
+        " Secure"
+    )

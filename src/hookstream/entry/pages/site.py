@@ -40,7 +40,14 @@ from hookstream.entry.api.requests import (
 )
 from hookstream.entry.api.threads import Threads
 from hookstream.entry.pages.asking import DispatchesApi, PageApi, PageProblem, query_text
-from hookstream.entry.pages.cookies import BEFORE_LOGIN, SAID, SESSION, Cookies
+from hookstream.entry.pages.cookies import (
+    BEFORE_LOGIN,
+    SAID,
+    SESSION,
+    clear_cookie,
+    read_cookie,
+    set_cookie,
+)
 from hookstream.entry.pages.files import FILES
 from hookstream.entry.pages.forgery import form_token
 from hookstream.entry.pages.inputs import read_form, read_parameters
@@ -125,11 +132,8 @@ class _Visit:
 class _Door:
     """Where the session of one request begins and ends."""
 
-    def __init__(
-        self, sessions: Sessions, cookies: Cookies, threads: Threads, cookie: str
-    ) -> None:
+    def __init__(self, sessions: Sessions, threads: Threads, cookie: str) -> None:
         self._sessions = sessions
-        self._cookies = cookies
         self._threads = threads
         self._cookie = cookie
 
@@ -139,12 +143,12 @@ class _Door:
         if cookie is None:
             return None
         await self._end()
-        return self._cookies.set(SESSION, cookie), self._cookies.clear(BEFORE_LOGIN)
+        return set_cookie(SESSION, cookie), clear_cookie(BEFORE_LOGIN)
 
     async def end(self) -> tuple[str, ...]:
         """As PageDoor says."""
         await self._end()
-        return self._cookies.clear(SESSION), self._cookies.clear(SAID)
+        return clear_cookie(SESSION), clear_cookie(SAID)
 
     async def _end(self) -> None:
         if self._cookie:
@@ -174,7 +178,6 @@ class Site:
         dispatcher: The API.
         sessions: Of browsers.
         keys: Seal what is said once.
-        cookies: Writes and reads cookies.
         threads: Where templates are rendered, and sessions begin.
         rendering: The templates.
         around: What is outside of it.
@@ -188,7 +191,6 @@ class Site:
         dispatcher: DispatchesApi,
         sessions: Sessions,
         keys: KeyRing,
-        cookies: Cookies,
         threads: Threads,
         rendering: PageRendering,
         around: Surroundings,
@@ -199,7 +201,6 @@ class Site:
         self._dispatcher = dispatcher
         self._sessions = sessions
         self._keys = keys.derived(b"pages/said")
-        self._cookies = cookies
         self._threads = threads
         self._rendering = rendering
         self._around = around
@@ -255,13 +256,13 @@ class Site:
             began=self._around.monotonic(),
         )
         header = request.headers.get("cookie", "")
-        cookie = self._cookies.read(header, SESSION)
+        cookie = read_cookie(header, SESSION)
         # A session that was ended could still be good in tables that are not current.
         session = self._sessions.find(cookie) if cookie and self._around.current() else None
         if session is not None:
             caller = session.caller
             report.token_id, report.partner_id = caller.token_id, caller.partner_id or ""
-        return _Visit(request, report, cookie, session, self._cookies.read(header, BEFORE_LOGIN))
+        return _Visit(request, report, cookie, session, read_cookie(header, BEFORE_LOGIN))
 
     async def _page(self, visit: _Visit) -> ApiResponse:
         request = visit.request
@@ -293,7 +294,7 @@ class Site:
             params=match.params,
             filters={name: parameters[name] for name in page.filters if parameters.get(name)},
             form={name: value for name, value in form.items() if not name.startswith("_")},
-            door=_Door(self._sessions, self._cookies, self._threads, visit.cookie),
+            door=_Door(self._sessions, self._threads, visit.cookie),
             cursor=parameters.get("cursor", ""),
             key=form.get("_key", ""),
         )
@@ -322,7 +323,7 @@ class Site:
         cookies = moved.cookies
         if moved.said:
             said = cursor_text(self._keys, {"said": moved.said[:_LONGEST_SAID]}, _of(visit))
-            cookies = (*cookies, self._cookies.set(SAID, said))
+            cookies = (*cookies, set_cookie(SAID, said))
         return ApiResponse(_SEE_OTHER, {"Location": moved.to}, cookies=cookies)
 
     async def _shown(
@@ -342,9 +343,9 @@ class Site:
             return ApiResponse(200, headers, fragment.content)
         cookies = shown.cookies
         if page.scope is None:
-            cookies = (*cookies, self._cookies.set(BEFORE_LOGIN, visit.before))
+            cookies = (*cookies, set_cookie(BEFORE_LOGIN, visit.before))
         if values["said"]:
-            cookies = (*cookies, self._cookies.clear(SAID))
+            cookies = (*cookies, clear_cookie(SAID))
         content = await self._threads.run(lambda: self._rendering.page(page.template, values))
         return ApiResponse(shown.status, {"Content-Type": _HTML}, content, cookies=cookies)
 
@@ -375,7 +376,7 @@ class Site:
         }
 
     def _said(self, visit: _Visit) -> str:
-        text = self._cookies.read(visit.request.headers.get("cookie", ""), SAID)
+        text = read_cookie(visit.request.headers.get("cookie", ""), SAID)
         if not text or visit.session is None:
             return ""
         try:
@@ -391,7 +392,7 @@ class Site:
         is_page = request.method in ("GET", "HEAD") and "live=" not in request.query
         if document.status == _UNAUTHENTICATED and is_page:
             to = f"{request.path}?{request.query}" if request.query else request.path
-            cookies = (self._cookies.clear(SESSION),) if visit.cookie else ()
+            cookies = (clear_cookie(SESSION),) if visit.cookie else ()
             location = f"{LOGIN}?{query_text({'to': to})}"
             return ApiResponse(_SEE_OTHER, {"Location": location}, cookies=cookies)
         if document.status != ProblemKind.NOT_FOUND.status:
