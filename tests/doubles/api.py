@@ -313,12 +313,14 @@ class MemoryServices:
         turn: Turn | None,
         *,
         as_granted_today: bool,
+        reason: str,
     ) -> Job:
         del state, origin
         asked: JsonObject = {
             "delivery": details.delivery_id,
             "subscription": details.subscription_id,
             "as_granted_today": as_granted_today,
+            **({"reason": reason} if reason else {}),
         }
         job = Job("resend-1", "resend", asked, self.now(), state=JobState.DONE)
         return self.offer_job(job, also, turn)

@@ -60,7 +60,7 @@ class MemoryIndex:
                 each
                 for each in self.found_attempts
                 if _is(wanted, each.entry.partner_id, each.entry.subscription_id)
-                and wanted.delivery_id in (None, each.entry.delivery_id)
+                and wanted.delivery_id in (None, each.entry.delivery_id, each.entry.batch_id)
             ],
             after,
             limit,

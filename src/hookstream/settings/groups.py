@@ -208,6 +208,8 @@ class ConsoleSettings:
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
     name: str = _set("", kinds.text())
     """What pages call this installation, such as `production`; empty: nothing."""
+    trace_url: str = _set("", kinds.trace_url())
+    """Where pages link to for a trace, such as `https://jaeger.example/trace/{trace_id}`; empty: they show its id."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
     """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
     max_connections: int = _set(800, kinds.whole(16, 100_000))

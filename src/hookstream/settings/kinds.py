@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
 
+_LONGEST_URL = 2_048
+
 Scalar: TypeAlias = str | int | float | bool
 T = TypeVar("T")
 
@@ -259,6 +261,28 @@ def registry_urls() -> SettingKind[tuple[str, ...]]:
         return found.rstrip("/")
 
     return many(SettingKind("URL", read_one), most=10)
+
+
+def trace_url() -> SettingKind[str]:
+    """An address with `{trace_id}` in it, without credentials; or empty."""
+
+    def read(value: object) -> str:
+        found = _read_text(value)
+        if not found:
+            return found
+        try:
+            parts = urlsplit(found.replace("{trace_id}", "0", 1))
+        except ValueError:
+            parts = urlsplit("")
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        readable = found.isprintable() and " " not in found and len(found) <= _LONGEST_URL
+        if not (valid and readable) or "{trace_id}" not in found:
+            raise ValueError("must be a URL such as https://jaeger.example/trace/{trace_id}")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not have credentials: everybody who sees a page sees it")
+        return found
+
+    return SettingKind("URL with {trace_id}", read)
 
 
 def client_settings() -> SettingKind[Mapping[str, Scalar]]:

@@ -40,6 +40,9 @@ from hookstream.settings import Settings
 KIND = "resend"
 """What `Job.kind` says of resends."""
 
+LONGEST_REASON = 500
+"""The most characters of a reason."""
+
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """Larger than any setting allows: whether a worker takes it is for the worker to say."""
 
@@ -68,6 +71,8 @@ class Resend:
     waits: str
     """Why it will wait before its attempt, in words; empty: it is attempted at once."""
     as_granted_today: bool
+    reason: str = ""
+    """Why it is sent again, as somebody wrote it; empty: nobody said."""
 
     def job(self, job_id: str, now: Millis, by: str) -> Job:
         """Return the row of its job, which is done with the transaction that writes it."""
@@ -81,6 +86,8 @@ class Resend:
             "as_granted_today": self.as_granted_today,
             "by": by,
         }
+        if self.reason:
+            asked["reason"] = self.reason
         return Job(job_id, KIND, asked, now, total=1, done=1, state=JobState.DONE, asked_by=by)
 
     def tier_record(self, retry_topic: str, job_id: str, now: Millis) -> OutgoingRecord:
@@ -100,6 +107,7 @@ def plan_resend(
     origin: str | None,
     *,
     as_granted_today: bool,
+    reason: str = "",
 ) -> Resend:
     """Return the resend of a delivery.
 
@@ -109,6 +117,7 @@ def plan_resend(
         details: All about the delivery; it is known.
         origin: Which event, `topic-partition@offset`; needed where several have this id.
         as_granted_today: Ask today's grant alone, not also the one in force at the event's time.
+        reason: Why it is sent again; empty: nobody said.
 
     Raises:
         InputRefused: It may not be sent again, or its event is kept nowhere. The text says why.
@@ -132,7 +141,9 @@ def plan_resend(
         as_granted_today=as_granted_today,
     )
     pending = tuple(each for each in details.pending if each.delivery.origin.place == chosen.place)
-    return Resend(details.delivery_id, subscription, found, pending, waits, as_granted_today)
+    return Resend(
+        details.delivery_id, subscription, found, pending, waits, as_granted_today, reason
+    )
 
 
 def _waits(directory: Directory, subscription: Subscription, event_type: str) -> str:

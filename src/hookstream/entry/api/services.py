@@ -109,6 +109,7 @@ class ConsoleServices(Protocol):
         turn: Turn | None,
         *,
         as_granted_today: bool,
+        reason: str,
     ) -> Job:
         """Send a delivery again; return its job, which is done. Otherwise as `plan_resend` and `resend`."""
 

@@ -118,6 +118,8 @@ class WantedResend:
     since: Millis | None = None
     """The window in which the delivery is looked for."""
     until: Millis | None = None
+    reason: str = ""
+    """Why it is sent again; empty: nobody said."""
 
 
 class DeliveryCommands(Protocol):

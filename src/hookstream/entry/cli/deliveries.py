@@ -17,6 +17,7 @@ from hookstream.entry.admin.deliveries import (
     DeliverySelection,
 )
 from hookstream.entry.admin.delivery_remedies import remedies
+from hookstream.entry.admin.resends import LONGEST_REASON
 from hookstream.entry.backend.listing_ports import WantedResend
 from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.delivery_view import (
@@ -162,6 +163,7 @@ def show(
     is_flag=True,
     help="Ask today's grant alone, not also the one in force at the event's time.",
 )
+@click.option("--reason", metavar="TEXT", default="", help="Why; `jobs show` and --json say it.")
 @since_option
 @until_option
 @scan_option
@@ -177,6 +179,7 @@ def resend(
     scan: int,
     *,
     as_granted_today: bool,
+    reason: str,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -199,7 +202,9 @@ def resend(
         if pending:
             confirm("Send it again all the same? The endpoint may get it twice", yes=yes)
 
-    wanted = WantedResend(delivery_id, origin, as_granted_today, since, until)
+    if len(reason) > LONGEST_REASON:
+        raise InputRefused(f"--reason has {len(reason)} characters, and at most {LONGEST_REASON}")
+    wanted = WantedResend(delivery_id, origin, as_granted_today, since, until, reason)
     with ExitStack() as showing:
         progress = showing.enter_context(progress_bar(context))
         done = context.backend.deliveries(scan).resend(wanted, allowed, progress)

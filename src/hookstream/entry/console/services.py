@@ -239,10 +239,16 @@ class KafkaServices:
         turn: Turn | None,
         *,
         as_granted_today: bool,
+        reason: str,
     ) -> Job:
         """As ConsoleServices says."""
         planned = plan_resend(
-            self.settings, state, details, origin, as_granted_today=as_granted_today
+            self.settings,
+            state,
+            details,
+            origin,
+            as_granted_today=as_granted_today,
+            reason=reason,
         )
         job = resend(self.settings, planned, also, turn)
         self._catch_up()

@@ -42,7 +42,12 @@ def pages_over(
         threads,
         PageRendering(StaticFiles(), new_id),
         Surroundings(
-            services.settings.console.name, services.current, services.now, monotonic, new_id
+            services.settings.console.name,
+            services.current,
+            services.now,
+            monotonic,
+            new_id,
+            services.settings.console.trace_url,
         ),
         logger,
         reported,

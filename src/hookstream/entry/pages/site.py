@@ -168,6 +168,8 @@ class Surroundings:
     """Seconds."""
     new_id: Callable[[], str]
     """Makes ids of requests, and what nobody guesses."""
+    trace_url: str = ""
+    """Where a trace is shown, with `{trace_id}` in it; empty: nowhere."""
 
 
 class Site:
@@ -364,6 +366,7 @@ class Site:
             "page": {"title": title, "path": request.path},
             "site": {
                 "name": self._around.name,
+                "trace_url": self._around.trace_url,
                 "navigation": ()
                 if caller is None
                 else self._table.navigation(caller, request.path),

@@ -29,6 +29,24 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     "log_in": PageExpectation("is unknown, expired or revoked", 401, form={"token": "hs_adm_no"}),
     "log_out": PageExpectation("/ui/login", 303, form={}),
     "show_overview": PageExpectation("Success rate", query="window=24h"),
+    "list_deliveries_page": PageExpectation("msg_ours", query="state=pending&subscription=crm"),
+    "show_delivery": PageExpectation(
+        "What was sent last",
+        params={"delivery_id": "msg_ours"},
+        foreign={"delivery_id": "msg_theirs"},
+    ),
+    "show_delivery_payload": PageExpectation(
+        "As it would be rendered today",
+        params={"delivery_id": "msg_ours"},
+        foreign={"delivery_id": "msg_theirs"},
+    ),
+    "resend_delivery_page": PageExpectation(
+        "/ui/deliveries/msg_ours",
+        303,
+        params={"delivery_id": "msg_ours"},
+        foreign={"delivery_id": "msg_theirs"},
+        form={"reason": "their outage is over"},
+    ),
     "list_subscriptions_page": PageExpectation("pricing.completed", query="partner=acme"),
 }
 """By the names of handlers."""

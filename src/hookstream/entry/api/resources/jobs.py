@@ -50,6 +50,7 @@ _FOR_PARTNERS = (
     "event_id",
     "as_granted_today",
     "most_events",
+    "reason",
 )
 """What was asked that partners see: no place in a log."""
 Rate = Annotated[float, Meta(gt=0, le=1_000_000)]

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any
 
+from msgspec import Meta
+
 from hookstream.adapters.index.answers import DeliveryAnswer
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job
@@ -9,6 +11,7 @@ from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
 from hookstream.entry.admin.delivery_payload import RenderedPayload
+from hookstream.entry.admin.resends import LONGEST_REASON
 from hookstream.entry.admin.sent_requests import last_sent
 from hookstream.entry.api.fields import (
     OPERATORS_ASK,
@@ -63,6 +66,8 @@ class ResendGiven(ApiInput, frozen=True):
     """Which event, `topic-partition@offset`, where several have the delivery's id."""
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
     """Whether today's grant alone is asked."""
+    reason: Annotated[str, Meta(max_length=LONGEST_REASON)] = ""
+    """Why it is sent again: its job says so."""
 
 
 def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
@@ -117,6 +122,7 @@ def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
             lambda done: call.records(answer(done)),
             call.turn(),
             as_granted_today=call.body.as_granted_today,
+            reason=call.body.reason,
         )
     except InputRefused as refused:
         raise _said(call, refused) from None

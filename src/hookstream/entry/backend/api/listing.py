@@ -215,7 +215,9 @@ class ApiDeliveries:
     ) -> DoneResend:
         found = self.found(wanted.delivery_id, wanted.since, wanted.until, progress)
         allowed(found.details.pending)
-        given = ResendGiven(origin=wanted.origin, as_granted_today=wanted.as_granted_today)
+        given = ResendGiven(
+            origin=wanted.origin, as_granted_today=wanted.as_granted_today, reason=wanted.reason
+        )
         where = path(_DELIVERY + "/resend", delivery_id=wanted.delivery_id)
         job = job_in(self.api.change("POST", where, JobShown, given)).job
         known = found.details

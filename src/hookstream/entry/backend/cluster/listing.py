@@ -175,6 +175,7 @@ class ClusterDeliveries:
             details,
             wanted.origin,
             as_granted_today=wanted.as_granted_today,
+            reason=wanted.reason,
         )
         allowed(planned.pending)
         job, event = resend(self.settings, planned), planned.found.event
