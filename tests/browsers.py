@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, Page, Request, async_playwright
+from playwright.async_api import Browser, Locator, Page, Request, async_playwright
 from tests.conftest import ROOT
 
 PATIENCE = 60_000.0
 """Milliseconds that a browser waits for anything, on a shared machine."""
 AXE = ".cache/axe-core/*/axe.min.js"
+PICTURES = ROOT / ".cache" / "pictures"
 SERIOUS = ("serious", "critical")
 _ALONE = (
     "--no-sandbox",
@@ -78,6 +80,19 @@ class Look:
     def path(self) -> str:
         found = urlsplit(self.page.url)
         return found.path + (f"?{found.query}" if found.query else "")
+
+    def figures(self, label: str) -> Locator:
+        """Return the value of the figure with a label."""
+        term = self.page.locator("dt", has_text=re.compile(f"^{re.escape(label)}$"))
+        return self.page.locator(".figure", has=term).locator(".value")
+
+    async def figure(self, label: str) -> str:
+        return (await self.figures(label).inner_text()).replace(",", "")
+
+    async def picture(self, name: str) -> None:
+        """Take a picture of the page, for people: `.cache/pictures/NAME.png`."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(path=PICTURES / f"{name}.png")
 
     async def barriers(self) -> list[str]:
         """Return what is seriously in the way of people who cannot see, point or tell colours apart."""
