@@ -128,6 +128,9 @@ async def same(faces: Faces, name: str) -> None:
     await faces.alike("attempts", "show", delivery)
     await faces.alike("deliveries", "show", delivery)
     await faces.alike("deliveries", "show", delivery, "--json")
+    live = next(each for each in entries if each["trigger"] != "test")["delivery_id"]
+    await faces.alike("deliveries", "payload", live)
+    await faces.alike("deliveries", "payload", live, "--json")
     listing = ("deliveries", "list", "--subscription", name, "--json")
     by_api = json.loads(await faces.by_api(*listing))
     on_kafka = json.loads(await faces.on_kafka(*listing))

@@ -63,7 +63,7 @@ class LifeStep:
     place: str = ""
     """Of a dead letter, a redrive and a purge the letter's position, `3@7`; empty: it is not known."""
     by: str = ""
-    """Who asked for a run or a purge; empty: not known, or nobody did."""
+    """Who asked for a run, a redrive or a purge; empty: not known, or nobody did."""
     attempt: AuditEntry | None = None
     """Of an attempt, and of an end without one."""
     copies: int = 1
@@ -97,14 +97,14 @@ def timeline(
         entries: Its audit entries, in any order; copies are merged.
         deaths: Its dead letters.
         pending: The tier records from which its runs go on, one a run.
-        jobs: The jobs that began its runs, as far as their rows are known.
+        jobs: The jobs that began its runs or redrove it, as far as their rows are known.
     """
     attempts = merged(entries)
     happened: dict[_RunKey, list[LifeStep]] = defaultdict(list)
     for each in attempts:
         happened[_of_entry(each.entry)] += _attempted(each)
     for death in deaths:
-        happened[_RunKey(death.origin, death.job)] += _died(death)
+        happened[_RunKey(death.origin, death.job)] += _died(death, jobs)
     for record in pending:
         _waits(happened[_of_pending(record)], record)
     for key, steps in happened.items():
@@ -149,7 +149,7 @@ def _attempted(each: Merged) -> Iterator[LifeStep]:
         yield LifeStep(StepKind.WAIT, at, origin, job, reason=why, until=entry.next_due_at)
 
 
-def _died(death: DeadLettered) -> Iterator[LifeStep]:
+def _died(death: DeadLettered, jobs: Mapping[str, Job]) -> Iterator[LifeStep]:
     """Yield a dead letter, and what became of it."""
     letter = LifeStep(
         StepKind.DEAD_LETTERED,
@@ -165,7 +165,15 @@ def _died(death: DeadLettered) -> Iterator[LifeStep]:
     if death.redriven_by is not None:
         # If the job's row is gone, it is only known that it came after the dead letter.
         at = death.at if death.redriven_at is None else death.redriven_at
-        yield LifeStep(StepKind.REDRIVEN, at, death.origin, death.redriven_by, place=death.place)
+        job = jobs.get(death.redriven_by)
+        yield LifeStep(
+            StepKind.REDRIVEN,
+            at,
+            death.origin,
+            death.redriven_by,
+            place=death.place,
+            by="" if job is None else job.asked_by,
+        )
     if death.purge is not None:
         at, by = max(death.at, death.purge.at), death.purge
         yield LifeStep(

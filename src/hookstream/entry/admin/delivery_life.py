@@ -54,10 +54,11 @@ def life_of(
 
 
 def job_ids(history: DeliveryHistory, pending: Sequence[PendingRecord]) -> Iterator[str]:
-    """Yield the jobs that began runs of a delivery, each as often as it is named."""
+    """Yield the jobs that began runs of a delivery or redrove it, each as often as it is named."""
     named = (
         *(entry.job_id for entry in history.entries),
         *(death.job for death in history.deaths),
+        *(death.redriven_by for death in history.deaths),
         *(record.delivery.job for record in pending),
     )
     yield from filter(None, named)

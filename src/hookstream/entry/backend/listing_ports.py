@@ -122,6 +122,26 @@ class WantedResend:
     """Why it is sent again; empty: nobody said."""
 
 
+@dataclass(slots=True, frozen=True)
+class PayloadRead:
+    """The body of a delivery, as it would be rendered now."""
+
+    body: bytes
+    content_type: str
+    event_type: str
+    version: int
+    """The version that the subscription gets."""
+    published_at: Millis
+    version_sent: int | None
+    """The version that was sent last; None: no request was made."""
+    changed_at: Millis | None
+    """When the subscription changed after the last request; None: it did not, or it is not known."""
+    at_origin: bool
+    """Whether it is the event's own record; False: a copy in a tier or dead letter."""
+    found: str
+    """The record that has the event, in words; empty: partners do not see it."""
+
+
 class DeliveryCommands(Protocol):
     """Lists and shows deliveries, and sends one again."""
 
@@ -143,6 +163,27 @@ class DeliveryCommands(Protocol):
 
         Raises:
             InputRefused: Nothing is known of it.
+        """
+
+    def payload(
+        self,
+        delivery_id: str,
+        origin: str | None,
+        since: Millis | None,
+        until: Millis | None,
+        progress: Progress,
+    ) -> PayloadRead:
+        """Return the body of a delivery, without the secrets of a template.
+
+        Args:
+            delivery_id: Which.
+            origin: Which event, where several have this id.
+            since: The window in which the delivery is looked for.
+            until: Its end.
+            progress: As for all.
+
+        Raises:
+            InputRefused: Nothing is known of it, or its event is gone, may not be shown or cannot be rendered.
         """
 
     def resend(

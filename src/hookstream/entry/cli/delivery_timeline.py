@@ -79,10 +79,11 @@ def step_words(step: LifeStep) -> str:
 def _job_words(step: LifeStep) -> str:
     """Return what a job did to a delivery."""
     by = f" by {step.by}" if step.by else ""
+    asked = by and f", asked for{by}"
     if step.kind is StepKind.BEGAN:
-        return f"{step.reason} began: {step.job}{by and f', asked for{by}'}"
+        return f"{step.reason} began: {step.job}{asked}"
     if step.kind is StepKind.REDRIVEN:
-        return f"redriven{step.place and f' from {step.place}'} by {step.job}"
+        return f"redriven{step.place and f' from {step.place}'} by {step.job}{asked}"
     why = step.detail and f": {step.detail}"
     return f"purged{step.place and f' at {step.place}'}{by} ({step.job}){why}"
 

@@ -94,6 +94,12 @@ def test_a_dead_letter_and_what_a_job_made_of_it_follow_the_last_attempt() -> No
     ]
 
 
+def test_a_redrive_says_who_asked_for_it_as_far_as_its_job_is_known() -> None:
+    job = Job("job", "redrive", {}, 9_000, asked_by="ada@ops")
+    by = [timeline((), (REDRIVEN,), (), jobs)[-1].by for jobs in ({"job": job}, {})]
+    assert by == ["ada@ops", ""]
+
+
 def test_a_purge_says_who_and_why() -> None:
     purged = replace(DEATH, purge=Purge(9_000, "purge-1", "3@7", "ada@ops", "sent by mail"))
     steps = timeline((), (purged,), (), {})

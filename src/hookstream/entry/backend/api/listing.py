@@ -26,19 +26,20 @@ from hookstream.entry.api.resources.deliveries import (
 from hookstream.entry.api.resources.delivery_life_views import DeliveryShown
 from hookstream.entry.api.resources.delivery_views import AttemptShown, RunShown
 from hookstream.entry.api.resources.jobs import JobShown
-from hookstream.entry.api.resources.resending import ResendGiven
+from hookstream.entry.api.resources.resending import PayloadQuery, PayloadShown, ResendGiven
 from hookstream.entry.api.resources.subscription_views import SubscriptionShown
 from hookstream.entry.backend.api.client import ApiClient, path
 from hookstream.entry.backend.api.life import life_in
 from hookstream.entry.backend.api.past import attempt_in, history_in, pending_in, run_in
 from hookstream.entry.backend.api.rows import SUBSCRIPTION
-from hookstream.entry.backend.api.values import facts_in, job_in
+from hookstream.entry.backend.api.values import facts_in, instant_or_none, job_in
 from hookstream.entry.backend.listing_ports import (
     AttemptListing,
     DeliveryRead,
     DoneResend,
     HistoryRead,
     ListedDeliveries,
+    PayloadRead,
     Progress,
     WantedResend,
 )
@@ -206,6 +207,30 @@ class ApiDeliveries:
         except InputRefused:
             # A delivery is of a subscription that there was.
             return Deleted(shown.subscription, shown.partner)
+
+    def payload(
+        self,
+        delivery_id: str,
+        origin: str | None,
+        since: Millis | None,
+        until: Millis | None,
+        progress: Progress,
+    ) -> PayloadRead:
+        del progress
+        _refuse_window(since, until)
+        where = path(_DELIVERY + "/payload", delivery_id=delivery_id)
+        shown = self.api.get(where, PayloadShown, PayloadQuery(origin=origin))
+        return PayloadRead(
+            body=shown.body.encode(),
+            content_type=shown.content_type,
+            event_type=shown.event_type,
+            version=shown.version,
+            published_at=from_rfc3339(shown.published_at),
+            version_sent=shown.version_sent,
+            changed_at=instant_or_none(shown.changed_at),
+            at_origin=shown.source == "origin",
+            found=shown.found or "",
+        )
 
     def resend(
         self,

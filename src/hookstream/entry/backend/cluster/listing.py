@@ -29,8 +29,10 @@ from hookstream.entry.admin.deliveries import (
     status_of,
 )
 from hookstream.entry.admin.delivery_life import job_ids, life_of
+from hookstream.entry.admin.delivery_payload import payload_of
 from hookstream.entry.admin.known_names import Filter, name_filters, read_names, refuse_unknown
 from hookstream.entry.admin.resends import plan_resend, resend
+from hookstream.entry.admin.sent_requests import last_sent
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.backend.listing_ports import (
     AttemptListing,
@@ -38,6 +40,7 @@ from hookstream.entry.backend.listing_ports import (
     DoneResend,
     HistoryRead,
     ListedDeliveries,
+    PayloadRead,
     Progress,
     WantedResend,
 )
@@ -160,6 +163,31 @@ class ClusterDeliveries:
             self.settings.topics_names.subscriptions,
         )
         return DeliveryRead(details, status, life, limits)
+
+    def payload(
+        self,
+        delivery_id: str,
+        origin: str | None,
+        since: Millis | None,
+        until: Millis | None,
+        progress: Progress,
+    ) -> PayloadRead:
+        details, _ = self._details(self._readers(progress), delivery_id, since, until)
+        state = read_state(self.settings)
+        made = payload_of(self.settings, state, details, origin)
+        names = self.settings.topics_names
+        sent = last_sent(details.history.entries, state, names.subscriptions)
+        return PayloadRead(
+            body=made.body,
+            content_type=made.content_type,
+            event_type=made.event.event_type,
+            version=made.version,
+            published_at=made.event.origin.timestamp,
+            version_sent=None if sent is None else sent.version,
+            changed_at=None if sent is None else sent.changed_at,
+            at_origin=made.at_origin,
+            found=made.found,
+        )
 
     def resend(
         self,

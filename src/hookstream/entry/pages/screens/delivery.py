@@ -67,7 +67,16 @@ async def show_delivery_payload(call: PageCall) -> Shown:
     if found is None:
         raise _unknown()
     pretty = indented(found["body"].encode("utf-8", "surrogatepass"))
-    return Shown({"found": found, "delivery": delivery_id, "pretty": pretty})
+    command = ["hookstream", "deliveries", "payload", delivery_id]
+    if origin := call.filters.get("origin"):
+        command += ["--origin", origin]
+    values = {
+        "found": found,
+        "delivery": delivery_id,
+        "pretty": pretty,
+        "command": shlex.join(command),
+    }
+    return Shown(values)
 
 
 async def resend_delivery_page(call: PageCall) -> Moved:
