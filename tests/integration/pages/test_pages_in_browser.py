@@ -3,7 +3,6 @@
 import pytest
 from playwright.async_api import Browser
 from tests.browsers import Scheme, a_look
-from tests.doubles.api_records import subscription
 from tests.integration.pages.conftest import ServedPages
 from tests.unit.entry.pages.expectations import EXPECTATIONS
 
@@ -20,14 +19,20 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize("page", SHOWN)
-@pytest.mark.parametrize("scope", [Scope.ADMIN, Scope.PARTNER_MANAGE])
+SEEN = [
+    pytest.param(each.values[0], scope, id=f"{each.id}, {scope}")
+    for each in SHOWN
+    for scope in (Scope.ADMIN, Scope.PARTNER_MANAGE)
+    if each.values[0].scope in IMPLIED[scope]  # type: ignore[union-attr]  # A page
+]
+"""Each page with those who may see it."""
+
+
+@pytest.mark.parametrize(("page", "scope"), SEEN)
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 async def test_a_browser_shows_a_page_without_a_complaint(
     served: ServedPages, chromium: Browser, page: ConsolePage, scope: Scope, *, scripts: bool
 ) -> None:
-    if page.scope not in IMPLIED[scope]:
-        return
     expected = EXPECTATIONS[page.name]
     async with a_look(chromium, served.url, scripts=scripts) as look:
         await look.log_in(served.world.api.tokens[scope])
@@ -85,24 +90,3 @@ async def test_the_first_key_leads_past_the_navigation(
         await look.page.keyboard.press("Enter")
         focused = await look.page.evaluate("document.activeElement.id")
         assert (focused, look.path) == ("content", "/ui/subscriptions")
-
-
-async def test_a_part_that_is_kept_current_changes_by_itself_and_asks_with_its_etag(
-    served: ServedPages, chromium: Browser
-) -> None:
-    async with a_look(chromium, served.url) as look:
-        statuses: list[int] = []
-        look.page.on(
-            "response",
-            lambda answer: statuses.append(answer.status) if "live=" in answer.url else None,
-        )
-        await look.log_in(served.world.api.tokens[Scope.ADMIN])
-        await look.open("/ui/subscriptions?partner=lonely")
-        empty = look.page.get_by_text("There is no subscription.")
-        assert await empty.count() == 1
-        async with look.page.expect_response(lambda answer: answer.status == 304):
-            pass
-        served.world.api.add(subscription("newcomer", "lonely"))
-        await look.page.get_by_text("newcomer").wait_for()
-        assert {200, 304} == {*statuses}
-        assert look.complaints == []

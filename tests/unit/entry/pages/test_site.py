@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from tests.doubles.api_records import subscription
 from tests.doubles.pages import HERE, Browser, PagesWorld, logged_in
 
 from hookstream.core.access.scopes import Scope
@@ -191,3 +192,24 @@ async def test_files_are_kept_for_ever_by_the_address_that_names_their_content(
         again = await browser.get(url, if_none_match=found.headers["ETag"])
         assert (again.status, again.html) == (304, "")
         assert found.headers["Content-Security-Policy"]
+
+
+async def test_a_list_goes_on_by_links_that_keep_its_filters(world: PagesWorld) -> None:
+    for number in range(60):
+        world.api.add(subscription(f"many-{number:02}"))
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    seen: list[str] = []
+    path = "/ui/subscriptions?partner=acme"
+    for _ in range(3):
+        shown = await browser.get(path)
+        seen += re.findall(r'<th scope="row"><bdi class="id">([^<]*)', shown.html)
+        links = [each for each in shown.attributes("a") if each.get("rel") == "next"]
+        if not links:
+            break
+        path = links[0]["href"]
+        assert "partner=acme" in path
+    assert seen == ["crm", "filed", *(f"many-{number:02}" for number in range(60))]
+    last = await browser.get(path)
+    assert "/ui/subscriptions?partner=acme" in [each["href"] for each in last.attributes("a")]
+    foreign = await browser.get(path.replace("partner=acme", "partner=rival"))
+    assert (foreign.status, "invalid_cursor" in foreign.text) == (400, True)
