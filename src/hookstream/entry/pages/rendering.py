@@ -94,7 +94,7 @@ class PageRendering:
         return self._environment.get_template(template).render(values)
 
 
-def link(path: str, **parameters: Any) -> Markup:  # noqa: ANN401  As asking.Query
+def link(path: str, /, **parameters: Any) -> Markup:  # noqa: ANN401  As asking.Query
     """Return a path with a query, for an attribute: without the parameters that are None or empty."""
     query = query_text(parameters)
     return Markup.escape(f"{path}?{query}" if query else path)

@@ -190,6 +190,14 @@ def status_in(
     return directory.holds.over(directory.status(subscription.id, now), event_type)
 
 
+def state_of(state: State, subscription: Subscription, now: Millis, *, to_operator: bool) -> str:
+    """Return the word for a subscription's state, as `shown_subscription` shows it."""
+    status = status_in(state, subscription, now)
+    if isinstance(status, Held) and not to_operator:
+        return SUSPENDED
+    return str(status_document(status)["state"])
+
+
 def shown_subscription(
     state: State, subscription: Subscription, now: Millis, *, to_operator: bool
 ) -> SubscriptionShown:

@@ -1,7 +1,7 @@
 """Routes of subscriptions: creating, reading, changing and deleting them."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,6 +32,7 @@ from hookstream.entry.api.resources.subscription_views import (
     SubscriptionWritten,
     shown_generated,
     shown_subscription,
+    state_of,
 )
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
@@ -50,19 +51,27 @@ class SubscriptionsQuery(PageQuery, frozen=True):
 
     partner: str | None = None
     """Those of one partner."""
+    state: Literal["active", "paused", "disabled", "held", "suspended"] | None = None
+    """Those in one state, as `state` of each has it."""
+    failing: bool | None = None
+    """Those whose endpoint only fails, or those whose does not."""
 
 
 def list_subscriptions(call: Call[SubscriptionsQuery, None]) -> ApiAnswer:
     """Return the caller's subscriptions."""
-    state, now = call.services.state(), call.services.now()
-    wanted = call.query.partner
+    state, now, query = call.services.state(), call.services.now(), call.query
     mine = (
         each
         for _, each in sorted(state.current.subscriptions.items())
         if isinstance(each, Subscription)
         and each.state is not SubscriptionState.DELETED
         and is_mine(call, each)
-        and wanted in (None, each.partner_id)
+        and query.partner in (None, each.partner_id)
+        and query.failing in (None, each.id in state.failing)
+        and (
+            query.state is None
+            or query.state == state_of(state, each, now, to_operator=call.by_operator)
+        )
     )
     found, following = page_of(call, mine, lambda each: each.id)
     items = tuple(

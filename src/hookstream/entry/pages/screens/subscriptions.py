@@ -2,13 +2,21 @@
 
 from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
 
+_STATES = (("", "any"), ("active", "active"), ("paused", "paused"), ("disabled", "disabled"))
+"""What the filter by state offers: values, and their words."""
+
 
 async def list_subscriptions_page(call: PageCall) -> Shown:
     """Show subscriptions in the order of their ids."""
     found = await call.api.get(
-        "/v1/subscriptions", partner=call.filters.get("partner"), cursor=call.cursor
+        "/v1/subscriptions",
+        partner=call.filters.get("partner"),
+        state=call.filters.get("state"),
+        failing=call.filters.get("failing"),
+        cursor=call.cursor,
     )
-    return Shown({"found": found})
+    held = ("held", "held") if call.by_operator else ("suspended", "suspended")
+    return Shown({"found": found, "states": (*_STATES, held)})
 
 
 PAGES = (
@@ -19,6 +27,6 @@ PAGES = (
         "subscriptions.html",
         "Subscriptions",
         nav="Subscriptions",
-        filters=("partner",),
+        filters=("partner", "state", "failing"),
     ),
 )
