@@ -60,8 +60,8 @@
           if (answer.status === 401) { window.location.reload(); return; }
           if (answer.status === 200) {
             const html = await answer.text();
-            if (etag && !isInUse(section)) { replace(section, html); }
-            etag = answer.headers.get("ETag") ?? "";
+            // The first one too: what changed since the page was made is in it. An ETag says what is shown.
+            if (!isInUse(section)) { replace(section, html); etag = answer.headers.get("ETag") ?? ""; }
           }
           const failed = answer.status !== 200 && answer.status !== 304;
           section.classList.toggle("stale", failed);
