@@ -26,6 +26,8 @@ class Source(StrEnum):
     """The attempt's audit record."""
     TODAY = "today"
     """The subscription as it is now."""
+    NOTHING = "nothing"
+    """Nothing: it was sent, and its value is not kept."""
 
 
 class SentHeader(NamedTuple):
@@ -84,7 +86,7 @@ def sent_request(made: AttemptMade, today: SubscriptionToday | None) -> SentRequ
         today: The subscription; None: there is none any more, or it cannot be read.
     """
     headers = [
-        SentHeader("host", made.host or "(not known)", Source.AUDIT),
+        SentHeader("host", made.host, Source.AUDIT),
         *(_of_ours(name, value, today) for name, value in _named(made, today)),
     ]
     if today is not None:
@@ -113,14 +115,15 @@ def _named(made: AttemptMade, today: SubscriptionToday | None) -> list[tuple[str
 def _of_ours(name: str, value: str, today: SubscriptionToday | None) -> SentHeader:
     if name == SIGNATURE:
         if today is None or not today.secrets:
-            return SentHeader(name, "(signed; by which secret is not known)", Source.AUDIT)
+            return SentHeader(name, "(signed; by which secret is not known)", Source.NOTHING)
         several = "s" if len(today.secrets) > 1 else ""
         names = ", ".join(today.secrets)
         return SentHeader(name, f"(signed with the secret{several} {names})", Source.TODAY)
     if name == _CONTENT_TYPE:
-        return SentHeader(name, value or "(not known)", Source.TODAY)
+        known = Source.TODAY if value else Source.NOTHING
+        return SentHeader(name, value or "(not known)", known)
     if name == _USER_AGENT:
-        return SentHeader(name, "(hookstream/ and the worker's release)", Source.AUDIT)
+        return SentHeader(name, "(hookstream/ and the worker's release)", Source.NOTHING)
     return SentHeader(name, value, Source.AUDIT)
 
 

@@ -24,8 +24,14 @@ _COLOURS = {
 _LONGEST_EXCERPT = 200
 
 
-def show_life(out: Terminal, life: DeliveryLife, now: Millis) -> None:
-    """Print a timeline, what comes next, and what was sent last."""
+def show_next(out: Terminal, life: DeliveryLife, now: Millis) -> None:
+    """Print what comes next."""
+    out.text("Next", "bold")
+    out.text(f"  {next_words(life.coming, now)}")
+
+
+def show_timeline(out: Terminal, life: DeliveryLife) -> None:
+    """Print a timeline, and what was sent last."""
     several = _Several(life.steps)
     out.text("Timeline", "bold")
     for step in life.steps:
@@ -35,8 +41,6 @@ def show_life(out: Terminal, life: DeliveryLife, now: Millis) -> None:
         )
         for line in _below(step):
             out.text(f"    {line}", "dim")
-    out.text("Next", "bold")
-    out.text(f"  {next_words(life.coming, now)}")
     if life.sent is not None:
         _show_sent(out, life.sent)
 

@@ -15,7 +15,7 @@ from hookstream.entry.admin.delivery_life import DeliveryLife
 from hookstream.entry.admin.subscriptions import status_document, status_text
 from hookstream.entry.backend.listing_ports import DoneResend
 from hookstream.entry.cli.attempts import history_document, show_subject
-from hookstream.entry.cli.delivery_timeline import life_document, show_life
+from hookstream.entry.cli.delivery_timeline import life_document, show_next, show_timeline
 from hookstream.entry.cli.moments import ago
 from hookstream.entry.cli.terminal import Terminal
 
@@ -152,11 +152,12 @@ def show_details(
         out.text(f"  event {delivery.event_type} {delivery.event_id}")
         out.text(f"  for   {delivery.subscription_id} of {delivery.partner_id}")
         out.text(f"  from  {delivery.origin.place} of {to_the_second(delivery.origin.timestamp)}")
-    show_life(out, life, now)
+    show_next(out, life, now)
     for each in details.pending:
         out.text("Waits", "bold")
         for name, text in pending_facts(each, now):
             out.text(f"  {name:<8}{text}")
+    show_timeline(out, life)
     if details.subscription_id:
         state = "not known: the tables cannot be read"
         if status is not None:

@@ -24,7 +24,12 @@ from hookstream.entry.api.resources.delivery_life_views import (
     shown_timeline,
 )
 from hookstream.entry.backend.api.life import life_in
-from hookstream.entry.cli.delivery_timeline import life_document, next_words, show_life
+from hookstream.entry.cli.delivery_timeline import (
+    life_document,
+    next_words,
+    show_next,
+    show_timeline,
+)
 from hookstream.entry.cli.terminal import Terminal
 
 ORIGIN = "t-3@40"
@@ -117,13 +122,20 @@ def by_api(found: DeliveryLife) -> DeliveryLife:
 
 def text(found: DeliveryLife) -> list[str]:
     out = StringIO()
-    show_life(Terminal(file=out, width=200), found, NOON)
+    terminal = Terminal(file=out, width=200)
+    show_next(terminal, found, NOON)
+    show_timeline(terminal, found)
     return out.getvalue().splitlines()
 
 
 def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> None:
     below = "    trace c0ffeec0ffeec0ffeec0ffeec0ffee00, worker w"
     assert text(life(ApiWorld(), HELD)) == [
+        "Next",
+        (
+            "  attempt 2 now, due since 2026-11-24 12:00:00 (held); it waits until what holds it is"
+            " cleared"
+        ),
         "Timeline",
         "  2026-11-24 11:58:59  event published at t-3@40",
         "  2026-11-24 11:58:59  matched",
@@ -156,11 +168,6 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
         (
             "  2026-11-24 11:59:55  dead-lettered (attempts_exhausted); its letter was not found,"
             " run replay-8"
-        ),
-        "Next",
-        (
-            "  attempt 2 now, due since 2026-11-24 12:00:00 (held); it waits until what holds it is"
-            " cleared"
         ),
         "Sent",
         "  attempt 2 of replay-8, 2026-11-24 11:59:55, version 1",
@@ -218,7 +225,7 @@ def test_untrusted_text_stays_on_its_line_and_moves_nothing() -> None:
     )
     printed = "\n".join(text(found))
     assert printed.isprintable() or {c for c in printed if not c.isprintable()} == {"\n"}
-    assert printed.count("\nTimeline") == 0
+    assert printed.count("\nTimeline") == 1
 
 
 @pytest.mark.parametrize("status", [LIVE, PAUSED, HELD, DELETED, None])

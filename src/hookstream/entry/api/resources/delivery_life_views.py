@@ -78,7 +78,8 @@ class HeaderShown(ApiOutput, frozen=True):
     value: str
     """In parentheses: words in place of a value that is not kept or not shown."""
     source: str
-    """`audit`: the attempt's audit record says so; `today`: the subscription as it is now."""
+    """`audit`: the attempt's audit record says so; `today`: the subscription as it is now; `nothing`: its value is not
+    kept."""
 
 
 class SentShown(ApiOutput, frozen=True):

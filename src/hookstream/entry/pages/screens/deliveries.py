@@ -1,5 +1,6 @@
 """The list of deliveries: filtered by whose, which event, which state and when, each run with what it came to."""
 
+from hookstream.core.model.instant import MINUTE, Millis, parse_duration, to_rfc3339
 from hookstream.entry.pages.asking import at
 from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
 
@@ -23,8 +24,19 @@ async def list_deliveries_page(call: PageCall) -> Shown | Moved:
     if wanted:
         return Moved(at(PATH + "/{}", wanted))
     asked = {name: call.filters.get(name) for name in _PASSED_ON}
+    for name in ("since", "until"):
+        asked[name] = _time(call.filters.get(name, ""), call.now)
     found = await call.api.get("/v1/deliveries", cursor=call.cursor, **asked)
     return Shown({"found": found, "states": [("", "any"), *((each, each) for each in STATES)]})
+
+
+def _time(text: str, now: Millis) -> str:
+    """Return a time as the API takes it: an age, such as `2h`, is before now, to the minute."""
+    try:
+        then = now - parse_duration(text)
+    except ValueError:
+        return text
+    return to_rfc3339(then - then % MINUTE)
 
 
 PAGES = (

@@ -11,7 +11,7 @@ class Fact(NamedTuple):
 
     label: str
     how: str
-    """How its value is shown: `id`, `text`, `time`, `plain`, `job` or `trace`."""
+    """How its value is shown: `id`, `text`, `time`, `utc`, `took`, `batch`, `trace`, or `plain`."""
     value: object
 
 
@@ -134,7 +134,7 @@ def _letter_facts(each: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _attempt_facts(each: Mapping[str, Any], attempt: Mapping[str, Any]) -> Iterator[Fact]:
-    yield Fact("Why", "plain", attempt["trigger"])
+    yield Fact("Trigger", "plain", attempt["trigger"])
     if attempt["outcome"] is None or attempt["disposition"] != "complete":
         yield Fact("Then", "plain", _then(attempt))
     if attempt["outcome"] is not None:
@@ -162,7 +162,7 @@ def _wait_facts(each: Mapping[str, Any]) -> Iterator[Fact]:
     if each["reason"]:
         yield Fact("Reason", "plain", each["reason"])
     if each["until"]:
-        yield Fact("Until", "time", each["until"])
+        yield Fact("Until", "time" if each["is_now"] else "utc", each["until"])
     if each.get("tier"):
         yield Fact("In", "id", each["tier"])
     if each.get("deferrals"):
