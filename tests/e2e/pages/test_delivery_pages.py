@@ -40,8 +40,8 @@ async def test_from_the_list_to_what_waits_and_why(
             )
             await look.page.get_by_role("rowheader").get_by_role("link").first.click()
             await look.page.wait_for_url("**/ui/deliveries/msg_*")
-            assert (await steps(look))[-2:] == ["Attempt 1", "Waits"]
             main = await look.page.locator("main").inner_text()
+            assert (await steps(look))[-2:] == ["Attempt 1", "Waits"], platform.console.tail()
             assert "failed 503" in main
             assert ("worker" in main.lower()) is (token == platform.token)
             assert platform.world.prefix in main or token == platform.partner

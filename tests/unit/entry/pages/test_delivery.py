@@ -115,6 +115,31 @@ async def test_a_wait_is_marked_as_the_step_of_now(world: PagesWorld) -> None:
     )
 
 
+async def test_a_delivery_that_was_not_attempted_yet_is_shown_by_its_wait(
+    world: PagesWorld,
+) -> None:
+    waits = world.api.services.memory_index.answers["msg_ours"].pending
+    put(world, pending=waits)
+    shown = await (await of(world)).get(PAGE)
+    assert [each.partition("UTC ")[2][:7] for each in steps(shown)] == [
+        "Event p",
+        "Matched",
+        "Waits R",
+    ]
+    assert "No request of it is known." in shown.text
+    assert "pricing.completed e-1" in shown.text
+
+
+async def test_a_delivery_of_which_only_a_dead_letter_is_known_is_shown(
+    world: PagesWorld,
+) -> None:
+    put(world, deaths=(DEATH,))
+    for scope in (Scope.ADMIN, Scope.PARTNER_READ):
+        shown = await (await of(world, scope)).get(PAGE)
+        [only] = steps(shown)
+        assert "Dead-lettered Reason attempts_exhausted" in only
+
+
 async def test_copies_are_said(world: PagesWorld) -> None:
     put(world, FAILED, unmerged=(FAILED, replace(FAILED, started_at=NOON - 8_900)))
     [first] = [each for each in steps(await (await of(world)).get(PAGE)) if "Attempt 1" in each]

@@ -15,6 +15,7 @@ from hookstream.entry.pages.screens.delivery_steps import shown_steps
 
 _PATH = "/ui/deliveries/{delivery_id}"
 _API = "/v1/deliveries/{}"
+_SUBJECT = ("event_type", "event_version", "event", "entity", "environment", "host")
 _MEMBERS_IN_PART = 100
 _NOT_FOUND = ProblemKind.NOT_FOUND.status
 
@@ -109,14 +110,8 @@ def _unknown() -> RequestRefused:
 def _subject(found: dict[str, Any]) -> dict[str, Any]:
     """Return what the delivery is of, by whatever mentions it."""
     attempts = [each["attempt"] for each in found["timeline"] if each["attempt"] is not None]
-    if attempts:
-        last = attempts[-1]
-        named = ("event_type", "event_version", "event", "entity", "environment", "host")
-        return {name: last[name] for name in named}
-    waits = found["pending"]
-    if waits:
-        return {"event_type": waits[0]["event_type"], "event": waits[0]["event"]}
-    return {}
+    known = attempts[-1:] or found["pending"][:1]
+    return {name: known[0].get(name) for name in _SUBJECT} if known else {}
 
 
 def _is_test(found: dict[str, Any]) -> bool:
