@@ -65,7 +65,7 @@ async def test_a_partner_sends_its_delivery_again_by_keyboard(
         await look.page.keyboard.press("Enter")
         said = look.page.get_by_role("status")
         assert await said.inner_text() == "It is sent again, in a run of its own: resend-1."
-        assert look.path == PAGE
+        assert look.path == f"{PAGE}?run=resend-1"
         job = served.world.api.services.job("resend-1")
         assert job is not None
         assert job.asked["reason"] == "they lost it"

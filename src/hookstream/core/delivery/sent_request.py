@@ -123,7 +123,7 @@ def _of_ours(name: str, value: str, today: SubscriptionToday | None) -> SentHead
         known = Source.TODAY if value else Source.NOTHING
         return SentHeader(name, value or "(not known)", known)
     if name == _USER_AGENT:
-        return SentHeader(name, "(hookstream/ and the worker's release)", Source.NOTHING)
+        return SentHeader(name, "(hookstream/ and the release that sent it)", Source.NOTHING)
     return SentHeader(name, value, Source.AUDIT)
 
 

@@ -42,7 +42,7 @@ def test_what_the_audit_record_says_stands_as_it_was_sent() -> None:
         SentHeader("hookstream-attempt", "2", Source.AUDIT),
         SentHeader("hookstream-trigger", "retry", Source.AUDIT),
         SentHeader("content-type", "application/json", Source.TODAY),
-        SentHeader("user-agent", "(hookstream/ and the worker's release)", Source.NOTHING),
+        SentHeader("user-agent", "(hookstream/ and the release that sent it)", Source.NOTHING),
         SentHeader("x-team", NOT_SHOWN, Source.TODAY),
         SentHeader("x-key", NOT_SHOWN, Source.TODAY),
         SentHeader("authorization", NOT_SHOWN, Source.TODAY),

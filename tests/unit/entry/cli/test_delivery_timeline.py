@@ -180,7 +180,7 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
         "  hookstream-trigger: retry",
         "  hookstream-replay: replay-8",
         "  content-type: application/json",
-        "  user-agent: (hookstream/ and the worker's release)",
+        "  user-agent: (hookstream/ and the release that sent it)",
         "  content-length: 9",
         (
             "  its subscription changed since, at 2026-11-24 12:00:00: content-type, secrets and its"

@@ -242,6 +242,18 @@ async def test_it_is_sent_again_once_however_often_the_button_is_pressed(
     assert "It is sent again, in a run of its own: resend-1." in (await browser.follow(done)).text
 
 
+async def test_after_it_was_sent_again_it_is_kept_current_until_the_run_is_seen(
+    world: PagesWorld,
+) -> None:
+    browser = await of(world)
+    put(world, FAILED, DELIVERED)
+    watched = f"{PAGE}?run=resend-1"
+    kept = [each for each in (await browser.get(watched)).attributes("section") if each]
+    assert kept == [{"data-live": f"{watched}&live=live", "data-every": "5"}]
+    put(world, FAILED, DELIVERED, replace(DELIVERED, job_id="resend-1", started_at=NOON))
+    assert not any((await browser.get(watched)).attributes("section"))
+
+
 async def test_what_cannot_be_sent_again_offers_no_form(world: PagesWorld) -> None:
     put(world, replace(DELIVERED, trigger="test", job_id="test-1", disposition="cancel"))
     shown = await (await of(world)).get(PAGE)

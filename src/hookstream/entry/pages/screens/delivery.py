@@ -9,7 +9,7 @@ from hookstream.core.audit.next_step import Coming, Remedy
 from hookstream.core.delivery.identity import is_batch_id
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
 from hookstream.entry.pages.acts import REASON, PageAct
-from hookstream.entry.pages.asking import PageProblem, at
+from hookstream.entry.pages.asking import PageProblem, at, query_text
 from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
 from hookstream.entry.pages.screens.delivery_steps import shown_steps
 
@@ -36,7 +36,7 @@ async def show_delivery(call: PageCall) -> Shown | Moved:
         "subject": _subject(found),
         "origins": origins,
         "choices": [("", "choose one"), *((each, each) for each in origins)],
-        "is_live": found["next"]["coming"] != Coming.NOTHING,
+        "is_live": found["next"]["coming"] != Coming.NOTHING or _awaits(call, found),
         "command": shlex.join(_remedy_command(found, by_operator=call.by_operator)),
         "acts": [_resend(delivery_id, found)] if _may_resend(call, found) else [],
     }
@@ -97,7 +97,14 @@ async def resend_delivery_page(call: PageCall) -> Moved:
             raise _unknown() from None
         raise
     said = f"It is sent again, in a run of its own: {done.body['id']}."
-    return Moved(at("/ui/deliveries/{}", delivery_id), said)
+    path = at("/ui/deliveries/{}", delivery_id)
+    return Moved(f"{path}?{query_text({'run': done.body['id']})}", said)
+
+
+def _awaits(call: PageCall, found: dict[str, Any]) -> bool:
+    """Return whether a run was begun on this page of which the index knows nothing yet."""
+    run = call.filters.get("run")
+    return run is not None and all(each["job"] != run for each in found["timeline"])
 
 
 def _unknown() -> RequestRefused:
@@ -164,7 +171,7 @@ def _remedy_command(found: dict[str, Any], *, by_operator: bool) -> tuple[str, .
 
 
 PAGES = (
-    ConsolePage("GET", _PATH, show_delivery, "delivery.html", "Delivery"),
+    ConsolePage("GET", _PATH, show_delivery, "delivery.html", "Delivery", filters=("run",)),
     ConsolePage(
         "GET",
         _PATH + "/payload",
