@@ -118,7 +118,9 @@ def test_a_missing_topic_is_reported_with_the_command_that_creates_it(
 def test_the_oldest_record_is_the_first_that_retention_left(client: Client, topic: str) -> None:
     append(client, topic, 0, b"gone", b"oldest", b"newer")
     there = TopicPartition(topic, 0, 1)
-    AdminClient(client).delete_records([there])[TopicPartition(topic, 0)].result(30)
+    admin = AdminClient(client)  # its futures end with it
+    [deleted] = admin.delete_records([there]).values()
+    deleted.result(30)
     scan = LogScan(client, topic)
     found = scan.oldest(0)
     assert found is not None
