@@ -17,21 +17,13 @@ from hookstream.core.model.instant import (
 from hookstream.core.model.visible_text import shown
 
 _TONES = {
-    "good": ("active", "done", "delivered", "completed", "resolved", "ready", "ok"),
-    "busy": ("running", "queued", "pending", "open", "waiting", "retry", "acknowledged", "test"),
-    "held": ("paused", "held", "suspended", "deferred", "stopped", "warning"),
-    "bad": (
-        "disabled",
-        "failed",
-        "failing",
-        "dead-lettered",
-        "dead_lettered",
-        "stalled",
-        "overdue",
-        "revoked",
-    ),
+    "good": "active complete completed delivered done ok ready resolved",
+    "busy": "acknowledged open pending queued retry running test waiting",
+    "held": "defer deferred held incomplete paused reopened stopped suspended throttled warning",
+    "bad": "dead-lettered dead_letter dead_lettered disabled expired failed failed_for_good failing gone overdue refused"
+    " revoked stalled",
 }
-_TONE_OF = {word: tone for tone, words in _TONES.items() for word in words}
+_TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
 _NOTHING = "\N{EN DASH}"
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 

@@ -8,7 +8,8 @@ How to add a page, say `Holds`:
    with plain values, or `Moved` after an act. At its end stands `PAGES`, one `ConsolePage` for each path and method.
 2. `templates/holds.html` has its looks: it begins with `{% extends layout %}`, imports the macros it uses
    (`{% import "macros/show.html" as show with context %}`), and fills the block `content`. A part that is to be
-   kept current is a block whose name begins with `live`, inside of `{% call show.live("live") %}`.
+   kept current is a block whose name begins with `live`, inside of `{% call show.live("live") %}`: every few
+   seconds the handler asks again for all of its page, so what is read there must not be what is audited.
 3. `table.py` names `holds.PAGES` in the order of an incident; `nav` puts it into the navigation.
 4. `tests/unit/entry/pages/expectations.py` has one row for it: without one, the tests do not pass.
 

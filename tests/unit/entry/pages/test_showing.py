@@ -1,14 +1,18 @@
 """How times, shares, durations and texts look on pages."""
 
 import unicodedata
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles.clock import NOON
 
+from hookstream.core.audit.history import DeliveryState
+from hookstream.core.jobs.job import JobState
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, to_rfc3339
-from hookstream.entry.pages.showing import ago, lasting, seconds, share, utc, visible
+from hookstream.core.model.outcome import Disposition, Outcome
+from hookstream.entry.pages.showing import ago, lasting, seconds, share, tone, utc, visible
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,17 @@ def test_only_all_of_it_is_100_percent_and_only_nothing_is_0(
 def test_durations_have_the_unit_that_people_say() -> None:
     assert [lasting(each) for each in (250, 3_400, 90 * MINUTE)] == ["250 ms", "3 s", "1 h"]
     assert [seconds(each) for each in (0.0123, 3.44, 720)] == ["12 ms", "3.4 s", "12 min"]
+
+
+def test_each_outcome_and_disposition_and_state_is_marked() -> None:
+    """Beside its word; only what is over without being good or bad is not."""
+    classes = (*get_args(Outcome), *get_args(Disposition))
+    words = {each.name for each in classes} | {*DeliveryState, *JobState}
+    assert {str(each) for each in words if tone(each) == "plain"} == {
+        "cancel",
+        "cancelled",
+        "unknown",
+    }
 
 
 @given(st.text())
