@@ -38,8 +38,8 @@ registry: $(READY) ## Get a schema registry for the tests that use a real one; t
 	@sh tools/prepare.sh registry
 	@$(BIN)/python -m tests.real_registry
 
-demo: kafka ## Run the main job: six partners, a crash, and every delivery accounted for
-	@$(BIN)/python -m examples.demo
+demo: kafka ## Run the main job: six partners, a crash, and every delivery accounted for (KEEP=1: leave it running)
+	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
 SPREAD = --numprocesses=auto --dist=worksteal
 

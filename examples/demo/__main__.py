@@ -10,8 +10,11 @@
    That partner has a token and nothing else: it creates its subscription, sends a test to it, rotates its
    secret, pauses and resumes it through a console's API. So does the CRM redrive.
 5. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
+
+With `--keep` the broker, a worker, the console and the partners then stay until Ctrl-C, for a look at them.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -107,8 +110,12 @@ class Demo:
         """What `hookstream explain` says of one event of the pause."""
         self.registry = parcels.Registry()
 
-    async def run(self) -> bool:
-        """Run the whole demo; return whether every delivery is accounted for."""
+    async def run(self, *, keep: bool) -> bool:
+        """Run the whole demo; return whether every delivery is accounted for.
+
+        Args:
+            keep: Whether everything that it started stays afterwards, until Ctrl-C.
+        """
         for receiver in self.receivers.values():
             receiver.secrets = ["whsec_" + b64encode(secrets.token_bytes(32)).decode()]
             await receiver.start()
@@ -117,15 +124,30 @@ class Demo:
             self.stage.map_parcels(self.registry.url)
             try:
                 account, code = await self._play()
+                self._show(account)
+                if code != 0:
+                    self.console.print(f"The worker did not drain in time: exit code {code}")
+                if keep:
+                    await self._stay()
             finally:
                 await self.stage.kill_worker()
                 await self.stage.stop_console()
                 for receiver in self.receivers.values():
                     await receiver.stop()
-        self._show(account)
-        if code != 0:
-            self.console.print(f"The worker did not drain in time: exit code {code}")
         return account.clean and code == 0
+
+    async def _stay(self) -> None:
+        """Leave a worker, the console and the partners running until Ctrl-C."""
+        stage = self.stage
+        await stage.start_worker()
+        admin = await stage.hookstream("tokens", "create", "--admin", "--label", "the demo")
+        self.console.print(
+            f"\nThe console answers at {stage.api} until Ctrl-C (brokers: {stage.servers}). Tokens:"
+        )
+        for whose, token in (("admin", admin.strip()), *stage.tokens.items()):
+            self.console.print(Text(f"  {whose:<12} {token}"), soft_wrap=True)
+        # Ctrl-C cancels it, and everything is stopped.
+        await asyncio.Event().wait()
 
     async def _play(self) -> tuple[Account, int | None]:
         """Play every scene; return the account, and the worker's exit code."""
@@ -366,7 +388,10 @@ class Demo:
         for problem in account.not_valid:
             console.print(f"not valid: {problem}")
         good = "Every delivery is accounted for." if account.clean else "NOT accounted for."
-        console.print(f"\n{good}  The files of the run are in {self.stage.folder}")
+        console.print(
+            f"\n{good}  The files of the run are in {self.stage.folder}\n"
+            f"The console was at {self.stage.api}: `make demo KEEP=1` leaves it running."
+        )
 
 
 def _refusing_one_event() -> Answer:
@@ -406,11 +431,16 @@ def broker(console: Console) -> Iterator[str]:
 
 def main() -> int:
     """Run the demo and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
+    keep = parser.parse_args().keep
     console = Console()
     code = 1
     with broker(console) as servers:
         try:
-            code = 0 if asyncio.run(Demo(console, servers).run()) else 1
+            code = 0 if asyncio.run(Demo(console, servers).run(keep=keep)) else 1
+        except* KeyboardInterrupt:
+            console.print("Stopped.")
         except* CommandFailed as failed:
             for each in failed.exceptions:
                 console.print(str(each))

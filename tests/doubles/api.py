@@ -348,6 +348,8 @@ class MemoryServices:
     def free_job(self, job_id: str, also: JobRecords) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
+        if not job.state.is_resumable:
+            raise InputRefused(f"job {job_id} is {job.state}: there is nothing to continue")
         freed = handed_back(replace(job, state=JobState.RUNNING, reason=""), self.now())
         return self.offer_job(freed, also, None)
 

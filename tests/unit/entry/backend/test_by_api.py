@@ -10,6 +10,7 @@ from tests.doubles.faces import ApiFace, run
 from tests.doubles.lives import FIRST
 
 from hookstream.core.access.scopes import Scope
+from hookstream.core.jobs.job import JobState
 from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct
@@ -150,3 +151,12 @@ def test_a_delivery_is_sent_again_once_it_was_confirmed() -> None:
     sent = json.loads(said.out)
     assert (said.code, sent["job_id"], sent["pending_before"]) == (0, "resend-1", 1)
     assert "A run of msg_ours is pending: why held" in said.err
+
+
+def test_a_job_that_another_executor_finished_first_is_no_failure_of_the_command() -> None:
+    """A console may finish the replay of a gap before the command that wrote it looks at it."""
+    world = ApiWorld()
+    job = replace(world.services.jobs()[0], state=JobState.DONE)
+    world.tables.put(world.services.settings.topics_names.jobs, job.id, job.encode())
+    said = run(ApiFace(world), "jobs", "resume", job.id)
+    assert (said.code, said.out) == (0, f"{job.id} is done: 0 done\n")

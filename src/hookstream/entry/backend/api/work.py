@@ -59,11 +59,12 @@ class ApiJobs:
         if rate is not None:
             raise InputRefused("--rate: the API does not change the rate of a job")
         status = self.found(job_id)
-        if status.job.state is not JobState.RUNNING:
+        if status.job.state is JobState.FAILED:
             try:
                 self.free(job_id)
-            except Conflict:
-                if self.found(job_id).job.state is not JobState.RUNNING:
+            except (Conflict, InputRefused):
+                # Others may have continued it meanwhile, or even finished it.
+                if self.found(job_id).job.state is JobState.FAILED:
                     raise
         return self.follow(status.job, watch)
 
