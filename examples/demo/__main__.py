@@ -21,6 +21,7 @@ import json
 import os
 import random
 import secrets
+import signal
 import sys
 from base64 import b64encode
 from collections import Counter
@@ -146,8 +147,10 @@ class Demo:
         )
         for whose, token in (("admin", admin.strip()), *stage.tokens.items()):
             self.console.print(Text(f"  {whose:<12} {token}"), soft_wrap=True)
-        # Ctrl-C cancels it, and everything is stopped.
-        await asyncio.Event().wait()
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await stop.wait()
 
     async def _play(self) -> tuple[Account, int | None]:
         """Play every scene; return the account, and the worker's exit code."""
@@ -439,8 +442,6 @@ def main() -> int:
     with broker(console) as servers:
         try:
             code = 0 if asyncio.run(Demo(console, servers).run(keep=keep)) else 1
-        except* KeyboardInterrupt:
-            console.print("Stopped.")
         except* CommandFailed as failed:
             for each in failed.exceptions:
                 console.print(str(each))
