@@ -345,12 +345,15 @@ class MemoryServices:
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to cancel")
         return self.offer_job(job.ended(JobState.CANCELLED, "cancelled"), also, None)
 
-    def free_job(self, job_id: str, also: JobRecords) -> Job:
+    def free_job(self, job_id: str, also: JobRecords, rate: float | None) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
         if not job.state.is_resumable:
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to continue")
-        freed = handed_back(replace(job, state=JobState.RUNNING, reason=""), self.now())
+        paced = job.rate if rate is None else rate
+        freed = handed_back(
+            replace(job, state=JobState.RUNNING, reason="", rate=paced), self.now()
+        )
         return self.offer_job(freed, also, None)
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:

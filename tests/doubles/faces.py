@@ -171,13 +171,13 @@ class MemoryJobs(ClusterJobs):
 
     def free(self, job_id: str) -> Job:
         self.found(job_id)
-        return self.access.world.services.free_job(job_id, lambda _: ())
+        return self.access.world.services.free_job(job_id, lambda _: (), None)
 
     def resume(self, job_id: str, watch: Watch, rate: float | None = None) -> RunResult:
-        del watch, rate
+        del watch
         job = self.found(job_id).job
-        if job.state is not JobState.RUNNING:
-            job = self.free(job_id)
+        if job.state is not JobState.RUNNING or rate is not None:
+            job = self.access.world.services.free_job(job_id, lambda _: (), rate)
         return RunResult(RunEnd.ENDED, finished(self.access.world, job))
 
 

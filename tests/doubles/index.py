@@ -61,6 +61,7 @@ class MemoryIndex:
                 for each in self.found_attempts
                 if _is(wanted, each.entry.partner_id, each.entry.subscription_id)
                 and wanted.delivery_id in (None, each.entry.delivery_id)
+                and (wanted.since is None or each.at >= wanted.since)
             ],
             after,
             limit,

@@ -131,7 +131,7 @@ class ConsoleServices(Protocol):
     def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         """End a job, whoever works on it. Otherwise as the service of this name."""
 
-    def free_job(self, job_id: str, also: JobRecords) -> Job:
+    def free_job(self, job_id: str, also: JobRecords, rate: float | None) -> Job:
         """Let any executor continue a job. Otherwise as the service of this name."""
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:

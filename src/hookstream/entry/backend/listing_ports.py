@@ -52,8 +52,15 @@ class AttemptCommands(Protocol):
     def listed(self, selection: AuditSelection, limit: int, progress: Progress) -> AttemptListing:
         """Return the newest `limit` attempts that a selection selects."""
 
-    def followed(self, selection: AuditSelection) -> Iterator[AuditEntry]:
-        """Yield attempts as they are made, without end."""
+    def followed(
+        self, selection: AuditSelection, say: Callable[[str], None]
+    ) -> Iterator[AuditEntry]:
+        """Yield attempts as they are made, without end.
+
+        Args:
+            selection: Which.
+            say: Called with what limits what is yielded, each sentence once.
+        """
 
     def history(
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress

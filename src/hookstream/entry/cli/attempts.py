@@ -93,7 +93,7 @@ def list_(
         window = " of the last hour (--since for more)"
         selection = replace(selection, since=now if follow else now - WINDOW)
     if follow:
-        for entry in source.followed(selection):
+        for entry in source.followed(selection, lambda said: context.err.text(said, "yellow")):
             _print(context, entry, as_json=as_json)
         return
     with progress_bar(context) as progress:

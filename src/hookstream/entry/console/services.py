@@ -278,10 +278,10 @@ class KafkaServices:
             # A refusal too may be about rows that this console has not read yet.
             self._catch_up()
 
-    def free_job(self, job_id: str, also: JobRecords) -> Job:
+    def free_job(self, job_id: str, also: JobRecords, rate: float | None) -> Job:
         """As ConsoleServices says."""
         try:
-            return free_job(self.settings, job_id, also)
+            return free_job(self.settings, job_id, also, rate)
         finally:
             self._catch_up()
 

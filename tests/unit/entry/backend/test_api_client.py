@@ -207,14 +207,9 @@ def test_what_the_api_has_no_counterpart_of_is_refused(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("subscriptions list --all", "--all"),
         ("subscriptions test crm --dry-run", "--dry-run"),
-        ("subscriptions release filed --to files", "--to files"),
         ("replay start crm --from 2026-11-20T00:00:00Z --dry-run", "--dry-run"),
-        ("attempts list --follow", "--follow"),
-        ("dlq list --group-by host", "--group-by host"),
         ("dlq redrive --preview x --yes", "--preview"),
-        ("jobs resume replay-ours --rate 5", "--rate"),
     ],
 )
 def test_an_option_that_the_api_does_not_have_is_refused_by_its_name(line: str, why: str) -> None:

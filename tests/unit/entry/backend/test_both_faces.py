@@ -101,6 +101,7 @@ def every_kind() -> Iterator[Subscription]:
     )
     yield replace(base, id="pulled", endpoint=Endpoint("", (KEY,), is_pull=True))
     yield replace(base, id="zoned", active_from=NOON + 1)
+    yield replace(base, id="gone", state=SubscriptionState.DELETED)
 
 
 def a_partner() -> Partner:
@@ -134,12 +135,18 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         "subscriptions list",
         "subscriptions list --json",
         "subscriptions list --partner acme",
+        "subscriptions list --all",
+        "subscriptions list --all --json",
+        "subscriptions list --all --partner acme --json",
         *(f"subscriptions show {each}{more}" for each in IDS for more in ("", " --json")),
         "subscriptions pause crm --no-wait",
         "subscriptions pause templated --no-wait",
         "subscriptions delete crm --yes",
         "subscriptions release filed",
         "subscriptions release crm",
+        "subscriptions release crm --to files",
+        "subscriptions release filed --to files",
+        "subscriptions release basic --to api",
         "subscriptions rotate-secret crm --no-wait",
         "subscriptions rotate-secret crm --no-wait --json --overlap 1h",
         "subscriptions rotate-secret basic --no-wait",
@@ -157,6 +164,8 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         "jobs resume replay-ours",
         "jobs resume replay-ours --json",
         "jobs resume replay-ours --detach",
+        "jobs resume replay-ours --rate 5",
+        "jobs resume replay-ours --rate 5 --json",
         "partners list",
         "partners list --json",
         *(
@@ -166,6 +175,8 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         ),
         "partners delete lonely --yes",
         "partners release full",
+        "partners release full --to files",
+        "partners release acme --to files",
         "tokens list",
         "tokens list --json",
         "tokens list --partner rival",

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+import msgspec
+
 from hookstream.adapters.index.answers import IndexedAttempt, IndexedDelivery
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeadLettered, DeliveryHistory, HistoryEntry, Redrive
@@ -52,6 +54,8 @@ class AttemptShown(ApiOutput, frozen=True):
     """When its event was published."""
     origin: Annotated[str, OPERATORS_SEE]
     """The place of the event, `topic-partition@offset`."""
+    recorded_at: str | None = None
+    """When it was recorded, which `since` and `until` of lists are about; null: it is not in a list."""
 
 
 class RunShown(ApiOutput, frozen=True):
@@ -178,7 +182,8 @@ def shown_attempt(entry: AuditEntry, *, to_operator: bool) -> AttemptShown:
 
 def shown_indexed(found: IndexedAttempt, *, to_operator: bool) -> AttemptShown:
     """Return what may be shown of an attempt of the index."""
-    return shown_attempt(found.entry, to_operator=to_operator)
+    shown = shown_attempt(found.entry, to_operator=to_operator)
+    return msgspec.structs.replace(shown, recorded_at=to_rfc3339(found.at))
 
 
 def shown_run(found: IndexedDelivery, *, to_operator: bool) -> RunShown:

@@ -20,6 +20,7 @@ from hookstream.entry.admin.delivery_tests import (
     prepare_test,
 )
 from hookstream.entry.admin.gaps import EndedGap, FillOptions
+from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.signing_secrets import rotate_secret
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import ApiOutput
@@ -27,6 +28,7 @@ from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.delivery_views import AttemptShown, shown_attempt
 from hookstream.entry.api.resources.subscription_bodies import (
     EndedGapOptions,
+    ReleaseQuery,
     RotationGiven,
     SubscriptionTestGiven,
 )
@@ -169,9 +171,9 @@ def _tested(
     return ApiAnswer(body, status=_status(sent))
 
 
-def release_subscription(call: Call[Any, None]) -> ApiAnswer:
-    """Take a subscription from the definition files that own it: from then on the API changes it."""
-    found = subscription_of(call)
+def release_subscription(call: Call[ReleaseQuery, None]) -> ApiAnswer:
+    """Hand a subscription over, to the API or back to definition files."""
+    found, to = subscription_of(call), ReleasedTo(call.query.to)
 
     def answer(released: tuple[Subscription, str | None], writer: ChangeWriter) -> ApiAnswer:
         after, before = released
@@ -179,7 +181,7 @@ def release_subscription(call: Call[Any, None]) -> ApiAnswer:
         return ApiAnswer(body, revision=after.revision)
 
     return call.change(
-        lambda writer: ownership.release_subscription(writer, found.id, call.revision), answer
+        lambda writer: ownership.release_subscription(writer, found.id, call.revision, to), answer
     )
 
 
@@ -272,8 +274,9 @@ ROUTES = (
     ),
     _act(
         "release",
-        "Take it from the definition files that own it.",
+        "Take it from the definition files that own it, or give it back to them.",
         release_subscription,
+        query=ReleaseQuery,
         scope=Scope.OPERATOR_WRITE,
         takes_revision=True,
     ),

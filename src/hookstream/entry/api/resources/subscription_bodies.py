@@ -150,6 +150,13 @@ class SubscriptionGiven(SubscriptionPatch, frozen=True):
     """A time, or `earliest`: events since then are replayed to it."""
 
 
+class ReleaseQuery(ApiInput, frozen=True):
+    """To whom something is handed over."""
+
+    to: Literal["api", "files"] = "api"
+    """Who changes it from then on; `files`: the next apply of a folder that declares it makes it that folder's."""
+
+
 class EndedGapOptions(ApiInput, frozen=True):
     """What becomes of the events of the pause or the disabling."""
 

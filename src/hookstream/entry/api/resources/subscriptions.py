@@ -1,7 +1,7 @@
 """Routes of subscriptions: creating, reading, changing and deleting them."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ from hookstream.entry.admin.subscription_writing import (
 )
 from hookstream.entry.admin.tables import at_revision
 from hookstream.entry.api.caller import granted_types, is_mine, subscription_of
-from hookstream.entry.api.fields import ApiOutput
+from hookstream.entry.api.fields import OPERATORS_ASK, ApiOutput
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import page_of
 from hookstream.entry.api.problems import ProblemKind, invalid
@@ -50,6 +50,8 @@ class SubscriptionsQuery(PageQuery, frozen=True):
 
     partner: str | None = None
     """Those of one partner."""
+    deleted: Annotated[bool | None, OPERATORS_ASK] = None
+    """Whether deleted ones are listed too, as long as their rows are kept."""
 
 
 def list_subscriptions(call: Call[SubscriptionsQuery, None]) -> ApiAnswer:
@@ -60,7 +62,7 @@ def list_subscriptions(call: Call[SubscriptionsQuery, None]) -> ApiAnswer:
         each
         for _, each in sorted(state.current.subscriptions.items())
         if isinstance(each, Subscription)
-        and each.state is not SubscriptionState.DELETED
+        and (call.query.deleted or each.state is not SubscriptionState.DELETED)
         and is_mine(call, each)
         and wanted in (None, each.partner_id)
     )

@@ -17,6 +17,7 @@ from hookstream.core.redrive.preview import BulkAct, Preview
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Group, GroupCount
+from hookstream.entry.admin.dead_letter_groups import by_host
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.api.resources.aside import (
@@ -28,26 +29,29 @@ from hookstream.entry.api.resources.aside import (
     UndecodableQuery,
     UndecodableShown,
 )
-from hookstream.entry.api.resources.jobs import (
-    JobShown,
-    JobsPage,
-    JobsQuery,
+from hookstream.entry.api.resources.job_starts import (
     PreviewGiven,
     PreviewShown,
     PurgeGiven,
     RedriveGiven,
     SelectorGiven,
 )
+from hookstream.entry.api.resources.jobs import (
+    JobShown,
+    JobsPage,
+    JobsQuery,
+)
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.exporting import ApiExport
 from hookstream.entry.backend.api.listing import MOST_ASKED, WindowWatch
+from hookstream.entry.backend.api.rows import ApiSubscriptions
 from hookstream.entry.backend.api.sending import new_job
 from hookstream.entry.backend.api.values import job_in
 from hookstream.entry.backend.api.work import ApiJobs
 from hookstream.entry.backend.bulk_ports import ListingProblems
 from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.sending_ports import NewJob
-from hookstream.errors import InputRefused
+from hookstream.errors import AccessRefused, InputRefused
 
 _TOPICS: Final = {
     RedriveSource.DEAD_LETTERS: "dead letters",
@@ -69,9 +73,15 @@ class ApiAside:
         return _TOPICS[self.source]
 
     def grouped(self, by: GroupBy) -> Grouping:
-        if by is GroupBy.HOST:
-            raise InputRefused("--group-by host: the API does not know it; leave --api out")
-        return Grouping(by)
+        if by is not GroupBy.HOST:
+            return Grouping(by)
+        source = ApiSubscriptions(self.api)
+        try:
+            listing = source.listed(None, with_deleted=True)
+        except AccessRefused:
+            # Partners see no deleted ones.
+            listing = source.listed(None, with_deleted=False)
+        return by_host({each.subscription.id: each.subscription for each in listing.found})
 
     def check_names(self, selector: Selector, progress: Progress) -> None:
         """Leave it to the requests: the API refuses a subscription that there is not."""

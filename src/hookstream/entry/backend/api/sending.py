@@ -19,13 +19,15 @@ from hookstream.entry.admin.delivery_tests import FilterReport, PreparedTest, Se
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.api.resources.deliveries import AttemptsPage, AttemptsQuery
-from hookstream.entry.api.resources.jobs import (
-    JobShown,
+from hookstream.entry.api.resources.job_starts import (
     PreviewGiven,
     PreviewShown,
     RedriveGiven,
     ReplayGiven,
     SelectorGiven,
+)
+from hookstream.entry.api.resources.jobs import (
+    JobShown,
 )
 from hookstream.entry.api.resources.subscription_acts import SentTestShown
 from hookstream.entry.api.resources.subscription_bodies import (

@@ -57,7 +57,10 @@ class ClusterAttempts:
         found, count = newest(audit.entries(selection), limit)
         return AttemptListing(found, count, problems=_unreadable(audit))
 
-    def followed(self, selection: AuditSelection) -> Iterator[AuditEntry]:
+    def followed(
+        self, selection: AuditSelection, say: Callable[[str], None]
+    ) -> Iterator[AuditEntry]:
+        del say
         self._refuse_unknown(selection, lambda _done, _total: None, follow=True)
         yield from AuditLog(self.settings).entries(selection, follow=True)
 
