@@ -58,12 +58,13 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
 from hookstream.core.redrive.ledger import Ledger
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.console_changes import completed
+from hookstream.entry.admin.dead_letter_details import SetAsideRecord
 from hookstream.entry.admin.dead_letter_export import (
     DeadLetterExport,
     ExportBatch,
@@ -217,8 +218,8 @@ class MemoryServices:
         self.exported: list[ExportRequest] = []
         self.dead_topic = DeadLetterTopic(
             [
-                dead_letter(0, "ours", subscription="crm", partner="acme"),
-                dead_letter(1, "foreign", subscription="theirs", partner="rival"),
+                dead_letter(7, "ours", subscription="crm", partner="acme"),
+                dead_letter(8, "foreign", subscription="theirs", partner="rival"),
             ]
         )
         self.monotonic = 0.0
@@ -379,6 +380,11 @@ class MemoryServices:
 
     def note_scanned(self, caller: Caller, records: int) -> float:
         return self.scans.note(caller, records)
+
+    def set_aside(
+        self, source: RedriveSource, position: Position, partner_id: str | None
+    ) -> SetAsideRecord | None:
+        return self.dead_topic.set_aside(self.ledger, source, position, partner_id)
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         del source

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from tests.doubles.clock import NOON
 
 from hookstream.adapters.kafka.scan import Stretch
 from hookstream.core.model import header_names
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.ledger import Ledger
+from hookstream.core.redrive.marks import Position, RedriveSource
+from hookstream.core.redrive.summary import summary_of
+from hookstream.entry.admin.dead_letter_details import SetAsideRecord
+from hookstream.entry.admin.granted_events import NOT_SHOWN
 from hookstream.errors import DependencyUnavailable
 
 
@@ -39,8 +45,22 @@ class DeadLetterTopic:
     kept: list[Record]
     source: RedriveSource = RedriveSource.DEAD_LETTERS
     topic: str = "hush-dead-letters"
+    marks: tuple[str, ...] = ()
+    """Those that cannot be read."""
     fails_after: int | None = None
     """After so many records the brokers are away."""
+
+    def set_aside(
+        self, ledger: Ledger, source: RedriveSource, position: Position, partner_id: str | None
+    ) -> SetAsideRecord | None:
+        found = [each for each in self.kept if (0, each.offset) == position]
+        if not found:
+            return None
+        [record] = found
+        event: JsonObject | str = {"id": (record.key or b"").decode(), "n": Decimal("1.10")}
+        if record.value is None or partner_id not in (None, summary_of(record).partner_id):
+            event = NOT_SHOWN
+        return SetAsideRecord(record, ledger.resolved_by(source, position), event, self.marks)
 
     def ends(self) -> dict[int, int]:
         return {0: self.kept[-1].offset + 1} if self.kept else {}

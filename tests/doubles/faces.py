@@ -17,15 +17,23 @@ from tests.doubles.api import ApiWorld
 from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.core.access.scopes import Scope
+from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.selector import Selector
+from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_details import (
+    DeadLetterDetails,
+    of_event,
+    position_in,
+)
 from hookstream.entry.admin.dead_letter_export import DeadLetterExport
+from hookstream.entry.admin.dead_letters import topic_of
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
@@ -35,6 +43,7 @@ from hookstream.entry.api.requests import CutOff
 from hookstream.entry.backend.api.backend import ApiBackend
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.backend import Backend
+from hookstream.entry.backend.bulk_ports import DetailsRead
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
 from hookstream.entry.backend.cluster.backend import ClusterBackend
@@ -43,7 +52,7 @@ from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.partition_ports import PartitionListing
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.root import exit_code, root
-from hookstream.errors import DependencyUnavailable, HookstreamError
+from hookstream.errors import DependencyUnavailable, HookstreamError, InputRefused
 from hookstream.pipeline.job_kind import JobKind, RunEnd, RunResult
 from hookstream.pipeline.jobs import required
 
@@ -228,6 +237,29 @@ class MemoryAside(ClusterAside):
 
     def check_names(self, selector: Selector, progress: Progress) -> None:
         del selector, progress
+
+    def details(self, name: str, progress: Progress) -> DetailsRead:
+        del progress
+        services, names = self.world.services, self.settings.topics_names
+        topic = topic_of(self.source, names)
+        position = position_in(name, topic)
+        places = [position] if position is not None else []
+        if position is None and self.source is RedriveSource.DEAD_LETTERS:
+            kept = map(summary_of, services.dead_topic.kept)
+            places = [each.position for each in kept if each.delivery_id == name]
+        found = [services.set_aside(self.source, each, None) for each in places]
+        if not any(found):
+            raise InputRefused(f"{topic} holds no record at {name} (any more)")
+        details: list[DeadLetterDetails] = []
+        for each in filter(None, found):
+            summary = summary_of(each.record)
+            known = services.memory_index.delivery(summary.delivery_id)
+            history = of_event(known.history, summary.origin) if known else None
+            if history is None and summary.delivery_id:
+                history = DeliveryHistory(summary.delivery_id, (), ())
+            is_letter = self.source is RedriveSource.DEAD_LETTERS
+            details.append(each.details(history if is_letter else None))
+        return DetailsRead(details, services.dead_topic.marks)
 
     def export(
         self, selector: Selector, progress: Progress, *, with_resolved: bool

@@ -105,7 +105,7 @@ class MemoryIndex:
         self, wanted: DeadLetterFilter, after: Cursor | None = None, limit: int = 50
     ) -> Page[AsideRecord]:
         return _selected(
-            self.dead,
+            [each for each in self.dead if wanted.delivery_id in (None, each.summary.delivery_id)],
             wanted,
             lambda each: (each.summary.partner_id, each.summary.subscription_id),
             after,

@@ -15,9 +15,10 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_details import SetAsideRecord
 from hookstream.entry.admin.dead_letter_export import (
     ExportBatch,
     ExportPosition,
@@ -136,6 +137,11 @@ class ConsoleServices(Protocol):
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         """As `DeadLetterExport.part`; what is wrong with the request is raised at once."""
+
+    def set_aside(
+        self, source: RedriveSource, position: Position, partner_id: str | None
+    ) -> SetAsideRecord | None:
+        """As `set_aside_at`; with `partner_id` the event is shown as to that partner."""
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """Return the present end offsets of a topic of dead letters or undecodable records."""

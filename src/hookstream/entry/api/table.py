@@ -7,6 +7,7 @@ from hookstream.entry.api.openapi import openapi_document
 from hookstream.entry.api.resources import (
     about,
     aside,
+    aside_details,
     deliveries,
     event_types,
     exports,
@@ -55,6 +56,7 @@ TABLE = RouteTable(
         *job_starts.ROUTES,
         *jobs.ROUTES,
         *aside.ROUTES,
+        *aside_details.ROUTES,
         *exports.ROUTES,
         *holds.ROUTES,
         *partitions.ROUTES,

@@ -26,10 +26,15 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.dead_letter_details import event_decoder, event_of
+from hookstream.entry.admin.dead_letter_details import (
+    SetAsideRecord,
+    event_decoder,
+    event_of,
+    set_aside_at,
+)
 from hookstream.entry.admin.dead_letter_export import (
     DeadLetterExport,
     ExportBatch,
@@ -310,6 +315,15 @@ class KafkaServices:
     def note_scanned(self, caller: Caller, records: int) -> float:
         """As ConsoleServices says."""
         return self._scans.note(caller, records)
+
+    def set_aside(
+        self, source: RedriveSource, position: Position, partner_id: str | None
+    ) -> SetAsideRecord | None:
+        """As ConsoleServices says."""
+        reader, granted = DeadLetterReader(self.settings, source), None
+        if partner_id is not None:
+            granted = GrantedEvents(event_decoder(reader), self.state(), partner_id)
+        return set_aside_at(reader, position, granted)
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """As ConsoleServices says."""

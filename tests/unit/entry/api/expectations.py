@@ -142,6 +142,11 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "count_dead_letters": RouteExpectation(200),
     "export_dead_letters": RouteExpectation(200),
     "export_undecodable": RouteExpectation(200),
+    "get_dead_letter": RouteExpectation(200, params={"place": "0@7"}),
+    "get_undecodable": RouteExpectation(200, params={"place": "0@7"}),
+    "list_dead_letters_of_delivery": RouteExpectation(
+        200, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
+    ),
     "list_undecodable": RouteExpectation(200),
     "list_operations": RouteExpectation(200),
 }

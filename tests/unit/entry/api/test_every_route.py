@@ -275,7 +275,15 @@ WRITES_ITS_OWN_EVENT = {
     "start_partition",
 }
 """Routes whose operations event commits with what they change."""
-READS = {"get_delivery_payload", "pull_events", "export_dead_letters", "export_undecodable"}
+READS = {
+    "get_delivery_payload",
+    "pull_events",
+    "export_dead_letters",
+    "export_undecodable",
+    "get_dead_letter",
+    "get_undecodable",
+    "list_dead_letters_of_delivery",
+}
 """Routes that show payloads."""
 
 

@@ -195,7 +195,6 @@ def test_a_command_waits_until_its_change_is_in_effect_by_the_apis_clock() -> No
         "schemas list",
         "explain e-1 crm",
         "apply folder",
-        "dlq show 0@7",
     ],
 )
 def test_what_the_api_has_no_counterpart_of_is_refused(line: str) -> None:

@@ -177,7 +177,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> ApiAnswer:
         open=query.open,
     )
     page = call.services.index().dead_letters(wanted, after(call), query.limit)
-    items = tuple(_dead_letter(call, each) for each in page.items)
+    items = tuple(shown_dead_letter(each, to_operator=call.by_operator) for each in page.items)
     window = shown_window(page.window, aside=True)
     return ApiAnswer(DeadLettersPage(items=items, next=following(call, page), window=window))
 
@@ -205,21 +205,7 @@ def list_undecodable(call: Call[UndecodableQuery, None]) -> ApiAnswer:
         origin_topics=words(query.topic), reasons=words(query.reason), open=query.open
     )
     page = call.services.index().undecodable(wanted, after(call), query.limit)
-    items = tuple(
-        UndecodableShown(
-            at=to_rfc3339(summary.at),
-            position=str(summary.position),
-            origin=summary.origin,
-            reason=summary.reason,
-            detail=summary.detail,
-            event_at=summary.origin_at,
-            by_reference=summary.by_reference,
-            resolved=None if by is None else by.word,
-            resolved_by=None if by is None else str(by),
-            resolution=_resolution(by),
-        )
-        for summary, by in page.items
-    )
+    items = tuple(map(shown_undecodable, page.items))
     window = shown_window(page.window, aside=True)
     return ApiAnswer(UndecodablePage(items=items, next=following(call, page), window=window))
 
@@ -243,9 +229,27 @@ def list_operations(call: Call[OperationsQuery, None]) -> ApiAnswer:
     return ApiAnswer(OperationsPage(items=items, next=following(call, page), window=window))
 
 
-def _dead_letter(call: Call[Any, None], found: AsideRecord) -> DeadLetterShown:
+def shown_undecodable(found: AsideRecord) -> UndecodableShown:
+    """Return an undecodable record as it is shown."""
     summary, by = found
-    hidden = not call.by_operator and summary.reason == "not_granted"
+    return UndecodableShown(
+        at=to_rfc3339(summary.at),
+        position=str(summary.position),
+        origin=summary.origin,
+        reason=summary.reason,
+        detail=summary.detail,
+        event_at=summary.origin_at,
+        by_reference=summary.by_reference,
+        resolved=None if by is None else by.word,
+        resolved_by=None if by is None else str(by),
+        resolution=_resolution(by),
+    )
+
+
+def shown_dead_letter(found: AsideRecord, *, to_operator: bool) -> DeadLetterShown:
+    """Return what may be shown of a dead letter."""
+    summary, by = found
+    hidden = not to_operator and summary.reason == "not_granted"
     return DeadLetterShown(
         at=to_rfc3339(summary.at),
         delivery=summary.delivery_id,

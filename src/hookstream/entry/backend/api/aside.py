@@ -12,7 +12,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.groups import GroupBy, Grouping
 from hookstream.core.redrive.job import RedriveRequest, request_of
 from hookstream.core.redrive.ledger import ResolvedBy
-from hookstream.core.redrive.marks import Position, Purged, RedriveSource, read_position
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct, Preview
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
@@ -21,13 +21,10 @@ from hookstream.entry.admin.dead_letter_groups import by_host
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.api.resources.aside import (
-    DeadLetterShown,
     DeadLettersPage,
     DeadLettersQuery,
-    ResolutionShown,
     UndecodablePage,
     UndecodableQuery,
-    UndecodableShown,
 )
 from hookstream.entry.api.resources.job_starts import (
     PreviewGiven,
@@ -41,6 +38,12 @@ from hookstream.entry.api.resources.jobs import (
     JobsPage,
     JobsQuery,
 )
+from hookstream.entry.backend.api.aside_details import (
+    dead_letter_in,
+    read_details,
+    resolved_in,
+    undecodable_in,
+)
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.exporting import ApiExport
 from hookstream.entry.backend.api.listing import MOST_ASKED, WindowWatch
@@ -48,7 +51,7 @@ from hookstream.entry.backend.api.rows import ApiSubscriptions
 from hookstream.entry.backend.api.sending import new_job
 from hookstream.entry.backend.api.values import job_in
 from hookstream.entry.backend.api.work import ApiJobs
-from hookstream.entry.backend.bulk_ports import ListingProblems
+from hookstream.entry.backend.bulk_ports import DetailsRead, ListingProblems
 from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.sending_ports import NewJob
 from hookstream.errors import AccessRefused, InputRefused
@@ -57,8 +60,6 @@ _TOPICS: Final = {
     RedriveSource.DEAD_LETTERS: "dead letters",
     RedriveSource.UNDECODABLE: "undecodable records",
 }
-_PURGED: Final = "purged"
-_NOWHERE: Final = Position(0, 0)
 
 
 @dataclass(slots=True, frozen=True)
@@ -109,7 +110,7 @@ class ApiAside:
                 reason=_words(selector.reasons),
             ):
                 watch.note(found.window)
-                yield from ((_undecodable(each), _resolved(each)) for each in found.items)
+                yield from ((undecodable_in(each), resolved_in(each)) for each in found.items)
             return
         some, of = _or_none(selector.subscriptions), _or_none(selector.partners)
         for subscription, partner in product(some, of):
@@ -125,7 +126,11 @@ class ApiAside:
                 until=_time(selector.until),
             ):
                 watch.note(page.window)
-                yield from ((_dead_letter(each), _resolved(each)) for each in page.items)
+                yield from ((dead_letter_in(each), resolved_in(each)) for each in page.items)
+
+    def details(self, name: str, progress: Progress) -> DetailsRead:
+        del progress
+        return read_details(self.api, self.source, name)
 
     def export(self, selector: Selector, progress: Progress, *, with_resolved: bool) -> ApiExport:
         return ApiExport(self.api, self.source, selector, progress, with_resolved)
@@ -202,63 +207,6 @@ def _selector(row: JsonObject) -> SelectorGiven:
         for name, value in row.items()
     }
     return SelectorGiven(**words)  # type: ignore[arg-type]  # as `Selector.row` writes it
-
-
-def _dead_letter(shown: DeadLetterShown) -> DeadLetterSummary:
-    return DeadLetterSummary(
-        position=read_position(shown.position) or _NOWHERE,
-        at=from_rfc3339(shown.at),
-        delivery_id=shown.delivery,
-        subscription_id=shown.subscription,
-        partner_id=shown.partner,
-        event_type=shown.event_type,
-        event_id=shown.event or "",
-        attempt=shown.attempts,
-        reason=shown.reason,
-        detail=shown.detail,
-        last_outcome=shown.last_outcome,
-        last_status=shown.last_status,
-        last_error=shown.last_error,
-        job=shown.job or "",
-        origin_topic=shown.origin.rpartition("-")[0],
-        origin=shown.origin,
-        origin_at=shown.event_at,
-        by_reference=shown.by_reference,
-    )
-
-
-def _undecodable(shown: UndecodableShown) -> DeadLetterSummary:
-    return DeadLetterSummary(
-        position=read_position(shown.position) or _NOWHERE,
-        at=from_rfc3339(shown.at),
-        delivery_id="",
-        subscription_id="",
-        partner_id="",
-        event_type="",
-        event_id="",
-        attempt="",
-        reason=shown.reason,
-        detail=shown.detail,
-        last_outcome="",
-        last_status="",
-        last_error="",
-        job="",
-        origin_topic=shown.origin.rpartition("-")[0],
-        origin=shown.origin,
-        origin_at=shown.event_at,
-        by_reference=shown.by_reference,
-    )
-
-
-def _resolved(shown: DeadLetterShown | UndecodableShown) -> ResolvedBy | None:
-    """Return what resolved a record; of that, partners see what it came to alone."""
-    if shown.resolved is None:
-        return None
-    known = shown.resolution or ResolutionShown(job="", by=None, why=None, at=None)
-    if shown.resolved != _PURGED:
-        return ResolvedBy(known.job)
-    at = 0 if known.at is None else from_rfc3339(known.at)
-    return ResolvedBy(known.job, Purged(known.by or "", known.why or "", at))
 
 
 def _within(at: Millis, selector: Selector) -> bool:
