@@ -17,6 +17,7 @@ from tests.doubles.api_records import (
 )
 from tests.doubles.clock import NOON
 from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
+from tests.doubles.explained import explained
 from tests.doubles.lives import FIRST
 from tests.doubles.logger import BookkeepingLogger
 from tests.doubles.request_spans import RequestSpans
@@ -75,6 +76,8 @@ from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.explain import ExplainRequest
+from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
@@ -380,6 +383,10 @@ class MemoryServices:
 
     def note_scanned(self, caller: Caller, records: int) -> float:
         return self.scans.note(caller, records)
+
+    def explain(self, request: ExplainRequest, caller: Caller) -> Explanation:
+        self.note_scanned(caller, 10)
+        return explained(request)
 
     def set_aside(
         self, source: RedriveSource, position: Position, partner_id: str | None

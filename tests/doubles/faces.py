@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import click
 from tests.doubles.api import ApiReply as Answered
 from tests.doubles.api import ApiWorld
+from tests.doubles.explained import explained
 
 from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
@@ -35,6 +36,8 @@ from hookstream.entry.admin.dead_letter_details import (
 from hookstream.entry.admin.dead_letter_export import DeadLetterExport
 from hookstream.entry.admin.dead_letters import topic_of
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.explain import ExplainRequest
+from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
 from hookstream.entry.admin.tables import State, TablesSession
@@ -268,6 +271,14 @@ class MemoryAside(ClusterAside):
         return self.world.services.exporting(self.source, selector, with_resolved=with_resolved)
 
 
+@dataclass(slots=True, frozen=True)
+class MemoryExplaining:
+    """Explanations of a world."""
+
+    def explain(self, request: ExplainRequest) -> Explanation:
+        return explained(request)
+
+
 class MemoryBackend(ClusterBackend):
     """Commands on tables in memory."""
 
@@ -285,6 +296,10 @@ class MemoryBackend(ClusterBackend):
 
     def aside(self, source: RedriveSource) -> MemoryAside:
         return MemoryAside(self.settings, source, self.world)
+
+    @property
+    def explaining(self) -> MemoryExplaining:
+        return MemoryExplaining()
 
     @property
     def partitions(self) -> MemoryPartitions:

@@ -27,6 +27,8 @@ from hookstream.entry.admin.dead_letter_export import (
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.explain import ExplainRequest
+from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
@@ -137,6 +139,13 @@ class ConsoleServices(Protocol):
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         """As `DeadLetterExport.part`; what is wrong with the request is raised at once."""
+
+    def explain(self, request: ExplainRequest, caller: Caller) -> Explanation:
+        """As `explain`, within some seconds; what it read is noted for the caller.
+
+        Raises:
+            DependencyUnavailable: As many as may be at once are explained now.
+        """
 
     def set_aside(
         self, source: RedriveSource, position: Position, partner_id: str | None

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.backend.explain_ports import ExplainCommand
 from hookstream.entry.backend.listing_ports import AttemptCommands, DeliveryCommands
 from hookstream.entry.backend.partition_ports import PartitionCommands
 from hookstream.entry.backend.ports import (
@@ -59,6 +60,10 @@ class Backend(Protocol):
     @property
     def partitions(self) -> PartitionCommands:
         """Partitions that workers read."""
+
+    @property
+    def explaining(self) -> ExplainCommand:
+        """Explanations of events."""
 
     def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""

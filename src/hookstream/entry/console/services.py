@@ -52,8 +52,12 @@ from hookstream.entry.admin.delivery_tests import (
     SentTest,
     send_test,
 )
+from hookstream.entry.admin.event_search import SearchBudget
+from hookstream.entry.admin.explain import ExplainRequest, explain
+from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.granted_events import GrantedEvents
 from hookstream.entry.admin.indexed_details import details_of_answer
+from hookstream.entry.admin.indexed_histories import IndexedHistories
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_offers import offer_job
 from hookstream.entry.admin.jobs import cancel_job, free_job
@@ -69,6 +73,7 @@ from hookstream.entry.admin.writing import EqualWriting
 from hookstream.entry.api.rates import ScanRates
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.cluster import reached
+from hookstream.entry.console.at_once import AtOnce
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.errors import DependencyUnavailable
 from hookstream.pipeline.pull.service import PullService
@@ -78,6 +83,10 @@ T = TypeVar("T")
 
 _EXPORT_SECONDS = 300.0
 """How long one answer of an export takes at most; the next one goes on."""
+_EXPLAIN_SECONDS = 20.0
+"""How long is read at most to find an event, and again to explain it."""
+_AT_ONCE = 2
+"""How many events are explained at a time, and how many intervals are counted: each reads much of the log."""
 _CATCH_UP_SECONDS = 5.0
 """How long a change waits at most until the console's own tables have it."""
 
@@ -115,6 +124,7 @@ class KafkaServices:
         self._door = door
         self._of_thread = local()
         self._open_files = OpenLimit()
+        self._explaining = AtOnce(_AT_ONCE, "events are explained")
         self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
         self._uses = ApiUses()
         self._uses_lock = Lock()
@@ -315,6 +325,16 @@ class KafkaServices:
     def note_scanned(self, caller: Caller, records: int) -> float:
         """As ConsoleServices says."""
         return self._scans.note(caller, records)
+
+    def explain(self, request: ExplainRequest, caller: Caller) -> Explanation:
+        """As ConsoleServices says."""
+        with self._explaining.one():
+            budget = SearchBudget(most_seconds=_EXPLAIN_SECONDS)
+            histories = IndexedHistories(self.index(), budget, request.partner_id)
+            try:
+                return explain(self.settings, request, budget, self.state(), histories)
+            finally:
+                self.note_scanned(caller, budget.read_before + budget.read)
 
     def set_aside(
         self, source: RedriveSource, position: Position, partner_id: str | None

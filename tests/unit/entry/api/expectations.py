@@ -21,11 +21,13 @@ class RouteExpectation:
     """The same parts, of partner rival; None: the path names nothing of a partner."""
     operator_body: Any = None
     """What an operator sends instead."""
+    query: str = ""
+    """The parameters without which the request is not good."""
 
     def path(self, template: str, params: dict[str, str] | None = None) -> str:
         for name, value in (params or self.params or {}).items():
             template = template.replace("{" + name + "}", value)
-        return template
+        return f"{template}?{self.query}" if self.query else template
 
     def body_of(self, *, operator: bool) -> Any:  # noqa: ANN401
         return self.operator_body if operator and self.operator_body is not None else self.body
@@ -106,6 +108,7 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     ),
     "list_attempts": RouteExpectation(200),
     "list_pending": RouteExpectation(200),
+    "explain_event": RouteExpectation(200, query="event=e-1"),
     "get_subscription_statistics": of_crm(200),
     "get_partner_statistics": RouteExpectation(
         200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}

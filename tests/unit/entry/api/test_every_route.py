@@ -131,7 +131,7 @@ async def test_an_unknown_parameter_and_an_unknown_field_are_refused(
     path = expected.path(route.path)
     answer = await world.send(
         route.method,
-        f"{path}?nonsense=1",
+        f"{path}{'&' if expected.query else '?'}nonsense=1",
         expected.operator_body or expected.body,
         headers=expected.headers,
     )
@@ -283,6 +283,7 @@ READS = {
     "get_dead_letter",
     "get_undecodable",
     "list_dead_letters_of_delivery",
+    "explain_event",
 }
 """Routes that show payloads."""
 

@@ -6,6 +6,7 @@ from hookstream.adapters.http.api_connection import ApiConnection
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.api.aside import ApiAside
 from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.explaining import ApiExplaining
 from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.partitions import ApiPartitions
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
@@ -78,6 +79,11 @@ class ApiBackend:
     def partitions(self) -> ApiPartitions:
         """Partitions that workers read."""
         return ApiPartitions(self.api)
+
+    @property
+    def explaining(self) -> ApiExplaining:
+        """Explains events by the console's topics and its index."""
+        return ApiExplaining(self.api)
 
     def aside(self, source: RedriveSource) -> ApiAside:
         """Return the dead letters, or the undecodable records, of the console's index."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
+from hookstream.entry.backend.cluster.explaining import ClusterExplaining
 from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
 from hookstream.entry.backend.cluster.partitions import ClusterPartitions
 from hookstream.entry.backend.cluster.rows import (
@@ -16,6 +17,7 @@ from hookstream.entry.backend.cluster.rows import (
 )
 from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
+from hookstream.entry.backend.explain_ports import ExplainCommand
 from hookstream.entry.backend.partition_ports import PartitionCommands
 from hookstream.settings import Settings
 
@@ -80,6 +82,11 @@ class ClusterBackend:
     def partitions(self) -> PartitionCommands:
         """Partitions as the brokers know them."""
         return ClusterPartitions(self.settings)
+
+    @property
+    def explaining(self) -> ExplainCommand:
+        """Explains events by the topics."""
+        return ClusterExplaining(self.settings)
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""
