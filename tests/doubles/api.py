@@ -7,6 +7,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from tests.doubles.api_previews import MemoryPreviews
 from tests.doubles.api_records import (
     ACME,
     KEYS,
@@ -60,7 +61,6 @@ from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
 from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import Position, RedriveSource
-from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
@@ -79,7 +79,6 @@ from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTe
 from hookstream.entry.admin.explain import ExplainRequest
 from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.partitions import StartAt
-from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.dispatch import Dispatcher
@@ -200,10 +199,11 @@ class MemoryDoor:
         return PullPage((), "sealed", has_more=False)
 
 
-class MemoryServices:
+class MemoryServices(MemoryPreviews):
     """The console's services over tables in memory."""
 
     def __init__(self, settings: Settings, tables: MemoryTables) -> None:
+        super().__init__()
         self.settings = settings
         self.keys = KEYS
         self.tables = tables
@@ -212,7 +212,6 @@ class MemoryServices:
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
         self.uses: list[tuple[str, str, str]] = []
-        self.found = Survey({0: 7})
         self.is_behind = False
         """Whether another console's answers are not read yet: they are as soon as something is to be written."""
         self.ledger = Ledger()
@@ -235,7 +234,6 @@ class MemoryServices:
         """The one partition that workers read: its record at 4 stops it."""
         self.worker_is_gone = False
         """Whether nothing becomes of what is asked of the partition's worker."""
-        self.surveyed: list[tuple[RedriveSource, JsonObject, BulkAct]] = []
 
     def current(self) -> bool:
         return self.is_current
@@ -424,10 +422,6 @@ class MemoryServices:
 
     def pull(self) -> PullService:
         return cast("PullService", MemoryDoor(self))
-
-    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
-        self.surveyed.append((source, selector, act))
-        return self.found
 
 
 @dataclass

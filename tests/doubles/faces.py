@@ -21,11 +21,17 @@ from hookstream.core.access.scopes import Scope
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import summary_of
+from hookstream.core.replay.preview import ReplayPreview
+from hookstream.core.replay.request import ReplayRequest
+from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.dead_letter_details import (
@@ -40,6 +46,10 @@ from hookstream.entry.admin.explain import ExplainRequest
 from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
+from hookstream.entry.admin.purges import new_purge_until
+from hookstream.entry.admin.redrives import new_redrive_until
+from hookstream.entry.admin.replays import SurveyWatch
+from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, TablesSession
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.api.requests import CutOff
@@ -50,9 +60,11 @@ from hookstream.entry.backend.bulk_ports import DetailsRead
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
 from hookstream.entry.backend.cluster.backend import ClusterBackend
+from hookstream.entry.backend.cluster.sending import ClusterReplays
 from hookstream.entry.backend.cluster.work import ClusterJobs
 from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.partition_ports import PartitionListing
+from hookstream.entry.backend.sending_ports import NewJob
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.root import exit_code, root
 from hookstream.errors import DependencyUnavailable, HookstreamError, InputRefused
@@ -62,7 +74,7 @@ from hookstream.pipeline.jobs import required
 T = TypeVar("T")
 
 _RANDOM = re.compile(
-    r"replay-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}|msg_[a-z2-7]{26}|test-[0-9a-f]{32}|"
+    r"(?:replay|redrive|purge)-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}|msg_[a-z2-7]{26}|test-[0-9a-f]{32}|"
     r"whsec_[A-Za-z0-9+/=]+|[0-9]{6,}s|"
     r"hs_[a-z]{3}_[A-Za-z0-9_-]{43}|tok-[a-z0-9]{16}|generated-[a-z0-9-]+"
 )
@@ -241,6 +253,38 @@ class MemoryAside(ClusterAside):
     def check_names(self, selector: Selector, progress: Progress) -> None:
         del selector, progress
 
+    def refuse_rival(self, job_id: str = "") -> None:
+        del job_id
+
+    def survey(
+        self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
+    ) -> Survey:
+        del progress
+        ends = None if preview is None else preview.ends
+        return self.world.services.survey(self.source, row, act, ends)
+
+    def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
+        return self.world.services.preview(self.source, act, row, found)
+
+    def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
+        return self.world.services.known_preview(self.source, act, token, row)
+
+    def redrive(
+        self,
+        row: JsonObject,
+        found: Survey,
+        rate: float | None,
+        report: Callable[[Unredrivable], None],
+    ) -> NewJob:
+        del report
+        job = new_redrive_until(self.source, row, found.ends, rate, found.tally.records)
+        return MemoryAccess(self.world).new_job(job)
+
+    def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
+        return MemoryAccess(self.world).new_job(
+            new_purge_until(self.source, row, found.ends, why, found.tally.records)
+        )
+
     def details(self, name: str, progress: Progress) -> DetailsRead:
         del progress
         services, names = self.world.services, self.settings.topics_names
@@ -279,6 +323,18 @@ class MemoryExplaining:
         return explained(request)
 
 
+class MemoryReplays(ClusterReplays):
+    """Replays of a world."""
+
+    def survey(
+        self, request: ReplayRequest, watch: SurveyWatch
+    ) -> tuple[ReplaySurvey, ReplayPreview | None]:
+        del watch
+        services = cast("MemoryAccess", self.cluster).world.services
+        found, extent = services.replay, services.extent
+        return found, ReplayPreview(request, extent, found.events)
+
+
 class MemoryBackend(ClusterBackend):
     """Commands on tables in memory."""
 
@@ -296,6 +352,10 @@ class MemoryBackend(ClusterBackend):
 
     def aside(self, source: RedriveSource) -> MemoryAside:
         return MemoryAside(self.settings, source, self.world)
+
+    @property
+    def replays(self) -> MemoryReplays:
+        return MemoryReplays(self.access)
 
     @property
     def explaining(self) -> MemoryExplaining:

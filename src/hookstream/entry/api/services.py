@@ -1,6 +1,6 @@
 """What handlers need from the console that runs them; each function may block."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
 from hookstream.adapters.index.answers import DeliveryAnswer
@@ -16,7 +16,10 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import Position, RedriveSource
-from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.replay.extent import Extent
+from hookstream.core.replay.request import ReplayRequest
+from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.dead_letter_details import SetAsideRecord
 from hookstream.entry.admin.dead_letter_export import (
@@ -144,7 +147,7 @@ class ConsoleServices(Protocol):
         """As `explain`, within some seconds; what it read is noted for the caller.
 
         Raises:
-            DependencyUnavailable: As many as may be at once are explained now.
+            RequestRefused: As many as may be at once are explained now.
         """
 
     def set_aside(
@@ -155,8 +158,31 @@ class ConsoleServices(Protocol):
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """Return the present end offsets of a topic of dead letters or undecodable records."""
 
-    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
-        """Count what a redrive or purge would take now."""
+    def survey(
+        self,
+        source: RedriveSource,
+        selector: JsonObject,
+        act: BulkAct,
+        ends: Mapping[int, int] | None,
+    ) -> Survey:
+        """Count what a redrive or purge would take, up to the ends of a preview; None: now."""
+
+    def preview(
+        self, source: RedriveSource, act: BulkAct, selector: JsonObject, found: Survey
+    ) -> Preview:
+        """Return what fixes the records that were counted."""
+
+    def known_preview(
+        self, source: RedriveSource, act: BulkAct, token: str, selector: JsonObject
+    ) -> Preview:
+        """As `known_preview`."""
+
+    def survey_replay(self, request: ReplayRequest, caller: Caller) -> tuple[ReplaySurvey, Extent]:
+        """As the service of this name, within some seconds; what it read is noted for the caller.
+
+        Raises:
+            RequestRefused: As many as may be at once are counted now.
+        """
 
     def pull(self) -> PullService:
         """Return the pull door, which belongs to the event loop."""

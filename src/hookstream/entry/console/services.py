@@ -1,7 +1,7 @@
 """The services of a console on Kafka: the tables as they are followed, and one writer of them."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock, local
@@ -27,7 +27,10 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import Position, RedriveSource
-from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.replay.extent import Extent
+from hookstream.core.replay.request import ReplayRequest
+from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.dead_letter_details import (
     SetAsideRecord,
@@ -62,8 +65,10 @@ from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_offers import offer_job
 from hookstream.entry.admin.jobs import cancel_job, free_job
 from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
+from hookstream.entry.admin.previews import known_preview, preview_of
 from hookstream.entry.admin.purges import narrowed
 from hookstream.entry.admin.redrives import rules_of
+from hookstream.entry.admin.replays import SurveyWatch, survey_replay
 from hookstream.entry.admin.resends import plan_resend, resend
 from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import State
@@ -87,6 +92,8 @@ _EXPLAIN_SECONDS = 20.0
 """How long is read at most to find an event, and again to explain it."""
 _AT_ONCE = 2
 """How many events are explained at a time, and how many intervals are counted: each reads much of the log."""
+_COUNT_SECONDS = 40.0
+"""How long what a replay would deliver is counted at most: clients wait a minute for an answer."""
 _CATCH_UP_SECONDS = 5.0
 """How long a change waits at most until the console's own tables have it."""
 
@@ -124,6 +131,7 @@ class KafkaServices:
         self._door = door
         self._of_thread = local()
         self._open_files = OpenLimit()
+        self._counting = AtOnce(_AT_ONCE, "replays are counted")
         self._explaining = AtOnce(_AT_ONCE, "events are explained")
         self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
         self._uses = ApiUses()
@@ -349,13 +357,47 @@ class KafkaServices:
         """As ConsoleServices says."""
         return DeadLetterReader(self.settings, source).ends()
 
-    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
+    def survey(
+        self,
+        source: RedriveSource,
+        selector: JsonObject,
+        act: BulkAct,
+        ends: Mapping[int, int] | None,
+    ) -> Survey:
         """As ConsoleServices says."""
         reader = DeadLetterReader(self.settings, source)
         if act is BulkAct.PURGE:
-            return survey(reader, narrowed(reader, selector))
+            return survey(reader, narrowed(reader, selector), ends)
         rules = rules_of(reader, selector)
-        return survey(reader, rules.selector, obstacle=rules.obstacle)
+        return survey(reader, rules.selector, ends, rules.obstacle)
+
+    def preview(
+        self, source: RedriveSource, act: BulkAct, selector: JsonObject, found: Survey
+    ) -> Preview:
+        """As ConsoleServices says."""
+        reader = DeadLetterReader(self.settings, source)
+        return preview_of(reader, act, selector, found.ends, found.tally.records)
+
+    def known_preview(
+        self, source: RedriveSource, act: BulkAct, token: str, selector: JsonObject
+    ) -> Preview:
+        """As ConsoleServices says."""
+        return known_preview(DeadLetterReader(self.settings, source), act, token, selector)
+
+    def survey_replay(self, request: ReplayRequest, caller: Caller) -> tuple[ReplaySurvey, Extent]:
+        """As ConsoleServices says."""
+        read = 0
+
+        def progress(done: int, _total: int) -> None:
+            nonlocal read
+            read = done
+
+        with self._counting.one():
+            try:
+                watch = SurveyWatch(progress)
+                return survey_replay(self.settings, request, watch, _COUNT_SECONDS)
+            finally:
+                self.note_scanned(caller, read)
 
     def positions(self) -> list[GroupPosition]:
         """As ConsoleServices says."""

@@ -121,6 +121,7 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
         202, {}, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
     ),
     "start_replay": of_crm(202, {"since": "2026-11-23T00:00:00Z"}),
+    "preview_replay": of_crm(200, {"since": "2026-11-23T00:00:00Z"}),
     "start_redrive": RouteExpectation(202, {"selector": {}}),
     "start_purge": RouteExpectation(202, {"selector": {}, "why": "sent by mail"}),
     "preview_selection": RouteExpectation(200, {"selector": {}}),

@@ -206,8 +206,6 @@ def test_what_the_api_has_no_counterpart_of_is_refused(line: str) -> None:
     ("line", "why"),
     [
         ("subscriptions test crm --dry-run", "--dry-run"),
-        ("replay start crm --from 2026-11-20T00:00:00Z --dry-run", "--dry-run"),
-        ("dlq redrive --preview x --yes", "--preview"),
     ],
 )
 def test_an_option_that_the_api_does_not_have_is_refused_by_its_name(line: str, why: str) -> None:

@@ -1,6 +1,7 @@
 """Routes of what begins jobs, and of counting before: replays, redrives, purges."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -11,30 +12,37 @@ from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.preview import MAX_TOKEN, BulkAct, Preview
 from hookstream.core.redrive.purge import purge_reason
 from hookstream.core.redrive.selector import read_selector
 from hookstream.core.replay.interval import Interval
+from hookstream.core.replay.preview import LONGEST, ReplayPreview, read_replay_preview
 from hookstream.core.replay.request import ReplayRequest
+from hookstream.core.replay.survey import ReplaySurvey
+from hookstream.core.topology.plan import taken_topics
 from hookstream.entry.admin.purges import new_purge_until
 from hookstream.entry.admin.redrives import new_redrive_until
-from hookstream.entry.admin.replays import new_replay, replayable
+from hookstream.entry.admin.replays import new_replay, new_replay_of, replayable
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import (
     OPERATORS_ASK,
+    OPERATORS_SEE,
     OPERATORS_SET,
     ApiInput,
     ApiOutput,
     Identifier,
     Instant,
 )
-from hookstream.entry.api.filters import instant
+from hookstream.entry.api.filters import instant, time_text
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.job_limits import most_events_of, refuse_beyond_limits
 from hookstream.entry.api.resources.jobs import JobShown, Rate, shown_job
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.errors import InputRefused
 
 _TAG = "jobs"
+PreviewToken = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN)]
+ReplayToken = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
 SomeWords = Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=1_000)]
 
 
@@ -51,6 +59,69 @@ class ReplayGiven(ApiInput, frozen=True):
     most_events: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     """After so many it ends. A partner's ends where its events of a day are used up."""
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
+    preview: Annotated[ReplayToken | None, OPERATORS_SET] = None
+    """What the preview of the same answered: exactly that is delivered."""
+
+
+class ReplayPreviewGiven(ApiInput, frozen=True):
+    """Which events of the past would be delivered again."""
+
+    since: Instant
+    """Events recorded since then."""
+    until: Instant | None = None
+    """Events recorded before then; left out: now."""
+    event_types: SomeWords | None = None
+    as_granted_today: Annotated[bool, OPERATORS_SET] = False
+
+
+class TypeCountShown(ApiOutput, frozen=True):
+    """Events of one type that would be delivered."""
+
+    event_type: str
+    events: int
+    first: str | None
+    """When the oldest was recorded; null: there is none."""
+    last: str | None
+    not_granted: Annotated[int, OPERATORS_SEE]
+    """How many are left out."""
+
+
+class RetainedShown(ApiOutput, frozen=True):
+    """A partition that may have lost records of the interval to retention."""
+
+    topic: str
+    partition: int
+    since: str
+    """From when on it has records."""
+
+
+class LostShown(ApiOutput, frozen=True):
+    """Offsets that were gone before they were read."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+    why: str
+
+
+class ReplayPreviewShown(ApiOutput, frozen=True):
+    """What a replay would deliver."""
+
+    events: int
+    since: str
+    until: str
+    event_types: tuple[TypeCountShown, ...]
+    whole: bool
+    """Whether nothing of the interval was gone already, as far as that is known."""
+    undecodable: Annotated[int, OPERATORS_SEE]
+    """Records of the interval that are no events."""
+    retained_from: Annotated[tuple[RetainedShown, ...], OPERATORS_SEE]
+    lost: Annotated[tuple[LostShown, ...], OPERATORS_SEE]
+    producers_times: Annotated[tuple[str, ...], OPERATORS_SEE]
+    """Topics whose records have the times of their producers: there the interval is not exact."""
+    preview: Annotated[str | None, OPERATORS_SEE]
+    """Fixes what was counted, for `preview` of a replay; null: it would be too long."""
 
 
 class SelectorGiven(ApiInput, frozen=True):
@@ -72,6 +143,8 @@ class RedriveGiven(ApiInput, frozen=True):
     selector: SelectorGiven
     source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
     rate: Rate | None = None
+    preview: Annotated[PreviewToken | None, OPERATORS_SET] = None
+    """What a preview answered: exactly what it counted is taken. The selector is that one's, or empty."""
 
 
 class PurgeGiven(ApiInput, frozen=True):
@@ -80,6 +153,8 @@ class PurgeGiven(ApiInput, frozen=True):
     selector: SelectorGiven
     why: Annotated[str, Meta(min_length=1, max_length=500)]
     source: Literal["dead-letters", "undecodable"] = "dead-letters"
+    preview: PreviewToken | None = None
+    """As for a redrive."""
 
 
 class PreviewGiven(ApiInput, frozen=True):
@@ -88,6 +163,8 @@ class PreviewGiven(ApiInput, frozen=True):
     selector: SelectorGiven
     act: Literal["redrive", "purge"] = "redrive"
     source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
+    preview: Annotated[PreviewToken | None, OPERATORS_ASK] = None
+    """Of an earlier preview: only what that counted is counted."""
 
 
 class PreviewGroup(ApiOutput, frozen=True):
@@ -107,13 +184,42 @@ class PreviewShown(ApiOutput, frozen=True):
     groups: tuple[PreviewGroup, ...]
     left_out: dict[str, int]
     """How many are left out, by the reason."""
+    preview: Annotated[str | None, OPERATORS_SEE]
+    """Fixes what was counted, for `preview` of a redrive or purge; null: it would be too long."""
 
 
 def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
     """Replay events of the past to a subscription."""
+    state, given, now = call.services.state(), call.body, call.services.now()
+    request = _replay_request(call, given)
+    if request.subscription_id in state.current.disabled and not call.by_operator:
+        raise invalid("the subscription is disabled: enable it first")
+    replayable(state, request)
+    if given.preview is not None:
+        if given.most_events is not None:
+            raise invalid("is not taken with a preview, which has its number", "most_events")
+        preview = _previewed(call, given.preview, request)
+        job = new_replay_of(request, preview.extent, now, given.rate, preview.events)
+        return _offered(call, job)
+    most = most_events_of(call, given.most_events)
+    return _offered(call, new_replay(replace(request, most_events=most), now, given.rate), most)
+
+
+def preview_replay(call: Call[Any, ReplayPreviewGiven]) -> ApiAnswer:
+    """Count what a replay would deliver."""
     state = call.services.state()
-    subscription = subscription_of(call, state)
-    given, now = call.body, call.services.now()
+    request = _replay_request(call, call.body)
+    # What a gap has may be counted before the subscription is enabled.
+    replayable(replace(state, current=replace(state.current, disabled={})), request)
+    found, extent = call.services.survey_replay(request, call.caller)
+    token = ReplayPreview(request, extent, found.events).token() if call.by_operator else None
+    return ApiAnswer(shown_survey(request, found, token, to_operator=call.by_operator))
+
+
+def _replay_request(
+    call: Call[Any, Any], given: ReplayGiven | ReplayPreviewGiven
+) -> ReplayRequest:
+    subscription, now = subscription_of(call), call.services.now()
     since = instant(given.since, "since") or 0
     until = instant(given.until, "until")
     until = now if until is None else until
@@ -122,38 +228,89 @@ def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
     if not call.by_operator:
         _refuse_unknown_types(call, given.event_types or ())
     types = frozenset(given.event_types or ())
-    request = ReplayRequest(
-        subscription.id,
-        Interval(since, until),
-        types,
-        given.as_granted_today,
-        most_events=most_events_of(call, given.most_events),
+    return ReplayRequest(subscription.id, Interval(since, until), types, given.as_granted_today)
+
+
+def _previewed(call: Call[Any, Any], token: str, request: ReplayRequest) -> ReplayPreview:
+    try:
+        preview = read_replay_preview(token)
+    except InputRefused as refused:
+        raise invalid(str(refused), "preview") from None
+    if preview.request != request:
+        raise invalid(
+            "it is one of another replay: of another subscription, interval or other conditions",
+            "preview",
+            "send what was previewed: it says so under `since` and `until`",
+        )
+    settings = call.services.settings
+    known = taken_topics(settings.events.topics, settings.topics_names, preview.extent.topics)
+    if strange := preview.extent.topics.difference(known):
+        # It may come from anywhere.
+        raise invalid(f"it names {min(strange)}, of which workers take no events", "preview")
+    return preview
+
+
+def shown_survey(
+    request: ReplayRequest, found: ReplaySurvey, token: str | None, *, to_operator: bool
+) -> ReplayPreviewShown:
+    """Return what may be shown of what a replay would deliver."""
+    return ReplayPreviewShown(
+        events=found.events,
+        since=to_rfc3339(request.interval.since),
+        until=to_rfc3339(request.interval.until),
+        event_types=tuple(
+            TypeCountShown(
+                event_type=event_type,
+                events=count.events,
+                first=time_text(count.first),
+                last=time_text(count.last),
+                not_granted=count.not_granted,
+            )
+            for event_type, count in sorted(found.by_type.items())
+            # Of a type that is not granted, a partner does not learn that there is any event.
+            if to_operator or count.events
+        ),
+        whole=not (found.retained_from or found.lost),
+        undecodable=found.undecodable,
+        retained_from=tuple(
+            RetainedShown(topic=at.topic, partition=at.partition, since=to_rfc3339(since))
+            for at, since in sorted(found.retained_from.items())
+        ),
+        lost=tuple(
+            LostShown(
+                topic=each.at.topic,
+                partition=each.at.partition,
+                first=each.first,
+                end=each.end,
+                why=each.why,
+            )
+            for each in found.lost
+        ),
+        producers_times=tuple(sorted(found.producers_times)),
+        preview=token,
     )
-    if subscription.id in state.current.disabled and not call.by_operator:
-        raise invalid("the subscription is disabled: enable it first")
-    replayable(state, request)
-    return _offered(call, new_replay(request, now, given.rate), request.most_events)
 
 
 def start_redrive(call: Call[Any, RedriveGiven]) -> ApiAnswer:
     """Deliver dead letters again."""
     source = RedriveSource(call.body.source)
-    row = _selector(call, source)
-    ends = call.services.ends(source)
+    row, ends = _fixed(call, source, BulkAct.REDRIVE)
     return _offered(call, new_redrive_until(source, row, ends, call.body.rate))
 
 
 def start_purge(call: Call[Any, PurgeGiven]) -> ApiAnswer:
     """Resolve dead letters that nobody wants delivered any more."""
     source, why = RedriveSource(call.body.source), purge_reason(call.body.why)
-    row = _selector(call, source)
-    return _offered(call, new_purge_until(source, row, call.services.ends(source), why))
+    row, ends = _fixed(call, source, BulkAct.PURGE)
+    return _offered(call, new_purge_until(source, row, ends, why))
 
 
 def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     """Count what a redrive or purge would take now."""
-    source = RedriveSource(call.body.source)
-    found = call.services.survey(source, _selector(call, source), BulkAct(call.body.act))
+    source, act = RedriveSource(call.body.source), BulkAct(call.body.act)
+    known = _known(call, source, act)
+    row = _selector(call, source) if known is None else known.selector
+    found = call.services.survey(source, row, act, None if known is None else known.ends)
     call.services.note_scanned(call.caller, found.scanned)
     groups = tuple(
         PreviewGroup(
@@ -165,10 +322,44 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
         )
         for group, count in found.tally.largest_first()
     )
-    left_out = found.left_out if call.by_operator else {}
+    left_out, token = found.left_out, None
+    if call.by_operator:
+        token = call.services.preview(source, act, row, found).token()
+    else:
+        left_out = {}
     return ApiAnswer(
-        PreviewShown(records=found.tally.records, groups=groups, left_out={**left_out})
+        PreviewShown(
+            records=found.tally.records, groups=groups, left_out={**left_out}, preview=token
+        )
     )
+
+
+def _fixed(
+    call: Call[Any, Any], source: RedriveSource, act: BulkAct
+) -> tuple[JsonObject, Mapping[int, int]]:
+    """Return the conditions, and the end of each partition: of now, or of a preview.
+
+    Raises:
+        InputRefused: The preview is of something else, or more would be taken than it counted.
+    """
+    known = _known(call, source, act)
+    if known is None:
+        return _selector(call, source), call.services.ends(source)
+    found = call.services.survey(source, known.selector, act, known.ends)
+    known.refuse_more(found.tally.records)
+    return known.selector, known.ends
+
+
+def _known(call: Call[Any, Any], source: RedriveSource, act: BulkAct) -> Preview | None:
+    token = call.body.preview
+    if token is None:
+        return None
+    try:
+        known = call.services.known_preview(source, act, token, _selector(call, source))
+        # It may come from anywhere.
+        return replace(known, selector=read_selector(known.selector, source).row())
+    except InputRefused as refused:
+        raise invalid(str(refused), "preview") from None
 
 
 def _offered(call: Call[Any, Any], job: Job, events: int | None = None) -> ApiAnswer:
@@ -233,6 +424,18 @@ ROUTES = (
         is_idempotent=True,
         tag=_TAG,
         act="replay.started",
+    ),
+    Route(
+        "POST",
+        "/v1/subscriptions/{subscription_id}/replays/preview",
+        Scope.PARTNER_READ,
+        "Count what a replay would deliver.",
+        preview_replay,
+        ReplayPreviewShown,
+        body=ReplayPreviewGiven,
+        needs_no_key="it changes nothing",
+        scans=True,
+        tag=_TAG,
     ),
     Route(
         "POST",

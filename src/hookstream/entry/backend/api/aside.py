@@ -13,7 +13,7 @@ from hookstream.core.redrive.groups import GroupBy, Grouping
 from hookstream.core.redrive.job import RedriveRequest, request_of
 from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.redrive.preview import BulkAct, Preview, read_preview
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Group, GroupCount
@@ -141,10 +141,17 @@ class ApiAside:
     def survey(
         self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
     ) -> Survey:
-        del preview, progress
-        given = PreviewGiven(selector=_selector(row), act=act.value, source=self.source.value)
+        del progress
+        given = PreviewGiven(
+            selector=_selector(row),
+            act=act.value,
+            source=self.source.value,
+            preview=None if preview is None else preview.token(),
+        )
         shown = self.api.change("POST", "/v1/dead-letters/preview", PreviewShown, given)
-        found = Survey({}, left_out=dict(shown.left_out))
+        made = None if shown.preview is None else read_preview(shown.preview)
+        ends = {} if made is None else made.ends
+        found = Survey(ends, left_out=dict(shown.left_out), preview=made)
         found.tally.records = shown.records
         for each in shown.groups:
             found.tally.groups[Group(each.of, each.reason)] = GroupCount(
@@ -153,12 +160,14 @@ class ApiAside:
         return found
 
     def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
-        del act, row, found
-        return None
+        del act, row
+        return found.preview
 
     def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
-        del act, token, row
-        raise InputRefused("--preview: the API takes none; leave --api out")
+        preview = read_preview(token)
+        # Whether it is of this topic, the console knows.
+        preview.refuse_other(act, self.source, preview.topic_id, row)
+        return preview
 
     def redrive(
         self,
@@ -167,13 +176,19 @@ class ApiAside:
         rate: float | None,
         report: Callable[[Unredrivable], None],
     ) -> NewJob:
-        del found, report
-        given = RedriveGiven(selector=_selector(row), source=self.source.value, rate=rate)
+        del report
+        given = RedriveGiven(
+            selector=_selector(row),
+            source=self.source.value,
+            rate=rate,
+            preview=_token(found),
+        )
         return new_job(self.api, self.api.change("POST", "/v1/redrives", JobShown, given))
 
     def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
-        del found
-        given = PurgeGiven(selector=_selector(row), why=why, source=self.source.value)
+        given = PurgeGiven(
+            selector=_selector(row), why=why, source=self.source.value, preview=_token(found)
+        )
         return new_job(self.api, self.api.change("POST", "/v1/purges", JobShown, given))
 
     def redrive_in(self, job_id: str) -> Job:
@@ -207,6 +222,11 @@ def _selector(row: JsonObject) -> SelectorGiven:
         for name, value in row.items()
     }
     return SelectorGiven(**words)  # type: ignore[arg-type]  # as `Selector.row` writes it
+
+
+def _token(found: Survey) -> str | None:
+    """Return what lets a job take exactly what was counted; None: partners, and very many conditions, have none."""
+    return None if found.preview is None else found.preview.token()
 
 
 def _within(at: Millis, selector: Selector) -> bool:

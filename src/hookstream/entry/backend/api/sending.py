@@ -8,14 +8,17 @@ from typing import Final
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import from_rfc3339, to_rfc3339
+from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Disabled
 from hookstream.core.model.subscription_status import DisabledStatus
 from hookstream.core.planning import transitions
-from hookstream.core.replay.preview import ReplayPreview
+from hookstream.core.replay.extent import LostOffsets
+from hookstream.core.replay.preview import ReplayPreview, read_replay_preview
 from hookstream.core.replay.request import ReplayRequest
-from hookstream.core.replay.survey import ReplaySurvey
+from hookstream.core.replay.survey import ReplaySurvey, TypeCount
 from hookstream.entry.admin import gaps
 from hookstream.entry.admin.delivery_tests import FilterReport, PreparedTest, SentTest
+from hookstream.entry.admin.gap_jobs import filling_request
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.api.resources.deliveries import AttemptsPage, AttemptsQuery
@@ -24,6 +27,8 @@ from hookstream.entry.api.resources.job_starts import (
     PreviewShown,
     RedriveGiven,
     ReplayGiven,
+    ReplayPreviewGiven,
+    ReplayPreviewShown,
     SelectorGiven,
 )
 from hookstream.entry.api.resources.jobs import (
@@ -41,7 +46,12 @@ from hookstream.entry.api.resources.subscription_views import (
 from hookstream.entry.backend.api.client import ApiClient, path
 from hookstream.entry.backend.api.past import attempt_in
 from hookstream.entry.backend.api.rows import SUBSCRIPTION, effect_of
-from hookstream.entry.backend.api.values import facts_in, job_in, subscription_in
+from hookstream.entry.backend.api.values import (
+    facts_in,
+    instant_or_none,
+    job_in,
+    subscription_in,
+)
 from hookstream.entry.backend.api.work import ApiJobs
 from hookstream.entry.backend.ports import Effect
 from hookstream.entry.backend.sending_ports import GapBefore, NewJob, WantedTest
@@ -113,24 +123,63 @@ class ApiReplays:
 
     def survey(
         self, request: ReplayRequest, watch: SurveyWatch
-    ) -> tuple[ReplaySurvey, ReplayPreview] | None:
-        del request, watch
-        return None
+    ) -> tuple[ReplaySurvey, ReplayPreview | None]:
+        del watch
+        return counted_in(_preview(self.api, request))
 
     def start(
         self, request: ReplayRequest, rate: float | None, counted: ReplayPreview | None
     ) -> NewJob:
-        if counted is not None:
-            raise InputRefused("--preview: the API takes none; leave --api out")
         given = ReplayGiven(
             since=to_rfc3339(request.interval.since),
             until=to_rfc3339(request.interval.until),
             event_types=tuple(sorted(request.event_types)) or None,
             rate=rate,
             as_granted_today=request.as_granted_today,
+            preview=None if counted is None else counted.token(),
         )
         where = path(SUBSCRIPTION + "/replays", subscription_id=request.subscription_id)
         return new_job(self.api, self.api.change("POST", where, JobShown, given))
+
+
+def _preview(api: ApiClient, request: ReplayRequest) -> ReplayPreviewShown:
+    given = ReplayPreviewGiven(
+        since=to_rfc3339(request.interval.since),
+        until=to_rfc3339(request.interval.until),
+        event_types=tuple(sorted(request.event_types)) or None,
+        as_granted_today=request.as_granted_today,
+    )
+    where = path(SUBSCRIPTION + "/replays/preview", subscription_id=request.subscription_id)
+    return api.change("POST", where, ReplayPreviewShown, given)
+
+
+def counted_in(shown: ReplayPreviewShown) -> tuple[ReplaySurvey, ReplayPreview | None]:
+    """Return what a replay would deliver, and what fixes it."""
+    by_type = {
+        each.event_type: TypeCount(
+            each.events,
+            instant_or_none(each.first),
+            instant_or_none(each.last),
+            each.not_granted,
+        )
+        for each in shown.event_types
+    }
+    survey = ReplaySurvey(
+        by_type,
+        # The others are not identified yet.
+        unidentified=shown.events - sum(each.events for each in by_type.values()),
+        undecodable=shown.undecodable,
+        retained_from={
+            TopicPartition(each.topic, each.partition): from_rfc3339(each.since)
+            for each in shown.retained_from
+        },
+        lost=[
+            LostOffsets(TopicPartition(each.topic, each.partition), each.first, each.end, each.why)
+            for each in shown.lost
+        ],
+        producers_times=set(shown.producers_times),
+    )
+    return survey, None if shown.preview is None else read_replay_preview(shown.preview)
 
 
 @dataclass(slots=True, frozen=True)
@@ -153,8 +202,15 @@ class ApiGaps:
         return ()
 
     def count(self, before: GapBefore, watch: SurveyWatch, *, enabling: bool) -> GapCount | None:
-        del before, watch, enabling
-        return None
+        del watch
+        spans = gaps.spans_of(before.subscription, before.disabled, enabling=enabling)
+        if not spans:
+            return None
+        found = GapCount(spans)
+        for start, end in spans:
+            request = filling_request(before.subscription.id, start, end)
+            found.surveys.append(counted_in(_preview(self.api, request))[0])
+        return found
 
     def end(
         self, before: GapBefore, revision: int | None, options: FillOptions, *, enabling: bool

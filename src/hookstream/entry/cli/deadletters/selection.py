@@ -91,7 +91,7 @@ def show_preview(
 
     Args:
         context: Where to.
-        preview: What was counted; None: the API fixes nothing.
+        preview: What was counted; None: partners, and very many conditions through the API, have none.
         counted: The counts as JSON.
         as_json: Whether to print JSON.
     """
