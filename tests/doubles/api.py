@@ -23,6 +23,7 @@ from tests.doubles.lives import FIRST
 from tests.doubles.logger import BookkeepingLogger
 from tests.doubles.request_spans import RequestSpans
 from tests.doubles.schemas import EVENT_TYPES, printprice
+from tests.doubles.status import a_status
 
 from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, schema_row
 from hookstream.adapters.index.answers import (
@@ -79,6 +80,7 @@ from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTe
 from hookstream.entry.admin.explain import ExplainRequest
 from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.partitions import StartAt
+from hookstream.entry.admin.status import Status
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.dispatch import Dispatcher
@@ -394,6 +396,10 @@ class MemoryServices(MemoryPreviews):
     def ends(self, source: RedriveSource) -> dict[int, int]:
         del source
         return {0: 7}
+
+    def status(self, most: int) -> Status:
+        del most
+        return a_status()
 
     def positions(self) -> list[GroupPosition]:
         return [self._resumed()]

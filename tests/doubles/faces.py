@@ -14,6 +14,7 @@ import click
 from tests.doubles.api import ApiReply as Answered
 from tests.doubles.api import ApiWorld
 from tests.doubles.explained import explained
+from tests.doubles.status import a_status
 
 from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
@@ -49,8 +50,10 @@ from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
 from hookstream.entry.admin.purges import new_purge_until
 from hookstream.entry.admin.redrives import new_redrive_until
 from hookstream.entry.admin.replays import SurveyWatch
+from hookstream.entry.admin.status import Status, with_workers
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, TablesSession
+from hookstream.entry.admin.worker_pages import read_worker
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.api.requests import CutOff
 from hookstream.entry.backend.api.backend import ApiBackend
@@ -323,6 +326,15 @@ class MemoryExplaining:
         return explained(request)
 
 
+@dataclass(slots=True, frozen=True)
+class MemoryStatus:
+    """The state of a world."""
+
+    def read(self, workers: tuple[str, ...], most: int) -> Status:
+        del most
+        return with_workers(a_status(), [read_worker(each) for each in workers])
+
+
 class MemoryReplays(ClusterReplays):
     """Replays of a world."""
 
@@ -356,6 +368,10 @@ class MemoryBackend(ClusterBackend):
     @property
     def replays(self) -> MemoryReplays:
         return MemoryReplays(self.access)
+
+    @property
+    def status(self) -> MemoryStatus:
+        return MemoryStatus()
 
     @property
     def explaining(self) -> MemoryExplaining:

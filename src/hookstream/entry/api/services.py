@@ -33,6 +33,7 @@ from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTe
 from hookstream.entry.admin.explain import ExplainRequest
 from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.partitions import StartAt
+from hookstream.entry.admin.status import Status
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.turns import Turn
@@ -186,6 +187,13 @@ class ConsoleServices(Protocol):
 
     def pull(self) -> PullService:
         """Return the pull door, which belongs to the event loop."""
+
+    def status(self, most: int) -> Status:
+        """As `read_status`.
+
+        Raises:
+            RequestRefused: As many as may be at once are read now.
+        """
 
     def positions(self) -> list[GroupPosition]:
         """Return the positions of the workers' groups in every partition."""

@@ -16,6 +16,7 @@ from hookstream.entry.backend.ports import (
     TokenCommands,
 )
 from hookstream.entry.backend.sending_ports import GapCommands, ReplayCommands, TestCommands
+from hookstream.entry.backend.status_ports import StatusCommand
 
 
 class Backend(Protocol):
@@ -64,6 +65,10 @@ class Backend(Protocol):
     @property
     def explaining(self) -> ExplainCommand:
         """Explanations of events."""
+
+    @property
+    def status(self) -> StatusCommand:
+        """The state of the installation."""
 
     def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""

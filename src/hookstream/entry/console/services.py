@@ -70,6 +70,8 @@ from hookstream.entry.admin.purges import narrowed
 from hookstream.entry.admin.redrives import rules_of
 from hookstream.entry.admin.replays import SurveyWatch, survey_replay
 from hookstream.entry.admin.resends import plan_resend, resend
+from hookstream.entry.admin.status import Status
+from hookstream.entry.admin.status_reading import read_status
 from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.tokens import note_use
@@ -91,7 +93,7 @@ _EXPORT_SECONDS = 300.0
 _EXPLAIN_SECONDS = 20.0
 """How long is read at most to find an event, and again to explain it."""
 _AT_ONCE = 2
-"""How many events are explained at a time, and how many intervals are counted: each reads much of the log."""
+"""How many events are explained at a time, intervals counted, statuses read: each reads much of the log."""
 _COUNT_SECONDS = 40.0
 """How long what a replay would deliver is counted at most: clients wait a minute for an answer."""
 _CATCH_UP_SECONDS = 5.0
@@ -132,6 +134,7 @@ class KafkaServices:
         self._of_thread = local()
         self._open_files = OpenLimit()
         self._counting = AtOnce(_AT_ONCE, "replays are counted")
+        self._looking = AtOnce(_AT_ONCE, "statuses are read")
         self._explaining = AtOnce(_AT_ONCE, "events are explained")
         self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
         self._uses = ApiUses()
@@ -398,6 +401,11 @@ class KafkaServices:
                 return survey_replay(self.settings, request, watch, _COUNT_SECONDS)
             finally:
                 self.note_scanned(caller, read)
+
+    def status(self, most: int) -> Status:
+        """As ConsoleServices says."""
+        with self._looking.one():
+            return read_status(self.settings, most)
 
     def positions(self) -> list[GroupPosition]:
         """As ConsoleServices says."""

@@ -114,6 +114,7 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
         200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
     ),
     "get_statistics": RouteExpectation(200),
+    "get_status": RouteExpectation(200),
     "get_delivery_payload": RouteExpectation(
         200, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
     ),

@@ -11,7 +11,9 @@ from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.partitions import ApiPartitions
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
 from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
+from hookstream.entry.backend.api.status import ApiStatus
 from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
+from hookstream.entry.backend.status_ports import StatusCommand
 
 
 def api_backend(url: str, token: str) -> "ApiBackend":
@@ -84,6 +86,11 @@ class ApiBackend:
     def explaining(self) -> ApiExplaining:
         """Explains events by the console's topics and its index."""
         return ApiExplaining(self.api)
+
+    @property
+    def status(self) -> StatusCommand:
+        """The state of the installation."""
+        return ApiStatus(self.api)
 
     def aside(self, source: RedriveSource) -> ApiAside:
         """Return the dead letters, or the undecodable records, of the console's index."""

@@ -16,9 +16,11 @@ from hookstream.entry.backend.cluster.rows import (
     ClusterTokens,
 )
 from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
+from hookstream.entry.backend.cluster.status import ClusterStatus
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
 from hookstream.entry.backend.explain_ports import ExplainCommand
 from hookstream.entry.backend.partition_ports import PartitionCommands
+from hookstream.entry.backend.status_ports import StatusCommand
 from hookstream.settings import Settings
 
 
@@ -87,6 +89,11 @@ class ClusterBackend:
     def explaining(self) -> ExplainCommand:
         """Explains events by the topics."""
         return ClusterExplaining(self.settings)
+
+    @property
+    def status(self) -> StatusCommand:
+        """The state of the installation."""
+        return ClusterStatus(self.settings)
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""
