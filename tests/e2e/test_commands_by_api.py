@@ -2,18 +2,29 @@
 
 import asyncio
 import json
+import signal
 import time
-from typing import Any
+from typing import IO, Any
 
 import pytest
-from examples.demo.stage import CommandFailed
+from examples.demo.stage import CommandFailed, Running
 from tests.e2e.consoles import ANYWHERE, DEADLINE, Console, Endpoint, admin
 from tests.e2e.world import EVENT_TYPE, World
+
+from hookstream.adapters.system import SystemClock
+from hookstream.core.model.instant import to_rfc3339
 
 pytestmark = pytest.mark.timeout(600)
 
 PARTNER = {"id": "acme", "name": "Acme", "grant": {"event_types": ["*"], "environments": ["*"]}}
+OTHER = {
+    "id": "other",
+    "name": "Other",
+    "grant": {"event_types": ["order.generated"], "environments": ["*"]},
+}
+"""Who is not granted what is published."""
 EVENTS = 12
+SINCE = "2026-01-01T00:00:00Z"
 
 
 class Faces:
@@ -27,6 +38,14 @@ class Faces:
 
     async def by_api(self, *arguments: str) -> str:
         return await self._world.stage.hookstream("--api", self._url, *arguments)
+
+    async def launch(self, token: str, *arguments: str, log: IO[bytes] | None = None) -> Running:
+        """Start a command through the API with a token."""
+        environ, self._world.stage.environ["HOOKSTREAM_TOKEN"] = self.token, token
+        try:
+            return await self._world.stage.launch("--api", self._url, *arguments, log=log)
+        finally:
+            self._world.stage.environ["HOOKSTREAM_TOKEN"] = environ
 
     async def json(self, *arguments: str) -> Any:  # noqa: ANN401  # JSON
         return json.loads(await self.by_api(*arguments, "--json"))
@@ -46,6 +65,43 @@ class Faces:
             except CommandFailed as failed:
                 if "cannot be reached" not in str(failed) or time.monotonic() > deadline:
                     raise
+
+
+async def test_attempts_are_followed_through_the_api(world: World) -> None:
+    """Each is printed once, the one that is made while the command runs as well."""
+    console, endpoint = Console(world, "console"), Endpoint()
+    await endpoint.start()
+    world.stage.environ |= ANYWHERE
+    try:
+        token = await admin(world)
+        await asyncio.gather(console.start(), world.stage.start_worker())  # noqa: TID251
+        faces = Faces(world, console, token)
+        name = await created(world, faces, endpoint)
+        log = world.stage.folder / "followed.jsonl"
+        follow = ("attempts", "list", "--follow", "--since", "1h", "--json")
+        with log.open("wb") as out:
+            command = await faces.launch(token, *follow, log=out)
+        sent = await world.publish(3)
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            lines = log.read_bytes().splitlines(keepends=True)
+            found = [json.loads(line) for line in lines if line.endswith(b"}\n")]
+            if len(found) == len(sent) + 1:
+                break
+            assert time.monotonic() < deadline, lines
+            await asyncio.sleep(0.3)
+        # Twice as long as it takes to look again: nothing comes twice.
+        await asyncio.sleep(2.5)
+        assert log.read_bytes().splitlines(keepends=True) == lines
+        command.send_signal(signal.SIGKILL)
+        await command.wait()
+        first, *others = found
+        assert first["trigger"] == "test"
+        assert {each["event_id"] for each in others} == {each.event_id for each in sent}
+        assert {each["subscription_id"] for each in found} == {name}
+    finally:
+        await console.kill()
+        await endpoint.stop()
 
 
 async def test_commands_say_and_do_the_same_through_the_api_as_on_kafka(world: World) -> None:
@@ -74,7 +130,7 @@ async def test_commands_say_and_do_the_same_through_the_api_as_on_kafka(world: W
 
 async def created(world: World, faces: Faces, endpoint: Endpoint) -> str:
     """Create a partner and its subscription, and test it; return the subscription's id."""
-    files = {"partner": PARTNER}
+    files: dict[str, Any] = {"partner": PARTNER}
     files["subscription"] = {
         "partner": "acme",
         "endpoint": {"url": endpoint.url},
@@ -83,6 +139,9 @@ async def created(world: World, faces: Faces, endpoint: Endpoint) -> str:
     for kind, definition in files.items():
         (world.stage.folder / f"{kind}.json").write_text(json.dumps(definition))
     await faces.by_api("partners", "create", str(world.stage.folder / "partner.json"))
+    other = world.stage.folder / "other.json"
+    other.write_text(json.dumps(OTHER))
+    await faces.by_api("partners", "create", str(other))
     file = world.stage.folder / "subscription.json"
     made = await faces.json("subscriptions", "create", str(file))
     [secret] = made["signing_secrets"]
@@ -128,6 +187,8 @@ async def same(faces: Faces, name: str) -> None:
     await faces.alike("attempts", "show", delivery)
     await faces.alike("deliveries", "show", delivery)
     await faces.alike("deliveries", "show", delivery, "--json")
+    await faces.alike("subscriptions", "list", "--all")
+    await explained(faces, name, entries[-1])
     listing = ("deliveries", "list", "--subscription", name, "--json")
     by_api = json.loads(await faces.by_api(*listing))
     on_kafka = json.loads(await faces.on_kafka(*listing))
@@ -135,10 +196,42 @@ async def same(faces: Faces, name: str) -> None:
         assert by_api[key] == on_kafka[key]
     # The test is one as well.
     assert by_api["total"] == EVENTS + 1
+    await counted(faces, name)
+
+
+async def explained(faces: Faces, name: str, attempt: dict[str, Any]) -> None:
+    """Explain an event to its sender and its receiver, and another one to whom it is not granted."""
+    event = attempt["event_id"]
+    text = await faces.alike("explain", event, name, "--since", SINCE)
+    assert f"{name} (partner acme): completed" in text
+    place = attempt["origin"]
+    await faces.alike("explain", f"{place['topic']}/{place['partition']}@{place['offset']}")
+    as_partner = await partner_token(faces, "acme"), await partner_token(faces, "other")
+    for token, code in zip(as_partner, (0, 1), strict=True):
+        command = await faces.launch(token, "explain", event, "--since", SINCE)
+        out, err = await command.communicate()
+        assert command.returncode == code, (out, err)
+        assert place["topic"].encode() not in out
+        assert (b"not found in what was searched" in out) is (code == 1)
+
+
+async def partner_token(faces: Faces, partner_id: str) -> str:
+    made = await faces.json("tokens", "create", "--scope", "partner:read", "--partner", partner_id)
+    return str(made["token"])
+
+
+async def counted(faces: Faces, name: str) -> None:
+    """Count a replay by both, and replay through the API what was counted on Kafka."""
+    dry = ("replay", "start", name, "--from", SINCE, "--dry-run", "--json")
+    until = to_rfc3339(SystemClock().now())
+    found = json.loads(await faces.alike(*dry, "--to", until))
+    assert found["events"] == EVENTS
+    done = await faces.json("replay", "start", name, "--preview", found["preview"], "--yes")
+    assert (done["job"]["state"], done["job"]["total"]) == ("done", EVENTS)
 
 
 async def set_aside(world: World, faces: Faces) -> None:
-    """Export a record that is no event: the lines are the same but for the time."""
+    """Export a record that is no event: the lines are the same but for the time. Show it, and purge it."""
     await world.publish_bytes(b"no event")
     export = ("undecodable", "export", "-")
     deadline = time.monotonic() + DEADLINE
@@ -146,7 +239,16 @@ async def set_aside(world: World, faces: Faces) -> None:
         assert time.monotonic() < deadline, lines
         await asyncio.sleep(0.5)
     assert lines[1:] == (await faces.on_kafka(*export)).splitlines()[1:]
-    assert json.loads(lines[1])["value_base64"] == "bm8gZXZlbnQ="
+    exported = json.loads(lines[1])
+    assert exported["value_base64"] == "bm8gZXZlbnQ="
+    await faces.alike("undecodable", "show", exported["place"], "--json")
+    purge = ("undecodable", "purge", "--dry-run", "--json")
+    found = json.loads(await faces.alike(*purge))
+    assert found["letters"] == 1
+    await world.publish_bytes(b"no event either")
+    why = ("--because", "it is none", "--yes")
+    done = await faces.json("undecodable", "purge", "--preview", found["preview"], *why)
+    assert (done["job"]["state"], done["job"]["done"]) == ("done", 1)
 
 
 async def partitions(world: World, faces: Faces) -> None:

@@ -270,8 +270,20 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "content": "thin",
         "batch": "true",
         "type": "subscription.changed",
+        "list_dead_letters_of_delivery.delivery_id": letter["delivery"],
+        "get_dead_letter.place": letter["position"],
+        "get_undecodable.place": undecodable["position"],
+        "explain_event.place": as_place(delivery["origin"]),
+        "deleted": "true",
+        "scan": "1000",
         "wait": "0",
     }
+
+
+def as_place(origin: str) -> str:
+    """Return the place of an event as `explain` takes it."""
+    topic, _, at = origin.rpartition("-")
+    return f"{topic}/{at}"
 
 
 def since(seconds: int) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from hookstream.adapters.index.answers import AttemptFilter, Cursor
+from hookstream.adapters.index.answers import AttemptFilter, Cursor, Window
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.model.event import Event
@@ -29,13 +29,8 @@ class IndexedHistories:
         window = self.index.window()
         are_all = window.since is not None and window.since <= since and window.reading
         if not are_all:
-            begins = (
-                "has nothing yet"
-                if window.since is None
-                else f"begins at {to_rfc3339(window.since)}"
-            )
             self.budget.left_out.append(
-                f"attempts that are not in the console's index, which {begins}"
+                f"attempts that are not in the console's index, which {_limit(window)}"
             )
         wanted = AttemptFilter(partner_id=self.partner_id, event_id=event.event_id, since=since)
         found: set[str] = set()
@@ -57,3 +52,11 @@ class IndexedHistories:
             if found is None
             else found.history.within(since, None)
         )
+
+
+def _limit(window: Window) -> str:
+    if window.since is None:
+        return "has nothing yet"
+    if not window.reading:
+        return "does not read what happens now"
+    return f"begins at {to_rfc3339(window.since)}"
