@@ -389,9 +389,9 @@ class MemoryServices(MemoryPreviews):
         return explained(request)
 
     def set_aside(
-        self, source: RedriveSource, position: Position, partner_id: str | None
-    ) -> SetAsideRecord | None:
-        return self.dead_topic.set_aside(self.ledger, source, position, partner_id)
+        self, source: RedriveSource, positions: Sequence[Position], partner_id: str | None
+    ) -> list[SetAsideRecord]:
+        return self.dead_topic.set_aside(self.ledger, source, positions, partner_id)
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         del source

@@ -1,6 +1,6 @@
 """The topic of dead letters in memory, for exports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -51,16 +51,23 @@ class DeadLetterTopic:
     """After so many records the brokers are away."""
 
     def set_aside(
-        self, ledger: Ledger, source: RedriveSource, position: Position, partner_id: str | None
-    ) -> SetAsideRecord | None:
-        found = [each for each in self.kept if (0, each.offset) == position]
-        if not found:
-            return None
-        [record] = found
-        event: JsonObject | str = {"id": (record.key or b"").decode(), "n": Decimal("1.10")}
-        if record.value is None or partner_id not in (None, summary_of(record).partner_id):
-            event = NOT_SHOWN
-        return SetAsideRecord(record, ledger.resolved_by(source, position), event, self.marks)
+        self,
+        ledger: Ledger,
+        source: RedriveSource,
+        positions: Sequence[Position],
+        partner_id: str | None,
+    ) -> list[SetAsideRecord]:
+        found: list[SetAsideRecord] = []
+        for record in self.kept:
+            position = Position(0, record.offset)
+            if position not in positions:
+                continue
+            event: JsonObject | str = {"id": (record.key or b"").decode(), "n": Decimal("1.10")}
+            if record.value is None or partner_id not in (None, summary_of(record).partner_id):
+                event = NOT_SHOWN
+            by = ledger.resolved_by(source, position)
+            found.append(SetAsideRecord(record, by, event, self.marks))
+        return found
 
     def ends(self) -> dict[int, int]:
         return {0: self.kept[-1].offset + 1} if self.kept else {}

@@ -297,11 +297,11 @@ class MemoryAside(ClusterAside):
         if position is None and self.source is RedriveSource.DEAD_LETTERS:
             kept = map(summary_of, services.dead_topic.kept)
             places = [each.position for each in kept if each.delivery_id == name]
-        found = [services.set_aside(self.source, each, None) for each in places]
-        if not any(found):
+        found = services.set_aside(self.source, places, None)
+        if not found:
             raise InputRefused(f"{topic} holds no record at {name} (any more)")
         details: list[DeadLetterDetails] = []
-        for each in filter(None, found):
+        for each in found:
             summary = summary_of(each.record)
             known = services.memory_index.delivery(summary.delivery_id)
             history = of_event(known.history, summary.origin) if known else None

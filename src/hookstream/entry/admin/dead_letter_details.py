@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from hookstream.core.audit.history import DeliveryHistory
@@ -73,25 +74,34 @@ def position_in(text: str, topic: str) -> Position | None:
 
 
 def set_aside_at(
-    reader: DeadLetterReader, position: Position, granted: GrantedEvents | None
-) -> SetAsideRecord | None:
-    """Return the record at a position; None: the log does not have it (any more).
+    reader: DeadLetterReader, positions: Sequence[Position], granted: GrantedEvents | None
+) -> list[SetAsideRecord]:
+    """Return the records at positions, without those that the log does not have (any more).
 
     Args:
         reader: Reads the topic.
-        position: The position.
-        granted: Shows its event to its partner; None: it is read for an operator.
+        positions: The positions.
+        granted: Shows an event to its partner; None: they are read for an operator.
 
     Raises:
         DependencyUnavailable: The brokers do not answer.
     """
-    record = reader.at(position)
-    if record is None:
-        return None
+    records = [found for each in positions if (found := reader.at(each)) is not None]
+    if not records:
+        return []
+    # The marks are many: they are read once for all.
     ledger, problems = read_ledger(reader.jobs())
     marks = [f"{problem.key}: {problem.why}" for problem in problems]
-    shown = event_of(event_decoder(reader), record) if granted is None else granted.shown(record)
-    return SetAsideRecord(record, ledger.resolved_by(reader.source, position), shown, marks)
+    shown = partial(event_of, event_decoder(reader)) if granted is None else granted.shown
+    return [
+        SetAsideRecord(
+            record,
+            ledger.resolved_by(reader.source, Position(record.partition, record.offset)),
+            shown(record),
+            marks,
+        )
+        for record in records
+    ]
 
 
 def header_value(value: bytes | None) -> str:

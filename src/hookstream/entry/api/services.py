@@ -152,9 +152,9 @@ class ConsoleServices(Protocol):
         """
 
     def set_aside(
-        self, source: RedriveSource, position: Position, partner_id: str | None
-    ) -> SetAsideRecord | None:
-        """As `set_aside_at`; with `partner_id` the event is shown as to that partner."""
+        self, source: RedriveSource, positions: Sequence[Position], partner_id: str | None
+    ) -> list[SetAsideRecord]:
+        """As `set_aside_at`; with `partner_id` events are shown as to that partner."""
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """Return the present end offsets of a topic of dead letters or undecodable records."""

@@ -339,7 +339,7 @@ class KafkaServices:
 
     def explain(self, request: ExplainRequest, caller: Caller) -> Explanation:
         """As ConsoleServices says."""
-        with self._explaining.one():
+        with self._explaining.one(by_operator=caller.partner_id is None):
             budget = SearchBudget(most_seconds=_EXPLAIN_SECONDS)
             histories = IndexedHistories(self.index(), budget, request.partner_id)
             try:
@@ -348,13 +348,13 @@ class KafkaServices:
                 self.note_scanned(caller, budget.read_before + budget.read)
 
     def set_aside(
-        self, source: RedriveSource, position: Position, partner_id: str | None
-    ) -> SetAsideRecord | None:
+        self, source: RedriveSource, positions: Sequence[Position], partner_id: str | None
+    ) -> list[SetAsideRecord]:
         """As ConsoleServices says."""
         reader, granted = DeadLetterReader(self.settings, source), None
         if partner_id is not None:
             granted = GrantedEvents(event_decoder(reader), self.state(), partner_id)
-        return set_aside_at(reader, position, granted)
+        return set_aside_at(reader, positions, granted)
 
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """As ConsoleServices says."""
@@ -395,7 +395,7 @@ class KafkaServices:
             nonlocal read
             read = done
 
-        with self._counting.one():
+        with self._counting.one(by_operator=caller.partner_id is None):
             try:
                 watch = SurveyWatch(progress)
                 return survey_replay(self.settings, request, watch, _COUNT_SECONDS)
@@ -404,7 +404,7 @@ class KafkaServices:
 
     def status(self, most: int) -> Status:
         """As ConsoleServices says."""
-        with self._looking.one():
+        with self._looking.one(by_operator=True):
             return read_status(self.settings, most)
 
     def positions(self) -> list[GroupPosition]:

@@ -85,11 +85,15 @@ async def test_what_is_read_for_an_explanation_counts_against_the_partners_rate(
     assert (refused.status, "scanned_records_a_second" in refused.json["remedy"]) == (429, True)
 
 
-def test_no_more_than_a_few_are_explained_at_once() -> None:
+def test_no_more_than_a_few_are_explained_at_once_and_partners_leave_one_to_operators() -> None:
     limit = AtOnce(2, "events are explained")
-    with limit.one(), limit.one():
-        with pytest.raises(RequestRefused, match="2 events are explained now") as refused:
-            limit.one().__enter__()
+    with limit.one(by_operator=False):
+        with pytest.raises(RequestRefused, match="events are explained now") as refused:
+            limit.one(by_operator=False).__enter__()
         assert (refused.value.kind.status, refused.value.retry_after) == (503, 5)
-    with limit.one():
+        with limit.one(by_operator=True), pytest.raises(RequestRefused):
+            limit.one(by_operator=True).__enter__()
+    with limit.one(by_operator=True), limit.one(by_operator=True), pytest.raises(RequestRefused):
+        limit.one(by_operator=False).__enter__()
+    with limit.one(by_operator=False), limit.one(by_operator=True):
         pass

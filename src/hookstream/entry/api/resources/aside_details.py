@@ -118,17 +118,11 @@ def list_dead_letters_of_delivery(call: Call[DeadLettersOfQuery, None]) -> ApiAn
         raise RequestRefused(ProblemKind.NOT_FOUND, detail)
     wanted = DeadLetterFilter(partner_id=own, delivery_id=delivery_id)
     page = index.dead_letters(wanted, after(call), call.query.limit)
-    found = [
-        call.services.set_aside(RedriveSource.DEAD_LETTERS, each.summary.position, own)
-        for each in page.items
-    ]
-    call.services.note_scanned(call.caller, len(found))
+    positions = [each.summary.position for each in page.items]
+    found = call.services.set_aside(RedriveSource.DEAD_LETTERS, positions, own)
+    call.services.note_scanned(call.caller, len(positions))
     # Retention may have taken one, and in a topic that was made again another record may be in its place.
-    items = tuple(
-        _dead_letter(call, each)
-        for each in found
-        if each is not None and _is_of(each, delivery_id, own)
-    )
+    items = tuple(_dead_letter(call, each) for each in found if _is_of(each, delivery_id, own))
     window = shown_window(page.window, aside=True)
     return ApiAnswer(DeadLetterDetailsPage(items=items, next=following(call, page), window=window))
 
@@ -143,12 +137,12 @@ def _at_place(call: Call[Any, None], source: RedriveSource) -> SetAsideRecord:
     position = position_in(text, topic)
     if position is None:
         raise invalid(f"{text!r} is not a place such as 3@1042", "place")
-    found = call.services.set_aside(source, position, None)
-    if found is None:
+    found = call.services.set_aside(source, [position], None)
+    if not found:
         raise RequestRefused(
             ProblemKind.NOT_FOUND, f"{topic} holds no record at {position} (any more)"
         )
-    return found
+    return found[0]
 
 
 def _dead_letter(call: Call[Any, None], found: SetAsideRecord) -> DeadLetterDetailsShown:

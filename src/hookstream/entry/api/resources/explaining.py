@@ -10,7 +10,7 @@ from hookstream.core.model.instant import HOUR, to_rfc3339
 from hookstream.core.model.record_place import RecordPlace, read_place
 from hookstream.entry.admin.explain import ExplainRequest
 from hookstream.entry.admin.explanation import Aside, ExplainedEvent, ExplainedSubscription
-from hookstream.entry.api.caller import is_mine
+from hookstream.entry.api.caller import mine
 from hookstream.entry.api.fields import (
     OPERATORS_ASK,
     OPERATORS_SEE,
@@ -20,7 +20,7 @@ from hookstream.entry.api.fields import (
     Instant,
 )
 from hookstream.entry.api.filters import instant
-from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
+from hookstream.entry.api.problems import invalid
 from hookstream.entry.api.resources.delivery_views import (
     TimelineEntry,
     shown_reason,
@@ -145,11 +145,8 @@ def explain_event(call: Call[ExplainQuery, None]) -> ApiAnswer:
     """Return why an event did, or did not, arrive."""
     query, now = call.query, call.services.now()
     name = query.subscription
-    if name is not None and not is_mine(
-        call, call.services.state().current.subscriptions.get(name)
-    ):
-        detail = f"there is no subscription {name!r}" if call.by_operator else ""
-        raise RequestRefused(ProblemKind.NOT_FOUND, detail)
+    if name is not None and not call.by_operator:
+        mine(call, name)
     since = instant(query.since, "since")
     request = ExplainRequest(
         _target(query), now - HOUR if since is None else since, name, call.caller.partner_id
