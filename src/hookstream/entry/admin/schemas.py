@@ -177,26 +177,38 @@ def _template_notes(state: State, plan: SchemasPlan) -> Iterator[Finding]:
                 yield Finding(where, f"subscription {subscription.id}: {why}")
 
 
-def revisions(state: State, topic: str) -> Iterator[JsonObject]:
-    """Yield every published revision as JSON; `reader`: payloads of the version have its shape.
+def revisions(state: State, topic: str) -> list[JsonObject]:
+    """Return every published revision as JSON, by type, version and number.
+
+    `reader`: payloads of the version have its shape.
 
     Args:
         state: The tables.
         topic: The topic of the schemas.
     """
-    for schema in state.book:
+    found: list[JsonObject] = []
+    for schema in sorted(state.book, key=lambda each: (*each.revision[:2], each.number)):
         revision = schema.revision
         event_type, version = revision.event_type, revision.event_version
         row = state.rows[topic][f"{event_type}/{version}/{revision.fingerprint}"]
         reader = state.book.reader(event_type, version)
-        yield {
-            "event_type": event_type,
-            "version": version,
-            "revision": schema.number,
-            "fingerprint": revision.fingerprint,
-            "published_at": to_rfc3339(row.timestamp),
-            "reader": reader is not None and reader.number == schema.number,
-        }
+        found.append(
+            {
+                "event_type": event_type,
+                "version": version,
+                "revision": schema.number,
+                "fingerprint": revision.fingerprint,
+                "published_at": to_rfc3339(row.timestamp),
+                "reader": reader is not None and reader.number == schema.number,
+            }
+        )
+    return found
+
+
+def mappings(state: State) -> list[JsonObject]:
+    """Return every mapping as JSON, in the order of their names."""
+    every = sorted(state.book.mapped.mappings, key=lambda each: each.name)
+    return [mapping_document(each) for each in every]
 
 
 def mapping_document(mapping: Mapping) -> JsonObject:

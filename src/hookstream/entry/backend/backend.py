@@ -14,6 +14,7 @@ from hookstream.entry.backend.ports import (
     SubscriptionCommands,
     TokenCommands,
 )
+from hookstream.entry.backend.schema_ports import SchemaCommands
 from hookstream.entry.backend.sending_ports import GapCommands, ReplayCommands, TestCommands
 
 
@@ -59,6 +60,10 @@ class Backend(Protocol):
     @property
     def partitions(self) -> PartitionCommands:
         """Partitions that workers read."""
+
+    @property
+    def schemas(self) -> SchemaCommands:
+        """Published schemas and mappings."""
 
     def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""

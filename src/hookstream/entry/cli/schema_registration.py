@@ -5,9 +5,8 @@ import asyncio
 import click
 
 from hookstream.entry.admin.schema_registration import DEFAULT_SUBJECT, SchemaRegistration
-from hookstream.entry.admin.schema_types import types
 from hookstream.entry.admin.tables import read_state
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, pass_context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import yes_option
 from hookstream.entry.cli.terminal import confirm
@@ -58,13 +57,13 @@ def register(
 
 @click.command("types")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a version.")
-@pass_context
+@takes_api
 def list_types(context: Context, *, as_json: bool) -> None:
     """List event types, their versions, and where each came from.
 
     A registry's schema that is none of them stands below, with the reason.
     """
-    found = list(types(read_state(context.settings).book))
+    found = context.backend.schemas.types()
     if as_json:
         for each in found:
             click.echo(json_line(each))

@@ -2,24 +2,23 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from hookstream.core.catalog.mapping_plan import MappingChange, described
 from hookstream.core.catalog.publication import Finding, Novelty
 from hookstream.core.model.counted import counted
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 from hookstream.entry.admin.schemas import (
     SchemaPublisher,
     SchemasPlan,
-    mapping_document,
-    revisions,
-    shown_by_name,
 )
 from hookstream.entry.admin.tables import read_state
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.backend.schema_ports import SchemaDocumentCommands
+from hookstream.entry.cli.context import Context, pass_context, takes_api
 from hookstream.entry.cli.escaping import json_document, json_line
 from hookstream.entry.cli.options import yes_option
 from hookstream.entry.cli.schema_registration import list_types, register
@@ -91,19 +90,17 @@ def apply(context: Context, folder: Path, remove: tuple[str, ...], *, yes: bool)
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a schema.")
-@pass_context
+@takes_api
 def list_schemas(context: Context, *, as_json: bool) -> None:
     """List every published revision, and every mapping.
 
     * marks the revision whose shape payloads of the version have.
     """
-    state = read_state(context.settings)
-    for fault in state.schema_faults:
+    found, mappings, faults = context.backend.schemas.listed()
+    for fault in faults:
         context.err.text(fault, "red")
-    found = list(revisions(state, context.settings.topics_names.schemas))
-    mappings = state.book.mapped.mappings
     if as_json:
-        for each in (*found, *map(mapping_document, mappings)):
+        for each in (*found, *mappings):
             click.echo(json_line(each))
         return
     rows = [
@@ -121,20 +118,17 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
         context.out.print()
         context.out.table(
             ("MAPPING", "OF", "TOPICS", "EVENT TYPE"),
-            [
-                (each.name, each.chosen_by, ", ".join(each.topics), each.event_type)
-                for each in mappings
-            ],
+            [_mapping_row(each) for each in mappings],
         )
 
 
 @command.command()
 @click.argument("name")
 @click.option("--version", type=click.IntRange(1), help="The version. [default: the newest]")
-@pass_context
+@takes_api
 def show(context: Context, name: str, version: int | None) -> None:
     """Print as JSON the published schema of the event type NAME, or the mapping NAME."""
-    click.echo(json_document(shown_by_name(read_state(context.settings), name, version)))
+    click.echo(json_document(context.backend.schemas.shown(name, version)))
 
 
 def _of_one_version(command: C) -> C:
@@ -173,7 +167,7 @@ def _of_one_version(command: C) -> C:
     help="Whether the bodies have the event's data.",
 )
 @click.option("--batch", is_flag=True, help="Of batches in which every event is of the TYPE.")
-@pass_context
+@takes_api
 def print_json_schema(
     context: Context,
     event_type: str,
@@ -201,7 +195,7 @@ def print_json_schema(
     show_default=True,
     help="The format of the body; input: as `events send` takes it, on one line.",
 )
-@pass_context
+@takes_api
 def print_sample(
     context: Context, event_type: str, version: int | None, folder: Path | None, sample_format: str
 ) -> None:
@@ -211,9 +205,15 @@ def print_sample(
     click.echo(printed(body))
 
 
-def _documents(context: Context, folder: Path | None) -> SchemaDocuments:
+def _mapping_row(mapping: JsonObject) -> tuple[str, ...]:
+    record, topics = mapping["record"], cast("list[str]", mapping["topics"])
+    chosen_by = f"record {record}" if record else f"subject {mapping['subject']}"
+    return str(mapping["mapping"]), chosen_by, ", ".join(topics), str(mapping["event_type"])
+
+
+def _documents(context: Context, folder: Path | None) -> SchemaDocumentCommands:
     if folder is None:
-        return SchemaDocuments.of_published(context.settings)
+        return context.backend.schemas
     return SchemaDocuments.of_files(folder)
 
 

@@ -85,6 +85,10 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     ),
     "get_event_type_schema": RouteExpectation(200, params=VERSION),
     "get_event_type_sample": RouteExpectation(200, params=VERSION),
+    "list_schemas": RouteExpectation(200),
+    "get_schema": RouteExpectation(200, params={"name": TYPE}),
+    "list_mappings": RouteExpectation(200),
+    "list_type_origins": RouteExpectation(200),
     "create_subscription": RouteExpectation(
         201, body=NEW, operator_body={**NEW, "partner": "acme"}
     ),

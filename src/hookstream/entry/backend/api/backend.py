@@ -9,6 +9,7 @@ from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.partitions import ApiPartitions
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
+from hookstream.entry.backend.api.schemas import ApiSchemas
 from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
 from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
 
@@ -78,6 +79,11 @@ class ApiBackend:
     def partitions(self) -> ApiPartitions:
         """Partitions that workers read."""
         return ApiPartitions(self.api)
+
+    @property
+    def schemas(self) -> ApiSchemas:
+        """Published schemas and mappings."""
+        return ApiSchemas(self.api)
 
     def aside(self, source: RedriveSource) -> ApiAside:
         """Return the dead letters, or the undecodable records, of the console's index."""

@@ -14,6 +14,7 @@ from hookstream.entry.backend.cluster.rows import (
     ClusterSubscriptions,
     ClusterTokens,
 )
+from hookstream.entry.backend.cluster.schemas import ClusterSchemas
 from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
 from hookstream.entry.backend.partition_ports import PartitionCommands
@@ -80,6 +81,11 @@ class ClusterBackend:
     def partitions(self) -> PartitionCommands:
         """Partitions as the brokers know them."""
         return ClusterPartitions(self.settings)
+
+    @property
+    def schemas(self) -> ClusterSchemas:
+        """Schemas and mappings of the tables."""
+        return ClusterSchemas(self.access)
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""

@@ -1,0 +1,50 @@
+"""What commands need of the schemas and mappings that are published.
+
+As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from hookstream.core.model.json import JsonObject
+from hookstream.core.model.subscription import BodyFormat, Content
+
+
+class SchemaListing(NamedTuple):
+    """Every published revision and every mapping, as `revisions` and `mapping_document` write them."""
+
+    revisions: Sequence[JsonObject]
+    mappings: Sequence[JsonObject]
+    faults: Sequence[str] = ()
+    """Problems of schemas that are not used."""
+
+
+class SchemaDocumentCommands(Protocol):
+    """Makes documents about the schemas of one place; otherwise as `SchemaDocuments`."""
+
+    def json_schema(
+        self,
+        event_type: str,
+        version: int | None,
+        body_format: BodyFormat,
+        content: Content,
+        *,
+        batch: bool,
+    ) -> JsonObject:
+        """Return the JSON Schema of a version's bodies; None: of the newest version."""
+
+    def sample(self, event_type: str, version: int | None, sample_format: str) -> JsonObject:
+        """Return the body of a realistic event, in the form that a word of `SampleFormat` names."""
+
+
+class SchemaCommands(SchemaDocumentCommands, Protocol):
+    """Lists, shows and documents what is published."""
+
+    def listed(self) -> SchemaListing:
+        """Return every revision by type, version and number, and every mapping by name."""
+
+    def shown(self, name: str, version: int | None) -> JsonObject:
+        """Return the schema of an event type, or a mapping; None: the newest version."""
+
+    def types(self) -> Sequence[JsonObject]:
+        """Return every version of every event type, and where it came from, as `types` yields them."""
