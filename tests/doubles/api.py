@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
@@ -17,6 +17,7 @@ from tests.doubles.api_records import (
 )
 from tests.doubles.clock import NOON
 from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
+from tests.doubles.event_topics import MemoryTopics
 from tests.doubles.lives import FIRST
 from tests.doubles.logger import BookkeepingLogger
 from tests.doubles.request_spans import RequestSpans
@@ -74,6 +75,8 @@ from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.event_pages import EventsAsked, EventsPart
+from hookstream.entry.admin.event_sending import SentEvents
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
@@ -405,6 +408,16 @@ class MemoryServices:
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         self.uses.append((act, caller.token_id, subject))
+
+    @cached_property
+    def topics(self) -> MemoryTopics:
+        return MemoryTopics(self.settings, self.state().book)
+
+    def read_events(self, asked: EventsAsked) -> EventsPart:
+        return self.topics.read(asked)
+
+    def send_events(self, lines: Sequence[bytes], topic_prefix: str) -> SentEvents:
+        return self.topics.send(lines, topic_prefix)
 
     def pull(self) -> PullService:
         return cast("PullService", MemoryDoor(self))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import click
 from tests.doubles.api import ApiReply as Answered
@@ -27,7 +27,10 @@ from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.dead_letter_export import DeadLetterExport
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.event_sending import EventSender
+from hookstream.entry.admin.event_tail import event_in
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
+from hookstream.entry.admin.known_names import NO_TOPIC, Filter, names_of, refuse_unknown
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
 from hookstream.entry.admin.tables import State, TablesSession
 from hookstream.entry.admin.writing import Changed
@@ -38,7 +41,9 @@ from hookstream.entry.backend.backend import Backend
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
 from hookstream.entry.backend.cluster.backend import ClusterBackend
+from hookstream.entry.backend.cluster.events import ClusterEvents
 from hookstream.entry.backend.cluster.work import ClusterJobs
+from hookstream.entry.backend.event_ports import TailedRecord, WantedTail
 from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.partition_ports import PartitionListing
 from hookstream.entry.cli.context import Context
@@ -135,6 +140,10 @@ class MemoryAccess(ClusterAccess):
         del since
         return []
 
+    def send_file(self, sender: EventSender, file: BinaryIO, topic_prefix: str) -> None:
+        sender.opened = self.world.services.topics.opened
+        super().send_file(sender, file, topic_prefix)
+
     def send_test(
         self, prepared: PreparedTest, seconds: float, sent: Callable[[str], None]
     ) -> SentTest:
@@ -221,6 +230,31 @@ class MemoryPartitions:
 
 
 @dataclass(slots=True, frozen=True)
+class MemoryEvents(ClusterEvents):
+    """The event topics of a world."""
+
+    world: ApiWorld
+
+    def tail(self, wanted: WantedTail) -> Iterator[TailedRecord]:
+        topics = self.world.services.topics
+        known = {at.topic for at in topics.logs}
+        refuse_unknown([Filter("--topic", {*wanted.topics}, known, NO_TOPIC)])
+        types = names_of(self.cluster.state()).event_types
+        refuse_unknown([Filter("--type", wanted.event_types, types)])
+        for record in topics.every():
+            event = event_in(topics.decoder(), record, wanted.event_types)
+            if event is not None and record.topic in (wanted.topics or known):
+                is_event = isinstance(event, dict)
+                yield TailedRecord(
+                    record.where,
+                    record.offset,
+                    record.timestamp,
+                    event if isinstance(event, dict) else None,
+                    "" if is_event else str(event),
+                )
+
+
+@dataclass(slots=True, frozen=True)
 class MemoryAside(ClusterAside):
     """The topic of dead letters of a world."""
 
@@ -253,6 +287,10 @@ class MemoryBackend(ClusterBackend):
 
     def aside(self, source: RedriveSource) -> MemoryAside:
         return MemoryAside(self.settings, source, self.world)
+
+    @property
+    def events(self) -> MemoryEvents:
+        return MemoryEvents(self.access, self.world)
 
     @property
     def partitions(self) -> MemoryPartitions:

@@ -389,6 +389,21 @@ def read_within(
             yield from log.poll() or ()
 
 
+@contextmanager
+def log_from(client: ClientSettings, starts: Mapping[TopicPartition, int]) -> Iterator[LogReader]:
+    """Lend a reader of partitions from given offsets on.
+
+    Raises:
+        ConfigurationError: A topic may not be read.
+        DependencyUnavailable: A topic lost records meanwhile.
+    """
+    with (
+        _translating(", ".join(sorted({at.topic for at in starts}))),
+        LogReader(bounded(client), starts) as log,
+    ):
+        yield log
+
+
 def _read(
     client: ClientSettings,
     spans: Mapping[TopicPartition, ScanBounds],

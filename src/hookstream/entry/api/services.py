@@ -26,6 +26,8 @@ from hookstream.entry.admin.dead_letter_export import (
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.event_pages import EventsAsked, EventsPart
+from hookstream.entry.admin.event_sending import SentEvents
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
@@ -142,6 +144,12 @@ class ConsoleServices(Protocol):
 
     def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
         """Count what a redrive or purge would take now."""
+
+    def read_events(self, asked: EventsAsked) -> EventsPart:
+        """As the service of this name; DependencyUnavailable where too many are read at once."""
+
+    def send_events(self, lines: Sequence[bytes], topic_prefix: str) -> SentEvents:
+        """As `send_lines`; DependencyUnavailable where too many are sent at once."""
 
     def pull(self) -> PullService:
         """Return the pull door, which belongs to the event loop."""

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.backend.event_ports import EventCommands
 from hookstream.entry.backend.listing_ports import AttemptCommands, DeliveryCommands
 from hookstream.entry.backend.partition_ports import PartitionCommands
 from hookstream.entry.backend.ports import (
@@ -64,6 +65,10 @@ class Backend(Protocol):
     @property
     def schemas(self) -> SchemaCommands:
         """Published schemas and mappings."""
+
+    @property
+    def events(self) -> EventCommands:
+        """Events of the event topics."""
 
     def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""

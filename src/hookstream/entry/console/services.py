@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Lock, local
+from threading import Lock, Semaphore, local
 from typing import TypeVar
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
@@ -47,6 +48,9 @@ from hookstream.entry.admin.delivery_tests import (
     SentTest,
     send_test,
 )
+from hookstream.entry.admin.event_decoding import EventDecoder
+from hookstream.entry.admin.event_pages import EventsAsked, EventsPart, read_events
+from hookstream.entry.admin.event_sending import SentEvents, send_lines
 from hookstream.entry.admin.granted_events import GrantedEvents
 from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
@@ -73,6 +77,8 @@ T = TypeVar("T")
 
 _EXPORT_SECONDS = 300.0
 """How long one answer of an export takes at most; the next one goes on."""
+_EVENTS_AT_ONCE = 4
+"""Requests that read events of topics, and as many that publish some: each has clients and a thread of its own."""
 _CATCH_UP_SECONDS = 5.0
 """How long a change waits at most until the console's own tables have it."""
 
@@ -111,6 +117,8 @@ class KafkaServices:
         self._of_thread = local()
         self._open_files = OpenLimit()
         self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
+        self._events_read = Semaphore(_EVENTS_AT_ONCE)
+        self._events_sent = Semaphore(_EVENTS_AT_ONCE)
         self._uses = ApiUses()
         self._uses_lock = Lock()
         self._name = executor_name()
@@ -335,6 +343,21 @@ class KafkaServices:
         """As ConsoleServices says."""
         return ReadPartition(self.settings, at).offset_at(where)
 
+    def read_events(self, asked: EventsAsked) -> EventsPart:
+        """As ConsoleServices says."""
+        with _one_of(self._events_read, "readings of events are being made"):
+            book = self.state().book
+            decoder: EventDecoder | None = getattr(self._of_thread, "decoder", None)
+            if decoder is None or decoder.book is not book:
+                most = self.settings.events.max_record_bytes
+                decoder = self._of_thread.decoder = EventDecoder(self.settings, most, book)
+            return read_events(self.settings, decoder, asked)
+
+    def send_events(self, lines: Sequence[bytes], topic_prefix: str) -> SentEvents:
+        """As ConsoleServices says."""
+        with _one_of(self._events_sent, "requests publish events"):
+            return send_lines(self.settings, lines, topic_prefix)
+
     def pull(self) -> PullService:
         """As ConsoleServices says."""
         return self._door
@@ -346,3 +369,18 @@ class KafkaServices:
         except DependencyUnavailable:
             # It is written all the same; while the tables are not current, requests are answered 503.
             return
+
+
+@contextmanager
+def _one_of(slots: Semaphore, what: str) -> Iterator[None]:
+    """Hold one of some slots.
+
+    Raises:
+        DependencyUnavailable: None is free.
+    """
+    if not slots.acquire(blocking=False):
+        raise DependencyUnavailable(f"{_EVENTS_AT_ONCE} {what}: wait until one is over")
+    try:
+        yield
+    finally:
+        slots.release()

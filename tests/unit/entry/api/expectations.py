@@ -89,6 +89,8 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "get_schema": RouteExpectation(200, params={"name": TYPE}),
     "list_mappings": RouteExpectation(200),
     "list_type_origins": RouteExpectation(200),
+    "read_events": RouteExpectation(200, {"start": "earliest"}),
+    "send_events": RouteExpectation(200, {"topic_prefix": "printprice.", "events": [{"id": "7"}]}),
     "create_subscription": RouteExpectation(
         201, body=NEW, operator_body={**NEW, "partner": "acme"}
     ),

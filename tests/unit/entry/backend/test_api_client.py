@@ -192,7 +192,6 @@ def test_a_command_waits_until_its_change_is_in_effect_by_the_apis_clock() -> No
     "line",
     [
         "topics plan",
-        "schemas list",
         "explain e-1 crm",
         "apply folder",
         "dlq show 0@7",

@@ -6,6 +6,7 @@ from hookstream.adapters.http.api_connection import ApiConnection
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.api.aside import ApiAside
 from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.events import ApiEvents
 from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.partitions import ApiPartitions
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
@@ -84,6 +85,11 @@ class ApiBackend:
     def schemas(self) -> ApiSchemas:
         """Published schemas and mappings."""
         return ApiSchemas(self.api)
+
+    @property
+    def events(self) -> ApiEvents:
+        """Events of the event topics."""
+        return ApiEvents(self.api)
 
     def aside(self, source: RedriveSource) -> ApiAside:
         """Return the dead letters, or the undecodable records, of the console's index."""

@@ -1,8 +1,9 @@
 """What the commands of this package reach the cluster by; tests put tables in memory in its place."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
@@ -13,6 +14,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.entry.admin import delivery_tests, gaps, jobs, tokens, writing
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.event_sending import EventSender
 from hookstream.entry.admin.jobs import JobListing, Watch
 from hookstream.entry.admin.tables import SEALED, State, read_state
 from hookstream.entry.admin.writing import Changed
@@ -67,6 +69,10 @@ class ClusterAccess:
     def retained_since(self, since: Millis) -> list[TopicPartition]:
         """Return the partitions of which retention may have taken records, as the service of this name."""
         return gaps.retained_since(self.settings, since)
+
+    def send_file(self, sender: EventSender, file: BinaryIO, topic_prefix: str) -> None:
+        """Publish the lines of a file, as `EventSender.run`."""
+        asyncio.run(sender.run(file, topic_prefix))
 
     def send_test(
         self, prepared: PreparedTest, seconds: float, sent: Callable[[str], None]

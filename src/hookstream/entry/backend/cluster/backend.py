@@ -6,6 +6,7 @@ from functools import cached_property
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
+from hookstream.entry.backend.cluster.events import ClusterEvents
 from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
 from hookstream.entry.backend.cluster.partitions import ClusterPartitions
 from hookstream.entry.backend.cluster.rows import (
@@ -86,6 +87,11 @@ class ClusterBackend:
     def schemas(self) -> ClusterSchemas:
         """Schemas and mappings of the tables."""
         return ClusterSchemas(self.access)
+
+    @property
+    def events(self) -> ClusterEvents:
+        """Events of the cluster's topics."""
+        return ClusterEvents(self.access)
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""
