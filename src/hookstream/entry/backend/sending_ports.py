@@ -40,6 +40,8 @@ class WantedTest:
     """None: that of the event, or the only one that the subscription asks for."""
     line: EventLine | None = None
     """The event; None: a sample."""
+    text: str = ""
+    """The event as it was written."""
 
 
 class TestCommands(Protocol):

@@ -100,6 +100,7 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "delete_subscription": of_crm(204, changes=True),
     "get_subscription_keys": of_crm(200),
     "send_subscription_test": of_crm(200, {"wait": 0}),
+    "preview_subscription_test": of_crm(200, {}),
     "rotate_subscription_secret": of_crm(200, {}, changes=True),
     "pause_subscription": of_crm(200, changes=True),
     "resume_subscription": of_crm(200, {}, changes=True),

@@ -190,6 +190,7 @@ def test_each_route_that_may_change_something_takes_an_idempotency_key_or_says_w
     without = {route.name: route.needs_no_key for route in TABLE.routes if route.needs_no_key}
     assert without == {
         "preview_selection": "it changes nothing",
+        "preview_subscription_test": "it changes nothing",
         "read_events": "it changes nothing",
         "send_events": "an event that is sent again has its own id",
     }

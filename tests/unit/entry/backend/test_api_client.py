@@ -207,7 +207,6 @@ def test_what_the_api_has_no_counterpart_of_is_refused(line: str) -> None:
     ("line", "why"),
     [
         ("subscriptions list --all", "--all"),
-        ("subscriptions test crm --dry-run", "--dry-run"),
         ("subscriptions release filed --to files", "--to files"),
         ("replay start crm --from 2026-11-20T00:00:00Z --dry-run", "--dry-run"),
         ("attempts list --follow", "--follow"),

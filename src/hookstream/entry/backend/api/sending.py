@@ -27,9 +27,10 @@ from hookstream.entry.api.resources.jobs import (
     ReplayGiven,
     SelectorGiven,
 )
-from hookstream.entry.api.resources.subscription_acts import SentTestShown
+from hookstream.entry.api.resources.subscription_acts import MatchShown, SentTestShown
 from hookstream.entry.api.resources.subscription_bodies import (
     EndedGapOptions,
+    MatchGiven,
     SubscriptionTestGiven,
 )
 from hookstream.entry.api.resources.subscription_views import (
@@ -65,8 +66,13 @@ class ApiTests:
     def prepare(
         self, wanted: WantedTest, unreadable: Callable[[Iterable[str]], None]
     ) -> PreparedTest:
-        del wanted, unreadable
-        raise InputRefused("--dry-run: the API does not answer that; leave --api out")
+        del unreadable
+        to = self._subscription(wanted)
+        given = MatchGiven(event_type=wanted.event_type, event=wanted.text or None)
+        where = path(SUBSCRIPTION + "/test/preview", subscription_id=wanted.subscription_id)
+        shown = self.api.change("POST", where, MatchShown, given)
+        report = FilterReport(shown.matches, shown.why, shown.environment)
+        return PreparedTest(subscription_in(to), shown.event_type, shown.event, b"", report)
 
     def send(
         self,
@@ -76,14 +82,14 @@ class ApiTests:
         sent: Callable[[str], None],
     ) -> tuple[PreparedTest, SentTest]:
         del unreadable
-        if wanted.line is not None:
-            raise InputRefused("--event: the API sends samples alone; leave --api out")
-        name, began = wanted.subscription_id, self.api.monotonic()
-        to = self.api.get(path(SUBSCRIPTION, subscription_id=name), SubscriptionShown)
+        began = self.api.monotonic()
+        to = self._subscription(wanted)
         given = SubscriptionTestGiven(
-            event_type=wanted.event_type, wait=min(int(seconds), _LONGEST_WAIT)
+            event_type=wanted.event_type,
+            event=wanted.text or None,
+            wait=min(int(seconds), _LONGEST_WAIT),
         )
-        where = path(SUBSCRIPTION + "/test", subscription_id=name)
+        where = path(SUBSCRIPTION + "/test", subscription_id=wanted.subscription_id)
         shown = self.api.change("POST", where, SentTestShown, given, repeatable=False)
         sent(shown.job)
         entry = None if shown.attempt is None else attempt_in(shown.attempt)
@@ -93,6 +99,10 @@ class ApiTests:
         report = FilterReport(shown.matches, shown.why, shown.environment)
         prepared = PreparedTest(subscription_in(to), shown.event_type, shown.event, b"", report)
         return prepared, SentTest(shown.job, from_rfc3339(shown.expires_at), entry)
+
+    def _subscription(self, wanted: WantedTest) -> SubscriptionShown:
+        where = path(SUBSCRIPTION, subscription_id=wanted.subscription_id)
+        return self.api.get(where, SubscriptionShown)
 
     def _attempt(self, shown: SentTestShown) -> AuditEntry | None:
         query = AttemptsQuery(delivery=shown.delivery, limit=1)
