@@ -260,6 +260,14 @@ class MemoryServices:
     def state(self) -> State:
         return self.tables.live.state()
 
+    def opened_state(self) -> State:
+        state = self.state()
+        return StateReader.beside(state, self.settings.topics_names, KEYS).state(state.rows)
+
+    def retained_since(self, since: Millis) -> list[TopicPartition]:
+        del since
+        return []
+
     def change(
         self,
         act: Callable[[ChangeWriter], T],

@@ -16,6 +16,7 @@ from tests.doubles.api import ApiWorld
 
 from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
@@ -51,6 +52,7 @@ from hookstream.entry.cli.root import exit_code, root
 from hookstream.errors import DependencyUnavailable, HookstreamError
 from hookstream.pipeline.job_kind import JobKind, RunEnd, RunResult
 from hookstream.pipeline.jobs import required
+from hookstream.settings import Settings
 
 T = TypeVar("T")
 
@@ -135,6 +137,18 @@ class MemoryAccess(ClusterAccess):
         services = self.world.services
         writer = ChangeWriter(self._session(), services.keys, by=f"token {caller.token_id}")
         return Changed(act(writer), writer)
+
+    def keys(self, settings: Settings) -> Keys:
+        del settings
+        return self.world.services.keys
+
+    def opened_state(self, keys: Keys) -> State:
+        del keys
+        return self.world.services.opened_state()
+
+    def change_opened(self, act: Callable[[ChangeWriter], T], keys: Keys) -> Changed[T]:
+        del keys
+        return self.change(act)
 
     def retained_since(self, since: Millis) -> list[TopicPartition]:
         del since
@@ -377,10 +391,10 @@ class ApiFace(ApiBackend):
                 finished(self.connection.world, job)
 
 
-def run(backend: Backend, *arguments: str) -> Said:
+def run(backend: Backend, *arguments: str, environ: Mapping[str, str] | None = None) -> Said:
     """Run a command line on what is given, as the root does."""
     context = Context(
-        None, {}, {}, api="http://api.example" if isinstance(backend, ApiFace) else None
+        None, environ or {}, {}, api="http://api.example" if isinstance(backend, ApiFace) else None
     )
     context.__dict__["backend"] = backend
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))

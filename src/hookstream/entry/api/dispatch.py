@@ -41,6 +41,7 @@ from hookstream.entry.api.problems import (
     refusal_of,
 )
 from hookstream.entry.api.requests import (
+    LARGEST_BODY,
     ApiRequest,
     ApiResponse,
     bearer,
@@ -266,8 +267,14 @@ class Dispatcher:
         self, request: ApiRequest, found: RouteMatch, caller: Caller, report: RequestReport
     ) -> ApiResponse:
         route = found.route
-        content = await read_content(request)
-        body, document = read_body(request, content, route.body)
+        content = await read_content(request, route.largest_body)
+        if len(content) <= LARGEST_BODY:
+            body, document = read_body(request, content, route.body)
+        else:
+            # Reading it takes so long that others would wait.
+            body, document = await self._threads.run(
+                lambda: read_body(request, content, route.body)
+            )
         if route.body is not None and (wrong := refused_field(route.body, document, caller)):
             raise RequestRefused(ProblemKind.FORBIDDEN, "this field is for operators", field=wrong)
         query = read_query(request.query, route.query)

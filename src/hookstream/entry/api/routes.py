@@ -19,6 +19,7 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.fields import ApiInput
 from hookstream.entry.api.problems import ProblemKind
+from hookstream.entry.api.requests import LARGEST_BODY
 from hookstream.entry.api.services import ConsoleServices
 
 T = TypeVar("T")
@@ -175,6 +176,8 @@ class Route:
     """The type of the answer's body; None: no content."""
     query: type[ApiInput] = NoQuery
     body: type[msgspec.Struct] | None = None
+    largest_body: int = LARGEST_BODY
+    """Bytes of a request's body."""
     status: int = 200
     takes_revision: bool = False
     """Whether `If-Match` is needed."""

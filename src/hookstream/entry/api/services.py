@@ -68,6 +68,12 @@ class ConsoleServices(Protocol):
     def state(self) -> State:
         """Return the tables as they are now; what was returned does not change."""
 
+    def opened_state(self) -> State:
+        """Return the tables as they are now, with the secrets in them decrypted: they leave in no answer."""
+
+    def retained_since(self, since: Millis) -> Sequence[TopicPartition]:
+        """Return the partitions of which retention may have taken records, as the service of this name."""
+
     def change(
         self,
         act: Callable[[ChangeWriter], T],

@@ -7,6 +7,7 @@ from hookstream.entry.api.openapi import openapi_document
 from hookstream.entry.api.resources import (
     about,
     aside,
+    definitions,
     deliveries,
     event_types,
     events,
@@ -51,6 +52,7 @@ TABLE = RouteTable(
         *events.ROUTES,
         *subscriptions.ROUTES,
         *subscription_acts.ROUTES,
+        *definitions.ROUTES,
         *pulling.ROUTES,
         *deliveries.ROUTES,
         *resending.ROUTES,

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.backend.definition_ports import DefinitionCommands
 from hookstream.entry.backend.event_ports import EventCommands
 from hookstream.entry.backend.listing_ports import AttemptCommands, DeliveryCommands
 from hookstream.entry.backend.partition_ports import PartitionCommands
@@ -69,6 +70,10 @@ class Backend(Protocol):
     @property
     def events(self) -> EventCommands:
         """Events of the event topics."""
+
+    @property
+    def definitions(self) -> DefinitionCommands:
+        """Folders of definition files."""
 
     def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""

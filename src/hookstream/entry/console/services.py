@@ -51,6 +51,7 @@ from hookstream.entry.admin.delivery_tests import (
 from hookstream.entry.admin.event_decoding import EventDecoder
 from hookstream.entry.admin.event_pages import EventsAsked, EventsPart, read_events
 from hookstream.entry.admin.event_sending import SentEvents, send_lines
+from hookstream.entry.admin.gaps import retained_since
 from hookstream.entry.admin.granted_events import GrantedEvents
 from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
@@ -61,7 +62,7 @@ from hookstream.entry.admin.purges import narrowed
 from hookstream.entry.admin.redrives import rules_of
 from hookstream.entry.admin.resends import plan_resend, resend
 from hookstream.entry.admin.surveys import Survey, survey
-from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.tables import State, StateReader
 from hookstream.entry.admin.tokens import note_use
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.admin.writing import EqualWriting
@@ -200,6 +201,15 @@ class KafkaServices:
     def state(self) -> State:
         """As ConsoleServices says."""
         return self._live.state()
+
+    def opened_state(self) -> State:
+        """As ConsoleServices says."""
+        state, names = self.state(), self.settings.topics_names
+        return StateReader.beside(state, names, self.keys).state(state.rows)
+
+    def retained_since(self, since: Millis) -> Sequence[TopicPartition]:
+        """As ConsoleServices says."""
+        return retained_since(self.settings, since)
 
     def change(
         self,

@@ -106,6 +106,8 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "resume_subscription": of_crm(200, {}, changes=True),
     "enable_subscription": of_crm(200, {}, changes=True),
     "release_subscription": of_crm(200, changes=True),
+    "plan_definitions": RouteExpectation(200, {"definitions": [], "owner": "core"}),
+    "apply_definitions": RouteExpectation(200, {"definitions": [], "owner": "core", "marks": {}}),
     "pull_events": of_crm(200),
     "list_deliveries": RouteExpectation(200),
     "get_delivery": RouteExpectation(

@@ -193,7 +193,7 @@ def test_a_command_waits_until_its_change_is_in_effect_by_the_apis_clock() -> No
     [
         "topics plan",
         "explain e-1 crm",
-        "apply folder",
+        "check folder --schemas folder",
         "dlq show 0@7",
     ],
 )

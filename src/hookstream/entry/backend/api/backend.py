@@ -6,6 +6,7 @@ from hookstream.adapters.http.api_connection import ApiConnection
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.api.aside import ApiAside
 from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.definitions import ApiDefinitions
 from hookstream.entry.backend.api.events import ApiEvents
 from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.partitions import ApiPartitions
@@ -90,6 +91,11 @@ class ApiBackend:
     def events(self) -> ApiEvents:
         """Events of the event topics."""
         return ApiEvents(self.api)
+
+    @property
+    def definitions(self) -> ApiDefinitions:
+        """Folders of definition files, read here."""
+        return ApiDefinitions(self.api)
 
     def aside(self, source: RedriveSource) -> ApiAside:
         """Return the dead letters, or the undecodable records, of the console's index."""

@@ -84,7 +84,13 @@ _LONGEST_WAIT = 60.0
 
 def effect_of(api: ApiClient, written: SubscriptionWritten | None = None) -> Effect:
     """Return from when a change is in effect, and the wait for that, by the API's clock where it says it."""
-    at = None if written is None else written.takes_effect
+    if written is None:
+        return effect_at(api, None, None)
+    return effect_at(api, written.takes_effect, written.warning)
+
+
+def effect_at(api: ApiClient, at: str | None, warning: str | None) -> Effect:
+    """Return the effect of a change that an answer says; `at`: as RFC 3339."""
     instant = 0 if at is None else from_rfc3339(at)
     date = api.date
 
@@ -93,7 +99,7 @@ def effect_of(api: ApiClient, written: SubscriptionWritten | None = None) -> Eff
             # Its clock shows whole seconds.
             api.sleep(min(max(0.0, (instant - date) / 1_000 + 0.01), _LONGEST_WAIT))
 
-    return Effect(instant, wait, None if written is None else written.warning)
+    return Effect(instant, wait, warning)
 
 
 @dataclass(slots=True, frozen=True)

@@ -8,6 +8,7 @@ from typing import BinaryIO, TypeVar
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
@@ -65,6 +66,22 @@ class ClusterAccess:
         """
         keys = key_ring(self.settings) if signed else SEALED
         return writing.attempt_change(self.settings, act, keys, console=console, also=_nothing)
+
+    def keys(self, settings: Settings) -> Keys:
+        """Return the key ring.
+
+        Raises:
+            ConfigurationError: None is set.
+        """
+        return key_ring(settings)
+
+    def opened_state(self, keys: Keys) -> State:
+        """Read the tables, their secrets decrypted by keys."""
+        return read_state(self.settings, keys)
+
+    def change_opened(self, act: Callable[[ChangeWriter], T], keys: Keys) -> Changed[T]:
+        """Make one change with given keys, and with the console topic where there is one."""
+        return writing.attempt_change(self.settings, act, keys, console=None, also=_nothing)
 
     def retained_since(self, since: Millis) -> list[TopicPartition]:
         """Return the partitions of which retention may have taken records, as the service of this name."""

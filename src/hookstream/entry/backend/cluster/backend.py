@@ -6,6 +6,7 @@ from functools import cached_property
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
+from hookstream.entry.backend.cluster.definitions import ClusterDefinitions
 from hookstream.entry.backend.cluster.events import ClusterEvents
 from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
 from hookstream.entry.backend.cluster.partitions import ClusterPartitions
@@ -92,6 +93,11 @@ class ClusterBackend:
     def events(self) -> ClusterEvents:
         """Events of the cluster's topics."""
         return ClusterEvents(self.access)
+
+    @property
+    def definitions(self) -> ClusterDefinitions:
+        """Folders of definition files."""
+        return ClusterDefinitions(self.access)
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""
