@@ -1,9 +1,16 @@
 """What each route of the table takes and answers: a route without a row here fails the tests."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from tests.doubles.api import ApiWorld
 from tests.doubles.api_records import TYPE
+from tests.doubles.schemas import ROOT
+
+from hookstream.adapters.file_tree import SentFile, SentTree
+from hookstream.entry.admin.schemas import SchemaPublisher
+from hookstream.entry.admin.schemas_shown import mark_of
 
 ANY = {"If-Match": "*"}
 
@@ -39,6 +46,22 @@ NEW: dict[str, Any] = {
     "endpoint": {"url": "https://partner.example/hooks"},
     "event_types": [TYPE],
 }
+
+
+FILES = [
+    {
+        "path": "pricing.completed/v1.avsc",
+        "text": (ROOT / "schemas" / "pricing.completed" / "v1.avsc").read_text(),
+    }
+]
+
+
+def mark_of_files() -> str:
+    """Return the mark of the plan that publishes the files."""
+    folder = Path("/somewhere")
+    files = [SentFile(each["path"], each["text"].encode()) for each in FILES]
+    publisher = SchemaPublisher(folder, (), SentTree(folder, files))
+    return mark_of(publisher.planned(ApiWorld().services.state()))
 
 
 def of_crm(status: int, body: Any = None, *, changes: bool = False) -> RouteExpectation:  # noqa: ANN401
@@ -87,6 +110,8 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "get_event_type_sample": RouteExpectation(200, params=VERSION),
     "list_schemas": RouteExpectation(200),
     "get_schema": RouteExpectation(200, params={"name": TYPE}),
+    "plan_schemas": RouteExpectation(200, {"files": FILES}),
+    "publish_schemas": RouteExpectation(200, {"files": FILES, "mark": mark_of_files()}),
     "list_mappings": RouteExpectation(200),
     "list_type_origins": RouteExpectation(200),
     "read_events": RouteExpectation(200, {"start": "earliest"}),

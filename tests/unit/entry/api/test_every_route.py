@@ -192,6 +192,7 @@ def test_each_route_that_may_change_something_takes_an_idempotency_key_or_says_w
         "preview_selection": "it changes nothing",
         "preview_subscription_test": "it changes nothing",
         "plan_definitions": "it changes nothing",
+        "plan_schemas": "it changes nothing",
         "read_events": "it changes nothing",
         "send_events": "an event that is sent again has its own id",
     }

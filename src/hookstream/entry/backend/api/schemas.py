@@ -2,15 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from hookstream.adapters.avro.files import MAX_FILES
+from hookstream.adapters.file_tree import files_below, shown
+from hookstream.core.catalog.publication import Finding
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
+from hookstream.entry.admin.schema_baseline import PUBLISHED
+from hookstream.entry.admin.schemas import SchemaPublisher
+from hookstream.entry.admin.schemas_shown import (
+    ShownMapping,
+    ShownPublication,
+    ShownSchemas,
+    shown_schemas,
+)
+from hookstream.entry.admin.tables import State
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.resources import event_types
 from hookstream.entry.api.resources.event_types import DocumentShown, SampleQuery
+from hookstream.entry.api.resources.publishing import (
+    SchemaFileGiven,
+    SchemasGiven,
+    SchemasPlanGiven,
+    SchemasPlanShown,
+)
 from hookstream.entry.api.resources.schemas import (
     MappingsPage,
     NamedSchemaQuery,
@@ -20,8 +39,87 @@ from hookstream.entry.api.resources.schemas import (
 )
 from hookstream.entry.backend.api.client import ApiClient, path
 from hookstream.entry.backend.schema_ports import SchemaListing
+from hookstream.errors import InputRefused
 
 _VERSION = "/v1/event-types/{event_type}/versions/{version}"
+
+
+@dataclass(slots=True, frozen=True)
+class ApiSchemaFolder:
+    """Implements `SchemaFolder`: the files are read here, and compared by the console."""
+
+    api: ApiClient
+    folder: Path
+    publisher: SchemaPublisher
+    remove: Sequence[str]
+
+    @property
+    def count(self) -> int:
+        return self.publisher.count
+
+    @property
+    def mappings(self) -> int:
+        return self.publisher.mappings
+
+    def checked(self, against: str | None) -> ShownSchemas:
+        if against == PUBLISHED:
+            return self._planned(templates=False)
+        return shown_schemas(self.publisher.checked(against, _no_tables))
+
+    def planned(self) -> ShownSchemas:
+        return self._planned(templates=True)
+
+    def publish(self, shown: ShownSchemas) -> None:
+        given = SchemasGiven(
+            files=self._files(), remove_mappings=tuple(self.remove), mark=shown.mark
+        )
+        self.api.change("POST", "/v1/schema-files/publish", SchemasPlanShown, given)
+
+    def _planned(self, *, templates: bool) -> ShownSchemas:
+        own = self.publisher.files
+        if own.problems:
+            # They are mended before anything is compared.
+            return ShownSchemas(problems=own.problems, notes=own.notes)
+        given = SchemasPlanGiven(
+            files=self._files(), remove_mappings=tuple(self.remove), templates=templates
+        )
+        found = self.api.change("POST", "/v1/schema-files/plan", SchemasPlanShown, given)
+        return ShownSchemas(
+            [
+                ShownPublication(each.event_type, each.version, each.revision, each.novelty)
+                for each in found.publications
+            ],
+            [
+                ShownMapping(each.name, each.revision, each.new, each.lines)
+                for each in found.mappings
+            ],
+            found.removed,
+            found.unchanged,
+            [Finding(each.where, each.what) for each in found.problems],
+            [*own.notes, *(Finding(each.where, each.what) for each in found.notes)],
+            found.mark,
+        )
+
+    def _files(self) -> tuple[SchemaFileGiven, ...]:
+        """Return the files that are read; those that are not are in notes."""
+        unread = {each.where for each in self.publisher.files.notes}
+        found = []
+        for each in files_below(self.folder, most=MAX_FILES):
+            path = each.path.relative_to(self.folder)
+            if shown(path) not in unread:
+                found.append(SchemaFileGiven(path=path.as_posix(), text=_text(each.path)))
+        return tuple(found)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputRefused(f"{shown(path)} cannot be read: {error}") from None
+
+
+def _no_tables() -> State:
+    raise AssertionError("nothing published is compared here")
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,6 +138,9 @@ class ApiSchemas:
     def shown(self, name: str, version: int | None) -> JsonObject:
         where = path("/v1/schemas/{name}", name=name)
         return self.api.get(where, DocumentShown, NamedSchemaQuery(version=version)).document
+
+    def folder(self, folder: Path, remove: Sequence[str] = ()) -> ApiSchemaFolder:
+        return ApiSchemaFolder(self.api, folder, SchemaPublisher(folder, remove), remove)
 
     def types(self) -> Sequence[JsonObject]:
         pages = self.api.pages("/v1/type-origins", TypeOriginsPage, PageQuery)

@@ -2,14 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin import schema_types
 from hookstream.entry.admin.schema_documents import SchemaDocuments
-from hookstream.entry.admin.schemas import mappings, revisions, shown_by_name
+from hookstream.entry.admin.schemas import SchemaPublisher, mappings, revisions, shown_by_name
+from hookstream.entry.admin.schemas_shown import ShownSchemas, mark_of, shown_schemas
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.schema_ports import SchemaListing
+
+
+@dataclass(slots=True, frozen=True)
+class ClusterSchemaFolder:
+    """Implements `SchemaFolder`."""
+
+    cluster: ClusterAccess
+    publisher: SchemaPublisher
+
+    @property
+    def count(self) -> int:
+        return self.publisher.count
+
+    @property
+    def mappings(self) -> int:
+        return self.publisher.mappings
+
+    def checked(self, against: str | None) -> ShownSchemas:
+        return shown_schemas(self.publisher.checked(against, self.cluster.state))
+
+    def planned(self) -> ShownSchemas:
+        return shown_schemas(self.publisher.planned(self.cluster.state()))
+
+    def publish(self, shown: ShownSchemas) -> None:
+        self.cluster.change(
+            lambda writer: self.publisher.publish(writer, lambda made: mark_of(made) == shown.mark)
+        )
 
 
 @dataclass(slots=True, frozen=True)
@@ -25,6 +54,9 @@ class ClusterSchemas:
 
     def shown(self, name: str, version: int | None) -> JsonObject:
         return shown_by_name(self.cluster.state(), name, version)
+
+    def folder(self, folder: Path, remove: Sequence[str] = ()) -> ClusterSchemaFolder:
+        return ClusterSchemaFolder(self.cluster, SchemaPublisher(folder, remove))
 
     def types(self) -> Sequence[JsonObject]:
         return list(schema_types.types(self.cluster.state().book))
