@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schemas_shown import ShownSchemas
@@ -75,6 +76,9 @@ class SchemaCommands(SchemaDocumentCommands, Protocol):
 
     def folder(self, folder: Path, remove: Sequence[str] = ()) -> SchemaFolder:
         """Read a folder; `remove`: published mappings that are to be removed with it."""
+
+    def book(self) -> SchemaBook:
+        """Return the schemas that payloads of each version have the shape of."""
 
     def types(self) -> Sequence[JsonObject]:
         """Return every version of every event type, and where it came from, as `types` yields them."""

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from hookstream.adapters.avro.files import MAX_FILES
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.file_tree import files_below, shown
 from hookstream.core.catalog.publication import Finding
 from hookstream.core.model.json import JsonObject
@@ -141,6 +142,15 @@ class ApiSchemas:
 
     def folder(self, folder: Path, remove: Sequence[str] = ()) -> ApiSchemaFolder:
         return ApiSchemaFolder(self.api, folder, SchemaPublisher(folder, remove), remove)
+
+    def book(self) -> SchemaBook:
+        found = SchemaBook()
+        for page in self.api.pages("/v1/schemas", RevisionsPage, PageQuery):
+            for each in page.items:
+                if each.reader:
+                    shown = self.shown(each.event_type, each.version)
+                    found.publish(cast("JsonObject", shown["schema"]), each.revision)
+        return found
 
     def types(self) -> Sequence[JsonObject]:
         pages = self.api.pages("/v1/type-origins", TypeOriginsPage, PageQuery)

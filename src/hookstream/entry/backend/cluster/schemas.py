@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin import schema_types
@@ -57,6 +58,9 @@ class ClusterSchemas:
 
     def folder(self, folder: Path, remove: Sequence[str] = ()) -> ClusterSchemaFolder:
         return ClusterSchemaFolder(self.cluster, SchemaPublisher(folder, remove))
+
+    def book(self) -> SchemaBook:
+        return self.cluster.state().book
 
     def types(self) -> Sequence[JsonObject]:
         return list(schema_types.types(self.cluster.state().book))
