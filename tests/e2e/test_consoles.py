@@ -270,6 +270,7 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "content": "thin",
         "batch": "true",
         "type": "subscription.changed",
+        "name": EVENT_TYPE,
         "wait": "0",
     }
 
