@@ -12,7 +12,8 @@ from tests.doubles.schemas import printprice
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
+from hookstream.entry.admin.event_pages import EventPosition, EventsAsked, EventsPart
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 from hookstream.entry.api.requests import LARGEST_BODY
 
@@ -110,6 +111,24 @@ async def test_a_tail_that_follows_goes_on_with_what_is_published_later() -> Non
     body = {"follow": True, "positions": first["positions"]}
     [record] = (await made.send("POST", "/v1/events/read", body)).json["records"]
     assert record["event"]["entity_id"] == "job-5"
+
+
+def test_a_log_that_does_not_come_to_its_end_ends_the_command() -> None:
+    """Behind an open transaction there are records that nobody sees."""
+    face = ApiFace(filled())
+    part = EventsPart(positions=[EventPosition(TopicPartition(TOPIC, 0), 3, 5)])
+
+    def silent(asked: EventsAsked) -> EventsPart:
+        del asked
+        face.seconds += 20
+        return part
+
+    face.connection.world.services.read_events = silent  # type: ignore[method-assign]
+    said = run(face, "events", "tail", "--from-beginning", "--no-follow")
+    assert (said.code, said.err) == (
+        1,
+        f"hookstream: {TOPIC} was not read to its end: nothing came for 30 s\n",
+    )
 
 
 async def test_names_that_nothing_has_are_refused() -> None:
