@@ -145,12 +145,12 @@ async def own_event_tested(world: World, faces: Faces, endpoint: Endpoint) -> No
     sample = await faces.by_api("schemas", "sample", EVENT_TYPE, "--format", "input")
     file = world.stage.folder / "own.json"
     file.write_text(sample.replace('"entity_id":"', '"entity_id":"own-'))
-    told = json.loads(
+    previewed = json.loads(
         await faces.by_api(
             "subscriptions", "test", "orders", "--event", str(file), "--dry-run", "--json"
         )
     )
-    assert (told["filter"]["matches"], told["job_id"]) == (True, None)
+    assert (previewed["filter"]["matches"], previewed["job_id"]) == (True, None)
     made = await faces.json(
         "subscriptions", "test", "orders", "--event", str(file), "--wait", "120"
     )
