@@ -131,6 +131,40 @@ class SecretUses:
         cut = b'{"endpoint": {"url": "' + text.encode()
         assert (await console.done("POST", "/v1/subscriptions", token, cut)).status == 400
 
+    async def filed(self) -> None:
+        """Plan and apply a definition of files by the API, with its secrets beside it: a wrong one first."""
+        platform = self.platform
+        endpoint = {
+            "url": f"{platform.endpoint.url}/by-files",
+            "headers": {"x-key": {"env": "KEY"}},
+            "signing_secrets": [{"file": "secret.txt"}],
+        }
+        definition = {"id": "by-files", "partner": "acme", "event_types": ["order.generated"]}
+        header = self.new("header of files", sent=False)
+        body: dict[str, Any] = {}
+        plan: dict[str, Any] = {}
+        for signing, problems in (
+            (self.new("no secret of files", sent=False), 1),
+            (self.new("secret of files", symmetric(), sent=False), 0),
+        ):
+            body["definitions"] = [
+                {
+                    "kind": "subscription",
+                    "definition": {**definition, "endpoint": endpoint},
+                    "secrets": [
+                        {"source": "env", "name": "KEY", **header},
+                        {"source": "file", "name": "secret.txt", **signing},
+                    ],
+                }
+            ]
+            plan = await platform.made("/v1/definitions/plan", body)
+            assert len(plan["problems"]) == problems, plan
+        marks = {each["subject"]: each["mark"] for each in plan["changes"]}
+        applied = await platform.made("/v1/definitions/apply", {**body, "marks": marks})
+        assert applied["plan"]["changes"][0]["action"] == "create", applied
+        again = await platform.made("/v1/definitions/plan", body)
+        assert again["changes"][0]["action"] == "none", again
+
     async def used(self) -> None:
         """Have every endpoint refuse a wave of events and accept another; read and change all around them."""
         platform = self.platform

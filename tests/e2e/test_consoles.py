@@ -443,6 +443,7 @@ async def test_no_secret_of_all_that_were_used_is_in_anything_that_was_written_o
     async with secret_uses(platform) as uses:
         await uses.subscribe()
         await uses.refused()
+        await uses.filed()
         await uses.used()
     received = [
         (each.path, repr((each.path, each.headers, each.body)).encode())
