@@ -44,6 +44,11 @@ settings.load_profile("ci")
 # fastavro computes the table of this checksum again for each schema: a tenth of the CPU of tests/unit.
 vars(published)["fingerprint"] = lru_cache(4_096)(fastavro.schema.fingerprint)
 
+# Most of what is made while collecting and by a test stays, or is freed by its reference counts. With rounds every
+# 700 objects, Python's default, garbage collection took 15 % of the CPU of collecting; with rounds every 20,000,
+# 7 % of that of three files of tests that make many objects.
+gc.set_threshold(200_000, 10, 10)
+
 # pytest-asyncio gets the current loop before each test's own: it would get a new one that
 # is never closed, and its warning fails whichever test the garbage collector runs in.
 asyncio.set_event_loop(None)
@@ -103,14 +108,9 @@ def _within(path: Path, folders: tuple[Path, ...]) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    """Take what stays for the whole run out of the garbage collector's rounds, and have few of them.
-
-    Most of what a test makes is freed by its reference counts: with rounds every 20,000 objects, they took
-    7 % of the CPU time of three files of tests that make many objects.
-    """
+    """Take what stays for the whole run out of the garbage collector's rounds."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(200_000, 10, 10)
 
 
 class _Loops:
