@@ -70,7 +70,7 @@ def test_a_body_of_any_format_and_content_is_valid_alone_and_in_a_batch(
     body, around = rendered(delivered, body_format, content), batch_body(body_format)
     assert around is not None
     alone, batch = json.loads(body), json.loads(around.of([body] * size))
-    documents = SchemaDocuments(SchemaBook([tree]))
+    documents = SchemaDocuments(tools.book)
 
     of_one = validator(documents.json_schema("thing.done", 1, body_format, content))
     of_batches = validator(
@@ -114,7 +114,7 @@ def test_a_sample_is_valid_and_input_takes_it_as_the_bytes_that_it_was_made_of(
     except NotRenderable:
         reject()
     tools = Tools(tree)
-    documents = SchemaDocuments(SchemaBook([tree]))
+    documents = SchemaDocuments(tools.book)
 
     delivered = documents.sample("thing.done", 1, SampleFormat.STANDARD)
     shown = documents.sample("thing.done", 1, SampleFormat.INPUT)
