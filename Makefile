@@ -8,7 +8,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka nginx prometheus registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs clean
+.PHONY: help setup kafka nginx prometheus chromium registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs pictures clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -30,6 +30,9 @@ nginx: $(READY)
 prometheus: $(READY)
 	@sh tools/prepare.sh prometheus
 
+chromium: $(READY) ## Get the browser that tests look at the console's pages with
+	@sh tools/prepare.sh chromium
+
 kafka: $(READY) ## Get Apache Kafka for the development broker
 	@sh tools/prepare.sh java
 	@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
@@ -49,7 +52,7 @@ quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's tho
 # Four at a time: on two cores more of them only wait for each other, until deadlines pass. Each group on Kafka has
 # its own broker. Tests in memory compute all the time, so they run at a lower priority.
 GROUPS = test-memory test-outages test-kafka test-workers test-past test-processes test-brokers test-registries
-test: kafka nginx prometheus ## Run every test, real Kafka included
+test: kafka nginx prometheus chromium ## Run every test, real Kafka included
 	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target $(GROUPS)
 
 # Their tests start brokers of their own.
@@ -132,6 +135,9 @@ lock: $(READY) ## Write the locks again from pyproject.toml (UPGRADE=--upgrade f
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) $(UPGRADE) --group dev --output-file requirements.lock
 	@$(COMPILE) --constraints requirements.lock --output-file requirements-runtime.lock
+
+pictures: $(READY) kafka chromium ## Take the pictures of docs/console.md again, from a real console
+	@HOOKSTREAM_TEST_PICTURES=1 $(BIN)/pytest -q tests/e2e/pages/test_incident.py
 
 docs: $(READY) ## Write the reference pages again from the code
 	@$(BIN)/python -m tools.reference

@@ -24,14 +24,16 @@ from pathlib import Path
 from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter, Whose
+from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter, DueFilter, Whose
 from hookstream.adapters.index.attempt_rows import Indexed
 from hookstream.adapters.index.folder import Family, IndexFolder
+from hookstream.adapters.index.now_file import Waiting
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.index.writer import IndexWriter
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryState
+from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.delivery.identity import delivery_id
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, Trigger
@@ -39,6 +41,8 @@ from hookstream.core.model.instant import HOUR, MINUTE, SECOND, Millis
 from hookstream.core.model.outcome import Complete, Delivered, Failed, FailureKind, RetryAt
 from hookstream.core.model.record import Origin, TopicPartition
 from hookstream.core.model.topics import Topics
+from hookstream.core.statistics.due import due_intervals
+from hookstream.core.statistics.overview import OverviewWindow
 
 START: Millis = 1_795_942_800_000
 SUBSCRIPTIONS, PARTNERS, PARTITIONS, WORKERS = 1_000, 100, 12, 4
@@ -82,6 +86,17 @@ class Records:
             made.append(self._record(moment, delivery, entity, failed=failed))
             if failed:
                 self._again.append((moment + 30_000, delivery, entity))
+        return made
+
+    def waiting(self, first: int, count: int) -> list[Waiting]:
+        """Return tier records of deliveries that are due within the next hours."""
+        made: list[Waiting] = []
+        for number in range(first, first + count):
+            delivery, _ = self._delivery(START)
+            delivery.due_at = START + self._chance.randrange(6 * HOUR)
+            topic = Topics().tier(self._chance.choice((30 * SECOND, HOUR)))
+            place = topic, number % PARTITIONS, number
+            made.append(Waiting(*place, PendingRecord(delivery, *place, START)))
         return made
 
     def positions(self) -> dict[TopicPartition, int]:
@@ -176,9 +191,20 @@ def written(folder: Path, rows: int, rate: int, hours: int) -> Records:
     print(f"the longest batch: {cost.longest:.2f} s of CPU")
     print(f"filters of closed hours: {filters / cost.rows * 1e6:.2f} µs a row")
     writer.read_up_to({"read_to": hour + HOUR, "beat": START})
+    waiting(writer, records, rows // 50)
     writer.close()
     print(f"closed: {files.bytes() / cost.rows:.0f} bytes a row")
     return records
+
+
+def waiting(writer: IndexWriter, records: Records, count: int) -> None:
+    """Let deliveries wait in tiers, and print what it cost."""
+    began = time.process_time()
+    for first in range(0, count, 1_000):
+        writer.waiting(records.waiting(first, min(count - first, 1_000)), {})
+    print(
+        f"waiting records: {(time.process_time() - began) / max(1, count) * 1e6:.1f} µs a record"
+    )
 
 
 class Cost:
@@ -272,6 +298,24 @@ def asked(folder: Path, records: Records, hours: int) -> None:
         ),
         "statistics of everything, by minute": lambda: reader.statistics(
             Whose(), START, until, MINUTE, now=until
+        ),
+        **{
+            f"overview of a partner, {window}": lambda window=window: reader.overview(  # type: ignore[misc]
+                Whose(partner_id=partner()), window, now=until
+            )
+            for window in OverviewWindow
+        },
+        **{
+            f"overview of everything, {window}": lambda window=window: reader.overview(  # type: ignore[misc]
+                Whose(), window, now=until
+            )
+            for window in OverviewWindow
+        },
+        "what waits, of a partner": lambda: reader.pending_summary(
+            DueFilter(partner()), due_intervals(6, START)
+        ),
+        "what waits, of everything": lambda: reader.pending_summary(
+            DueFilter(), due_intervals(6, START)
         ),
     }
     print(f"\n{'CPU ms of an answer':<44}{'p50':>8}{'p99':>8}{'most':>8}")

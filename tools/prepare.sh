@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes sure of what pip cannot install: Python with venv, for the development broker Java and Maven,
-# Maven for a schema registry, nginx, which is an endpoint of tests and benchmarks, and Prometheus, which asks what the dashboards ask. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
+# Maven for a schema registry, nginx, which is an endpoint of tests and benchmarks, Prometheus, which asks what the dashboards ask, Chromium,
+# which looks at the console's pages, and axe-core, which checks that everybody can use them. As root on Debian it installs what is missing and says so; elsewhere it says what to do.
 #
-# Usage: tools/prepare.sh python|java|registry|nginx|prometheus
+# Usage: tools/prepare.sh python|java|registry|nginx|prometheus|chromium
 set -eu
 
 PYTHON="${PYTHON:-python3}"
@@ -25,6 +26,10 @@ need() {
         exit 2
     fi
 }
+
+axe_version=4.14.1
+axe_sha512=1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
+axe=.cache/axe-core/$axe_version/axe.min.js
 
 java_17='java -version 2>&1 | sed -n "s/.*version \"\([0-9]*\).*/\1/p" | { read v && [ "$v" -ge 17 ]; }'
 
@@ -51,8 +56,23 @@ nginx)
 prometheus)
     need "command -v prometheus && command -v promtool" "Prometheus" prometheus
     ;;
+chromium)
+    need "command -v chromium" "Chromium" chromium
+    [ -s "$axe" ] && exit 0
+    need "command -v npm" "npm" npm
+    made=$(mktemp -d)
+    trap 'rm -rf "$made"' EXIT
+    (cd "$made" && npm pack --silent "axe-core@$axe_version" >/dev/null)
+    if ! echo "$axe_sha512  $made/axe-core-$axe_version.tgz" | sha512sum --check --status; then
+        echo "axe-core $axe_version is not what it was: its hash differs from that in tools/prepare.sh" >&2
+        exit 2
+    fi
+    tar -xzf "$made/axe-core-$axe_version.tgz" -C "$made" package/axe.min.js
+    mkdir -p "$(dirname "$axe")"
+    mv "$made/package/axe.min.js" "$axe"
+    ;;
 *)
-    echo "usage: tools/prepare.sh python|java|registry|nginx|prometheus" >&2
+    echo "usage: tools/prepare.sh python|java|registry|nginx|prometheus|chromium" >&2
     exit 2
     ;;
 esac

@@ -58,8 +58,7 @@ def surface() -> list[str]:
             *_metrics(),
             *_api(),
             *_topics(),
-            *_headers(),
-            *_json_keys(),
+            *_of_code(),
             *_persisted(),
             *_python("hookstream.producer"),
             *_python("hookstream.receiver"),
@@ -166,27 +165,35 @@ def _topics() -> Iterator[str]:
             yield f"topic or group: {name} {value}"
 
 
-def _headers() -> Iterator[str]:
-    for tree in _trees(SOURCE):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant):
-                text = (
-                    node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
-                )
-                if isinstance(text, str) and _HEADER.fullmatch(text.lower()):
-                    yield f"header: {text.lower()}"
+def _of_code() -> Iterator[str]:
+    """Yield what the modules themselves show; each is parsed once."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+        yield from _headers(nodes)
+        # What pages give their templates is no promise.
+        if path.is_relative_to(SOURCE / "entry") and not path.is_relative_to(
+            SOURCE / "entry/pages"
+        ):
+            yield from _json_keys(nodes)
 
 
-def _json_keys() -> Iterator[str]:
+def _headers(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Constant):
+            text = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
+            if isinstance(text, str) and _HEADER.fullmatch(text.lower()):
+                yield f"header: {text.lower()}"
+
+
+def _json_keys(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the keys that functions of the command line put into the documents which they return."""
-    for tree in _trees(SOURCE / "entry"):
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-                and node.returns is not None
-                and _SHOWS.search(ast.unparse(node.returns))
-            ):
-                yield from (f"json key: {key}" for key in _keys(node))
+    for node in nodes:
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.returns is not None
+            and _SHOWS.search(ast.unparse(node.returns))
+        ):
+            yield from (f"json key: {key}" for key in _keys(node))
 
 
 def _keys(function: ast.AST) -> Iterator[str]:
@@ -274,11 +281,6 @@ def _signature(member: object) -> str:
     signature = re.sub(r"\*<class '([^']+)'>", r"Unpack[\1]", signature)
     signature = signature.replace("typing.Unpack", "Unpack").replace("pathlib._local.", "pathlib.")
     return re.sub(r"hookstream\.[a-z_.]+\.", "", signature)
-
-
-def _trees(folder: Path) -> Iterator[ast.Module]:
-    for path in sorted(folder.rglob("*.py")):
-        yield ast.parse(path.read_text(encoding="utf-8"))
 
 
 def main(arguments: list[str]) -> int:

@@ -38,12 +38,17 @@ from hookstream.core.planning.reading import FieldReader
 from hookstream.entry.admin.schema_books import book_of_files
 from hookstream.entry.admin.schema_documents import SchemaDocuments
 from hookstream.entry.cli.root import root
+from hookstream.entry.pages.table import PAGES
 from hookstream.receiver import BodySchema, members, verify
 
 SOURCE = ROOT / "src" / "hookstream"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+CONSOLE_PAGE = ROOT / "docs" / "console.md"
+LARGEST_PICTURE = 120_000
+"""Bytes. Every clone has them."""
 METRICS = SOURCE / "adapters" / "telemetry" / "metrics.py"
 API_METRICS = SOURCE / "adapters" / "telemetry" / "api_metrics.py"
+FAILURE_METRICS = SOURCE / "adapters" / "telemetry" / "failure_metrics.py"
 SUBSCRIPTION_METRICS = SOURCE / "adapters" / "telemetry" / "subscription_series.py"
 
 # Their files are named one by one, since they have many subjects.
@@ -69,7 +74,8 @@ def test_the_routes_on_the_page_about_the_api_match_the_table() -> None:
 
 def test_every_metric_is_documented() -> None:
     texts = [
-        each.read_text(encoding="utf-8") for each in (METRICS, API_METRICS, SUBSCRIPTION_METRICS)
+        each.read_text(encoding="utf-8")
+        for each in (METRICS, API_METRICS, FAILURE_METRICS, SUBSCRIPTION_METRICS)
     ]
     names = set(re.findall(r'"(hookstream_[a-z_]+)"', "".join(texts)))
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -98,6 +104,20 @@ def test_the_codemap_names_every_folder_and_every_single_file() -> None:
 def is_part(folder: str) -> bool:
     """Return whether a folder is part of the command line, which is one subject."""
     return folder.startswith("entry/cli/")
+
+
+def test_every_page_of_the_navigation_is_on_the_page_about_the_console() -> None:
+    text = CONSOLE_PAGE.read_text(encoding="utf-8")
+    paths = [each.path for each in PAGES.pages if each.nav]
+    assert (bool(paths), [each for each in paths if f"`{each}`" not in text]) == (True, [])
+
+
+def test_the_pictures_of_the_console_are_small_and_all_are_shown() -> None:
+    """`make pictures` takes them again."""
+    shown = re.findall(r"!\[[^]]+\]\(pictures/([^)]+)\)", CONSOLE_PAGE.read_text(encoding="utf-8"))
+    files = sorted((CONSOLE_PAGE.parent / "pictures").iterdir())
+    assert [each.name for each in files] == sorted(shown)
+    assert [each.name for each in files if each.stat().st_size > LARGEST_PICTURE] == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/for-partners.md"])

@@ -7,8 +7,10 @@ glossary's right column with another, plain meaning (key, stop, status, send) ar
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+from tests.architecture.source_text import classes_named_twice, names_in, text_of
 from tests.conftest import ROOT
 
 SAY_INSTEAD = {
@@ -90,6 +92,7 @@ def given_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 pass
 
 
+@cache
 def words(name: str) -> list[str]:
     """Split a name, in whichever case it is written, into lower-case words."""
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
@@ -109,17 +112,24 @@ def test_names_use_the_words_of_the_glossary() -> None:
         f"{file.relative_to(ROOT)}:{line}: {name}: say {SAY_INSTEAD[word]}"
         for folder in FOLDERS
         for file in sorted((ROOT / folder).rglob("*.py"))
-        for name, line in [(file.stem, 1), *given_names(ast.parse(file.read_text("utf-8")))]
+        for name, line in [(file.stem, 1), *names_with_replaced_words(file)]
         for word in words(name)
         if word in SAY_INSTEAD and not allowed(file, name, word)
     ]
     assert strays == []
 
 
+def names_with_replaced_words(file: Path) -> list[tuple[str, int]]:
+    """Return those of the names that a module defines which may have a word that the glossary replaces."""
+    replaced = {name for name in names_in(file) if not SAY_INSTEAD.keys().isdisjoint(words(name))}
+    if not replaced:
+        return []
+    return [found for found in given_names(ast.parse(text_of(file))) if found[0] in replaced]
+
+
 def test_no_class_of_the_source_has_the_name_of_another() -> None:
-    places: dict[str, list[str]] = {}
-    for file in sorted((ROOT / "src").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(f"{file.relative_to(ROOT)}:{node.lineno}")
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    twice = classes_named_twice(sorted((ROOT / "src").rglob("*.py")))
+    assert {
+        name: [f"{file.relative_to(ROOT)}:{line}" for file, line in found]
+        for name, found in twice.items()
+    } == {}

@@ -28,6 +28,12 @@ try:
 except ImportError:
     from hookstream.core.redrive.job import read_job  # type: ignore[attr-defined,no-redef]
 
+try:
+    from hookstream.adapters.tables.console_rows import ConsoleTable
+except ImportError:
+    # Of a release without an API.
+    ConsoleTable = None  # type: ignore[assignment,misc]
+
 Headers = list[tuple[str, str | None]]
 """Names with values as text; a byte that is not UTF-8 becomes a lone surrogate."""
 
@@ -161,6 +167,29 @@ def _mark(key: str, value: bytes) -> object:
     return {"job": mark.job_id, "partition": mark.partition, "offsets": list(offsets)}
 
 
+def _console_row(specimen: Document) -> object:
+    """What the console topic is after a row: one of a kind that is not known must change nothing."""
+    assert isinstance(specimen, Mapping)
+    table = ConsoleTable()
+    table.put(str(specimen["key"]), str(specimen["value"]).encode(), 0)
+    found = {"tokens": table.tokens.tokens(), "unreadable": [*table.unreadable]}
+    for kind in ("sessions", "links"):
+        book = getattr(table, kind, None)
+        if book is not None:
+            found[kind] = book.rows()
+    return found
+
+
+def _failure_group(specimen: Document) -> object:
+    """What the console topic is after a row: one of a kind that is not known must change nothing."""
+    assert isinstance(specimen, Mapping)
+    table = ConsoleTable()
+    table.put(str(specimen["key"]), str(specimen["value"]).encode(), 0)
+    found = {"tokens": table.tokens.tokens(), "unreadable": [*table.unreadable]}
+    failures = getattr(table, "failures", None)
+    return found if failures is None else {**found, "failures": failures.groups()}
+
+
 READERS: dict[str, Callable[[Document], object]] = {
     "tier record": _headers(delivery_headers.read_delivery),
     "tier record of an event": _headers(delivery_headers.read_unmatched),
@@ -179,6 +208,8 @@ READERS: dict[str, Callable[[Document], object]] = {
     "job": _row(_job),
     "mark": _row(_mark),
     "schemas row": _schemas_row,
+    "console row": _console_row,
+    "failure group": _failure_group,
 }
 """By the kind of specimen, which is its name up to a colon."""
 

@@ -4,9 +4,16 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tests.compatibility.formats import Document, PlainKeys, audit_value, shown
+from tests.doubles.failing import NOW as SEEN_AT
+from tests.doubles.failing import errors_of, group_of
 from tests.doubles.foreign import shipped
 
 from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.tables.console_rows import token_key, write_token
+from hookstream.adapters.tables.failure_group_rows import (
+    failure_group_key,
+    write_failure_group,
+)
 from hookstream.adapters.tables.holds_and_skips import (
     SkipAsked,
     StartAsked,
@@ -19,8 +26,19 @@ from hookstream.adapters.tables.holds_and_skips import (
 )
 from hookstream.adapters.tables.mappings import mapping_row
 from hookstream.adapters.tables.rows import disabled_row, failing_row, write_partner
+from hookstream.adapters.tables.session_rows import (
+    link_key,
+    session_key,
+    write_link,
+    write_session,
+)
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.access.portal_links import PortalLink, revoked_link, used_link
+from hookstream.core.access.scopes import Scope
+from hookstream.core.access.sessions import Session, ended_session
+from hookstream.core.access.tokens import ApiToken, token_hash
 from hookstream.core.catalog.mapped_schema import event_schema
+from hookstream.core.failures.groups import Act, Actor, FailureGroup, after_act, after_quiet
 from hookstream.core.jobs.job import Job
 from hookstream.core.jobs.lease import held
 from hookstream.core.model import delivery_headers
@@ -28,6 +46,7 @@ from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.hold import Hold, HoldKind
+from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.mapping import FieldSource, HeaderSource, Mapping
 from hookstream.core.model.outcome import (
@@ -429,7 +448,48 @@ def specimens() -> dict[str, Document]:
         "mark: of a purge": _row(_PURGED.key, _PURGED.encode()),
         "schemas row: a mapping": _row(*mapping_row(MAPPING)),
         "schemas row: of a mapped type": _row(*schema_row(event_schema(shipped(), MAPPING, 1), 1)),
+        **_console_rows(),
+        **_failure_groups(),
     }
+
+
+def _failure_groups() -> dict[str, Document]:
+    opened = group_of(errors_of(status=503))
+    moved = {
+        "opened": opened,
+        "acknowledged by an operator": after_act(
+            opened, Act.ACKNOWLEDGE, Actor.OPERATOR, "token tok-1", "we know", SEEN_AT
+        ),
+        "resolved by itself": after_quiet(opened, None, SEEN_AT, SEEN_AT, HOUR),
+    }
+    return {
+        f"failure group: {name}": _row(failure_group_key(group.id), write_failure_group(group))
+        for name, group in moved.items()
+        if isinstance(group, FailureGroup)
+    }
+
+
+def _console_rows() -> dict[str, Document]:
+    token = ApiToken("tok-1", Scope.PARTNER_READ, "acme", token_hash("a"), NOON, NOON + DAY, "ci")
+    by_token = Session(
+        "ses-1", token_hash("b"), token.scope, "acme", "tok-1", None, NOON, NOON + HOUR
+    )
+    by_link = replace(by_token, token_id=None, link_id="lnk-1")
+    link = PortalLink("lnk-1", token_hash("c"), Scope.PARTNER_MANAGE, "acme", NOON, NOON + HOUR)
+    rows = {
+        "a token": (token_key("tok-1"), write_token(token)),
+        "a session": (session_key("ses-1"), write_session(by_token)),
+        "a session that a link began, ended": (
+            session_key("ses-1"),
+            write_session(ended_session(by_link, NOON + 1, "token tok-1")),
+        ),
+        "a portal link": (link_key("lnk-1"), write_link(link)),
+        "a portal link, used and revoked": (
+            link_key("lnk-1"),
+            write_link(revoked_link(used_link(link, "ses-1", NOON), NOON + 1, "kim@desk")),
+        ),
+    }
+    return {f"console row: {name}": _row(*each) for name, each in rows.items()}
 
 
 def _row(key: str, value: bytes) -> Document:

@@ -2,36 +2,47 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from tests.doubles.access_rows import link_row, session_row
+from tests.doubles.api_previews import MemoryPreviews
 from tests.doubles.api_records import (
     ACME,
     KEYS,
     RIVAL,
     TYPE,
     an_index,
+    failure_groups,
     subscription,
 )
+from tests.doubles.api_tables import InlineThreads, MemoryTables, StagedRows
 from tests.doubles.clock import NOON
 from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
+from tests.doubles.event_topics import MemoryTopics
+from tests.doubles.explained import explained
 from tests.doubles.lives import FIRST
 from tests.doubles.logger import BookkeepingLogger
 from tests.doubles.request_spans import RequestSpans
 from tests.doubles.schemas import EVENT_TYPES, printprice
+from tests.doubles.status import a_status
 
 from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, schema_row
 from hookstream.adapters.index.answers import (
     DeliveryAnswer,
 )
 from hookstream.adapters.index.reader import IndexReader
-from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.ready_templates import ready_templates
 from hookstream.adapters.system import random_bytes
 from hookstream.adapters.tables.console_rows import token_key, write_token
+from hookstream.adapters.tables.failure_group_rows import (
+    failure_group_key,
+    write_failure_group,
+)
 from hookstream.adapters.tables.holds_and_skips import (
     hold_key,
     skip_key,
@@ -41,8 +52,12 @@ from hookstream.adapters.tables.holds_and_skips import (
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller, Scope
+from hookstream.core.access.sessions import Session, SessionRefusal
 from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, token_text
+from hookstream.core.failures.book import FailureBook
+from hookstream.core.failures.groups import FailureGroup
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back
 from hookstream.core.model.event import Event
@@ -58,12 +73,12 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
 from hookstream.core.redrive.ledger import Ledger
-from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.console_changes import completed
+from hookstream.entry.admin.dead_letter_details import SetAsideRecord
 from hookstream.entry.admin.dead_letter_export import (
     DeadLetterExport,
     ExportBatch,
@@ -74,8 +89,13 @@ from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.event_pages import EventsAsked, EventsPart
+from hookstream.entry.admin.event_sending import SentEvents
+from hookstream.entry.admin.explain import ExplainRequest
+from hookstream.entry.admin.explanation import Explanation
+from hookstream.entry.admin.partition_watch import PartitionsLook
 from hookstream.entry.admin.partitions import StartAt
-from hookstream.entry.admin.surveys import Survey
+from hookstream.entry.admin.status import Status, open_partitions
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.dispatch import Dispatcher
@@ -83,6 +103,7 @@ from hookstream.entry.api.rates import ScanRates, TokenRates
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.api.table import TABLE
+from hookstream.entry.console.at_once import AtOnce
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.errors import InputRefused
 from hookstream.pipeline.pull.service import PullService
@@ -105,71 +126,6 @@ def with_schemas_read(reader: StateReader) -> StateReader:
     if _read_schemas:
         reader._schemas = _read_schemas[0]  # noqa: SLF001
     return reader
-
-
-class InlineThreads:
-    """Runs what blocks at once: nothing blocks here."""
-
-    async def run(self, compute: Callable[[], T]) -> T:
-        return compute()
-
-
-@dataclass
-class MemoryTables:
-    """Rows as a broker keeps them; whoever follows them has each at once."""
-
-    settings: Settings
-    live: LiveTables
-    now: Millis = NOON
-    snapshot: dict[str, dict[str, TableRecord]] = field(default_factory=dict)
-    records: list[OutgoingRecord] = field(default_factory=list)
-    """What was written to other topics."""
-    offset: int = 0
-
-    def __post_init__(self) -> None:
-        names = self.settings.topics_names
-        self.snapshot = {name: {} for name in (*names.tables, names.console)}
-
-    def broker_now(self) -> Millis:
-        return self.now
-
-    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
-        for change in changes:
-            self.put(change.topic, change.key, change.value)
-        for record in also:
-            self.records.append(record)
-            names = self.settings.topics_names
-            if record.topic in (names.jobs, names.console):
-                self.put(record.topic, (record.key or b"").decode(), record.value)
-
-    def put(self, table: str, key: str, value: bytes | None) -> None:
-        self.offset += 1
-        record = TableRecord(table, key, value, self.offset, self.now)
-        if value is None:
-            self.snapshot[table].pop(key, None)
-        else:
-            self.snapshot[table][key] = record
-        self.live.take([record])
-
-
-@dataclass
-class StagedRows:
-    """What a change writes, until it is over: as with a real writer, all of it is committed or nothing."""
-
-    tables: MemoryTables
-    rows: list[TableChange] = field(default_factory=list)
-    also: list[OutgoingRecord] = field(default_factory=list)
-
-    @property
-    def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
-        return self.tables.snapshot
-
-    def broker_now(self) -> Millis:
-        return self.tables.broker_now()
-
-    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
-        self.rows += changes
-        self.also += also
 
 
 class MemoryDoor:
@@ -196,10 +152,11 @@ class MemoryDoor:
         return PullPage((), "sealed", has_more=False)
 
 
-class MemoryServices:
+class MemoryServices(MemoryPreviews):
     """The console's services over tables in memory."""
 
     def __init__(self, settings: Settings, tables: MemoryTables) -> None:
+        super().__init__()
         self.settings = settings
         self.keys = KEYS
         self.tables = tables
@@ -208,7 +165,6 @@ class MemoryServices:
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
         self.uses: list[tuple[str, str, str]] = []
-        self.found = Survey({0: 7})
         self.is_behind = False
         """Whether another console's answers are not read yet: they are as soon as something is to be written."""
         self.ledger = Ledger()
@@ -217,8 +173,8 @@ class MemoryServices:
         self.exported: list[ExportRequest] = []
         self.dead_topic = DeadLetterTopic(
             [
-                dead_letter(0, "ours", subscription="crm", partner="acme"),
-                dead_letter(1, "foreign", subscription="theirs", partner="rival"),
+                dead_letter(7, "ours", subscription="crm", partner="acme"),
+                dead_letter(8, "foreign", subscription="theirs", partner="rival"),
             ]
         )
         self.monotonic = 0.0
@@ -229,9 +185,9 @@ class MemoryServices:
         )
         self.stopped = GroupPosition("hookstream", at, member, CommitPosition(4), 0, 9, NOON)
         """The one partition that workers read: its record at 4 stops it."""
+        self.large_bodies = AtOnce(2, "files and definitions are read")
         self.worker_is_gone = False
         """Whether nothing becomes of what is asked of the partition's worker."""
-        self.surveyed: list[tuple[RedriveSource, JsonObject, BulkAct]] = []
 
     def current(self) -> bool:
         return self.is_current
@@ -254,8 +210,34 @@ class MemoryServices:
     def token(self, token_id: str) -> ApiToken | None:
         return self.tables.live.token(token_id)
 
+    def session_caller(self, cookie: str) -> Caller | SessionRefusal:
+        return self.tables.live.session_caller(token_hash(cookie), self.now())
+
+    def sessions(self) -> list[Session]:
+        return self.tables.live.sessions()
+
+    def session(self, session_id: str) -> Session | None:
+        return self.tables.live.session(session_id)
+
+    def links(self) -> list[PortalLink]:
+        return self.tables.live.links()
+
+    def link(self, link_id: str) -> PortalLink | None:
+        return self.tables.live.link(link_id)
+
+    def link_with(self, text: str) -> PortalLink | None:
+        return self.tables.live.link_with(token_hash(text))
+
     def state(self) -> State:
         return self.tables.live.state()
+
+    def opened_state(self) -> State:
+        state = self.state()
+        return StateReader.beside(state, self.settings.topics_names, KEYS).state(state.rows)
+
+    def retained_since(self, since: Millis) -> list[TopicPartition]:
+        del since
+        return []
 
     def change(
         self,
@@ -313,15 +295,20 @@ class MemoryServices:
         turn: Turn | None,
         *,
         as_granted_today: bool,
+        reason: str,
     ) -> Job:
         del state, origin
         asked: JsonObject = {
             "delivery": details.delivery_id,
             "subscription": details.subscription_id,
             "as_granted_today": as_granted_today,
+            **({"reason": reason} if reason else {}),
         }
         job = Job("resend-1", "resend", asked, self.now(), state=JobState.DONE)
         return self.offer_job(job, also, turn)
+
+    def failures(self) -> FailureBook:
+        return self.tables.live.failures()
 
     def jobs(self) -> list[Job]:
         return self.tables.live.jobs()
@@ -345,12 +332,15 @@ class MemoryServices:
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to cancel")
         return self.offer_job(job.ended(JobState.CANCELLED, "cancelled"), also, None)
 
-    def free_job(self, job_id: str, also: JobRecords) -> Job:
+    def free_job(self, job_id: str, also: JobRecords, rate: float | None) -> Job:
         job = self.tables.live.job(job_id)
         assert job is not None
         if not job.state.is_resumable:
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to continue")
-        freed = handed_back(replace(job, state=JobState.RUNNING, reason=""), self.now())
+        paced = job.rate if rate is None else rate
+        freed = handed_back(
+            replace(job, state=JobState.RUNNING, reason="", rate=paced), self.now()
+        )
         return self.offer_job(freed, also, None)
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
@@ -371,18 +361,38 @@ class MemoryServices:
             lambda record: {"id": (record.key or b"").decode()},
         )
 
+    def large_body(self) -> AbstractContextManager[None]:
+        return self.large_bodies.one(by_operator=True)
+
     def scan_wait(self, caller: Caller) -> float:
         return self.scans.wait(caller)
 
     def note_scanned(self, caller: Caller, records: int) -> float:
         return self.scans.note(caller, records)
 
+    def explain(self, request: ExplainRequest, caller: Caller) -> Explanation:
+        self.note_scanned(caller, 10)
+        return explained(request)
+
+    def set_aside(
+        self, source: RedriveSource, positions: Sequence[Position], partner_id: str | None
+    ) -> list[SetAsideRecord]:
+        return self.dead_topic.set_aside(self.ledger, source, positions, partner_id)
+
     def ends(self, source: RedriveSource) -> dict[int, int]:
         del source
         return {0: 7}
 
+    def status(self, most: int) -> Status:
+        del most
+        return a_status()
+
     def positions(self) -> list[GroupPosition]:
         return [self._resumed()]
+
+    def open_partitions(self) -> PartitionsLook:
+        now = self.now()
+        return PartitionsLook(now, tuple(open_partitions(self.positions(), (), now)))
 
     def position(self, at: TopicPartition) -> GroupPosition:
         if at != self.stopped.at:
@@ -406,12 +416,18 @@ class MemoryServices:
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
         self.uses.append((act, caller.token_id, subject))
 
+    @cached_property
+    def topics(self) -> MemoryTopics:
+        return MemoryTopics(self.settings, self.state().book)
+
+    def read_events(self, asked: EventsAsked) -> EventsPart:
+        return self.topics.read(asked)
+
+    def send_events(self, lines: Sequence[bytes], topic_prefix: str) -> SentEvents:
+        return self.topics.send(lines, topic_prefix)
+
     def pull(self) -> PullService:
         return cast("PullService", MemoryDoor(self))
-
-    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
-        self.surveyed.append((source, selector, act))
-        return self.found
 
 
 @dataclass
@@ -465,6 +481,8 @@ class ApiWorld:
         self.add(subscription("theirs", "rival"))
         hold = Hold(HoldKind.ENDPOINT, "theirs", NOON, "hush-reason", "hush-operator")
         self.tables.put(names.subscriptions, hold_key(hold.kind, hold.name), write_hold(hold))
+        for group in failure_groups():
+            self.put_failure_group(group)
         with_schemas_read(self.live.reader)
         self.services.state()
         _read_schemas[:] = [self.live.reader._schemas]  # noqa: SLF001
@@ -472,6 +490,13 @@ class ApiWorld:
         self.rival = self.token(Scope.PARTNER_MANAGE, "rival")
         self.token(Scope.PARTNER_READ, "acme", token_id="tok-ours")
         self.token(Scope.PARTNER_READ, "rival", token_id="tok-theirs")
+        for name, partner_id in (("ours", "acme"), ("theirs", "rival")):
+            rows = (
+                session_row(f"ses-{name}", partner_id, f"tok-{name}", NOON),
+                link_row(f"lnk-{name}", partner_id, NOON),
+            )
+            for key, value in rows:
+                self.tables.put(names.console, key, value)
         self.dispatcher = Dispatcher(
             TABLE,
             self.services,
@@ -487,6 +512,10 @@ class ApiWorld:
     def add(self, row: Subscription) -> None:
         names = self.settings.topics_names
         self.tables.put(names.subscriptions, row.id, write_subscription(row, KEYS))
+
+    def put_failure_group(self, group: FailureGroup) -> None:
+        console = self.settings.topics_names.console
+        self.tables.put(console, failure_group_key(group.id), write_failure_group(group))
 
     def token(
         self,

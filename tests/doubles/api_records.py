@@ -20,6 +20,7 @@ from hookstream.adapters.system import random_bytes
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryHistory, DeliveryState
 from hookstream.core.audit.run_states import PendingRecord, RunId, RunState
+from hookstream.core.failures.groups import Actor, Errors, FailureGroup, GroupState, group_id
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.instant import DAY
 from hookstream.core.model.subscription import (
@@ -32,10 +33,41 @@ from hookstream.core.model.subscription import (
 from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.marks import Position, Purged
 from hookstream.core.redrive.summary import DeadLetterSummary
+from hookstream.core.statistics.errors import Fingerprint
 
 RING = json.dumps({"active": "k1", "keys": {"k1": b64encode(bytes(32)).decode()}}).encode()
 KEYS: KeyRing = read_ring(RING, "test", random_bytes)
 TYPE = "pricing.completed"
+SAMPLE = {
+    "type": TYPE,
+    "version": 1,
+    "id": "bdd70f9c-e8d5-5198-8cc5-4f8354e02739",
+    "environment": "production",
+    "entity_id": "job-000010",
+    "data": {
+        "quote_id": "91a60ca2-8e53-5351-a0fa-2eb73338052f",
+        "document_id": "a7136694-07bb-5df0-ba54-36ed60782551",
+        "product": "business_card",
+        "customer_id": "cust-0173",
+        "currency": "EUR",
+        "breaks": [
+            {
+                "quantity": 250,
+                "unit_price": "1.8330",
+                "net_price": "506.25",
+                "production_days": 3,
+            }
+        ],
+        "setup_cost": "48.00",
+        "margin_percent": "29.79",
+        "tax_percent": "19.00",
+        "express": False,
+        "discount_code": None,
+        "price_list": "2026-11/EU",
+        "valid_until": "2026-12-08",
+    },
+}
+"""An event of this type, as it is delivered."""
 ACME = Partner("acme", "Acme", Grant((TYPE, "order.generated"), ("production",)), owner="api")
 RIVAL = Partner("rival", "Rival", Grant(("*",), ("*",)))
 SECRET = SigningSecret("generated", b"hush" * 8)
@@ -100,11 +132,30 @@ def purged_letter(entry: AuditEntry) -> AsideRecord:
     return AsideRecord(summary, ResolvedBy("purge-1", Purged("hush-by", "hush-why", NOON)))
 
 
+def undecodable_record() -> AsideRecord:
+    """Return a record that is open: nobody could decode it."""
+    summary = replace(
+        purged_letter(FIRST).summary,
+        delivery_id="",
+        subscription_id="",
+        partner_id="",
+        event_type="",
+        event_id="",
+        attempt="",
+        reason="malformed",
+        last_outcome="",
+        last_status="",
+        origin_topic="hush-topic",
+    )
+    return AsideRecord(summary, None)
+
+
 def an_index() -> MemoryIndex:
     """Return an index with a delivery of each partner."""
     theirs = replace(FIRST, delivery_id="msg_theirs", subscription_id="theirs", partner_id="rival")
     entries = [replace(FIRST, delivery_id="msg_ours"), theirs]
     index = MemoryIndex([IndexedAttempt(each, NOON, 0, at) for at, each in enumerate(entries)])
+    index.not_decoded.append(undecodable_record())
     for entry in entries:
         state = RunState(
             RunId(entry.delivery_id, entry.origin.place, None),
@@ -144,3 +195,38 @@ def an_index() -> MemoryIndex:
             )
         )
     return index
+
+
+def failure_group(
+    subscription_id: str, partner_id: str, status: int, state: GroupState
+) -> FailureGroup:
+    """Return a group on which an operator acted last."""
+    errors = Errors(partner_id, Fingerprint(subscription_id, "failed", status, "answered <n>"))
+    return FailureGroup(
+        group_id(errors),
+        partner_id,
+        subscription_id,
+        "failed",
+        status,
+        "answered <n>",
+        state,
+        opened=NOON - DAY,
+        changed=NOON - status,
+        first_seen=NOON - DAY,
+        last_seen=NOON - 600,
+        actor=Actor.OPERATOR,
+        by="hush-operator",
+        note="hush-note",
+        revision=2,
+    )
+
+
+OUR_FAILURE = failure_group("crm", "acme", 503, GroupState.ACKNOWLEDGED)
+THEIR_FAILURE = failure_group("theirs", "rival", 503, GroupState.ACKNOWLEDGED)
+OUR_PAST_FAILURE = failure_group("crm", "acme", 500, GroupState.RESOLVED)
+THEIR_PAST_FAILURE = failure_group("theirs", "rival", 500, GroupState.RESOLVED)
+
+
+def failure_groups() -> list[FailureGroup]:
+    """Return two groups of each partner: one that is acknowledged, and one that is over."""
+    return [OUR_FAILURE, THEIR_FAILURE, OUR_PAST_FAILURE, THEIR_PAST_FAILURE]

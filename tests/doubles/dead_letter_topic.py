@@ -1,15 +1,21 @@
 """The topic of dead letters in memory, for exports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from tests.doubles.clock import NOON
 
 from hookstream.adapters.kafka.scan import Stretch
 from hookstream.core.model import header_names
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.ledger import Ledger
+from hookstream.core.redrive.marks import Position, RedriveSource
+from hookstream.core.redrive.summary import summary_of
+from hookstream.entry.admin.dead_letter_details import SetAsideRecord
+from hookstream.entry.admin.granted_events import NOT_SHOWN
 from hookstream.errors import DependencyUnavailable
 
 
@@ -39,8 +45,29 @@ class DeadLetterTopic:
     kept: list[Record]
     source: RedriveSource = RedriveSource.DEAD_LETTERS
     topic: str = "hush-dead-letters"
+    marks: tuple[str, ...] = ()
+    """Those that cannot be read."""
     fails_after: int | None = None
     """After so many records the brokers are away."""
+
+    def set_aside(
+        self,
+        ledger: Ledger,
+        source: RedriveSource,
+        positions: Sequence[Position],
+        partner_id: str | None,
+    ) -> list[SetAsideRecord]:
+        found: list[SetAsideRecord] = []
+        for record in self.kept:
+            position = Position(0, record.offset)
+            if position not in positions:
+                continue
+            event: JsonObject | str = {"id": (record.key or b"").decode(), "n": Decimal("1.10")}
+            if record.value is None or partner_id not in (None, summary_of(record).partner_id):
+                event = NOT_SHOWN
+            by = ledger.resolved_by(source, position)
+            found.append(SetAsideRecord(record, by, event, self.marks))
+        return found
 
     def ends(self) -> dict[int, int]:
         return {0: self.kept[-1].offset + 1} if self.kept else {}

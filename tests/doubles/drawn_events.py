@@ -210,10 +210,10 @@ class Tools:
     """`events send` and `events tail` without a cluster between them."""
 
     def __init__(self, tree: JsonObject) -> None:
-        self._book = SchemaBook()
-        self.schema = self._book.schema(self._book.publish(tree))
-        self._codec = AvroCodec(self._book)
-        self._encoder = EventEncoder(self._book)
+        self.book = SchemaBook()
+        self.schema = self.book.schema(self.book.publish(tree))
+        self._codec = AvroCodec(self.book)
+        self._encoder = EventEncoder(self.book)
 
     def written(self, data: JsonObject) -> bytes:
         assert self.schema is not None

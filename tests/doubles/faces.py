@@ -8,51 +8,85 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import click
 from tests.doubles.api import ApiReply as Answered
 from tests.doubles.api import ApiWorld
+from tests.doubles.explained import explained
+from tests.doubles.status import a_status
 
 from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.access.scopes import Scope
+from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
+from hookstream.core.redrive.summary import summary_of
+from hookstream.core.replay.preview import ReplayPreview
+from hookstream.core.replay.request import ReplayRequest
+from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_details import (
+    DeadLetterDetails,
+    of_event,
+    position_in,
+)
 from hookstream.entry.admin.dead_letter_export import DeadLetterExport
+from hookstream.entry.admin.dead_letters import topic_of
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.event_sending import EventSender
+from hookstream.entry.admin.event_tail import event_in
+from hookstream.entry.admin.explain import ExplainRequest
+from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
+from hookstream.entry.admin.known_names import NO_TOPIC, Filter, names_of, refuse_unknown
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
+from hookstream.entry.admin.purges import new_purge_until
+from hookstream.entry.admin.redrives import new_redrive_until
+from hookstream.entry.admin.replays import SurveyWatch
+from hookstream.entry.admin.status import Status, with_workers
+from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, TablesSession
+from hookstream.entry.admin.worker_pages import read_worker
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.api.requests import CutOff
 from hookstream.entry.backend.api.backend import ApiBackend
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.backend import Backend
+from hookstream.entry.backend.bulk_ports import DetailsRead
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
 from hookstream.entry.backend.cluster.backend import ClusterBackend
+from hookstream.entry.backend.cluster.events import ClusterEvents
+from hookstream.entry.backend.cluster.sending import ClusterReplays
 from hookstream.entry.backend.cluster.work import ClusterJobs
+from hookstream.entry.backend.event_ports import TailedRecord, WantedTail
 from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.partition_ports import PartitionListing
+from hookstream.entry.backend.sending_ports import NewJob
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.root import exit_code, root
-from hookstream.errors import DependencyUnavailable, HookstreamError
+from hookstream.errors import DependencyUnavailable, HookstreamError, InputRefused
 from hookstream.pipeline.job_kind import JobKind, RunEnd, RunResult
 from hookstream.pipeline.jobs import required
+from hookstream.settings import Settings
 
 T = TypeVar("T")
 
 _RANDOM = re.compile(
-    r"replay-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}|msg_[a-z2-7]{26}|test-[0-9a-f]{32}|"
+    r"(?:replay|redrive|purge)-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}|msg_[a-z2-7]{26}|test-[0-9a-f]{32}|"
     r"whsec_[A-Za-z0-9+/=]+|[0-9]{6,}s|"
-    r"hs_[a-z]{3}_[A-Za-z0-9_-]{43}|tok-[a-z0-9]{16}|generated-[a-z0-9-]+"
+    r"hs_[a-z]{3}_[A-Za-z0-9_-]{43}|(?:tok|ses|lnk)-[a-z0-9]{16}|generated-[a-z0-9-]+"
 )
 _ASKER = re.compile(rf'"asked_by":"(?:token tok-[^",]+|{re.escape(who())})')
 """The user of a command, or the token of a request."""
@@ -131,9 +165,25 @@ class MemoryAccess(ClusterAccess):
         writer = ChangeWriter(self._session(), services.keys, by=f"token {caller.token_id}")
         return Changed(act(writer), writer)
 
+    def keys(self, settings: Settings) -> Keys:
+        del settings
+        return self.world.services.keys
+
+    def opened_state(self, keys: Keys) -> State:
+        del keys
+        return self.world.services.opened_state()
+
+    def change_opened(self, act: Callable[[ChangeWriter], T], keys: Keys) -> Changed[T]:
+        del keys
+        return self.change(act)
+
     def retained_since(self, since: Millis) -> list[TopicPartition]:
         del since
         return []
+
+    def send_file(self, sender: EventSender, file: BinaryIO, topic_prefix: str) -> None:
+        sender.opened = self.world.services.topics.opened
+        super().send_file(sender, file, topic_prefix)
 
     def send_test(
         self, prepared: PreparedTest, seconds: float, sent: Callable[[str], None]
@@ -171,13 +221,13 @@ class MemoryJobs(ClusterJobs):
 
     def free(self, job_id: str) -> Job:
         self.found(job_id)
-        return self.access.world.services.free_job(job_id, lambda _: ())
+        return self.access.world.services.free_job(job_id, lambda _: (), None)
 
     def resume(self, job_id: str, watch: Watch, rate: float | None = None) -> RunResult:
-        del watch, rate
+        del watch
         job = self.found(job_id).job
-        if job.state is not JobState.RUNNING:
-            job = self.free(job_id)
+        if job.state is not JobState.RUNNING or rate is not None:
+            job = self.access.world.services.free_job(job_id, lambda _: (), rate)
         return RunResult(RunEnd.ENDED, finished(self.access.world, job))
 
 
@@ -221,6 +271,31 @@ class MemoryPartitions:
 
 
 @dataclass(slots=True, frozen=True)
+class MemoryEvents(ClusterEvents):
+    """The event topics of a world."""
+
+    world: ApiWorld
+
+    def tail(self, wanted: WantedTail) -> Iterator[TailedRecord]:
+        topics = self.world.services.topics
+        known = {at.topic for at in topics.logs}
+        refuse_unknown([Filter("--topic", {*wanted.topics}, known, NO_TOPIC)])
+        types = names_of(self.cluster.state()).event_types
+        refuse_unknown([Filter("--type", wanted.event_types, types)])
+        for record in topics.every():
+            event = event_in(topics.decoder(), record, wanted.event_types)
+            if event is not None and record.topic in (wanted.topics or known):
+                is_event = isinstance(event, dict)
+                yield TailedRecord(
+                    record.where,
+                    record.offset,
+                    record.timestamp,
+                    event if isinstance(event, dict) else None,
+                    "" if is_event else str(event),
+                )
+
+
+@dataclass(slots=True, frozen=True)
 class MemoryAside(ClusterAside):
     """The topic of dead letters of a world."""
 
@@ -229,11 +304,95 @@ class MemoryAside(ClusterAside):
     def check_names(self, selector: Selector, progress: Progress) -> None:
         del selector, progress
 
+    def refuse_rival(self, job_id: str = "") -> None:
+        del job_id
+
+    def survey(
+        self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
+    ) -> Survey:
+        del progress
+        ends = None if preview is None else preview.ends
+        return self.world.services.survey(self.source, row, act, ends)
+
+    def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
+        return self.world.services.preview(self.source, act, row, found)
+
+    def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
+        return self.world.services.known_preview(self.source, act, token, row)
+
+    def redrive(
+        self,
+        row: JsonObject,
+        found: Survey,
+        rate: float | None,
+        report: Callable[[Unredrivable], None],
+    ) -> NewJob:
+        del report
+        job = new_redrive_until(self.source, row, found.ends, rate, found.tally.records)
+        return MemoryAccess(self.world).new_job(job)
+
+    def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
+        return MemoryAccess(self.world).new_job(
+            new_purge_until(self.source, row, found.ends, why, found.tally.records)
+        )
+
+    def details(self, name: str, progress: Progress) -> DetailsRead:
+        del progress
+        services, names = self.world.services, self.settings.topics_names
+        topic = topic_of(self.source, names)
+        position = position_in(name, topic)
+        places = [position] if position is not None else []
+        if position is None and self.source is RedriveSource.DEAD_LETTERS:
+            kept = map(summary_of, services.dead_topic.kept)
+            places = [each.position for each in kept if each.delivery_id == name]
+        found = services.set_aside(self.source, places, None)
+        if not found:
+            raise InputRefused(f"{topic} holds no record at {name} (any more)")
+        details: list[DeadLetterDetails] = []
+        for each in found:
+            summary = summary_of(each.record)
+            known = services.memory_index.delivery(summary.delivery_id)
+            history = of_event(known.history, summary.origin) if known else None
+            if history is None and summary.delivery_id:
+                history = DeliveryHistory(summary.delivery_id, (), ())
+            is_letter = self.source is RedriveSource.DEAD_LETTERS
+            details.append(each.details(history if is_letter else None))
+        return DetailsRead(details, services.dead_topic.marks)
+
     def export(
         self, selector: Selector, progress: Progress, *, with_resolved: bool
     ) -> DeadLetterExport:
         del progress
         return self.world.services.exporting(self.source, selector, with_resolved=with_resolved)
+
+
+@dataclass(slots=True, frozen=True)
+class MemoryExplaining:
+    """Explanations of a world."""
+
+    def explain(self, request: ExplainRequest) -> Explanation:
+        return explained(request)
+
+
+@dataclass(slots=True, frozen=True)
+class MemoryStatus:
+    """The state of a world."""
+
+    def read(self, workers: tuple[str, ...], most: int) -> Status:
+        del most
+        return with_workers(a_status(), [read_worker(each) for each in workers])
+
+
+class MemoryReplays(ClusterReplays):
+    """Replays of a world."""
+
+    def survey(
+        self, request: ReplayRequest, watch: SurveyWatch
+    ) -> tuple[ReplaySurvey, ReplayPreview | None]:
+        del watch
+        services = cast("MemoryAccess", self.cluster).world.services
+        found, extent = services.replay, services.extent
+        return found, ReplayPreview(request, extent, found.events)
 
 
 class MemoryBackend(ClusterBackend):
@@ -253,6 +412,22 @@ class MemoryBackend(ClusterBackend):
 
     def aside(self, source: RedriveSource) -> MemoryAside:
         return MemoryAside(self.settings, source, self.world)
+
+    @property
+    def replays(self) -> MemoryReplays:
+        return MemoryReplays(self.access)
+
+    @property
+    def status(self) -> MemoryStatus:
+        return MemoryStatus()
+
+    @property
+    def explaining(self) -> MemoryExplaining:
+        return MemoryExplaining()
+
+    @property
+    def events(self) -> MemoryEvents:
+        return MemoryEvents(self.access, self.world)
 
     @property
     def partitions(self) -> MemoryPartitions:
@@ -339,10 +514,10 @@ class ApiFace(ApiBackend):
                 finished(self.connection.world, job)
 
 
-def run(backend: Backend, *arguments: str) -> Said:
+def run(backend: Backend, *arguments: str, environ: Mapping[str, str] | None = None) -> Said:
     """Run a command line on what is given, as the root does."""
     context = Context(
-        None, {}, {}, api="http://api.example" if isinstance(backend, ApiFace) else None
+        None, environ or {}, {}, api="http://api.example" if isinstance(backend, ApiFace) else None
     )
     context.__dict__["backend"] = backend
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))

@@ -102,14 +102,34 @@ class RegistryServer:
                     # As Apicurio, which has no such path.
                     return web.Response(status=404)
                 missing = (40403, f"Schema {schema_id} not found")
-            case ["subjects", subject] if request.method == "POST":
-                return self._looked_up(subject, await request.json())
+            case parts if request.method == "POST":
+                return self._posted(parts, await request.json())
             case ["subjects", subject, "versions", version]:
                 kept = self.subjects.get((subject, int(version)))
                 missing = (40401, f"Subject '{subject}' not found.")
             case _:
                 return web.Response(status=404, text="<html>nothing here</html>")
         return _error(404, *missing) if kept is None else _json(200, kept.shown)
+
+    def _posted(self, parts: list[str], asked: JsonObject) -> web.Response:
+        match parts:
+            case ["subjects", subject]:
+                return self._looked_up(subject, asked)
+            case ["subjects", subject, "versions"]:
+                return self._register(subject, asked)
+            case ["compatibility", "subjects", subject, "versions", "latest"]:
+                if subject in self.registered:
+                    return _json(200, {"is_compatible": True})
+                return _error(404, 40401, f"Subject '{subject}' not found.")
+            case _:
+                return web.Response(status=404, text="<html>nothing here</html>")
+
+    def _register(self, subject: str, asked: JsonObject) -> web.Response:
+        """Keep a schema under the next id."""
+        schema_id = str(len(self.schemas) + 1)
+        self.put(schema_id, json.loads(str(asked["schema"])))
+        self.registered.setdefault(subject, []).append(schema_id)
+        return _json(200, {"id": int(schema_id)})
 
     def _looked_up(self, subject: str, asked: JsonObject) -> web.Response:
         """Answer which id a schema has, if its subject is one of `registered`."""

@@ -35,8 +35,8 @@ class Platform:
     secrets: dict[str, str] = field(default_factory=dict)
     """Each secret of the run, by where it comes from."""
 
-    async def set_up(self) -> None:
-        """Start a console and a worker; publish what is delivered, what is refused and what waits."""
+    async def start(self) -> None:
+        """Start an endpoint, a console and a worker; there is no partner yet."""
         temporary = self.world.stage.folder / "temporary"
         temporary.mkdir()
         self.world.stage.environ |= {
@@ -51,6 +51,10 @@ class Platform:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self.up("first"))
             starting.create_task(self.world.stage.start_worker())
+
+    async def set_up(self) -> None:
+        """Start it; publish what is delivered, what is refused and what waits."""
+        await self.start()
         partner = {
             "id": "acme",
             "name": "Acme",

@@ -15,6 +15,13 @@ _OF_MOMENT = {
 """What belongs to the moment of an answer: how far an index is, sealed cursors, new signatures, when it was made."""
 _UNTIL_NOW = {"since", "until"}
 """Of statistics whose interval ends now."""
+_OF_STATUS = {"at", "lag_ms", "unsettled_events", "partitions", "tiers", "open_breakers", "notes"}
+"""Of the state of the installation: what waits, and for how long."""
+_OF_EXPLANATIONS = {"searched", "not_searched", "settled", "waits", "aside"}
+"""How far workers are, and how far a search came."""
+_NEEDED = {"explain_event": "event"}
+"""The parameter without which a route answers nothing, and that another one may replace."""
+_INSTEAD = {("explain_event", "place")}
 _PAGED = "5"
 
 
@@ -31,9 +38,14 @@ def paths(route: Route, values: Mapping[str, str]) -> Iterator[str]:
     path = route.path
     for name in route.parameters:
         path = path.replace("{" + name + "}", quote(_value(route, name, values), safe=""))
-    yield path
+    needed = _NEEDED.get(route.name)
+    given = "" if needed is None else f"{needed}={quote(_value(route, needed, values))}"
+    yield f"{path}?{given}" if given else path
     for name in parameters(route):
-        yield f"{path}?{name}={quote(_value(route, name, values))}"
+        if name == needed:
+            continue
+        before = "" if not given or (route.name, name) in _INSTEAD else f"{given}&"
+        yield f"{path}?{before}{name}={quote(_value(route, name, values))}"
 
 
 def parameters(route: Route) -> list[str]:
@@ -49,7 +61,8 @@ def is_list(route: Route) -> bool:
     """Whether a route answers in pages of `items`."""
     # The order of what is pending changes by itself.
     return (
-        route.name != "list_pending"
+        # Those of a delivery come with their events, so few at a time.
+        route.name not in ("list_pending", "list_dead_letters_of_delivery")
         and {"cursor", "limit"} <= {*route.query.__struct_fields__}
         and route.tag != "pull"
         # They are lines, and no items.
@@ -64,12 +77,20 @@ def first_page(path: str) -> str:
 
 def compared(path: str, answer: Any) -> Any:  # noqa: ANN401  JSON
     """Return an answer without what belongs to its moment."""
-    return _without(answer, _OF_MOMENT | (_UNTIL_NOW if "/statistics" in path else set()))
+    more = {
+        "/statistics": _UNTIL_NOW,
+        "/v1/status": _OF_STATUS,
+        "/v1/explain": _OF_EXPLANATIONS,
+    }
+    of_moment = [names for part, names in more.items() if part in path]
+    return _without(answer, _OF_MOMENT.union(*of_moment))
 
 
 def _without(value: Any, names: set[str]) -> Any:  # noqa: ANN401  JSON
     if isinstance(value, dict):
-        if "due_at" in value and value.get("state", "pending") == "pending":
+        if {"due_at", "delivery", "job", "subscription"} <= value.keys() and value.get(
+            "state", "pending"
+        ) == "pending":
             # Where and why it waits changes by itself.
             return {name: value[name] for name in ("delivery", "job", "subscription")}
         return {name: _without(each, names) for name, each in value.items() if name not in names}

@@ -14,6 +14,7 @@ _ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|[\"\\/nrt])")
 _UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _SHORTEST = 12
 """A part of a secret that is shorter is found by chance."""
+_SEE_OTHER = 303
 _KEY_PREFIXES = ("whsec_", "whsk_")
 
 
@@ -90,12 +91,21 @@ def found_in(
 def without_shown_once(answered: Answered) -> bytes:
     """Return an answer's headers and body without the secret that it shows this once."""
     body: Any = None
-    if answered.method == "POST" and answered.status in (200, 201):
+    if (
+        answered.method == "POST"
+        and answered.status in (200, 201)
+        and answered.path.startswith("/v1/")
+    ):
         body = answered.json
         if isinstance(body, dict):
             if answered.path == "/v1/tokens":
                 body["text"] = None
+            if answered.path.endswith("/portal-links"):
+                body["url"] = None
             for each in body.get("generated", ()):
                 each["secret"] = None
     content = answered.body if body is None else json.dumps(body).encode()
-    return json.dumps(answered.headers).encode() + content
+    headers = answered.headers
+    if answered.path.startswith("/ui/") and answered.status == _SEE_OTHER:
+        headers = {name: value for name, value in headers.items() if name != "set-cookie"}
+    return json.dumps(headers).encode() + content

@@ -13,6 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.doubles.certificates import Authority
 from tests.e2e.gateway import Login, serving
+from tests.e2e.page_client import PageClient
 from tests.e2e.platform import Platform, has, wait_for
 
 EVENTS = 2
@@ -131,6 +132,40 @@ class SecretUses:
         cut = b'{"endpoint": {"url": "' + text.encode()
         assert (await console.done("POST", "/v1/subscriptions", token, cut)).status == 400
 
+    async def filed(self) -> None:
+        """Plan and apply a definition of files by the API, with its secrets beside it: a wrong one first."""
+        platform = self.platform
+        endpoint = {
+            "url": f"{platform.endpoint.url}/by-files",
+            "headers": {"x-key": {"env": "KEY"}},
+            "signing_secrets": [{"file": "secret.txt"}],
+        }
+        definition = {"id": "by-files", "partner": "acme", "event_types": ["order.generated"]}
+        header = self.new("header of files", sent=False)
+        body: dict[str, Any] = {}
+        plan: dict[str, Any] = {}
+        for signing, problems in (
+            (self.new("no secret of files", sent=False), 1),
+            (self.new("secret of files", symmetric(), sent=False), 0),
+        ):
+            body["definitions"] = [
+                {
+                    "kind": "subscription",
+                    "definition": {**definition, "endpoint": endpoint},
+                    "secrets": [
+                        {"source": "env", "name": "KEY", **header},
+                        {"source": "file", "name": "secret.txt", **signing},
+                    ],
+                }
+            ]
+            plan = await platform.made("/v1/definitions/plan", body)
+            assert len(plan["problems"]) == problems, plan
+        marks = {each["subject"]: each["mark"] for each in plan["changes"]}
+        applied = await platform.made("/v1/definitions/apply", {**body, "marks": marks})
+        assert applied["plan"]["changes"][0]["action"] == "create", applied
+        again = await platform.made("/v1/definitions/plan", body)
+        assert again["changes"][0]["action"] == "none", again
+
     async def used(self) -> None:
         """Have every endpoint refuse a wave of events and accept another; read and change all around them."""
         platform = self.platform
@@ -146,6 +181,7 @@ class SecretUses:
         )
         for name in NAMES:
             await self.read_around(name)
+        await self.links()
         await self.commands()
         for number in range(1, len(self.login.fetched_at) + 1):
             self.sent.append(f"granted {number}")
@@ -204,6 +240,28 @@ class SecretUses:
             lambda: platform.endpoint.received[-20:],
         )
 
+    async def links(self) -> None:
+        """Make portal links, by the API and by a command, begin sessions, and read what there is of them."""
+        platform, path = self.platform, "/v1/partners/acme/portal-links"
+        made = await platform.made(path, {"scope": "partner:manage"})
+        said = await platform.world.stage.hookstream("partners", "portal-link", "acme")
+        for name, url in (
+            ("link of the API", made["url"]),
+            ("link of a command", said.split()[0]),
+        ):
+            platform.kept(name, url.rpartition("/")[2])
+        by_link, by_token = PageClient(platform.console), PageClient(platform.console)
+        platform.kept(
+            "cookie of a link", await by_link.open_link(platform.secrets["link of the API"])
+        )
+        platform.kept("cookie of a token", await by_token.log_in(platform.partner))
+        for browser in (by_link, by_token):
+            assert (await browser.get("/ui/subscriptions")).status == 200
+        await by_token.log_out()
+        for by in (platform.token, platform.partner):
+            for each in (path, f"{path}/{made['link']['id']}", "/v1/sessions"):
+                assert (await platform.console.done("GET", each, by)).status == 200, each
+
     async def commands(self) -> None:
         """Print by commands what there is."""
         stage = self.platform.world.stage
@@ -217,6 +275,8 @@ class SecretUses:
             ("deliveries", "list", "--json"),
             ("jobs", "list", "--json"),
             ("tokens", "list", "--json"),
+            ("sessions", "list", "--json"),
+            ("partners", "portal-links", "acme", "--json"),
             ("stats", "by-url"),
         ):
             said = await stage.hookstream(*command)

@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 from tests.conftest import Broker
 from tests.e2e.consoles import DEADLINE, Answered, Console
+from tests.e2e.page_client import PageClient
 from tests.e2e.platform import EVENTS, Platform, a_platform, document, wait_for
 from tests.e2e.read_routes import READS, alternating, compared, first_page, is_list, paths
 from tests.e2e.row_writers import MARK, ROW, Writer, figures, rotate
@@ -218,6 +219,49 @@ async def test_a_change_that_is_sent_to_two_consoles_with_one_key_is_made_once(
     )
 
 
+async def test_what_fails_is_one_group_and_each_of_its_changes_one_event_whichever_console_looks(
+    platform: Platform,
+) -> None:
+    first, second = platform.consoles["first"], platform.consoles["second"]
+    await platform.up("first", "second")
+    path = "/v1/failure-groups?subscription=waiting&partner=acme"
+    listed = await second.until(path, platform.token, lambda found: bool(found["items"]))
+    [group] = [each for each in listed["items"] if each["status"] == 503]
+    # Its breaker opened after some of them; each of those failed once.
+    assert group["state"] == "open"
+    assert 0 < group["deliveries"] == group["count"]
+    where = f"/v1/failure-groups/{group['id']}"
+    acknowledged = await first.done(
+        "POST", f"{where}/acknowledge", platform.partner, {"note": "our proxy"}, If_Match="*"
+    )
+    assert acknowledged.status == 200, acknowledged
+    stale = await second.done(
+        "POST", f"{where}/resolve", platform.token, {}, If_Match=f'"{group["revision"]}"'
+    )
+    assert stale.status == 409, stale
+    resolved = await second.done("POST", f"{where}/resolve", platform.token, {}, If_Match="*")
+    assert resolved.status == 200, resolved
+    # It fails again, whatever console notices.
+    await platform.publish(1)
+    await first.until(where, platform.partner, lambda found: found["group"]["state"] == "reopened")
+    events = await first.until(
+        "/v1/operations?type=subscription.failures_changed&subscription=waiting",
+        platform.token,
+        lambda found: any(each["data"]["change"] == "reopened" for each in found["items"]),
+    )
+    changes = [
+        (each["data"]["change"], each["data"]["actor"])
+        for each in events["items"]
+        if each["data"]["group_id"] == group["id"]
+    ]
+    assert changes[::-1] == [
+        ("opened", "itself"),
+        ("acknowledged", "partner"),
+        ("resolved", "operator"),
+        ("reopened", "itself"),
+    ]
+
+
 async def sample_values(platform: Platform) -> dict[str, str]:
     """Return a value for each part of a path and each parameter; what they name exists."""
     first, token = platform.console, platform.token
@@ -228,15 +272,25 @@ async def sample_values(platform: Platform) -> dict[str, str]:
 
     delivery = await one("/v1/deliveries?subscription=healthy&limit=1")
     letter = await one("/v1/dead-letters?limit=1")
+    await platform.made("/v1/partners/acme/portal-links", {})
+    await PageClient(first).log_in(platform.partner)
     undecodable = await one("/v1/undecodable?limit=1")
+    # Consoles look for failures every half a minute.
+    path = "/v1/failure-groups?limit=1"
+    await first.until(path, token, lambda found: bool(found["items"]))
     return {
         "partner_id": "acme",
         "subscription_id": "healthy",
         "token_id": (await one("/v1/tokens?limit=1"))["id"],
+        "link_id": (await one("/v1/partners/acme/portal-links?limit=1"))["id"],
+        "session_id": (await one("/v1/sessions?limit=1"))["id"],
         "version": "1",
         "partition": "0",
         "resolved": "true",
         "delivery_id": delivery["delivery"],
+        "group_id": (await one(path))["id"],
+        "list_failure_groups.state": "open",
+        "sum_failure_groups.state": "open",
         "job_id": (await one("/v1/jobs?limit=1"))["id"],
         "limit": "7",
         "subscription": "healthy",
@@ -255,6 +309,8 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "event_type": EVENT_TYPE,
         "state": "completed",
         "list_jobs.state": "done",
+        "list_subscriptions.state": "active",
+        "failing": "false",
         "kind": "redrive",
         "delivery": delivery["delivery"],
         "list_dead_letters.delivery": letter["delivery"],
@@ -270,8 +326,21 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "content": "thin",
         "batch": "true",
         "type": "subscription.changed",
+        "list_dead_letters_of_delivery.delivery_id": letter["delivery"],
+        "get_dead_letter.place": letter["position"],
+        "get_undecodable.place": undecodable["position"],
+        "explain_event.place": as_place(delivery["origin"]),
+        "deleted": "true",
+        "scan": "1000",
+        "name": EVENT_TYPE,
         "wait": "0",
     }
+
+
+def as_place(origin: str) -> str:
+    """Return the place of an event as `explain` takes it."""
+    topic, _, at = origin.rpartition("-")
+    return f"{topic}/{at}"
 
 
 def since(seconds: int) -> str:
@@ -442,6 +511,7 @@ async def test_no_secret_of_all_that_were_used_is_in_anything_that_was_written_o
     async with secret_uses(platform) as uses:
         await uses.subscribe()
         await uses.refused()
+        await uses.filed()
         await uses.used()
     received = [
         (each.path, repr((each.path, each.headers, each.body)).encode())

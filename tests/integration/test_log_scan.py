@@ -4,7 +4,7 @@ import time
 from itertools import islice
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
@@ -113,3 +113,16 @@ def test_a_missing_topic_is_reported_with_the_command_that_creates_it(
 ) -> None:
     with pytest.raises(ConfigurationError, match="hookstream topics apply"):
         LogScan(client, f"{prefix}.nowhere").bounds()
+
+
+def test_the_oldest_record_is_the_first_that_retention_left(client: Client, topic: str) -> None:
+    append(client, topic, 0, b"gone", b"oldest", b"newer")
+    there = TopicPartition(topic, 0, 1)
+    admin = AdminClient(client)  # its futures end with it
+    [deleted] = admin.delete_records([there]).values()
+    deleted.result(30)
+    scan = LogScan(client, topic)
+    found = scan.oldest(0)
+    assert found is not None
+    assert (found.offset, found.value) == (1, b"oldest")
+    assert (scan.oldest(1), scan.oldest(7)) == (None, None)

@@ -39,6 +39,7 @@ from hookstream.core.planning.declared import (
 )
 from hookstream.core.planning.plan import Current, PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.plan_view import shown_plan
 from hookstream.entry.admin.subscriptions import (
     SubscriptionFacts,
     shown_fields,
@@ -127,7 +128,7 @@ def planned(endpoint: Endpoint, key: bytes, current: Mapping[str, Subscription])
 def everything_shown(made: Plan, subscription: Subscription) -> str:
     """Return all that commands print of a plan and its subscription, and all that is written."""
     out = io.StringIO()
-    show_plan(Terminal(file=out, width=200), made)
+    show_plan(Terminal(file=out, width=200), shown_plan(made))
     writer = Written()
     session = TablesSession(Settings(), StateReader(Settings().topics_names, KEYS), writer)
     ChangeWriter(session, KEYS).write(made.writes)
@@ -136,7 +137,7 @@ def everything_shown(made: Plan, subscription: Subscription) -> str:
     headers = prepared.headers.of("msg_1", 0, b"", attempt=1, trigger="initial")
     post = Post("orders", prepared.url, headers, b"", 1_000, prepared.tls, prepared.token)
     shown = [
-        json_line(plan_document(made)).decode(),
+        json_line(plan_document(shown_plan(made))).decode(),
         json_line(document).decode(),
         json_line(shown_fields(subscription)).decode(),
         *map(repr, (made, subscription, prepared, post)),

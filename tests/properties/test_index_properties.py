@@ -25,6 +25,7 @@ from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.index.writer import IndexWriter
 from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.model.record import TopicPartition
@@ -149,6 +150,49 @@ def test_the_index_counts_as_if_the_whole_log_were_counted_at_once(
             in_window = {at: plain(each) for at, each in expected.items() if at >= since}
             assert {at: plain(counts) for at, counts in found.steps} == in_window
         reader.close()
+
+
+@given(logs(), st.integers(0, 2**32).map(random.Random))
+@settings(max_examples=25)
+def test_errors_and_successes_are_those_of_the_whole_log(
+    log: IndexLog, chance: random.Random
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        read_in(log, Path(folder), chance)
+        reader = IndexReader(Path(folder), lambda: NOW)
+        for whose in (Whose(), Whose("acme"), Whose(subscriptions=frozenset({"erp"}))):
+            of = [
+                each
+                for each in audited(log)
+                if whose.partner_id in (None, each.partner_id)
+                and (whose.subscriptions is None or each.subscription_id in whose.subscriptions)
+            ]
+            found = reader.failures(whose, log.hours()[0])
+            failed: dict[Errors, list[AuditEntry]] = {}
+            for each in of:
+                fingerprint = fingerprint_of(each)
+                if fingerprint is not None:
+                    failed.setdefault(Errors(each.partner_id, fingerprint), []).append(each)
+            assert {key: counted(seen) for key, seen in found.errors.items()} == {
+                key: (
+                    len(entries),
+                    min(each.started_at for each in entries),
+                    max(each.started_at for each in entries),
+                    len({each.delivery_id for each in entries}),
+                )
+                for key, entries in failed.items()
+            }
+            succeeded: dict[str, Millis] = {}
+            for each in of:
+                if each.disposition == "complete" and each.trigger != "test":
+                    before = succeeded.get(each.subscription_id, 0)
+                    succeeded[each.subscription_id] = max(each.started_at, before)
+            assert found.successes == succeeded
+        reader.close()
+
+
+def counted(seen: SeenErrors) -> tuple[int, Millis, Millis, int]:
+    return seen.count, seen.first_at, seen.last_at, seen.deliveries.count
 
 
 @given(logs(), st.integers(0, 2**32).map(random.Random))

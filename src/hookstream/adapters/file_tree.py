@@ -5,13 +5,21 @@ more below `..data`. A folder or file that two links lead to is found once, unde
 paths, so that no link can make a loop.
 """
 
+import errno
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NamedTuple, Protocol
 
 from hookstream.errors import InputRefused
+
+_SENT: Final = re.compile(
+    r"(?:(?![.])[^/\\\x00-\x1f\x7f]{1,200}/){0,4}(?![.])[^/\\\x00-\x1f\x7f]{1,200}"
+)
+"""A path below a folder, without hidden names: it leads nowhere else."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -21,6 +29,106 @@ class Found:
     path: Path
     problem: str = ""
     """Why it cannot be read: a dangling link, a folder without permission, no regular file."""
+
+
+class FileTree(Protocol):
+    """Files below folders: those of this machine, or some in memory."""
+
+    def listed(self, folder: Path) -> list[str]:
+        """As `listed`."""
+
+    def files_below(self, folder: Path, *, most: int) -> Iterator[Found]:
+        """As `files_below`."""
+
+    def read(self, path: Path, most: int) -> bytes:
+        """Return the first bytes of a file, so many at most.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+
+    def real(self, path: Path) -> str:
+        """Return the path of a file without links: one for each file."""
+
+
+class DiskTree:
+    """The files of this machine. Implements `FileTree`."""
+
+    def listed(self, folder: Path) -> list[str]:
+        """As `listed`."""
+        return listed(folder)
+
+    def files_below(self, folder: Path, *, most: int) -> Iterator[Found]:
+        """As `files_below`."""
+        return files_below(folder, most=most)
+
+    def read(self, path: Path, most: int) -> bytes:
+        """As FileTree says."""
+        with path.open("rb") as file:
+            return file.read(most)
+
+    def real(self, path: Path) -> str:
+        """As FileTree says."""
+        return os.path.realpath(path)
+
+
+DISK: Final = DiskTree()
+
+
+class SentFile(NamedTuple):
+    """A file that somebody sent."""
+
+    path: str
+    """From the folder on."""
+    content: bytes
+
+
+class SentTree:
+    """Files that somebody sent, below one folder. Implements `FileTree`: nothing is on a disk.
+
+    Args:
+        folder: Where they are said to be.
+        files: The files.
+
+    Raises:
+        InputRefused: A path leads elsewhere or has a hidden name, or is given twice, or is also a folder.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[SentFile]) -> None:
+        self._folder = folder
+        self._files: dict[Path, bytes] = {}
+        for number, (path, content) in enumerate(files):
+            if _SENT.fullmatch(path) is None:
+                raise InputRefused(f"files[{number}].path: it is no path below the folder")
+            if folder / path in self._files:
+                raise InputRefused(f"files[{number}].path: another file has it already")
+            self._files[folder / path] = content
+        folders = {above for each in self._files for above in each.parents}
+        if folders & self._files.keys():
+            raise InputRefused("files: the path of one is the folder of another")
+
+    def listed(self, folder: Path) -> list[str]:
+        """Return the names in a folder."""
+        below = (each.relative_to(folder) for each in self._files if each.is_relative_to(folder))
+        return sorted({each.parts[0] for each in below})
+
+    def files_below(self, folder: Path, *, most: int) -> Iterator[Found]:
+        """Yield the files below a folder, in the order of their paths."""
+        found = sorted(each for each in self._files if each.is_relative_to(folder))
+        if len(found) > most:
+            raise InputRefused(f"{most} files are taken, and there are {len(found)}")
+        return map(Found, found)
+
+    def read(self, path: Path, most: int) -> bytes:
+        """As FileTree says."""
+        found = self._files.get(path)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return found[:most]
+
+    def real(self, path: Path) -> str:
+        """Return the path: there are no links."""
+        return str(path)
 
 
 def files_below(folder: Path, *, most: int) -> Iterator[Found]:

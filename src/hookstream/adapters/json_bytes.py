@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import orjson
 
-from hookstream.adapters.exact_json import Numeral
+from hookstream.adapters.exact_json import Numeral, parse_exact
 from hookstream.core.model.number import number_text
+from hookstream.errors import InputRefused
 
 
 def json_bytes(document: object, option: int = 0) -> bytes:
@@ -21,6 +22,15 @@ def json_bytes(document: object, option: int = 0) -> bytes:
     # Without the option orjson would write a Numeral as an object of its fields.
     option |= orjson.OPT_PASSTHROUGH_DATACLASS
     return orjson.dumps(document, default=_number, option=option)
+
+
+def indented(body: bytes) -> str | None:
+    """Return JSON text indented, its numbers unchanged; None if it is not JSON."""
+    try:
+        return json_bytes(parse_exact(body), orjson.OPT_INDENT_2).decode()
+    except (InputRefused, TypeError):
+        # A number that only its text keeps raises a TypeError, too.
+        return None
 
 
 def _number(value: object) -> orjson.Fragment:

@@ -50,8 +50,19 @@ async def cancel(
     return await _changed(executor, job_id, cancelled, also)
 
 
-async def set_free(executor: Executor, job_id: str, also: AlsoWritten = lambda _job: ()) -> Job:
+async def set_free(
+    executor: Executor,
+    job_id: str,
+    also: AlsoWritten = lambda _job: (),
+    rate: float | None = None,
+) -> Job:
     """Make a job that nobody holds free, so that any executor may continue it; also one that failed.
+
+    Args:
+        executor: Only its table and topics are used.
+        job_id: The job.
+        also: As for `cancel`.
+        rate: Its new rate, in records a second; None: the one that it has.
 
     Returns:
         The job as it is now.
@@ -67,7 +78,8 @@ async def set_free(executor: Executor, job_id: str, also: AlsoWritten = lambda _
             raise InputRefused(f"job {job_id} is {job.state}: there is nothing to continue")
         if lease.is_held(job, now):
             raise Conflict(f"{job.holder or 'an executor'} works on job {job_id} already")
-        return lease.handed_back(replace(job, state=JobState.RUNNING, reason=""), now)
+        paced = job.rate if rate is None else rate
+        return lease.handed_back(replace(job, state=JobState.RUNNING, reason="", rate=paced), now)
 
     return await _changed(executor, job_id, free, also)
 

@@ -204,8 +204,15 @@ class ConsoleSettings:
     listen: str = _set("127.0.0.1:8480", kinds.text(empty=False))
     """The address of the API, `host:port`; port 0 uses a free one. It is plain HTTP: what is in front of
     it ends TLS."""
+    url: str = _set("", kinds.web_origin())
+    """What people's browsers reach it by, such as `https://hookstream.example`: portal links begin with it. Empty: they
+    have their paths alone."""
     health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
+    name: str = _set("", kinds.text())
+    """What pages call this installation, such as `production`; empty: nothing."""
+    trace_url: str = _set("", kinds.trace_url())
+    """Where pages link to for a trace, such as `https://jaeger.example/trace/{trace_id}`; empty: they show its id."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
     """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
     max_connections: int = _set(800, kinds.whole(16, 100_000))
@@ -220,6 +227,9 @@ class ConsoleSettings:
     """How large the index may be, in bytes; beyond that the oldest hours go."""
     threads: int = _set(16, kinds.whole(2, 256))
     """How many requests are worked on at once; more wait."""
+    failures_quiet: Millis = _set(6 * HOUR, kinds.duration(10 * MINUTE, 7 * DAY))
+    """For how long none of a failure group's errors may come until it is resolved by itself, after a success. An
+    index that reaches back for less resolves none."""
     runs_jobs: bool = _set(default=True, kind=kinds.flag())
     """Whether it takes over jobs that nobody works on, up to `jobs.at_once`."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
 
+_LONGEST_URL = 2_048
+
 Scalar: TypeAlias = str | int | float | bool
 T = TypeVar("T")
 
@@ -259,6 +261,52 @@ def registry_urls() -> SettingKind[tuple[str, ...]]:
         return found.rstrip("/")
 
     return many(SettingKind("URL", read_one), most=10)
+
+
+def web_origin() -> SettingKind[str]:
+    """Scheme and host of a web server, or nothing. Error messages repeat no value: it may have credentials."""
+
+    def read(value: object) -> str:
+        found = _read_text(value)
+        if not found:
+            return found
+        try:
+            parts = urlsplit(found)
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+            _ = parts.port
+        except ValueError:
+            raise ValueError("must be a URL such as https://hookstream.example") from None
+        if not valid or not found.isascii() or not found.isprintable() or " " in found:
+            raise ValueError("must be a URL such as https://hookstream.example")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not have credentials")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("must have scheme and host alone: https://hookstream.example")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    return SettingKind("URL without path", read)
+
+
+def trace_url() -> SettingKind[str]:
+    """An address with `{trace_id}` in it, without credentials; or empty."""
+
+    def read(value: object) -> str:
+        found = _read_text(value)
+        if not found:
+            return found
+        try:
+            parts = urlsplit(found.replace("{trace_id}", "0", 1))
+        except ValueError:
+            parts = urlsplit("")
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        readable = found.isprintable() and " " not in found and len(found) <= _LONGEST_URL
+        if not (valid and readable) or "{trace_id}" not in found:
+            raise ValueError("must be a URL such as https://jaeger.example/trace/{trace_id}")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not have credentials: everybody who sees a page sees it")
+        return found
+
+    return SettingKind("URL with {trace_id}", read)
 
 
 def client_settings() -> SettingKind[Mapping[str, Scalar]]:

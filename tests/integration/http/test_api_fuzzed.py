@@ -1,13 +1,10 @@
 """Whatever a client sends, the API answers as its OpenAPI document says: never a 500, never a hang."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -19,12 +16,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.doubles.api import ApiWorld
+from tests.doubles.served import Served
 
 from hookstream.core.access.scopes import Scope
 from hookstream.entry.api.dispatch import Dispatcher
 from hookstream.entry.api.rates import TokenRates
 from hookstream.entry.api.table import TABLE
-from hookstream.entry.api.transport import api_server
 from hookstream.entry.console.request_threads import RequestThreads
 
 EXAMPLES = 5
@@ -42,49 +39,22 @@ CHECKS = [
 ]
 
 
-class ServedWorld:
-    """The API over tables in memory, on a real socket, on a thread of its own."""
+class ServedWorld(Served):
+    """The API over tables in memory, served."""
 
     def __init__(self) -> None:
         self.world = ApiWorld()
-        self.url = ""
-        self._loop = asyncio.SelectorEventLoop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(30)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        runner = self._loop.run_until_complete(self._serve())
-        self._ready.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(runner.cleanup())
-        self._loop.close()
-
-    async def _serve(self) -> web.ServerRunner:
-        world = self.world
-        dispatcher = Dispatcher(
-            TABLE,
-            world.services,
-            RequestThreads(2),
-            TokenRates(lambda _: 1e6, lambda: 0.0, operators=1e6),
-            world.logger,
-            lambda: 0.0,
-            lambda: "request",
+        super().__init__(
+            Dispatcher(
+                TABLE,
+                self.world.services,
+                RequestThreads(2),
+                TokenRates(lambda _: 1e6, lambda: 0.0, operators=1e6),
+                self.world.logger,
+                lambda: 0.0,
+                lambda: "request",
+            )
         )
-        runner = web.ServerRunner(api_server(dispatcher, ()))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
-        return runner
 
 
 @pytest.fixture(scope="module")

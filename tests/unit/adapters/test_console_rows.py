@@ -3,16 +3,20 @@
 from dataclasses import replace
 
 import pytest
+from tests.doubles.failing import errors_of, group_of
 
 from hookstream.adapters.json_bytes import json_bytes
 from hookstream.adapters.tables.console_rows import (
-    RESERVED_PREFIXES,
     ConsoleTable,
     answer_key,
     read_token,
     token_key,
     write_answer,
     write_token,
+)
+from hookstream.adapters.tables.failure_group_rows import (
+    failure_group_key,
+    write_failure_group,
 )
 from hookstream.core.access.idempotency import ANSWERS_KEPT, KeptAnswer, answer_of
 from hookstream.core.access.scopes import Caller, Scope
@@ -23,6 +27,7 @@ from hookstream.core.access.tokens import (
     TokenRefused,
     token_hash,
 )
+from hookstream.core.failures.groups import KEPT_RESOLVED, Actor, GroupState
 from hookstream.core.model.instant import DAY, HOUR
 
 NOON = 1_764_072_000_000
@@ -75,11 +80,52 @@ def test_a_token_whose_row_becomes_unreadable_is_refused_and_reported(value: byt
 
 def test_rows_of_kinds_that_are_not_known_are_ignored() -> None:
     table = table_with(TOKEN)
-    for key in (*(each + "x" for each in RESERVED_PREFIXES), "writer", "", "token", "new/kind"):
+    for key in ("failure-groups/x", "writer", "", "token", "new/kind"):
         table.put(key, b"\xff", NOON)
         table.put(key, None, NOON)
     assert table.unreadable == {}
     assert isinstance(table.tokens.caller(HASH, NOON), Caller)
+
+
+def test_a_row_of_a_failure_group_has_what_its_errors_have_in_common_and_its_state() -> None:
+    group = replace(group_of(), actor=Actor.OPERATOR, by="token tok-9", note="we know")
+    at = "2026-11-28T09:00:00.000Z"
+    assert write_failure_group(group).decode() == (
+        '{"format":1,"revision":1,"partner":"acme","subscription":"shop","outcome":"failed",'
+        '"status":null,"text":"timed out","state":"open",'
+        f'"opened":"{at}","changed":"{at}","first_seen":"{at}","last_seen":"{at}",'
+        '"actor":"operator","by":"token tok-9","note":"we know"}'
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b'{"format":1}',
+        json_bytes({"format": 9, "revision": 2}),
+        write_failure_group(replace(group_of(), text="another")),
+        write_failure_group(group_of()).replace(b'"open"', b'"burning"'),
+    ],
+)
+def test_a_failure_group_whose_row_becomes_unreadable_is_kept_apart(value: bytes) -> None:
+    table, group = ConsoleTable(), group_of()
+    key = failure_group_key(group.id)
+    table.put(key, write_failure_group(group), NOON)
+    assert table.failures.get(group.id) == group
+    table.put(key, value, NOON)
+    assert table.failures.get(group.id) is None
+    assert (table.failures.is_unreadable(group.id), list(table.unreadable)) == (True, [key])
+    table.put(key, None, NOON)
+    assert (table.failures.is_unreadable(group.id), len(table.failures)) == (False, 0)
+
+
+def test_a_failure_group_that_was_resolved_long_ago_is_removed_by_a_later_write() -> None:
+    table = ConsoleTable()
+    resolved = replace(group_of(), state=GroupState.RESOLVED, changed=NOON)
+    for group in (resolved, group_of(errors_of("another"))):
+        table.put(failure_group_key(group.id), write_failure_group(group), NOON)
+    assert table.forgettable(NOON + KEPT_RESOLVED) == [failure_group_key(resolved.id)]
 
 
 def test_an_answer_is_found_under_its_token_and_key_until_it_expires() -> None:

@@ -18,7 +18,7 @@ from hookstream.core.jobs import lease
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.step import JobEnd, JobPause
 from hookstream.errors import Conflict, DependencyUnavailable, InputRefused
-from hookstream.pipeline.job_control import cancel
+from hookstream.pipeline.job_control import cancel, set_free
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 from hookstream.pipeline.jobs import JobRun
 
@@ -237,6 +237,14 @@ async def test_a_failed_job_is_continued_only_if_an_operator_asks(broker: JobsBr
     assert (untouched.why, untouched.job.state) == (RunEnd.ENDED, JobState.FAILED)
     assert (asked.job.state, asked.job.reason, asked.job.rate) == (JobState.DONE, "", 2.0)
     assert numbers(broker) == [1, 2]
+
+
+async def test_a_job_that_is_set_free_keeps_its_rate_or_gets_a_new_one(broker: JobsBroker) -> None:
+    broker.put(counting_job(3, rate=4.0).ended(JobState.FAILED, "refused"))
+    free = executor(Process(broker), "op")
+    assert (await set_free(free, "count-1")).rate == 4.0
+    assert (await set_free(free, "count-1", rate=2.0)).rate == 2.0
+    assert (broker.job("count-1").state, broker.job("count-1").rate) == (JobState.RUNNING, 2.0)
 
 
 async def test_a_job_that_has_no_lease_is_continued_only_if_an_operator_asks(

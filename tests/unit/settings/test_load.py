@@ -225,6 +225,30 @@ def test_a_file_that_is_not_there_is_refused() -> None:
     assert str(refusal.value) == "/nowhere/hookstream.toml: No such file or directory"
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://jaeger.example/trace/", "must be a URL such as"),
+        ("jaeger/{trace_id}", "must be a URL such as"),
+        ("javascript:alert({trace_id})", "must be a URL such as"),
+        ("https://[/{trace_id}", "must be a URL such as"),
+        ("https://jaeger.example/a b/{trace_id}", "must be a URL such as"),
+        ("https://jaeger.example/\u202e{trace_id}", "must be a URL such as"),
+        ("https://me:hunter2@jaeger.example/{trace_id}", "must not have credentials"),
+    ],
+)
+def test_an_address_of_traces_is_one_with_a_place_for_the_id(url: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"console.trace_url {why}") as refusal:
+        load(None, {"HOOKSTREAM_CONSOLE__TRACE_URL": url}, {})
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_an_address_of_traces_is_taken_as_it_is_and_may_be_missing() -> None:
+    url = "http://localhost:16686/trace/{trace_id}?uiFind={trace_id}"
+    found = load(None, {"HOOKSTREAM_CONSOLE__TRACE_URL": url}, {})
+    assert (found.console.trace_url, load(None, {}, {}).console.trace_url) == (url, "")
+
+
 def test_what_may_contain_a_secret_is_in_no_repr() -> None:
     environ = {
         "HOOKSTREAM_KEYS__RING": '{"a": "hunter2"}',

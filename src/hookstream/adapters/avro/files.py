@@ -11,7 +11,7 @@ from hookstream.adapters.avro.examples import example_problems
 from hookstream.adapters.avro.mapping_files import FOLDER, read_mapping_files
 from hookstream.adapters.avro.published import declared, fingerprint_of, own_schemas
 from hookstream.adapters.avro.schema_text import read_tree
-from hookstream.adapters.file_tree import files_below, listed, shown
+from hookstream.adapters.file_tree import DISK, FileTree, shown
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.catalog.mapping_plan import DeclaredMapping
 from hookstream.core.catalog.publication import DeclaredSchema, Finding
@@ -46,8 +46,8 @@ class SchemaFiles:
         return (*self.schemas, *reversed(mapped.values()))
 
 
-def read_schema_files(folder: Path) -> SchemaFiles:
-    """Read every schema below a folder, in the order of their paths.
+def read_schema_files(folder: Path, tree: FileTree = DISK) -> SchemaFiles:
+    """Read every schema below a folder of a tree, in the order of their paths.
 
     Raises:
         ConfigurationError: The folder cannot be read, or contains no schema or too many files.
@@ -55,8 +55,8 @@ def read_schema_files(folder: Path) -> SchemaFiles:
     schemas: list[DeclaredSchema] = []
     problems: list[Finding] = []
     notes: list[Finding] = []
-    mapped = read_mapping_files(folder) if FOLDER in listed(folder) else None
-    for found in files_below(folder, most=MAX_FILES):
+    mapped = read_mapping_files(folder, tree) if FOLDER in tree.listed(folder) else None
+    for found in tree.files_below(folder, most=MAX_FILES):
         if mapped is not None and found.path.is_relative_to(folder / FOLDER):
             continue
         where = shown(found.path.relative_to(folder))
@@ -66,7 +66,7 @@ def read_schema_files(folder: Path) -> SchemaFiles:
             notes.append(Finding(where, "is not read: it is no schema"))
         else:
             try:
-                schema = _read(found.path, folder, where)
+                schema = _read(found.path, folder, where, tree)
                 schemas.append(schema)
                 problems += [Finding(where, why) for why in _example_problems(schema)]
             except InputRefused as problem:
@@ -99,12 +99,11 @@ def own_declared() -> list[DeclaredSchema]:
     ]
 
 
-def _read(file: Path, folder: Path, where: str) -> DeclaredSchema:
+def _read(file: Path, folder: Path, where: str, tree: FileTree) -> DeclaredSchema:
     named = _NAME.fullmatch(file.name)
     if named is None or file.parent.parent != folder:
         raise InputRefused("is not where a schema must be: <event type>/v<N>.avsc")
-    tree = read_tree(file)
-    schema = _declared(tree, where)
+    schema = _declared(read_tree(file, tree), where)
     if (schema.event_type, schema.version) != (file.parent.name, int(named[1])):
         raise InputRefused(
             f"declares {schema.event_type} v{schema.version}, but its path is that of"

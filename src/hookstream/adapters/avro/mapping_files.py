@@ -4,7 +4,6 @@ A foreign schema is a copy of what its owner publishes, in a file beside the map
 read, named by a mapping, or reported.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from hookstream.adapters.avro.published import fingerprint_of
 from hookstream.adapters.avro.schema_text import read_tree
 from hookstream.adapters.definition_files.documents import documents_of, is_definition
 from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
-from hookstream.adapters.file_tree import files_below, shown
+from hookstream.adapters.file_tree import DISK, FileTree, shown
 from hookstream.core.avro.reader import read_schema
 from hookstream.core.catalog.lint import EVENT_TYPE, MAX_VERSION
 from hookstream.core.catalog.mapped_envelope import mapped_envelope
@@ -64,18 +63,19 @@ class MappingFiles:
     notes: tuple[Finding, ...]
 
 
-def read_mapping_files(folder: Path) -> MappingFiles:
+def read_mapping_files(folder: Path, tree: FileTree = DISK) -> MappingFiles:
     """Read every mapping of a folder, in the order of their paths.
 
     Args:
         folder: Holds `mappings/`.
+        tree: Has the files.
 
     Raises:
         InputRefused: It has too many files.
     """
-    reading = _Reading(folder)
+    reading = _Reading(folder, tree)
     others: list[Path] = []
-    for found in files_below(folder / FOLDER, most=MAX_MAPPINGS * MAX_VERSIONS):
+    for found in tree.files_below(folder / FOLDER, most=MAX_MAPPINGS * MAX_VERSIONS):
         if found.problem:
             reading.report(found.path, found.problem)
         elif is_definition(found.path):
@@ -90,8 +90,9 @@ def read_mapping_files(folder: Path) -> MappingFiles:
 class _Reading:
     """One reading of a folder: it collects mappings and problems."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tree: FileTree) -> None:
         self._folder = folder
+        self._tree = tree
         self.mappings: list[DeclaredMapping] = []
         self.problems: list[Finding] = []
         self.notes: list[Finding] = []
@@ -105,7 +106,7 @@ class _Reading:
 
     def other(self, path: Path) -> None:
         """Report a schema that no mapping names; note anything else."""
-        if os.path.realpath(path) in self._named:
+        if self._tree.real(path) in self._named:
             return
         if path.suffix.lower() == ".avsc":
             self.report(path, "is not read: no mapping names it as the schema of a version")
@@ -116,7 +117,7 @@ class _Reading:
     def file(self, path: Path) -> None:
         """Read a mapping."""
         try:
-            documents = documents_of(path)
+            documents = documents_of(path, self._tree)
         except FileRefused as refused:
             self.report(path, refused.why, refused.line)
             return
@@ -166,9 +167,9 @@ class _Reading:
             if ".." in Path(name).parts:
                 report(field, "must be below the mapping's folder")
                 continue
-            self._named.add(os.path.realpath(file))
+            self._named.add(self._tree.real(file))
             try:
-                found[version] = field, read_tree(file)
+                found[version] = field, read_tree(file, self._tree)
             except InputRefused as refused:
                 report(field, f"{name} {refused}")
         return found

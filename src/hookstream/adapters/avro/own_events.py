@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from hookstream.adapters.avro.published import prepared_earlier_schemas, prepared_own_schemas
 from hookstream.core.access.uses import ApiUse
 from hookstream.core.audit.binary import attempt_body
+from hookstream.core.failures.groups import Actor, FailureGroup, GroupState
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.hold import Hold
@@ -225,6 +226,37 @@ class AvroOwnRecords:
             reason=reason,
             changed_by=changed_by,
             since=hold.since,
+        )
+
+    def failures_changed(self, group: FailureGroup) -> OutgoingRecord:
+        """Return the operations event `subscription.failures_changed`.
+
+        It may be sent to the group's partner: who of the operators acted, and what they said, is in the
+        group's row alone.
+
+        Args:
+            group: As it is after the change.
+        """
+        is_partners = group.actor is Actor.PARTNER
+        change = "opened" if group.state is GroupState.OPEN else group.state.value
+        return self._operation(
+            "subscription.failures_changed",
+            f"{group.id}/{group.opened}/{group.revision}",
+            group.subscription_id,
+            group.changed,
+            group_id=group.id,
+            subscription_id=group.subscription_id,
+            partner_id=group.partner_id,
+            change=change,
+            revision=group.revision,
+            outcome=group.outcome,
+            status=group.status,
+            error=group.text,
+            actor=group.actor.value,
+            changed_by=group.by if is_partners else "",
+            note=group.note if is_partners else "",
+            first_seen=group.first_seen,
+            last_seen=group.last_seen,
         )
 
     def accessed(self, use: ApiUse, console: str, at: Millis) -> OutgoingRecord:

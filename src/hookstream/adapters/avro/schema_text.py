@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from hookstream.adapters.file_tree import DISK, FileTree
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import NotANumber, read_number
 from hookstream.errors import InputRefused
@@ -14,28 +15,27 @@ from hookstream.errors import InputRefused
 MAX_FILE_BYTES = 256 * 1024
 
 
-def read_tree(file: Path) -> JsonObject:
-    """Return the JSON of a schema file.
+def read_tree(file: Path, tree: FileTree = DISK) -> JsonObject:
+    """Return the JSON of a schema file of a tree.
 
     Raises:
         InputRefused: It cannot be read, is too large, or is no JSON that its row could repeat exactly.
     """
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+        content = tree.read(file, MAX_FILE_BYTES + 1)
     except OSError as failed:
         raise InputRefused(f"cannot be read: {failed.strerror or failed}") from failed
     if len(content) > MAX_FILE_BYTES:
         raise InputRefused(f"is larger than {MAX_FILE_BYTES} bytes")
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        tree: JsonObject = orjson.loads(content)
+        document: JsonObject = orjson.loads(content)
         json.loads(
             content, object_pairs_hook=_without_doubles, parse_float=_exact, parse_int=_exact
         )
     except (ValueError, RecursionError) as problem:
         raise InputRefused(f"is not JSON: {problem}") from None
-    return tree
+    return document
 
 
 def _without_doubles(pairs: list[tuple[str, Json]]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hookstream.adapters.definition_files.json_text import read_document
 from hookstream.adapters.definition_files.yaml_text import Document, FileRefused, read_documents
-from hookstream.adapters.file_tree import shown
+from hookstream.adapters.file_tree import DISK, FileTree, shown
 from hookstream.core.planning.declared import Problem
 
 MAX_FILE_BYTES = 256 * 1024
@@ -25,13 +25,13 @@ def is_definition(path: Path) -> bool:
     return path.suffix.lower() in (*_YAML, _JSON)
 
 
-def documents_of(path: Path) -> list[Document]:
-    """Return the documents of a file; at least one.
+def documents_of(path: Path, tree: FileTree = DISK) -> list[Document]:
+    """Return the documents of a file of a tree; at least one.
 
     Raises:
         FileRefused: It cannot be read, is not supported YAML or JSON, or declares nothing.
     """
-    text = _text(path)
+    text = _text(path, tree)
     is_json = path.suffix.lower() == _JSON
     documents = [read_document(text)] if is_json else list(read_documents(text))
     if not documents:
@@ -46,10 +46,9 @@ def problem_of(path: Path, refused: FileRefused) -> Problem:
     return Problem("", "", refused.why, where)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, tree: FileTree) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = tree.read(path, MAX_FILE_BYTES + 1)
     except OSError as failed:
         raise FileRefused(f"cannot be read: {failed.strerror or failed}") from failed
     if len(content) > MAX_FILE_BYTES:

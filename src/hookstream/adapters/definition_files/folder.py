@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from hookstream.adapters.definition_files.documents import (
     documents_of,
@@ -36,6 +36,16 @@ MAX_SECRET_BYTES = 64 * 1024
 _TEXTS_FOR_PEOPLE = (".md",)
 
 
+@dataclass(slots=True, frozen=True)
+class ReadDefinition:
+    """One definition as it was read."""
+
+    kind: Literal["partner", "subscription"]
+    value: Json
+    secrets: Mapping[tuple[SecretSource, str], bytes] = field(repr=False)
+    """The material that it names, by where it is: `env` or `file`, and the name there."""
+
+
 @dataclass(slots=True)
 class Definitions:
     """The definitions of a folder, with the place of each."""
@@ -47,6 +57,8 @@ class Definitions:
     """In the order of the files; if there are any, `declared` must not be used."""
     notes: list[str] = field(default_factory=list)
     """Files that were not read, although they may have been meant as definitions."""
+    documents: list[ReadDefinition] = field(default_factory=list)
+    """All definitions, those with problems too, in the order of partners, then subscriptions."""
     _places: dict[str, tuple[str, Document]] = field(default_factory=dict)
     """The file and the document of each subject."""
 
@@ -174,7 +186,7 @@ class _Secrets:
 
 def _read(
     folder: Path,
-    kind: str,
+    kind: Literal["partner", "subscription"],
     read: Callable[[Json, SecretReader, Report], _Definition],
     secrets: _Secrets,
     into: Definitions,
@@ -183,8 +195,10 @@ def _read(
     for path, document in _documents(folder, f"{kind}s", secrets, into):
         place = shown(path)
         problems: list[tuple[str, str]] = []
-        material = partial(secrets.material, path.parent)
+        used: dict[tuple[SecretSource, str], bytes] = {}
+        material = _kept_in(used, partial(secrets.material, path.parent))
         definition = read(document.value, material, _added_to(problems))
+        into.documents.append(ReadDefinition(kind, document.value, used))
         subject = f"{kind} {definition.id}" if definition.id else ""
         into.problems += [
             Problem(subject, at, why, f"{place}:{document.line(at)}") for at, why in problems
@@ -193,6 +207,21 @@ def _read(
             into.enter(subject, place, document)
         if not problems:
             yield definition
+
+
+def _kept_in(
+    used: dict[tuple[SecretSource, str], bytes],
+    material: Callable[[SecretSource, str], bytes | str],
+) -> SecretReader:
+    """Return a reader that keeps what it reads."""
+
+    def read(source: SecretSource, name: str) -> bytes | str:
+        found = material(source, name)
+        if isinstance(found, bytes):
+            used[source, name] = found
+        return found
+
+    return read
 
 
 def _added_to(problems: list[tuple[str, str]]) -> Report:

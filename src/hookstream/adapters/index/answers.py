@@ -100,7 +100,11 @@ class PendingFilter(Whose):
 
     reasons: frozenset[str] | None = None
     """Words of `PendingRecord.reason`."""
+    due_from: Millis | None = None
+    """Due then or later; what is due at once is left out."""
     due_before: Millis | None = None
+    tiers: frozenset[str] | None = None
+    """Topics of tiers."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -173,6 +177,22 @@ class DeliveryAnswer:
     subscription_id: str
     partner_id: str
     window: Window
+    unmerged: tuple[AuditEntry, ...] = ()
+    """All its attempts, copies by themselves; empty where there are no copies."""
+
+    @property
+    def entries(self) -> tuple[AuditEntry, ...]:
+        """All its attempts, copies by themselves."""
+        return self.unmerged or self.history.entries
+
+    @property
+    def event_type(self) -> str | None:
+        """The type of its event; None: a dead letter alone mentions it."""
+        named = (
+            *(each.delivery.event_type for each in self.pending),
+            *(each.event_type for each in self.history.entries[-1:]),
+        )
+        return next(iter(named), None)
 
 
 @dataclass(slots=True, frozen=True)
@@ -258,3 +278,92 @@ class FolderReport:
     files: int
     lag: Mapping[str, int] = field(default_factory=dict)
     """By topic: how many records are not read yet, at the last look."""
+
+
+@dataclass(slots=True, frozen=True)
+class ReasonCount:
+    """Dead letters or undecodable records of an interval that have a reason in common."""
+
+    reason: str
+    records: int
+    """All that came, resolved ones too."""
+    open: int
+    """Those of them that are neither redriven nor purged."""
+
+    def plus(self, other: "ReasonCount") -> "ReasonCount":
+        """Return both together, for distinct records of one reason."""
+        return ReasonCount(self.reason, self.records + other.records, self.open + other.open)
+
+
+@dataclass(slots=True, frozen=True)
+class ReasonCounts:
+    """Dead letters or undecodable records that came within an interval, by their reasons."""
+
+    reasons: tuple[ReasonCount, ...]
+    """The largest first."""
+    window: Window
+
+
+@dataclass(slots=True, frozen=True)
+class TierCount:
+    """What waits in one tier for its next attempt."""
+
+    topic: str
+    runs: int
+    overdue: int
+    """Those of them that were due before this minute began."""
+    overdue_since: Millis | None
+    """The minute in which the first of them was due; None: none is overdue."""
+    reasons: Mapping[str, int]
+    """How many wait why, the most frequent first."""
+    only_counted: int
+    """Records beyond those that are kept by themselves: they are counted here alone. Of all partners."""
+
+
+@dataclass(slots=True, frozen=True)
+class DueCount:
+    """How many runs of one tier fall due within one interval."""
+
+    at: Millis
+    """Its start."""
+    topic: str
+    runs: int
+
+
+@dataclass(slots=True, frozen=True)
+class WaitingSubscription:
+    """What of one subscription waits."""
+
+    subscription_id: str
+    partner_id: str
+    runs: int
+    overdue: int
+    reasons: Mapping[str, int]
+
+
+@dataclass(slots=True, frozen=True)
+class PendingSummary:
+    """What waits in the tiers, and when it falls due."""
+
+    tiers: tuple[TierCount, ...]
+    due: tuple[DueCount, ...]
+    """By interval and tier, the earliest first; intervals in which nothing falls due are left out."""
+    later: int
+    """Runs that fall due after the last interval."""
+    subscriptions: tuple[WaitingSubscription, ...]
+    """Those of which most waits, the first of them in front."""
+    more_subscriptions: int
+    """How many further ones something waits of."""
+    only_counted: int
+    """As `PendingCounts` has it."""
+    unmatched: int
+    unreadable: int
+    window: Window
+
+
+@dataclass(slots=True, frozen=True)
+class DueFilter(Whose):
+    """Of what is counted, and over which intervals."""
+
+    tiers: frozenset[str] | None = None
+    """Topics of tiers; None: of all."""

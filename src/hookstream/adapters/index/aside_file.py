@@ -1,13 +1,15 @@
 """One day's file for its writer: dead letters, undecodable records, and operations events."""
 
 import json
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.folder import IndexFile
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.json import JsonObject, json_text
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.redrive.ledger import Ledger, ResolvedBy
@@ -25,6 +27,11 @@ CREATE UNIQUE INDEX aside_places ON aside (source, partition, offset);
 CREATE INDEX aside_of ON aside (source, of, at, partition, offset);
 CREATE INDEX aside_open ON aside (source, of, reason, at) WHERE resolved IS NULL;
 CREATE INDEX aside_deliveries ON aside (delivery) WHERE delivery <> '';
+CREATE TABLE reasons (
+  source INTEGER NOT NULL, who TEXT NOT NULL, minute INTEGER NOT NULL, reason TEXT NOT NULL,
+  records INTEGER NOT NULL, open INTEGER NOT NULL,
+  PRIMARY KEY (source, who, minute, reason)
+) WITHOUT ROWID;
 CREATE TABLE operations (
   at INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
   type TEXT NOT NULL, event TEXT NOT NULL, sub TEXT NOT NULL, partner TEXT NOT NULL, body TEXT NOT NULL,
@@ -40,6 +47,13 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 NUMBER_OF: Final = {RedriveSource.DEAD_LETTERS: 0, RedriveSource.UNDECODABLE: 1}
 """How the two topics are stored."""
+
+
+def whose_reasons(partner_id: str | None, subscription_id: str | None) -> str:
+    """Return under which name reasons are counted: a subscription's, a partner's, or everything's."""
+    if subscription_id is not None:
+        return f"s/{subscription_id}"
+    return "" if partner_id is None else f"p/{partner_id}"
 
 
 class IndexedAside(NamedTuple):
@@ -77,6 +91,7 @@ class AsideFile:
         self.file = file
         self.start = file.start
         self._db = open_for_writing(file.path, SCHEMA)
+        self._reasons = ReasonTally(file.start)
         self._positions = {
             TopicPartition(topic, partition): following
             for topic, partition, following in self._db.execute("SELECT * FROM positions")
@@ -108,11 +123,13 @@ class AsideFile:
         ledger: Ledger,
     ) -> None:
         """Add records that are not in the file yet, in one transaction with their positions."""
-        with transaction(self._db):
-            self._db.executemany(
-                "INSERT OR IGNORE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [_row(each, self.start, ledger) for each in aside],
-            )
+        with self._transaction():
+            for each in aside:
+                row = _row(each, self.start, ledger)
+                if self._db.execute(_NEW_ASIDE, row).rowcount:
+                    source, at, _, _, of, partner = row[:6]
+                    is_open = row[-1] is None
+                    self._reasons.count((source, at, of, partner, row[9]), 1, int(is_open))
             self._db.executemany(
                 "INSERT OR IGNORE INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -139,19 +156,14 @@ class AsideFile:
         self, source: RedriveSource, partition: int, ranges: Iterable[OffsetRange], by: ResolvedBy
     ) -> None:
         """Mark the records of ranges of offsets as resolved; what resolved one first stays."""
-        with transaction(self._db):
-            self._db.executemany(
-                "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset >= ?"
-                " AND offset <= ? AND resolved IS NULL",
-                [
-                    (resolved_text(by), NUMBER_OF[source], partition, first, last)
-                    for first, last in ranges
-                ],
-            )
+        given = NUMBER_OF[source], partition
+        with self._transaction():
+            for first, last in ranges:
+                self._resolve(resolved_text(by), (*given, first, last))
 
     def resolve_all(self, ledger: Ledger) -> None:
         """Mark every record that the ledger resolves, after marks were missed."""
-        changed: list[tuple[str, int, int, int]] = []
+        changed: list[tuple[str, tuple[int, int, int, int]]] = []
         for source, number in NUMBER_OF.items():
             for partition, offset in self._db.execute(
                 "SELECT partition, offset FROM aside WHERE source = ? AND resolved IS NULL",
@@ -159,16 +171,78 @@ class AsideFile:
             ):
                 by = ledger.resolved_by(source, Position(partition, offset))
                 if by is not None:
-                    changed.append((resolved_text(by), number, partition, offset))
+                    changed.append((resolved_text(by), (number, partition, offset, offset)))
         if changed:
+            with self._transaction():
+                for text, place in changed:
+                    self._resolve(text, place)
+
+    def _resolve(self, text: str, place: tuple[int, int, int, int]) -> None:
+        """Resolve the records of a source and partition from an offset to another."""
+        for key in self._db.execute(_RESOLVE, (text, *place)).fetchall():
+            self._reasons.count(key, 0, -1)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
             with transaction(self._db):
-                self._db.executemany(
-                    "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset = ?",
-                    changed,
-                )
+                yield
+                self._reasons.flush(self._db)
+        finally:
+            self._reasons.forget()
 
 
-def _row(each: IndexedAside, start: Millis, ledger: Ledger) -> tuple[object, ...]:
+class ReasonTally:
+    """Counts the records of one transaction by minute, reason, and whose they are.
+
+    Args:
+        start: The start of the file's day.
+    """
+
+    def __init__(self, start: Millis) -> None:
+        self._start = start
+        self._changes: dict[tuple[int, str, int, str], tuple[int, int]] = {}
+
+    def count(self, key: tuple[int, int, str, str, str], records: int, still_open: int) -> None:
+        """Count records.
+
+        Args:
+            key: Their source, when they were appended, the subscription or origin topic, the partner, and
+                the reason.
+            records: How many more there are.
+            still_open: How many more of them are open; negative: they were resolved.
+        """
+        source, at, of, partner, reason = key
+        minute = (at - self._start) // MINUTE
+        names = ["", whose_reasons(partner, None), whose_reasons(partner, of)]
+        # What is undecodable is nobody's.
+        for who in names if source == NUMBER_OF[RedriveSource.DEAD_LETTERS] else [""]:
+            change = source, who, minute, reason
+            known = self._changes.get(change, (0, 0))
+            self._changes[change] = known[0] + records, known[1] + still_open
+
+    def flush(self, db: sqlite3.Connection) -> None:
+        """Write what was counted."""
+        rows = [(*key, *changes) for key, changes in sorted(self._changes.items())]
+        db.executemany(_COUNT_REASON, rows)
+
+    def forget(self) -> None:
+        """Forget what was counted: it is written, or its transaction was not committed."""
+        self._changes.clear()
+
+
+_NEW_ASIDE = "INSERT OR IGNORE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_RESOLVE = (
+    "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset >= ? AND offset <= ?"
+    " AND resolved IS NULL RETURNING source, at, of, partner, reason"
+)
+_COUNT_REASON = (
+    "INSERT INTO reasons VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " records = records + excluded.records, open = open + excluded.open"
+)
+
+
+def _row(each: IndexedAside, start: Millis, ledger: Ledger) -> tuple[Any, ...]:
     source, summary = each
     by = ledger.resolved_by(source, summary.position)
     return (

@@ -11,14 +11,20 @@ from hookstream.adapters.index.answers import (
     DeadLetterFilter,
     OperationsEvent,
     OperationsFilter,
+    ReasonCount,
     UndecodableFilter,
     Whose,
 )
-from hookstream.adapters.index.aside_file import NUMBER_OF, read_resolved, read_summary
+from hookstream.adapters.index.aside_file import (
+    NUMBER_OF,
+    read_resolved,
+    read_summary,
+    whose_reasons,
+)
 from hookstream.adapters.index.database import open_for_reading
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.hour_reader import Place
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.redrive.marks import RedriveSource
 
 _NEWEST_FIRST = " ORDER BY at DESC, partition DESC, offset DESC"
@@ -111,6 +117,7 @@ class AsideReader:
     """
 
     def __init__(self, file: IndexFile) -> None:
+        self._start = file.start
         self._db = open_for_reading(file.path)
 
     def close(self) -> None:
@@ -179,6 +186,41 @@ class AsideReader:
             if whose.subscriptions is None or of in whose.subscriptions:
                 counter.add(AsideGroup(of, reason, records, oldest, newest))
         return counter
+
+    def reasons(
+        self, source: RedriveSource, whose: Whose, since: Millis, until: Millis
+    ) -> Iterator[ReasonCount]:
+        """Yield how many records came in the minutes of an interval, by reason; a reason may be met twice.
+
+        Args:
+            source: Which of the two topics.
+            whose: Of the undecodable ones nobody's are counted apart.
+            since: The interval's start, a whole minute.
+            until: Its end.
+        """
+        first, last = (since - self._start) // MINUTE, -((self._start - until) // MINUTE)
+        for who in self._counted_names(source, whose):
+            for row in self._db.execute(
+                "SELECT reason, sum(records), sum(open) FROM reasons WHERE source = ? AND who = ?"
+                " AND minute >= ? AND minute < ? GROUP BY reason",
+                (NUMBER_OF[source], who, first, last),
+            ):
+                yield ReasonCount(*row)
+
+    def _counted_names(self, source: RedriveSource, whose: Whose) -> list[str]:
+        """Return the names under which the records that are wanted are counted."""
+        if whose.subscriptions is None:
+            return [whose_reasons(whose.partner_id, None)]
+        names: list[str] = []
+        for of in sorted(whose.subscriptions):
+            # A subscription is one partner's: any record says whose.
+            owner = self._db.execute(
+                "SELECT partner FROM aside WHERE source = ? AND of = ? LIMIT 1",
+                (NUMBER_OF[source], of),
+            ).fetchone()
+            if owner is not None and whose.partner_id in (None, owner[0]):
+                names.append(whose_reasons(whose.partner_id, of))
+        return names
 
     def operations(
         self, wanted: OperationsFilter, before: Place | None

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from hookstream.adapters.index import postings
+from hookstream.adapters.index import error_rows, postings
 from hookstream.adapters.index.packing import (
     Packed,
     delivery_of,
@@ -24,6 +24,7 @@ from hookstream.core.model.record import Origin
 
 SCHEMA: Final = f"""
 {postings.SCHEMA}
+{error_rows.SCHEMA}
 CREATE TABLE names (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
 CREATE TABLE shapes (id INTEGER PRIMARY KEY, body TEXT NOT NULL UNIQUE);
 CREATE TABLE attempts (
@@ -48,12 +49,6 @@ CREATE TABLE minutes (
   who INTEGER NOT NULL, minute INTEGER NOT NULL, kind INTEGER NOT NULL, ending INTEGER NOT NULL,
   runs INTEGER NOT NULL, retries INTEGER NOT NULL,
   PRIMARY KEY (who, minute, kind, ending)
-) WITHOUT ROWID;
-CREATE TABLE errors (
-  sub INTEGER NOT NULL, outcome TEXT NOT NULL, status INTEGER NOT NULL, text TEXT NOT NULL,
-  count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
-  example TEXT NOT NULL, delivery TEXT NOT NULL,
-  PRIMARY KEY (sub, outcome, status, text)
 ) WITHOUT ROWID;
 CREATE TABLE lasts (
   who INTEGER PRIMARY KEY, started INTEGER NOT NULL, outcome TEXT NOT NULL, status INTEGER,

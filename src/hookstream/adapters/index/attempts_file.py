@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
+from hookstream.adapters.index.attempt_minutes import SCHEMA as MINUTES_SCHEMA
+from hookstream.adapters.index.attempt_minutes import AttemptMinutes
 from hookstream.adapters.index.attempt_rows import (
     EVERYTHING,
     INSERT_FULL,
@@ -31,6 +33,7 @@ from hookstream.adapters.index.attempt_rows import (
     shape_text,
 )
 from hookstream.adapters.index.database import open_for_writing, transaction
+from hookstream.adapters.index.error_rows import ErrorRows
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.lives import (
     LIFE_COLUMNS,
@@ -45,13 +48,6 @@ from hookstream.adapters.index.postings import Of, PostingsWriter, entries_of, h
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.instant import MINUTE
 from hookstream.core.model.record import Origin, TopicPartition
-from hookstream.core.statistics.errors import (
-    MOST_PATTERNS,
-    OTHERS,
-    ErrorPattern,
-    Fingerprint,
-    fingerprint_of,
-)
 from hookstream.core.statistics.life import (
     Ending,
     LifeKey,
@@ -84,15 +80,19 @@ class AttemptsFile:
     ) -> None:
         self.file = file
         self.start = file.start
-        self._db = open_for_writing(file.path, SCHEMA, cache_kib=cache_kib, log_pages=log_pages)
+        self._db = open_for_writing(
+            file.path, SCHEMA + MINUTES_SCHEMA, cache_kib=cache_kib, log_pages=log_pages
+        )
         self._names: dict[tuple[str, str], int] = {}
-        self._shapes: dict[AttemptShape, tuple[int, int]] = {}
+        self._shapes: dict[AttemptShape, tuple[int, int, int]] = {}
+        self._minutes = AttemptMinutes(file.start)
         self._owners: dict[tuple[str, str], tuple[int, int]] = {}
         self._topics: dict[str, int] = {}
         self._deltas: defaultdict[tuple[int, int, int, RunKind, Ending], list[int]] = defaultdict(
             lambda: [0, 0]
         )
         self._postings = PostingsWriter(self._db)
+        self._errors = ErrorRows(self._db, self._owner_of)
         self._next_row = self._row()
         self._db_positions = {
             TopicPartition(topic, partition): following
@@ -122,7 +122,9 @@ class AttemptsFile:
             self._owners.clear()
             self._topics.clear()
             self._deltas.clear()
+            self._minutes.forget()
             self._postings.forget()
+            self._errors.forget()
             self._next_row = self._row()
             raise
 
@@ -161,7 +163,8 @@ class AttemptsFile:
             known = self._shapes.get(shape)
             if known is None:
                 known = self._shape(shape)
-            sub, shaped = known
+            sub, shaped, partner = known
+            self._minutes.add(sub, partner, each)
             event, entity = packed_id(entry.event_id), packed_id(entry.entity_id)
             kind = RowKind(sub, shaped, delivery, event, entity)
             kinds.append(kind)
@@ -183,7 +186,9 @@ class AttemptsFile:
         self._postings.add(Of.BATCH, batches)
         self._db.executemany(INSERT_PLAIN, rows[:plain])
         self._db.executemany(INSERT_FULL, rows[plain:])
-        self._add_errors(each.entry for each in attempts)
+        self._errors.add(
+            (each.entry, delivery) for each, delivery in zip(attempts, deliveries, strict=True)
+        )
         self._add_lasts(
             zip([each.sub for each in kinds], [each.entry for each, _ in ordered], strict=True)
         )
@@ -229,9 +234,7 @@ class AttemptsFile:
     def _place_of(self, life: Life) -> LifePlace:
         origin, subscription_id, job = life.key
         owner = subscription_id, life.partner_id
-        numbers = self._owners.get(owner)
-        if numbers is None:
-            numbers = self._owner(*owner)
+        numbers = self._owner_of(*owner)
         topic = self._topics.get(origin.topic)
         if topic is None:
             topic = self._topics[origin.topic] = self.number(TOPIC, origin.topic)
@@ -297,6 +300,12 @@ class AttemptsFile:
             self._db.execute("SELECT coalesce(max(row), -1) + 1 FROM attempts").fetchone()[0]
         )
 
+    def _owner_of(self, subscription_id: str, partner_id: str) -> tuple[int, int]:
+        """Return the numbers of a subscription and its partner."""
+        return self._owners.get((subscription_id, partner_id)) or self._owner(
+            subscription_id, partner_id
+        )
+
     def _owner(self, subscription_id: str, partner_id: str) -> tuple[int, int]:
         """Return the numbers of a subscription and its partner, and note whose it is."""
         if len(self._owners) >= _MOST_CACHED:
@@ -306,15 +315,15 @@ class AttemptsFile:
         self._owners[subscription_id, partner_id] = sub, partner
         return sub, partner
 
-    def _shape(self, shape: AttemptShape) -> tuple[int, int]:
-        """Return the numbers of a shape's subscription and of the shape."""
+    def _shape(self, shape: AttemptShape) -> tuple[int, int, int]:
+        """Return the numbers of a shape's subscription, of the shape, and of its partner."""
         if len(self._shapes) >= _MOST_CACHED:
             self._shapes.clear()
         body = shape_text(shape)
-        sub, _ = self._owner(shape.subscription_id, shape.partner_id)
+        sub, partner = self._owner(shape.subscription_id, shape.partner_id)
         self._db.execute("INSERT OR IGNORE INTO shapes (body) VALUES (?)", (body,))
         found = self._db.execute("SELECT id FROM shapes WHERE body = ?", (body,)).fetchone()
-        numbers = self._shapes[shape] = sub, int(found[0])
+        numbers = self._shapes[shape] = sub, int(found[0]), partner
         return numbers
 
     def _count(self, place: LifePlace, state: LifeState, kind: RunKind, runs: int) -> None:
@@ -325,6 +334,7 @@ class AttemptsFile:
     def _flush(self) -> None:
         """Write the ids and the counts that changed."""
         self._postings.flush()
+        self._minutes.flush(self._db)
         totals: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
         for (sub, partner, minute, kind, ending), (runs, retries) in self._deltas.items():
             for who in (sub, partner, EVERYTHING):
@@ -340,30 +350,6 @@ class AttemptsFile:
             ],
         )
         self._deltas.clear()
-
-    def _add_errors(self, entries: Iterable[AuditEntry]) -> None:
-        errors: dict[Fingerprint, ErrorPattern] = {}
-        for entry in entries:
-            fingerprint = fingerprint_of(entry)
-            if fingerprint is not None:
-                found = _pattern(fingerprint, entry)
-                known = errors.get(fingerprint)
-                errors[fingerprint] = found if known is None else known.join(found)
-        for (subscription_id, outcome, status, text), pattern in errors.items():
-            sub = self.number(SUBSCRIPTION, subscription_id)
-            key = sub, outcome, 0 if status is None else status, text
-            rest = (
-                pattern.count,
-                pattern.first_at,
-                pattern.last_at,
-                pattern.example,
-                pattern.delivery_id,
-            )
-            if not self._db.execute(_HAS_ERROR, key).fetchone():
-                kept = self._db.execute("SELECT count(*) FROM errors WHERE sub = ?", (sub,))
-                if kept.fetchone()[0] >= MOST_PATTERNS:
-                    key = sub, "none", 0, OTHERS
-            self._db.execute(_ERROR, (*key, *rest))
 
     def _add_lasts(self, entries: Iterable[tuple[int, AuditEntry]]) -> None:
         """Keep the newest of attempts, which are given with the numbers of their subscriptions."""
@@ -392,12 +378,6 @@ def _newer(entry: AuditEntry, other: AuditEntry) -> bool:
     return (entry.started_at, entry.delivery_id) > (other.started_at, other.delivery_id)
 
 
-def _pattern(fingerprint: Fingerprint, entry: AuditEntry) -> ErrorPattern:
-    example = entry.error or entry.reason or ""
-    at = entry.started_at
-    return ErrorPattern(fingerprint, 1, at, at, example, entry.delivery_id)
-
-
 def _is_full(each: tuple[Indexed, Packed]) -> bool:
     return not is_plain(each[0].entry)
 
@@ -420,14 +400,6 @@ _CHANGED_LIFE = (
 _COUNTS = (
     "INSERT INTO minutes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
     " SET runs = runs + excluded.runs, retries = retries + excluded.retries"
-)
-_HAS_ERROR = "SELECT 1 FROM errors WHERE sub = ? AND outcome = ? AND status = ? AND text = ?"
-_ERROR = (
-    "INSERT INTO errors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-    " count = count + excluded.count, first_at = min(first_at, excluded.first_at),"
-    " example = iif((excluded.last_at, excluded.delivery) > (last_at, delivery), excluded.example, example),"
-    " delivery = iif((excluded.last_at, excluded.delivery) > (last_at, delivery), excluded.delivery, delivery),"
-    " last_at = max(last_at, excluded.last_at)"
 )
 _LAST = (
     "INSERT INTO lasts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET started = excluded.started,"

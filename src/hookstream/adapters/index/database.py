@@ -98,5 +98,16 @@ def transaction(opened: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def snapshot(opened: sqlite3.Connection) -> Iterator[None]:
+    """Have everything that the block reads be of one instant."""
+    opened.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if opened.in_transaction:
+            opened.execute("COMMIT")
+
+
 def _refuse(path: Path, version: int) -> NoReturn:
     raise OtherFormat(f"{path.name} has format {version}, this release's is {FORMAT}")

@@ -48,30 +48,6 @@ def order_of(key: LifeKey) -> LifeOrder:
     return *where, key.subscription_id, key.job or ""
 
 
-def merged_copies(entries: Iterable[AuditEntry]) -> list[AuditEntry]:
-    """Return entries in time order, of copies one: the one that completed, else the newest.
-
-    Copies have the same run, attempt and trigger: an attempt that was made again after a crash.
-    """
-    kept: dict[tuple[object, ...], AuditEntry] = {}
-    for entry in entries:
-        key = (
-            entry.origin.place,
-            entry.job_id,
-            entry.attempt,
-            entry.trigger,
-            entry.outcome is None,
-        )
-        known = kept.get(key)
-        if known is None or _rank(entry) > _rank(known):
-            kept[key] = entry
-    return sorted(kept.values(), key=lambda entry: (entry.started_at, entry.attempt))
-
-
-def _rank(entry: AuditEntry) -> tuple[bool, Millis]:
-    return entry.disposition == "complete", entry.started_at
-
-
 def history_from(
     delivery_id: str,
     entries: Sequence[AuditEntry],

@@ -8,6 +8,7 @@ undecodable records and operations events of a day, `now.db` what waits in the t
 import datetime as dt
 import re
 import sqlite3
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from hookstream.core.model.instant import DAY, HOUR, Millis
 
-FORMAT = 2
+FORMAT = 3
 """The format of all files. A file of another one is deleted and rebuilt."""
 
 _SIDE_FILES = ("-wal", "-shm")
@@ -115,6 +116,35 @@ class IndexFolder:
                 if start is not None:
                     found.append(IndexFile(family, start, path))
         return sorted(found, key=lambda each: each.start, reverse=True)
+
+    def touched(
+        self,
+        family: Family,
+        known_since: Millis | None,
+        since: Millis | None,
+        until: Millis | None,
+        before: tuple[Millis, int, int] | None,
+    ) -> Iterator[IndexFile]:
+        """Yield the files of a window that an interval touches, the newest first.
+
+        Args:
+            family: Which files.
+            known_since: The start of the window; None: nothing is known, so there are none.
+            since: The start of the interval; None: that of the window.
+            until: Its end; None: it has none.
+            before: Only files with what lies before this place.
+        """
+        if known_since is None:
+            return
+        ends = until, None if before is None else before[0] + 1
+        last = min((each for each in ends if each is not None), default=None)
+        for file in self.files(family):
+            if file.start < known_since or (
+                since is not None and file.start + family.span <= since
+            ):
+                return
+            if last is None or file.start < last:
+                yield file
 
     def unlink_now(self) -> None:
         """Delete the file of the present."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from hookstream.adapters.index.answers import IndexedAttempt
+from hookstream.adapters.index.attempt_minutes import attempts_in, failing_in
 from hookstream.adapters.index.attempt_rows import (
     COLUMNS,
     EVERYTHING,
@@ -16,15 +17,19 @@ from hookstream.adapters.index.attempt_rows import (
     read_shape,
 )
 from hookstream.adapters.index.database import open_for_reading
+from hookstream.adapters.index.error_rows import errors_seen, patterns_of, successes_seen
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.lives import read_state
 from hookstream.adapters.index.packing import Packed, delivery_of
 from hookstream.adapters.index.postings import Of, rows_of
-from hookstream.core.model.instant import MINUTE, Millis
+from hookstream.core.failures.groups import Errors, SeenErrors
+from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.model.record import Origin
-from hookstream.core.statistics.counts import CountedRuns, LastAttempt
-from hookstream.core.statistics.errors import ErrorPattern, Fingerprint
+from hookstream.core.statistics.attempts import CountedAttempts
+from hookstream.core.statistics.counts import OVERDUE, CountedRuns, LastAttempt
+from hookstream.core.statistics.errors import ErrorPattern
 from hookstream.core.statistics.life import Ending, LifeKey, LifeState, RunKind
+from hookstream.core.statistics.overview import FailingEndpoint, Steps
 
 Place: TypeAlias = tuple[Millis, int, int]
 """Append time, partition and offset: the order of attempts."""
@@ -33,6 +38,7 @@ MOST_MATCHES = 50_000
 """The most attempts of one id in one hour that are looked at, the newest."""
 
 _MOST_SHAPES = 50_000
+_NOBODY = -1
 
 _FIRST = {
     "of_subscription": ("attempts INDEXED BY of_subscription", ""),
@@ -219,6 +225,50 @@ class HourReader:
                 at = self.start + minute * MINUTE
                 yield CountedRuns(at, RunKind(kind), Ending(ending), runs, retries)
 
+    def counts_of_steps(self, whose: Sequence[int], steps: Steps) -> Iterator[CountedRuns]:
+        """Yield the counts of each step up to the present, those that are overdue apart from others."""
+        minutes = self._minutes(steps)
+        overdue_before = (steps.until - OVERDUE - self.start) // MINUTE
+        for who in whose:
+            for minute, kind, ending, runs, retries in self._db.execute(
+                "SELECT max(minute), kind, ending, sum(runs), sum(retries) FROM minutes"
+                " WHERE who = ? AND minute >= ? AND minute < ? AND runs > 0"
+                " GROUP BY (minute + ?) / ?, kind, ending, minute < ?",
+                (who, minutes.start, minutes.stop, *self._step(steps), overdue_before),
+            ):
+                at = self.start + minute * MINUTE
+                yield CountedRuns(at, RunKind(kind), Ending(ending), runs, retries)
+
+    def attempts_of_steps(self, whose: Sequence[int], steps: Steps) -> Iterator[CountedAttempts]:
+        """Yield the requests of each step that were recorded within it."""
+        for who in whose:
+            for minute, counted in attempts_in(
+                self._db, who, self._minutes(steps), *self._step(steps)
+            ):
+                yield counted._replace(at=self.start + minute * MINUTE)
+
+    def failing(self, subs: Sequence[int] | None, steps: Steps) -> list[FailingEndpoint]:
+        """Return the endpoints with the most failed requests of an interval, at most `MOST_FAILING`."""
+        minutes = self._minutes(steps)
+        whole = minutes == range(HOUR // MINUTE)
+        return failing_in(self._db, subs, None if whole else minutes)
+
+    def most_frequent_error(self, name: str) -> ErrorPattern | None:
+        """Return the most frequent error of a subscription; None: it has none."""
+        sub = self._number(SUBSCRIPTION, name)
+        found = () if sub is None else self.errors([sub])
+        return max(found, key=lambda each: (each.count, each.last_at), default=None)
+
+    def _minutes(self, steps: Steps) -> range:
+        """Return which minutes of the hour an interval touches."""
+        first = (steps.since - self.start) // MINUTE
+        last = -(-(steps.until - self.start) // MINUTE)
+        return range(max(0, first), min(HOUR // MINUTE, last))
+
+    def _step(self, steps: Steps) -> tuple[int, int]:
+        """Return the minutes from an interval's start to the hour's, and those of a step."""
+        return (self.start - steps.since) // MINUTE, steps.step // MINUTE
+
     def whose(self, partner_id: str | None, names: Collection[str] | None) -> list[int]:
         """Return the numbers under which things are counted: of subscriptions, a partner, or everything."""
         if names is not None:
@@ -228,16 +278,30 @@ class HourReader:
         partner = self._number(PARTNER, partner_id)
         return [] if partner is None else [partner]
 
-    def errors(self, subs: Sequence[int] | None) -> Iterator[ErrorPattern]:
-        """Yield the patterns of errors of subscriptions; None: of all."""
+    def errors(
+        self, subs: Sequence[int] | None, partner_id: str | None = None
+    ) -> Iterator[ErrorPattern]:
+        """Yield the patterns of errors of subscriptions; None: of all. With a partner, only its own."""
+        partner = self._partner(partner_id)
         for sub in self._every("errors") if subs is None else subs:
-            for outcome, status, text, count, first, last, example, delivery in self._db.execute(
-                "SELECT outcome, status, text, count, first_at, last_at, example, delivery"
-                " FROM errors WHERE sub = ?",
-                (sub,),
-            ):
-                fingerprint = Fingerprint(self._name(sub), outcome, status or None, text)
-                yield ErrorPattern(fingerprint, count, first, last, example, delivery)
+            yield from patterns_of(self._db, sub, partner, self._name(sub))
+
+    def seen_errors(
+        self, subs: Sequence[int] | None, partner_id: str | None, *, deliveries: bool
+    ) -> Iterator[tuple[Errors, SeenErrors]]:
+        """Yield errors, with how many deliveries they concern if these are counted; otherwise as `errors`."""
+        partner = self._partner(partner_id)
+        yield from errors_seen(self._db, subs, partner, deliveries=deliveries)
+
+    def successes(self, subs: Sequence[int] | None) -> Iterator[tuple[str, Millis]]:
+        """Yield the last success of subscriptions; None: of all."""
+        yield from successes_seen(self._db, subs)
+
+    def _partner(self, partner_id: str | None) -> int | None:
+        """Return a partner's number, one that nothing has where the hour has nothing of it; None: none is asked for."""
+        if partner_id is None:
+            return None
+        return self._number(PARTNER, partner_id) or _NOBODY
 
     def last(self, whose: Sequence[int]) -> LastAttempt | None:
         """Return the newest attempt."""

@@ -14,6 +14,7 @@ from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.packing import Packed, packed_delivery
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
+from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.model.record import Origin, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 
@@ -34,8 +35,12 @@ CREATE INDEX waiting_of_subscription ON waiting (sub, reason, due);
 CREATE INDEX waiting_of_delivery ON waiting (delivery);
 CREATE INDEX waiting_by_due ON waiting (due);
 CREATE TABLE counts (
-  sub TEXT NOT NULL, partner TEXT NOT NULL, reason TEXT NOT NULL, runs INTEGER NOT NULL,
-  PRIMARY KEY (sub, partner, reason)
+  sub TEXT NOT NULL, partner TEXT NOT NULL, reason TEXT NOT NULL, topic TEXT NOT NULL,
+  runs INTEGER NOT NULL, PRIMARY KEY (sub, partner, reason, topic)
+) WITHOUT ROWID;
+CREATE TABLE dues (
+  who TEXT NOT NULL, topic TEXT NOT NULL, minute INTEGER NOT NULL, runs INTEGER NOT NULL,
+  PRIMARY KEY (who, topic, minute)
 ) WITHOUT ROWID;
 CREATE TABLE beyond (
   topic TEXT NOT NULL, partition INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -46,6 +51,13 @@ CREATE TABLE positions (
 ) WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
+
+
+def whose_dues(partner_id: str | None, subscription_id: str | None) -> str:
+    """Return under which name due times are counted: a subscription's, a partner's, or everything's."""
+    if subscription_id is not None:
+        return f"s/{subscription_id}"
+    return "" if partner_id is None else f"p/{partner_id}"
 
 
 class Waiting(NamedTuple):
@@ -65,6 +77,15 @@ class Waiting(NamedTuple):
         return TopicPartition(self.topic, self.partition)
 
 
+class CountedBy(NamedTuple):
+    """What waiting records are counted by."""
+
+    sub: str
+    partner: str
+    reason: str
+    topic: str
+
+
 class NowFile:
     """Writes the file. For one thread.
 
@@ -81,6 +102,9 @@ class NowFile:
         self._db = open_for_writing(path, SCHEMA)
         self._most = most
         self._settled: dict[TopicPartition, GroupPosition] = {}
+        self._changes: dict[CountedBy, int] = {}
+        """How many more or fewer runs are counted, of the transaction that is open."""
+        self._dues: dict[tuple[str, str, int], int] = {}
         self._rows = self._count()
 
     def close(self) -> None:
@@ -171,17 +195,24 @@ class NowFile:
         )
         if added.rowcount:
             self._rows += 1
-            self._change(row[1], row[2], row[3], 1)
+            self._change(CountedBy(row[1], row[2], row[3], record.topic), row[4] or row[0], 1)
 
-    def _change(self, sub: str, partner: str, reason: str, by: int) -> None:
-        key = sub, partner, reason
-        self._db.execute(
-            "INSERT INTO counts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs",
-            (*key, by),
+    def _change(self, of: CountedBy, due: Millis, by: int) -> None:
+        """Count a record more or fewer; what is due at once is so since it was appended."""
+        self._changes[of] = self._changes.get(of, 0) + by
+        if of.sub:
+            for who in ("", whose_dues(of.partner, None), whose_dues(None, of.sub)):
+                key = who, of.topic, due // MINUTE
+                self._dues[key] = self._dues.get(key, 0) + by
+
+    def _flush(self) -> None:
+        """Write the counts that changed."""
+        self._db.executemany(
+            _COUNT, [(*key, by) for key, by in sorted(self._changes.items()) if by]
         )
-        self._db.execute(
-            "DELETE FROM counts WHERE sub = ? AND partner = ? AND reason = ? AND runs <= 0", key
-        )
+        self._db.executemany(_NO_COUNT, [key for key, by in self._changes.items() if by < 0])
+        self._db.executemany(_DUE, [(*key, by) for key, by in sorted(self._dues.items()) if by])
+        self._db.executemany(_NO_DUE, [key for key, by in self._dues.items() if by < 0])
 
     def _beyond(self, record: Waiting) -> None:
         """Count a record in the range that ends just before it, or in one of its own."""
@@ -213,14 +244,11 @@ class NowFile:
     def _remove(self, at: TopicPartition, begin: int, end: int) -> None:
         removed = self._db.execute(
             "DELETE FROM waiting WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ?"
-            " RETURNING sub, partner, reason",
+            " RETURNING sub, partner, reason, due, at",
             (*at, begin, end),
         ).fetchall()
-        counted: dict[tuple[str, str, str], int] = {}
-        for key in removed:
-            counted[key] = counted.get(key, 0) + 1
-        for key, runs in counted.items():
-            self._change(*key, -runs)
+        for sub, partner, reason, due, appended in removed:
+            self._change(CountedBy(sub, partner, reason, at.topic), due or appended, -1)
         self._rows -= len(removed)
 
     def _pass(self, position: GroupPosition) -> None:
@@ -258,10 +286,22 @@ class NowFile:
         try:
             with transaction(self._db):
                 yield
+                self._flush()
         except BaseException:
             self._rows = self._count()
             self._settled.clear()
             raise
+        finally:
+            self._changes.clear()
+            self._dues.clear()
+
+
+_COUNT = "INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs"
+_NO_COUNT = (
+    "DELETE FROM counts WHERE sub = ? AND partner = ? AND reason = ? AND topic = ? AND runs <= 0"
+)
+_DUE = "INSERT INTO dues VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs"
+_NO_DUE = "DELETE FROM dues WHERE who = ? AND topic = ? AND minute = ? AND runs <= 0"
 
 
 def _state_of(delivery: Delivery) -> str:

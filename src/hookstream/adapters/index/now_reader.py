@@ -7,18 +7,23 @@ from typing import TypeAlias
 
 from hookstream.adapters.index.answers import (
     Cursor,
+    DueFilter,
     PendingCount,
     PendingCounts,
     PendingFilter,
+    PendingSummary,
+    TierCount,
     Whose,
     Window,
 )
-from hookstream.adapters.index.database import open_for_reading
+from hookstream.adapters.index.database import open_for_reading, snapshot
 from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.now_file import UNMATCHED, UNREADABLE, delivery_from
 from hookstream.adapters.index.packing import Packed, delivery_of, packed_delivery
+from hookstream.adapters.index.pending_summary import PendingCounter
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.model.instant import SECOND, Millis
+from hookstream.core.statistics.due import DueIntervals
 
 READING: Millis = 30 * SECOND
 """A writer that wrote nothing for longer does not read."""
@@ -109,7 +114,8 @@ class NowReader:
         found = [
             PendingCount(sub, partner, reason, runs, self._next_due(sub, reason))
             for sub, partner, reason, runs in self._db.execute(
-                "SELECT sub, partner, reason, runs FROM counts WHERE sub <> ''"
+                "SELECT sub, partner, reason, sum(runs) FROM counts WHERE sub <> ''"
+                " GROUP BY sub, partner, reason"
             )
             if _is_of(whose, sub, partner)
         ]
@@ -123,7 +129,34 @@ class NowReader:
             window,
         )
 
+    def tiers(self, wanted: DueFilter, due: DueIntervals) -> tuple[TierCount, ...]:
+        """Count what waits by tier, all of it at one instant."""
+        with snapshot(self._db):
+            return tuple(PendingCounter(self._db, wanted, due).tiers())
+
+    def summary(self, wanted: DueFilter, due: DueIntervals, window: Window) -> PendingSummary:
+        """Count what waits, by tier, subscription, and when it falls due, all of it at one instant."""
+        operators = wanted.partner_id is None
+        with snapshot(self._db):
+            counter = PendingCounter(self._db, wanted, due)
+            falls_due, later = counter.due()
+            subscriptions, more = counter.subscriptions()
+            return PendingSummary(
+                tiers=tuple(counter.tiers()),
+                due=tuple(falls_due),
+                later=later,
+                subscriptions=tuple(subscriptions),
+                more_subscriptions=more,
+                only_counted=self.only_counted(wanted),
+                unmatched=self._others(UNMATCHED) if operators else 0,
+                unreadable=self._others(UNREADABLE) if operators else 0,
+                window=window,
+            )
+
     def _rows(self, wanted: PendingFilter, after: Cursor | None) -> Iterator[_Row]:
+        # What is due at a time is behind every place that has an earlier one.
+        first = None if wanted.due_from is None else (wanted.due_from, "", 0, -1)
+        after = max((each for each in (after, first) if each is not None), default=None)
         if wanted.partner_id is None and wanted.subscriptions is None and wanted.reasons is None:
             yield from self._ordered("waiting_by_due", "1 = 1", (), after)
             return
@@ -178,7 +211,11 @@ def _is_of(whose: Whose, sub: str, partner: str) -> bool:
 
 
 def _selects(wanted: PendingFilter, row: _Row) -> bool:
-    return _is_of(wanted, row[5], row[6]) and (wanted.reasons is None or row[7] in wanted.reasons)
+    return (
+        _is_of(wanted, row[5], row[6])
+        and (wanted.reasons is None or row[7] in wanted.reasons)
+        and (wanted.tiers is None or row[1] in wanted.tiers)
+    )
 
 
 def _record(row: _Row) -> PendingRecord:

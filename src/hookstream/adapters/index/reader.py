@@ -14,6 +14,7 @@ from hookstream.adapters.index.answers import (
     DeadLetterFilter,
     DeliveryAnswer,
     DeliveryFilter,
+    DueFilter,
     IndexedAttempt,
     IndexedDelivery,
     OperationsEvent,
@@ -21,6 +22,10 @@ from hookstream.adapters.index.answers import (
     Page,
     PendingCounts,
     PendingFilter,
+    PendingSummary,
+    ReasonCount,
+    ReasonCounts,
+    TierCount,
     UndecodableFilter,
     Whose,
     Window,
@@ -30,13 +35,14 @@ from hookstream.adapters.index.delivery_views import (
     LifeOrder,
     Runs,
     history_from,
-    merged_copies,
 )
+from hookstream.adapters.index.failures_seen import looked_in
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
 from hookstream.adapters.index.id_filter import IdFilter
 from hookstream.adapters.index.now_reader import NowReader
 from hookstream.adapters.index.opened_files import OpenedFiles, OpenLimit, reading
+from hookstream.adapters.index.overviews import overview_of
 from hookstream.adapters.index.packing import Packed, packed_delivery
 from hookstream.adapters.index.postings import Of, hash_of
 from hookstream.adapters.index.selecting import (
@@ -52,11 +58,15 @@ from hookstream.adapters.index.selecting import (
     selects_run,
 )
 from hookstream.adapters.system import SystemClock
+from hookstream.core.audit.copies import merged
 from hookstream.core.audit.run_states import PendingRecord, waiting
+from hookstream.core.failures.book import Looked
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.statistics.counts import Statistics
+from hookstream.core.statistics.due import DueIntervals, due_intervals
 from hookstream.core.statistics.life import Ending, key_of_waiting
+from hookstream.core.statistics.overview import Overview, OverviewWindow, is_whole, steps_for
 from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
 from hookstream.errors import DependencyUnavailable, InputRefused
 
@@ -175,12 +185,14 @@ class IndexReader:
         if not owners or any(partner_id not in (None, owner) for _, owner in owners):
             return None
         subscription_id, owner = next(iter(owners))
+        attempts = merged(entries)
         return DeliveryAnswer(
-            history_from(delivery_id, merged_copies(entries), aside, self._asked_at),
+            history_from(delivery_id, [each.entry for each in attempts], aside, self._asked_at),
             tuple(waiting(pending, entries)),
             subscription_id,
             owner,
             window,
+            tuple(entries) if len(attempts) < len(entries) else (),
         )
 
     def pending(
@@ -205,6 +217,16 @@ class IndexReader:
         with self._reading_now() as now:
             return now.counts(whose, now.window(self._clock()))
 
+    def pending_summary(self, wanted: DueFilter, due: DueIntervals) -> PendingSummary:
+        """Count what waits in the tiers, by tier, subscription, and when it falls due."""
+        with self._reading_now() as now:
+            return now.summary(wanted, due, now.window(self._clock()))
+
+    def waiting_tiers(self, wanted: DueFilter, now: Millis) -> tuple[TierCount, ...]:
+        """Count what waits by tier; `now` is the present, by which it is overdue."""
+        with self._reading_now() as reader:
+            return reader.tiers(wanted, due_intervals(1, now))
+
     def dead_letters(
         self, wanted: DeadLetterFilter, after: Cursor | None = None, limit: int = 50
     ) -> Page[AsideRecord]:
@@ -224,6 +246,20 @@ class IndexReader:
     def undecodable_counts(self) -> AsideCounts:
         """Count the open undecodable records by origin topic and reason: for operators only."""
         return self._counts(RedriveSource.UNDECODABLE, Whose())
+
+    def reasons(
+        self, source: RedriveSource, whose: Whose, since: Millis, until: Millis
+    ) -> ReasonCounts:
+        """Count the dead letters or undecodable records of an interval, by reason; the latter for operators."""
+        window = self.window()
+        counts: dict[str, ReasonCount] = {}
+        for day in self._of_days(window, since, until, None):
+            with self._day(day) as reader:
+                for each in () if reader is None else reader.reasons(source, whose, since, until):
+                    known = counts.get(each.reason, ReasonCount(each.reason, 0, 0))
+                    counts[each.reason] = known.plus(each)
+        order = sorted(counts.values(), key=lambda each: (-each.records, each.reason))
+        return ReasonCounts(tuple(order), window)
 
     def operations(
         self, wanted: OperationsFilter, after: Cursor | None = None, limit: int = 50
@@ -290,9 +326,34 @@ class IndexReader:
                 builder.add_runs(reader.counts(numbers, start, until))
                 if hour.start < until:
                     subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
-                    builder.add_errors(reader.errors(subs))
+                    builder.add_errors(reader.errors(subs, whose.partner_id))
                     builder.add_last(reader.last(numbers))
         return builder.statistics(MOST_ERRORS)
+
+    def overview(self, whose: Whose, wanted: OverviewWindow, *, now: Millis) -> Overview:
+        """Return the numbers of subscriptions, one partner, or everything, over a window up to now.
+
+        Of each hour the `MOST_FAILING` endpoints with the most failed requests are looked at.
+
+        Args:
+            whose: A partner, subscriptions of it, or neither.
+            wanted: The window.
+            now: The present by the brokers' clock.
+        """
+        window = self.window()
+        known = window.since
+        if known is None or window.until is None:
+            raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
+        steps = steps_for(wanted, now, known)
+        hours = self._of_window(window, steps.since, steps.until + HOUR, None)
+        whole = is_whole(wanted, now, known)
+        return overview_of([*hours], self._hour, whose, steps, known, whole=whole)
+
+    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
+        """Return the errors, with their deliveries counted or not, and last successes of hours from `since` on."""
+        window = self.window()
+        hours = self._of_window(window, since, None, None)
+        return looked_in(map(self._hour, hours), whose, window, since, deliveries=deliveries)
 
     # Runs of deliveries.
 
@@ -390,38 +451,12 @@ class IndexReader:
         self, window: Window, since: Millis | None, until: Millis | None, before: Place | None
     ) -> Iterator[IndexFile]:
         """Yield the hours of the window that an interval touches, the newest first."""
-        return self._touched(Family.ATTEMPTS, window.since, since, until, before)
+        return self._folder.touched(Family.ATTEMPTS, window.since, since, until, before)
 
     def _of_days(
         self, window: Window, since: Millis | None, until: Millis | None, before: Place | None
     ) -> Iterator[IndexFile]:
-        return self._touched(Family.ASIDE, window.aside_since, since, until, before)
-
-    def _touched(
-        self,
-        family: Family,
-        known_since: Millis | None,
-        since: Millis | None,
-        until: Millis | None,
-        before: Place | None,
-    ) -> Iterator[IndexFile]:
-        if known_since is None:
-            return
-        last = min(
-            (
-                each
-                for each in (until, None if before is None else before[0] + 1)
-                if each is not None
-            ),
-            default=None,
-        )
-        for file in self._folder.files(family):
-            if file.start < known_since or (
-                since is not None and file.start + family.span <= since
-            ):
-                return
-            if last is None or file.start < last:
-                yield file
+        return self._folder.touched(Family.ASIDE, window.aside_since, since, until, before)
 
     def _hour(self, file: IndexFile) -> AbstractContextManager[HourReader | None]:
         return _using(file, self._hours, HourReader)

@@ -316,6 +316,14 @@ class LogScan:
         here = Stretch(starts={partition: offset}, ends={partition: offset + 1})
         return next((r for r in self.read(here) if r.offset == offset), None)
 
+    def oldest(self, partition: int) -> Record | None:
+        """Return the oldest record that a partition still has; None: it has none, or there is no partition."""
+        span = self.bounds().get(partition)
+        if span is None:
+            return None
+        here = Stretch(starts={partition: span.start}, ends={partition: span.end})
+        return next(iter(self.read(here)), None)
+
     def _offsets(self, partitions: Iterable[int], where: LogPosition | None) -> dict[int, int]:
         """Return the offset of a position in every partition; None: no offset."""
         if where is None:
@@ -387,6 +395,21 @@ def read_within(
     ):
         while time.monotonic() < end:
             yield from log.poll() or ()
+
+
+@contextmanager
+def log_from(client: ClientSettings, starts: Mapping[TopicPartition, int]) -> Iterator[LogReader]:
+    """Lend a reader of partitions from given offsets on.
+
+    Raises:
+        ConfigurationError: A topic may not be read.
+        DependencyUnavailable: A topic lost records meanwhile.
+    """
+    with (
+        _translating(", ".join(sorted({at.topic for at in starts}))),
+        LogReader(bounded(client), starts) as log,
+    ):
+        yield log
 
 
 def _read(

@@ -1,4 +1,4 @@
-"""The metrics of the API: its requests by route and status, and how long they took."""
+"""The metrics of the API and the pages: requests by route and status, and how long they took."""
 
 from collections.abc import Iterable
 
@@ -7,8 +7,8 @@ from prometheus_client.registry import Collector
 
 _BOUNDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 API_METRICS = {
-    "hookstream_api_requests_total": "Requests to the API.",
-    "hookstream_api_request_seconds": "How long requests to the API took.",
+    "hookstream_api_requests_total": "Requests to the API and for pages.",
+    "hookstream_api_request_seconds": "How long requests to the API and for pages took.",
 }
 
 

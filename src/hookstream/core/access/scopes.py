@@ -38,16 +38,28 @@ IMPLIED: dict[Scope, frozenset[Scope]] = {
 
 @dataclass(slots=True, frozen=True)
 class Caller:
-    """Who makes a request, as its token says."""
+    """Who makes a request, as its token or its session says."""
 
     token_id: str
-    """The public id of the token: never the token, nor its hash."""
+    """The public id of the token: never the token, nor its hash. Of a session that a link began, which has no token,
+    the session's id."""
     scope: Scope
     partner_id: str | None
     """The one partner that a partner's token is for; None for operators.
 
     A caller with it sees that partner's things alone: in every route, field, filter and cursor.
     """
+    session_id: str | None = None
+    """The session of pages in which it acts; None: it presented the token itself."""
+
+    @property
+    def called(self) -> str:
+        """How rows and events name the caller."""
+        if self.session_id is None:
+            return f"token {self.token_id}"
+        if self.session_id == self.token_id:
+            return f"session {self.session_id}"
+        return f"token {self.token_id}, session {self.session_id}"
 
     def may(self, needed: Scope) -> bool:
         """Return whether this caller may use what needs a scope."""

@@ -186,13 +186,29 @@ def token_text(scope: Scope, random: bytes) -> str:
     Raises:
         ValueError: They are fewer or more.
     """
+    return secret_text(KINDS[scope], random)
+
+
+def secret_text(kind: str, random: bytes) -> str:
+    """Return the text of something new that admits its bearer: `hs_<kind>_` and what is unpredictable in it.
+
+    Args:
+        kind: Three letters, by which people and scanners of leaked secrets recognise it.
+        random: `TOKEN_BYTES` unpredictable bytes.
+
+    Raises:
+        ValueError: They are fewer or more.
+    """
     if len(random) != TOKEN_BYTES:
-        raise ValueError(f"a token takes {TOKEN_BYTES} random bytes, not {len(random)}")
-    return f"hs_{KINDS[scope]}_{base64.urlsafe_b64encode(random).rstrip(b'=').decode()}"
+        raise ValueError(f"such a text takes {TOKEN_BYTES} random bytes, not {len(random)}")
+    return f"hs_{kind}_{base64.urlsafe_b64encode(random).rstrip(b'=').decode()}"
 
 
 def token_hash(text: str) -> str:
-    """Return the SHA-256 of a token's text, as 64 hex digits; of any text, also of no token's."""
+    """Return the SHA-256 of a token's text, as 64 hex digits; of any text, also of no token's.
+
+    Sessions and links of portals are kept by the hash of their texts, too.
+    """
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 

@@ -127,6 +127,18 @@ class DeliveryHistory:
         """Whether any run completed: the receiver has had the event, whatever became of a later run."""
         return any(entry.disposition == "complete" for entry in self.entries)
 
+    def within(self, since: Millis | None, until: Millis | None) -> "DeliveryHistory":
+        """Return what happened from `since` on and before `until`; None: without a bound."""
+
+        def is_within(at: Millis) -> bool:
+            return (since is None or at >= since) and (until is None or at < until)
+
+        return DeliveryHistory(
+            self.delivery_id,
+            tuple(entry for entry in self.entries if is_within(entry.started_at)),
+            tuple(death for death in self.deaths if is_within(death.at)),
+        )
+
     def by_run(self) -> "dict[str | None, DeliveryHistory]":
         """Return the history of each run by its job, in the order in which they began.
 

@@ -3,9 +3,10 @@
 It asks the same functions as matching does, by the tables as they are now.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from hookstream.core.matching.directory import Directory, Question
 from hookstream.core.matching.granted import GrantTimeline, asks_for
@@ -86,6 +87,38 @@ def unmet(
             if condition is Condition.EVENT_TYPE or case.is_deleted:
                 break
     return found
+
+
+def is_shown_to(
+    directory: Directory,
+    partner_id: str,
+    subscriptions: Sequence[Subscription],
+    question: Question,
+) -> bool:
+    """Return whether a partner may learn of an event: the grants of its time and of today cover it.
+
+    A grant may ask for fields of the body, so it is asked with the body of each version that one of the
+    partner's subscriptions gets; without any, with the newest one's.
+
+    Args:
+        directory: The tables.
+        partner_id: The partner.
+        subscriptions: Its subscriptions that ask for the event's type.
+        question: The event, as it is matched.
+    """
+    pins = {question.version(each.pin(question.event_type)) for each in subscriptions}
+    return all(
+        directory.granted(
+            directory.partners.get(partner_id),
+            question.event_type,
+            question.environment,
+            question.timestamp,
+            partial(question.body, version),
+            past=True,
+        )
+        is True
+        for version in pins or {question.latest}
+    )
 
 
 @dataclass(slots=True, frozen=True)

@@ -14,10 +14,12 @@ OPERATIONS_EVENTS = frozenset(
         "log.gap",
         "partition.skipped",
         "subscription.changed",
+        "subscription.failures_changed",
     }
 )
 """They match by exact name only, and only subscriptions of the partner they concern (their
 `data.partner_id`) or of an operator. A failed delivery of one does not emit another."""
 
 OWN_PREFIXES = ("hookstream.", *{f"{name.partition('.')[0]}." for name in OPERATIONS_EVENTS})
-"""No `*` matches types with these prefixes: a newer release may have own events unknown here."""
+"""No `*` matches types with these prefixes: a newer release may have own events unknown here. So a new own event
+has one of them: workers of earlier releases would send one of another prefix to every partner with `*`."""

@@ -1,13 +1,18 @@
 """A plan: the changes to write, the problems of the definitions, and notes for the user."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.subscription import SigningSecret, Subscription
 from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.fields import Difference, Subject, named
 from hookstream.errors import Conflict
+
+_MARK: Final = 32
+"""Hex digits of a mark."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,8 +74,24 @@ def confirm(shown: Plan, made: Plan) -> None:
     Raises:
         Conflict: Something was changed in between; the message names it.
     """
-    before, now = _fingerprints(shown), _fingerprints(made)
-    moved = sorted(name for name in before | now if before.get(name) != now.get(name))
+    confirm_marks(marks(shown), made)
+
+
+def marks(made: Plan) -> Mapping[str, str]:
+    """Return of each subject that is written a text that is another where another change is made of it.
+
+    The same change of another revision has another one. No secret can be found from it.
+    """
+    return {
+        name: hashlib.sha256(repr(found).encode("utf-8", "backslashreplace")).hexdigest()[:_MARK]
+        for name, found in _fingerprints(made).items()
+    }
+
+
+def confirm_marks(before: Mapping[str, str], made: Plan) -> None:
+    """Check that a plan of the tables' present state is the one whose marks were shown. Raises as `confirm`."""
+    now = marks(made)
+    moved = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
     if moved:
         raise Conflict(
             f"{moved[0]} was changed by somebody else since the plan was shown"

@@ -1,10 +1,18 @@
 """Rows of the console topic that commit with other changes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.console_rows import token_key, write_token
+from hookstream.adapters.tables.session_rows import (
+    link_key,
+    session_key,
+    write_link,
+    write_session,
+)
+from hookstream.core.access.portal_links import PortalLink, revoked_link
+from hookstream.core.access.sessions import Session, ended_session
 from hookstream.core.access.tokens import ApiToken
 from hookstream.entry.admin.tables import TablesSession
 from hookstream.errors import Conflict
@@ -15,24 +23,63 @@ def token_change(session: TablesSession, token: ApiToken) -> TableChange:
     return TableChange(session.names.console, token_key(token.id), write_token(token))
 
 
+def session_change(session: TablesSession, pages: Session) -> TableChange:
+    """Return the row of a session of pages."""
+    return TableChange(session.names.console, session_key(pages.id), write_session(pages))
+
+
+def link_change(session: TablesSession, link: PortalLink) -> TableChange:
+    """Return the row of a portal link."""
+    return TableChange(session.names.console, link_key(link.id), write_link(link))
+
+
 def revoked(token: ApiToken, now: int, by: str) -> ApiToken:
     """Return a token after its revocation."""
     return replace(token, revoked=now, revoked_by=by, revision=token.revision + 1)
 
 
 def revoked_with_partner(session: TablesSession, partner_id: str, by: str) -> list[TableChange]:
-    """Return the rows that revoke the tokens of a partner that is deleted.
+    """Return the rows that revoke the tokens of a partner that is deleted, and end its sessions and links.
 
     There are none where the session has no console topic: tokens of a partner that does not exist are
     refused anyway.
     """
     if not session.has_console:
         return []
-    return [
+    tokens = [
         token_change(session, revoked(token, session.now, by))
         for token in session.console().tokens.tokens(partner_id)
         if not token.ended(session.now)
     ]
+    return [*tokens, *shut_out(session, partner_id, by).rows]
+
+
+@dataclass(slots=True, frozen=True)
+class ShutOut:
+    """Everything that lets a partner see pages without its token, ended."""
+
+    sessions: Sequence[Session]
+    """Those that were not over, as they are then."""
+    links: Sequence[PortalLink]
+    """Those that could still be used, as they are then."""
+    rows: Sequence[TableChange]
+
+
+def shut_out(session: TablesSession, partner_id: str, by: str) -> ShutOut:
+    """Return what ends all sessions of a partner, and revokes its links."""
+    table = session.console()
+    sessions = [
+        ended_session(each, session.now, by)
+        for each in table.sessions.rows()
+        if each.partner_id == partner_id and not each.over(session.now)
+    ]
+    links = [
+        revoked_link(each, session.now, by)
+        for each in table.links.rows()
+        if each.partner_id == partner_id and each.is_open(session.now)
+    ]
+    rows = [session_change(session, each) for each in sessions]
+    return ShutOut(sessions, links, [*rows, *(link_change(session, each) for each in links)])
 
 
 class AnsweredMeanwhile(Conflict):

@@ -1,6 +1,10 @@
-"""One dead letter with its event and the history of its delivery."""
+"""One dead letter or undecodable record: its event, and the history of its delivery."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.model import header_names
@@ -9,12 +13,16 @@ from hookstream.core.model.instant import MINUTE, from_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record, header_text
-from hookstream.core.redrive.ledger import Ledger, ResolvedBy
+from hookstream.core.redrive.ledger import Ledger, ResolvedBy, read_ledger
+from hookstream.core.redrive.marks import Position, read_position
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.audit import AuditLog, history_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.event_decoding import EventDecoder
+from hookstream.entry.admin.granted_events import GrantedEvents
+from hookstream.errors import InputRefused
 
+_PLACE: Final = re.compile(r"(?:(?P<topic>[^@]+)-)?(?P<position>[0-9]+@[0-9]+)")
 _MAX_RECORD_BYTES = 64 * 1024 * 1024
 """Larger than any setting allows, so that every record can be shown."""
 
@@ -31,6 +39,84 @@ class DeadLetterDetails:
     """The event as it is delivered, or why it cannot be shown."""
     history: DeliveryHistory | None
     """None if the record names no delivery."""
+
+
+@dataclass(slots=True, frozen=True)
+class SetAsideRecord:
+    """A record at its position, with what of it is not in the index."""
+
+    record: Record
+    resolved_by: ResolvedBy | None
+    event: JsonObject | str
+    """As it is delivered, to whom it is read for; or why it cannot be shown."""
+    unreadable_marks: Sequence[str] = ()
+    """Because of them, what is shown as open may have been redriven or purged."""
+
+    def details(self, history: DeliveryHistory | None) -> DeadLetterDetails:
+        """Return it with the history of its delivery; None: it names none."""
+        summary = summary_of(self.record)
+        return DeadLetterDetails(self.record, summary, self.resolved_by, self.event, history)
+
+
+def position_in(text: str, topic: str) -> Position | None:
+    """Return the position that `3@1042` or `topic-3@1042` names; None where it names none.
+
+    Raises:
+        InputRefused: It is a position in another topic.
+    """
+    found = _PLACE.fullmatch(text)
+    position = None if found is None else read_position(found["position"])
+    if found is None or position is None:
+        return None
+    if found["topic"] not in (None, topic):
+        raise InputRefused(f"{text} is a place in another topic than {topic}")
+    return position
+
+
+def set_aside_at(
+    reader: DeadLetterReader, positions: Sequence[Position], granted: GrantedEvents | None
+) -> list[SetAsideRecord]:
+    """Return the records at positions, without those that the log does not have (any more).
+
+    Args:
+        reader: Reads the topic.
+        positions: The positions.
+        granted: Shows an event to its partner; None: they are read for an operator.
+
+    Raises:
+        DependencyUnavailable: The brokers do not answer.
+    """
+    records = [found for each in positions if (found := reader.at(each)) is not None]
+    if not records:
+        return []
+    # The marks are many: they are read once for all.
+    ledger, problems = read_ledger(reader.jobs())
+    marks = [f"{problem.key}: {problem.why}" for problem in problems]
+    shown = partial(event_of, event_decoder(reader)) if granted is None else granted.shown
+    return [
+        SetAsideRecord(
+            record,
+            ledger.resolved_by(reader.source, Position(record.partition, record.offset)),
+            shown(record),
+            marks,
+        )
+        for record in records
+    ]
+
+
+def header_value(value: bytes | None) -> str:
+    """Return a header as text, or its bytes in hex if it is not text."""
+    if value is None:
+        return "(null)"
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return f"0x{value.hex()}"
+
+
+def of_event(history: DeliveryHistory, origin: str) -> DeliveryHistory:
+    """Return the part of a delivery's history that is of one event: another one may have the same id."""
+    return history.by_origin().get(origin, history)
 
 
 def event_decoder(reader: DeadLetterReader) -> EventDecoder:
@@ -87,5 +173,4 @@ class DetailsReader:
         except ValueError:
             since = None
         history = history_of(self._audit, self._reader, summary.delivery_id, since)
-        # Another event may have the same id: its attempts do not belong to this record.
-        return history.by_origin().get(summary.origin, history)
+        return of_event(history, summary.origin)

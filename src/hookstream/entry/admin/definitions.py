@@ -1,7 +1,7 @@
-"""Plans and applies the changes that a folder of definition files declares."""
+"""Plans the changes that definitions declare, those of a folder of files too, and writes what was shown."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.http.tls_contexts import IdentityRefused, context_of
 from hookstream.adapters.ready_templates import ready_templates
 from hookstream.adapters.signing_keys import generated_key, read_signing_key
-from hookstream.adapters.system import SystemClock, random_bytes
+from hookstream.adapters.system import random_bytes
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.adapters.x509 import valid_until
 from hookstream.core.delivery.address import origin, scrub, url_problem
@@ -22,18 +22,18 @@ from hookstream.core.matching.pattern import PatternRefused, dotted, parse
 from hookstream.core.model.endpoint_identity import TlsIdentity
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.subscription import Partner, Subscription
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.model.subscription import Partner, SigningSecret, Subscription
 from hookstream.core.planning.body_format import TemplateRules
-from hookstream.core.planning.changes import Create, Plan, Update, confirm
-from hookstream.core.planning.declared import EARLIEST_START, Problem, SigningKey
+from hookstream.core.planning.changes import Create, Plan, Update, confirm_marks
+from hookstream.core.planning.declared import EARLIEST_START, Declared, Problem, SigningKey
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.gaps import NOT_EXACT, retained_since
+from hookstream.entry.admin.gaps import NOT_EXACT
 from hookstream.entry.admin.schema_checks import pattern_checks, template_checks
-from hookstream.entry.admin.tables import SEALED, State, read_state
-from hookstream.entry.admin.writing import Changed, attempt_change
+from hookstream.entry.admin.tables import SEALED, State
 from hookstream.entry.keys import key_ring
 from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.pipeline.replay import curtailed_text
@@ -50,6 +50,7 @@ class FolderPlanner:
         options: The options of the plan; without an owner, the folder's own name is its owner.
         needs_keys: Whether a key ring is needed, to apply the plan. Without one, secrets are
             compared by their names only: files can be checked where no secret is.
+        keys: Returns the key ring.
 
     Raises:
         InputRefused: The folder cannot be read, or the request needs a name that it does not have.
@@ -64,12 +65,14 @@ class FolderPlanner:
         options: PlanOptions,
         *,
         needs_keys: bool,
+        keys: Callable[[Settings], Keys] = key_ring,
     ) -> None:
         self._settings = settings
-        self._keys: Keys = SEALED
+        self.keys: Keys = SEALED
+        """Decrypts secrets, or passes them on encrypted where there is no key ring."""
         self._keyless: str | None = None
         try:
-            self._keys = key_ring(settings)
+            self.keys = keys(settings)
         except ConfigurationError as why:
             self._keyless = str(why)
         rules = definition_rules(settings)
@@ -77,59 +80,120 @@ class FolderPlanner:
         self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
         self.problems: Sequence[Problem] = self._definitions.problems
         """Problems of the files themselves; while there are any, there is no plan."""
-        self._options = replace(options, owner=_owner(self._definitions, options))
+        self._options = replace(options, owner=folder_owner(self._definitions, options))
         if needs_keys and self._keyless is not None and not self.problems:
             raise ConfigurationError(self._keyless)
 
-    def plan(self) -> Plan:
+    def plan(
+        self,
+        state: State,
+        now: Millis,
+        retained_since: Callable[[Millis], Sequence[TopicPartition]],
+    ) -> Plan:
         """Return the changes that applying the files would make now, with problems located in them.
+
+        Args:
+            state: The tables, opened by `keys`.
+            now: The present.
+            retained_since: As the service of this name.
 
         Raises:
             DependencyUnavailable: The brokers do not answer.
         """
         settings = self._settings
-        state = read_state(settings, self._keys)
-        made = self._made(state, SystemClock().now() + settings.tables.activation_lead)
-        return replace(made, notes=(*made.notes, *_on_starts(settings, made)))
+        made = self._made(state, now + settings.tables.activation_lead)
+        return replace(made, notes=(*made.notes, *on_starts(settings, made, retained_since)))
 
-    def apply(self, shown: Plan) -> Changed[Plan]:
-        """Apply a plan, and return it with the writer's warning among its notes.
+    def apply(self, writer: ChangeWriter, shown: Mapping[str, str]) -> Plan:
+        """Write the plan that was shown, as `apply_plan`.
+
+        Args:
+            writer: Writes the tables; it has the keys.
+            shown: The marks of the plan that was shown.
 
         Raises:
             Conflict: The tables changed, and with them the plan.
         """
-
-        def applied(writer: ChangeWriter) -> Plan:
-            made = self._made(writer.state, writer.session.takes_effect)
-            confirm(shown, made)
-            writer.write(made.writes)
-            writer.forget()
-            warnings = () if writer.warning is None else (writer.warning,)
-            return replace(made, notes=(*made.notes, *warnings))
-
-        return attempt_change(self._settings, applied, self._keys, console=None)
+        return apply_plan(writer, self._made(writer.state, writer.session.takes_effect), shown)
 
     def _made(self, state: State, takes_effect: Millis) -> Plan:
         definitions = self._definitions
-        means = plan_means(self._settings, state.book, takes_effect, opened=self._keyless is None)
-        made = plan(definitions.declared, state.current, self._options, means)
-        unreadable = [
-            Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable
-        ]
-        notes = [
-            *definitions.notes,
-            *made.notes,
-            *(f"a schema is not used: {why}" for why in state.schema_faults),
-        ]
+        made = made_plan(
+            self._settings,
+            state,
+            definitions.declared,
+            self._options,
+            takes_effect,
+            opened=self._keyless is None,
+        )
+        notes = [*definitions.notes, *made.notes]
         if self._keyless is not None:
             notes.append(
                 f"secrets are compared by their names only, without a key ring: {self._keyless}"
             )
-        problems = (*map(definitions.located, made.problems), *unreadable)
-        return replace(made, problems=problems, notes=tuple(notes))
+        located = tuple(map(definitions.located, made.problems))
+        return replace(made, problems=located, notes=tuple(notes))
 
 
-def _on_starts(settings: Settings, made: Plan) -> list[str]:
+def made_plan(
+    settings: Settings,
+    state: State,
+    declared: Declared,
+    options: PlanOptions,
+    takes_effect: Millis,
+    *,
+    opened: bool = True,
+) -> Plan:
+    """Return the plan of what is declared, with the problems and notes of the tables.
+
+    Args:
+        settings: The lead of changes, and the share that may be pruned.
+        state: The tables.
+        declared: What is declared.
+        options: The options.
+        takes_effect: When changes take effect.
+        opened: Whether secrets are decrypted.
+    """
+    means = plan_means(settings, state.book, takes_effect, opened=opened)
+    made = plan(declared, state.current, options, means)
+    unreadable = [Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable]
+    faults = [f"a schema is not used: {why}" for why in state.schema_faults]
+    return replace(made, problems=(*made.problems, *unreadable), notes=(*made.notes, *faults))
+
+
+def apply_plan(writer: ChangeWriter, made: Plan, shown: Mapping[str, str]) -> Plan:
+    """Write a plan if it is the one that was shown, and return it with the writer's warning among its notes.
+
+    Args:
+        writer: Writes the tables.
+        made: The plan of the tables' present state.
+        shown: The marks of the plan that was shown.
+
+    Raises:
+        Conflict: The tables changed, and with them the plan.
+    """
+    confirm_marks(shown, made)
+    writer.write(made.writes)
+    writer.forget()
+    warnings = () if writer.warning is None else (writer.warning,)
+    return replace(made, notes=(*made.notes, *warnings))
+
+
+def generated_by(made: Plan) -> list[tuple[str, SigningSecret]]:
+    """Return the signing secrets that a plan generated, each with its subscription's id."""
+    return [
+        (change.after.id, secret)
+        for change in made.writes
+        if isinstance(change, Create | Update)
+        for secret in change.generated
+    ]
+
+
+def on_starts(
+    settings: Settings,
+    made: Plan,
+    retained_since: Callable[[Millis], Sequence[TopicPartition]],
+) -> list[str]:
     """Return what is to be known of subscriptions that start in the past."""
     starts = [
         change.start_from
@@ -140,8 +204,13 @@ def _on_starts(settings: Settings, made: Plan) -> list[str]:
         return []
     notes = [NOT_EXACT] if settings.events.accept_create_time else []
     timed = [start for start in starts if start != EARLIEST_START]
-    taken = retained_since(settings, min(timed)) if timed else []
+    taken = retained_since(min(timed)) if timed else []
     return [*notes, f"start_from: {curtailed_text(taken)}"] if taken else notes
+
+
+def rules_of_any_machine() -> DefinitionRules:
+    """Return the checks that are the same in every installation: all but that of addresses."""
+    return replace(definition_rules(Settings()), url_problem=lambda _: None)
 
 
 def definition_rules(settings: Settings) -> DefinitionRules:
@@ -198,7 +267,7 @@ def last_instant(made: Plan) -> Millis:
     return max(instants)
 
 
-def _owner(found: Definitions, asked: PlanOptions) -> str | None:
+def folder_owner(found: Definitions, asked: PlanOptions) -> str | None:
     """Return the folder's name.
 
     Raises:

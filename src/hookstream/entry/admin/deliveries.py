@@ -30,7 +30,7 @@ from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_from
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.pending import PendingReader, unsettled_events
 from hookstream.entry.admin.subscriptions import directory_of
-from hookstream.entry.admin.tables import read_state
+from hookstream.entry.admin.tables import State, read_state
 from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings
 
@@ -282,20 +282,25 @@ def details_of(
     )
 
 
-def status_of(
-    settings: Settings, details: DeliveryDetails, now: Millis
-) -> SubscriptionStatus | None:
-    """Return the status of a delivery's subscription under the holds; None: it is not known.
+def readable_state(settings: Settings) -> State | None:
+    """Return the tables; None: they cannot be read.
 
     Raises:
         DependencyUnavailable: The cluster does not answer.
     """
-    if not details.subscription_id:
-        return None
     try:
-        directory = directory_of(read_state(settings))
+        return read_state(settings)
     except ConfigurationError:
         # An operator who may only read the audit log still gets answers from it.
         return None
+
+
+def status_of(
+    state: State | None, details: DeliveryDetails, now: Millis
+) -> SubscriptionStatus | None:
+    """Return the status of a delivery's subscription under the holds; None: it is not known."""
+    if state is None or not details.subscription_id:
+        return None
+    directory = directory_of(state)
     status = directory.status(details.subscription_id, now)
     return directory.holds.over(status, details.event_type or None)

@@ -38,6 +38,10 @@ class RenderedPayload:
     event: Event
     version: int
     """The version that the subscription gets."""
+    found: str = ""
+    """The record that still has the event, in words: `its origin t-3@40`, `the dead letter 3@7`."""
+    at_origin: bool = True
+    """Whether that is the event's own record; False: a tier record or a dead letter, which has a copy."""
 
 
 def payload_of(
@@ -60,7 +64,8 @@ def payload_of(
     refuse_test(details)
     chosen = chosen_origin(details, origin)
     decoder = EventDecoder(settings, MAX_RECORD_BYTES)
-    event = found_event(settings, decoder, details, chosen, subscription.id).event
+    found = found_event(settings, decoder, details, chosen, subscription.id)
+    event = found.event
     version = pinned_version(decoder, subscription, event)
     body = decoder.body(event, version)
     refuse_not_granted(directory_of(state), subscription, event, body, as_granted_today=False)
@@ -70,7 +75,14 @@ def payload_of(
     made = rendered(Bodies(codec, event), subscription, version, settings.egress.max_body_bytes)
     if isinstance(made, Refused):
         raise InputRefused(f"it cannot be rendered: {made.detail}")
-    return RenderedPayload(made, media_type(subscription.format), event, version)
+    return RenderedPayload(
+        made,
+        media_type(subscription.format),
+        event,
+        version,
+        found.place,
+        at_origin=found.state is None,
+    )
 
 
 def rendered(

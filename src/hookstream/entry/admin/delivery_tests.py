@@ -146,7 +146,7 @@ def prepare_test(
         return encoder.encode(chosen, fields, event.version, event_id=event_id)
 
     value = encoded(TEST_ENVIRONMENT)
-    as_it_is = _decoded(state.book, chosen, event.version, encoded(event.environment))
+    as_it_is = decoded_event(state.book, chosen, event.version, encoded(event.environment))
     return PreparedTest(
         subscription, chosen, event_id, value, filter_report(state.book, subscription, as_it_is)
     )
@@ -221,8 +221,18 @@ def _event_of_sample(book: SchemaBook, event_type: str) -> EventLine:
     )
 
 
-def _decoded(book: SchemaBook, event_type: str, version: int | None, value: bytes) -> Event:
-    """Decode an event that was just encoded."""
+def decoded_event(book: SchemaBook, event_type: str, version: int | None, value: bytes) -> Event:
+    """Decode an event that was just encoded.
+
+    Args:
+        book: The schemas.
+        event_type: Its type.
+        version: The version that it was written with; None: the newest.
+        value: The event.
+
+    Raises:
+        InputRefused: A worker could not decode it.
+    """
     schema = EventEncoder(book).schema(event_type, version)
     record = Record(event_type, 0, 0, 0, None, value, ())
     event = AvroCodec(book).decode(Identified(schema.revision, len(schema.prefix)), record)

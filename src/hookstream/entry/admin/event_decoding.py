@@ -35,18 +35,23 @@ class EventDecoder:
     Args:
         settings: The cluster.
         max_record_bytes: The largest value that is decoded.
+        book: The schemas, which somebody else follows; None: the published ones are read here.
     """
 
-    def __init__(self, settings: Settings, max_record_bytes: int) -> None:
+    def __init__(
+        self, settings: Settings, max_record_bytes: int, book: SchemaBook | None = None
+    ) -> None:
         self._settings = settings
-        self._book = SchemaBook()
+        self._follows = book is None
+        self.book = SchemaBook() if book is None else book
         self._codec = AvroCodec(
-            self._book, max_record_bytes=max_record_bytes, registry_of=settings.registry_of
+            self.book, max_record_bytes=max_record_bytes, registry_of=settings.registry_of
         )
         self._clock = SystemClock()
         self._read_at = float("-inf")
         self._topic_ids: dict[str, bytes | None] = {}
-        self._refresh()
+        if self._follows:
+            self._refresh()
 
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
         """Return which schema a record is written with."""
@@ -54,7 +59,7 @@ class EventDecoder:
         identified = self._codec.identify(record, topic)
         since = self._clock.monotonic() - self._read_at
         unknown = isinstance(identified, UnknownSchema | UnresolvedSchema)
-        if unknown and since >= _REFRESH_SECONDS:
+        if self._follows and unknown and since >= _REFRESH_SECONDS:
             self._refresh()
             identified = self._codec.identify(record, topic)
         if isinstance(identified, UnresolvedSchema):
@@ -121,5 +126,5 @@ class EventDecoder:
         return "" if topic_id is None else position_id(topic_id, origin.partition, origin.offset)
 
     def _refresh(self) -> None:
-        fill_book(self._settings, self._book)
+        fill_book(self._settings, self.book)
         self._read_at = self._clock.monotonic()

@@ -50,6 +50,8 @@ class SearchBudget:
     """A few words for each reading that came to its end."""
     left_out: list[str] = field(default_factory=list)
     """A sentence for each that did not."""
+    read_before: int = 0
+    """What was read before it was renewed."""
     _began: float = field(init=False)
     _done: int = 0
 
@@ -65,6 +67,7 @@ class SearchBudget:
     def renew(self) -> None:
         """Begin again, with the whole budget, for what is read next."""
         self._began = self.clock()
+        self.read_before += self.read
         self.read = 0
 
     def progress(self, done: int, _total: int) -> None:

@@ -93,12 +93,28 @@ def tail(
     scans = [LogScan(reached(settings), topic) for topic in topics]
     readings = [_reading(scan, from_beginning=from_beginning, follow=follow) for scan in scans]
     for record in side_by_side(readings):
-        identified = decoder.identify(record)
-        if not isinstance(identified, Identified):
-            yield record, _sentence(identified)
-        elif not event_types or identified.revision.event_type in event_types:
-            document = decoder.document(identified, record, tagged=True)
-            yield record, document if isinstance(document, dict) else _sentence(document)
+        event = event_in(decoder, record, event_types)
+        if event is not None:
+            yield record, event
+
+
+def event_in(
+    decoder: EventDecoder, record: Record, event_types: frozenset[str]
+) -> JsonObject | str | None:
+    """Return the event of a record, or why it is none; None: it is of none of the types.
+
+    Args:
+        decoder: Decodes it.
+        record: The record.
+        event_types: The types; empty: any.
+    """
+    identified = decoder.identify(record)
+    if not isinstance(identified, Identified):
+        return _sentence(identified)
+    if event_types and identified.revision.event_type not in event_types:
+        return None
+    document = decoder.document(identified, record, tagged=True)
+    return document if isinstance(document, dict) else _sentence(document)
 
 
 def _reading(scan: LogScan, *, from_beginning: bool, follow: bool) -> Iterator[Record]:

@@ -2,27 +2,27 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.scan import LogScan, Stretch
 from hookstream.adapters.system import SystemClock
-from hookstream.core.audit.history import DeliveryHistory, DeliveryState
+from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.delivery.identity import delivery_id
 from hookstream.core.matching.directory import Question
-from hookstream.core.matching.explaining import Unmet, unmet
+from hookstream.core.matching.explaining import is_shown_to, unmet
 from hookstream.core.matching.granted import asks_for
 from hookstream.core.model import header_names as names
 from hookstream.core.model.active_interval import Arrival, arrival_of
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.instant import Millis, to_rfc3339
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Origin, Record, TopicPartition, header_text
 from hookstream.core.model.record_place import RecordPlace, place_of
 from hookstream.core.model.subscription import Subscription, SubscriptionState
-from hookstream.core.model.subscription_status import Live
+from hookstream.core.model.subscription_status import Held, Live, SubscriptionStatus
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import Position, RedriveSource
@@ -30,6 +30,15 @@ from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.event_search import EventSearch, FoundRecord, SearchBudget
+from hookstream.entry.admin.explanation import (
+    Aside,
+    EventFacts,
+    ExplainedEvent,
+    ExplainedRecord,
+    ExplainedSubscription,
+    Explanation,
+    SubscriptionChange,
+)
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import State, no_subscription, read_state
 from hookstream.entry.cluster import reached
@@ -45,198 +54,78 @@ MOST_CHANGES: Final = 20
 
 _NO_TRACE: Final = "neither the audit log nor a tier nor a dead letter has it; {}"
 _AUDIT_UNREAD: Final = "the audit log was not read to its end, so there may be attempts"
+_SUSPENDED: Final = "suspended"
+"""What a partner learns of a hold."""
 _CHANGED: Final = "subscription.changed"
 
 
 @dataclass(slots=True, frozen=True)
-class Aside:
-    """A record that was set aside: in a tier, as undecodable, or as a dead letter."""
+class ExplainRequest:
+    """What is to be explained."""
 
-    place: str
-    """`topic/partition@offset`."""
-    kind: str
-    """`tier`, `undecodable` or `dead_letter`."""
-    at: Millis
-    subscription_id: str | None
-    """None: it is an event for all subscriptions."""
-    why: str
-    due_at: str | None
-    is_open: bool
-    """Whether it still waits there: not read again from its tier, not redriven, not purged."""
-
-    def as_json(self) -> JsonObject:
-        """Return it as plain JSON."""
-        return {
-            "place": self.place,
-            "kind": self.kind,
-            "at": to_rfc3339(self.at),
-            "subscription": self.subscription_id,
-            "why": self.why,
-            "due_at": self.due_at,
-            "open": self.is_open,
-        }
+    target: str | RecordPlace
+    """The event's id, or the place of its record."""
+    since: Millis
+    """Where an id is searched: in records of this instant or later."""
+    subscription_id: str | None = None
+    """The only subscription that is explained; None: all that ask for the type."""
+    partner_id: str | None = None
+    """The partner that asks: of what it is not granted, and of others' subscriptions, nothing is said. None: an
+    operator asks."""
 
 
-@dataclass(slots=True, frozen=True)
-class SubscriptionChange:
-    """A change of a subscription since the event."""
+class Mentioned(NamedTuple):
+    """Deliveries of an event that have a history."""
 
-    at: str
-    change: str
-    revision: int
-    changed_by: str
-
-    def as_json(self) -> JsonObject:
-        """Return it as plain JSON."""
-        return {
-            "at": self.at,
-            "change": self.change,
-            "revision": self.revision,
-            "changed_by": self.changed_by,
-        }
+    deliveries: frozenset[str]
+    are_all: bool
+    """Whether all that was recorded since the event was read."""
 
 
-@dataclass(slots=True)
-class ExplainedSubscription:
-    """What one subscription says of an event, and what became of its delivery."""
-
-    subscription_id: str
-    partner_id: str
-    status: str
-    """Empty: it is active."""
-    unmet: Sequence[Unmet]
-    """By the tables as they are now; none: it matches."""
-    delivery_id: str
-    history: DeliveryHistory | None = None
-    """None: nothing in the audit log and in the dead letters mentions it, or it was not read."""
-    waits: Aside | None = None
-    """Where the delivery waits in the tiers."""
-    note: str = ""
-    """What is known where there is no history."""
-    changes: Sequence[SubscriptionChange] = ()
-
-    @property
-    def state(self) -> str:
-        """How it stands, as `attempts show` has it; `not matched`, or `unknown` where nothing is known."""
-        if self.history is not None and self.history.state is not DeliveryState.UNKNOWN:
-            return self.history.state.value
-        if self.waits is not None:
-            return DeliveryState.PENDING.value
-        return "not matched" if self.unmet else DeliveryState.UNKNOWN.value
-
-    def as_json(self) -> JsonObject:
-        """Return it as plain JSON."""
-        conditions: list[Json] = [
-            {"condition": each.condition.value, "why": each.why} for each in self.unmet
-        ]
-        changes: list[Json] = [each.as_json() for each in self.changes]
-        known = () if self.history is None else self.history.entries
-        attempts: list[Json] = [each.as_json() for each in known]
-        return {
-            "subscription": self.subscription_id,
-            "partner": self.partner_id,
-            "status": self.status or "active",
-            "matches": not self.unmet,
-            "unmet": conditions,
-            "delivery": self.delivery_id,
-            "state": self.state,
-            "attempts": attempts,
-            "waits": None if self.waits is None else self.waits.as_json(),
-            "note": self.note or None,
-            "changes": changes,
-        }
+_NOTHING: Final = Mentioned(frozenset(), are_all=True)
 
 
-@dataclass(slots=True)
-class ExplainedEvent:
-    """One record of the event, explained."""
+class Histories(Protocol):
+    """Where attempts and dead letters are looked up, within the search's budget."""
 
-    found: FoundRecord
-    asides: Sequence[Aside]
-    """Where it waits as an event for all subscriptions, or is undecodable."""
-    settled: str
-    """Whether workers are done with its record, in a sentence."""
-    subscriptions: list[ExplainedSubscription] = field(default_factory=list)
-    left_out: int = 0
-    """How many subscriptions that ask for its type are not explained."""
+    def mentioned(self, event: Event, since: Millis) -> Mentioned:
+        """Return the deliveries of an event that have a history; what was not read is in the budget."""
 
-    def as_json(self) -> JsonObject:
-        """Return it as plain JSON."""
-        found, event = self.found, self.found.event
-        asides: list[Json] = [each.as_json() for each in self.asides]
-        subscriptions: list[Json] = [each.as_json() for each in self.subscriptions]
-        document: JsonObject = {
-            "place": place_of(found.origin),
-            "appended_at": to_rfc3339(found.origin.timestamp),
-            "found_in": found.record.topic,
-            "problem": found.problem,
-            "settled": self.settled,
-            "aside": asides,
-            "subscriptions": subscriptions,
-            "subscriptions_left_out": self.left_out,
-        }
-        if event is not None:
-            document["event"] = {
-                "id": event.event_id,
-                "type": event.event_type,
-                "version": event.revision.event_version,
-                "environment": event.environment,
-                "entity_id": event.entity_id,
-                "schema": event.revision.fingerprint,
-            }
-        return document
-
-
-@dataclass(slots=True)
-class Explanation:
-    """The answer: each record of the event, and what was searched for it."""
-
-    events: list[ExplainedEvent] = field(default_factory=list)
-    searched: Sequence[str] = ()
-    left_out: Sequence[str] = ()
-    """What was not searched, in sentences."""
-
-    @property
-    def is_found(self) -> bool:
-        """Whether the event was found."""
-        return bool(self.events)
-
-    def as_json(self) -> JsonObject:
-        """Return it as plain JSON."""
-        events: list[Json] = [each.as_json() for each in self.events]
-        searched: list[Json] = [*self.searched]
-        left_out: list[Json] = [*self.left_out]
-        return {"events": events, "searched": searched, "not_searched": left_out}
+    def of(self, delivery_id: str, since: Millis) -> DeliveryHistory | None:
+        """Return the history of a delivery; None: it could not be read."""
 
 
 def explain(
     settings: Settings,
-    target: str | RecordPlace,
-    since: Millis,
-    subscription_id: str | None = None,
+    request: ExplainRequest,
     budget: SearchBudget | None = None,
+    state: State | None = None,
+    histories: Histories | None = None,
 ) -> Explanation:
     """Explain an event.
 
     Args:
         settings: The cluster.
-        target: The event's id, or the place of its record.
-        since: Where an id is searched: in records of this instant or later.
-        subscription_id: The only subscription that is explained; None: all that ask for the type.
+        request: Which event, for whom.
         budget: How much is read at most.
+        state: The tables; None: they are read.
+        histories: Where attempts are looked up; None: in the audit log.
 
     Raises:
         InputRefused: There is no such subscription or place, or the id is empty.
         DependencyUnavailable: The cluster does not answer.
     """
     budget = budget or SearchBudget()
-    state = read_state(settings)
-    if subscription_id is not None and subscription_id not in state.current.subscriptions:
-        raise no_subscription(state, subscription_id)
+    state = read_state(settings) if state is None else state
+    only = request.subscription_id
+    if only is not None and only not in state.current.subscriptions:
+        raise no_subscription(state, only)
     search = EventSearch(settings, budget)
-    found = _found(search, target, since)
+    found = _found(search, request.target, request.since)
     budget.renew()
-    explainer = _Explainer(settings, search, state, subscription_id)
+    explainer = _Explainer(
+        settings, search, state, request, histories or AuditHistories(settings, budget)
+    )
     events = explainer.explained(found) if found else []
     return Explanation(events, budget.searched, budget.left_out)
 
@@ -253,24 +142,62 @@ def _found(search: EventSearch, target: str | RecordPlace, since: Millis) -> lis
     return found or search.aside_by_id(target, since)
 
 
+@dataclass(slots=True, frozen=True)
+class AuditHistories:
+    """Looks attempts up in the audit log. Implements `Histories`."""
+
+    settings: Settings
+    budget: SearchBudget
+
+    def mentioned(self, event: Event, since: Millis) -> Mentioned:
+        """As `Histories` says."""
+        audit = AuditLog(self.settings, self.budget.progress)
+        selection = AuditSelection(event=event.event_id, since=since)
+        topic = self.settings.topics_names.attempts
+        left_out = len(self.budget.left_out)
+        entries = self.budget.within(topic, since, lambda: audit.entries(selection))
+        seen = frozenset(entry.delivery_id for entry in entries)
+        return Mentioned(seen, len(self.budget.left_out) == left_out)
+
+    def of(self, delivery_id: str, since: Millis) -> DeliveryHistory | None:
+        """As `Histories` says."""
+        progress = self.budget.progress
+        audit = AuditLog(self.settings, progress)
+        dead_letters = DeadLetterReader(self.settings, RedriveSource.DEAD_LETTERS, progress)
+        found = self.budget.within(
+            f"the history of {delivery_id}",
+            since,
+            lambda: [history_of(audit, dead_letters, delivery_id, since)],
+        )
+        return next(iter(list(found)), None)
+
+
 class _Explainer:
     """Explains the records that were found, within the search's budget."""
 
     def __init__(
-        self, settings: Settings, search: EventSearch, state: State, subscription_id: str | None
+        self,
+        settings: Settings,
+        search: EventSearch,
+        state: State,
+        request: ExplainRequest,
+        histories: Histories,
     ) -> None:
         self._settings = settings
         self._search = search
         self._budget = search.budget
         self._state = state
-        self._only = subscription_id
+        self._only, self._partner_id = request.subscription_id, request.partner_id
+        self._reader = histories
         self._directory = directory_of(state)
         self._now = SystemClock().now()
         self._histories = 0
-        self._audit_was_read = True
 
     def explained(self, found: Sequence[FoundRecord]) -> list[ExplainedEvent]:
-        """Return the explanation of each record."""
+        """Return the explanation of each record that its asker may see."""
+        found = [each for each in found if self._may_see(each)]
+        if not found:
+            return []
         since = max(0, min(each.origin.timestamp for each in found))
         aside = self._search.aside([each.origin for each in found], since)
         positions = self._positions({each.origin for each in found}, aside)
@@ -281,7 +208,9 @@ class _Explainer:
             records = aside[each.origin.place]
             asides = [self._aside(record, positions, resolved) for record in records]
             settled = _settled(each.origin, positions)
-            one = ExplainedEvent(each, [a for a in asides if a.subscription_id is None], settled)
+            one = ExplainedEvent(
+                _record(each), [a for a in asides if a.subscription_id is None], settled
+            )
             if each.event is not None:
                 self._subscriptions(one, each.event, asides, self._arrival(records))
             for subscription in one.subscriptions:
@@ -295,14 +224,9 @@ class _Explainer:
         """Explain the event for each subscription that asks for its type."""
         asked = self._asked(event.event_type)
         one.left_out = max(0, len(asked) - MOST_SUBSCRIPTIONS)
-        since = max(0, one.found.origin.timestamp)
-        seen = self._seen(event, since) if asked else frozenset()
-        document = partial(self._search.decoder.body, event)
-        latest = self._search.decoder.latest(event.event_type)
-        timestamp = one.found.origin.timestamp
-        question = Question(
-            event.event_type, event.environment, timestamp, document, latest, arrival
-        )
+        since = max(0, event.origin.timestamp)
+        seen = self._reader.mentioned(event, since) if asked else _NOTHING
+        question = self._question(event, arrival)
         for name in asked[:MOST_SUBSCRIPTIONS]:
             explained = self._subscription(name, event, question)
             mine = [each for each in asides if each.subscription_id == name]
@@ -310,9 +234,9 @@ class _Explainer:
             tiers = [each for each in mine if each.kind == "tier" and each.is_open]
             explained.waits = max(tiers, key=lambda each: each.at, default=None)
             dead = any(each.kind == "dead_letter" for each in mine)
-            if explained.delivery_id in seen or dead:
+            if dead or explained.delivery_id in seen.deliveries:
                 self._read_history(explained, since)
-            elif not self._audit_was_read:
+            elif not seen.are_all:
                 explained.note = _AUDIT_UNREAD
             elif not explained.unmet and explained.waits is None:
                 explained.note = _NO_TRACE.format(one.settled)
@@ -329,6 +253,29 @@ class _Explainer:
                 came = arrival_of(in_tier=True, undecodable_as=reason)
         return came
 
+    def _question(self, event: Event, arrival: Arrival = Arrival.LIVE) -> Question:
+        decoder = self._search.decoder
+        return Question(
+            event.event_type,
+            event.environment,
+            event.origin.timestamp,
+            partial(decoder.body, event),
+            decoder.latest(event.event_type),
+            arrival,
+        )
+
+    def _may_see(self, found: FoundRecord) -> bool:
+        """Return whether the asker may know of a record: a partner of events that it is, and was, granted."""
+        if self._partner_id is None:
+            return True
+        event = found.event
+        if event is None:
+            return False
+        question = self._question(event)
+        read = map(self._state.current.subscriptions.get, self._asked(event.event_type))
+        mine = [each for each in read if isinstance(each, Subscription)]
+        return is_shown_to(self._directory, self._partner_id, mine, question)
+
     def _asked(self, event_type: str) -> list[str]:
         """Return the subscriptions to explain: the named one, or those that ask for the type."""
         if self._only is not None:
@@ -336,7 +283,9 @@ class _Explainer:
         return sorted(
             name
             for name, each in self._state.current.subscriptions.items()
-            if asks_for(each.event_types, event_type)
+            if self._partner_id in (None, each.partner_id)
+            and asks_for(each.event_types, event_type)
+            and (self._partner_id is None or isinstance(each, Subscription))
             and not (isinstance(each, Subscription) and each.state is SubscriptionState.DELETED)
         )
 
@@ -349,36 +298,24 @@ class _Explainer:
         return ExplainedSubscription(
             subscription_id=name,
             partner_id=subscription.partner_id,
-            status="" if isinstance(status, Live) else status_text(status, self._now),
+            status=self._status_text(status),
             unmet=unmet(self._directory, subscription, disabled, question),
             delivery_id=delivery_id(event.event_type, event.event_id, name),
         )
 
-    def _seen(self, event: Event, since: Millis) -> frozenset[str]:
-        """Return the deliveries of the event that the audit log mentions."""
-        audit = AuditLog(self._settings, self._budget.progress)
-        selection = AuditSelection(event=event.event_id, since=since)
-        topic = self._settings.topics_names.attempts
-        left_out = len(self._budget.left_out)
-        entries = self._budget.within(topic, since, lambda: audit.entries(selection))
-        seen = frozenset(entry.delivery_id for entry in entries)
-        self._audit_was_read = len(self._budget.left_out) == left_out
-        return seen
+    def _status_text(self, status: SubscriptionStatus) -> str:
+        if isinstance(status, Live):
+            return ""
+        if isinstance(status, Held) and self._partner_id is not None:
+            return _SUSPENDED
+        return status_text(status, self._now)
 
     def _read_history(self, explained: ExplainedSubscription, since: Millis) -> None:
         self._histories += 1
         if self._histories > MOST_HISTORIES:
             explained.note = f"only {MOST_HISTORIES} histories are read: name the subscription"
             return
-        progress = self._budget.progress
-        audit = AuditLog(self._settings, progress)
-        dead_letters = DeadLetterReader(self._settings, RedriveSource.DEAD_LETTERS, progress)
-        name = explained.delivery_id
-        what = f"the history of {name}"
-        found = self._budget.within(
-            what, since, lambda: [history_of(audit, dead_letters, name, since)]
-        )
-        explained.history = next(iter(list(found)), None)
+        explained.history = self._reader.of(explained.delivery_id, since)
 
     def _positions(
         self, origins: set[Origin], aside: Mapping[str, Sequence[Record]]
@@ -462,6 +399,28 @@ class _Explainer:
             due_at=header_text(record.headers, names.DUE_AT),
             is_open=is_open,
         )
+
+
+def _record(found: FoundRecord) -> ExplainedRecord:
+    event = found.event
+    facts = None
+    if event is not None:
+        facts = EventFacts(
+            event.event_id,
+            event.event_type,
+            event.revision.event_version,
+            event.environment,
+            event.entity_id,
+            event.revision.fingerprint,
+        )
+    return ExplainedRecord(
+        place_of(found.origin),
+        found.origin.timestamp,
+        found.record.topic,
+        place_of(found.record.origin) if found.is_aside else None,
+        found.problem,
+        facts,
+    )
 
 
 def _change(data: JsonObject, at: Millis) -> SubscriptionChange:

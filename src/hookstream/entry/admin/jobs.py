@@ -166,8 +166,15 @@ def cancel_job(settings: Settings, job_id: str, also: AlsoWritten = lambda _job:
     return _with_jobs(settings, cancelled)
 
 
-def free_job(settings: Settings, job_id: str, also: AlsoWritten = lambda _job: ()) -> Job:
+def free_job(
+    settings: Settings,
+    job_id: str,
+    also: AlsoWritten = lambda _job: (),
+    rate: float | None = None,
+) -> Job:
     """Let any executor continue a job that nobody holds, also one that failed. `also` as in `cancel_job`.
+
+    `rate` is its new one, in records a second; None: the one that it has.
 
     Raises:
         InputRefused: There is no such job, it cannot be read, or it has ended for good.
@@ -176,7 +183,8 @@ def free_job(settings: Settings, job_id: str, also: AlsoWritten = lambda _job: (
     """
 
     async def freed(jobs: KafkaJobs) -> Job:
-        return await job_control.set_free(_executor(settings, jobs, {}, Watch()), job_id, also)
+        executor = _executor(settings, jobs, {}, Watch())
+        return await job_control.set_free(executor, job_id, also, rate)
 
     return _with_jobs(settings, freed)
 

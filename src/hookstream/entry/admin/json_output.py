@@ -2,10 +2,10 @@
 
 import orjson
 
-from hookstream.adapters.exact_json import parse_exact
-from hookstream.adapters.json_bytes import json_bytes
+from hookstream.adapters.json_bytes import indented, json_bytes
 from hookstream.core.model.json import Json, json_text
-from hookstream.errors import InputRefused
+
+__all__ = ("encoded", "indented")
 
 
 def encoded(document: Json, *, indent: bool = False) -> bytes:
@@ -18,12 +18,3 @@ def encoded(document: Json, *, indent: bool = False) -> bytes:
         return json_bytes(document, orjson.OPT_INDENT_2 if indent else 0)
     except TypeError:
         return json_text(document).encode("utf-8", "surrogatepass")
-
-
-def indented(body: bytes) -> str | None:
-    """Return JSON text indented, its numbers unchanged; None if it is not JSON."""
-    try:
-        return json_bytes(parse_exact(body), orjson.OPT_INDENT_2).decode()
-    except (InputRefused, TypeError):
-        # A number that only its text keeps raises a TypeError, too.
-        return None

@@ -5,10 +5,11 @@ row needs no more than to be written. Any executor then runs it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import TypeVar
 
 from hookstream.adapters.avro.audit_reader import AuditReader
 from hookstream.adapters.avro.codec import AvroCodec
@@ -46,6 +47,8 @@ from hookstream.pipeline.ports import Logger
 from hookstream.pipeline.replay import ReplayKind, ReplayPorts
 from hookstream.pipeline.replay_survey import fixed_ends, surveyed
 from hookstream.settings import Settings
+
+T = TypeVar("T")
 
 _TABLES_SECONDS = 60.0
 _TOPICS = 4_096
@@ -150,18 +153,39 @@ class SurveyWatch:
 
 
 def survey_replay(
-    settings: Settings, request: ReplayRequest, watch: SurveyWatch = SurveyWatch()
+    settings: Settings,
+    request: ReplayRequest,
+    watch: SurveyWatch = SurveyWatch(),
+    seconds: float | None = None,
 ) -> tuple[ReplaySurvey, Extent]:
     """Count what a replay would do; return that and the extent that was counted. Blocks.
 
     It fixes the ends, so it waits until the brokers' clock has passed the interval, and for the end of
     open transactions.
 
+    Args:
+        settings: The cluster's.
+        request: What would be replayed.
+        watch: What is shown meanwhile.
+        seconds: How long it takes at most; None: as long as it takes.
+
     Raises:
+        InputRefused: It takes longer.
         ConfigurationError: Topics may not be read.
         DependencyUnavailable: The brokers cannot be reached.
     """
-    return asyncio.run(_survey(settings, request, watch))
+    try:
+        return asyncio.run(_within(seconds, _survey(settings, request, watch)))
+    except TimeoutError:
+        raise InputRefused(
+            f"counting it takes longer than {seconds:g} s: make the interval shorter, or replay it without"
+            " counting"
+        ) from None
+
+
+async def _within(seconds: float | None, work: Awaitable[T]) -> T:
+    async with asyncio.timeout(seconds):
+        return await work
 
 
 async def _survey(

@@ -40,6 +40,9 @@ from hookstream.settings import Settings
 KIND = "resend"
 """What `Job.kind` says of resends."""
 
+LONGEST_REASON = 500
+"""The most characters of a reason."""
+
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """Larger than any setting allows: whether a worker takes it is for the worker to say."""
 
@@ -68,6 +71,8 @@ class Resend:
     waits: str
     """Why it will wait before its attempt, in words; empty: it is attempted at once."""
     as_granted_today: bool
+    reason: str = ""
+    """Why it is sent again, as somebody wrote it; empty: nobody said."""
 
     def job(self, job_id: str, now: Millis, by: str) -> Job:
         """Return the row of its job, which is done with the transaction that writes it."""
@@ -81,6 +86,8 @@ class Resend:
             "as_granted_today": self.as_granted_today,
             "by": by,
         }
+        if self.reason:
+            asked["reason"] = self.reason
         return Job(job_id, KIND, asked, now, total=1, done=1, state=JobState.DONE, asked_by=by)
 
     def tier_record(self, retry_topic: str, job_id: str, now: Millis) -> OutgoingRecord:
@@ -100,6 +107,7 @@ def plan_resend(
     origin: str | None,
     *,
     as_granted_today: bool,
+    reason: str = "",
 ) -> Resend:
     """Return the resend of a delivery.
 
@@ -109,6 +117,7 @@ def plan_resend(
         details: All about the delivery; it is known.
         origin: Which event, `topic-partition@offset`; needed where several have this id.
         as_granted_today: Ask today's grant alone, not also the one in force at the event's time.
+        reason: Why it is sent again; empty: nobody said.
 
     Raises:
         InputRefused: It may not be sent again, or its event is kept nowhere. The text says why.
@@ -132,7 +141,9 @@ def plan_resend(
         as_granted_today=as_granted_today,
     )
     pending = tuple(each for each in details.pending if each.delivery.origin.place == chosen.place)
-    return Resend(details.delivery_id, subscription, found, pending, waits, as_granted_today)
+    return Resend(
+        details.delivery_id, subscription, found, pending, waits, as_granted_today, reason
+    )
 
 
 def _waits(directory: Directory, subscription: Subscription, event_type: str) -> str:
@@ -262,15 +273,34 @@ def _candidates(
 def original(settings: Settings, origin: Origin) -> Record | str:
     """Return the record at an origin, or why there is none (any more)."""
     try:
-        record = LogScan(reached(settings), origin.topic).at(origin.partition, origin.offset)
+        scan = LogScan(reached(settings), origin.topic)
+        record = scan.at(origin.partition, origin.offset)
+        if record is None:
+            return gone(origin, scan.oldest(origin.partition))
     except ConfigurationError as problem:
         return f"cannot be read: {problem}"
-    if record is None:
-        return "is gone from the log"
     if record.timestamp != origin.timestamp:
         was, now = to_the_second(origin.timestamp), to_the_second(record.timestamp)
         return f"is another record now, of {now} and not of {was}: the topic was made again"
     return record
+
+
+def gone(origin: Origin, oldest: Record | None) -> str:
+    """Return what is to be said of an origin whose record is gone: which topic let go of it, and since when.
+
+    Args:
+        origin: Where the event was.
+        oldest: The oldest record that its partition still has; None: it has none.
+    """
+    partition = f"{origin.topic}-{origin.partition}"
+    if oldest is None:
+        return f"is gone: {partition} has no record any more"
+    if oldest.offset < origin.offset:
+        return f"is gone: {partition} was made again, or compacted; its log begins at @{oldest.offset}"
+    return (
+        f"is gone: {partition} let go of all that it had before @{oldest.offset}, which is of"
+        f" {to_the_second(oldest.timestamp)}"
+    )
 
 
 def _event(decoder: EventDecoder, record: Record) -> Event | str:

@@ -20,9 +20,7 @@ from hookstream.core.model.record import Record
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.entry.admin.schema_books import book_of_files
-from hookstream.entry.admin.tables import read_state
 from hookstream.errors import InputRefused
-from hookstream.settings import Settings
 
 
 class SampleFormat(StrEnum):
@@ -45,15 +43,6 @@ class SchemaDocuments:
 
     def __init__(self, book: SchemaBook) -> None:
         self._book = book
-
-    @classmethod
-    def of_published(cls, settings: Settings) -> "SchemaDocuments":
-        """Read the schemas that are published.
-
-        Raises:
-            DependencyUnavailable: The cluster does not answer.
-        """
-        return cls(read_state(settings).book)
 
     @classmethod
     def of_files(cls, folder: Path) -> "SchemaDocuments":
@@ -128,14 +117,24 @@ class SchemaDocuments:
     def _found(self, event_type: str, version: int | None) -> PublishedSchema:
         latest = self._book.latest(event_type)
         if not latest:
-            meant = did_you_mean(event_type, self._book.event_types())
-            raise InputRefused(f"there is no schema of {ascii(event_type)[:200]}{meant}")
+            raise no_schema(self._book, event_type)
         wanted = latest if version is None else version
         schema = self._book.reader(event_type, wanted)
         if schema is None:
-            versions = ", ".join(map(str, self._book.versions(event_type)))
-            raise InputRefused(f"{event_type} has no version {wanted}; it has {versions}")
+            raise no_version(self._book, event_type, str(wanted))
         return schema
+
+
+def no_schema(book: SchemaBook, event_type: str) -> InputRefused:
+    """Return the refusal of an event type that has no schema."""
+    meant = did_you_mean(event_type, book.event_types())
+    return InputRefused(f"there is no schema of {ascii(event_type)[:200]}{meant}")
+
+
+def no_version(book: SchemaBook, event_type: str, version: str) -> InputRefused:
+    """Return the refusal of a version that an event type does not have."""
+    versions = ", ".join(map(str, book.versions(event_type)))
+    return InputRefused(f"{event_type} has no version {version[:20]}; it has {versions}")
 
 
 def _cloudevent(document: JsonObject) -> JsonObject:

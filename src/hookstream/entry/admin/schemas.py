@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hookstream.adapters.avro.files import own_declared, read_schema_files
+from hookstream.adapters.avro.files import SchemaFiles, own_declared, read_schema_files
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.adapters.file_tree import DISK, FileTree
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.tables.mappings import mapping_key, mapping_row
 from hookstream.core.catalog.mapping_plan import MappingChange, MappingPlan, plan_mappings
@@ -25,9 +26,7 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.schema_baseline import Baseline, baseline, published_baseline
 from hookstream.entry.admin.schema_checks import template_losses
 from hookstream.entry.admin.tables import State
-from hookstream.entry.admin.writing import attempt_change
 from hookstream.errors import Conflict, InputRefused
-from hookstream.settings import Settings
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,15 +57,21 @@ class SchemaPublisher:
     Args:
         folder: Contains `<event type>/v<N>.avsc` and `mappings/<name>.yaml`.
         remove: The names of published mappings to remove.
+        tree: Has the files.
 
     Raises:
         InputRefused: The folder cannot be read.
     """
 
-    def __init__(self, folder: Path, remove: Collection[str] = ()) -> None:
+    def __init__(self, folder: Path, remove: Collection[str] = (), tree: FileTree = DISK) -> None:
         self._folder = folder
-        self._files = read_schema_files(folder)
+        self._files = read_schema_files(folder, tree)
         self._remove = tuple(sorted(set(remove)))
+
+    @property
+    def files(self) -> SchemaFiles:
+        """What the folder declares, and its own problems."""
+        return self._files
 
     @property
     def count(self) -> int:
@@ -98,26 +103,29 @@ class SchemaPublisher:
         plan = self._planned(published_baseline(state))
         return replace(plan, notes=(*plan.notes, *_template_notes(state, plan)))
 
-    def publish(self, settings: Settings, shown: SchemasPlan) -> None:
-        """Publish what a plan adds.
+    def publish(
+        self, writer: ChangeWriter, is_shown: Callable[[SchemasPlan], bool]
+    ) -> SchemasPlan:
+        """Publish what is planned now, and return it.
+
+        Args:
+            writer: Writes the tables.
+            is_shown: Returns whether a plan writes what was shown.
 
         Raises:
             Conflict: The tables changed, and with them the plan.
         """
-
-        def published(writer: ChangeWriter) -> None:
-            made = self.planned(writer.state)
-            if made.writes != shown.writes or made.problems:
-                raise Conflict("the published schemas changed meanwhile: run it again")
-            rows = [
-                *(schema_row(each.schema.tree, each.number) for each in made.schemas.publications),
-                *(mapping_row(each.after) for each in made.mappings.changes),
-                *((mapping_key(name), None) for name in made.removed),
-            ]
-            topic = writer.session.names.schemas
-            writer.session.write([TableChange(topic, key, value) for key, value in rows])
-
-        attempt_change(settings, published)
+        made = self.planned(writer.state)
+        if not is_shown(made) or made.problems:
+            raise Conflict("the published schemas changed meanwhile: run it again")
+        rows = [
+            *(schema_row(each.schema.tree, each.number) for each in made.schemas.publications),
+            *(mapping_row(each.after) for each in made.mappings.changes),
+            *((mapping_key(name), None) for name in made.removed),
+        ]
+        topic = writer.session.names.schemas
+        writer.session.write([TableChange(topic, key, value) for key, value in rows])
+        return made
 
     def _planned(self, before: Baseline) -> SchemasPlan:
         files = self._files
@@ -177,26 +185,38 @@ def _template_notes(state: State, plan: SchemasPlan) -> Iterator[Finding]:
                 yield Finding(where, f"subscription {subscription.id}: {why}")
 
 
-def revisions(state: State, topic: str) -> Iterator[JsonObject]:
-    """Yield every published revision as JSON; `reader`: payloads of the version have its shape.
+def revisions(state: State, topic: str) -> list[JsonObject]:
+    """Return every published revision as JSON, by type, version and number.
+
+    `reader`: payloads of the version have its shape.
 
     Args:
         state: The tables.
         topic: The topic of the schemas.
     """
-    for schema in state.book:
+    found: list[JsonObject] = []
+    for schema in sorted(state.book, key=lambda each: (*each.revision[:2], each.number)):
         revision = schema.revision
         event_type, version = revision.event_type, revision.event_version
         row = state.rows[topic][f"{event_type}/{version}/{revision.fingerprint}"]
         reader = state.book.reader(event_type, version)
-        yield {
-            "event_type": event_type,
-            "version": version,
-            "revision": schema.number,
-            "fingerprint": revision.fingerprint,
-            "published_at": to_rfc3339(row.timestamp),
-            "reader": reader is not None and reader.number == schema.number,
-        }
+        found.append(
+            {
+                "event_type": event_type,
+                "version": version,
+                "revision": schema.number,
+                "fingerprint": revision.fingerprint,
+                "published_at": to_rfc3339(row.timestamp),
+                "reader": reader is not None and reader.number == schema.number,
+            }
+        )
+    return found
+
+
+def mappings(state: State) -> list[JsonObject]:
+    """Return every mapping as JSON, in the order of their names."""
+    every = sorted(state.book.mapped.mappings, key=lambda each: each.name)
+    return [mapping_document(each) for each in every]
 
 
 def mapping_document(mapping: Mapping) -> JsonObject:

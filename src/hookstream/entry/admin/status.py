@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.counted import counted
@@ -74,7 +74,7 @@ class Status:
     """Of the last hour, by reason."""
     undecodable: dict[str, int]
     """Likewise."""
-    workers: Sequence[WorkerPage]
+    workers: Sequence[WorkerPage] = ()
     notes: list[str] = field(default_factory=list)
     """What is not known or not counted, as sentences."""
 
@@ -170,13 +170,28 @@ class TierTally:
             self._tiers.values(), key=lambda tier: self._topics.delay_of(tier.topic) or 0
         )
 
-    def breakers(self, workers: Iterable[WorkerPage]) -> list[BreakerStatus]:
+    def breakers(self, workers: Iterable[WorkerPage] = ()) -> list[BreakerStatus]:
         """Return the subscriptions whose breaker is not closed: as workers say, or as what waits says."""
-        found = dict(self._behind_breakers)
-        for worker in workers:
-            for subscription_id, partner_id in worker.open_breakers:
-                found.setdefault(subscription_id, BreakerStatus(subscription_id, partner_id))
-        return sorted(found.values(), key=lambda each: (-each.waiting, each.subscription_id))
+        return _with_open(self._behind_breakers.values(), workers)
+
+
+def with_workers(status: Status, workers: Sequence[WorkerPage]) -> Status:
+    """Return a status with what workers say: which breakers are not closed, and how they are themselves."""
+    notes = list(status.notes)
+    if not workers:
+        notes.append("no worker was asked: name some with --worker HOST:PORT")
+    breakers = _with_open(status.breakers, workers)
+    return replace(status, breakers=breakers, workers=workers, notes=notes)
+
+
+def _with_open(
+    known: Iterable[BreakerStatus], workers: Iterable[WorkerPage]
+) -> list[BreakerStatus]:
+    found = {each.subscription_id: each for each in known}
+    for worker in workers:
+        for subscription_id, partner_id in worker.open_breakers:
+            found.setdefault(subscription_id, BreakerStatus(subscription_id, partner_id))
+    return sorted(found.values(), key=lambda each: (-each.waiting, each.subscription_id))
 
 
 def lag_of(positions: Iterable[GroupPosition], now: Millis) -> Millis:

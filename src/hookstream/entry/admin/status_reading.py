@@ -1,4 +1,4 @@
-"""Reads the status of an installation from the brokers, the tables and the workers that answer."""
+"""Reads the status of an installation from the brokers and the tables."""
 
 from hookstream.adapters.kafka.scan import ReadLimit
 from hookstream.adapters.system import SystemClock
@@ -18,21 +18,17 @@ from hookstream.entry.admin.status import (
     open_partitions,
 )
 from hookstream.entry.admin.tables import read_state
-from hookstream.entry.admin.worker_pages import read_workers
 from hookstream.settings import Settings
 
 MOST_READ = 100_000
 """Tier records, and dead letters, that are read at most."""
 
 
-def read_status(
-    settings: Settings, workers: tuple[str, ...] = (), most: int = MOST_READ
-) -> Status:
-    """Return the status now.
+def read_status(settings: Settings, most: int = MOST_READ) -> Status:
+    """Return the status now, without what only workers know.
 
     Args:
         settings: The cluster.
-        workers: `host:port` of workers to ask; none: the one of the settings, if it answers.
         most: How many tier records are read at most, and how many records of each dead-letter topic.
 
     Raises:
@@ -40,7 +36,6 @@ def read_status(
         DependencyUnavailable: The cluster does not answer.
     """
     now = SystemClock().now()
-    pages = read_workers(settings, workers)
     partitions = ReadPartitions(settings)
     events, tiers = partitions.of_events(), partitions.of_tiers(oldest=False)
     waiting = TierTally(settings.topics_names, now)
@@ -50,23 +45,19 @@ def read_status(
     notes = _notes(pending)
     jobs = list_jobs(settings)
     notes += [f"a job's row cannot be read: {problem}" for problem in jobs.unreadable]
-    status = Status(
+    return Status(
         at=now,
         lag=lag_of(events, now),
         unsettled=sum(each.unsettled for each in events),
         partitions=open_partitions(events, tiers, now),
         tiers=waiting.tiers(),
-        breakers=waiting.breakers(pages),
+        breakers=waiting.breakers(),
         holds=read_state(settings).holds,
         stalled_jobs=[each.job for each in jobs.jobs if each.is_stalled],
         dead_letters=_reasons(settings, RedriveSource.DEAD_LETTERS, now - HOUR, most, notes),
         undecodable=_reasons(settings, RedriveSource.UNDECODABLE, now - HOUR, most, notes),
-        workers=pages,
         notes=notes,
     )
-    if not pages:
-        notes.append("no worker was asked: name some with --worker HOST:PORT")
-    return status
 
 
 def _notes(pending: PendingReader) -> list[str]:

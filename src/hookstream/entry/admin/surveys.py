@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from hookstream.core.redrive.preview import Preview
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
@@ -20,6 +21,8 @@ class Survey:
     """How many records are left out, by the reason."""
     scanned: int = 0
     """Records that were read for it."""
+    preview: Preview | None = None
+    """What fixes these records, where it was made with the counts."""
 
 
 def nothing_left_out(_: DeadLetterSummary) -> str | None:

@@ -79,6 +79,20 @@ class StateReader:
         self._console = ConsoleTable()
         self._console_offsets: dict[str, int] = {}
 
+    @classmethod
+    def beside(cls, state: State, names: Topics, keys: Keys) -> "StateReader":
+        """Return a reader that takes the schemas of a state for read: reading them again costs most.
+
+        Args:
+            state: What another reader has read.
+            names: As for all.
+            keys: As for all.
+        """
+        reader = cls(names, keys)
+        offsets = {key: row.offset for key, row in state.rows[names.schemas].items()}
+        reader._schemas = offsets, state.book, state.schema_faults
+        return reader
+
     def state(self, rows: Mapping[str, Mapping[str, TableRecord]]) -> State:
         """Return the state in rows; unreadable rows are reported, not left out."""
         book, faults = self._book(rows[self._names.schemas])

@@ -100,7 +100,7 @@ def create_token(writer: ChangeWriter, caller: Caller | None, asked: WantedToken
         raise InputRefused(f"{whose} has {live} tokens already: revoke some, or let them expire")
     text = token_text(asked.scope, random_bytes(TOKEN_BYTES))
     token = ApiToken(
-        id=_new_id(),
+        id=new_public_id("tok"),
         scope=asked.scope,
         partner_id=asked.partner_id,
         hash=token_hash(text),
@@ -204,9 +204,9 @@ def day_text(token: ApiToken) -> str | None:
     return None if token.last_used is None else to_rfc3339(token.last_used)[:_DAY_DIGITS]
 
 
-def _new_id() -> str:
-    """Return the id of a new token: in it is no part of its text."""
-    return f"tok-{base64.b32encode(random_bytes(_ID_BYTES)).decode().lower()}"
+def new_public_id(kind: str) -> str:
+    """Return the id of a new token, session or link, `<kind>-…`: in it is no part of its text."""
+    return f"{kind}-{base64.b32encode(random_bytes(_ID_BYTES)).decode().lower()}"
 
 
 def _no_token(name: str, known: list[str]) -> InputRefused:

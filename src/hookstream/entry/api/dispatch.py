@@ -7,7 +7,6 @@ know: the path, the token, the rate, the scope, the thing that the path names, t
 import asyncio
 import inspect
 import math
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -29,11 +28,11 @@ from hookstream.entry.admin.actor import acting_as
 from hookstream.entry.admin.console_changes import AnsweredMeanwhile
 from hookstream.entry.api.answers import RequestKey, kept_rows, repeated, response_of
 from hookstream.entry.api.cursors import purpose_of, read_cursor
+from hookstream.entry.api.defects import DefectLog
 from hookstream.entry.api.fields import ApiInput, refused_field
 from hookstream.entry.api.page_query import CursorQuery
 from hookstream.entry.api.pieces import CUT_OFF, PieceSlots, SentPieces
 from hookstream.entry.api.problems import (
-    ProblemDocument,
     ProblemKind,
     RequestRefused,
     invalid,
@@ -41,6 +40,7 @@ from hookstream.entry.api.problems import (
     refusal_of,
 )
 from hookstream.entry.api.requests import (
+    LARGEST_BODY,
     ApiRequest,
     ApiResponse,
     bearer,
@@ -58,7 +58,6 @@ from hookstream.entry.api.threads import Threads
 from hookstream.errors import HookstreamError, InputRefused
 from hookstream.pipeline.ports import Logger
 
-_LONGEST_STACK = 8_000
 _LONGEST_DETAIL = 500
 _SERVER_ERROR = 500
 _NOT_CURRENT = 1
@@ -156,12 +155,20 @@ class Dispatcher:
         self._pause = pause
         self._tracer = tracer
         self._slots = PieceSlots()
-        self._stacks: set[tuple[str, int]] = set()
+        self._defects = DefectLog(logger, "api.defect")
         self._in_progress: dict[tuple[str, str], str] = {}
         """The hashes of requests with an idempotency key that are carried out now, by token and key."""
 
-    async def answer(self, request: ApiRequest) -> ApiResponse:
-        """Return the answer to a request. Never raises, unless it is cancelled."""
+    async def answer(
+        self, request: ApiRequest, identify: Callable[[], Caller | None] | None = None
+    ) -> ApiResponse:
+        """Return the answer to a request. Never raises, unless it is cancelled.
+
+        Args:
+            request: The request.
+            identify: Returns whose it is now, as somebody else knows it; None: as its token says. What it
+                returns is asked for again after each wait. All other checks are those of any request.
+        """
         report = RequestReport(
             request_id(request, self._new_id),
             request.method,
@@ -169,7 +176,7 @@ class Dispatcher:
             began=self._monotonic(),
         )
         try:
-            response = await self._answered(request, report)
+            response = await self._answered(request, identify, report)
         except RequestRefused as refused:
             response = self._problem(refused, report)
         except Exception as defect:  # noqa: BLE001  a defect in one handler must not end the others
@@ -190,9 +197,20 @@ class Dispatcher:
         self._log(report, size)
         self._reported(report)
 
-    async def _answered(self, request: ApiRequest, report: RequestReport) -> ApiResponse:
+    async def _answered(
+        self,
+        request: ApiRequest,
+        identify: Callable[[], Caller | None] | None,
+        report: RequestReport,
+    ) -> ApiResponse:
         found = self._matched(request, report)
-        caller = self._caller(request, report)
+        if identify is None:
+            token = bearer(request)
+
+            def identify() -> Caller | None:
+                return self._services.caller(token)
+
+        caller = self._caller(identify, report)
         self._admit(request, found, caller, report)
         try:
             response = await self._handled(request, found, caller, report)
@@ -208,7 +226,7 @@ class Dispatcher:
             raise refusal from None
         if inspect.iscoroutinefunction(found.route.handler):
             # It may have waited: nothing is shown to a token that was revoked meanwhile.
-            self._caller(request, report)
+            self._caller(identify, report)
         return response
 
     def _admit(
@@ -247,12 +265,11 @@ class Dispatcher:
         report.route = found.route.path
         return found
 
-    def _caller(self, request: ApiRequest, report: RequestReport) -> Caller:
-        token = bearer(request)
+    def _caller(self, identify: Callable[[], Caller | None], report: RequestReport) -> Caller:
         if not self._services.current():
             # A revoked token could still be good in tables that are not current.
             raise RequestRefused(ProblemKind.UNAVAILABLE, retry_after=_NOT_CURRENT)
-        caller = self._services.caller(token)
+        caller = identify()
         if caller is None:
             raise RequestRefused(
                 ProblemKind.UNAUTHENTICATED,
@@ -266,8 +283,14 @@ class Dispatcher:
         self, request: ApiRequest, found: RouteMatch, caller: Caller, report: RequestReport
     ) -> ApiResponse:
         route = found.route
-        content = await read_content(request)
-        body, document = read_body(request, content, route.body)
+        content = await read_content(request, route.largest_body)
+        if len(content) <= LARGEST_BODY:
+            body, document = read_body(request, content, route.body)
+        else:
+            # Reading it takes so long that others would wait.
+            body, document = await self._threads.run(
+                lambda: read_body(request, content, route.body)
+            )
         if route.body is not None and (wrong := refused_field(route.body, document, caller)):
             raise RequestRefused(ProblemKind.FORBIDDEN, "this field is for operators", field=wrong)
         query = read_query(request.query, route.query)
@@ -419,30 +442,10 @@ class Dispatcher:
         return ApiResponse(refused.kind.status, headers, msgspec.json.encode(document))
 
     def _defect(self, defect: Exception, report: RequestReport) -> ApiResponse:
-        kind = ProblemKind.INTERNAL
-        report.reason = kind.reason
-        at = traceback.extract_tb(defect.__traceback__)[-1:]
-        place = (at[0].filename, at[0].lineno or 0) if at else ("", 0)
-        stack = ""
-        if place not in self._stacks:
-            self._stacks.add(place)
-            stack = "".join(traceback.format_exception(defect))[-_LONGEST_STACK:]
-        self._logger.error(
-            "api.defect",
-            request_id=report.request_id,
-            route=report.route,
-            kind=type(defect).__name__,
-            stack=stack or None,
-        )
-        document = ProblemDocument(
-            type="urn:hookstream:problem:internal",
-            title=kind.value.title,
-            status=kind.status,
-            reason=kind.reason,
-            request_id=report.request_id,
-        )
+        document = self._defects.log(defect, report.request_id, report.route)
+        report.reason = document.reason
         headers = {"Content-Type": "application/problem+json"}
-        return ApiResponse(kind.status, headers, msgspec.json.encode(document))
+        return ApiResponse(document.status, headers, msgspec.json.encode(document))
 
     def _log(self, report: RequestReport, size: int) -> None:
         self._logger.info(

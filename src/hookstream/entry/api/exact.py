@@ -1,28 +1,40 @@
-"""The JSON of a request as plain values: numbers of doubles as floats, all others exact."""
+"""The JSON of a request as plain values: numbers of doubles as floats, all others exact, and texts that are some."""
 
+from collections.abc import Iterator
 from typing import cast
 
-from hookstream.adapters.exact_json import Numeral
+from hookstream.adapters.exact_json import Numeral, path_part
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import NotANumber, read_number, whole_as_int
+from hookstream.core.model.parts import joined
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
 
 
 def plain(exact: dict[str, object]) -> JsonObject:
-    """Return what `parse_exact` returned, with its numbers as definitions have them.
+    r"""Return what `parse_exact` returned, with its numbers as definitions have them.
 
     Raises:
-        RequestRefused: A number is none.
+        RequestRefused: A number is none, or a text has half of a surrogate pair (`\ud800`): no table, no topic and
+            no answer can have it.
     """
-    return cast("JsonObject", _plain(exact))
+    try:
+        return cast("JsonObject", _plain(exact))
+    except UnicodeEncodeError:
+        raise RequestRefused(
+            ProblemKind.MALFORMED,
+            "a text has half of a surrogate pair, which is no character",
+            field=next(_halves(exact), ""),
+        ) from None
 
 
 def _plain(value: object) -> Json:
     match value:
         case dict():
-            return {name: _plain(each) for name, each in value.items()}
+            return {_text(name): _plain(each) for name, each in value.items()}
         case list():
             return [_plain(each) for each in value]
+        case str():
+            return _text(value)
         case Numeral(text):
             return _number(text)
         case int() if not isinstance(value, bool):
@@ -36,3 +48,34 @@ def _number(text: str) -> Json:
         return whole_as_int(read_number(text))
     except NotANumber as why:
         raise RequestRefused(ProblemKind.MALFORMED, f"a number {why}") from None
+
+
+def _text(text: str) -> str:
+    """Return a text.
+
+    Raises:
+        UnicodeEncodeError: It is none.
+    """
+    if not text.isascii():
+        text.encode()
+    return text
+
+
+def _halves(value: object, path: str = "") -> Iterator[str]:
+    """Yield the paths of texts that are none, and of what is named by one."""
+    match value:
+        case dict():
+            for name, each in value.items():
+                at = joined(path, path_part(name))
+                yield from _halves(name, at)
+                yield from _halves(each, at)
+        case list():
+            for number, each in enumerate(value):
+                yield from _halves(each, f"{path}[{number}]")
+        case str():
+            try:
+                _text(value)
+            except UnicodeEncodeError:
+                yield path
+        case _:
+            pass

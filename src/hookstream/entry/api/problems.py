@@ -131,11 +131,19 @@ class RequestRefused(InputRefused):
             title=self.kind.value.title,
             status=self.kind.status,
             reason=self.kind.reason,
-            detail=self.detail[:_LONGEST_DETAIL],
-            field=self.field[:_LONGEST_DETAIL],
+            detail=_sendable(self.detail),
+            field=_sendable(self.field),
             remedy=self.remedy,
-            problems=self.problems,
+            problems=tuple(
+                FieldProblem(_sendable(each.field), _sendable(each.detail))
+                for each in self.problems
+            ),
         )
+
+
+def _sendable(text: str) -> str:
+    """Return a text as JSON has it: cut, and half of a surrogate pair, of a record or a name, written out."""
+    return text[:_LONGEST_DETAIL].encode("utf-8", "backslashreplace").decode()
 
 
 _REPLAYED_AGAIN = 3_600

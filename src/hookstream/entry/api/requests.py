@@ -17,7 +17,7 @@ from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.errors import InputRefused
 
 LARGEST_BODY = 1 << 20
-"""Bytes of a request's body."""
+"""Bytes of a request's body, where its route does not say another number."""
 LONGEST_PATH = 2_048
 LONGEST_QUERY = 8_192
 """Characters, as they are sent."""
@@ -59,6 +59,8 @@ class ApiResponse:
     body: bytes = b""
     pieces: "BodyPieces | None" = None
     """The body in pieces, instead of `body`."""
+    cookies: tuple[str, ...] = ()
+    """A `Set-Cookie` header each."""
 
 
 class CutOff(Exception):
@@ -202,17 +204,15 @@ def _lists(into: type) -> frozenset[str]:
     )
 
 
-async def read_content(request: ApiRequest) -> bytes:
-    """Return the bytes of a request's body.
+async def read_content(request: ApiRequest, most: int = LARGEST_BODY) -> bytes:
+    """Return the bytes of a request's body, so many at most.
 
     Raises:
         RequestRefused: It is too large.
     """
-    content = await request.read(LARGEST_BODY)
-    if len(content) > LARGEST_BODY:
-        raise RequestRefused(
-            ProblemKind.TOO_LARGE, f"the body has more than {LARGEST_BODY:,} bytes"
-        )
+    content = await request.read(most)
+    if len(content) > most:
+        raise RequestRefused(ProblemKind.TOO_LARGE, f"the body has more than {most:,} bytes")
     return content
 
 

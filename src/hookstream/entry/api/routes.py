@@ -18,7 +18,9 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.fields import ApiInput
+from hookstream.entry.api.paths import PathTable
 from hookstream.entry.api.problems import ProblemKind
+from hookstream.entry.api.requests import LARGEST_BODY
 from hookstream.entry.api.services import ConsoleServices
 
 T = TypeVar("T")
@@ -118,7 +120,7 @@ class Call(Generic[Q, B]):
     @property
     def name(self) -> str:
         """Who calls, and with which request, for rows and events: the token's id, never the token."""
-        return f"token {self.caller.token_id}, request {self.request_id}"
+        return f"{self.caller.called}, request {self.request_id}"
 
 
 class BodyPiece(NamedTuple):
@@ -175,6 +177,8 @@ class Route:
     """The type of the answer's body; None: no content."""
     query: type[ApiInput] = NoQuery
     body: type[msgspec.Struct] | None = None
+    largest_body: int = LARGEST_BODY
+    """Bytes of a request's body."""
     status: int = 200
     takes_revision: bool = False
     """Whether `If-Match` is needed."""
@@ -228,16 +232,12 @@ class RouteTable:
     """
 
     routes: tuple[Route, ...]
-    _by_shape: dict[tuple[str, ...], dict[str, Route]] = field(default_factory=dict)
+    _paths: PathTable[Route] = field(default_factory=PathTable)
 
     def __post_init__(self) -> None:
-        """File each route by the shape of its path."""
+        """File each route by its path."""
         for route in self.routes:
-            shape = _shape(route.path)
-            methods = self._by_shape.setdefault(shape, {})
-            if route.method in methods:
-                raise ValueError(f"{route.method} {route.path} is in the table twice")
-            methods[route.method] = route
+            self._paths.put(route.method, route.path, route)
             is_safe = route.method == "GET" or bool(route.needs_no_key)
             if is_safe == route.is_idempotent:
                 raise ValueError(f"{route.method} {route.path}: an Idempotency-Key, or why not")
@@ -250,30 +250,7 @@ class RouteTable:
         Args:
             segments: The decoded parts of the path.
         """
-        best: tuple[int, tuple[str, ...]] | None = None
-        for shape in self._by_shape:
-            if len(shape) == len(segments) and all(
-                part in ("", given) for part, given in zip(shape, segments, strict=True)
-            ):
-                literal = sum(1 for part in shape if part)
-                if best is None or literal > best[0]:
-                    best = literal, shape
-        if best is None:
-            return {}
         return {
-            method: RouteMatch(route, _params(route.path, segments))
-            for method, route in self._by_shape[best[1]].items()
+            method: RouteMatch(match.found, match.params)
+            for method, match in self._paths.methods(segments).items()
         }
-
-
-def _shape(path: str) -> tuple[str, ...]:
-    return tuple("" if part.startswith("{") else part for part in path.strip("/").split("/"))
-
-
-def _params(path: str, segments: tuple[str, ...]) -> Mapping[str, str]:
-    parts = path.strip("/").split("/")
-    return {
-        part[1:-1]: given
-        for part, given in zip(parts, segments, strict=True)
-        if part.startswith("{")
-    }

@@ -1,6 +1,7 @@
 """What handlers need from the console that runs them; each function may block."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias, TypeVar
 
 from hookstream.adapters.index.answers import DeliveryAnswer
@@ -8,16 +9,23 @@ from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import KeyRing
 from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller
+from hookstream.core.access.sessions import Session, SessionRefusal
 from hookstream.core.access.tokens import ApiToken
+from hookstream.core.failures.book import FailureBook
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
-from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.redrive.marks import Position, RedriveSource
+from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.replay.extent import Extent
+from hookstream.core.replay.request import ReplayRequest
+from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.entry.admin.changes import ChangeWriter
+from hookstream.entry.admin.dead_letter_details import SetAsideRecord
 from hookstream.entry.admin.dead_letter_export import (
     ExportBatch,
     ExportPosition,
@@ -26,7 +34,13 @@ from hookstream.entry.admin.dead_letter_export import (
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload
 from hookstream.entry.admin.delivery_tests import OnceOnly, PreparedTest, SentTest
+from hookstream.entry.admin.event_pages import EventsAsked, EventsPart
+from hookstream.entry.admin.event_sending import SentEvents
+from hookstream.entry.admin.explain import ExplainRequest
+from hookstream.entry.admin.explanation import Explanation
+from hookstream.entry.admin.partition_watch import PartitionsLook
 from hookstream.entry.admin.partitions import StartAt
+from hookstream.entry.admin.status import Status
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.turns import Turn
@@ -63,8 +77,32 @@ class ConsoleServices(Protocol):
     def token(self, token_id: str) -> ApiToken | None:
         """Return a token; None: there is none, or its row cannot be read."""
 
+    def session_caller(self, cookie: str) -> Caller | SessionRefusal:
+        """Return whose the session of a cookie's value is, or why nobody's."""
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions of pages, in no order."""
+
+    def session(self, session_id: str) -> Session | None:
+        """Return a session of pages; None: there is none, or its row cannot be read."""
+
+    def links(self) -> list[PortalLink]:
+        """Return all portal links, in no order."""
+
+    def link(self, link_id: str) -> PortalLink | None:
+        """Return a portal link; None: there is none, or its row cannot be read."""
+
+    def link_with(self, text: str) -> PortalLink | None:
+        """Return the portal link of a text, whether it is good or not; None: there is none."""
+
     def state(self) -> State:
         """Return the tables as they are now; what was returned does not change."""
+
+    def opened_state(self) -> State:
+        """Return the tables as they are now, with the secrets in them decrypted: they leave in no answer."""
+
+    def retained_since(self, since: Millis) -> Sequence[TopicPartition]:
+        """Return the partitions of which retention may have taken records, as the service of this name."""
 
     def change(
         self,
@@ -109,8 +147,12 @@ class ConsoleServices(Protocol):
         turn: Turn | None,
         *,
         as_granted_today: bool,
+        reason: str,
     ) -> Job:
         """Send a delivery again; return its job, which is done. Otherwise as `plan_resend` and `resend`."""
+
+    def failures(self) -> FailureBook:
+        """Return the failure groups as they are now; what was returned does not change."""
 
     def jobs(self) -> list[Job]:
         """Return all jobs, oldest first, ended ones too."""
@@ -131,23 +173,74 @@ class ConsoleServices(Protocol):
     def cancel_job(self, job_id: str, also: JobRecords) -> Job:
         """End a job, whoever works on it. Otherwise as the service of this name."""
 
-    def free_job(self, job_id: str, also: JobRecords) -> Job:
+    def free_job(self, job_id: str, also: JobRecords, rate: float | None) -> Job:
         """Let any executor continue a job. Otherwise as the service of this name."""
 
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         """As `DeadLetterExport.part`; what is wrong with the request is raised at once."""
 
+    def explain(self, request: ExplainRequest, caller: Caller) -> Explanation:
+        """As `explain`, within some seconds; what it read is noted for the caller.
+
+        Raises:
+            RequestRefused: As many as may be at once are explained now.
+        """
+
+    def set_aside(
+        self, source: RedriveSource, positions: Sequence[Position], partner_id: str | None
+    ) -> list[SetAsideRecord]:
+        """As `set_aside_at`; with `partner_id` events are shown as to that partner."""
+
     def ends(self, source: RedriveSource) -> dict[int, int]:
         """Return the present end offsets of a topic of dead letters or undecodable records."""
 
-    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
-        """Count what a redrive or purge would take now."""
+    def survey(
+        self,
+        source: RedriveSource,
+        selector: JsonObject,
+        act: BulkAct,
+        ends: Mapping[int, int] | None,
+    ) -> Survey:
+        """Count what a redrive or purge would take, up to the ends of a preview; None: now."""
+
+    def preview(
+        self, source: RedriveSource, act: BulkAct, selector: JsonObject, found: Survey
+    ) -> Preview:
+        """Return what fixes the records that were counted."""
+
+    def known_preview(
+        self, source: RedriveSource, act: BulkAct, token: str, selector: JsonObject
+    ) -> Preview:
+        """As `known_preview`."""
+
+    def survey_replay(self, request: ReplayRequest, caller: Caller) -> tuple[ReplaySurvey, Extent]:
+        """As the service of this name, within some seconds; what it read is noted for the caller.
+
+        Raises:
+            RequestRefused: As many as may be at once are counted now.
+        """
+
+    def read_events(self, asked: EventsAsked) -> EventsPart:
+        """As the service of this name; DependencyUnavailable where too many are read at once."""
+
+    def send_events(self, lines: Sequence[bytes], topic_prefix: str) -> SentEvents:
+        """As `send_lines`; DependencyUnavailable where too many are sent at once."""
 
     def pull(self) -> PullService:
         """Return the pull door, which belongs to the event loop."""
 
+    def status(self, most: int) -> Status:
+        """As `read_status`.
+
+        Raises:
+            RequestRefused: As many as may be at once are read now.
+        """
+
     def positions(self) -> list[GroupPosition]:
         """Return the positions of the workers' groups in every partition."""
+
+    def open_partitions(self) -> PartitionsLook:
+        """Return which partitions need an operator's look, as it was at most a minute ago."""
 
     def position(self, at: TopicPartition) -> GroupPosition:
         """Return the position of the group that reads a partition.
@@ -160,6 +253,13 @@ class ConsoleServices(Protocol):
     def offset_at(self, at: TopicPartition, where: StartAt) -> int:
         """Return the offset of a position in a partition's log. Raises as `position` does."""
 
+    def large_body(self) -> AbstractContextManager[None]:
+        """Be one of the few requests at a time that read files or definitions.
+
+        Raises:
+            RequestRefused: There are as many already: 503 with `Retry-After`.
+        """
+
     def scan_wait(self, caller: Caller) -> float:
         """Return for how many seconds no more records are read for a caller; 0: they are."""
 
@@ -167,4 +267,4 @@ class ConsoleServices(Protocol):
         """Note records that were read for a caller; return as `scan_wait`."""
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
-        """Count what operators' audit log has: it is written within about a minute. On the event loop."""
+        """Count what operators' audit log has: it is written within about a minute."""

@@ -1,17 +1,16 @@
-"""Serves the API over HTTP/1.1 with aiohttp, which only moves bytes: the dispatcher decides everything."""
+"""Serves the API and the pages over HTTP/1.1 with aiohttp, which only moves bytes: others decide everything."""
 
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from hookstream.adapters.open_connections import OpenConnections
-from hookstream.entry.api.dispatch import Dispatcher
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
 from hookstream.entry.api.requests import ApiRequest, ApiResponse, BodyReader, CutOff
 from hookstream.errors import InvariantBroken
@@ -22,6 +21,14 @@ PIECE_SECONDS = 30.0
 """How long a client may take for each piece of an answer."""
 _LARGEST_HEADERS = 16 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Answering(Protocol):
+    """What answers requests: the dispatcher, or whoever hands it those that are for the API."""
+
+    async def answer(self, request: ApiRequest) -> ApiResponse:
+        """Return the answer. Never raises, unless it is cancelled."""
+
 
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
@@ -166,12 +173,12 @@ class ApiServer(web.Server):
 
 
 def api_server(
-    dispatcher: Dispatcher, trusted_proxies: Networks, bounds: ConnectionBounds = DEFAULT_BOUNDS
+    answering: Answering, trusted_proxies: Networks, bounds: ConnectionBounds = DEFAULT_BOUNDS
 ) -> ApiServer:
     """Return the server.
 
     Args:
-        dispatcher: Answers its requests.
+        answering: Answers its requests.
         trusted_proxies: From these addresses, `X-Forwarded-For` says who the client is; they may have any
             number of connections.
         bounds: Of connections.
@@ -189,7 +196,7 @@ def api_server(
 
     async def answered(request: web.BaseRequest) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        response = await dispatcher.answer(
+        response = await answering.answer(
             ApiRequest(
                 method=request.method,
                 path=request.rel_url.raw_path,
@@ -203,7 +210,10 @@ def api_server(
         )
         if response.pieces is not None:
             return await _sent_in_pieces(request, response)
-        return web.Response(status=response.status, headers=response.headers, body=response.body)
+        answer = web.Response(status=response.status, headers=response.headers, body=response.body)
+        for cookie in response.cookies:
+            answer.headers.add("Set-Cookie", cookie)
+        return answer
 
     return ApiServer(
         answer,

@@ -4,6 +4,10 @@ from typing import Protocol
 
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.bulk_ports import SetAsideCommands
+from hookstream.entry.backend.definition_ports import DefinitionCommands
+from hookstream.entry.backend.event_ports import EventCommands
+from hookstream.entry.backend.explain_ports import ExplainCommand
+from hookstream.entry.backend.failure_ports import FailureCommands
 from hookstream.entry.backend.listing_ports import AttemptCommands, DeliveryCommands
 from hookstream.entry.backend.partition_ports import PartitionCommands
 from hookstream.entry.backend.ports import (
@@ -14,7 +18,10 @@ from hookstream.entry.backend.ports import (
     SubscriptionCommands,
     TokenCommands,
 )
+from hookstream.entry.backend.schema_ports import SchemaCommands
 from hookstream.entry.backend.sending_ports import GapCommands, ReplayCommands, TestCommands
+from hookstream.entry.backend.session_ports import SessionCommands
+from hookstream.entry.backend.status_ports import StatusCommand
 
 
 class Backend(Protocol):
@@ -31,6 +38,10 @@ class Backend(Protocol):
     @property
     def tokens(self) -> TokenCommands:
         """Tokens."""
+
+    @property
+    def sessions(self) -> SessionCommands:
+        """Portal links, and sessions of pages."""
 
     @property
     def holds(self) -> HoldCommands:
@@ -59,6 +70,34 @@ class Backend(Protocol):
     @property
     def partitions(self) -> PartitionCommands:
         """Partitions that workers read."""
+
+    @property
+    def failures(self) -> FailureCommands:
+        """Failure groups.
+
+        Raises:
+            InputRefused: There are none without a console.
+        """
+
+    @property
+    def explaining(self) -> ExplainCommand:
+        """Explanations of events."""
+
+    @property
+    def status(self) -> StatusCommand:
+        """The state of the installation."""
+
+    @property
+    def schemas(self) -> SchemaCommands:
+        """Published schemas and mappings."""
+
+    @property
+    def events(self) -> EventCommands:
+        """Events of the event topics."""
+
+    @property
+    def definitions(self) -> DefinitionCommands:
+        """Folders of definition files."""
 
     def aside(self, source: RedriveSource) -> SetAsideCommands:
         """Return the dead letters, or the undecodable records."""

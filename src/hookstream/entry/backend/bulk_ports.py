@@ -14,6 +14,7 @@ from hookstream.core.redrive.job import RedriveRequest
 from hookstream.core.redrive.preview import BulkAct, Preview
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
+from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.backend.listing_ports import Progress
@@ -26,6 +27,16 @@ class ListingProblems(NamedTuple):
     unreadable_marks: Sequence[str] = ()
     """Because of them, some of what is shown as open may have been redriven or purged."""
     reservations: Sequence[str] = ()
+
+
+class DetailsRead(NamedTuple):
+    """Records of the topic with all that is known of each."""
+
+    found: Sequence[DeadLetterDetails]
+    unreadable_marks: Sequence[str] = ()
+    """As in `ListingProblems`."""
+    reservations: Sequence[str] = ()
+    """What limits what is said of them."""
 
 
 class ExportCommand(Protocol):
@@ -54,6 +65,17 @@ class SetAsideCommands(Protocol):
 
     def listed(self, selector: Selector, listing: Listing, progress: Progress) -> ListingProblems:
         """Read the selected records into a listing."""
+
+    def details(self, name: str, progress: Progress) -> DetailsRead:
+        """Return the record at a place, or of dead letters those of a delivery.
+
+        Args:
+            name: The place, `3@1042` or `topic-3@1042`, or the id of the delivery.
+            progress: As for all.
+
+        Raises:
+            InputRefused: There is none, or it is a place in another topic.
+        """
 
     def export(
         self, selector: Selector, progress: Progress, *, with_resolved: bool

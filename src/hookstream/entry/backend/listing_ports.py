@@ -21,6 +21,7 @@ from hookstream.entry.admin.deliveries import (
     DeliveryListing,
     DeliverySelection,
 )
+from hookstream.entry.admin.delivery_life import DeliveryLife
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -52,8 +53,15 @@ class AttemptCommands(Protocol):
     def listed(self, selection: AuditSelection, limit: int, progress: Progress) -> AttemptListing:
         """Return the newest `limit` attempts that a selection selects."""
 
-    def followed(self, selection: AuditSelection) -> Iterator[AuditEntry]:
-        """Yield attempts as they are made, without end."""
+    def followed(
+        self, selection: AuditSelection, say: Callable[[str], None]
+    ) -> Iterator[AuditEntry]:
+        """Yield attempts as they are made, without end.
+
+        Args:
+            selection: Which.
+            say: Called with what limits what is yielded, each sentence once.
+        """
 
     def history(
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
@@ -72,6 +80,7 @@ class DeliveryRead:
     details: DeliveryDetails
     status: SubscriptionStatus | None
     """Of its subscription, under the holds; None: it is not known."""
+    life: DeliveryLife
     problems: Sequence[str] = ()
 
 
@@ -116,6 +125,28 @@ class WantedResend:
     since: Millis | None = None
     """The window in which the delivery is looked for."""
     until: Millis | None = None
+    reason: str = ""
+    """Why it is sent again; empty: nobody said."""
+
+
+@dataclass(slots=True, frozen=True)
+class PayloadRead:
+    """The body of a delivery, as it would be rendered now."""
+
+    body: bytes
+    content_type: str
+    event_type: str
+    version: int
+    """The version that the subscription gets."""
+    published_at: Millis
+    version_sent: int | None
+    """The version that was sent last; None: no request was made."""
+    changed_at: Millis | None
+    """When the subscription changed after the last request; None: it did not, or it is not known."""
+    at_origin: bool
+    """Whether it is the event's own record; False: a copy in a tier or dead letter."""
+    found: str
+    """The record that has the event, in words; empty: partners do not see it."""
 
 
 class DeliveryCommands(Protocol):
@@ -139,6 +170,27 @@ class DeliveryCommands(Protocol):
 
         Raises:
             InputRefused: Nothing is known of it.
+        """
+
+    def payload(
+        self,
+        delivery_id: str,
+        origin: str | None,
+        since: Millis | None,
+        until: Millis | None,
+        progress: Progress,
+    ) -> PayloadRead:
+        """Return the body of a delivery, without the secrets of a template.
+
+        Args:
+            delivery_id: Which.
+            origin: Which event, where several have this id.
+            since: The window in which the delivery is looked for.
+            until: Its end.
+            progress: As for all.
+
+        Raises:
+            InputRefused: Nothing is known of it, or its event is gone, may not be shown or cannot be rendered.
         """
 
     def resend(

@@ -40,6 +40,8 @@ class WantedTest:
     """None: that of the event, or the only one that the subscription asks for."""
     line: EventLine | None = None
     """The event; None: a sample."""
+    text: str = ""
+    """The event as it was written."""
 
 
 class TestCommands(Protocol):
@@ -75,8 +77,8 @@ class ReplayCommands(Protocol):
 
     def survey(
         self, request: ReplayRequest, watch: SurveyWatch
-    ) -> tuple[ReplaySurvey, ReplayPreview] | None:
-        """Count what a replay would deliver; None: that is not known before it runs."""
+    ) -> tuple[ReplaySurvey, ReplayPreview | None]:
+        """Count what a replay would deliver; without a preview, partners get no place in the log."""
 
     def start(
         self, request: ReplayRequest, rate: float | None, counted: ReplayPreview | None
@@ -102,7 +104,7 @@ class GapCommands(Protocol):
         """Return what is to be known of the replay of its gap."""
 
     def count(self, before: GapBefore, watch: SurveyWatch, *, enabling: bool) -> GapCount | None:
-        """Count the events of its gap; None: there is no gap, or that is not known before."""
+        """Count the events of its gap; None: there is no gap."""
 
     def end(
         self, before: GapBefore, revision: int | None, options: FillOptions, *, enabling: bool

@@ -93,7 +93,7 @@ def list_(
         window = " of the last hour (--since for more)"
         selection = replace(selection, since=now if follow else now - WINDOW)
     if follow:
-        for entry in source.followed(selection):
+        for entry in source.followed(selection, lambda said: context.err.text(said, "yellow")):
             _print(context, entry, as_json=as_json)
         return
     with progress_bar(context) as progress:
@@ -207,6 +207,21 @@ def state_words(history: DeliveryHistory) -> str:
 
 def show_history(out: Terminal, history: DeliveryHistory) -> None:
     """Print the history of a delivery, grouped by the event, and that by run."""
+    by_origin = _show_title(out, history)
+    for origin, one in by_origin.items():
+        _show_event(out, origin, one, several=len(by_origin) > 1)
+        _show_runs(out, one)
+
+
+def show_subject(out: Terminal, history: DeliveryHistory) -> None:
+    """Print a delivery's state, and of each event under its id what it is and for whom."""
+    by_origin = _show_title(out, history)
+    for origin, one in by_origin.items():
+        _show_event(out, origin, one, several=len(by_origin) > 1)
+
+
+def _show_title(out: Terminal, history: DeliveryHistory) -> dict[str, DeliveryHistory]:
+    """Print the state of a delivery; return the history of each event under its id."""
     title = Text(f"Delivery {history.delivery_id}: ", "bold")
     title.append(state_words(history), f"bold {_COLOURS[history.state]}")
     if history.completed and history.state is not DeliveryState.COMPLETED:
@@ -218,14 +233,16 @@ def show_history(out: Terminal, history: DeliveryHistory) -> None:
             f"  {len(by_origin)} events carry this id; receivers that deduplicate drop all but one"
         )
         out.text(many, "yellow")
-    for origin, one in by_origin.items():
-        if len(by_origin) > 1:
-            head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
-            head.append(state_words(one), f"bold {_COLOURS[one.state]}")
-            out.text(head)
-        if one.entries:
-            _show_subject(out, one.entries[-1])
-        _show_runs(out, one)
+    return by_origin
+
+
+def _show_event(out: Terminal, origin: str, one: DeliveryHistory, *, several: bool) -> None:
+    if several:
+        head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
+        head.append(state_words(one), f"bold {_COLOURS[one.state]}")
+        out.text(head)
+    if one.entries:
+        _show_subject(out, one.entries[-1])
 
 
 def _show_runs(out: Terminal, history: DeliveryHistory) -> None:

@@ -5,20 +5,17 @@ from pathlib import Path
 
 import click
 
-from hookstream.core.delivery.address import scrub
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.counted import counted
-from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.subscription import SigningSecret, Subscription
-from hookstream.core.planning.changes import Change, Create, Delete, Plan, Unchanged, Update
-from hookstream.core.planning.declared import EARLIEST_START
-from hookstream.core.planning.fields import Difference, fields_of, named
+from hookstream.core.planning.fields import Difference
 from hookstream.core.planning.plan import PlanOptions
 from hookstream.entry.admin.definition_check import DefinitionCheck, checked
-from hookstream.entry.admin.definitions import FolderPlanner, last_instant
+from hookstream.entry.admin.plan_view import ShownChange, ShownPlan
 from hookstream.entry.admin.signing_secrets import secret_document
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.backend.definition_ports import AppliedPlan
+from hookstream.entry.cli.context import Context, pass_context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.gap_filling import worked_on
 from hookstream.entry.cli.job_view import how_to_go_on, require_finished
@@ -61,12 +58,12 @@ plan_options = as_one(
 @_folder
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-@pass_context
+@takes_api
 def plan(context: Context, folder: Path, options: PlanOptions, *, as_json: bool) -> None:
     """Show what applying FOLDER would change. Exit code 3: there are changes."""
-    planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=False)
-    context.err.refuse(planner.problems, "changed")
-    made = planner.plan()
+    found = context.backend.definitions.folder(folder, context.environ, options, needs_keys=False)
+    context.err.refuse(found.problems, "changed")
+    made = found.plan()
     if as_json:
         click.echo(json_line(plan_document(made)))
     elif not made.problems:
@@ -123,7 +120,7 @@ def _check_document(found: DefinitionCheck) -> JsonObject:
 @click.option("--no-wait", is_flag=True, help="Return before everything is active.")
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-@pass_context
+@takes_api
 def apply(
     context: Context,
     folder: Path,
@@ -139,28 +136,26 @@ def apply(
     that are published from then on are delivered, also by a grant that is new or wider. The past of a subscription with start_from is replayed
     by a job, on which the command works until it is done.
     """
-    planner = FolderPlanner(context.settings, context.environ, folder, options, needs_keys=True)
-    context.err.refuse(planner.problems, "changed")
-    shown = planner.plan()
+    found = context.backend.definitions.folder(folder, context.environ, options, needs_keys=True)
+    context.err.refuse(found.problems, "changed")
+    shown = found.plan()
     context.err.refuse(shown.problems, "changed")
     show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
-        _report(context, shown, (), None, as_json=as_json)
+        nothing = AppliedPlan(shown, (), (), None, lambda: None, None)
+        _report(context, nothing, as_json=as_json)
         return
     confirm("Apply this?", yes=yes)
-    changed = planner.apply(shown)
-    made, writer = changed.result, changed.writer
-    session = writer.session
-    until = last_instant(made) if last_instant(made) > session.now else None
+    applied = found.apply(shown)
     # Secrets first: interrupting the wait must not lose them.
-    _report(context, made, writer.started, until, as_json=as_json)
-    context.err.warn(writer.warning)
-    if until is not None:
-        context.err.print(f"It takes effect at {to_rfc3339(until)}")
+    _report(context, applied, as_json=as_json)
+    context.err.warn(applied.warning)
+    if applied.takes_effect is not None:
+        context.err.print(f"It takes effect at {to_rfc3339(applied.takes_effect)}")
         if not no_wait:
-            session.wait_until(until)
+            applied.wait()
             context.err.print("Everything is active.")
-    _replay(context, tuple(writer.started), wait=not no_wait, as_json=as_json)
+    _replay(context, applied.jobs, wait=not no_wait, as_json=as_json)
 
 
 def _replay(context: Context, jobs: Sequence[Job], *, wait: bool, as_json: bool) -> None:
@@ -170,41 +165,26 @@ def _replay(context: Context, jobs: Sequence[Job], *, wait: bool, as_json: bool)
         context.err.text(f"{subscription_id} starts in the past: {job.id} replays it")
         if wait:
             require_finished(
-                context, worked_on(context, context.cluster.jobs, job, as_json=as_json)
+                context, worked_on(context, context.backend.jobs, job, as_json=as_json)
             )
         else:
             context.err.text(how_to_go_on(job.id))
 
 
-def _report(
-    context: Context,
-    made: Plan,
-    started: Sequence[Job],
-    takes_effect: Millis | None,
-    *,
-    as_json: bool,
-) -> None:
-    """Print the signing secrets that a plan generated, which are never shown again.
-
-    Args:
-        context: Where to.
-        made: The plan that was applied.
-        started: The replays that it started.
-        takes_effect: From when all of it holds; None: at once.
-        as_json: Whether to print JSON.
-    """
-    secrets = _generated(made)
+def _report(context: Context, applied: AppliedPlan, *, as_json: bool) -> None:
+    """Print the signing secrets that a plan generated, which are never shown again."""
     if as_json:
-        generated: list[Json] = [secret_document(owner.id, each) for owner, each in secrets]
-        replays: list[Json] = [job.id for job in started]
-        document: JsonObject = {**plan_document(made), "signing_secrets": generated}
-        instant = None if takes_effect is None else to_rfc3339(takes_effect)
+        generated: list[Json] = [secret_document(owner, each) for owner, each in applied.generated]
+        replays: list[Json] = [job.id for job in applied.jobs]
+        document: JsonObject = {**plan_document(applied.plan), "signing_secrets": generated}
+        at = applied.takes_effect
+        instant = None if at is None else to_rfc3339(at)
         click.echo(json_line({**document, "replays": replays, "takes_effect": instant}))
         return
-    show_secrets(context.out, [(owner.id, secret) for owner, secret in secrets])
+    show_secrets(context.out, applied.generated)
 
 
-def show_plan(out: Terminal, plan: Plan) -> None:
+def show_plan(out: Terminal, plan: ShownPlan) -> None:
     """Print a plan, without any secret."""
     for change in plan.writes:
         _show_change(out, change)
@@ -216,16 +196,7 @@ def show_plan(out: Terminal, plan: Plan) -> None:
         out.text(_summary(plan), "bold")
 
 
-def _generated(plan: Plan) -> list[tuple[Subscription, SigningSecret]]:
-    """Return the signing secrets that a plan generated, each with its subscription."""
-    found: list[tuple[Subscription, SigningSecret]] = []
-    for change in plan.writes:
-        if isinstance(change, Create | Update) and isinstance(change.after, Subscription):
-            found += [(change.after, secret) for secret in change.generated]
-    return found
-
-
-def plan_document(plan: Plan) -> JsonObject:
+def plan_document(plan: ShownPlan) -> JsonObject:
     """Return a plan as JSON, without any secret."""
     changes: list[Json] = [_document(change) for change in plan.changes]
     return {
@@ -235,26 +206,22 @@ def plan_document(plan: Plan) -> JsonObject:
     }
 
 
-def _show_change(out: Terminal, change: Create | Update | Delete) -> None:
-    match change:
-        case Create(after, before):
-            again = "" if before is None else " (deleted before: it starts over)"
-            out.text(f"+ {named(after)}{again}", "green")
-            for path, field in fields_of(after, scrub).items():
+def _show_change(out: Terminal, change: ShownChange) -> None:
+    match change.action:
+        case "create":
+            again = " (deleted before: it starts over)" if change.was_deleted else ""
+            out.text(f"+ {change.subject}{again}", "green")
+            for path, shown in change.fields:
                 if not path.startswith(_SIGNED_BY):
-                    out.text(f"    {path}: {field.shown}")
+                    out.text(f"    {path}: {shown}")
             if change.start_from is not None:
-                out.text(f"    start_from: {_start(change.start_from)}")
-        case Update(before, _, differences):
-            out.text(f"~ {named(before)}", "yellow")
-            for difference in differences:
+                out.text(f"    start_from: {change.start_from}")
+        case "update":
+            out.text(f"~ {change.subject}", "yellow")
+            for difference in change.differences:
                 out.text(f"    {_shown(difference)}")
-        case Delete(before):
-            out.text(f"- {named(before)}", "red")
-
-
-def _start(start_from: Millis) -> str:
-    return "earliest" if start_from == EARLIEST_START else to_rfc3339(start_from)
+        case _:
+            out.text(f"- {change.subject}", "red")
 
 
 def _shown(difference: Difference) -> str:
@@ -267,40 +234,33 @@ def _shown(difference: Difference) -> str:
     return f"{path}: {before or '(none)'} → {after or '(none)'}"
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: ShownPlan) -> str:
     counts = [
-        (sum(isinstance(change, kind) for change in plan.changes), word)
-        for kind, word in (
-            (Create, "to create"),
-            (Update, "to update"),
-            (Delete, "to delete"),
-            (Unchanged, "unchanged"),
+        (sum(change.action == action for change in plan.changes), word)
+        for action, word in (
+            ("create", "to create"),
+            ("update", "to update"),
+            ("delete", "to delete"),
+            ("none", "unchanged"),
         )
     ]
     return ", ".join(f"{count} {word}" for count, word in counts if count) + "."
 
 
-def _document(change: Change) -> JsonObject:
-    match change:
-        case Create(after):
-            fields: JsonObject = {
-                path: field.shown for path, field in fields_of(after, scrub).items()
-            }
+def _document(change: ShownChange) -> JsonObject:
+    kind, _, name = change.subject.partition(" ")
+    named: JsonObject = {"action": change.action, "kind": kind, "id": name}
+    match change.action:
+        case "create":
+            fields: JsonObject = dict(change.fields)
             if change.start_from is not None:
-                fields["start_from"] = _start(change.start_from)
-            return {**_named("create", named(after)), "fields": fields}
-        case Update(before, _, differences):
+                fields["start_from"] = change.start_from
+            return {**named, "fields": fields}
+        case "update":
             changed: list[Json] = [
                 {"path": each.path, "before": each.before, "after": each.after}
-                for each in differences
+                for each in change.differences
             ]
-            return {**_named("update", named(before)), "differences": changed}
-        case Delete(before):
-            return _named("delete", named(before))
-        case Unchanged(before):
-            return _named("none", named(before))
-
-
-def _named(action: str, subject: str) -> JsonObject:
-    kind, _, name = subject.partition(" ")
-    return {"action": action, "kind": kind, "id": name}
+            return {**named, "differences": changed}
+        case _:
+            return named

@@ -17,8 +17,14 @@ from hookstream.entry.admin.deliveries import (
     DeliverySelection,
 )
 from hookstream.entry.admin.delivery_remedies import remedies
+from hookstream.entry.admin.resends import LONGEST_REASON
 from hookstream.entry.backend.listing_ports import WantedResend
 from hookstream.entry.cli.context import Context, takes_api
+from hookstream.entry.cli.delivery_payload import (
+    payload_document,
+    payload_reservations,
+    payload_text,
+)
 from hookstream.entry.cli.delivery_view import (
     details_document,
     listing_document,
@@ -52,6 +58,11 @@ _REASONS = click.Choice(
     )
 )
 
+origin_option = click.option(
+    "--origin",
+    metavar="TOPIC-P@O",
+    help="Which event, by its first place; needed where several have this DELIVERY's id.",
+)
 scan_option = click.option(
     "--scan",
     type=click.IntRange(1, 100_000_000),
@@ -143,25 +154,59 @@ def show(
         remedies(details.history, details.pending, details.subscription_id, status, now)
     )
     if as_json:
-        click.echo(json_line(details_document(details, status, can_be_done)))
+        click.echo(json_line(details_document(details, status, found.life, can_be_done)))
     else:
-        show_details(context.out, details, status, can_be_done, now)
+        show_details(context.out, details, status, found.life, can_be_done, now)
     for sentence in found.problems:
         context.err.text(sentence, "yellow")
 
 
 @command.command()
 @click.argument("delivery_id", metavar="DELIVERY")
-@click.option(
-    "--origin",
-    metavar="TOPIC-P@O",
-    help="Which event, by its first place; needed where several have this DELIVERY's id.",
-)
+@origin_option
+@since_option
+@until_option
+@scan_option
+@as_json_option
+@takes_api
+def payload(
+    context: Context,
+    delivery_id: str,
+    origin: str | None,
+    since: Millis | None,
+    until: Millis | None,
+    scan: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the body of a DELIVERY (its webhook-id), rendered from its event as the subscription is now.
+
+    The event comes from its origin, or from the tier record or dead letter that still has it. Secrets of a
+    template are not shown. Where it came from, and whether the subscription changed since the last attempt,
+    is said on standard error.
+    """
+    refuse_batch(delivery_id)
+    with progress_bar(context) as progress:
+        found = context.backend.deliveries(scan).payload(
+            delivery_id, origin, since, until, progress
+        )
+    if as_json:
+        click.echo(json_line(payload_document(found)))
+    else:
+        context.out.text(payload_text(found))
+    for sentence in payload_reservations(found):
+        context.err.text(sentence, "yellow")
+
+
+@command.command()
+@click.argument("delivery_id", metavar="DELIVERY")
+@origin_option
 @click.option(
     "--as-granted-today",
     is_flag=True,
     help="Ask today's grant alone, not also the one in force at the event's time.",
 )
+@click.option("--reason", metavar="TEXT", default="", help="Why; `jobs show` and --json say it.")
 @since_option
 @until_option
 @scan_option
@@ -177,6 +222,7 @@ def resend(
     scan: int,
     *,
     as_granted_today: bool,
+    reason: str,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -199,7 +245,9 @@ def resend(
         if pending:
             confirm("Send it again all the same? The endpoint may get it twice", yes=yes)
 
-    wanted = WantedResend(delivery_id, origin, as_granted_today, since, until)
+    if len(reason) > LONGEST_REASON:
+        raise InputRefused(f"--reason has {len(reason)} characters, and at most {LONGEST_REASON}")
+    wanted = WantedResend(delivery_id, origin, as_granted_today, since, until, reason)
     with ExitStack() as showing:
         progress = showing.enter_context(progress_bar(context))
         done = context.backend.deliveries(scan).resend(wanted, allowed, progress)

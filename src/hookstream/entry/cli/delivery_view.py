@@ -11,9 +11,11 @@ from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.subscription_status import SubscriptionStatus
 from hookstream.entry.admin.deliveries import DeliveryDetails, DeliveryListing
+from hookstream.entry.admin.delivery_life import DeliveryLife
 from hookstream.entry.admin.subscriptions import status_document, status_text
 from hookstream.entry.backend.listing_ports import DoneResend
-from hookstream.entry.cli.attempts import history_document, show_history
+from hookstream.entry.cli.attempts import history_document, show_subject
+from hookstream.entry.cli.delivery_timeline import life_document, show_next, show_timeline
 from hookstream.entry.cli.moments import ago
 from hookstream.entry.cli.terminal import Terminal
 
@@ -135,12 +137,13 @@ def show_details(
     out: Terminal,
     details: DeliveryDetails,
     status: SubscriptionStatus | None,
+    life: DeliveryLife,
     can_be_done: Sequence[str],
     now: Millis,
 ) -> None:
-    """Print a delivery: its history, where it waits, and what can be done."""
+    """Print a delivery: its life, where it waits, and what can be done."""
     if details.history.moments():
-        show_history(out, details.history)
+        show_subject(out, details.history)
     else:
         title = Text(f"Delivery {details.delivery_id}: ", "bold")
         title.append("pending", f"bold {COLOURS[DeliveryState.PENDING]}")
@@ -149,10 +152,12 @@ def show_details(
         out.text(f"  event {delivery.event_type} {delivery.event_id}")
         out.text(f"  for   {delivery.subscription_id} of {delivery.partner_id}")
         out.text(f"  from  {delivery.origin.place} of {to_the_second(delivery.origin.timestamp)}")
+    show_next(out, life, now)
     for each in details.pending:
         out.text("Waits", "bold")
         for name, text in pending_facts(each, now):
             out.text(f"  {name:<8}{text}")
+    show_timeline(out, life)
     if details.subscription_id:
         state = "not known: the tables cannot be read"
         if status is not None:
@@ -186,7 +191,10 @@ def pending_facts(pending: PendingRecord, now: Millis) -> Iterator[tuple[str, st
 
 
 def details_document(
-    details: DeliveryDetails, status: SubscriptionStatus | None, can_be_done: Sequence[str]
+    details: DeliveryDetails,
+    status: SubscriptionStatus | None,
+    life: DeliveryLife,
+    can_be_done: Sequence[str],
 ) -> JsonObject:
     """Return a delivery as JSON; scripts rely on its keys."""
     waits: list[Json] = [_pending_document(each) for each in details.pending]
@@ -197,6 +205,7 @@ def details_document(
         "subscription_id": known,
         "subscription": None if status is None else status_document(status),
         "can_be_done": list(can_be_done),
+        **life_document(life),
     }
 
 

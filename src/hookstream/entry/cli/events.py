@@ -1,7 +1,7 @@
 """`hookstream events`: publishes events from lines of JSON, and shows events as lines of JSON."""
 
-import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import click
@@ -10,18 +10,11 @@ from rich.progress import SpinnerColumn, TextColumn
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
-from hookstream.core.model.record import Record
-from hookstream.entry.admin.event_audience import audiences
-from hookstream.entry.admin.event_sending import EventSender
-from hookstream.entry.admin.event_tail import tail as tailed
-from hookstream.entry.admin.event_tail import topics_to_tail
-from hookstream.entry.admin.known_names import NO_TOPIC, Filter, read_names, refuse_unknown
-from hookstream.entry.admin.tables import read_state
-from hookstream.entry.admin.topics import cluster_topics
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.backend.event_ports import SentLines, TailedRecord, WantedTail
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.progress import transient
-from hookstream.errors import HookstreamError
+from hookstream.entry.cli.terminal import Terminal
 
 SHOWN_REFUSALS = 100
 SHOWN_AUDIENCES = 20
@@ -35,7 +28,7 @@ def command() -> None:
 @command.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--topic-prefix", default="printprice.", show_default=True, help="Topics' names.")
-@pass_context
+@takes_api
 def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
     """Publish the events in FILE (- for standard input), one JSON object a line.
 
@@ -48,32 +41,39 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
     with transient(context, *columns) as progress:
         task = progress.add_task("sending", total=None)
 
-        def show(number: int, why: str) -> None:
-            if sender.refused <= SHOWN_REFUSALS:
-                context.err.text(f"line {number}: {why}", "red")
-            elif sender.refused == SHOWN_REFUSALS + 1:
-                context.err.print("more lines are refused; from here on they are only counted")
-
-        sender = EventSender(
-            context.settings, lambda number: progress.update(task, completed=number), show
-        )
-        asyncio.run(sender.run(file, topic_prefix))
-    _show_audiences(context, sender.kinds)
-    context.err.text(f"{sender.sent} sent, {sender.refused} refused", "bold")
-    if sender.refused:
+        watch = _Watch(context.err, lambda number: progress.update(task, completed=number))
+        done = context.backend.events.send(file, topic_prefix, watch)
+    _show_audiences(context, done)
+    context.err.text(f"{done.sent} sent, {done.refused} refused", "bold")
+    if done.refused:
         raise click.exceptions.Exit(1)
 
 
-def _show_audiences(context: Context, kinds: Collection[tuple[str, str]]) -> None:
+@dataclass
+class _Watch:
+    """Shows the lines that are refused, the first of them with the reason."""
+
+    err: Terminal
+    read: Callable[[int], None]
+    count: int = 0
+
+    def refused(self, number: int, why: str) -> None:
+        self.count += 1
+        if self.count <= SHOWN_REFUSALS:
+            self.err.text(f"line {number}: {why}", "red")
+        elif self.count == SHOWN_REFUSALS + 1:
+            self.err.print("more lines are refused; from here on they are only counted")
+
+
+def _show_audiences(context: Context, done: SentLines) -> None:
     """Say how many subscriptions ask for what was sent; first the events that none gets."""
-    if not kinds:
-        return
-    try:
-        state = read_state(context.settings)
-    except HookstreamError as problem:
-        context.err.text(f"how many subscriptions ask for them is not known: {problem}", "yellow")
-        return
-    found = sorted(audiences(state, kinds), key=lambda audience: audience.here > 0)
+    if done.problem:
+        context.err.text(
+            f"how many subscriptions ask for them is not known: {done.problem}", "yellow"
+        )
+    found = sorted(
+        done.audiences, key=lambda each: (each.here > 0, each.event_type, each.environment)
+    )
     for audience in found[:SHOWN_AUDIENCES]:
         context.err.text(str(audience), "" if audience.here else "yellow")
     more = len(found) - SHOWN_AUDIENCES
@@ -91,7 +91,7 @@ def _show_audiences(context: Context, kinds: Collection[tuple[str, str]]) -> Non
 @click.option("--no-follow", is_flag=True, help="End where the log ends now.")
 @click.option("--where", is_flag=True, help="Show each record's place with its event.")
 @click.option("-n", "limit", type=click.IntRange(1), help="End after so many records.")
-@pass_context
+@takes_api
 def tail(
     context: Context,
     topics: Sequence[str],
@@ -110,18 +110,18 @@ def tail(
     Without --topic, all event topics (events.topics). Records that are no events are reported on
     standard error.
     """
-    settings, types = context.settings, frozenset(event_types)
-    if topics:
-        refuse_unknown([Filter("--topic", {*topics}, cluster_topics(settings), NO_TOPIC)])
-    known = read_names(settings) if types else None
-    if known is not None:
-        refuse_unknown([Filter("--type", types, known.event_types)])
-    chosen = sorted({*topics}) or topics_to_tail(settings)
-    records = tailed(settings, chosen, types, from_beginning=from_beginning, follow=not no_follow)
-    for record, event in records:
-        if isinstance(event, str):
-            at = f"{record.topic}/{record.partition}@{record.offset}"
-            context.err.text(f"{at}: {event}", "yellow")
+    wanted = WantedTail(
+        sorted({*topics}),
+        frozenset(event_types),
+        from_beginning=from_beginning,
+        follow=not no_follow,
+        most=limit,
+    )
+    for record in context.backend.events.tail(wanted):
+        event = record.event
+        if event is None:
+            at = f"{record.at.topic}/{record.at.partition}@{record.offset}"
+            context.err.text(f"{at}: {record.problem}", "yellow")
             continue
         click.echo(json_line({**event, "record": _place(record)} if where else event))
         if limit is not None:
@@ -130,10 +130,10 @@ def tail(
                 return
 
 
-def _place(record: Record) -> JsonObject:
+def _place(record: TailedRecord) -> JsonObject:
     return {
-        "topic": record.topic,
-        "partition": record.partition,
+        "topic": record.at.topic,
+        "partition": record.at.partition,
         "offset": record.offset,
-        "appended_at": to_rfc3339(record.timestamp),
+        "appended_at": to_rfc3339(record.appended_at),
     }

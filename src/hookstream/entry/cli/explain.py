@@ -6,17 +6,17 @@ from rich.text import Text
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import HOUR, Millis, to_the_second
-from hookstream.core.model.record_place import place_of, read_place
-from hookstream.entry.admin.event_search import FoundRecord
-from hookstream.entry.admin.explain import (
+from hookstream.core.model.record_place import read_place
+from hookstream.entry.admin.explain import ExplainRequest
+from hookstream.entry.admin.explanation import (
     Aside,
     ExplainedEvent,
+    ExplainedRecord,
     ExplainedSubscription,
     Explanation,
-    explain,
 )
 from hookstream.entry.cli.attempts import show_history_entries
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option, since_option
 from hookstream.entry.cli.terminal import Terminal
@@ -36,7 +36,7 @@ _KINDS = {"tier": "waits in", "undecodable": "undecodable in", "dead_letter": "d
 @since_option
 @click.option("--id", "is_id", is_flag=True, help="It is an id, though it looks like a place.")
 @as_json_option
-@pass_context
+@takes_api
 def command(
     context: Context,
     event: str,
@@ -57,7 +57,8 @@ def command(
     """
     begin = SystemClock().now() - WINDOW if since is None else since
     place = None if is_id else read_place(event)
-    explanation = explain(context.settings, place or event, begin, subscription)
+    request = ExplainRequest(place or event, begin, subscription)
+    explanation = context.backend.explaining.explain(request)
     if as_json:
         click.echo(json_line(explanation.as_json()))
     else:
@@ -81,16 +82,7 @@ def _show(out: Terminal, explanation: Explanation, sought: str) -> None:
 
 def _show_event(out: Terminal, explained: ExplainedEvent) -> None:
     found = explained.found
-    out.text(Text(_title(found), "bold"))
-    out.text(f"  record {place_of(found.origin)} of {to_the_second(found.origin.timestamp)}")
-    if found.is_aside:
-        out.text(f"  read from its copy in {place_of(found.record.origin)}")
-    if found.problem is not None:
-        out.text(f"  it is no event: {found.problem}", "red")
-    out.text(f"  {explained.settled}")
-    for aside in explained.asides:
-        known = aside.why == found.problem
-        out.text(f"  {_aside(aside, why='' if known else aside.why)}", "yellow")
+    _show_record(out, explained)
     if found.event is None:
         return
     if not explained.subscriptions:
@@ -102,13 +94,28 @@ def _show_event(out: Terminal, explained: ExplainedEvent) -> None:
         out.text(f"  {asks} for it: name one", "yellow")
 
 
-def _title(found: FoundRecord) -> str:
+def _show_record(out: Terminal, explained: ExplainedEvent) -> None:
+    found = explained.found
+    out.text(Text(_title(found), "bold"))
+    # To a partner, the API shows no place.
+    out.text(f"  record {found.place}{' ' if found.place else ''}of {to_the_second(found.at)}")
+    if found.copy is not None:
+        out.text(f"  read from its copy in {found.copy}")
+    if found.problem is not None:
+        out.text(f"  it is no event: {found.problem}", "red")
+    if explained.settled:
+        out.text(f"  {explained.settled}")
+    for aside in explained.asides:
+        known = aside.why == found.problem
+        out.text(f"  {_aside(aside, why='' if known else aside.why)}", "yellow")
+
+
+def _title(found: ExplainedRecord) -> str:
     event = found.event
     if event is None:
         return "No event"
-    version = event.revision.event_version
     return (
-        f"{event.event_type} v{version} {event.event_id}, environment {event.environment},"
+        f"{event.event_type} v{event.version} {event.event_id}, environment {event.environment},"
         f" entity {event.entity_id}"
     )
 
@@ -119,7 +126,9 @@ def _aside(aside: Aside, *, why: str) -> str:
     gone = "" if aside.is_open else ", taken from there since"
     reason = f": {why}" if why else ""
     since = to_the_second(aside.at)
-    return f"{_KINDS[aside.kind]} {aside.place} since {since}{due}{gone}{reason}"
+    kind = _KINDS[aside.kind]
+    where = f"{kind} {aside.place}" if aside.place else kind.removesuffix(" in")
+    return f"{where} since {since}{due}{gone}{reason}"
 
 
 def _show_subscription(out: Terminal, explained: ExplainedSubscription) -> None:

@@ -9,7 +9,7 @@ from hookstream.core.planning.ownership import is_of_files
 from hookstream.entry.admin.definition_file import read_definition
 from hookstream.entry.admin.partners import earlier_grants, partner_document
 from hookstream.entry.admin.subscriptions import shown_fields
-from hookstream.entry.cli import release
+from hookstream.entry.cli import portal_links, release
 from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option, definition_argument, yes_option
@@ -18,10 +18,13 @@ from hookstream.entry.cli.terminal import confirm
 
 @click.group()
 def command() -> None:
-    """Create, list, show, release and delete partners."""
+    """Create, list, show, release and delete partners; make links to their pages."""
 
 
 command.add_command(release.partner)
+command.add_command(portal_links.make)
+command.add_command(portal_links.list_)
+command.add_command(portal_links.revoke)
 
 
 @command.command("list")

@@ -150,11 +150,7 @@ class _Replay:
         if asked.yes and not asked.dry_run:
             self._run(source.start(request, asked.rate, None), None)
             return
-        found = self._survey()
-        if found is None:
-            self._start_uncounted()
-            return
-        survey, preview = found
+        survey, preview = self._survey()
         self._show(survey, preview)
         document = survey_document(survey, preview)
         if asked.dry_run or not survey.events:
@@ -163,14 +159,6 @@ class _Replay:
             return
         self._confirm(counted(survey.events, "event"))
         self._run(source.start(request, asked.rate, preview), document)
-
-    def _start_uncounted(self) -> None:
-        """Ask, and replay, where it is not known before how many events there are."""
-        if self.asked.dry_run:
-            raise InputRefused("--dry-run: the API does not count a replay; leave --api out")
-        begin, end = map(to_the_second, self.request.interval)
-        self._confirm(f"the events from {begin} to {end}")
-        self._run(self.context.backend.replays.start(self.request, self.asked.rate, None), None)
 
     def start_previewed(self, preview: ReplayPreview) -> None:
         """Replay what was counted before."""
@@ -183,7 +171,7 @@ class _Replay:
         question = f"Replay {events} to {self.request.subscription_id}?"
         confirm(question, yes=self.asked.yes)
 
-    def _survey(self) -> tuple[ReplaySurvey, ReplayPreview] | None:
+    def _survey(self) -> tuple[ReplaySurvey, ReplayPreview | None]:
         columns = (TextColumn("Counting"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
         err, said = self.context.err, set[str]()
 
@@ -201,7 +189,7 @@ class _Replay:
             watch = SurveyWatch(update, waiting)
             return self.context.backend.replays.survey(self.request, watch)
 
-    def _show(self, survey: ReplaySurvey, preview: ReplayPreview) -> None:
+    def _show(self, survey: ReplaySurvey, preview: ReplayPreview | None) -> None:
         out = self.context.err if self.as_json else self.context.out
         begin, end = map(to_the_second, self.request.interval)
         out.text(f"{counted(survey.events, 'event')} from {begin} to {end}", "bold")
@@ -220,7 +208,7 @@ class _Replay:
             out.table(("events", "first", "last", "not granted", "event type"), rows, numbers)
         for line in remarks(survey):
             out.text(line, "yellow")
-        if self.asked.dry_run and not self.as_json and survey.events:
+        if self.asked.dry_run and not self.as_json and survey.events and preview is not None:
             self._show_token(preview.token())
 
     def _show_token(self, token: str | None) -> None:
@@ -277,7 +265,7 @@ def remarks(survey: ReplaySurvey) -> list[str]:
     return found
 
 
-def survey_document(survey: ReplaySurvey, preview: ReplayPreview) -> JsonObject:
+def survey_document(survey: ReplaySurvey, preview: ReplayPreview | None) -> JsonObject:
     """Return what a replay would do as JSON; scripts rely on its keys."""
     types: list[Json] = [
         {
@@ -302,5 +290,5 @@ def survey_document(survey: ReplaySurvey, preview: ReplayPreview) -> JsonObject:
         "retained_from": retained,
         "lost": sum(each.end - each.first for each in survey.lost),
         "producers_times": [*sorted(survey.producers_times)],
-        "preview": preview.token(),
+        "preview": None if preview is None else preview.token(),
     }

@@ -16,8 +16,8 @@ from typing import NamedTuple, NoReturn
 import click
 
 from hookstream import __version__
+from hookstream.core.model.visible_text import shown
 from hookstream.entry.cli.context import Context, pairs
-from hookstream.entry.cli.escaping import shown
 from hookstream.errors import ConfigurationError, Contended, HookstreamError
 
 INTERRUPTED = 130
@@ -52,6 +52,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "doctor": LazyCommand("Check an installation, with a remedy for each finding.", "doctor"),
     "events": LazyCommand("Publish events and watch them.", "events"),
     "explain": LazyCommand("Say why an event did, or did not, arrive.", "explain"),
+    "failures": LazyCommand(
+        "Show errors that look alike; acknowledge and resolve them.", "failures"
+    ),
     "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
     "jobs": LazyCommand("List, show, cancel and resume jobs; run an executor.", "jobs"),
     "listen": LazyCommand(
@@ -64,6 +67,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
     "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
     "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
+    "sessions": LazyCommand("List and end sessions of pages.", "sessions"),
     "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
     "status": LazyCommand("Show on one screen what waits, stands and fails.", "status"),
     "subscriptions": LazyCommand(

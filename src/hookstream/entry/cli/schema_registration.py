@@ -5,9 +5,7 @@ import asyncio
 import click
 
 from hookstream.entry.admin.schema_registration import DEFAULT_SUBJECT, SchemaRegistration
-from hookstream.entry.admin.schema_types import types
-from hookstream.entry.admin.tables import read_state
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import yes_option
 from hookstream.entry.cli.terminal import confirm
@@ -23,17 +21,17 @@ from hookstream.entry.cli.terminal import confirm
     help="The subject, with {name} (of the record), {type} and {version}.",
 )
 @yes_option
-@pass_context
+@takes_api
 def register(
     context: Context, event_types: tuple[str, ...], registry: str, subject: str, *, yes: bool
 ) -> None:
     """Register published schemas with a registry, after showing what that adds.
 
     The highest revision of each version is registered, if the registry's own compatibility rule for its
-    subject allows it. Without a TYPE, all but hookstream's own.
+    subject allows it. Without a TYPE, all but hookstream's own. The registry is asked from this machine.
     """
     registration = SchemaRegistration(context.settings, registry, subject)
-    book = read_state(context.settings).book
+    book = context.backend.schemas.book()
     planned = asyncio.run(registration.planned(book, event_types))
     for each in planned:
         line = f"{each.event_type} v{each.version}: {each.subject}"
@@ -58,13 +56,13 @@ def register(
 
 @click.command("types")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a version.")
-@pass_context
+@takes_api
 def list_types(context: Context, *, as_json: bool) -> None:
     """List event types, their versions, and where each came from.
 
     A registry's schema that is none of them stands below, with the reason.
     """
-    found = list(types(read_state(context.settings).book))
+    found = context.backend.schemas.types()
     if as_json:
         for each in found:
             click.echo(json_line(each))

@@ -2,24 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from hookstream.core.catalog.mapping_plan import MappingChange, described
 from hookstream.core.catalog.publication import Finding, Novelty
 from hookstream.core.model.counted import counted
+from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
-from hookstream.entry.admin.schemas import (
-    SchemaPublisher,
-    SchemasPlan,
-    mapping_document,
-    revisions,
-    shown_by_name,
-)
-from hookstream.entry.admin.tables import read_state
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.admin.schemas_shown import ShownSchemas
+from hookstream.entry.backend.schema_ports import SchemaDocumentCommands
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_document, json_line
 from hookstream.entry.cli.options import yes_option
 from hookstream.entry.cli.schema_registration import list_types, register
@@ -45,19 +39,18 @@ command.add_command(list_types)
     help="Compare with another folder's schemas, with FOLDER at a git revision, or with what is"
     " published in the cluster.",
 )
-@pass_context
+@takes_api
 def check(context: Context, folder: Path, against: str | None) -> None:
     """Check the schemas (<event type>/v<N>.avsc) and mappings (mappings/<name>.yaml) in FOLDER.
 
     Without a cluster, unless it is --against topic. With --against, a change is a problem that apply
     would refuse once those schemas are published.
     """
-    publisher = SchemaPublisher(folder)
-    found = publisher.checked(against, lambda: read_state(context.settings))
-    _refuse_problems(context, found)
-    counts = counted(publisher.count, "schema")
-    if publisher.mappings:
-        counts += f" and {counted(publisher.mappings, 'mapping')}"
+    files = context.backend.schemas.folder(folder)
+    _refuse_problems(context, files.checked(against))
+    counts = counted(files.count, "schema")
+    if files.mappings:
+        counts += f" and {counted(files.mappings, 'mapping')}"
     context.out.print(f"{counts} checked, no problems found.")
 
 
@@ -71,39 +64,37 @@ def check(context: Context, folder: Path, against: str | None) -> None:
     help="Remove a published mapping that FOLDER does not declare; repeatable.",
 )
 @yes_option
-@pass_context
+@takes_api
 def apply(context: Context, folder: Path, remove: tuple[str, ...], *, yes: bool) -> None:
     """Publish the schemas and mappings in FOLDER, and hookstream's own schemas, after showing them.
 
     A published schema stays: records written with it must stay readable. A mapping may change, except
     where event ids come from.
     """
-    publisher = SchemaPublisher(folder, remove)
-    shown = publisher.planned(read_state(context.settings))
+    files = context.backend.schemas.folder(folder, remove)
+    shown = files.planned()
     _refuse_problems(context, shown)
     _show_plan(context, shown)
     if not shown.count:
         return
     confirm("Publish this?", yes=yes)
-    publisher.publish(context.settings, shown)
+    files.publish(shown)
     context.err.print("Published.")
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a schema.")
-@pass_context
+@takes_api
 def list_schemas(context: Context, *, as_json: bool) -> None:
     """List every published revision, and every mapping.
 
     * marks the revision whose shape payloads of the version have.
     """
-    state = read_state(context.settings)
-    for fault in state.schema_faults:
+    found, mappings, faults = context.backend.schemas.listed()
+    for fault in faults:
         context.err.text(fault, "red")
-    found = list(revisions(state, context.settings.topics_names.schemas))
-    mappings = state.book.mapped.mappings
     if as_json:
-        for each in (*found, *map(mapping_document, mappings)):
+        for each in (*found, *mappings):
             click.echo(json_line(each))
         return
     rows = [
@@ -121,20 +112,17 @@ def list_schemas(context: Context, *, as_json: bool) -> None:
         context.out.print()
         context.out.table(
             ("MAPPING", "OF", "TOPICS", "EVENT TYPE"),
-            [
-                (each.name, each.chosen_by, ", ".join(each.topics), each.event_type)
-                for each in mappings
-            ],
+            [_mapping_row(each) for each in mappings],
         )
 
 
 @command.command()
 @click.argument("name")
 @click.option("--version", type=click.IntRange(1), help="The version. [default: the newest]")
-@pass_context
+@takes_api
 def show(context: Context, name: str, version: int | None) -> None:
     """Print as JSON the published schema of the event type NAME, or the mapping NAME."""
-    click.echo(json_document(shown_by_name(read_state(context.settings), name, version)))
+    click.echo(json_document(context.backend.schemas.shown(name, version)))
 
 
 def _of_one_version(command: C) -> C:
@@ -173,7 +161,7 @@ def _of_one_version(command: C) -> C:
     help="Whether the bodies have the event's data.",
 )
 @click.option("--batch", is_flag=True, help="Of batches in which every event is of the TYPE.")
-@pass_context
+@takes_api
 def print_json_schema(
     context: Context,
     event_type: str,
@@ -201,7 +189,7 @@ def print_json_schema(
     show_default=True,
     help="The format of the body; input: as `events send` takes it, on one line.",
 )
-@pass_context
+@takes_api
 def print_sample(
     context: Context, event_type: str, version: int | None, folder: Path | None, sample_format: str
 ) -> None:
@@ -211,45 +199,42 @@ def print_sample(
     click.echo(printed(body))
 
 
-def _documents(context: Context, folder: Path | None) -> SchemaDocuments:
+def _mapping_row(mapping: JsonObject) -> tuple[str, ...]:
+    record, topics = mapping["record"], cast("list[str]", mapping["topics"])
+    chosen_by = f"record {record}" if record else f"subject {mapping['subject']}"
+    return str(mapping["mapping"]), chosen_by, ", ".join(topics), str(mapping["event_type"])
+
+
+def _documents(context: Context, folder: Path | None) -> SchemaDocumentCommands:
     if folder is None:
-        return SchemaDocuments.of_published(context.settings)
+        return context.backend.schemas
     return SchemaDocuments.of_files(folder)
 
 
-def _show_plan(context: Context, plan: SchemasPlan) -> None:
-    for each in plan.schemas.publications:
-        schema = each.schema
-        line = f"{schema.event_type} v{schema.version}"
+def _show_plan(context: Context, plan: ShownSchemas) -> None:
+    for each in plan.publications:
+        line = f"{each.event_type} v{each.version}"
         match each.novelty:
             case Novelty.EVENT_TYPE | Novelty.VERSION:
                 context.out.text(f"+ {line} (new {each.novelty})", "green")
-            case Novelty.REVISION | Novelty.DOCUMENTATION:
-                context.out.text(f"~ {line} revision {each.number} ({each.novelty})", "yellow")
-    for change in plan.mappings.changes:
-        _show_mapping(context, change)
+            case _:
+                context.out.text(f"~ {line} revision {each.revision} ({each.novelty})", "yellow")
+    for mapping in plan.mappings:
+        if mapping.is_new:
+            context.out.text(f"+ mapping {mapping.name}", "green")
+        else:
+            context.out.text(f"~ mapping {mapping.name} revision {mapping.revision}", "yellow")
+        for text in mapping.lines:
+            context.out.text(f"    {text}")
     for name in plan.removed:
         context.out.text(f"- mapping {name}", "red")
     if plan.count:
-        unchanged = plan.schemas.unchanged + plan.mappings.unchanged
-        context.out.text(f"{plan.count} to publish, {unchanged} unchanged.", "bold")
+        context.out.text(f"{plan.count} to publish, {plan.unchanged} unchanged.", "bold")
     else:
         context.out.print("Nothing to publish.")
 
 
-def _show_mapping(context: Context, change: MappingChange) -> None:
-    mapping = change.after
-    if change.before is None:
-        context.out.text(f"+ mapping {mapping.name}", "green")
-        lines = [f"{name}: {text}" for name, text in described(mapping).items()]
-    else:
-        context.out.text(f"~ mapping {mapping.name} revision {mapping.revision}", "yellow")
-        lines = list(change.differences)
-    for line in lines:
-        context.out.text(f"    {line}")
-
-
-def _refuse_problems(context: Context, plan: SchemasPlan) -> None:
+def _refuse_problems(context: Context, plan: ShownSchemas) -> None:
     """Print notes and problems; end with the code for refused input where there are problems."""
     for note in plan.notes:
         context.err.text(f"note: {_line(note)}", "yellow")

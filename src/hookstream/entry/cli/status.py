@@ -10,9 +10,9 @@ from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.entry.admin.holds import subject
 from hookstream.entry.admin.status import Status, by_cause, overdue_for
-from hookstream.entry.admin.status_reading import MOST_READ, read_status
+from hookstream.entry.admin.status_reading import MOST_READ
 from hookstream.entry.admin.worker_pages import WorkerPage
-from hookstream.entry.cli.context import Context, pass_context
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import ago, lasted
 from hookstream.entry.cli.options import Amount, as_json_option
@@ -49,7 +49,7 @@ WORKERS = click.option(
     help="How many tier records, and dead letters, are read at most.",
 )
 @as_json_option
-@pass_context
+@takes_api
 def command(
     context: Context,
     *,
@@ -66,7 +66,7 @@ def command(
     and, where it can, workers: only those know all open breakers.
     """
     while True:
-        status = read_status(context.settings, workers, scan)
+        status = context.backend.status.read(workers, scan)
         if as_json:
             click.echo(json_line(status.as_json()))
         else:

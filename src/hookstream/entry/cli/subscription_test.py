@@ -84,8 +84,8 @@ def command(
     no, is shown. A paused subscription can be tested; a held or disabled one cannot. Exit code 0: the endpoint
     accepted it; 1: it did not, or nobody attempted it in time; 2: nothing was sent.
     """
-    line = None if file is None else _event_in(file)
-    wanted, tests = WantedTest(subscription_id, event_type, line), context.backend.tests
+    line, text = (None, "") if file is None else _event_in(file)
+    wanted, tests = WantedTest(subscription_id, event_type, line, text), context.backend.tests
     with _in_words_of_a_line(line):
         if dry_run:
             prepared = tests.prepare(wanted, context.err.unreadable)
@@ -112,9 +112,11 @@ def command(
         raise click.exceptions.Exit(FAILED)
 
 
-def _event_in(file: BinaryIO) -> EventLine:
+def _event_in(file: BinaryIO) -> tuple[EventLine, str]:
+    """Return an event, and its text."""
+    text = file.read(MAX_LINE_BYTES + 1).strip()
     try:
-        return read_line(file.read(MAX_LINE_BYTES + 1).strip())
+        return read_line(text), text.decode()
     except InputRefused as refused:
         raise InputRefused(f"--event: {refusal(refused)}") from None
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hookstream.core.model.counted import counted
-from hookstream.entry.cli.escaping import escapes, shown
+from hookstream.core.model.visible_text import escapes, shown
 
 REFUSED = 2
 """The exit code if the input has problems."""

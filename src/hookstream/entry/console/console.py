@@ -1,7 +1,7 @@
-"""Runs a console until it is stopped: the API, over tables that it follows, and jobs beside it.
+"""Runs a console until it is stopped: the API and its pages, over tables that it follows, and jobs beside it.
 
 1. Read the tables to their ends, and follow them.
-2. Serve the API, and take over jobs without a holder, until SIGTERM or SIGINT.
+2. Serve the API and the pages, and take over jobs without a holder, until SIGTERM or SIGINT.
 3. Take no new connection, finish the requests, hand the jobs back; a second signal ends the process at once.
 
 A console holds no truth: any number of them may run behind one address.
@@ -22,10 +22,12 @@ from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import SystemChance, SystemClock, new_id
 from hookstream.adapters.telemetry.api_metrics import ApiMetrics
+from hookstream.adapters.telemetry.failure_metrics import FailureMetrics
 from hookstream.adapters.telemetry.gauges import GaugeMetrics
 from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.core.failures.book import MOST_GROUPS
 from hookstream.entry.admin.index_process import IndexProcess
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
@@ -34,13 +36,15 @@ from hookstream.entry.admin.tables import operators_tables
 from hookstream.entry.api.dispatch import Dispatcher, RequestReport
 from hookstream.entry.api.rates import TokenRates
 from hookstream.entry.api.table import TABLE
-from hookstream.entry.api.transport import ConnectionBounds, api_server
+from hookstream.entry.api.transport import Answering, ConnectionBounds, api_server
 from hookstream.entry.cluster import client_of
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
 from hookstream.entry.console.services import KafkaServices
+from hookstream.entry.console.sessions import ConsoleSessions
 from hookstream.entry.executor.executor import stop_on_signals, until_stopped
 from hookstream.entry.keys import key_ring
+from hookstream.entry.pages.composition import pages_over
 from hookstream.entry.process import raise_first
 from hookstream.entry.worker.shutdown import Shutdown
 from hookstream.errors import ConfigurationError, HookstreamError
@@ -57,6 +61,8 @@ _INDEX_EVERY = 5.0
 """Seconds between two looks at the process of the index."""
 _NOTE_EVERY = 10.0
 """Seconds between two writes of the days on which tokens were used."""
+_LOOK_EVERY = 30.0
+"""Seconds between two looks for failures, half more or less, so that several consoles seldom look at once."""
 _REQUESTS_SHARE = 0.6
 """The share of the deadline in which requests may finish."""
 
@@ -85,7 +91,8 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         index = IndexProcess(settings, folder, settings.console.index_bytes)
         requests = ApiMetrics()
         tracer = tracer_of(settings.tracing, SystemChance())
-        metrics = GaugeMetrics(parts.pool.gauges, (requests,))
+        groups = FailureMetrics(parts.live.failure_counts)
+        metrics = GaugeMetrics(parts.pool.gauges, (requests, groups))
         health = _ConsoleHealth(parts)
         threads = RequestThreads(settings.console.threads)
         dispatcher = Dispatcher(
@@ -99,6 +106,16 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             lambda report: _count(requests, report),
             tracer=tracer,
         )
+        site = pages_over(
+            dispatcher,
+            services,
+            ConsoleSessions(services, SystemClock.monotonic),
+            threads,
+            logger,
+            SystemClock.monotonic,
+            new_id,
+            lambda report: _count(requests, report),
+        )
         async with (
             HealthServer(
                 settings.console.health_listen,
@@ -107,7 +124,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
                 health.ready,
                 setting="console.health_listen",
             ) as server,
-            _served(settings, dispatcher) as address,
+            _served(settings, site) as address,
         ):
             stop_on_signals(stop, shutdown)
             logger.info("console.starting", api=address, listen=server.address)
@@ -117,6 +134,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(health.beat())
                     tasks.create_task(_note_uses(services, logger))
+                    tasks.create_task(_watch_failures(services, logger))
                     tasks.create_task(_keep_index(index, logger))
 
             try:
@@ -187,13 +205,13 @@ async def _opened(
 
 
 @asynccontextmanager
-async def _served(settings: Settings, dispatcher: Dispatcher) -> AsyncIterator[str]:
-    """Serve the API; at the end take no new connection, and let requests finish."""
+async def _served(settings: Settings, answering: Answering) -> AsyncIterator[str]:
+    """Serve the API and the pages; at the end take no new connection, and let requests finish."""
     console = settings.console
     proxies = [ipaddress.ip_network(each) for each in console.trusted_proxies]
     runner = web.ServerRunner(
         api_server(
-            dispatcher,
+            answering,
             proxies,
             ConnectionBounds(console.max_connections, console.max_connections_per_address),
         ),
@@ -227,6 +245,23 @@ async def _note_uses(services: KafkaServices, logger: StructuredLogger) -> None:
             await asyncio.to_thread(services.write_uses)
         except HookstreamError as error:
             logger.warning("console.uses_not_noted", detail=str(error))
+
+
+async def _watch_failures(services: KafkaServices, logger: StructuredLogger) -> None:
+    """Look for failures, and write which failure groups change, forever."""
+    fraction, refused = SystemChance().fraction, 0
+    while True:
+        await asyncio.sleep(_LOOK_EVERY * (0.5 + fraction()))
+        try:
+            found = await asyncio.to_thread(services.look_for_failures)
+        except HookstreamError as error:
+            logger.warning("failures.not_written", detail=str(error))
+            continue
+        if found.changed:
+            logger.info("failures.changed", groups=len(found.changed), left=found.left)
+        if found.refused > refused:
+            logger.warning("failures.too_many", refused=found.refused, most=MOST_GROUPS)
+        refused = found.refused
 
 
 async def _keep_index(index: IndexProcess, logger: StructuredLogger) -> None:

@@ -6,8 +6,11 @@ from threading import Lock
 from hookstream.adapters.kafka.tables.log import TableRecord, apply_records
 from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller
+from hookstream.core.access.sessions import Session, SessionRefusal
 from hookstream.core.access.tokens import ApiToken, TokenRefused
+from hookstream.core.failures.book import FailureBook
 from hookstream.core.jobs.book import JobBook
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.model.instant import Millis
@@ -103,10 +106,51 @@ class LiveTables:
         with self._short:
             return self._console.tokens.get(token_id)
 
+    def session_caller(self, presented: str, now: Millis) -> Caller | SessionRefusal:
+        """Return whose the session of a cookie's hash is, or why nobody's."""
+        with self._short:
+            return self._console.session_caller(presented, now)
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions of pages."""
+        with self._short:
+            return self._console.sessions.rows()
+
+    def session(self, session_id: str) -> Session | None:
+        """Return a session of pages; None: there is none, or its row cannot be read."""
+        with self._short:
+            return self._console.sessions.get(session_id)
+
+    def links(self) -> list[PortalLink]:
+        """Return all portal links."""
+        with self._short:
+            return self._console.links.rows()
+
+    def link(self, link_id: str) -> PortalLink | None:
+        """Return a portal link; None: there is none, or its row cannot be read."""
+        with self._short:
+            return self._console.links.get(link_id)
+
+    def link_with(self, presented: str) -> PortalLink | None:
+        """Return the portal link of a text's hash, whether it is good or not."""
+        with self._short:
+            return self._console.links.with_hash(presented)
+
     def kept_answer(self, token_id: str, key_hash: str, now: Millis) -> KeptAnswer | None:
         """Return the answer of an idempotency key; None: it has none."""
         with self._short:
             return self._console.answer(token_id, key_hash, now)
+
+    def failures(self) -> FailureBook:
+        """Return the failure groups as they are now; what was returned does not change."""
+        with self._short:
+            return self._console.failures.copy()
+
+    def failure_counts(self) -> dict[str, int]:
+        """Return how many failure groups are in each state."""
+        with self._short:
+            counts = self._console.failures.counts()
+        return {state.value: count for state, count in counts.items()}
 
     def jobs(self) -> list[Job]:
         """Return all jobs, oldest first, ended ones too."""

@@ -1,8 +1,7 @@
 """The services of a console on Kafka: the tables as they are followed, and one writer of them."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock, local
 from typing import TypeVar
@@ -18,27 +17,16 @@ from hookstream.adapters.keyring import KeyRing
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.access.idempotency import KeptAnswer
+from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller
+from hookstream.core.access.sessions import Session, SessionRefusal
 from hookstream.core.access.tokens import ApiToken, token_hash, used_today
 from hookstream.core.access.uses import ApiUses
+from hookstream.core.failures.book import Due, FailureBook
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.group_position import GroupPosition
-from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.preview import BulkAct
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.dead_letter_details import event_decoder, event_of
-from hookstream.entry.admin.dead_letter_export import (
-    DeadLetterExport,
-    ExportBatch,
-    ExportPosition,
-    ExportRequest,
-    ShownEvent,
-    refuse_many_partitions,
-)
-from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.delivery_payload import RenderedPayload, payload_of
 from hookstream.entry.admin.delivery_tests import (
@@ -47,37 +35,32 @@ from hookstream.entry.admin.delivery_tests import (
     SentTest,
     send_test,
 )
-from hookstream.entry.admin.granted_events import GrantedEvents
+from hookstream.entry.admin.failures import FailureLooks, look_and_write
+from hookstream.entry.admin.gaps import retained_since
 from hookstream.entry.admin.indexed_details import details_of_answer
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_offers import offer_job
 from hookstream.entry.admin.jobs import cancel_job, free_job
-from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions, StartAt
-from hookstream.entry.admin.purges import narrowed
-from hookstream.entry.admin.redrives import rules_of
 from hookstream.entry.admin.resends import plan_resend, resend
-from hookstream.entry.admin.surveys import Survey, survey
-from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.tables import State, StateReader
 from hookstream.entry.admin.tokens import note_use
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.admin.writing import EqualWriting
-from hookstream.entry.api.rates import ScanRates
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.cluster import reached
 from hookstream.entry.console.live_tables import LiveTables
+from hookstream.entry.console.log_services import LogServices
 from hookstream.errors import DependencyUnavailable
 from hookstream.pipeline.pull.service import PullService
 from hookstream.settings import Settings
 
 T = TypeVar("T")
 
-_EXPORT_SECONDS = 300.0
-"""How long one answer of an export takes at most; the next one goes on."""
 _CATCH_UP_SECONDS = 5.0
 """How long a change waits at most until the console's own tables have it."""
 
 
-class KafkaServices:
+class KafkaServices(LogServices):
     """The services. Made on the event loop, and called from any thread.
 
     Args:
@@ -98,7 +81,7 @@ class KafkaServices:
         folder: Path,
         door: PullService,
     ) -> None:
-        self.settings = settings
+        super().__init__(settings, live.scanned_records_a_second)
         self.keys = keys
         self._live = live
         self._reader = reader
@@ -110,11 +93,11 @@ class KafkaServices:
         self._door = door
         self._of_thread = local()
         self._open_files = OpenLimit()
-        self._scans = ScanRates(live.scanned_records_a_second, self._clock.monotonic)
         self._uses = ApiUses()
         self._uses_lock = Lock()
         self._name = executor_name()
         self._events = AvroOwnRecords(settings.topics_names, self._name, disabled_row, failing_row)
+        self._looks = FailureLooks(settings.console.failures_quiet)
         self._used: set[str] = set()
         """Tokens whose rows do not say yet that they are used today."""
 
@@ -189,9 +172,42 @@ class KafkaServices:
         """As ConsoleServices says."""
         return self._live.token(token_id)
 
+    def session_caller(self, cookie: str) -> Caller | SessionRefusal:
+        """As ConsoleServices says."""
+        return self._live.session_caller(token_hash(cookie), self.now())
+
+    def sessions(self) -> list[Session]:
+        """As ConsoleServices says."""
+        return self._live.sessions()
+
+    def session(self, session_id: str) -> Session | None:
+        """As ConsoleServices says."""
+        return self._live.session(session_id)
+
+    def links(self) -> list[PortalLink]:
+        """As ConsoleServices says."""
+        return self._live.links()
+
+    def link(self, link_id: str) -> PortalLink | None:
+        """As ConsoleServices says."""
+        return self._live.link(link_id)
+
+    def link_with(self, text: str) -> PortalLink | None:
+        """As ConsoleServices says."""
+        return self._live.link_with(token_hash(text))
+
     def state(self) -> State:
         """As ConsoleServices says."""
         return self._live.state()
+
+    def opened_state(self) -> State:
+        """As ConsoleServices says."""
+        state, names = self.state(), self.settings.topics_names
+        return StateReader.beside(state, names, self.keys).state(state.rows)
+
+    def retained_since(self, since: Millis) -> Sequence[TopicPartition]:
+        """As ConsoleServices says."""
+        return retained_since(self.settings, since)
 
     def change(
         self,
@@ -239,14 +255,41 @@ class KafkaServices:
         turn: Turn | None,
         *,
         as_granted_today: bool,
+        reason: str,
     ) -> Job:
         """As ConsoleServices says."""
         planned = plan_resend(
-            self.settings, state, details, origin, as_granted_today=as_granted_today
+            self.settings,
+            state,
+            details,
+            origin,
+            as_granted_today=as_granted_today,
+            reason=reason,
         )
         job = resend(self.settings, planned, also, turn)
         self._catch_up()
         return job
+
+    def failures(self) -> FailureBook:
+        """As ConsoleServices says."""
+        return self._live.failures()
+
+    def look_for_failures(self) -> Due:
+        """Look into the index, and write which failure groups change; for one thread at a time.
+
+        Raises:
+            HookstreamError: Nothing was written; the next look finds the same.
+        """
+        if not self.current():
+            return Due()
+        return look_and_write(
+            self._looks,
+            self.index(),
+            self.failures(),
+            self.state(),
+            self.now(),
+            lambda act: self.change(act, lambda _found, _writer: ()),
+        )
 
     def jobs(self) -> list[Job]:
         """As ConsoleServices says."""
@@ -278,62 +321,12 @@ class KafkaServices:
             # A refusal too may be about rows that this console has not read yet.
             self._catch_up()
 
-    def free_job(self, job_id: str, also: JobRecords) -> Job:
+    def free_job(self, job_id: str, also: JobRecords, rate: float | None) -> Job:
         """As ConsoleServices says."""
         try:
-            return free_job(self.settings, job_id, also)
+            return free_job(self.settings, job_id, also, rate)
         finally:
             self._catch_up()
-
-    def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
-        """As ConsoleServices says."""
-        reader = DeadLetterReader(self.settings, wanted.source)
-        refuse_many_partitions(reader.ends())
-        decoder = event_decoder(reader)
-        shown: ShownEvent = partial(event_of, decoder)
-        if wanted.partner_id is not None:
-            shown = GrantedEvents(decoder, self.state(), wanted.partner_id).shown
-        export = DeadLetterExport(
-            reader,
-            reader.ledger(),
-            wanted.selector,
-            wanted.with_resolved,
-            shown,
-            wanted.position,
-        )
-        return export.part(wanted.most, _EXPORT_SECONDS, self._clock.monotonic)
-
-    def scan_wait(self, caller: Caller) -> float:
-        """As ConsoleServices says."""
-        return self._scans.wait(caller)
-
-    def note_scanned(self, caller: Caller, records: int) -> float:
-        """As ConsoleServices says."""
-        return self._scans.note(caller, records)
-
-    def ends(self, source: RedriveSource) -> dict[int, int]:
-        """As ConsoleServices says."""
-        return DeadLetterReader(self.settings, source).ends()
-
-    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
-        """As ConsoleServices says."""
-        reader = DeadLetterReader(self.settings, source)
-        if act is BulkAct.PURGE:
-            return survey(reader, narrowed(reader, selector))
-        rules = rules_of(reader, selector)
-        return survey(reader, rules.selector, obstacle=rules.obstacle)
-
-    def positions(self) -> list[GroupPosition]:
-        """As ConsoleServices says."""
-        return ReadPartitions(self.settings).positions()
-
-    def position(self, at: TopicPartition) -> GroupPosition:
-        """As ConsoleServices says."""
-        return ReadPartition(self.settings, at).position()
-
-    def offset_at(self, at: TopicPartition, where: StartAt) -> int:
-        """As ConsoleServices says."""
-        return ReadPartition(self.settings, at).offset_at(where)
 
     def pull(self) -> PullService:
         """As ConsoleServices says."""

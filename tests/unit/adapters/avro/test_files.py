@@ -34,6 +34,7 @@ def test_our_own_are_marked_as_our_own() -> None:
         ("log.gap", True),
         ("partition.skipped", True),
         ("subscription.changed", True),
+        ("subscription.failures_changed", True),
     }
 
 

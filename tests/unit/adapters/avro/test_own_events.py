@@ -13,11 +13,12 @@ from hookstream.core.access.uses import ApiUse
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.catalog.compatibility import incompatibilities, vanished
 from hookstream.core.catalog.lint import breaches
+from hookstream.core.failures.groups import Actor, FailureGroup, GroupState
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.hold import Hold, HoldKind
-from hookstream.core.model.operations import OPERATIONS_EVENTS
+from hookstream.core.model.operations import OPERATIONS_EVENTS, OWN_PREFIXES
 from hookstream.core.model.outcome import (
     Complete,
     DeadReason,
@@ -279,6 +280,56 @@ def test_a_hold_is_an_event_with_its_author_and_reason() -> None:
     )
 
 
+def test_a_failure_group_is_an_event_for_its_partner_without_words_of_operators() -> None:
+    group = FailureGroup(
+        "fg-1",
+        "acme",
+        "crm",
+        "failed",
+        503,
+        "answered <n>",
+        GroupState.ACKNOWLEDGED,
+        opened=NOW - 9,
+        changed=NOW,
+        first_seen=NOW - 20,
+        last_seen=NOW - 1,
+        actor=Actor.OPERATOR,
+        by="token tok-9",
+        note="their proxy loops",
+        revision=2,
+    )
+    event = event_of(own_records().failures_changed(group))
+    expected = {
+        "group_id": "fg-1",
+        "subscription_id": "crm",
+        "partner_id": "acme",
+        "change": "acknowledged",
+        "revision": 2,
+        "outcome": "failed",
+        "status": 503,
+        "error": "answered <n>",
+        "actor": "operator",
+        "changed_by": "",
+        "note": "",
+        "first_seen": NOW - 20,
+        "last_seen": NOW - 1,
+    }
+    assert (event.event_id, event.entity_id, event.fields["data"]) == (
+        f"fg-1/{NOW - 9}/2",
+        "crm",
+        expected,
+    )
+    by_partner = replace(group, actor=Actor.PARTNER, state=GroupState.RESOLVED)
+    event = event_of(own_records().failures_changed(by_partner))
+    assert event.fields["data"] == {
+        **expected,
+        "change": "resolved",
+        "actor": "partner",
+        "changed_by": "token tok-9",
+        "note": "their proxy loops",
+    }
+
+
 def test_a_skipped_record_is_an_event() -> None:
     where = TopicPartition("printprice.a", 2)
     record = own_records().partition_skipped(where, 10, NOW, reason="INC-7", changed_by="ada@desk")
@@ -327,6 +378,7 @@ def test_our_operations_events_keep_the_house_rules() -> None:
         "log.gap": [],
         "partition.skipped": [],
         "subscription.changed": [],
+        "subscription.failures_changed": [],
     }
 
 
@@ -339,3 +391,18 @@ def test_a_use_of_the_api_is_an_event_for_operators_alone() -> None:
     assert isinstance(data, dict)
     assert (event.event_type, data["count"], data["concerns"]) == ("hookstream.access", 3, "acme")
     assert "partner_id" not in data
+
+
+def test_own_events_have_prefixes_that_workers_of_the_release_before_keep_from_every_star() -> (
+    None
+):
+    known = {
+        "delivery.",
+        "endpoint.",
+        "hold.",
+        "hookstream.",
+        "log.",
+        "partition.",
+        "subscription.",
+    }
+    assert {*OWN_PREFIXES} <= known

@@ -173,5 +173,6 @@ def test_the_platforms_and_our_own_schemas_live_in_one_book() -> None:
             "log.gap",
             "partition.skipped",
             "subscription.changed",
+            "subscription.failures_changed",
         ]
     )

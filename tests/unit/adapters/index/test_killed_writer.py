@@ -11,9 +11,12 @@ from tests.doubles.index_feeder import made
 from tests.doubles.index_log import START, counted_naively
 
 from hookstream.adapters.index.answers import AttemptFilter, Whose
+from hookstream.adapters.index.packing import packed_delivery
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.failures.distinct import HASH_BYTES, Distinct
 from hookstream.core.model.instant import HOUR, MINUTE
+from hookstream.core.statistics.overview import OverviewWindow
 
 EVENTS = 3_000
 NOW = START + 3 * HOUR
@@ -33,6 +36,12 @@ def fed(folder: Path, seconds: float | None) -> bool:
             process.kill()
         assert process.stdout is not None
         return b"done" in process.stdout.read()
+
+
+def hashed(delivery_id: str) -> int:
+    packed = packed_delivery(delivery_id)
+    assert isinstance(packed, bytes)
+    return int.from_bytes(packed[-HASH_BYTES:], "big")
 
 
 @pytest.mark.real_time
@@ -64,4 +73,23 @@ def test_a_writer_that_is_killed_at_any_instant_counts_nothing_twice_and_misses_
     assert sum(each.count for each in found.errors) == sum(
         each.what.disposition == "retry" for each in entries if isinstance(each.what, AuditEntry)
     )
+    overview = reader.overview(Whose(), OverviewWindow.ALL, now=NOW)
+    assert overview.attempts.attempts == len(entries)
+    assert overview.attempts.failed == sum(each.failed for each in overview.worst)
+    failed = [each.what for each in entries if isinstance(each.what, AuditEntry)]
+    failed = [each for each in failed if each.disposition == "retry"]
+    seen = reader.failures(Whose(), START)
+    assert {key.fingerprint.subscription_id: each.count for key, each in seen.errors.items()} == {
+        f"shop-{at}": sum(each.subscription_id == f"shop-{at}" for each in failed)
+        for at in range(5)
+    }
+    # As many as are kept of so many deliveries, whatever was read twice.
+    assert {
+        key.fingerprint.subscription_id: each.deliveries for key, each in seen.errors.items()
+    } == {
+        f"shop-{at}": Distinct.of(
+            hashed(each.delivery_id) for each in failed if each.subscription_id == f"shop-{at}"
+        )
+        for at in range(5)
+    }
     reader.close()

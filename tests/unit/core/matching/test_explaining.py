@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hookstream.core.matching.directory import Directory, Question
-from hookstream.core.matching.explaining import Condition, Unmet, unmet
+from hookstream.core.matching.explaining import Condition, Unmet, is_shown_to, unmet
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import (
@@ -178,3 +178,45 @@ def test_a_subscription_that_cannot_be_read_is_said_to_wait() -> None:
     assert unmet(directory, unread, None, question) == [
         Unmet(Condition.SUBSCRIPTION, "its row cannot be read, so its deliveries wait: no key k2")
     ]
+
+
+def shown(partner: Partner | None, *versions: int) -> bool:
+    """Return whether the event, whose total is 12 in version 2 alone, is shown to a partner."""
+    directory = Directory()
+    if partner is not None:
+        directory.put_partner(partner)
+    question = Question(
+        PRICED, "live", 1_000, lambda version: BODY if version == 2 else {"data": {}}, 2
+    )
+    pinned = [replace(HERS, id=f"s{each}", versions={PRICED: each}) for each in versions]
+    return is_shown_to(directory, "acme", pinned, question)
+
+
+def granted(*grants: tuple[Grant, int]) -> Partner:
+    history = tuple(HeldGrant(grant, since) for grant, since in grants)
+    return replace(ACME, grant=history[-1].grant, history=history)
+
+
+TOTAL = Grant(("*",), ("*",), {"data": {"total": [12]}})
+
+
+@pytest.mark.parametrize(
+    ("partner", "versions", "is_shown"),
+    [
+        (ACME, (1, 2), True),
+        (ACME, (), True),
+        (None, (2,), False),
+        (granted((ORDERS, 0)), (2,), False),
+        (granted((EVERYTHING, 0), (ORDERS, 2_000)), (2,), False),
+        (granted((ORDERS, 0), (EVERYTHING, 2_000)), (2,), False),
+        (granted((EVERYTHING, 2_000)), (2,), False),
+        (granted((Grant(("*",), ("staging",)), 0)), (2,), False),
+        (granted((TOTAL, 0)), (2,), True),
+        (granted((TOTAL, 0)), (1, 2), False),
+        (granted((TOTAL, 0)), (), True),
+    ],
+)
+def test_a_partner_learns_of_events_that_the_grants_of_then_and_of_today_cover(
+    partner: Partner | None, versions: tuple[int, ...], *, is_shown: bool
+) -> None:
+    assert shown(partner, *versions) is is_shown

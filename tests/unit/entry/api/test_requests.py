@@ -1,14 +1,17 @@
 """What a request says is bounded and strict; what is repeated is not done again; cursors say nothing."""
 
 import ipaddress
+import json
 from typing import Any
 
+import msgspec
 import pytest
 from tests.doubles.api import ApiWorld
 from tests.doubles.api_records import subscription
 from tests.unit.entry.api.expectations import NEW
 
 from hookstream.core.access.scopes import Scope
+from hookstream.entry.api.problems import FieldProblem, ProblemKind, RequestRefused
 from hookstream.entry.api.requests import LARGEST_BODY
 from hookstream.entry.api.transport import client_address
 
@@ -260,3 +263,83 @@ async def test_what_waits_and_is_in_no_list_is_said_with_the_list(world: ApiWorl
     world.services.memory_index.beyond = 0
     answer = await world.send("GET", "/v1/pending", token=world.tokens[Scope.PARTNER_READ])
     assert answer.json["only_counted"] == 0
+
+
+_HALF = "\ud800"
+_LINE = json.dumps({"type": _HALF, "entity_id": "x", "environment": "production", "data": {}})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "where"),
+    [
+        pytest.param(
+            "/v1/holds",
+            {"kind": "partner", "name": "acme", "reason": _HALF},
+            "reason",
+            id="a reason",
+        ),
+        pytest.param(
+            "/v1/definitions/apply",
+            {"definitions": [], "marks": {_HALF: ""}},
+            "marks['\\ud800']",
+            id="a name",
+        ),
+        pytest.param(
+            "/v1/events",
+            {"topic_prefix": "printprice.", "events": [_HALF]},
+            "events[0]",
+            id="a list",
+        ),
+        pytest.param(
+            "/v1/schema-files/plan",
+            {"files": [{"path": _HALF, "text": "{}"}]},
+            "files[0].path",
+            id="a path",
+        ),
+    ],
+)
+async def test_a_text_with_half_of_a_surrogate_pair_is_refused_by_its_place(
+    world: ApiWorld, path: str, body: object, where: str
+) -> None:
+    answer = await world.send("POST", path, body)
+    assert (answer.status, answer.json["reason"]) == (400, "malformed")
+    assert answer.json["field"] == where
+
+
+async def test_no_half_of_a_surrogate_pair_in_a_line_keeps_the_answer_back(
+    world: ApiWorld,
+) -> None:
+    # Other events of the request may be published: whoever gets no answer sends them again.
+    body = {"topic_prefix": "another.", "events": [_LINE]}
+    answer = await world.send("POST", "/v1/events", body)
+    assert (answer.status, answer.json["sent"]) == (200, 0)
+    assert "\\ud800" in answer.json["refused"][0]["why"]
+
+
+def test_a_problem_is_sent_whatever_its_text_has() -> None:
+    refused = RequestRefused(
+        ProblemKind.INVALID, _HALF, field=_HALF, problems=(FieldProblem(_HALF, _HALF),)
+    )
+    assert msgspec.json.encode(refused.document()).count(b"\\\\ud800") == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/definitions/plan", {"definitions": []}),
+        ("/v1/definitions/apply", {"definitions": [], "marks": {}}),
+        ("/v1/schema-files/plan", {"files": [{"path": "a.b/v1.avsc", "text": "{}"}]}),
+        (
+            "/v1/schema-files/publish",
+            {"files": [{"path": "a.b/v1.avsc", "text": "{}"}], "mark": ""},
+        ),
+    ],
+)
+async def test_few_requests_at_a_time_read_files_or_definitions(
+    world: ApiWorld, path: str, body: object
+) -> None:
+    # Each may keep a thread for seconds: whoever sends many must not take all of them.
+    with world.services.large_body(), world.services.large_body():
+        refused = await world.send("POST", path, body)
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+    assert (await world.send("POST", path, body)).status in (200, 409, 422)

@@ -192,34 +192,13 @@ def test_a_command_waits_until_its_change_is_in_effect_by_the_apis_clock() -> No
     "line",
     [
         "topics plan",
-        "schemas list",
-        "explain e-1 crm",
-        "apply folder",
-        "dlq show 0@7",
+        "check folder --schemas folder",
     ],
 )
 def test_what_the_api_has_no_counterpart_of_is_refused(line: str) -> None:
     said = run(ApiFace(ApiWorld()), *line.split())
     assert said.code == 2
     assert "works on the cluster itself, not through the API: leave --api out" in said.err
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("subscriptions list --all", "--all"),
-        ("subscriptions test crm --dry-run", "--dry-run"),
-        ("subscriptions release filed --to files", "--to files"),
-        ("replay start crm --from 2026-11-20T00:00:00Z --dry-run", "--dry-run"),
-        ("attempts list --follow", "--follow"),
-        ("dlq list --group-by host", "--group-by host"),
-        ("dlq redrive --preview x --yes", "--preview"),
-        ("jobs resume replay-ours --rate 5", "--rate"),
-    ],
-)
-def test_an_option_that_the_api_does_not_have_is_refused_by_its_name(line: str, why: str) -> None:
-    said = run(ApiFace(ApiWorld()), *line.split())
-    assert (said.code, said.err.startswith(f"hookstream: {why}: ")) == (2, True), said.err
 
 
 def test_a_token_in_a_token_field_is_not_sent() -> None:

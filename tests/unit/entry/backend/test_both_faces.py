@@ -10,9 +10,12 @@ from tests.doubles.api import ApiWorld
 from tests.doubles.api_records import KEYS, subscription
 from tests.doubles.clock import NOON
 from tests.doubles.faces import ApiFace, MemoryBackend, Said, run
+from tests.doubles.schemas import printprice
 
+from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import DAY, HOUR, MINUTE
 from hookstream.core.model.partner_limits import PartnerLimits
@@ -38,6 +41,7 @@ from hookstream.core.model.subscription import (
     SubscriptionState,
 )
 from hookstream.core.offsets.commit_metadata import NOTE_BYTES, CommitPosition, write_note
+from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 
 PUBLIC = "whpk_" + "A" * 43 + "="
 KEY = SigningSecret("generated-1", b"hush" * 8)
@@ -101,6 +105,7 @@ def every_kind() -> Iterator[Subscription]:
     )
     yield replace(base, id="pulled", endpoint=Endpoint("", (KEY,), is_pull=True))
     yield replace(base, id="zoned", active_from=NOON + 1)
+    yield replace(base, id="gone", state=SubscriptionState.DELETED)
 
 
 def a_partner() -> Partner:
@@ -134,12 +139,18 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         "subscriptions list",
         "subscriptions list --json",
         "subscriptions list --partner acme",
+        "subscriptions list --all",
+        "subscriptions list --all --json",
+        "subscriptions list --all --partner acme --json",
         *(f"subscriptions show {each}{more}" for each in IDS for more in ("", " --json")),
         "subscriptions pause crm --no-wait",
         "subscriptions pause templated --no-wait",
         "subscriptions delete crm --yes",
         "subscriptions release filed",
         "subscriptions release crm",
+        "subscriptions release crm --to files",
+        "subscriptions release filed --to files",
+        "subscriptions release basic --to api",
         "subscriptions rotate-secret crm --no-wait",
         "subscriptions rotate-secret crm --no-wait --json --overlap 1h",
         "subscriptions rotate-secret basic --no-wait",
@@ -152,11 +163,18 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         "subscriptions enable crm --yes",
         "subscriptions test crm",
         "subscriptions test crm --json",
+        "subscriptions test crm --dry-run",
+        "subscriptions test crm --dry-run --json",
+        "subscriptions test crm --dry-run --event-type order.generated",
+        "subscriptions test basic --dry-run",
+        "subscriptions test pulled --dry-run",
         "replay start crm --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z --yes",
         "replay start crm --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z --yes --json",
         "jobs resume replay-ours",
         "jobs resume replay-ours --json",
         "jobs resume replay-ours --detach",
+        "jobs resume replay-ours --rate 5",
+        "jobs resume replay-ours --rate 5 --json",
         "partners list",
         "partners list --json",
         *(
@@ -166,12 +184,29 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         ),
         "partners delete lonely --yes",
         "partners release full",
+        "partners release full --to files",
+        "partners release acme --to files",
         "tokens list",
         "tokens list --json",
         "tokens list --partner rival",
         "tokens create --scope partner:read --partner acme --label mine",
         "tokens create --admin --expires 1h --json",
         "tokens revoke tok-ours",
+        "partners portal-link acme",
+        "partners portal-link acme --manage --expires 1h --json",
+        "partners portal-links acme",
+        "partners portal-links acme --json",
+        "partners portal-links lonely",
+        "partners revoke-link acme lnk-ours",
+        "sessions list",
+        "sessions list --json",
+        "sessions list --partner rival",
+        "sessions list --partner rival --json",
+        "sessions revoke ses-ours",
+        "sessions revoke --partner acme",
+        "sessions revoke --partner lonely",
+        "sessions revoke",
+        "sessions revoke ses-ours --partner acme",
         "hold list",
         "hold list --json",
         "hold set endpoint crm --reason busy",
@@ -184,6 +219,10 @@ IDS = ("basic", "oauth", "templated", "pulled", "zoned", "theirs", "crm")
         "jobs show replay-asked",
         "jobs show replay-asked --json",
         "jobs cancel replay-ours",
+        "status",
+        "status --json",
+        "status --scan 5000 --worker nonsense",
+        "status --worker nonsense --json",
         "partition list",
         "partition list --json",
         "partition list --open --json",
@@ -223,6 +262,51 @@ def test_a_subscription_is_created_alike_by_both(tmp_path: Path, more: tuple[str
     on_cluster, by_api = both("subscriptions", "create", str(file), "--no-wait", *more)
     assert by_api.alike == on_cluster.alike
     assert (by_api.code, "whsec_" in by_api.out) == (0, True)
+
+
+OWN = {
+    "type": "pricing.completed",
+    "entity_id": "job-7",
+    "environment": "staging",
+    "data": {"nonsense": 1.50},
+    "timestamp": "yesterday",
+}
+
+
+@pytest.mark.parametrize("more", ["", "--dry-run", "--dry-run --json"])
+def test_a_test_with_an_event_of_ones_own_says_the_same_by_both(tmp_path: Path, more: str) -> None:
+    documents = SchemaDocuments(SchemaBook([printprice("pricing.completed")]))
+    sample = documents.sample("pricing.completed", None, SampleFormat.INPUT)
+    events: tuple[object, ...] = ({**sample, "environment": "staging"}, OWN, {"type": 7}, [])
+    for event in events:
+        file = tmp_path / "event.json"
+        file.write_text(json.dumps(event))
+        line = f"subscriptions test basic --event {file} {more}"
+        on_cluster, by_api = both(*line.split())
+        assert by_api.alike == on_cluster.alike
+        assert (by_api.code == 2) == (event is not events[0]), by_api
+
+
+async def test_a_partner_tests_with_samples_alone() -> None:
+    made = world()
+    token = made.tokens[Scope.PARTNER_MANAGE]
+    for act in ("test", "test/preview"):
+        for event in (OWN, json.dumps(OWN)):
+            path = f"/v1/subscriptions/crm/{act}"
+            refused = await made.send("POST", path, {"event": event}, token=token)
+            assert (refused.status, refused.json["field"]) == (403, "event")
+    assert made.services.tests == []
+
+
+async def test_an_event_of_a_test_is_an_object_or_its_text() -> None:
+    made = world()
+    path = "/v1/subscriptions/crm/test/preview"
+    given = (OWN, json.dumps(OWN))
+    answers = [await made.send("POST", path, {"event": event}) for event in given]
+    assert [each.status for each in answers] == [422, 422]
+    details = [each.json["detail"] for each in answers]
+    assert details[0] == details[1]
+    assert "timestamp" in details[0]
 
 
 def test_a_partner_is_created_alike_by_both(tmp_path: Path) -> None:

@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 from tests.doubles.api import ApiWorld
 from tests.doubles.api_records import purged_letter
+from tests.doubles.clock import NOON
 from tests.doubles.faces import ApiFace, run
 from tests.doubles.lives import FIRST
 
+from hookstream.adapters.index.answers import IndexedAttempt
 from hookstream.core.access.scopes import Scope
-from hookstream.core.jobs.job import JobState
-from hookstream.core.model.json import JsonObject
-from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.preview import BulkAct
+from hookstream.core.jobs import lease
+from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.redrive.summary import Group
+from hookstream.entry.admin.audit import AuditSelection
 from hookstream.entry.admin.surveys import Survey
 
 SINCE = "2026-11-20T00:00:00Z"
@@ -25,14 +26,10 @@ class Counted(ApiWorld):
 
     def __init__(self) -> None:
         super().__init__()
-        self.services.survey = self.survey  # type: ignore[method-assign]
-
-    def survey(self, source: RedriveSource, selector: JsonObject, act: BulkAct) -> Survey:
-        self.services.surveyed.append((source, selector, act))
         found = Survey({0: 7}, left_out={"gone is deleted: a worker would cancel them": 1})
         for at in (self.services.now() - 5_000, self.services.now()):
             found.tally.add(Group("crm", "exhausted"), at)
-        return found
+        self.services.found = found
 
 
 def test_attempts_are_listed_the_oldest_first_with_what_the_window_leaves_out() -> None:
@@ -158,5 +155,83 @@ def test_a_job_that_another_executor_finished_first_is_no_failure_of_the_command
     world = ApiWorld()
     job = replace(world.services.jobs()[0], state=JobState.DONE)
     world.tables.put(world.services.settings.topics_names.jobs, job.id, job.encode())
-    said = run(ApiFace(world), "jobs", "resume", job.id)
-    assert (said.code, said.out) == (0, f"{job.id} is done: 0 done\n")
+    for more in ((), ("--rate", "5")):
+        said = run(ApiFace(world), "jobs", "resume", job.id, *more)
+        assert (said.code, said.out) == (0, f"{job.id} is done: 0 done\n")
+
+
+def recorded(face: ApiFace, name: str, at: int, **more: object) -> None:
+    """Let the index have another attempt, the newest."""
+    index = face.connection.world.services.memory_index
+    entry = replace(FIRST, delivery_id=name, started_at=at, **more)  # type: ignore[arg-type]
+    index.found_attempts.insert(0, IndexedAttempt(entry, at, 0, at))
+
+
+def test_attempts_are_followed_and_each_is_there_once_whenever_it_becomes_known() -> None:
+    face = ApiFace(ApiWorld())
+    since = NOON + 60_000
+    recorded(face, "msg_1", since)
+    said: list[str] = []
+    following = face.attempts.followed(AuditSelection(since=since), said.append)
+    assert next(following).delivery_id == "msg_1"
+    recorded(face, "msg_2", since + 9_000)
+    # Of another partition: it was recorded before, and is known now.
+    recorded(face, "msg_3", since + 8_000)
+    found = [next(following).delivery_id for _ in range(2)]
+    recorded(face, "msg_4", since + 9_000)
+    found.append(next(following).delivery_id)
+    assert found == ["msg_3", "msg_2", "msg_4"]
+    assert (face.slept, said) == ([1.0, 1.0], [])
+    # What is older than a few seconds is not asked for again.
+    assert "since=2026-11-24T12%3A01%3A04" in face.connection.sent[-1][1]
+
+
+def test_what_limits_followed_attempts_is_said_once() -> None:
+    face = ApiFace(ApiWorld())
+    said: list[str] = []
+    following = face.attempts.followed(AuditSelection(since=0), said.append)
+    for number in range(3):
+        recorded(face, f"msg_{number}", NOON + number)
+        next(following)
+    assert said == [
+        "the console's index begins at 2026-11-24 11:00:00: what came before is not known"
+    ]
+
+
+def test_a_delivery_is_shown_as_far_as_it_happened_in_a_window() -> None:
+    face = ApiFace(ApiWorld())
+    whole = json.loads(run(face, "attempts", "show", "msg_ours", "--json").out)
+    part = run(face, "attempts", "show", "msg_ours", "--since", "1970-01-01T00:00:02Z", "--json")
+    assert [each["kind"] for each in whole["moments"]] == ["attempt", "dead_letter"]
+    assert [each["kind"] for each in json.loads(part.out)["moments"]] == ["dead_letter"]
+    assert "what came before is not known" in part.err
+    before = ("--until", "1970-01-01T00:00:00Z")
+    nothing = run(face, "attempts", "show", "msg_ours", *before)
+    assert (nothing.code, "may still wait for its first attempt" in nothing.err) == (2, True)
+    pending = run(face, "deliveries", "show", "msg_ours", *before)
+    assert (pending.code, "to send it again" in pending.out) == (0, True), pending
+    answers = face.connection.world.services.memory_index.answers
+    answers["msg_ours"] = replace(answers["msg_ours"], pending=())
+    nothing = run(face, "deliveries", "show", "msg_ours", *before)
+    assert (nothing.code, "between --since and --until" in nothing.err) == (2, True), nothing
+
+
+def test_dead_letters_are_counted_by_the_hosts_of_their_endpoints() -> None:
+    for scope, hosts in ((Scope.ADMIN, [2]), (Scope.PARTNER_READ, [1])):
+        line = "dlq list --all --group-by host --json"
+        said = run(ApiFace(ApiWorld(), scope), *line.split())
+        groups = json.loads(said.out)["groups"]
+        assert [each["host"] for each in groups] == ["partner.example"], said
+        assert [each["letters"] for each in groups] == hosts
+
+
+def test_a_new_rate_of_a_job_that_somebody_works_on_is_not_set() -> None:
+    world = ApiWorld()
+    job = Job("replay-held", "replay", {"subscription": "crm"}, NOON)
+    held = replace(lease.held(job, "hush", NOON), asked_by="ann@desk")
+    world.services.offer_job(held, lambda _: (), None)
+    said = run(ApiFace(world), "jobs", "resume", "replay-held", "--rate", "5")
+    assert (said.code, "Another process took it over" in said.err) == (1, True), said
+    kept = world.services.job("replay-held")
+    assert kept is not None
+    assert replace(kept, written_at=0) == held

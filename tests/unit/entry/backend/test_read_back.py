@@ -11,12 +11,13 @@ from hookstream.adapters.index.answers import IndexedDelivery
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeadLettered, DeliveryHistory, DeliveryState, Purge
 from hookstream.core.audit.run_states import RunId, RunState
+from hookstream.core.audit.timeline import timeline
 from hookstream.core.model.delivery import Trigger
+from hookstream.entry.api.resources.delivery_life_views import shown_timeline
 from hookstream.entry.api.resources.delivery_views import (
     shown_attempt,
     shown_pending,
     shown_run,
-    shown_timeline,
 )
 from hookstream.entry.backend.api.past import attempt_in, history_in, pending_in, run_in
 from hookstream.entry.cli.delivery_view import pending_facts
@@ -36,7 +37,8 @@ def test_an_attempt_is_read_back_whole(entry: AuditEntry) -> None:
 @pytest.mark.parametrize("deaths", [(), (DEATH,), (REDRIVEN, PURGED)])
 def test_a_history_is_read_back_whole(deaths: tuple[DeadLettered, ...]) -> None:
     history = DeliveryHistory("msg_a", (FIRST, ENDED), deaths)
-    assert history_in("msg_a", shown_timeline(history, to_operator=True)) == history
+    steps = timeline(history.entries, deaths, (), {})
+    assert history_in("msg_a", shown_timeline(steps, to_operator=True)) == history
 
 
 def test_a_run_is_read_back_whole() -> None:

@@ -10,6 +10,7 @@ from tests.unit.entry.admin.test_delivery_remedies import LIVE
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.model.delivery import DeferReason
 from hookstream.entry.admin.deliveries import DeliveryDetails
+from hookstream.entry.admin.delivery_life import life_of
 from hookstream.entry.cli.delivery_view import (
     details_document,
     pending_facts,
@@ -18,6 +19,10 @@ from hookstream.entry.cli.delivery_view import (
     state_lines,
 )
 from hookstream.entry.cli.terminal import Terminal
+
+
+def no_job(_: str) -> None:
+    """Return no job: there is none."""
 
 
 def test_a_pending_delivery_says_why_until_when_and_where() -> None:
@@ -58,13 +63,16 @@ def test_a_slot_may_be_taken_early_and_a_retry_may_not() -> None:
 def test_a_delivery_without_an_attempt_is_shown_by_its_tier_record() -> None:
     first = replace(WAITS, delivery=replace(DELIVERY, attempt=0, last_outcome=None))
     details = DeliveryDetails("msg_a", DeliveryHistory("msg_a", (), ()), (first,), (), ())
+    life = life_of(details.history, (), (first,), no_job, LIVE, None, "subscriptions")
     out = StringIO()
-    show_details(Terminal(file=out, width=80), details, LIVE, ["nothing"], 3_000)
+    show_details(Terminal(file=out, width=80), details, LIVE, life, ["nothing"], 3_000)
     assert out.getvalue().splitlines() == [
         "Delivery msg_a: pending",
         "  event pricing.completed e-1",
         "  for   crm of acme",
         "  from  t-3@40 of 1970-01-01 00:00:00",
+        "Next",
+        "  attempt 1 at 1970-01-01 00:00:06 (retry)",
         "Waits",
         "  why     retry",
         "  due     1970-01-01 00:00:06",
@@ -72,10 +80,14 @@ def test_a_delivery_without_an_attempt_is_shown_by_its_tier_record() -> None:
         "  last    503",
         "  expires 1970-01-01 00:01:39",
         "  in      retry.5s-2@17, written 1970-01-01 00:00:01",
+        "Timeline",
+        "  1970-01-01 00:00:00  event published at t-3@40",
+        "  1970-01-01 00:00:00  matched",
+        "  1970-01-01 00:00:01  waits in retry.5s until 1970-01-01 00:00:06 (retry)",
         "Subscription",
         "  crm: active",
         "What can be done",
         "  nothing",
     ]
-    document = details_document(details, LIVE, [])
+    document = details_document(details, LIVE, life, [])
     assert document["subscription"] == {"state": "active", "since": "1970-01-01T00:00:00.000Z"}

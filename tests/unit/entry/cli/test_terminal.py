@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hookstream.core.model.json import Json
-from hookstream.entry.cli.escaping import json_line, shown
+from hookstream.core.model.visible_text import shown
+from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.terminal import Terminal
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x7f\x9b2J\u202egnp\u2066\u2028z\ud800"

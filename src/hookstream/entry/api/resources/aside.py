@@ -26,7 +26,7 @@ from hookstream.entry.api.filters import (
     words,
 )
 from hookstream.entry.api.page_query import PageQuery
-from hookstream.entry.api.routes import ApiAnswer, Call, Handler, Route
+from hookstream.entry.api.routes import ApiAnswer, Call, Handler, NoQuery, Route
 
 _TAG = "dead letters"
 
@@ -107,6 +107,23 @@ class GroupsShown(ApiOutput, frozen=True):
     window: WindowShown
 
 
+class UndecodableGroupShown(ApiOutput, frozen=True):
+    """Open undecodable records with an event topic and a reason in common."""
+
+    topic: str
+    reason: str
+    records: int
+    oldest: str
+    newest: str
+
+
+class UndecodableGroupsShown(ApiOutput, frozen=True):
+    """Open undecodable records, counted; the largest group first."""
+
+    groups: tuple[UndecodableGroupShown, ...]
+    window: WindowShown
+
+
 class UndecodableQuery(PageQuery, frozen=True):
     """Which undecodable records are listed."""
 
@@ -177,7 +194,7 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> ApiAnswer:
         open=query.open,
     )
     page = call.services.index().dead_letters(wanted, after(call), query.limit)
-    items = tuple(_dead_letter(call, each) for each in page.items)
+    items = tuple(shown_dead_letter(each, to_operator=call.by_operator) for each in page.items)
     window = shown_window(page.window, aside=True)
     return ApiAnswer(DeadLettersPage(items=items, next=following(call, page), window=window))
 
@@ -205,23 +222,26 @@ def list_undecodable(call: Call[UndecodableQuery, None]) -> ApiAnswer:
         origin_topics=words(query.topic), reasons=words(query.reason), open=query.open
     )
     page = call.services.index().undecodable(wanted, after(call), query.limit)
-    items = tuple(
-        UndecodableShown(
-            at=to_rfc3339(summary.at),
-            position=str(summary.position),
-            origin=summary.origin,
-            reason=summary.reason,
-            detail=summary.detail,
-            event_at=summary.origin_at,
-            by_reference=summary.by_reference,
-            resolved=None if by is None else by.word,
-            resolved_by=None if by is None else str(by),
-            resolution=_resolution(by),
-        )
-        for summary, by in page.items
-    )
+    items = tuple(map(shown_undecodable, page.items))
     window = shown_window(page.window, aside=True)
     return ApiAnswer(UndecodablePage(items=items, next=following(call, page), window=window))
+
+
+def count_undecodable(call: Call[Any, None]) -> ApiAnswer:
+    """Return open undecodable records by event topic and reason."""
+    found = call.services.index().undecodable_counts()
+    groups = tuple(
+        UndecodableGroupShown(
+            topic=each.of,
+            reason=each.reason,
+            records=each.records,
+            oldest=to_rfc3339(each.oldest),
+            newest=to_rfc3339(each.newest),
+        )
+        for each in found.groups
+    )
+    window = shown_window(found.window, aside=True)
+    return ApiAnswer(UndecodableGroupsShown(groups=groups, window=window))
 
 
 def list_operations(call: Call[OperationsQuery, None]) -> ApiAnswer:
@@ -243,9 +263,27 @@ def list_operations(call: Call[OperationsQuery, None]) -> ApiAnswer:
     return ApiAnswer(OperationsPage(items=items, next=following(call, page), window=window))
 
 
-def _dead_letter(call: Call[Any, None], found: AsideRecord) -> DeadLetterShown:
+def shown_undecodable(found: AsideRecord) -> UndecodableShown:
+    """Return an undecodable record as it is shown."""
     summary, by = found
-    hidden = not call.by_operator and summary.reason == "not_granted"
+    return UndecodableShown(
+        at=to_rfc3339(summary.at),
+        position=str(summary.position),
+        origin=summary.origin,
+        reason=summary.reason,
+        detail=summary.detail,
+        event_at=summary.origin_at,
+        by_reference=summary.by_reference,
+        resolved=None if by is None else by.word,
+        resolved_by=None if by is None else str(by),
+        resolution=_resolution(by),
+    )
+
+
+def shown_dead_letter(found: AsideRecord, *, to_operator: bool) -> DeadLetterShown:
+    """Return what may be shown of a dead letter."""
+    summary, by = found
+    hidden = not to_operator and summary.reason == "not_granted"
     return DeadLetterShown(
         at=to_rfc3339(summary.at),
         delivery=summary.delivery_id,
@@ -318,6 +356,15 @@ ROUTES = (
         list_undecodable,
         UndecodablePage,
         UndecodableQuery,
+        "undecodable",
+    ),
+    _list(
+        "/v1/undecodable/counts",
+        Scope.OPERATOR_READ,
+        "Count the open records that cannot be decoded by event topic and reason.",
+        count_undecodable,
+        UndecodableGroupsShown,
+        NoQuery,
         "undecodable",
     ),
     _list(

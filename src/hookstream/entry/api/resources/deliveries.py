@@ -5,7 +5,9 @@ from typing import Any, Literal
 from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter, PendingFilter
 from hookstream.core.access.scopes import Scope
 from hookstream.core.audit.history import DeliveryState
-from hookstream.entry.api.fields import ApiOutput, Identifier
+from hookstream.core.model.subscription_status import Absent
+from hookstream.entry.admin.delivery_life import life_of
+from hookstream.entry.api.fields import ApiOutput, Identifier, Instant
 from hookstream.entry.api.filters import (
     TimesQuery,
     WhosePageQuery,
@@ -13,22 +15,29 @@ from hookstream.entry.api.filters import (
     Words,
     after,
     following,
+    instant,
     shown_window,
     times,
     whose,
     words,
 )
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
+from hookstream.entry.api.resources.delivery_life_views import (
+    DeliveryShown,
+    shown_next,
+    shown_sent,
+    shown_timeline,
+)
 from hookstream.entry.api.resources.delivery_views import (
     AttemptShown,
-    DeliveryShown,
     PendingShown,
     RunShown,
     shown_indexed,
     shown_pending,
     shown_run,
-    shown_timeline,
 )
+from hookstream.entry.api.resources.retries import Tiers, asked_reasons, tier_topics
+from hookstream.entry.api.resources.subscription_views import status_in
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 _TAG = "deliveries"
@@ -74,6 +83,15 @@ class AttemptsPage(ApiOutput, frozen=True):
 class PendingQuery(WhosePageQuery, frozen=True):
     """What of that which waits is listed."""
 
+    tier: Tiers = ()
+    """In the tiers of these delays."""
+    reason: Words = ()
+    """For these reasons."""
+    due_from: Instant | None = None
+    """Due then or later (RFC 3339); what is due at once is left out."""
+    due_to: Instant | None = None
+    """Due before then."""
+
 
 class PendingPage(ApiOutput, frozen=True):
     """What waits for its next attempt, the one that is due first in front."""
@@ -112,13 +130,26 @@ def get_delivery(call: Call[Any, None]) -> ApiAnswer:
         detail = f"nothing is known of a delivery {delivery_id!r} within the window"
         raise RequestRefused(ProblemKind.NOT_FOUND, detail)
     operator = call.by_operator
+    services, state = call.services, call.services.state()
+    row = state.current.subscriptions.get(found.subscription_id)
+    life = life_of(
+        found.history,
+        found.entries,
+        found.pending,
+        services.job,
+        Absent() if row is None else status_in(state, row, services.now(), found.event_type),
+        state,
+        services.settings.topics_names.subscriptions,
+    )
     shown = DeliveryShown(
         id=delivery_id,
         subscription=found.subscription_id,
         partner=found.partner_id,
         state="pending" if found.pending else found.history.state.value,
         pending=tuple(shown_pending(each, to_operator=operator) for each in found.pending),
-        timeline=shown_timeline(found.history, to_operator=operator),
+        timeline=shown_timeline(life.steps, to_operator=operator),
+        next=shown_next(life.coming, to_operator=operator),
+        sent=shown_sent(life.sent),
         window=shown_window(found.window),
     )
     return ApiAnswer(shown)
@@ -147,9 +178,16 @@ def list_attempts(call: Call[AttemptsQuery, None]) -> ApiAnswer:
 
 def list_pending(call: Call[PendingQuery, None]) -> ApiAnswer:
     """Return what waits for its next attempt."""
-    wanted = PendingFilter(**whose(call))
+    query = call.query
+    wanted = PendingFilter(
+        **whose(call),
+        reasons=asked_reasons(call, query.reason),
+        due_from=instant(query.due_from, "due_from"),
+        due_before=instant(query.due_to, "due_to"),
+        tiers=tier_topics(call, query.tier),
+    )
     index = call.services.index()
-    page = index.pending(wanted, after(call), call.query.limit)
+    page = index.pending(wanted, after(call), query.limit)
     items = tuple(shown_pending(each, to_operator=call.by_operator) for each in page.items)
     return ApiAnswer(
         PendingPage(

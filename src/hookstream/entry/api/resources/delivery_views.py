@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
+import msgspec
+
 from hookstream.adapters.index.answers import IndexedAttempt, IndexedDelivery
 from hookstream.core.audit.entry import AuditEntry
-from hookstream.core.audit.history import DeadLettered, DeliveryHistory, HistoryEntry, Redrive
 from hookstream.core.audit.run_states import PendingRecord, RunState
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.outcome import RefusalReason
 from hookstream.entry.api.fields import OPERATORS_SEE, ApiOutput
-from hookstream.entry.api.filters import WindowShown, time_text
+from hookstream.entry.api.filters import time_text
 from hookstream.entry.api.resources.subscription_views import SUSPENDED
 
 _HIDDEN = RefusalReason.NOT_GRANTED.value
@@ -52,6 +53,8 @@ class AttemptShown(ApiOutput, frozen=True):
     """When its event was published."""
     origin: Annotated[str, OPERATORS_SEE]
     """The place of the event, `topic-partition@offset`."""
+    recorded_at: str | None = None
+    """When it was recorded, which `since` and `until` of lists are about; null: it is not in a list."""
 
 
 class RunShown(ApiOutput, frozen=True):
@@ -112,36 +115,6 @@ class PendingShown(ApiOutput, frozen=True):
     place: Annotated[str, OPERATORS_SEE]
 
 
-class TimelineEntry(ApiOutput, frozen=True):
-    """One thing that happened to a delivery."""
-
-    at: str
-    kind: str
-    """`attempt`, `dead-lettered`, `redriven` or `purged`."""
-    job: str | None
-    text: str
-    """In a few words."""
-    attempt: AttemptShown | None = None
-    attempts: int | None = None
-    """Of a dead letter, how many were made before."""
-    detail: Annotated[str | None, OPERATORS_SEE] = None
-    origin: Annotated[str | None, OPERATORS_SEE] = None
-    by: Annotated[str | None, OPERATORS_SEE] = None
-    place: Annotated[str | None, OPERATORS_SEE] = None
-
-
-class DeliveryShown(ApiOutput, frozen=True):
-    """All that is known of one delivery within the window."""
-
-    id: str
-    subscription: str
-    partner: str
-    state: str
-    pending: tuple[PendingShown, ...]
-    timeline: tuple[TimelineEntry, ...]
-    window: WindowShown
-
-
 def shown_attempt(entry: AuditEntry, *, to_operator: bool) -> AttemptShown:
     """Return what may be shown of an attempt."""
     hidden = not to_operator and entry.reason == _HIDDEN
@@ -178,7 +151,8 @@ def shown_attempt(entry: AuditEntry, *, to_operator: bool) -> AttemptShown:
 
 def shown_indexed(found: IndexedAttempt, *, to_operator: bool) -> AttemptShown:
     """Return what may be shown of an attempt of the index."""
-    return shown_attempt(found.entry, to_operator=to_operator)
+    shown = shown_attempt(found.entry, to_operator=to_operator)
+    return msgspec.structs.replace(shown, recorded_at=to_rfc3339(found.at))
 
 
 def shown_run(found: IndexedDelivery, *, to_operator: bool) -> RunShown:
@@ -233,53 +207,6 @@ def shown_pending(found: PendingRecord, *, to_operator: bool) -> PendingShown:
     )
 
 
-def shown_timeline(history: DeliveryHistory, *, to_operator: bool) -> tuple[TimelineEntry, ...]:
-    """Return what happened to a delivery, in the order of time."""
-    return tuple(_entry(each, to_operator=to_operator) for each in history.moments())
-
-
 def shown_reason(reason: str | None, *, to_operator: bool) -> str | None:
     """Return a reason; for partners a hold is `suspended`."""
     return SUSPENDED if reason == DeferReason.HELD and not to_operator else reason
-
-
-def _entry(moment: HistoryEntry, *, to_operator: bool) -> TimelineEntry:
-    match moment:
-        case AuditEntry():
-            shown = shown_attempt(moment, to_operator=to_operator)
-            said = (moment.outcome or shown.reason or moment.disposition, moment.status)
-            return TimelineEntry(
-                at=to_rfc3339(moment.started_at),
-                kind="attempt" if moment.outcome is not None else "ended",
-                job=moment.job_id,
-                text=" ".join(str(each) for each in said if each is not None),
-                attempt=shown,
-            )
-        case DeadLettered():
-            return TimelineEntry(
-                at=to_rfc3339(moment.at),
-                kind="dead-lettered",
-                job=moment.job,
-                text=moment.reason,
-                attempts=moment.attempt,
-                detail=moment.detail,
-                origin=moment.origin,
-                place=moment.place,
-            )
-        case Redrive():
-            return TimelineEntry(
-                at=to_rfc3339(moment.at),
-                kind="redriven",
-                job=moment.job_id,
-                text="it is delivered again",
-                place=moment.place,
-            )
-        case _:
-            return TimelineEntry(
-                at=to_rfc3339(moment.at),
-                kind="purged",
-                job=moment.job_id,
-                text="it will not be delivered",
-                by=f"{moment.by}: {moment.why}",
-                place=moment.place,
-            )

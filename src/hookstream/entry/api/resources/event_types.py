@@ -5,12 +5,16 @@ from typing import Any, Literal, cast
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.subscription import BodyFormat, Content
-from hookstream.entry.admin.schema_documents import SchemaDocuments
+from hookstream.entry.admin.schema_documents import (
+    SchemaDocuments,
+    no_schema,
+    no_version,
+)
 from hookstream.entry.api.caller import granted_types
 from hookstream.entry.api.fields import ApiInput, ApiOutput
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import page_of
-from hookstream.entry.api.problems import ProblemKind, not_found
+from hookstream.entry.api.problems import ProblemKind, RequestRefused, not_found
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 _TAG = "event types"
@@ -43,7 +47,8 @@ class SchemaQuery(ApiInput, frozen=True):
 class SampleQuery(ApiInput, frozen=True):
     """Which body is shown."""
 
-    format: Literal["standard", "cloudevents"] = "standard"
+    format: Literal["standard", "cloudevents", "input"] = "standard"
+    """`input`: as operators send events, with names of branches where a union needs them."""
 
 
 class DocumentShown(ApiOutput, frozen=True):
@@ -95,6 +100,8 @@ def get_event_type_schema(call: Call[SchemaQuery, None]) -> ApiAnswer:
 def get_event_type_sample(call: Call[SampleQuery, None]) -> ApiAnswer:
     """Return the body of a sample event of a version."""
     event_type, version = _known(call), _version(call)
+    if call.query.format == "input" and not call.by_operator:
+        raise RequestRefused(ProblemKind.FORBIDDEN, "this format is for operators", field="format")
     found: JsonObject = SchemaDocuments(call.services.state().book).sample(
         event_type, version, call.query.format
     )
@@ -104,7 +111,10 @@ def get_event_type_sample(call: Call[SampleQuery, None]) -> ApiAnswer:
 def _known(call: Call[Any, None]) -> str:
     event_type = call.params["event_type"]
     if event_type not in granted_types(call):
-        raise not_found()
+        if not call.by_operator:
+            raise not_found()
+        absent = no_schema(call.services.state().book, event_type)
+        raise RequestRefused(ProblemKind.NOT_FOUND, str(absent))
     return event_type
 
 
@@ -112,9 +122,11 @@ def _version(call: Call[Any, None]) -> int | None:
     text = call.params["version"]
     if text == "latest":
         return None
-    known = call.services.state().book.versions(call.params["event_type"])
-    if text not in map(str, known):
-        raise not_found()
+    book, event_type = call.services.state().book, call.params["event_type"]
+    if text not in map(str, book.versions(event_type)):
+        if not call.by_operator:
+            raise not_found()
+        raise RequestRefused(ProblemKind.NOT_FOUND, str(no_version(book, event_type, text)))
     return int(text)
 
 

@@ -59,7 +59,7 @@ def list_holds(call: Call[PageQuery, None]) -> ApiAnswer:
     """Return all holds."""
     every = sorted(call.services.state().holds, key=_key)
     found, following = page_of(call, every, _key)
-    return ApiAnswer(HoldsPage(items=tuple(map(_shown, found)), next=following))
+    return ApiAnswer(HoldsPage(items=tuple(map(shown_hold, found)), next=following))
 
 
 def set_hold_(call: Call[Any, HoldGiven]) -> ApiAnswer:
@@ -67,7 +67,7 @@ def set_hold_(call: Call[Any, HoldGiven]) -> ApiAnswer:
     kind, name = subject_in(HoldKind(call.body.kind), call.body.name)
 
     def answer(done: tuple[Hold, Hold | None], _: ChangeWriter) -> ApiAnswer:
-        return ApiAnswer(_shown(done[0]), status=201 if done[1] is None else 200)
+        return ApiAnswer(shown_hold(done[0]), status=201 if done[1] is None else 200)
 
     return call.change(lambda writer: set_hold(writer, kind, name, call.body.reason), answer)
 
@@ -80,7 +80,7 @@ def clear_hold_(call: Call[Any, HoldCleared]) -> ApiAnswer:
         raise RequestRefused(ProblemKind.NOT_FOUND, f"{kind} {name} is not held")
 
     def answer(left: list[Hold], _: ChangeWriter) -> ApiAnswer:
-        return ApiAnswer(HoldsPage(items=tuple(map(_shown, left)), next=None))
+        return ApiAnswer(HoldsPage(items=tuple(map(shown_hold, left)), next=None))
 
     return call.change(lambda writer: clear_hold(writer, kind, name, call.body.reason), answer)
 
@@ -89,7 +89,8 @@ def _key(hold: Hold) -> str:
     return f"{hold.kind}/{hold.name}"
 
 
-def _shown(hold: Hold) -> HoldInForce:
+def shown_hold(hold: Hold) -> HoldInForce:
+    """Return a hold as operators see it."""
     return HoldInForce(
         kind=hold.kind.value,
         name=hold.name,

@@ -10,7 +10,7 @@ from hookstream.core.model.partner_limits import PartnerLimits
 from hookstream.core.model.subscription import Grant, Partner
 from hookstream.entry.admin import partners
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.ownership import refuse_owned_by_files, release_partner
+from hookstream.entry.admin.ownership import ReleasedTo, refuse_owned_by_files, release_partner
 from hookstream.entry.admin.partner_writing import (
     WrittenPartner,
     change_partner,
@@ -22,6 +22,7 @@ from hookstream.entry.api.fields import OPERATORS_SEE, ApiInput, ApiOutput, Dura
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import page_of
 from hookstream.entry.api.problems import ProblemKind
+from hookstream.entry.api.resources.subscription_bodies import ReleaseQuery
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 _TAG = "partners"
@@ -200,15 +201,15 @@ def delete_partner(call: Call[DeletePartnerQuery, None]) -> ApiAnswer:
     return call.change(act, answer)
 
 
-def release_partner_(call: Call[Any, None]) -> ApiAnswer:
-    """Take a partner from the definition files that own it."""
-    found = partner_of(call)
+def release_partner_(call: Call[ReleaseQuery, None]) -> ApiAnswer:
+    """Hand a partner over, to the API or back to definition files."""
+    found, to = partner_of(call), ReleasedTo(call.query.to)
 
     def answer(released: tuple[Partner, str | None], writer: ChangeWriter) -> ApiAnswer:
         after, before = released
         return _written(WrittenPartner(after, (), before is not None), writer)
 
-    return call.change(lambda writer: release_partner(writer, found.id, call.revision), answer)
+    return call.change(lambda writer: release_partner(writer, found.id, call.revision, to), answer)
 
 
 def shown_partner(state: State, partner: Partner) -> PartnerShown:
@@ -329,9 +330,10 @@ ROUTES = (
         "POST",
         _PATH + "/release",
         Scope.OPERATOR_WRITE,
-        "Take a partner from the definition files that own it.",
+        "Take a partner from the definition files that own it, or give it back to them.",
         release_partner_,
         PartnerWritten,
+        query=ReleaseQuery,
         takes_revision=True,
         is_idempotent=True,
         tag=_TAG,

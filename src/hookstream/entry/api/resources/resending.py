@@ -2,14 +2,25 @@
 
 from typing import Annotated, Any
 
-from hookstream.adapters.index.answers import DeliveryAnswer, OperationsFilter
+from msgspec import Meta
+
+from hookstream.adapters.index.answers import DeliveryAnswer
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
 from hookstream.entry.admin.delivery_payload import RenderedPayload
-from hookstream.entry.api.fields import OPERATORS_ASK, OPERATORS_SET, ApiInput, ApiOutput
+from hookstream.entry.admin.resends import LONGEST_REASON
+from hookstream.entry.admin.sent_requests import last_sent
+from hookstream.entry.api.fields import (
+    OPERATORS_ASK,
+    OPERATORS_SEE,
+    OPERATORS_SET,
+    ApiInput,
+    ApiOutput,
+)
+from hookstream.entry.api.filters import time_text
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.jobs import JobShown, shown_job
 from hookstream.entry.api.resources.subscription_views import status_in
@@ -36,7 +47,16 @@ class PayloadShown(ApiOutput, frozen=True):
     version: int
     published_at: str
     changed_since: bool
-    """Whether the subscription was changed after the delivery's last attempt: what was sent may differ."""
+    """Whether the subscription was changed after the delivery's last attempt, or gets another version now: what
+    was sent may differ."""
+    changed_at: str | None
+    """When the subscription was changed, if that was after the last attempt."""
+    version_sent: int | None
+    """The version that was sent last; null: no request was made."""
+    source: str
+    """`origin`: the event's own record; `copy`: a tier record or dead letter that has it."""
+    found: Annotated[str, OPERATORS_SEE]
+    """The record that still has the event, in words."""
 
 
 class ResendGiven(ApiInput, frozen=True):
@@ -46,6 +66,8 @@ class ResendGiven(ApiInput, frozen=True):
     """Which event, `topic-partition@offset`, where several have the delivery's id."""
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
     """Whether today's grant alone is asked."""
+    reason: Annotated[str, Meta(max_length=LONGEST_REASON)] = ""
+    """Why it is sent again: its job says so."""
 
 
 def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
@@ -59,13 +81,21 @@ def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
         made: RenderedPayload = call.services.payload(state, details, call.query.origin)
     except InputRefused as refused:
         raise _said(call, refused) from None
+    names = call.services.settings.topics_names
+    sent = last_sent(found.history.entries, state, names.subscriptions)
+    changed_at = None if sent is None else sent.changed_at
+    version_sent = None if sent is None else sent.version
     shown = PayloadShown(
         body=made.body.decode(),
         content_type=made.content_type,
         event_type=made.event.event_type,
         version=made.version,
         published_at=to_rfc3339(made.event.origin.timestamp),
-        changed_since=_changed_since(call, found),
+        changed_since=changed_at is not None or version_sent not in (None, made.version),
+        changed_at=time_text(changed_at),
+        version_sent=version_sent,
+        source="origin" if made.at_origin else "copy",
+        found=made.found,
     )
     return ApiAnswer(shown)
 
@@ -92,6 +122,7 @@ def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
             lambda done: call.records(answer(done)),
             call.turn(),
             as_granted_today=call.body.as_granted_today,
+            reason=call.body.reason,
         )
     except InputRefused as refused:
         raise _said(call, refused) from None
@@ -127,18 +158,6 @@ def _said(call: Call[Any, Any], refused: InputRefused) -> RequestRefused:
     return invalid(
         "its event cannot be shown or sent again: it is gone from the log, is a test, or is not granted"
     )
-
-
-def _changed_since(call: Call[Any, Any], found: DeliveryAnswer) -> bool:
-    entries = found.history.entries
-    if not entries:
-        return False
-    wanted = OperationsFilter(
-        subscriptions=frozenset({found.subscription_id}),
-        types=frozenset({"subscription.changed"}),
-        since=entries[-1].started_at,
-    )
-    return bool(call.services.index().operations(wanted, None, 1).items)
 
 
 ROUTES = (

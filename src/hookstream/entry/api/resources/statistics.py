@@ -8,6 +8,7 @@ from hookstream.adapters.index.answers import Whose
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import HOUR, MINUTE, Millis, parse_duration, to_rfc3339
 from hookstream.core.statistics.counts import Counts, Statistics
+from hookstream.core.statistics.errors import ErrorPattern
 from hookstream.entry.api.caller import partner_of, subscription_of
 from hookstream.entry.api.fields import ApiInput, ApiOutput, Duration, Instant
 from hookstream.entry.api.filters import instant
@@ -134,9 +135,9 @@ def _shown(found: Statistics) -> StatisticsShown:
         since=to_rfc3339(found.since),
         until=to_rfc3339(found.until),
         whole=found.whole,
-        counts=_counts(found.counts),
+        counts=shown_counts(found.counts),
         steps=tuple(
-            StepShown(at=to_rfc3339(at), counts=_counts(each)) for at, each in found.steps
+            StepShown(at=to_rfc3339(at), counts=shown_counts(each)) for at, each in found.steps
         ),
         last_attempt=None
         if last is None
@@ -146,24 +147,27 @@ def _shown(found: Statistics) -> StatisticsShown:
             status=last.status,
             delivery=last.delivery_id,
         ),
-        errors=tuple(
-            ErrorPatternShown(
-                subscription=each.fingerprint.subscription_id,
-                outcome=each.fingerprint.outcome,
-                status=each.fingerprint.status,
-                text=each.fingerprint.text,
-                count=each.count,
-                first_at=to_rfc3339(each.first_at),
-                last_at=to_rfc3339(each.last_at),
-                example=each.example,
-                delivery=each.delivery_id,
-            )
-            for each in found.errors
-        ),
+        errors=tuple(map(shown_error, found.errors)),
     )
 
 
-def _counts(counts: Counts) -> CountsShown:
+def shown_error(pattern: ErrorPattern) -> ErrorPatternShown:
+    """Return a pattern of errors as it is shown."""
+    return ErrorPatternShown(
+        subscription=pattern.fingerprint.subscription_id,
+        outcome=pattern.fingerprint.outcome,
+        status=pattern.fingerprint.status,
+        text=pattern.fingerprint.text,
+        count=pattern.count,
+        first_at=to_rfc3339(pattern.first_at),
+        last_at=to_rfc3339(pattern.last_at),
+        example=pattern.example,
+        delivery=pattern.delivery_id,
+    )
+
+
+def shown_counts(counts: Counts) -> CountsShown:
+    """Return counts as they are shown."""
     return CountsShown(
         events=counts.events,
         delivered=counts.delivered,

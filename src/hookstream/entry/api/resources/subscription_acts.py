@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from hookstream.adapters.json_bytes import json_bytes
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import parse_duration, to_rfc3339
 from hookstream.core.model.record import OutgoingRecord
@@ -19,7 +20,9 @@ from hookstream.entry.admin.delivery_tests import (
     SentTest,
     prepare_test,
 )
+from hookstream.entry.admin.event_lines import in_words_of_a_line, read_line, refusal
 from hookstream.entry.admin.gaps import EndedGap, FillOptions
+from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.signing_secrets import rotate_secret
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import ApiOutput
@@ -27,6 +30,8 @@ from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.delivery_views import AttemptShown, shown_attempt
 from hookstream.entry.api.resources.subscription_bodies import (
     EndedGapOptions,
+    MatchGiven,
+    ReleaseQuery,
     RotationGiven,
     SubscriptionTestGiven,
 )
@@ -37,6 +42,7 @@ from hookstream.entry.api.resources.subscription_views import (
 )
 from hookstream.entry.api.resources.subscriptions import written_subscription
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.errors import InputRefused
 
 _TAG = "subscriptions"
 _PATH = "/v1/subscriptions/{subscription_id}"
@@ -66,6 +72,21 @@ class SentTestShown(ApiOutput, frozen=True):
     """Its audit record."""
     matches: bool
     """Whether the subscription's filter would let the event through."""
+    why: str
+    """What of the filter says no; empty: nothing."""
+
+
+class MatchShown(ApiOutput, frozen=True):
+    """A test that was not sent: what it would be, and whether the filter would let its event through."""
+
+    delivery: str
+    """The `webhook-id` that it would have."""
+    event_type: str
+    event: str
+    """The event's id."""
+    environment: str
+    """With which environment the filter was asked."""
+    matches: bool
     why: str
     """What of the filter says no; empty: nothing."""
 
@@ -130,13 +151,7 @@ def rotate_subscription_secret(call: Call[Any, RotationGiven]) -> ApiAnswer:
 
 def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
     """Send a test to a subscription's endpoint."""
-    state = call.services.state()
-    found = subscription_of(call, state)
-    event_type = call.body.event_type
-    if event_type is not None and event_type not in granted_types(call):
-        raise invalid(f"there is no event type {event_type!r}, or it is not granted", "event_type")
-    _refuse_status(call, found)
-    prepared = prepare_test(call.services.settings, state, found.id, event_type, None)
+    prepared = _prepared(call)
     turn = call.turn()
 
     def kept(sent: SentTest) -> Sequence[OutgoingRecord]:
@@ -144,6 +159,41 @@ def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
 
     once = None if turn is None else OnceOnly(turn, kept)
     return _tested(call, prepared, call.services.send_test(prepared, float(call.body.wait), once))
+
+
+def preview_subscription_test(call: Call[Any, MatchGiven]) -> ApiAnswer:
+    """Say whether the event of a test matches, without sending anything."""
+    prepared = _prepared(call)
+    body = MatchShown(
+        delivery=prepared.delivery_id,
+        event_type=prepared.event_type,
+        event=prepared.event_id,
+        environment=prepared.filter.environment,
+        matches=prepared.filter.matches,
+        why=prepared.filter.why,
+    )
+    return ApiAnswer(body)
+
+
+def _prepared(call: Call[Any, Any]) -> PreparedTest:
+    """Return the test that a request is about, which may be sent."""
+    state = call.services.state()
+    found = subscription_of(call, state)
+    event_type = call.body.event_type
+    if event_type is not None and event_type not in granted_types(call):
+        raise invalid(f"there is no event type {event_type!r}, or it is not granted", "event_type")
+    _refuse_status(call, found)
+    settings = call.services.settings
+    if call.body.event is None:
+        return prepare_test(settings, state, found.id, event_type, None)
+    given: Any = call.document["event"]
+    text = given.encode() if isinstance(given, str) else json_bytes(given)
+    try:
+        return prepare_test(settings, state, found.id, event_type, read_line(text))
+    except RequestRefused:
+        raise
+    except InputRefused as refused:
+        raise invalid(in_words_of_a_line(refusal(refused))) from None
 
 
 def _tested(
@@ -169,9 +219,9 @@ def _tested(
     return ApiAnswer(body, status=_status(sent))
 
 
-def release_subscription(call: Call[Any, None]) -> ApiAnswer:
-    """Take a subscription from the definition files that own it: from then on the API changes it."""
-    found = subscription_of(call)
+def release_subscription(call: Call[ReleaseQuery, None]) -> ApiAnswer:
+    """Hand a subscription over, to the API or back to definition files."""
+    found, to = subscription_of(call), ReleasedTo(call.query.to)
 
     def answer(released: tuple[Subscription, str | None], writer: ChangeWriter) -> ApiAnswer:
         after, before = released
@@ -179,7 +229,7 @@ def release_subscription(call: Call[Any, None]) -> ApiAnswer:
         return ApiAnswer(body, revision=after.revision)
 
     return call.change(
-        lambda writer: ownership.release_subscription(writer, found.id, call.revision), answer
+        lambda writer: ownership.release_subscription(writer, found.id, call.revision, to), answer
     )
 
 
@@ -235,6 +285,17 @@ def _act(name: str, summary: str, handler: Any, **more: Any) -> Route:  # noqa: 
 
 
 ROUTES = (
+    Route(
+        "POST",
+        f"{_PATH}/test/preview",
+        Scope.PARTNER_READ,
+        "Say whether the event of a test would match, without sending it.",
+        preview_subscription_test,
+        MatchShown,
+        body=MatchGiven,
+        needs_no_key="it changes nothing",
+        tag=_TAG,
+    ),
     _act(
         "test",
         "Send a test event to its endpoint.",
@@ -272,8 +333,9 @@ ROUTES = (
     ),
     _act(
         "release",
-        "Take it from the definition files that own it.",
+        "Take it from the definition files that own it, or give it back to them.",
         release_subscription,
+        query=ReleaseQuery,
         scope=Scope.OPERATOR_WRITE,
         takes_revision=True,
     ),

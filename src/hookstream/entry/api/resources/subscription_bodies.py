@@ -150,6 +150,13 @@ class SubscriptionGiven(SubscriptionPatch, frozen=True):
     """A time, or `earliest`: events since then are replayed to it."""
 
 
+class ReleaseQuery(ApiInput, frozen=True):
+    """To whom something is handed over."""
+
+    to: Literal["api", "files"] = "api"
+    """Who changes it from then on; `files`: the next apply of a folder that declares it makes it that folder's."""
+
+
 class EndedGapOptions(ApiInput, frozen=True):
     """What becomes of the events of the pause or the disabling."""
 
@@ -167,10 +174,17 @@ class RotationGiven(ApiInput, frozen=True):
     scheme: Literal["v1", "v1a"] | None = None
 
 
-class SubscriptionTestGiven(ApiInput, frozen=True):
-    """A test: a sample event of a type, sent once."""
+class MatchGiven(ApiInput, frozen=True):
+    """The event of a test: a sample of a type, or one of an operator's own."""
 
     event_type: Identifier | None = None
-    """Left out: the only one that the subscription asks for."""
+    """Left out: that of the event, or the only one that the subscription asks for."""
+    event: Annotated[dict[str, Any] | str | None, OPERATORS_SET] = None
+    """As it is delivered, or its JSON as a text, which keeps numbers as they are written; left out: a sample."""
+
+
+class SubscriptionTestGiven(MatchGiven, frozen=True):
+    """A test: an event, sent once."""
+
     wait: Annotated[int, Meta(ge=0, le=20)] = 10
     """Seconds for which its result is waited for."""

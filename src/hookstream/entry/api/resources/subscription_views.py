@@ -15,6 +15,7 @@ from hookstream.core.model.subscription import (
     OAuth2,
     SigningSecret,
     Subscription,
+    UnreadableSubscription,
 )
 from hookstream.core.model.subscription_status import Held, SubscriptionStatus
 from hookstream.core.planning.rotation import without_ended
@@ -162,8 +163,20 @@ class SubscriptionWritten(ApiOutput, frozen=True):
     """What is to be known of it during a rolling upgrade."""
 
 
-def status_in(state: State, subscription: Subscription, now: Millis) -> SubscriptionStatus:
-    """Return the status of a subscription by the tables' other rows."""
+def status_in(
+    state: State,
+    subscription: Subscription | UnreadableSubscription,
+    now: Millis,
+    event_type: str | None = None,
+) -> SubscriptionStatus:
+    """Return the status of a subscription by the tables' other rows.
+
+    Args:
+        state: The tables.
+        subscription: Its row.
+        now: The present.
+        event_type: For events of this type, which may be held; None: for others.
+    """
     directory = Directory()
     partner = state.current.partners.get(subscription.partner_id)
     if partner is not None:
@@ -174,7 +187,15 @@ def status_in(state: State, subscription: Subscription, now: Millis) -> Subscrip
         directory.put_disabled(disabled)
     for hold in state.holds:
         directory.holds.put(hold)
-    return directory.holds.over(directory.status(subscription.id, now), None)
+    return directory.holds.over(directory.status(subscription.id, now), event_type)
+
+
+def state_of(state: State, subscription: Subscription, now: Millis, *, to_operator: bool) -> str:
+    """Return the word for a subscription's state, as `shown_subscription` shows it."""
+    status = status_in(state, subscription, now)
+    if isinstance(status, Held) and not to_operator:
+        return SUSPENDED
+    return str(status_document(status)["state"])
 
 
 def shown_subscription(

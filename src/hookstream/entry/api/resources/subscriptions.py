@@ -1,7 +1,7 @@
 """Routes of subscriptions: creating, reading, changing and deleting them."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,7 +21,7 @@ from hookstream.entry.admin.subscription_writing import (
 )
 from hookstream.entry.admin.tables import at_revision
 from hookstream.entry.api.caller import granted_types, is_mine, subscription_of
-from hookstream.entry.api.fields import ApiOutput
+from hookstream.entry.api.fields import OPERATORS_ASK, ApiOutput
 from hookstream.entry.api.page_query import PageQuery
 from hookstream.entry.api.pages import page_of
 from hookstream.entry.api.problems import ProblemKind, invalid
@@ -32,6 +32,7 @@ from hookstream.entry.api.resources.subscription_views import (
     SubscriptionWritten,
     shown_generated,
     shown_subscription,
+    state_of,
 )
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
@@ -50,19 +51,29 @@ class SubscriptionsQuery(PageQuery, frozen=True):
 
     partner: str | None = None
     """Those of one partner."""
+    state: Literal["active", "paused", "disabled", "held", "suspended"] | None = None
+    """Those in one state, as `state` of each has it."""
+    failing: bool | None = None
+    """Those whose endpoint only fails, or those whose does not."""
+    deleted: Annotated[bool | None, OPERATORS_ASK] = None
+    """Whether deleted ones are listed too, as long as their rows are kept."""
 
 
 def list_subscriptions(call: Call[SubscriptionsQuery, None]) -> ApiAnswer:
     """Return the caller's subscriptions."""
-    state, now = call.services.state(), call.services.now()
-    wanted = call.query.partner
+    state, now, query = call.services.state(), call.services.now(), call.query
     mine = (
         each
         for _, each in sorted(state.current.subscriptions.items())
         if isinstance(each, Subscription)
-        and each.state is not SubscriptionState.DELETED
+        and (call.query.deleted or each.state is not SubscriptionState.DELETED)
         and is_mine(call, each)
-        and wanted in (None, each.partner_id)
+        and query.partner in (None, each.partner_id)
+        and query.failing in (None, each.id in state.failing)
+        and (
+            query.state is None
+            or query.state == state_of(state, each, now, to_operator=call.by_operator)
+        )
     )
     found, following = page_of(call, mine, lambda each: each.id)
     items = tuple(

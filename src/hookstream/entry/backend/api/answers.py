@@ -54,8 +54,9 @@ def _completed(value: Any, kind: Type) -> Any:  # noqa: ANN401  any JSON
         case DictType(value_type=item) if isinstance(value, dict):
             return {name: _completed(each, item) for name, each in value.items()}
         case UnionType(types=types) if value is not None:
-            structs = [each for each in types if isinstance(each, StructType)]
-            return _completed(value, structs[0]) if len(structs) == 1 else value
+            wanted = VarTupleType | ListType if isinstance(value, list) else StructType
+            fit = [each for each in types if isinstance(each, wanted)]
+            return _completed(value, fit[0]) if len(fit) == 1 else value
         case _:
             return value
 

@@ -12,49 +12,54 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.groups import GroupBy, Grouping
 from hookstream.core.redrive.job import RedriveRequest, request_of
 from hookstream.core.redrive.ledger import ResolvedBy
-from hookstream.core.redrive.marks import Position, Purged, RedriveSource, read_position
-from hookstream.core.redrive.preview import BulkAct, Preview
+from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.preview import BulkAct, Preview, read_preview
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Group, GroupCount
+from hookstream.entry.admin.dead_letter_groups import by_host
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.api.resources.aside import (
-    DeadLetterShown,
     DeadLettersPage,
     DeadLettersQuery,
-    ResolutionShown,
     UndecodablePage,
     UndecodableQuery,
-    UndecodableShown,
 )
-from hookstream.entry.api.resources.jobs import (
-    JobShown,
-    JobsPage,
-    JobsQuery,
+from hookstream.entry.api.resources.job_starts import (
     PreviewGiven,
     PreviewShown,
     PurgeGiven,
     RedriveGiven,
     SelectorGiven,
 )
+from hookstream.entry.api.resources.jobs import (
+    JobShown,
+    JobsPage,
+    JobsQuery,
+)
+from hookstream.entry.backend.api.aside_details import (
+    dead_letter_in,
+    read_details,
+    resolved_in,
+    undecodable_in,
+)
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.exporting import ApiExport
 from hookstream.entry.backend.api.listing import MOST_ASKED, WindowWatch
+from hookstream.entry.backend.api.rows import ApiSubscriptions
 from hookstream.entry.backend.api.sending import new_job
 from hookstream.entry.backend.api.values import job_in
 from hookstream.entry.backend.api.work import ApiJobs
-from hookstream.entry.backend.bulk_ports import ListingProblems
+from hookstream.entry.backend.bulk_ports import DetailsRead, ListingProblems
 from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.sending_ports import NewJob
-from hookstream.errors import InputRefused
+from hookstream.errors import AccessRefused, InputRefused
 
 _TOPICS: Final = {
     RedriveSource.DEAD_LETTERS: "dead letters",
     RedriveSource.UNDECODABLE: "undecodable records",
 }
-_PURGED: Final = "purged"
-_NOWHERE: Final = Position(0, 0)
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,9 +74,15 @@ class ApiAside:
         return _TOPICS[self.source]
 
     def grouped(self, by: GroupBy) -> Grouping:
-        if by is GroupBy.HOST:
-            raise InputRefused("--group-by host: the API does not know it; leave --api out")
-        return Grouping(by)
+        if by is not GroupBy.HOST:
+            return Grouping(by)
+        source = ApiSubscriptions(self.api)
+        try:
+            listing = source.listed(None, with_deleted=True)
+        except AccessRefused:
+            # Partners see no deleted ones.
+            listing = source.listed(None, with_deleted=False)
+        return by_host({each.subscription.id: each.subscription for each in listing.found})
 
     def check_names(self, selector: Selector, progress: Progress) -> None:
         """Leave it to the requests: the API refuses a subscription that there is not."""
@@ -99,7 +110,7 @@ class ApiAside:
                 reason=_words(selector.reasons),
             ):
                 watch.note(found.window)
-                yield from ((_undecodable(each), _resolved(each)) for each in found.items)
+                yield from ((undecodable_in(each), resolved_in(each)) for each in found.items)
             return
         some, of = _or_none(selector.subscriptions), _or_none(selector.partners)
         for subscription, partner in product(some, of):
@@ -115,7 +126,11 @@ class ApiAside:
                 until=_time(selector.until),
             ):
                 watch.note(page.window)
-                yield from ((_dead_letter(each), _resolved(each)) for each in page.items)
+                yield from ((dead_letter_in(each), resolved_in(each)) for each in page.items)
+
+    def details(self, name: str, progress: Progress) -> DetailsRead:
+        del progress
+        return read_details(self.api, self.source, name)
 
     def export(self, selector: Selector, progress: Progress, *, with_resolved: bool) -> ApiExport:
         return ApiExport(self.api, self.source, selector, progress, with_resolved)
@@ -126,10 +141,17 @@ class ApiAside:
     def survey(
         self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
     ) -> Survey:
-        del preview, progress
-        given = PreviewGiven(selector=_selector(row), act=act.value, source=self.source.value)
+        del progress
+        given = PreviewGiven(
+            selector=_selector(row),
+            act=act.value,
+            source=self.source.value,
+            preview=None if preview is None else preview.token(),
+        )
         shown = self.api.change("POST", "/v1/dead-letters/preview", PreviewShown, given)
-        found = Survey({}, left_out=dict(shown.left_out))
+        made = None if shown.preview is None else read_preview(shown.preview)
+        ends = {} if made is None else made.ends
+        found = Survey(ends, left_out=dict(shown.left_out), preview=made)
         found.tally.records = shown.records
         for each in shown.groups:
             found.tally.groups[Group(each.of, each.reason)] = GroupCount(
@@ -138,12 +160,14 @@ class ApiAside:
         return found
 
     def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
-        del act, row, found
-        return None
+        del act, row
+        return found.preview
 
     def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
-        del act, token, row
-        raise InputRefused("--preview: the API takes none; leave --api out")
+        preview = read_preview(token)
+        # Whether it is of this topic, the console knows.
+        preview.refuse_other(act, self.source, preview.topic_id, row)
+        return preview
 
     def redrive(
         self,
@@ -152,13 +176,19 @@ class ApiAside:
         rate: float | None,
         report: Callable[[Unredrivable], None],
     ) -> NewJob:
-        del found, report
-        given = RedriveGiven(selector=_selector(row), source=self.source.value, rate=rate)
+        del report
+        given = RedriveGiven(
+            selector=_selector(row),
+            source=self.source.value,
+            rate=rate,
+            preview=_token(found),
+        )
         return new_job(self.api, self.api.change("POST", "/v1/redrives", JobShown, given))
 
     def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
-        del found
-        given = PurgeGiven(selector=_selector(row), why=why, source=self.source.value)
+        given = PurgeGiven(
+            selector=_selector(row), why=why, source=self.source.value, preview=_token(found)
+        )
         return new_job(self.api, self.api.change("POST", "/v1/purges", JobShown, given))
 
     def redrive_in(self, job_id: str) -> Job:
@@ -194,61 +224,9 @@ def _selector(row: JsonObject) -> SelectorGiven:
     return SelectorGiven(**words)  # type: ignore[arg-type]  # as `Selector.row` writes it
 
 
-def _dead_letter(shown: DeadLetterShown) -> DeadLetterSummary:
-    return DeadLetterSummary(
-        position=read_position(shown.position) or _NOWHERE,
-        at=from_rfc3339(shown.at),
-        delivery_id=shown.delivery,
-        subscription_id=shown.subscription,
-        partner_id=shown.partner,
-        event_type=shown.event_type,
-        event_id=shown.event or "",
-        attempt=shown.attempts,
-        reason=shown.reason,
-        detail=shown.detail,
-        last_outcome=shown.last_outcome,
-        last_status=shown.last_status,
-        last_error=shown.last_error,
-        job=shown.job or "",
-        origin_topic=shown.origin.rpartition("-")[0],
-        origin=shown.origin,
-        origin_at=shown.event_at,
-        by_reference=shown.by_reference,
-    )
-
-
-def _undecodable(shown: UndecodableShown) -> DeadLetterSummary:
-    return DeadLetterSummary(
-        position=read_position(shown.position) or _NOWHERE,
-        at=from_rfc3339(shown.at),
-        delivery_id="",
-        subscription_id="",
-        partner_id="",
-        event_type="",
-        event_id="",
-        attempt="",
-        reason=shown.reason,
-        detail=shown.detail,
-        last_outcome="",
-        last_status="",
-        last_error="",
-        job="",
-        origin_topic=shown.origin.rpartition("-")[0],
-        origin=shown.origin,
-        origin_at=shown.event_at,
-        by_reference=shown.by_reference,
-    )
-
-
-def _resolved(shown: DeadLetterShown | UndecodableShown) -> ResolvedBy | None:
-    """Return what resolved a record; of that, partners see what it came to alone."""
-    if shown.resolved is None:
-        return None
-    known = shown.resolution or ResolutionShown(job="", by=None, why=None, at=None)
-    if shown.resolved != _PURGED:
-        return ResolvedBy(known.job)
-    at = 0 if known.at is None else from_rfc3339(known.at)
-    return ResolvedBy(known.job, Purged(known.by or "", known.why or "", at))
+def _token(found: Survey) -> str | None:
+    """Return what lets a job take exactly what was counted; None: partners, and very many conditions, have none."""
+    return None if found.preview is None else found.preview.token()
 
 
 def _within(at: Millis, selector: Selector) -> bool:

@@ -6,11 +6,19 @@ from hookstream.adapters.http.api_connection import ApiConnection
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.api.aside import ApiAside
 from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.definitions import ApiDefinitions
+from hookstream.entry.backend.api.events import ApiEvents
+from hookstream.entry.backend.api.explaining import ApiExplaining
+from hookstream.entry.backend.api.failures import ApiFailures
 from hookstream.entry.backend.api.listing import ApiAttempts, ApiDeliveries
 from hookstream.entry.backend.api.partitions import ApiPartitions
 from hookstream.entry.backend.api.rows import ApiHolds, ApiPartners, ApiSubscriptions, ApiTokens
+from hookstream.entry.backend.api.schemas import ApiSchemas
 from hookstream.entry.backend.api.sending import ApiGaps, ApiReplays, ApiTests
+from hookstream.entry.backend.api.sessions import ApiSessions
+from hookstream.entry.backend.api.status import ApiStatus
 from hookstream.entry.backend.api.work import ApiJobs, ApiStatistics
+from hookstream.entry.backend.status_ports import StatusCommand
 
 
 def api_backend(url: str, token: str) -> "ApiBackend":
@@ -43,6 +51,11 @@ class ApiBackend:
     def tokens(self) -> ApiTokens:
         """Tokens."""
         return ApiTokens(self.api)
+
+    @property
+    def sessions(self) -> ApiSessions:
+        """Portal links, and sessions that the token may see."""
+        return ApiSessions(self.api)
 
     @property
     def holds(self) -> ApiHolds:
@@ -78,6 +91,36 @@ class ApiBackend:
     def partitions(self) -> ApiPartitions:
         """Partitions that workers read."""
         return ApiPartitions(self.api)
+
+    @property
+    def failures(self) -> ApiFailures:
+        """Failure groups that the token may see."""
+        return ApiFailures(self.api)
+
+    @property
+    def explaining(self) -> ApiExplaining:
+        """Explains events by the console's topics and its index."""
+        return ApiExplaining(self.api)
+
+    @property
+    def status(self) -> StatusCommand:
+        """The state of the installation."""
+        return ApiStatus(self.api)
+
+    @property
+    def schemas(self) -> ApiSchemas:
+        """Published schemas and mappings."""
+        return ApiSchemas(self.api)
+
+    @property
+    def events(self) -> ApiEvents:
+        """Events of the event topics."""
+        return ApiEvents(self.api)
+
+    @property
+    def definitions(self) -> ApiDefinitions:
+        """Folders of definition files, read here."""
+        return ApiDefinitions(self.api)
 
     def aside(self, source: RedriveSource) -> ApiAside:
         """Return the dead letters, or the undecodable records, of the console's index."""

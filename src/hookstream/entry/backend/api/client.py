@@ -14,6 +14,7 @@ from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.system import new_id
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
+from hookstream.entry.admin.json_output import encoded
 from hookstream.entry.api.fields import ApiInput
 from hookstream.entry.api.page_query import MOST_IN_PAGE
 from hookstream.entry.api.problems import ProblemDocument, ProblemKind
@@ -199,7 +200,8 @@ class ApiClient:
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"
-            content = msgspec.json.encode(_document(body))
+            # Numbers of definitions are exact.
+            content = encoded(_document(body))
         return self._asked(method, path, headers, content, repeatable=repeatable)
 
     def _asked(

@@ -1,11 +1,12 @@
 """Deliveries and attempts, as a console's index has them: within its window, which is said."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import Final
 
 from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.history import DeliveryHistory, DeliveryState
 from hookstream.core.audit.run_states import PendingRecord, Selected
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339, to_the_second
 from hookstream.core.model.json import JsonObject
@@ -23,25 +24,32 @@ from hookstream.entry.api.resources.deliveries import (
     DeliveriesPage,
     DeliveriesQuery,
 )
-from hookstream.entry.api.resources.delivery_views import AttemptShown, DeliveryShown, RunShown
+from hookstream.entry.api.resources.delivery_life_views import DeliveryShown
+from hookstream.entry.api.resources.delivery_views import AttemptShown, RunShown
 from hookstream.entry.api.resources.jobs import JobShown
-from hookstream.entry.api.resources.resending import ResendGiven
+from hookstream.entry.api.resources.resending import PayloadQuery, PayloadShown, ResendGiven
 from hookstream.entry.api.resources.subscription_views import SubscriptionShown
 from hookstream.entry.backend.api.client import ApiClient, path
+from hookstream.entry.backend.api.life import life_in
 from hookstream.entry.backend.api.past import attempt_in, history_in, pending_in, run_in
 from hookstream.entry.backend.api.rows import SUBSCRIPTION
-from hookstream.entry.backend.api.values import facts_in, job_in
+from hookstream.entry.backend.api.values import facts_in, instant_or_none, job_in
 from hookstream.entry.backend.listing_ports import (
     AttemptListing,
     DeliveryRead,
     DoneResend,
     HistoryRead,
     ListedDeliveries,
+    PayloadRead,
     Progress,
     WantedResend,
 )
 from hookstream.errors import AccessRefused, InputRefused
 
+_EVERY: Final = 1.0
+"""Seconds after which attempts that are followed are asked for again."""
+_OVERLAP: Final[Millis] = 5_000
+"""How far back those are asked for that were recorded meanwhile."""
 MOST_ASKED: Final = 10_000
 """How many things of a list a command asks for at most, in pages."""
 _DELIVERY = "/v1/deliveries/{delivery_id}"
@@ -91,9 +99,7 @@ class ApiAttempts:
                 is_least = True
                 break
             found.append(attempt_in(each))
-        # Those of one millisecond stay in the order in which they were recorded.
-        found.reverse()
-        found.sort(key=lambda entry: entry.started_at)
+        found = _oldest_first(found)
         return AttemptListing(found[-limit:], len(found), is_least, watch.said)
 
     def _shown(
@@ -120,16 +126,51 @@ class ApiAttempts:
                 read += len(page.items)
                 progress(read, 0)
 
-    def followed(self, selection: AuditSelection) -> Iterator[AuditEntry]:
-        del selection
-        raise InputRefused("--follow: the API does not follow attempts; leave --api out")
+    def followed(
+        self, selection: AuditSelection, say: Callable[[str], None]
+    ) -> Iterator[AuditEntry]:
+        said, seen, since = set[str](), set[AuditEntry](), selection.since
+        while True:
+            watch, now, fresh = WindowWatch(since), set[AuditEntry](), list[AuditEntry]()
+            stretch = replace(selection, since=since)
+            newest = since
+            for each in islice(self._shown(stretch, watch, lambda _done, _all: None), MOST_ASKED):
+                entry, at = attempt_in(each), instant_or_none(each.recorded_at)
+                newest = at if newest is None or (at is not None and at > newest) else newest
+                now.add(entry)
+                if entry not in seen:
+                    fresh.append(entry)
+            sentences = [*watch.said]
+            if len(now) >= MOST_ASKED:
+                sentences.append(f"only the newest {MOST_ASKED:,} attempts at a time are shown")
+            for sentence in sentences:
+                if sentence not in said:
+                    said.add(sentence)
+                    say(sentence)
+            yield from _oldest_first(fresh)
+            seen = now
+            if newest is not None:
+                # Another partition's may be known a little later.
+                since = max(selection.since or 0, newest - _OVERLAP)
+            self.api.sleep(_EVERY)
 
     def history(
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
     ) -> HistoryRead:
         del progress
-        shown, said = _shown(self.api, delivery_id, since, until)
-        return HistoryRead(history_in(delivery_id, shown.timeline), said)
+        _, history, said = _shown(self.api, delivery_id, since, until)
+        if history.state is DeliveryState.UNKNOWN:
+            raise InputRefused(
+                f"nothing is recorded of {delivery_id} in that window; it may still wait for its first attempt"
+            )
+        return HistoryRead(history, said)
+
+
+def _oldest_first(newest_first: list[AuditEntry]) -> list[AuditEntry]:
+    """Return attempts by their time; those of one millisecond stay in the order in which they were recorded."""
+    oldest_first = newest_first[::-1]
+    oldest_first.sort(key=lambda entry: entry.started_at)
+    return oldest_first
 
 
 @dataclass(slots=True, frozen=True)
@@ -185,15 +226,15 @@ class ApiDeliveries:
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
     ) -> DeliveryRead:
         del progress
-        shown, said = _shown(self.api, delivery_id, since, until)
+        shown, history, said = _shown(self.api, delivery_id, since, until)
         details = DeliveryDetails(
             delivery_id,
-            history_in(delivery_id, shown.timeline),
+            history,
             tuple(map(pending_in, shown.pending)),
             (),
             (),
         )
-        return DeliveryRead(details, self._status(shown), said)
+        return DeliveryRead(details, self._status(shown), life_in(shown), said)
 
     def _status(self, shown: DeliveryShown) -> SubscriptionStatus | None:
         where = path(SUBSCRIPTION, subscription_id=shown.subscription)
@@ -205,6 +246,30 @@ class ApiDeliveries:
             # A delivery is of a subscription that there was.
             return Deleted(shown.subscription, shown.partner)
 
+    def payload(
+        self,
+        delivery_id: str,
+        origin: str | None,
+        since: Millis | None,
+        until: Millis | None,
+        progress: Progress,
+    ) -> PayloadRead:
+        del progress
+        _refuse_window(since, until)
+        where = path(_DELIVERY + "/payload", delivery_id=delivery_id)
+        shown = self.api.get(where, PayloadShown, PayloadQuery(origin=origin))
+        return PayloadRead(
+            body=shown.body.encode(),
+            content_type=shown.content_type,
+            event_type=shown.event_type,
+            version=shown.version,
+            published_at=from_rfc3339(shown.published_at),
+            version_sent=shown.version_sent,
+            changed_at=instant_or_none(shown.changed_at),
+            at_origin=shown.source == "origin",
+            found=shown.found or "",
+        )
+
     def resend(
         self,
         wanted: WantedResend,
@@ -213,7 +278,9 @@ class ApiDeliveries:
     ) -> DoneResend:
         found = self.found(wanted.delivery_id, wanted.since, wanted.until, progress)
         allowed(found.details.pending)
-        given = ResendGiven(origin=wanted.origin, as_granted_today=wanted.as_granted_today)
+        given = ResendGiven(
+            origin=wanted.origin, as_granted_today=wanted.as_granted_today, reason=wanted.reason
+        )
         where = path(_DELIVERY + "/resend", delivery_id=wanted.delivery_id)
         job = job_in(self.api.change("POST", where, JobShown, given)).job
         known = found.details
@@ -260,14 +327,22 @@ def _time(at: Millis | None) -> str | None:
 
 def _shown(
     api: ApiClient, delivery_id: str, since: Millis | None, until: Millis | None
-) -> tuple[DeliveryShown, Sequence[str]]:
-    """Return what the API shows of a delivery, and what is said of the window that it looked into."""
-    _refuse_window(since, until)
+) -> tuple[DeliveryShown, DeliveryHistory, Sequence[str]]:
+    """Return what the API shows of a delivery, its history in a window, and what is said of both.
+
+    Raises:
+        InputRefused: Nothing is known of it in the window.
+    """
     shown = api.get(path(_DELIVERY, delivery_id=delivery_id), DeliveryShown)
-    watch = WindowWatch(0)
-    if shown.window.building or not shown.window.reading:
+    watch = WindowWatch(since or 0)
+    if since is not None or shown.window.building or not shown.window.reading:
         watch.note(shown.window)
-    return shown, watch.said
+    history = history_in(delivery_id, shown.timeline).within(since, until)
+    if not (history.entries or history.deaths or shown.pending):
+        raise InputRefused(
+            f"nothing is known of a delivery {delivery_id!r} between --since and --until"
+        )
+    return shown, history, watch.said
 
 
 def _refuse_window(since: Millis | None, until: Millis | None) -> None:

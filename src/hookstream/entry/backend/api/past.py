@@ -12,11 +12,11 @@ from hookstream.core.audit.run_states import PendingRecord, RunId, RunState
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.instant import Millis, from_rfc3339
 from hookstream.core.model.record import Origin
+from hookstream.entry.api.resources.delivery_life_views import TimelineEntry
 from hookstream.entry.api.resources.delivery_views import (
     AttemptShown,
     PendingShown,
     RunShown,
-    TimelineEntry,
 )
 from hookstream.entry.backend.api.values import instant_or_none
 
@@ -118,7 +118,8 @@ def history_in(delivery_id: str, timeline: Sequence[TimelineEntry]) -> DeliveryH
     deaths = tuple(
         _dead_lettered(each, redriven.get(each.place), purged.get(each.place))
         for each in timeline
-        if each.kind == "dead-lettered"
+        # One without a place is only told by its attempt: its letter is not in the window.
+        if each.kind == "dead-lettered" and each.place != ""
     )
     return DeliveryHistory(delivery_id, entries, deaths)
 

@@ -35,7 +35,7 @@ from hookstream.entry.api.resources.partners import (
     PartnersPage,
     PartnerWritten,
 )
-from hookstream.entry.api.resources.subscription_bodies import RotationGiven
+from hookstream.entry.api.resources.subscription_bodies import ReleaseQuery, RotationGiven
 from hookstream.entry.api.resources.subscription_views import (
     SubscriptionShown,
     SubscriptionsPage,
@@ -84,7 +84,13 @@ _LONGEST_WAIT = 60.0
 
 def effect_of(api: ApiClient, written: SubscriptionWritten | None = None) -> Effect:
     """Return from when a change is in effect, and the wait for that, by the API's clock where it says it."""
-    at = None if written is None else written.takes_effect
+    if written is None:
+        return effect_at(api, None, None)
+    return effect_at(api, written.takes_effect, written.warning)
+
+
+def effect_at(api: ApiClient, at: str | None, warning: str | None) -> Effect:
+    """Return the effect of a change that an answer says; `at`: as RFC 3339."""
     instant = 0 if at is None else from_rfc3339(at)
     date = api.date
 
@@ -93,7 +99,7 @@ def effect_of(api: ApiClient, written: SubscriptionWritten | None = None) -> Eff
             # Its clock shows whole seconds.
             api.sleep(min(max(0.0, (instant - date) / 1_000 + 0.01), _LONGEST_WAIT))
 
-    return Effect(instant, wait, None if written is None else written.warning)
+    return Effect(instant, wait, warning)
 
 
 @dataclass(slots=True, frozen=True)
@@ -103,13 +109,15 @@ class ApiSubscriptions:
     api: ApiClient
 
     def listed(self, partner: str | None, *, with_deleted: bool) -> SubscriptionListing:
-        if with_deleted:
-            raise InputRefused("--all: the API does not show deleted subscriptions")
         if partner is not None:
             # Otherwise one that does not exist would be one without subscriptions.
             self.api.get(path(PARTNER, partner_id=partner), PartnerShown)
         pages = self.api.pages(
-            SUBSCRIPTIONS, SubscriptionsPage, SubscriptionsQuery, partner=partner
+            SUBSCRIPTIONS,
+            SubscriptionsPage,
+            SubscriptionsQuery,
+            partner=partner,
+            deleted=with_deleted or None,
         )
         return SubscriptionListing([facts_in(each) for page in pages for each in page.items])
 
@@ -147,9 +155,8 @@ class ApiSubscriptions:
         return "api", effect_of(self.api)
 
     def release(self, subscription_id: str, revision: int | None, to: ReleasedTo) -> str | None:
-        _refuse_to_files(to)
         before = self._shown(subscription_id).owner
-        written = self._act(subscription_id, "release", None, revision)
+        written = self._act(subscription_id, "release", None, revision, ReleaseQuery(to=to.value))
         return before if written.changed else None
 
     def rotate(
@@ -190,10 +197,17 @@ class ApiSubscriptions:
         return job_in(self.api.get(path(JOB, job_id=job_id), JobShown)).job
 
     def _act(
-        self, subscription_id: str, act: str, asked: RotationGiven | None, revision: int | None
+        self,
+        subscription_id: str,
+        act: str,
+        asked: RotationGiven | None,
+        revision: int | None,
+        query: ReleaseQuery | None = None,
     ) -> SubscriptionWritten:
         where = path(f"{SUBSCRIPTION}/{act}", subscription_id=subscription_id)
-        return self.api.change("POST", where, SubscriptionWritten, asked, revision=revision)
+        return self.api.change(
+            "POST", where, SubscriptionWritten, asked, query=query, revision=revision
+        )
 
 
 @dataclass(slots=True, frozen=True)
@@ -231,10 +245,10 @@ class ApiPartners:
         return "api", deleted.subscriptions
 
     def release(self, partner_id: str, revision: int | None, to: ReleasedTo) -> str | None:
-        _refuse_to_files(to)
         before = self._partner(partner_id).owner
         where = path(PARTNER + "/release", partner_id=partner_id)
-        written = self.api.change("POST", where, PartnerWritten, revision=revision)
+        query = ReleaseQuery(to=to.value)
+        written = self.api.change("POST", where, PartnerWritten, query=query, revision=revision)
         return before if written.changed else None
 
     def _partner(self, partner_id: str) -> Partner:
@@ -306,8 +320,3 @@ _NO_REASON = "none was given"
 
 def _name(name: str) -> str | None:
     return None if name == ALL else name
-
-
-def _refuse_to_files(to: ReleasedTo) -> None:
-    if to is ReleasedTo.FILES:
-        raise InputRefused("--to files: the API hands over to itself alone; leave --api out")

@@ -8,28 +8,36 @@ from typing import Final
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import from_rfc3339, to_rfc3339
+from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Disabled
 from hookstream.core.model.subscription_status import DisabledStatus
 from hookstream.core.planning import transitions
-from hookstream.core.replay.preview import ReplayPreview
+from hookstream.core.replay.extent import LostOffsets
+from hookstream.core.replay.preview import ReplayPreview, read_replay_preview
 from hookstream.core.replay.request import ReplayRequest
-from hookstream.core.replay.survey import ReplaySurvey
+from hookstream.core.replay.survey import ReplaySurvey, TypeCount
 from hookstream.entry.admin import gaps
 from hookstream.entry.admin.delivery_tests import FilterReport, PreparedTest, SentTest
+from hookstream.entry.admin.gap_jobs import filling_request
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.api.resources.deliveries import AttemptsPage, AttemptsQuery
-from hookstream.entry.api.resources.jobs import (
-    JobShown,
+from hookstream.entry.api.resources.job_starts import (
     PreviewGiven,
     PreviewShown,
     RedriveGiven,
     ReplayGiven,
+    ReplayPreviewGiven,
+    ReplayPreviewShown,
     SelectorGiven,
 )
-from hookstream.entry.api.resources.subscription_acts import SentTestShown
+from hookstream.entry.api.resources.jobs import (
+    JobShown,
+)
+from hookstream.entry.api.resources.subscription_acts import MatchShown, SentTestShown
 from hookstream.entry.api.resources.subscription_bodies import (
     EndedGapOptions,
+    MatchGiven,
     SubscriptionTestGiven,
 )
 from hookstream.entry.api.resources.subscription_views import (
@@ -39,11 +47,16 @@ from hookstream.entry.api.resources.subscription_views import (
 from hookstream.entry.backend.api.client import ApiClient, path
 from hookstream.entry.backend.api.past import attempt_in
 from hookstream.entry.backend.api.rows import SUBSCRIPTION, effect_of
-from hookstream.entry.backend.api.values import facts_in, job_in, subscription_in
+from hookstream.entry.backend.api.values import (
+    facts_in,
+    instant_or_none,
+    job_in,
+    subscription_in,
+)
 from hookstream.entry.backend.api.work import ApiJobs
 from hookstream.entry.backend.ports import Effect
 from hookstream.entry.backend.sending_ports import GapBefore, NewJob, WantedTest
-from hookstream.errors import Conflict, InputRefused
+from hookstream.errors import Conflict
 
 _LONGEST_WAIT: Final = 20
 """Seconds for which a test's answer waits for its result; from then on it is looked for in the index."""
@@ -65,8 +78,13 @@ class ApiTests:
     def prepare(
         self, wanted: WantedTest, unreadable: Callable[[Iterable[str]], None]
     ) -> PreparedTest:
-        del wanted, unreadable
-        raise InputRefused("--dry-run: the API does not answer that; leave --api out")
+        del unreadable
+        to = self._subscription(wanted)
+        given = MatchGiven(event_type=wanted.event_type, event=wanted.text or None)
+        where = path(SUBSCRIPTION + "/test/preview", subscription_id=wanted.subscription_id)
+        shown = self.api.change("POST", where, MatchShown, given)
+        report = FilterReport(shown.matches, shown.why, shown.environment)
+        return PreparedTest(subscription_in(to), shown.event_type, shown.event, b"", report)
 
     def send(
         self,
@@ -76,14 +94,14 @@ class ApiTests:
         sent: Callable[[str], None],
     ) -> tuple[PreparedTest, SentTest]:
         del unreadable
-        if wanted.line is not None:
-            raise InputRefused("--event: the API sends samples alone; leave --api out")
-        name, began = wanted.subscription_id, self.api.monotonic()
-        to = self.api.get(path(SUBSCRIPTION, subscription_id=name), SubscriptionShown)
+        began = self.api.monotonic()
+        to = self._subscription(wanted)
         given = SubscriptionTestGiven(
-            event_type=wanted.event_type, wait=min(int(seconds), _LONGEST_WAIT)
+            event_type=wanted.event_type,
+            event=wanted.text or None,
+            wait=min(int(seconds), _LONGEST_WAIT),
         )
-        where = path(SUBSCRIPTION + "/test", subscription_id=name)
+        where = path(SUBSCRIPTION + "/test", subscription_id=wanted.subscription_id)
         shown = self.api.change("POST", where, SentTestShown, given, repeatable=False)
         sent(shown.job)
         entry = None if shown.attempt is None else attempt_in(shown.attempt)
@@ -93,6 +111,10 @@ class ApiTests:
         report = FilterReport(shown.matches, shown.why, shown.environment)
         prepared = PreparedTest(subscription_in(to), shown.event_type, shown.event, b"", report)
         return prepared, SentTest(shown.job, from_rfc3339(shown.expires_at), entry)
+
+    def _subscription(self, wanted: WantedTest) -> SubscriptionShown:
+        where = path(SUBSCRIPTION, subscription_id=wanted.subscription_id)
+        return self.api.get(where, SubscriptionShown)
 
     def _attempt(self, shown: SentTestShown) -> AuditEntry | None:
         query = AttemptsQuery(delivery=shown.delivery, limit=1)
@@ -111,24 +133,63 @@ class ApiReplays:
 
     def survey(
         self, request: ReplayRequest, watch: SurveyWatch
-    ) -> tuple[ReplaySurvey, ReplayPreview] | None:
-        del request, watch
-        return None
+    ) -> tuple[ReplaySurvey, ReplayPreview | None]:
+        del watch
+        return counted_in(_preview(self.api, request))
 
     def start(
         self, request: ReplayRequest, rate: float | None, counted: ReplayPreview | None
     ) -> NewJob:
-        if counted is not None:
-            raise InputRefused("--preview: the API takes none; leave --api out")
         given = ReplayGiven(
             since=to_rfc3339(request.interval.since),
             until=to_rfc3339(request.interval.until),
             event_types=tuple(sorted(request.event_types)) or None,
             rate=rate,
             as_granted_today=request.as_granted_today,
+            preview=None if counted is None else counted.token(),
         )
         where = path(SUBSCRIPTION + "/replays", subscription_id=request.subscription_id)
         return new_job(self.api, self.api.change("POST", where, JobShown, given))
+
+
+def _preview(api: ApiClient, request: ReplayRequest) -> ReplayPreviewShown:
+    given = ReplayPreviewGiven(
+        since=to_rfc3339(request.interval.since),
+        until=to_rfc3339(request.interval.until),
+        event_types=tuple(sorted(request.event_types)) or None,
+        as_granted_today=request.as_granted_today,
+    )
+    where = path(SUBSCRIPTION + "/replays/preview", subscription_id=request.subscription_id)
+    return api.change("POST", where, ReplayPreviewShown, given)
+
+
+def counted_in(shown: ReplayPreviewShown) -> tuple[ReplaySurvey, ReplayPreview | None]:
+    """Return what a replay would deliver, and what fixes it."""
+    by_type = {
+        each.event_type: TypeCount(
+            each.events,
+            instant_or_none(each.first),
+            instant_or_none(each.last),
+            each.not_granted,
+        )
+        for each in shown.event_types
+    }
+    survey = ReplaySurvey(
+        by_type,
+        # The others are not identified yet.
+        unidentified=shown.events - sum(each.events for each in by_type.values()),
+        undecodable=shown.undecodable,
+        retained_from={
+            TopicPartition(each.topic, each.partition): from_rfc3339(each.since)
+            for each in shown.retained_from
+        },
+        lost=[
+            LostOffsets(TopicPartition(each.topic, each.partition), each.first, each.end, each.why)
+            for each in shown.lost
+        ],
+        producers_times=set(shown.producers_times),
+    )
+    return survey, None if shown.preview is None else read_replay_preview(shown.preview)
 
 
 @dataclass(slots=True, frozen=True)
@@ -151,8 +212,15 @@ class ApiGaps:
         return ()
 
     def count(self, before: GapBefore, watch: SurveyWatch, *, enabling: bool) -> GapCount | None:
-        del before, watch, enabling
-        return None
+        del watch
+        spans = gaps.spans_of(before.subscription, before.disabled, enabling=enabling)
+        if not spans:
+            return None
+        found = GapCount(spans)
+        for start, end in spans:
+            request = filling_request(before.subscription.id, start, end)
+            found.surveys.append(counted_in(_preview(self.api, request))[0])
+        return found
 
     def end(
         self, before: GapBefore, revision: int | None, options: FillOptions, *, enabling: bool

@@ -40,6 +40,7 @@ from hookstream.core.model.subscription import (
     VersionPin,
 )
 from hookstream.core.model.subscription_status import (
+    Deleted,
     DisabledStatus,
     Held,
     Live,
@@ -64,6 +65,7 @@ from hookstream.entry.api.resources.subscription_views import (
 from hookstream.entry.api.resources.tokens import TokenShown
 
 _OPEN_PAUSE = "paused"
+_DELETED = "deleted"
 
 
 def instant_or_none(text: str | None) -> Millis | None:
@@ -115,11 +117,17 @@ def subscription_in(shown: SubscriptionShown) -> Subscription:
             frozenset(retry.final_statuses),
         ),
         limits=Limits(limits.max_in_flight, limits.rate_limit, limits.weight or 1),
-        state=SubscriptionState.PAUSED if is_paused else SubscriptionState.ACTIVE,
+        state=_state(shown, is_paused=is_paused),
         gaps=gaps,
         revision=shown.revision,
         owner=shown.owner,
     )
+
+
+def _state(shown: SubscriptionShown, *, is_paused: bool) -> SubscriptionState:
+    if shown.state == _DELETED:
+        return SubscriptionState.DELETED
+    return SubscriptionState.PAUSED if is_paused else SubscriptionState.ACTIVE
 
 
 def _status(shown: SubscriptionShown, subscription: Subscription) -> SubscriptionStatus | None:
@@ -136,6 +144,8 @@ def _status(shown: SubscriptionShown, subscription: Subscription) -> Subscriptio
             return Held(subscription, None, hold)
         case "active":
             return Live(subscription, None)
+        case "deleted":
+            return Deleted(shown.id, shown.partner)
         case _:
             return None
 

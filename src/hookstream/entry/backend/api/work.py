@@ -16,7 +16,7 @@ from hookstream.core.statistics.counts import Counts, LastAttempt, Statistics, S
 from hookstream.core.statistics.errors import ErrorPattern, Fingerprint
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
 from hookstream.entry.admin.statistics import StatisticsWanted
-from hookstream.entry.api.resources.jobs import JobShown, JobsPage, JobsQuery
+from hookstream.entry.api.resources.jobs import JobShown, JobsPage, JobsQuery, ResumeQuery
 from hookstream.entry.api.resources.statistics import (
     CountsShown,
     StatisticsQuery,
@@ -56,10 +56,18 @@ class ApiJobs:
         return self._act(job_id, "resume")
 
     def resume(self, job_id: str, watch: Watch, rate: float | None = None) -> RunResult:
-        if rate is not None:
-            raise InputRefused("--rate: the API does not change the rate of a job")
         status = self.found(job_id)
-        if status.job.state is JobState.FAILED:
+        if rate is not None and status.job.state.is_resumable:
+            try:
+                self._act(job_id, "resume", ResumeQuery(rate=rate))
+            except Conflict:
+                # Its rate is its holder's.
+                return RunResult(RunEnd.HELD, self.found(job_id).job)
+            except InputRefused:
+                # Others may have finished it meanwhile.
+                if self.found(job_id).job.state.is_resumable:
+                    raise
+        elif status.job.state is JobState.FAILED:
             try:
                 self.free(job_id)
             except (Conflict, InputRefused):
@@ -97,9 +105,9 @@ class ApiJobs:
                 watch.waiting(job, "nothing works on it: does a console or `hookstream jobs run`?")
             self.api.sleep(_EVERY)
 
-    def _act(self, job_id: str, act: str) -> Job:
+    def _act(self, job_id: str, act: str, query: ResumeQuery | None = None) -> Job:
         where = path(f"{JOB}/{act}", job_id=job_id)
-        return job_in(self.api.change("POST", where, JobShown)).job
+        return job_in(self.api.change("POST", where, JobShown, query=query)).job
 
 
 @dataclass(slots=True, frozen=True)

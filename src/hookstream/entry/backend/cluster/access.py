@@ -1,18 +1,21 @@
 """What the commands of this package reach the cluster by; tests put tables in memory in its place."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.console_rows import ConsoleTable
+from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.entry.admin import delivery_tests, gaps, jobs, tokens, writing
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
+from hookstream.entry.admin.event_sending import EventSender
 from hookstream.entry.admin.jobs import JobListing, Watch
 from hookstream.entry.admin.tables import SEALED, State, read_state
 from hookstream.entry.admin.writing import Changed
@@ -64,9 +67,29 @@ class ClusterAccess:
         keys = key_ring(self.settings) if signed else SEALED
         return writing.attempt_change(self.settings, act, keys, console=console, also=_nothing)
 
+    def keys(self, settings: Settings) -> Keys:
+        """Return the key ring.
+
+        Raises:
+            ConfigurationError: None is set.
+        """
+        return key_ring(settings)
+
+    def opened_state(self, keys: Keys) -> State:
+        """Read the tables, their secrets decrypted by keys."""
+        return read_state(self.settings, keys)
+
+    def change_opened(self, act: Callable[[ChangeWriter], T], keys: Keys) -> Changed[T]:
+        """Make one change with given keys, and with the console topic where there is one."""
+        return writing.attempt_change(self.settings, act, keys, console=None, also=_nothing)
+
     def retained_since(self, since: Millis) -> list[TopicPartition]:
         """Return the partitions of which retention may have taken records, as the service of this name."""
         return gaps.retained_since(self.settings, since)
+
+    def send_file(self, sender: EventSender, file: BinaryIO, topic_prefix: str) -> None:
+        """Publish the lines of a file, as `EventSender.run`."""
+        asyncio.run(sender.run(file, topic_prefix))
 
     def send_test(
         self, prepared: PreparedTest, seconds: float, sent: Callable[[str], None]

@@ -6,6 +6,7 @@ from functools import partial
 
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.json import JsonObject
+from hookstream.core.model.record import Record
 from hookstream.core.redrive.groups import GroupBy, Grouping
 from hookstream.core.redrive.job import RedriveRequest, redrives_of
 from hookstream.core.redrive.ledger import read_ledger
@@ -15,6 +16,8 @@ from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin import dead_letter_groups, redrives
+from hookstream.entry.admin.audit import AuditLog
+from hookstream.entry.admin.dead_letter_details import DetailsReader, position_in
 from hookstream.entry.admin.dead_letter_export import DeadLetterExport
 from hookstream.entry.admin.dead_letters import DeadLetterReader, Listing, listed
 from hookstream.entry.admin.jobs import resume_job, start_job
@@ -30,9 +33,10 @@ from hookstream.entry.admin.purges import narrowed, new_purge, purge_kind
 from hookstream.entry.admin.redrives import new_job, redrive_kind, rules_of
 from hookstream.entry.admin.surveys import Survey, nothing_left_out, survey
 from hookstream.entry.admin.topics import cluster_topics
-from hookstream.entry.backend.bulk_ports import ListingProblems
+from hookstream.entry.backend.bulk_ports import DetailsRead, ListingProblems
 from hookstream.entry.backend.listing_ports import Progress
 from hookstream.entry.backend.sending_ports import NewJob
+from hookstream.errors import InputRefused
 from hookstream.pipeline.job_kind import JobKind
 from hookstream.settings import Settings
 
@@ -75,6 +79,31 @@ class ClusterAside:
         ledger, problems = read_ledger(reader.jobs())
         listed(reader, ledger, selector, listing)
         return ListingProblems([f"{problem.key}: {problem.why}" for problem in problems])
+
+    def details(self, name: str, progress: Progress) -> DetailsRead:
+        reader, audit = self._reader(progress), AuditLog(self.settings, progress)
+        found = self._found(reader, name)
+        ledger, problems = read_ledger(reader.jobs())
+        details = DetailsReader(reader, ledger, audit)
+        marks = [f"{problem.key}: {problem.why}" for problem in problems]
+        return DetailsRead([details.of(record) for record in found], marks)
+
+    def _found(self, reader: DeadLetterReader, name: str) -> Sequence[Record]:
+        position = position_in(name, reader.topic)
+        if position is not None:
+            record = reader.at(position)
+            if record is None:
+                raise InputRefused(f"{reader.topic} holds no record at {position} (any more)")
+            return [record]
+        if self.source is RedriveSource.UNDECODABLE:
+            raise InputRefused(f"{name!r} is not a place such as 3@1042")
+        found = reader.of_delivery(name)
+        if not found:
+            raise InputRefused(
+                f"{reader.topic} holds no dead letter of {name}: a place is written 3@1042; for a"
+                f" delivery that was not given up, ask: hookstream attempts show {name}"
+            )
+        return found
 
     def export(
         self, selector: Selector, progress: Progress, *, with_resolved: bool

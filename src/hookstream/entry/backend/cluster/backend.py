@@ -6,6 +6,9 @@ from functools import cached_property
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.cluster.aside import ClusterAside
+from hookstream.entry.backend.cluster.definitions import ClusterDefinitions
+from hookstream.entry.backend.cluster.events import ClusterEvents
+from hookstream.entry.backend.cluster.explaining import ClusterExplaining
 from hookstream.entry.backend.cluster.listing import ClusterAttempts, ClusterDeliveries
 from hookstream.entry.backend.cluster.partitions import ClusterPartitions
 from hookstream.entry.backend.cluster.rows import (
@@ -14,9 +17,16 @@ from hookstream.entry.backend.cluster.rows import (
     ClusterSubscriptions,
     ClusterTokens,
 )
+from hookstream.entry.backend.cluster.schemas import ClusterSchemas
 from hookstream.entry.backend.cluster.sending import ClusterGaps, ClusterReplays, ClusterTests
+from hookstream.entry.backend.cluster.sessions import ClusterSessions
+from hookstream.entry.backend.cluster.status import ClusterStatus
 from hookstream.entry.backend.cluster.work import ClusterJobs, ClusterStatistics
+from hookstream.entry.backend.explain_ports import ExplainCommand
+from hookstream.entry.backend.failure_ports import FailureCommands
 from hookstream.entry.backend.partition_ports import PartitionCommands
+from hookstream.entry.backend.status_ports import StatusCommand
+from hookstream.errors import InputRefused
 from hookstream.settings import Settings
 
 
@@ -45,6 +55,11 @@ class ClusterBackend:
     def tokens(self) -> ClusterTokens:
         """Tokens of the console topic."""
         return ClusterTokens(self.access)
+
+    @property
+    def sessions(self) -> ClusterSessions:
+        """Portal links and sessions of the console topic."""
+        return ClusterSessions(self.access)
 
     @property
     def holds(self) -> ClusterHolds:
@@ -80,6 +95,43 @@ class ClusterBackend:
     def partitions(self) -> PartitionCommands:
         """Partitions as the brokers know them."""
         return ClusterPartitions(self.settings)
+
+    @property
+    def failures(self) -> FailureCommands:
+        """There are none: what was seen of failures is in the indexes of consoles.
+
+        Raises:
+            InputRefused: Always.
+        """
+        raise InputRefused(
+            "failure groups come from a console's index, which the cluster has not: give --api URL"
+            " before the command, or set api.url; `hookstream stats` counts errors without a console"
+        )
+
+    @property
+    def explaining(self) -> ExplainCommand:
+        """Explains events by the topics."""
+        return ClusterExplaining(self.settings)
+
+    @property
+    def status(self) -> StatusCommand:
+        """The state of the installation."""
+        return ClusterStatus(self.settings)
+
+    @property
+    def schemas(self) -> ClusterSchemas:
+        """Schemas and mappings of the tables."""
+        return ClusterSchemas(self.access)
+
+    @property
+    def events(self) -> ClusterEvents:
+        """Events of the cluster's topics."""
+        return ClusterEvents(self.access)
+
+    @property
+    def definitions(self) -> ClusterDefinitions:
+        """Folders of definition files."""
+        return ClusterDefinitions(self.access)
 
     def aside(self, source: RedriveSource) -> ClusterAside:
         """Return the dead letters, or the undecodable records, of their topic."""

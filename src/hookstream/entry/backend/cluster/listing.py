@@ -9,6 +9,7 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeliveryState
 from hookstream.core.audit.run_states import PendingRecord
+from hookstream.core.jobs.job import jobs_of
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import JsonObject
@@ -24,10 +25,14 @@ from hookstream.entry.admin.deliveries import (
     DeliveryReaders,
     DeliverySelection,
     details_of,
+    readable_state,
     status_of,
 )
+from hookstream.entry.admin.delivery_life import job_ids, life_of
+from hookstream.entry.admin.delivery_payload import payload_of
 from hookstream.entry.admin.known_names import Filter, name_filters, read_names, refuse_unknown
 from hookstream.entry.admin.resends import plan_resend, resend
+from hookstream.entry.admin.sent_requests import last_sent
 from hookstream.entry.admin.tables import read_state
 from hookstream.entry.backend.listing_ports import (
     AttemptListing,
@@ -35,6 +40,7 @@ from hookstream.entry.backend.listing_ports import (
     DoneResend,
     HistoryRead,
     ListedDeliveries,
+    PayloadRead,
     Progress,
     WantedResend,
 )
@@ -57,7 +63,10 @@ class ClusterAttempts:
         found, count = newest(audit.entries(selection), limit)
         return AttemptListing(found, count, problems=_unreadable(audit))
 
-    def followed(self, selection: AuditSelection) -> Iterator[AuditEntry]:
+    def followed(
+        self, selection: AuditSelection, say: Callable[[str], None]
+    ) -> Iterator[AuditEntry]:
+        del say
         self._refuse_unknown(selection, lambda _done, _total: None, follow=True)
         yield from AuditLog(self.settings).entries(selection, follow=True)
 
@@ -140,9 +149,48 @@ class ClusterDeliveries:
     def found(
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
     ) -> DeliveryRead:
-        details, limits = self._details(delivery_id, since, until, progress)
-        status = status_of(self.settings, details, SystemClock().now())
-        return DeliveryRead(details, status, limits)
+        readers = self._readers(progress)
+        details, limits = self._details(readers, delivery_id, since, until)
+        state = readable_state(self.settings)
+        status = status_of(state, details, SystemClock().now())
+        jobs = {}
+        if any(job_ids(details.history, details.pending)):
+            jobs = {job.id: job for job in jobs_of(readers.dead_letters.jobs())[0]}
+        life = life_of(
+            details.history,
+            details.history.entries,
+            details.pending,
+            jobs.get,
+            status,
+            state,
+            self.settings.topics_names.subscriptions,
+        )
+        return DeliveryRead(details, status, life, limits)
+
+    def payload(
+        self,
+        delivery_id: str,
+        origin: str | None,
+        since: Millis | None,
+        until: Millis | None,
+        progress: Progress,
+    ) -> PayloadRead:
+        details, _ = self._details(self._readers(progress), delivery_id, since, until)
+        state = read_state(self.settings)
+        made = payload_of(self.settings, state, details, origin)
+        names = self.settings.topics_names
+        sent = last_sent(details.history.entries, state, names.subscriptions)
+        return PayloadRead(
+            body=made.body,
+            content_type=made.content_type,
+            event_type=made.event.event_type,
+            version=made.version,
+            published_at=made.event.origin.timestamp,
+            version_sent=None if sent is None else sent.version,
+            changed_at=None if sent is None else sent.changed_at,
+            at_origin=made.at_origin,
+            found=made.found,
+        )
 
     def resend(
         self,
@@ -150,13 +198,15 @@ class ClusterDeliveries:
         allowed: Callable[[Sequence[PendingRecord]], None],
         progress: Progress,
     ) -> DoneResend:
-        details, _ = self._details(wanted.delivery_id, wanted.since, wanted.until, progress)
+        readers = self._readers(progress)
+        details, _ = self._details(readers, wanted.delivery_id, wanted.since, wanted.until)
         planned = plan_resend(
             self.settings,
             read_state(self.settings),
             details,
             wanted.origin,
             as_granted_today=wanted.as_granted_today,
+            reason=wanted.reason,
         )
         allowed(planned.pending)
         job, event = resend(self.settings, planned), planned.found.event
@@ -180,9 +230,12 @@ class ClusterDeliveries:
         return readers
 
     def _details(
-        self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
+        self,
+        readers: DeliveryReaders,
+        delivery_id: str,
+        since: Millis | None,
+        until: Millis | None,
     ) -> tuple[DeliveryDetails, Sequence[str]]:
-        readers = self._readers(progress)
         details = details_of(readers, delivery_id, since, until)
         limits = [*scan_limits(readers), *unread(readers)]
         if not details.is_known:

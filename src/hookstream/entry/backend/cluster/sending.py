@@ -66,7 +66,7 @@ class ClusterReplays:
 
     def survey(
         self, request: ReplayRequest, watch: SurveyWatch
-    ) -> tuple[ReplaySurvey, ReplayPreview] | None:
+    ) -> tuple[ReplaySurvey, ReplayPreview | None]:
         found, extent = survey_replay(self.cluster.settings, request, watch)
         return found, ReplayPreview(request, extent, found.events)
 

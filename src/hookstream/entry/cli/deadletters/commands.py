@@ -15,26 +15,21 @@ from hookstream.core.jobs.job import Job
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.model.record import Record
 from hookstream.core.redrive.groups import GroupBy
 from hookstream.core.redrive.job import UNREDRIVABLE
-from hookstream.core.redrive.ledger import Ledger, read_ledger
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.core.redrive.selector import Selector
-from hookstream.entry.admin.audit import AuditLog
-from hookstream.entry.admin.dead_letter_details import DetailsReader
-from hookstream.entry.admin.dead_letters import DeadLetterReader, Listing
+from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.backend.bulk_ports import SetAsideCommands
 from hookstream.entry.backend.sending_ports import NewJob
-from hookstream.entry.cli.context import Context, pass_context, takes_api
+from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.deadletters.export import export_command
 from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, UNDECODABLE, Kind
 from hookstream.entry.cli.deadletters.purge import purge_command
 from hookstream.entry.cli.deadletters.selection import (
     places_argument,
-    position_in,
     preview_option,
     selected,
     show_preview,
@@ -50,9 +45,8 @@ from hookstream.entry.cli.deadletters.view import (
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import FINDINGS, require_finished, working
 from hookstream.entry.cli.options import as_json_option, as_one, rate_option, yes_option
-from hookstream.entry.cli.progress import progress_bar, reading
+from hookstream.entry.cli.progress import progress_bar
 from hookstream.entry.cli.terminal import confirm
-from hookstream.errors import InputRefused
 from hookstream.pipeline.job_kind import RunResult
 
 EXAMPLES = 100
@@ -123,7 +117,7 @@ def group_of(kind: Kind) -> click.Group:
     @group.command(help=kind.show_help)
     @click.argument("letter", metavar=kind.shown_by)
     @as_json_option
-    @pass_context
+    @takes_api
     def show(context: Context, letter: str, *, as_json: bool) -> None:
         _show(context, kind, letter, as_json=as_json)
 
@@ -178,52 +172,17 @@ def _list(
         context.err.text(sentence, "yellow")
 
 
-def _show(context: Context, kind: Kind, text: str, *, as_json: bool) -> None:
-    reader = DeadLetterReader(context.settings, kind.source)
-    found = _found(context, kind, reader, text)
-    audit = AuditLog(context.settings)
-    details_of = DetailsReader(reader, _ledger_to_show(context, reader), audit).of
-    documents: list[JsonObject] = []
-    for record in found:
-        with reading(context, reader, audit):
-            details = details_of(record)
+def _show(context: Context, kind: Kind, name: str, *, as_json: bool) -> None:
+    with progress_bar(context) as progress:
+        read = context.backend.aside(kind.source).details(name, progress)
+    _show_unreadable(context, read.unreadable_marks)
+    for details in read.found:
         if as_json:
-            documents.append(details_document(details))
+            click.echo(json_line(details_document(details)))
         else:
             show_details(context.out, details, SystemClock().now())
-    for document in documents:
-        click.echo(json_line(document))
-
-
-def _found(context: Context, kind: Kind, reader: DeadLetterReader, text: str) -> list[Record]:
-    """Return the records at a place, or of a delivery.
-
-    Raises:
-        InputRefused: There is none.
-    """
-    position = position_in(text, reader.topic)
-    if position is not None:
-        record = reader.at(position)
-        if record is None:
-            raise InputRefused(f"{reader.topic} holds no record at {position} (any more)")
-        return [record]
-    if kind is not DEAD_LETTERS:
-        raise InputRefused(f"{text!r} is not a place such as 3@1042")
-    with reading(context, reader):
-        found = reader.of_delivery(text)
-    if not found:
-        raise InputRefused(
-            f"{reader.topic} holds no dead letter of {text}: a place is written 3@1042; for a"
-            f" delivery that was not given up, ask: hookstream attempts show {text}"
-        )
-    return found
-
-
-def _ledger_to_show(context: Context, reader: DeadLetterReader) -> Ledger:
-    """Return the known resolutions, and print the unreadable marks."""
-    ledger, problems = read_ledger(reader.jobs())
-    _show_unreadable(context, [f"{problem.key}: {problem.why}" for problem in problems])
-    return ledger
+    for sentence in read.reservations:
+        context.err.text(sentence, "yellow")
 
 
 def _show_unreadable(context: Context, marks: Sequence[str]) -> None:

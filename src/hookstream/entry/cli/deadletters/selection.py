@@ -1,23 +1,20 @@
 """What redrive and purge have in common on the command line: single positions, and previews."""
 
-import re
-
 import click
 
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.counted import counted
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.core.redrive.marks import Position, read_position
+from hookstream.core.redrive.marks import Position
 from hookstream.core.redrive.preview import BulkAct, Preview
 from hookstream.core.redrive.selector import MAX_POSITIONS, Selector
+from hookstream.entry.admin.dead_letter_details import position_in
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.deadletters.kinds import Kind
 from hookstream.entry.cli.deadletters.view import show_tally, tally_document
 from hookstream.entry.cli.escaping import json_line
 from hookstream.errors import InputRefused
-
-_PLACE = re.compile(r"(?:(?P<topic>[^@]+)-)?(?P<position>[0-9]+@[0-9]+)")
 
 places_argument = click.argument("places", metavar="[PLACE]...", nargs=-1)
 """It arrives as `places`: a selector would take `positions` for its own."""
@@ -27,21 +24,6 @@ preview_option = click.option(
     metavar="TOKEN",
     help="Take what a --dry-run counted, and nothing newer: it prints the token.",
 )
-
-
-def position_in(text: str, topic: str) -> Position | None:
-    """Return the position that `3@1042` or `topic-3@1042` names; None where it names none.
-
-    Raises:
-        InputRefused: It is a position in another topic.
-    """
-    found = _PLACE.fullmatch(text)
-    position = None if found is None else read_position(found["position"])
-    if found is None or position is None:
-        return None
-    if found["topic"] not in (None, topic):
-        raise InputRefused(f"{text} is a place in another topic than {topic}")
-    return position
 
 
 def selected(texts: tuple[str, ...], selector: Selector, topic: str) -> Selector:
@@ -109,7 +91,7 @@ def show_preview(
 
     Args:
         context: Where to.
-        preview: What was counted; None: the API fixes nothing.
+        preview: What was counted; None: partners, and very many conditions through the API, have none.
         counted: The counts as JSON.
         as_json: Whether to print JSON.
     """

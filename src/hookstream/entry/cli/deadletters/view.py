@@ -8,7 +8,7 @@ from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.redrive.groups import Grouping
 from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.summary import DeadLetterSummary, GroupCount, Tally
-from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
+from hookstream.entry.admin.dead_letter_details import DeadLetterDetails, header_value
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.admin.json_output import encoded
 from hookstream.entry.cli.attempts import history_document, show_history_entries, state_words
@@ -157,23 +157,29 @@ def show_details(out: Terminal, details: DeadLetterDetails, now: Millis) -> None
 def _show_headers(out: Terminal, details: DeadLetterDetails, now: Millis) -> None:
     record, resolved_by = details.record, details.resolved_by
     state = "open" if resolved_by is None else str(resolved_by)
-    title = f"{record.topic} {details.summary.position}: {state}"
+    summary = details.summary
+    # To a partner, the API shows neither a place nor headers.
+    place = f"{record.topic} {summary.position}" if record.topic else "Dead letter"
+    title = f"{place}: {state}"
     out.text(title, "bold")
     out.text(f"written {to_the_second(record.timestamp)} ({ago(now, record.timestamp)} ago)")
     if record.headers_problem is not None:
         out.text(f"unreadable: {record.headers_problem}", "red")
-    headers = ((name, header_value(value)) for name, value in record.headers)
-    out.fields(headers, "dim", pad_edge=False)
+    headers = [(name, header_value(value)) for name, value in record.headers]
+    out.fields(headers or _facts(summary), "dim", pad_edge=False)
 
 
-def header_value(value: bytes | None) -> str:
-    """Return a header as text, or its bytes in hex if it is not text."""
-    if value is None:
-        return "(null)"
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return f"0x{value.hex()}"
+def _facts(summary: DeadLetterSummary) -> list[tuple[str, str]]:
+    """Return what is known of a record whose headers are not."""
+    known = {
+        "delivery": summary.delivery_id,
+        "subscription": summary.subscription_id,
+        "event": f"{summary.event_type} {summary.event_id}",
+        "attempts": summary.attempt,
+        "reason": summary.reason,
+        "last": summary.last,
+    }
+    return [(name, text) for name, text in known.items() if text]
 
 
 def details_document(details: DeadLetterDetails) -> JsonObject:

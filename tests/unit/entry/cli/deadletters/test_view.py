@@ -11,12 +11,10 @@ from hookstream.core.redrive.groups import GroupBy, Grouping
 from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.marks import Position, Purged
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
-from hookstream.entry.admin.dead_letter_details import DeadLetterDetails
+from hookstream.entry.admin.dead_letter_details import DeadLetterDetails, header_value, position_in
 from hookstream.entry.admin.dead_letters import Listing
 from hookstream.entry.cli.deadletters.kinds import DEAD_LETTERS, UNDECODABLE, Kind
-from hookstream.entry.cli.deadletters.selection import position_in
 from hookstream.entry.cli.deadletters.view import (
-    header_value,
     listing_document,
     show_details,
     show_listing,

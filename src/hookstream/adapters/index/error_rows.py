@@ -1,0 +1,232 @@
+"""Errors in an hour's file by what they look like: whose they are, how many, of how many deliveries."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from hookstream.adapters.index.packing import Packed
+from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.failures.distinct import HASH_BYTES, Distinct
+from hookstream.core.failures.groups import Errors, SeenErrors
+from hookstream.core.model.instant import Millis
+from hookstream.core.statistics.errors import (
+    MOST_PATTERNS,
+    OTHERS,
+    ErrorPattern,
+    Fingerprint,
+    fingerprint_of,
+)
+from hookstream.core.statistics.life import is_test
+
+SCHEMA: Final = """
+CREATE TABLE errors (
+  sub INTEGER NOT NULL, partner INTEGER NOT NULL,
+  outcome TEXT NOT NULL, status INTEGER NOT NULL, text TEXT NOT NULL,
+  count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  example TEXT NOT NULL, delivery TEXT NOT NULL, deliveries BLOB NOT NULL,
+  PRIMARY KEY (sub, partner, outcome, status, text)
+) WITHOUT ROWID;
+CREATE TABLE successes (sub INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+"""
+
+MOST_IN_HOUR = 5_000
+"""How many patterns of errors an hour keeps apart; further ones count together, with `OTHERS`, of each subscription."""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """The errors of a batch that look alike."""
+
+    first_at: Millis
+    last_at: Millis
+    example: str
+    delivery: str
+    count: int = 0
+    hashes: set[int] = field(default_factory=set)
+
+    def take(self, entry: AuditEntry, delivery: Packed) -> None:
+        """Take one of them."""
+        at = entry.started_at
+        self.count += 1
+        self.first_at = min(self.first_at, at)
+        if (at, entry.delivery_id) > (self.last_at, self.delivery):
+            self.last_at, self.delivery = at, entry.delivery_id
+            self.example = entry.error or entry.reason or ""
+        self.hashes.add(_hash_of(delivery))
+
+
+class ErrorRows:
+    """Writes the errors and successes of a file, within its transactions.
+
+    Args:
+        db: The file.
+        number: Returns the number of a subscription's name, and that of a partner's.
+        most: How many patterns the file keeps apart.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        number: Callable[[str, str], tuple[int, int]],
+        most: int = MOST_IN_HOUR,
+    ) -> None:
+        self._db = db
+        self._number = number
+        self._most = most
+        self._kept: int | None = None
+
+    def forget(self) -> None:
+        """Forget what was counted in a transaction that was not committed."""
+        self._kept = None
+
+    def add(self, entries: Iterable[tuple[AuditEntry, Packed]]) -> None:
+        """Add audit entries, with the ids of their deliveries as they are stored; one that was added is not again."""
+        errors: dict[Errors, _Gathered] = {}
+        successes: dict[tuple[str, str], Millis] = {}
+        for entry, delivery in entries:
+            fingerprint = fingerprint_of(entry)
+            if fingerprint is not None:
+                key = Errors(entry.partner_id, fingerprint)
+                found = errors.get(key)
+                if found is None:
+                    at, example = entry.started_at, entry.error or entry.reason or ""
+                    found = errors[key] = _Gathered(at, at, example, entry.delivery_id)
+                found.take(entry, delivery)
+            elif entry.disposition == "complete" and not is_test(entry.trigger):
+                owner = entry.subscription_id, entry.partner_id
+                successes[owner] = max(entry.started_at, successes.get(owner, 0))
+        for key, gathered in errors.items():
+            self._put(key, gathered)
+        self._db.executemany(
+            _SUCCESS, [(self._number(*owner)[0], at) for owner, at in successes.items()]
+        )
+
+    def _put(self, errors: Errors, found: _Gathered) -> None:
+        subscription_id, outcome, status, text = errors.fingerprint
+        sub, partner = self._number(subscription_id, errors.partner_id)
+        key = sub, partner, outcome, 0 if status is None else status, text
+        stored = self._stored(key)
+        if stored is None and self._is_full(sub):
+            key = sub, partner, "none", 0, OTHERS
+            stored = self._stored(key)
+        if stored is None:
+            self._kept = self._count() + 1
+        deliveries = Distinct.of(found.hashes)
+        if stored is not None:
+            deliveries = deliveries.joined(Distinct.read(stored))
+        rest = found.count, found.first_at, found.last_at, found.example, found.delivery
+        self._db.execute(_ERROR, (*key, *rest, deliveries.stored()))
+
+    def _stored(self, key: tuple[int, int, str, int, str]) -> bytes | None:
+        found = self._db.execute(_DELIVERIES, key).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def _is_full(self, sub: int) -> bool:
+        """Return whether no further pattern of a subscription is kept apart."""
+        if self._count() >= self._most:
+            return True
+        of = self._db.execute("SELECT count(*) FROM errors WHERE sub = ?", (sub,)).fetchone()[0]
+        return bool(of >= MOST_PATTERNS)
+
+    def _count(self) -> int:
+        if self._kept is None:
+            found = self._db.execute("SELECT count(*) FROM errors").fetchone()[0]
+            self._kept = int(found)
+        return self._kept
+
+
+def patterns_of(
+    db: sqlite3.Connection, sub: int, partner: int | None, subscription_id: str
+) -> Iterator[ErrorPattern]:
+    """Yield the patterns of errors of a subscription.
+
+    Args:
+        db: The file.
+        sub: The subscription's number.
+        partner: Only those of a partner's number; None: of all.
+        subscription_id: The subscription.
+    """
+    for outcome, status, text, *rest in db.execute(
+        "SELECT outcome, status, text, count, first_at, last_at, example, delivery FROM errors"
+        " WHERE sub = ?1 AND (?2 IS NULL OR partner = ?2)",
+        (sub, partner),
+    ):
+        fingerprint = Fingerprint(subscription_id, outcome, status or None, text)
+        yield ErrorPattern(fingerprint, *rest)
+
+
+def errors_seen(
+    db: sqlite3.Connection,
+    subs: Iterable[int] | None,
+    partner: int | None,
+    *,
+    deliveries: bool = True,
+) -> Iterator[tuple[Errors, SeenErrors]]:
+    """Yield errors, with how many deliveries they concern.
+
+    Args:
+        db: The file.
+        subs: The numbers of subscriptions; None: all.
+        partner: Only those of a partner's number; None: of all.
+        deliveries: Whether deliveries are counted, which is most of the work.
+    """
+    for sub in [None] if subs is None else subs:
+        asked = _SEEN if deliveries else _SEEN_ALONE
+        for (
+            name,
+            owner,
+            outcome,
+            status,
+            text,
+            count,
+            first,
+            last,
+            example,
+            of,
+            hashes,
+        ) in db.execute(asked, (sub, partner)):
+            errors = Errors(owner, Fingerprint(name, outcome, status or None, text))
+            yield errors, SeenErrors(count, first, last, example, of, Distinct.read(hashes))
+
+
+def successes_seen(
+    db: sqlite3.Connection, subs: Iterable[int] | None
+) -> Iterator[tuple[str, Millis]]:
+    """Yield the last success of subscriptions; None: of all."""
+    for sub in [None] if subs is None else subs:
+        yield from db.execute(
+            "SELECT n.name, s.at FROM successes s JOIN names n ON n.id = s.sub"
+            " WHERE ?1 IS NULL OR s.sub = ?1",
+            (sub,),
+        )
+
+
+def _hash_of(packed: Packed) -> int:
+    """Return 64 bits of an id. One that hookstream made by hashing has them already."""
+    if isinstance(packed, str):
+        packed = hashlib.blake2b(packed.encode(), digest_size=HASH_BYTES).digest()
+    return int.from_bytes(packed[-HASH_BYTES:], "big")
+
+
+_DELIVERIES = (
+    "SELECT deliveries FROM errors WHERE sub = ? AND partner = ? AND outcome = ? AND status = ?"
+    " AND text = ?"
+)
+_ERROR = (
+    "INSERT INTO errors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " count = count + excluded.count, first_at = min(first_at, excluded.first_at),"
+    " example = iif((excluded.last_at, excluded.delivery) > (last_at, delivery), excluded.example, example),"
+    " delivery = iif((excluded.last_at, excluded.delivery) > (last_at, delivery), excluded.delivery, delivery),"
+    " last_at = max(last_at, excluded.last_at), deliveries = excluded.deliveries"
+)
+_SUCCESS = (
+    "INSERT INTO successes VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"
+)
+_SEEN = (
+    "SELECT s.name, p.name, e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example,"
+    " e.delivery, e.deliveries FROM errors e JOIN names s ON s.id = e.sub JOIN names p ON p.id = e.partner"
+    " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
+)
+_SEEN_ALONE = _SEEN.replace("e.deliveries", "x''")

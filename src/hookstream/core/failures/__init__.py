@@ -1,0 +1,1 @@
+"""Failure groups: errors of one subscription that look alike, and what is done about them."""

@@ -1,0 +1,94 @@
+"""Says whether one subscription would get an event that somebody made up, and which condition says no."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from uuid import UUID
+
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.encoder import EventEncoder
+from hookstream.adapters.system import new_id
+from hookstream.core.matching.directory import Directory, Question
+from hookstream.core.matching.explaining import Condition, Unmet, unmet
+from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.subscription import Subscription
+from hookstream.entry.admin.delivery_tests import decoded_event
+from hookstream.entry.admin.event_lines import EventLine
+from hookstream.entry.admin.tables import State, found_subscription
+from hookstream.settings import Settings
+
+
+@dataclass(slots=True, frozen=True)
+class EventTrial:
+    """What a subscription says of an event."""
+
+    event_type: str
+    version: int
+    """With which the event was read."""
+    environment: str
+    received: int
+    """The version that the subscription receives, over which its filter is asked."""
+    unmet: tuple[Unmet, ...]
+    """None: it would be delivered."""
+
+
+def try_event(
+    settings: Settings, state: State, subscription_id: str, line: EventLine, now: Millis
+) -> EventTrial:
+    """Ask a subscription about an event as if it were recorded now; nothing is written or sent.
+
+    The grant, the environments, the state and the filter are asked by the functions that matching uses.
+
+    Args:
+        settings: The largest event.
+        state: The tables.
+        subscription_id: The subscription.
+        line: The event.
+        now: The present.
+
+    Raises:
+        InputRefused: There is no such subscription, or the event does not fit its schema.
+    """
+    subscription = found_subscription(state, subscription_id)
+    encoder = EventEncoder(state.book, max_bytes=settings.events.max_record_bytes)
+    fields = {
+        "event_id": str(UUID(new_id())),
+        "occurred_at": line.timestamp or to_rfc3339(now),
+        "entity_id": line.entity_id,
+        "environment": line.environment,
+        "data": line.data,
+    }
+    value = encoder.encode(line.event_type, fields, line.version, event_id=line.event_id)
+    event = decoded_event(state.book, line.event_type, line.version, value)
+    latest = state.book.latest(line.event_type)
+    question = Question(
+        line.event_type,
+        line.environment,
+        now,
+        partial(AvroCodec(state.book).document, event),
+        latest,
+    )
+    # It begins to match a moment after it was written: for a made-up event that moment is over.
+    asked = replace(subscription, active_from=min(subscription.active_from, now - 1))
+    disabled = state.current.disabled.get(subscription.id)
+    found = unmet(_directory(state, asked), asked, disabled, question)
+    return EventTrial(
+        event_type=line.event_type,
+        version=event.revision.event_version,
+        environment=line.environment,
+        received=question.version(subscription.pin(line.event_type)),
+        unmet=tuple(each for each in found if not _is_of_pull(subscription, each)),
+    )
+
+
+def _directory(state: State, subscription: Subscription) -> Directory:
+    directory = Directory()
+    partner = state.current.partners.get(subscription.partner_id)
+    if partner is not None:
+        directory.put_partner(partner)
+    directory.put_subscription(subscription)
+    return directory
+
+
+def _is_of_pull(subscription: Subscription, found: Unmet) -> bool:
+    """Return whether a condition only says that nothing is sent: its reader would get the event."""
+    return subscription.endpoint.is_pull and found.condition is Condition.SUBSCRIPTION

@@ -1,0 +1,69 @@
+"""Finds what is filed under a path's template, such as `/v1/jobs/{job_id}`, and what the path has in its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class PathMatch(NamedTuple, Generic[T]):
+    """What was found for a path."""
+
+    found: T
+    params: Mapping[str, str]
+    """The parts of the path that the template names, decoded."""
+
+
+@dataclass(slots=True)
+class PathTable(Generic[T]):
+    """Things by method and path."""
+
+    _by_shape: dict[tuple[str, ...], dict[str, tuple[str, T]]] = field(default_factory=dict)
+
+    def put(self, method: str, path: str, thing: T) -> None:
+        """File a thing.
+
+        Raises:
+            ValueError: Another has the same method and path.
+        """
+        methods = self._by_shape.setdefault(_shape(path), {})
+        if method in methods:
+            raise ValueError(f"{method} {path} is in the table twice")
+        methods[method] = (path, thing)
+
+    def methods(self, segments: tuple[str, ...]) -> Mapping[str, PathMatch[T]]:
+        """Return what a path has by methods; nothing: there is no such path.
+
+        A literal segment precedes a parameter.
+
+        Args:
+            segments: The decoded parts of the path.
+        """
+        best: tuple[int, tuple[str, ...]] | None = None
+        for shape in self._by_shape:
+            if len(shape) == len(segments) and all(
+                part in ("", given) for part, given in zip(shape, segments, strict=True)
+            ):
+                literal = sum(1 for part in shape if part)
+                if best is None or literal > best[0]:
+                    best = literal, shape
+        if best is None:
+            return {}
+        return {
+            method: PathMatch(thing, _params(path, segments))
+            for method, (path, thing) in self._by_shape[best[1]].items()
+        }
+
+
+def _shape(path: str) -> tuple[str, ...]:
+    return tuple("" if part.startswith("{") else part for part in path.strip("/").split("/"))
+
+
+def _params(path: str, segments: tuple[str, ...]) -> Mapping[str, str]:
+    parts = path.strip("/").split("/")
+    return {
+        part[1:-1]: given
+        for part, given in zip(parts, segments, strict=True)
+        if part.startswith("{")
+    }

@@ -1,0 +1,220 @@
+"""Routes of what waits, counted: by tier, subscription, and when it falls due."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from hookstream.adapters.index.answers import DueCount, DueFilter, TierCount
+from hookstream.core.access.scopes import Scope
+from hookstream.core.model.delivery import DeferReason
+from hookstream.core.model.instant import format_duration, parse_duration, to_rfc3339
+from hookstream.core.statistics.due import MOST_HOURS, DueIntervals, due_intervals
+from hookstream.entry.api.fields import OPERATORS_SEE, ApiOutput, ShortText
+from hookstream.entry.api.filters import WhoseQuery, WindowShown, shown_window, time_text, whose
+from hookstream.entry.api.problems import invalid
+from hookstream.entry.api.resources.delivery_views import shown_reason
+from hookstream.entry.api.resources.subscription_views import SUSPENDED
+from hookstream.entry.api.routes import ApiAnswer, Call, Route
+
+Tiers = Annotated[tuple[ShortText, ...], Meta(max_length=50, examples=[["5s", "1h"]])]
+"""Tiers by their delays."""
+
+
+class HistogramQuery(WhoseQuery, frozen=True):
+    """What of that which waits is counted, and how far ahead."""
+
+    tier: Tiers = ()
+    """In the tiers of these delays."""
+    hours: Annotated[int, Meta(ge=1, le=MOST_HOURS)] = 6
+    """How many hours ahead."""
+
+
+class TierShown(ApiOutput, frozen=True):
+    """What waits in one tier."""
+
+    tier: str
+    """Its delay."""
+    waiting: int
+    overdue: int
+    """Those of them that were due before this minute began."""
+    overdue_since: str | None
+    """The minute in which the first of them was due."""
+    reasons: dict[str, int]
+    """How many wait why."""
+    topic: Annotated[str, OPERATORS_SEE]
+    counted_only: Annotated[int, OPERATORS_SEE]
+    """Further records, of everybody, that are in no other number and no list."""
+
+
+class TierDueShown(ApiOutput, frozen=True):
+    """How many runs of one tier fall due in an interval."""
+
+    tier: str
+    runs: int
+
+
+class DueShown(ApiOutput, frozen=True):
+    """What falls due in one interval."""
+
+    at: str
+    """Its start: `due_from` of the list of what it has."""
+    until: str
+    """Its end: `due_to` of that list."""
+    runs: int
+    tiers: tuple[TierDueShown, ...]
+
+
+class WaitingShown(ApiOutput, frozen=True):
+    """What of one subscription waits."""
+
+    subscription: str
+    partner: str
+    waiting: int
+    overdue: int
+    reasons: dict[str, int]
+
+
+class HistogramShown(ApiOutput, frozen=True):
+    """What waits for its next attempt, counted; an interval in which nothing falls due is there too."""
+
+    at: str
+    """The start of this minute: what was due before is overdue."""
+    hours: int
+    waiting: int
+    overdue: int
+    later: int
+    """What falls due after the last interval."""
+    due: tuple[DueShown, ...]
+    tiers: tuple[TierShown, ...]
+    subscriptions: tuple[WaitingShown, ...]
+    """The 50 of which most waits."""
+    more_subscriptions: int
+    """How many others there are."""
+    only_counted: int
+    """How many more records wait than the two million that are kept by themselves: no other number here, but
+    `counted_only`, has them. They are everybody's, so a partner is shown 1 if there are any."""
+    unmatched: Annotated[int, OPERATORS_SEE]
+    """Events that are still to be matched."""
+    unreadable: Annotated[int, OPERATORS_SEE]
+    """Records whose headers cannot be read."""
+    window: WindowShown
+
+
+def get_pending_histogram(call: Call[HistogramQuery, None]) -> ApiAnswer:
+    """Return what waits, counted."""
+    due = due_intervals(call.query.hours, call.services.now())
+    wanted = DueFilter(**whose(call), tiers=tier_topics(call, call.query.tier))
+    found = call.services.index().pending_summary(wanted, due)
+    tiers = shown_tiers(call, found.tiers)
+    shown = HistogramShown(
+        at=to_rfc3339(due.since),
+        hours=call.query.hours,
+        waiting=sum(each.waiting for each in tiers),
+        overdue=sum(each.overdue for each in tiers),
+        later=found.later,
+        due=_shown_due(call, due, found.due),
+        tiers=tiers,
+        subscriptions=tuple(
+            WaitingShown(
+                subscription=each.subscription_id,
+                partner=each.partner_id,
+                waiting=each.runs,
+                overdue=each.overdue,
+                reasons=_reasons(call, each.reasons),
+            )
+            for each in found.subscriptions
+        ),
+        more_subscriptions=found.more_subscriptions,
+        only_counted=found.only_counted,
+        unmatched=found.unmatched,
+        unreadable=found.unreadable,
+        window=shown_window(found.window),
+    )
+    return ApiAnswer(shown)
+
+
+def tier_topics(call: Call[Any, Any], tiers: tuple[str, ...]) -> frozenset[str] | None:
+    """Return the topics of tiers that a request names by their delays; None: it names none.
+
+    Raises:
+        RequestRefused: What it names is no delay.
+    """
+    names = call.services.settings.topics_names
+    try:
+        return frozenset(names.tier(parse_duration(each)) for each in tiers) or None
+    except ValueError as why:
+        raise invalid(str(why), "tier", "name a tier by its delay, such as 5s") from None
+
+
+def asked_reasons(call: Call[Any, Any], reasons: tuple[str, ...]) -> frozenset[str] | None:
+    """Return the reasons that a request names, as they are stored; None: it names none."""
+    if call.by_operator:
+        return frozenset(reasons) or None
+    held = DeferReason.HELD.value
+    # A partner knows a hold by another word, and asks for nothing by the one that it does not know.
+    known = {SUSPENDED: held, held: ""}
+    return frozenset(known.get(each, each) for each in reasons) or None
+
+
+def shown_tiers(call: Call[Any, Any], tiers: Iterable[TierCount]) -> tuple[TierShown, ...]:
+    """Return what may be shown of tiers, the one of the shortest delay first."""
+    names = call.services.settings.topics_names
+    ordered = sorted(tiers, key=lambda each: (names.delay_of(each.topic) or 0, each.topic))
+    return tuple(
+        TierShown(
+            tier=_tier(call, each.topic),
+            waiting=each.runs,
+            overdue=each.overdue,
+            overdue_since=time_text(each.overdue_since),
+            reasons=_reasons(call, each.reasons),
+            topic=each.topic,
+            counted_only=each.only_counted,
+        )
+        for each in ordered
+        # What is only counted is everybody's.
+        if call.by_operator or each.runs
+    )
+
+
+def _shown_due(
+    call: Call[Any, Any], due: DueIntervals, found: Iterable[DueCount]
+) -> tuple[DueShown, ...]:
+    by_start: dict[int, list[TierDueShown]] = {at: [] for at in due.starts()}
+    for each in found:
+        by_start[each.at].append(TierDueShown(tier=_tier(call, each.topic), runs=each.runs))
+    return tuple(
+        DueShown(
+            at=to_rfc3339(at),
+            until=to_rfc3339(due.end_of(at)),
+            runs=sum(each.runs for each in tiers),
+            tiers=tuple(tiers),
+        )
+        for at, tiers in by_start.items()
+    )
+
+
+def _tier(call: Call[Any, Any], topic: str) -> str:
+    delay = call.services.settings.topics_names.delay_of(topic)
+    return "" if delay is None else format_duration(delay)
+
+
+def _reasons(call: Call[Any, Any], reasons: Mapping[str, int]) -> dict[str, int]:
+    return {
+        shown_reason(reason, to_operator=call.by_operator) or "": runs
+        for reason, runs in reasons.items()
+    }
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/pending/histogram",
+        Scope.PARTNER_READ,
+        "Count what waits for its next attempt: by tier, by subscription, and when it falls due.",
+        get_pending_histogram,
+        HistogramShown,
+        query=HistogramQuery,
+        tag="deliveries",
+    ),
+)

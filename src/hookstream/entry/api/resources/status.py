@@ -1,0 +1,132 @@
+"""Route of the state of the installation, for operators."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from hookstream.core.access.scopes import Scope
+from hookstream.core.model.instant import to_rfc3339
+from hookstream.entry.admin.status import Status
+from hookstream.entry.api.fields import ApiInput, ApiOutput
+from hookstream.entry.api.filters import time_text
+from hookstream.entry.api.resources.holds import HoldInForce, shown_hold
+from hookstream.entry.api.routes import ApiAnswer, Call, Route
+
+MOST_SCANNED = 100_000
+"""Tier records, and records of each dead-letter topic, that are read for one answer."""
+
+
+class StatusQuery(ApiInput, frozen=True):
+    """How much is read."""
+
+    scan: Annotated[int, Meta(ge=1_000, le=MOST_SCANNED)] = MOST_SCANNED
+    """Tier records, and records of each dead-letter topic, at most."""
+
+
+class StatusPartitionShown(ApiOutput, frozen=True):
+    """A partition that an operator should look at."""
+
+    topic: str
+    partition: int
+    why: str
+
+
+class StatusTierShown(ApiOutput, frozen=True):
+    """What waits in one tier."""
+
+    tier: str
+    waiting: int
+    overdue: int
+    overdue_since: str | None
+    """When the first of them was due."""
+
+
+class BreakerShown(ApiOutput, frozen=True):
+    """A subscription whose deliveries wait for its circuit breaker."""
+
+    subscription: str
+    partner: str
+    waiting: int
+
+
+class StatusJobShown(ApiOutput, frozen=True):
+    """A job on which nothing works."""
+
+    id: str
+    kind: str
+
+
+class StatusShown(ApiOutput, frozen=True):
+    """The state of the installation."""
+
+    at: str
+    lag_ms: int
+    """Age of the oldest event that is not settled; 0: all are."""
+    unsettled_events: int
+    """Records of event topics that are not settled, at most."""
+    partitions: tuple[StatusPartitionShown, ...]
+    """Those that nobody reads, or that make no progress."""
+    tiers: tuple[StatusTierShown, ...]
+    open_breakers: tuple[BreakerShown, ...]
+    """As what waits says; only workers know all of them."""
+    holds: tuple[HoldInForce, ...]
+    stalled_jobs: tuple[StatusJobShown, ...]
+    dead_letters: dict[str, int]
+    """Of the last hour, by reason."""
+    undecodable: dict[str, int]
+    """Likewise."""
+    notes: tuple[str, ...]
+    """What is not known or not counted."""
+
+
+def get_status(call: Call[StatusQuery, None]) -> ApiAnswer:
+    """Return the state of the installation."""
+    return ApiAnswer(_shown(call.services.status(call.query.scan)))
+
+
+def _shown(status: Status) -> StatusShown:
+    return StatusShown(
+        at=to_rfc3339(status.at),
+        lag_ms=status.lag,
+        unsettled_events=status.unsettled,
+        partitions=tuple(
+            StatusPartitionShown(topic=each.at.topic, partition=each.at.partition, why=each.why)
+            for each in status.partitions
+        ),
+        tiers=tuple(
+            StatusTierShown(
+                tier=each.topic,
+                waiting=each.waiting,
+                overdue=each.overdue,
+                overdue_since=time_text(each.overdue_since),
+            )
+            for each in status.tiers
+        ),
+        open_breakers=tuple(
+            BreakerShown(
+                subscription=each.subscription_id, partner=each.partner_id, waiting=each.waiting
+            )
+            for each in status.breakers
+        ),
+        holds=tuple(shown_hold(each) for each in status.holds),
+        stalled_jobs=tuple(
+            StatusJobShown(id=each.id, kind=each.kind) for each in status.stalled_jobs
+        ),
+        dead_letters=dict(status.dead_letters),
+        undecodable=dict(status.undecodable),
+        notes=tuple(status.notes),
+    )
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/status",
+        Scope.OPERATOR_READ,
+        "Show what waits, what is stopped, and what was given up in the last hour.",
+        get_status,
+        StatusShown,
+        query=StatusQuery,
+        tag="status",
+    ),
+)

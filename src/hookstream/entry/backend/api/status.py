@@ -1,0 +1,56 @@
+"""The state of an installation, as a console says it; the workers that are named are asked from here."""
+
+from dataclasses import dataclass
+
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.instant import from_rfc3339
+from hookstream.core.model.record import TopicPartition
+from hookstream.entry.admin.status import (
+    BreakerStatus,
+    OpenPartition,
+    Status,
+    TierStatus,
+    with_workers,
+)
+from hookstream.entry.admin.worker_pages import read_worker
+from hookstream.entry.api.resources.status import MOST_SCANNED, StatusQuery, StatusShown
+from hookstream.entry.backend.api.client import ApiClient
+from hookstream.entry.backend.api.values import hold_in, instant_or_none
+
+
+@dataclass(slots=True, frozen=True)
+class ApiStatus:
+    """Implements `StatusCommand`."""
+
+    api: ApiClient
+
+    def read(self, workers: tuple[str, ...], most: int) -> Status:
+        query = StatusQuery(scan=min(most, MOST_SCANNED))
+        status = _status(self.api.get("/v1/status", StatusShown, query))
+        # A console asks no address that somebody gives it.
+        return with_workers(status, [read_worker(each) for each in workers])
+
+
+def _status(shown: StatusShown) -> Status:
+    return Status(
+        at=from_rfc3339(shown.at),
+        lag=shown.lag_ms,
+        unsettled=shown.unsettled_events,
+        partitions=[
+            OpenPartition(TopicPartition(each.topic, each.partition), each.why)
+            for each in shown.partitions
+        ],
+        tiers=[
+            TierStatus(each.tier, each.waiting, each.overdue, instant_or_none(each.overdue_since))
+            for each in shown.tiers
+        ],
+        breakers=[
+            BreakerStatus(each.subscription, each.partner, each.waiting)
+            for each in shown.open_breakers
+        ],
+        holds=[hold_in(each) for each in shown.holds],
+        stalled_jobs=[Job(each.id, each.kind, {}, 0) for each in shown.stalled_jobs],
+        dead_letters=dict(shown.dead_letters),
+        undecodable=dict(shown.undecodable),
+        notes=list(shown.notes),
+    )

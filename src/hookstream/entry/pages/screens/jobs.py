@@ -1,0 +1,85 @@
+"""Jobs: replays, redrives, purges and resends, what each was asked to do, and how far it is."""
+
+from typing import Any
+
+from hookstream.core.access.scopes import Scope
+from hookstream.entry.pages.acts import PageAct
+from hookstream.entry.pages.asking import at
+from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
+
+_ONE = "/ui/jobs/{job_id}"
+_STATES = ("running", "done", "incomplete", "failed", "cancelled")
+_KINDS = ("replay", "redrive", "purge", "resend")
+_RESUMABLE = ("running", "failed")
+
+
+async def list_jobs_page(call: PageCall) -> Shown:
+    """Show jobs, the newest first."""
+    found = await call.api.get("/v1/jobs", **call.filters, cursor=call.cursor)
+    return Shown({"found": found, "states": _STATES, "kinds": _KINDS})
+
+
+async def show_job(call: PageCall) -> Shown:
+    """Show one job, and offer what can be done with it."""
+    job = await call.api.get(at("/v1/jobs/{}", call.params["job_id"]))
+    acts = _acts(job) if call.caller.may(Scope.PARTNER_MANAGE) else []
+    is_over = job["state"] not in _RESUMABLE
+    return Shown({"job": job, "acts": acts, "is_over": is_over}, title=f"Job {job['id']}")
+
+
+async def cancel_job(call: PageCall) -> Moved:
+    """End a job."""
+    return await _acted(call, "cancel", "is cancelled: what it did stays done")
+
+
+async def resume_job(call: PageCall) -> Moved:
+    """Let any executor continue a job."""
+    return await _acted(call, "resume", "is free for any executor")
+
+
+async def _acted(call: PageCall, act: str, said: str) -> Moved:
+    job_id = call.params["job_id"]
+    await call.api.act("POST", at("/v1/jobs/{}/" + act, job_id), key=call.key)
+    return Moved(at("/ui/jobs/{}", job_id), f"{job_id} {said}")
+
+
+def _acts(job: dict[str, Any]) -> list[PageAct]:
+    job_id, done, total = job["id"], job["done"], job["total"]
+    if job["state"] not in _RESUMABLE:
+        return []
+    of = f" of {total:,}" if total else ""
+    left = f"{total - done:,} are left as they are." if total > done else "what is left stays."
+    cancel = PageAct(
+        "Cancel",
+        f"Ends the job, whoever works on it. {done:,}{of} are done and stay so; {left}",
+        at("/ui/jobs/{}/cancel", job_id),
+        "POST",
+        at("/v1/jobs/{}/cancel", job_id),
+        command=("jobs", "cancel", job_id),
+        is_grave=True,
+    )
+    resume = PageAct(
+        "Resume",
+        f"Lets any executor continue it where it stands: {done:,}{of} are done.",
+        at("/ui/jobs/{}/resume", job_id),
+        "POST",
+        at("/v1/jobs/{}/resume", job_id),
+        command=("jobs", "resume", job_id),
+    )
+    return [cancel] if job["held"] else [resume, cancel]
+
+
+PAGES = (
+    ConsolePage(
+        "GET",
+        "/ui/jobs",
+        list_jobs_page,
+        "jobs.html",
+        "Jobs",
+        nav="Jobs",
+        filters=("state", "kind"),
+    ),
+    ConsolePage("GET", _ONE, show_job, "job.html", "Job"),
+    ConsolePage("POST", f"{_ONE}/cancel", cancel_job, scope=Scope.PARTNER_MANAGE),
+    ConsolePage("POST", f"{_ONE}/resume", resume_job, scope=Scope.PARTNER_MANAGE),
+)

@@ -1,0 +1,24 @@
+"""Operations events: who changed what, and what hookstream did by itself."""
+
+from hookstream.core.access.scopes import Scope
+from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
+
+
+async def list_operations_page(call: PageCall) -> Shown:
+    """Show operations events, the newest first."""
+    found = await call.api.get("/v1/operations", **call.filters, cursor=call.cursor)
+    return Shown({"found": found})
+
+
+PAGES = (
+    ConsolePage(
+        "GET",
+        "/ui/audit",
+        list_operations_page,
+        "operations.html",
+        "Audit",
+        scope=Scope.OPERATOR_READ,
+        nav="Audit",
+        filters=("type", "subscription", "partner", "since", "until"),
+    ),
+)

@@ -1,0 +1,50 @@
+"""The overview: how deliveries go in the last hour, day, or as far as is known, and what needs a look."""
+
+from functools import partial
+
+from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
+from hookstream.entry.pages.pictures import overview_pictures, reasons_picture
+from hookstream.entry.pages.places import HOME
+
+_WINDOWS = {"1h": "last hour", "24h": "last day", "all": "all that is known"}
+"""By their names in the URL."""
+
+
+async def show_overview(call: PageCall) -> Shown:
+    """Show how everything goes, a partner, or a subscription."""
+    name = call.filters.get("window", "1h")
+    window = name if name in _WINDOWS else "1h"
+    found = await call.api.get(
+        "/v1/overview",
+        window=window,
+        subscription=call.filters.get("subscription"),
+        partner=call.filters.get("partner"),
+    )
+    return Shown(
+        {
+            "found": found,
+            "window": window,
+            "windows": [*_WINDOWS.items()],
+            "narrowed": {
+                each: call.filters[each]
+                for each in ("subscription", "partner")
+                if each in call.filters
+            },
+            # Drawn as the template asks for them: beside the event loop.
+            "pictures": partial(overview_pictures, found),
+            "reasons_chart": partial(reasons_picture, found["dead_letters"]),
+        }
+    )
+
+
+PAGES = (
+    ConsolePage(
+        "GET",
+        HOME,
+        show_overview,
+        "overview.html",
+        "Overview",
+        nav="Overview",
+        filters=("window", "subscription", "partner"),
+    ),
+)

@@ -1,0 +1,232 @@
+"""What pages of dead letters and of undecodable records have in common: filters, the record, and acts with a count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hookstream.adapters.json_bytes import indented
+from hookstream.entry.pages.acts import REASON, PageAct
+from hookstream.entry.pages.asking import at
+from hookstream.entry.pages.inputs import decimal_in, time_in
+from hookstream.entry.pages.page import Moved, PageCall, Shown
+
+OPEN, RESOLVED, ALL = "", "resolved", "all"
+STATES = ((OPEN, "open"), (RESOLVED, "redriven or purged"), (ALL, "any"))
+_IS_OPEN = {OPEN: "true", RESOLVED: "false"}
+_OF = "of_"
+"""What names of conditions begin with in a form, which has a `reason` of its own."""
+_TIMES = ("since", "until")
+_MOST_BASE64 = 4_000
+"""Characters of a record's value on a page."""
+_PREVIEW = "/v1/dead-letters/preview"
+
+
+@dataclass(slots=True, frozen=True)
+class AsideKind:
+    """One of the two kinds of records."""
+
+    path: str
+    """Of its pages."""
+    source: str
+    """Its name for the API."""
+    command: str
+    """Its group of commands."""
+    one: str
+    many: str
+    conditions: Mapping[str, str]
+    """Conditions of a selector by the filters of pages; those of every kind are left out."""
+    listed_by: tuple[str, ...]
+    """The filters of their list that are conditions of an act, too."""
+    grouped_by: str
+    """What counts have in common beside a reason."""
+    redriven: str
+    """What becomes of what is redriven."""
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The filters by which records are selected for an act."""
+        return (*self.conditions, *_TIMES, "place")
+
+    def counted(self, number: int) -> str:
+        """Return a count with its noun."""
+        return f"{number:,} {self.one if number == 1 else self.many}"
+
+
+def is_open(call: PageCall) -> str | None:
+    """Return which records a list asks for; None: all.
+
+    What is neither `resolved` nor `all` is asked as it is: the API refuses it.
+    """
+    state = call.filters.get("state", OPEN)
+    return None if state == ALL else _IS_OPEN.get(state, state)
+
+
+def narrowed(kind: AsideKind, call: PageCall) -> dict[str, str]:
+    """Return what a list leads to an act with: its filters, its times as they are now."""
+    found = {name: call.filters[name] for name in kind.filters if name in call.filters}
+    return found | {
+        name: time_in(found[name], call.now).strip() for name in _TIMES if name in found
+    }
+
+
+def record_values(found: Mapping[str, Any]) -> dict[str, object]:
+    """Return what a page shows of a record as it stands on its topic."""
+    value = found["value_base64"]
+    return {
+        "found": found,
+        "pretty": event_text(found["event"]),
+        "value": None if value is None else value[:_MOST_BASE64],
+        "is_cut": value is not None and len(value) > _MOST_BASE64,
+    }
+
+
+def event_text(event: str | None) -> str | None:
+    """Return an event's JSON for people, its numbers exact; None: there is none."""
+    if event is None:
+        return None
+    return indented(event.encode("utf-8", "surrogatepass")) or event
+
+
+async def shown_redrive(kind: AsideKind, call: PageCall) -> Shown:
+    """Count what a redrive would take, and offer it."""
+    wanted, counted = await _counted(kind, call, "redrive")
+    act = _redrive(kind, call, wanted, counted) if counted["records"] else None
+    return _shown(kind, wanted, counted, act, takes_rate=True)
+
+
+async def shown_purge(kind: AsideKind, call: PageCall) -> Shown:
+    """Count what a purge would take, and offer it."""
+    wanted, counted = await _counted(kind, call, "purge")
+    act = _purge(kind, call, wanted, counted) if counted["records"] else None
+    return _shown(kind, wanted, counted, act, takes_rate=False)
+
+
+async def redrive(kind: AsideKind, call: PageCall) -> Moved:
+    """Start a redrive, and show its job."""
+    body = _body(kind, call, _fixed(call))
+    if rate := call.form.get("rate", "").strip():
+        body["rate"] = decimal_in(rate)
+    job = (await call.api.act("POST", "/v1/redrives", body, key=call.key)).body
+    return Moved(at("/ui/jobs/{}", job["id"]), f"{job['id']} is asked for: {kind.redriven}")
+
+
+async def purge(kind: AsideKind, call: PageCall) -> Moved:
+    """Start a purge, and show its job."""
+    body = _body(kind, call, _fixed(call)) | {"why": call.form.get("reason", "")}
+    job = (await call.api.act("POST", "/v1/purges", body, key=call.key)).body
+    return Moved(at("/ui/jobs/{}", job["id"]), f"{job['id']} is asked for: no redrive takes them")
+
+
+def _fixed(call: PageCall) -> dict[str, str]:
+    """Return what the form of an act fixed."""
+    return {
+        name.removeprefix(_OF): value for name, value in call.form.items() if name.startswith(_OF)
+    }
+
+
+async def _counted(
+    kind: AsideKind, call: PageCall, act: str
+) -> tuple[dict[str, str], dict[str, Any]]:
+    wanted = narrowed(kind, call)
+    body = _body(kind, call, wanted) | {"act": act}
+    return wanted, (await call.api.act("POST", _PREVIEW, body)).body
+
+
+def _body(kind: AsideKind, call: PageCall, given: Mapping[str, str]) -> dict[str, object]:
+    """Return the body of a request: its conditions, and what a preview fixed."""
+    selector: dict[str, object] = {
+        name: [given[filter_]] for filter_, name in kind.conditions.items() if given.get(filter_)
+    }
+    selector |= {name: given[name] for name in _TIMES if given.get(name)}
+    if place := given.get("place"):
+        selector["positions"] = [place]
+    body: dict[str, object] = {"selector": selector}
+    if call.by_operator:
+        # A partner is asked for neither: it has one kind, and no preview fixes what it takes.
+        body["source"] = kind.source
+    if preview := given.get("preview"):
+        body["preview"] = preview
+    return body
+
+
+def _shown(
+    kind: AsideKind,
+    wanted: dict[str, str],
+    counted: dict[str, Any],
+    act: PageAct | None,
+    *,
+    takes_rate: bool,
+) -> Shown:
+    values = {
+        "kind": kind,
+        "counted": counted,
+        "act": act,
+        "wanted": wanted,
+        "back": {name: value for name, value in wanted.items() if name in kind.listed_by},
+        "group_label": kind.grouped_by,
+        "takes_rate": takes_rate,
+    }
+    return Shown(values)
+
+
+def _redrive(
+    kind: AsideKind, call: PageCall, wanted: dict[str, str], counted: dict[str, Any]
+) -> PageAct:
+    number, token = counted["records"], counted.get("preview")
+    fixed = (
+        "Exactly these are taken, and nothing newer." if token else "What is open then is taken."
+    )
+    given = wanted | ({"preview": token} if token else {})
+    return PageAct(
+        "Redrive",
+        f"Redrives {kind.counted(number)}: {kind.redriven}. {fixed}",
+        f"{kind.path}/redrive",
+        "POST",
+        "/v1/redrives",
+        _body(kind, call, given),
+        command=(kind.command, "redrive", *_words(kind, wanted, token), "--yes"),
+        fields={_OF + name: value for name, value in given.items()},
+    )
+
+
+def _purge(
+    kind: AsideKind, call: PageCall, wanted: dict[str, str], counted: dict[str, Any]
+) -> PageAct:
+    number, token = counted["records"], counted.get("preview")
+    given = wanted | ({"preview": token} if token else {})
+    return PageAct(
+        "Purge",
+        f"Purges {kind.counted(number)}: they stay on their topic, but no redrive takes them any more."
+        " This cannot be undone.",
+        f"{kind.path}/purge",
+        "POST",
+        "/v1/purges",
+        _body(kind, call, given),
+        command=(
+            kind.command,
+            "purge",
+            *_words(kind, wanted, token),
+            "--because",
+            REASON,
+            "--yes",
+        ),
+        reason_field="why",
+        is_grave=True,
+        fields={_OF + name: value for name, value in given.items()},
+    )
+
+
+def _words(kind: AsideKind, wanted: Mapping[str, str], token: str | None) -> list[str]:
+    """Return the conditions as a command takes them."""
+    words = [wanted["place"]] if wanted.get("place") else []
+    for name in (*kind.conditions, *_TIMES):
+        if wanted.get(name):
+            words += [f"--{name.replace('_', '-')}", wanted[name]]
+    return words + (["--preview", token] if token else [])
+
+
+def export_words(kind: AsideKind, wanted: Mapping[str, str], *, is_all: bool) -> tuple[str, ...]:
+    """Return the command that exports what a list shows."""
+    given = {name: value for name, value in wanted.items() if name != "place"}
+    every = ("--all",) if is_all else ()
+    return ("hookstream", kind.command, "export", *_words(kind, given, None), *every, "FILE")

@@ -1,0 +1,56 @@
+"""The table of pages, in the order of an incident."""
+
+from hookstream.entry.pages.screens import (
+    catalogue,
+    dead_letters,
+    deliveries,
+    delivery,
+    explain,
+    failures,
+    holds,
+    jobs,
+    login,
+    operations,
+    overview,
+    partitions,
+    partners,
+    portal,
+    portal_links,
+    replays,
+    retries,
+    subscription,
+    subscription_forms,
+    subscription_past,
+    subscriptions,
+    undecodable,
+    waiting,
+)
+from hookstream.entry.pages.site import PageTable
+
+PAGES = PageTable(
+    (
+        *login.PAGES,
+        *portal.PAGES,
+        *overview.PAGES,
+        *subscriptions.PAGES,
+        *subscription.PAGES,
+        *subscription_forms.PAGES,
+        *subscription_past.PAGES,
+        *deliveries.PAGES,
+        *delivery.PAGES,
+        *retries.PAGES,
+        *waiting.PAGES,
+        *dead_letters.PAGES,
+        *undecodable.PAGES,
+        *failures.PAGES,
+        *explain.PAGES,
+        *replays.PAGES,
+        *jobs.PAGES,
+        *holds.PAGES,
+        *partitions.PAGES,
+        *partners.PAGES,
+        *portal_links.PAGES,
+        *catalogue.PAGES,
+        *operations.PAGES,
+    )
+)

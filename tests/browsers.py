@@ -1,0 +1,190 @@
+"""A real Chromium that looks at pages: what it was sent, what it refused, and what stands in the way of people.
+
+`make chromium` gets it, and the rules of accessibility that `Look.barriers` checks (axe-core).
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from playwright.async_api import (
+    Browser,
+    FloatRect,
+    Locator,
+    Page,
+    Request,
+    async_playwright,
+)
+from tests.conftest import ROOT
+
+PATIENCE = 60_000.0
+"""Milliseconds that a browser waits for anything, on a shared machine."""
+AXE = ".cache/axe-core/*/axe.min.js"
+PICTURES = ROOT / ".cache" / "pictures"
+DOCS_PICTURES = ROOT / "docs" / "pictures"
+FOR_DOCS = os.environ.get("HOOKSTREAM_TEST_PICTURES") == "1"
+"""Whether the pictures that docs show are taken again (`make pictures`)."""
+_MARGIN = 20.0
+"""Pixels below the content of a picture."""
+SERIOUS = ("serious", "critical")
+_ALONE = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+Scheme: TypeAlias = Literal["dark", "light"]
+
+
+@asynccontextmanager
+async def a_chromium() -> AsyncIterator[Browser]:
+    """Run a browser as long as the block runs."""
+    found = shutil.which("chromium")
+    assert found is not None, "there is no chromium: make chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=found, args=_ALONE, timeout=PATIENCE
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+def axe() -> str:
+    """Return the script of axe-core."""
+    found: list[Path] = sorted(ROOT.glob(AXE))
+    assert found, "there is no axe-core: make chromium"
+    return found[-1].read_text(encoding="utf-8")
+
+
+@dataclass
+class Look:
+    """One person who looks at one site, in a browser that knows nobody else."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    """What the browser refused or failed at: policies, scripts, requests to elsewhere."""
+
+    async def open(self, path: str) -> int:
+        """Go to a page, and return its status."""
+        answer = await self.page.goto(self.url + path)
+        assert answer is not None
+        return answer.status
+
+    async def log_in(self, token: str) -> None:
+        """Log in as a person does, from whatever page asks for it."""
+        await self.open("/ui/login")
+        await self.page.fill("#token", token)
+        await self.page.get_by_role("button", name="Log in").click()
+        await self.page.wait_for_url("**/ui/overview")
+
+    @property
+    def path(self) -> str:
+        found = urlsplit(self.page.url)
+        return found.path + (f"?{found.query}" if found.query else "")
+
+    def figures(self, label: str) -> Locator:
+        """Return the value of the figure with a label."""
+        term = self.page.locator("dt", has_text=re.compile(f"^{re.escape(label)}$"))
+        return self.page.locator(".figure", has=term).locator(".value")
+
+    async def figure(self, label: str) -> str:
+        return (await self.figures(label).inner_text()).replace(",", "")
+
+    async def picture(
+        self, name: str, *, for_docs: bool = False, height: float = math.inf
+    ) -> None:
+        """Take a picture of the page, for people: `.cache/pictures/NAME.png`.
+
+        Args:
+            name: Of the file.
+            for_docs: Whether docs show it; it replaces theirs when `FOR_DOCS`.
+            height: The most that it has, in pixels; less where the window or its content ends before.
+        """
+        folder = DOCS_PICTURES if for_docs and FOR_DOCS else PICTURES
+        folder.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(
+            path=folder / f"{name}.png", animations="disabled", clip=await self._filled(height)
+        )
+
+    async def _filled(self, most: float) -> FloatRect:
+        """Return what of the window has content."""
+        bottom = await self.page.evaluate(
+            "Math.max(...[...document.querySelectorAll('main > *, nav.pages > *')]"
+            ".map(each => each.getBoundingClientRect().bottom))"
+        )
+        size = self.page.viewport_size
+        assert size is not None
+        height = min(most, float(size["height"]), bottom + _MARGIN)
+        return {"x": 0.0, "y": 0.0, "width": float(size["width"]), "height": height}
+
+    async def barriers(self) -> list[str]:
+        """Return what is seriously in the way of people who cannot see, point or tell colours apart."""
+        # The policy of pages lets no script in: axe comes by the debugger, which no policy concerns.
+        await self.page.evaluate(axe())
+        found: dict[str, Any] = await self.page.evaluate(
+            "axe.run(document, {resultTypes: ['violations']})"
+        )
+        return [
+            f"{each['impact']}: {each['id']}: {json.dumps([node['target'] for node in each['nodes']])}"
+            for each in found["violations"]
+            if each["impact"] in SERIOUS
+        ]
+
+
+@asynccontextmanager
+async def a_look(
+    browser: Browser,
+    url: str,
+    *,
+    scripts: bool = True,
+    scheme: Scheme = "light",
+    width: int = 1280,
+    height: int = 900,
+) -> AsyncIterator[Look]:
+    """Open a browser's window on a site, as long as the block runs.
+
+    Args:
+        browser: The browser.
+        url: The site's address.
+        scripts: Whether it runs any.
+        scheme: Which colours its person prefers.
+        width: Of the window, in pixels.
+        height: The same.
+    """
+    context = await browser.new_context(
+        java_script_enabled=scripts,
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},
+        locale="en-GB",
+        timezone_id="UTC",
+    )
+    context.set_default_timeout(PATIENCE)
+    try:
+        look = Look(await context.new_page(), url)
+
+        def came(request: Request) -> None:
+            if not request.url.startswith((f"{url}/", "data:", "blob:")):
+                look.complaints.append(f"asked {request.url}")
+
+        look.page.on("request", came)
+        look.page.on("pageerror", lambda error: look.complaints.append(str(error)))
+        look.page.on(
+            "console",
+            lambda said: look.complaints.append(said.text) if said.type == "error" else None,
+        )
+        yield look
+    finally:
+        await context.close()

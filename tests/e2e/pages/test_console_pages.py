@@ -1,0 +1,66 @@
+"""The pages of a real console: who sees what, and that they keep up with what happens."""
+
+import time
+
+import pytest
+from playwright.async_api import Browser, expect
+from tests.browsers import PATIENCE, a_look
+from tests.e2e.platform import EVENTS, Platform
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="package")]
+
+REVOKED_WITHIN = 2.0
+"""Seconds after which no page is shown to a token that was revoked."""
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+async def test_an_operator_sees_everything_and_a_partner_its_own(
+    platform: Platform, chromium: Browser, *, scripts: bool
+) -> None:
+    url = platform.console.url
+    async with a_look(chromium, url, scripts=scripts) as look:
+        await look.log_in(platform.token)
+        assert "rehearsal" in await look.page.locator("header").inner_text()
+        overview = await look.page.locator("main").inner_text()
+        assert "Success rate" in overview
+        await look.page.get_by_role("link", name="Subscriptions").click()
+        rows = look.page.get_by_role("row")
+        await expect(rows).to_have_count(5)
+        await look.picture("subscriptions")
+        await look.open("/ui/subscriptions?partner=rival")
+        await expect(rows).to_have_count(2)
+        assert look.complaints == []
+    async with a_look(chromium, url, scripts=scripts) as look:
+        await look.log_in(platform.partner)
+        await look.page.get_by_role("link", name="Subscriptions").click()
+        await expect(look.page.get_by_role("row")).to_have_count(4)
+        assert "rival" not in await look.page.content()
+        assert look.complaints == []
+
+
+async def test_the_overview_keeps_up_with_what_is_delivered(
+    platform: Platform, chromium: Browser
+) -> None:
+    async with a_look(chromium, platform.console.url) as look:
+        await look.log_in(platform.token)
+        before = int(await look.figure("Delivered"))
+        assert before >= EVENTS
+        await platform.publish(3)
+        # To `healthy` and to `theirs`.
+        await expect(look.figures("Delivered")).to_have_text(str(before + 6), timeout=PATIENCE)
+        assert await look.barriers() == []
+        await look.picture("overview")
+        assert look.complaints == []
+
+
+async def test_a_session_is_over_as_soon_as_its_token_is_revoked(
+    platform: Platform, chromium: Browser
+) -> None:
+    made = await platform.made("/v1/tokens", {"scope": "partner:read", "partner": "acme"})
+    async with a_look(chromium, platform.console.url) as look:
+        await look.log_in(platform.kept("a token of a session", made["text"]))
+        await platform.made(f"/v1/tokens/{made['token']['id']}/revoke", None)
+        revoked = time.monotonic()
+        while await look.open("/ui/subscriptions") == 200 and look.path == "/ui/subscriptions":
+            assert time.monotonic() - revoked < REVOKED_WITHIN
+        assert look.path == "/ui/login?to=%2Fui%2Fsubscriptions"

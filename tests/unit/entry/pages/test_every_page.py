@@ -1,0 +1,282 @@
+"""Every page of the table: without a session, with each scope, with hostile names, and each form of another's."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from tests.doubles.pages import HERE, Browser, PageReply, PagesWorld, logged_in
+from tests.unit.entry.pages.expectations import EXPECTATIONS
+
+from hookstream.core.access.scopes import IMPLIED, Caller, Scope
+from hookstream.entry.api.requests import ApiRequest, ApiResponse
+from hookstream.entry.pages.asking import DispatchesApi
+from hookstream.entry.pages.page import ConsolePage
+from hookstream.entry.pages.table import PAGES
+
+ALL = [pytest.param(page, id=page.name) for page in PAGES.pages]
+SHOWN = [pytest.param(page, id=page.name) for page in PAGES.pages if page.method == "GET"]
+ACTS = [pytest.param(page, id=page.name) for page in PAGES.pages if page.method == "POST"]
+IN_SESSIONS = [pytest.param(page, id=page.name) for page in PAGES.pages if page.scope]
+POLICY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+HOSTILE = "<script>alert(1)</script>\"'&\x1b[2J\u202e\u2066\x00"
+
+
+async def asked(
+    browser: Browser,
+    page: ConsolePage,
+    params: dict[str, str] | None = None,
+    *,
+    headers: Mapping[str, str] = HERE,
+    fields: Mapping[str, str] = MappingProxyType({}),
+) -> PageReply:
+    """Send the good request for a page; of an act, the form that its browser was shown anywhere."""
+    expected = EXPECTATIONS[page.name]
+    path = expected.path(page.path, params)
+    if page.method == "GET":
+        return await browser.get(path)
+    shown = await browser.get("/ui/login" if page.scope is None else "/ui/overview")
+    hidden = {
+        name: value
+        for form in shown.parsed.forms
+        for name, value in form.fields.items()
+        if name.startswith("_")
+    }
+    filled = {**hidden, **(expected.form or {}), **fields}
+    return await browser.send("POST", path, filled, headers=headers)
+
+
+def written(world: PagesWorld) -> tuple[int, int]:
+    return world.api.tables.offset, len(world.api.services.tests)
+
+
+def test_each_page_has_one_row_of_expectations() -> None:
+    assert sorted(page.name for page in PAGES.pages) == sorted(EXPECTATIONS)
+
+
+def test_each_page_in_the_navigation_has_a_path_without_parameters() -> None:
+    assert [page.path for page in PAGES.pages if page.nav and "{" in page.path] == []
+
+
+@pytest.mark.parametrize("page", ALL)
+@pytest.mark.parametrize("scope", Scope)
+async def test_a_session_shows_what_its_scope_allows_and_nothing_else(
+    world: PagesWorld, page: ConsolePage, scope: Scope
+) -> None:
+    browser = await logged_in(world, world.api.tokens[scope])
+    reply = await asked(browser, page)
+    if page.scope is None or page.scope in IMPLIED[scope]:
+        expected = EXPECTATIONS[page.name]
+        assert reply.status == expected.status, reply.text
+        said = reply.headers["Location"] if reply.status == 303 else reply.text
+        assert expected.says in said
+    else:
+        assert reply.status == 403
+        assert "forbidden" in reply.text
+
+
+@pytest.mark.parametrize("page", IN_SESSIONS)
+async def test_without_a_session_a_page_leads_to_the_login_and_an_act_does_nothing(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    for cookie in ("", "nonsense", "A" * 200):
+        browser = Browser(world)
+        browser.cookies = {"__Host-hookstream": cookie} if cookie else {}
+        before = written(world)
+        path = EXPECTATIONS[page.name].path(page.path)
+        reply = await browser.send(page.method, path, {}, headers=HERE)
+        if page.method == "GET":
+            assert (reply.status, reply.headers["Location"][:13]) == (303, "/ui/login?to=")
+        else:
+            assert (reply.status, written(world)) == (401, before)
+
+
+@pytest.mark.parametrize("page", IN_SESSIONS)
+async def test_a_session_ends_with_its_token(world: PagesWorld, page: ConsolePage) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    world.api.tables.now += 10 * 86_400_000
+    before = written(world)
+    path = EXPECTATIONS[page.name].path(page.path)
+    reply = await browser.send(page.method, path, {}, headers=HERE)
+    assert (reply.status, written(world)) == (303 if page.method == "GET" else 401, before)
+
+
+@pytest.mark.parametrize("page", ALL)
+async def test_while_the_tables_are_not_current_no_session_is_believed(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    world.api.services.is_current = False
+    reply = await browser.send(
+        page.method, EXPECTATIONS[page.name].path(page.path), {}, headers=HERE
+    )
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+    assert "Log out" not in reply.text
+
+
+@pytest.mark.parametrize("page", ALL)
+async def test_each_page_says_that_nothing_from_elsewhere_and_nothing_inline_runs_in_it(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    reply = await asked(browser, page)
+    assert {name: reply.headers[name] for name in POLICY} == POLICY
+    for tag, attributes in reply.parsed.tags:
+        assert tag != "style"
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "action"):
+            assert attributes.get(name, "/").startswith(("/", "#")), attributes
+        if tag == "script":
+            assert attributes["src"].startswith("/ui/static/")
+
+
+@pytest.mark.parametrize("page", ACTS)
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        pytest.param({"sec-fetch-site": "cross-site"}, {}, id="another site"),
+        pytest.param({"sec-fetch-site": "same-site"}, {}, id="a neighbouring host"),
+        pytest.param({"sec-fetch-site": "none"}, {}, id="no page"),
+        pytest.param({}, {}, id="nobody says where from"),
+        pytest.param({"origin": "https://evil.example"}, {}, id="another origin"),
+        pytest.param({"origin": "null"}, {}, id="no origin"),
+        pytest.param({"origin": "https://[", "host": "console.example"}, {}, id="a broken one"),
+        pytest.param(HERE, {"_form": ""}, id="without the form's token"),
+        pytest.param(HERE, {"_form": "A" * 43}, id="with another token"),
+        pytest.param(HERE, {"_form": "\N{PILE OF POO}"}, id="with a token that is none"),
+    ],
+)
+async def test_a_form_that_this_browser_was_not_shown_here_is_refused(
+    world: PagesWorld, page: ConsolePage, headers: dict[str, str], fields: dict[str, str]
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    before, cookies = written(world), {**browser.cookies}
+    reply = await asked(browser, page, headers=headers, fields=fields)
+    assert reply.status == 403, reply.text
+    assert written(world) == before
+    assert browser.cookies.get("__Host-hookstream") == cookies["__Host-hookstream"]
+
+
+@pytest.mark.parametrize("page", ACTS)
+async def test_a_form_that_another_session_was_shown_is_refused(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    other = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    shown = await other.get("/ui/login" if page.scope is None else "/ui/overview")
+    token = shown.parsed.forms[0].fields["_form"]
+    before = written(world)
+    assert (await asked(browser, page, fields={"_form": token})).status == 403
+    assert written(world) == before
+
+
+@pytest.mark.parametrize("page", IN_SESSIONS)
+async def test_what_is_another_partners_is_shown_as_what_is_absent(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    expected = EXPECTATIONS[page.name]
+    if expected.foreign is None:
+        assert "{" not in page.path or (page.scope and not page.scope.is_of_partner)
+        return
+    browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
+    before = written(world)
+    foreign = await asked(browser, page, expected.foreign)
+    absent = await asked(browser, page, dict.fromkeys(expected.foreign, "no-such-thing"))
+    assert (foreign.status, foreign.text) == (404, absent.text)
+    assert written(world) == before
+
+
+@pytest.mark.parametrize("page", SHOWN)
+async def test_a_partner_sees_no_word_of_operators_and_nothing_of_another_partner(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
+    shown = (await asked(browser, page)).html
+    for text in ("hush", "theirs", "rival", "t-3@40", "files:core", "crm.example-1"):
+        assert text not in shown
+
+
+class HostileApi:
+    """An API that ends every text, and every name of a mapping, with what would take a page over."""
+
+    def __init__(self, dispatcher: DispatchesApi) -> None:
+        self._dispatcher = dispatcher
+
+    async def answer(
+        self, request: ApiRequest, identify: Callable[[], Caller | None] | None = None
+    ) -> ApiResponse:
+        response = await self._dispatcher.answer(request, identify)
+        if request.method != "GET" or not response.body:
+            return response
+        return replace(response, body=json.dumps(_hostile(json.loads(response.body))).encode())
+
+
+def _hostile(value: Any) -> Any:  # noqa: ANN401  JSON
+    match value:
+        case str():
+            return value + HOSTILE
+        case list():
+            return [_hostile(each) for each in value]
+        case dict():
+            return {name: _hostile(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("page", SHOWN)
+@pytest.mark.parametrize("scope", [Scope.ADMIN, Scope.PARTNER_MANAGE])
+async def test_whatever_texts_have_in_them_is_shown_and_never_obeyed(
+    world: PagesWorld, page: ConsolePage, scope: Scope
+) -> None:
+    browser = await logged_in(world, world.api.tokens[scope])
+    world.site._dispatcher = HostileApi(world.api.dispatcher)  # noqa: SLF001
+    expected = EXPECTATIONS[page.name]
+    reply = await asked(browser, page)
+    assert reply.status in (200, 403, 404), reply.text
+    assert (
+        re.findall(r"[^\x20-\x7e\n\N{EN DASH}\N{MIDDLE DOT}\N{HORIZONTAL ELLIPSIS}]", reply.html)
+        == []
+    )
+    scripts = reply.attributes("script")
+    assert [each["src"].partition("?")[0] for each in scripts] == ["/ui/static/console.js"]
+    if page.scope in (None, Scope.PARTNER_READ) and expected.status == 200:
+        assert reply.status == 200
+    for _, attributes in reply.parsed.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize("page", SHOWN)
+async def test_a_filter_that_a_page_does_not_have_is_refused(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    path = EXPECTATIONS[page.name].path(page.path)
+    reply = await browser.get(f"{path}{'&' if '?' in path else '?'}nonsense=1")
+    assert reply.status == 422
+    assert "nonsense" in reply.text
+
+
+@pytest.mark.parametrize("page", [each for each in SHOWN if each.values[0].scope])  # type: ignore[union-attr]  # A page
+async def test_a_part_that_is_kept_current_is_not_sent_again_while_only_time_goes_by(
+    world: PagesWorld, page: ConsolePage
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    shown = await asked(browser, page)
+    for section in [each for each in shown.attributes("section") if "data-live" in each]:
+        first = await browser.get(section["data-live"])
+        assert first.status == 200
+        assert "<html" not in first.html
+        world.api.tables.now += 1_000
+        again = await browser.get(section["data-live"], if_none_match=first.headers["ETag"])
+        assert (again.status, again.html) == (304, "")
+        assert {name: again.headers[name] for name in POLICY} == POLICY
