@@ -16,7 +16,7 @@ _ID_BYTES = 16
 
 KEPT_RESOLVED: Final[Millis] = 14 * DAY
 """For so long the row of a resolved group stays, longer than any index has its errors: those of before would
-open it anew."""
+open it again."""
 
 LONGEST_NOTE: Final = 500
 """Characters of a note."""

@@ -25,7 +25,7 @@ KIND = AsideKind(
     },
     ("subscription", "partner", "event_type", "reason", "since", "until"),
     "Subscription",
-    "each is delivered again under its webhook-id, with a schedule that begins anew",
+    "each is delivered again under its webhook-id, with a schedule that begins again",
 )
 _ONE = KIND.path + "/{place}"
 _OF_DELIVERY = "/ui/deliveries/{delivery_id}/dead-letters"

@@ -134,7 +134,7 @@ def _may_resend(call: PageCall, found: dict[str, Any]) -> bool:
 def _resend(delivery_id: str, found: dict[str, Any]) -> PageAct:
     says = (
         f"Sends 1 delivery to {found['subscription']} again, under the same webhook-id, in a run of its"
-        " own with a schedule that begins anew."
+        " own with a schedule that begins again."
     )
     waits = len(found["pending"])
     if waits:
