@@ -49,11 +49,11 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# Four at a time: on two cores more of them only wait for each other, until deadlines pass. Each group on Kafka has
+# Three at a time: on two cores more of them only wait for each other, until deadlines pass. Each group on Kafka has
 # its own broker. Tests in memory compute all the time, so they run at a lower priority.
 GROUPS = test-memory test-outages test-kafka test-workers test-past test-processes test-brokers test-registries
 test: kafka nginx prometheus chromium ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target $(GROUPS)
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(GROUPS)
 
 # Their tests start brokers of their own.
 OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_quickstart.py \

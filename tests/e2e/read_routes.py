@@ -19,6 +19,20 @@ _OF_STATUS = {"at", "lag_ms", "unsettled_events", "partitions", "tiers", "open_b
 """Of the state of the installation: what waits, and for how long."""
 _OF_EXPLANATIONS = {"searched", "not_searched", "settled", "waits", "aside"}
 """How far workers are, and how far a search came."""
+_OF_OVERVIEWS = {"at", "since", "until", "whole", "steps", "tiers", "partitions"}
+"""Of an overview up to now."""
+_OF_WAITING = {
+    "at",
+    "since",
+    "until",
+    "tiers",
+    "due",
+    "subscriptions",
+    "overdue",
+    "waiting",
+    "later",
+}
+"""Of what waits: it is attempted meanwhile."""
 _NEEDED = {"explain_event": "event"}
 """The parameter without which a route answers nothing, and that another one may replace."""
 _INSTEAD = {("explain_event", "place")}
@@ -81,6 +95,8 @@ def compared(path: str, answer: Any) -> Any:  # noqa: ANN401  JSON
         "/statistics": _UNTIL_NOW,
         "/v1/status": _OF_STATUS,
         "/v1/explain": _OF_EXPLANATIONS,
+        "/v1/overview": _OF_OVERVIEWS,
+        "/v1/pending/histogram": _OF_WAITING,
     }
     of_moment = [names for part, names in more.items() if part in path]
     return _without(answer, _OF_MOMENT.union(*of_moment))
