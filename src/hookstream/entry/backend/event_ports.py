@@ -55,7 +55,7 @@ class SentLines:
 
 
 class LineWatch(Protocol):
-    """Is told of each line."""
+    """Is notified of each line."""
 
     def read(self, number: int) -> None:
         """Hear that a line was read."""

@@ -75,7 +75,7 @@ def lasting(duration: Millis) -> str:
     if duration < SECOND:
         return f"{duration} ms"
     for unit, name in _UNITS:
-        # Two days are told in hours: `47 h` says more than `1 d`.
+        # Up to two days are shown in hours: `47 h` says more than `1 d`.
         if duration >= (2 * unit if unit == DAY else unit):
             return f"{duration // unit} {name}"
     return f"{duration // SECOND} s"

@@ -178,7 +178,7 @@ def _begun(cookie: str) -> tuple[str, ...]:
 
 @dataclass(slots=True, frozen=True)
 class Surroundings:
-    """What a site is told from outside."""
+    """What a site gets from outside."""
 
     name: str
     """What pages call this installation; empty: nothing."""

@@ -118,7 +118,7 @@ def history_in(delivery_id: str, timeline: Sequence[TimelineEntry]) -> DeliveryH
     deaths = tuple(
         _dead_lettered(each, redriven.get(each.place), purged.get(each.place))
         for each in timeline
-        # One without a place is only told by its attempt: its letter is not in the window.
+        # One without a place is known by its attempt alone: its letter is not in the window.
         if each.kind == "dead-lettered" and each.place != ""
     )
     return DeliveryHistory(delivery_id, entries, deaths)
