@@ -118,7 +118,10 @@ def known_from(folder: Path, instant: Millis) -> bool:
 
 @dataclass
 class Watched:
-    """What a folder has before each piece of the follower's work; called on its thread."""
+    """What a folder has before each piece of the follower's work; called on its thread.
+
+    It makes each piece take longer, so that also a quick machine writes and looks in between.
+    """
 
     folder: Path
     orders: list[Millis] = field(default_factory=list)
@@ -129,6 +132,7 @@ class Watched:
     """With each of them, how many attempts a list's first page had."""
 
     def __call__(self) -> None:
+        time.sleep(0.2)
         for start in hours_of(self.folder):
             if start not in self.orders:
                 self.orders.append(start)
@@ -150,7 +154,6 @@ def test_a_lost_index_is_rebuilt_newest_hour_first_and_answers_meanwhile_as_the_
     present = this_hour()
     hours = [present - back * HOUR for back in (4, 3, 2, 1)]
     for hour in hours:
-        # More than one fetch has, so that it answers in between on any machine.
         topic.append(spread(hour, 1_500))
     topic.append(spread(present, 60, MINUTE))
     now = int(time.time() * 1000)
