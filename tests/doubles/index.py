@@ -135,6 +135,7 @@ class MemoryIndex:
                 for each in self.dead
                 if wanted.delivery_id in (None, each.summary.delivery_id)
                 and wanted.open in (None, each.resolved_by is None)
+                and (wanted.statuses is None or each.summary.last_status in wanted.statuses)
             ],
             wanted,
             lambda each: (each.summary.partner_id, each.summary.subscription_id),
@@ -144,7 +145,14 @@ class MemoryIndex:
 
     def dead_letter_counts(self, whose: Whose) -> AsideCounts:
         groups = [
-            AsideGroup(summary.subscription_id, summary.reason, 1, summary.at, summary.at)
+            AsideGroup(
+                summary.subscription_id,
+                summary.reason,
+                1,
+                summary.at,
+                summary.at,
+                summary.last_status,
+            )
             for summary, _ in self.dead
             if _is(whose, summary.partner_id, summary.subscription_id)
         ]

@@ -173,11 +173,13 @@ class Browser:
             ApiRequest(method, target, query, sent, read, "192.0.2.7")
         )
         self._keep(response)
+        body = response.body
+        if response.pieces is not None:
+            body = b"".join([piece async for piece in response.pieces])
+            await response.pieces.aclose()
         for _, event, logged in self.world.api.logger.lines:
             assert not event.endswith(".defect") or not self.world.api.fails_at_defects, logged
-        return PageReply(
-            response.status, response.headers, response.body.decode(), response.cookies
-        )
+        return PageReply(response.status, response.headers, body.decode(), response.cookies)
 
     def _keep(self, response: ApiResponse) -> None:
         for cookie in response.cookies:

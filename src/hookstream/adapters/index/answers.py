@@ -115,6 +115,8 @@ class DeadLetterFilter(Whose):
     event_id: str | None = None
     delivery_id: str | None = None
     reasons: frozenset[str] | None = None
+    statuses: frozenset[str] | None = None
+    """HTTP statuses of the last answer, as texts."""
     open: bool | None = None
     """True: neither redriven nor purged; False: resolved."""
     since: Millis | None = None
@@ -259,6 +261,8 @@ class AsideGroup:
     records: int
     oldest: Millis
     newest: Millis
+    status: str = ""
+    """Of the last answer; empty: there was none, or the record is undecodable."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -20,12 +20,12 @@ SCHEMA: Final = """
 CREATE TABLE aside (
   source INTEGER NOT NULL, at INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
   of TEXT NOT NULL, partner TEXT NOT NULL, type TEXT NOT NULL, event TEXT NOT NULL,
-  delivery TEXT NOT NULL, reason TEXT NOT NULL, body TEXT NOT NULL, resolved TEXT,
+  delivery TEXT NOT NULL, reason TEXT NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL, resolved TEXT,
   PRIMARY KEY (source, at, partition, offset)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX aside_places ON aside (source, partition, offset);
 CREATE INDEX aside_of ON aside (source, of, at, partition, offset);
-CREATE INDEX aside_open ON aside (source, of, reason, at) WHERE resolved IS NULL;
+CREATE INDEX aside_open ON aside (source, of, partner, reason, status, at) WHERE resolved IS NULL;
 CREATE INDEX aside_deliveries ON aside (delivery) WHERE delivery <> '';
 CREATE TABLE reasons (
   source INTEGER NOT NULL, who TEXT NOT NULL, minute INTEGER NOT NULL, reason TEXT NOT NULL,
@@ -231,7 +231,7 @@ class ReasonTally:
         self._changes.clear()
 
 
-_NEW_ASIDE = "INSERT OR IGNORE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEW_ASIDE = "INSERT OR IGNORE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RESOLVE = (
     "UPDATE aside SET resolved = ? WHERE source = ? AND partition = ? AND offset >= ? AND offset <= ?"
     " AND resolved IS NULL RETURNING source, at, of, partner, reason"
@@ -256,6 +256,7 @@ def _row(each: IndexedAside, start: Millis, ledger: Ledger) -> tuple[Any, ...]:
         summary.event_id,
         summary.delivery_id,
         summary.reason,
+        summary.last_status,
         json.dumps(asdict(summary), separators=(",", ":")),
         None if by is None else resolved_text(by),
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hookstream.adapters.index.answers import (
@@ -42,6 +42,7 @@ class AsideWanted(NamedTuple):
     event_id: str | None
     delivery_id: str | None
     reasons: frozenset[str] | None
+    statuses: frozenset[str] | None
     open: bool | None
     since: Millis | None
     until: Millis | None
@@ -60,6 +61,7 @@ def aside_filter(
             None,
             None,
             wanted.reasons,
+            None,
             wanted.open,
             wanted.since,
             wanted.until,
@@ -72,6 +74,7 @@ def aside_filter(
         wanted.event_id,
         wanted.delivery_id,
         wanted.reasons,
+        wanted.statuses,
         wanted.open,
         wanted.since,
         wanted.until,
@@ -82,25 +85,26 @@ def aside_filter(
 class AsideCounter:
     """Counts over several days."""
 
-    groups: dict[tuple[str, str], AsideGroup] = field(default_factory=dict)
+    groups: dict[tuple[str, str, str], AsideGroup] = field(default_factory=dict)
 
     def add(self, group: AsideGroup) -> None:
         """Count a group of one day."""
-        key = group.of, group.reason
+        key = group.of, group.reason, group.status
         known = self.groups.get(key)
         if known is not None:
-            group = AsideGroup(
-                *key,
-                known.records + group.records,
-                min(known.oldest, group.oldest),
-                max(known.newest, group.newest),
+            group = replace(
+                group,
+                records=known.records + group.records,
+                oldest=min(known.oldest, group.oldest),
+                newest=max(known.newest, group.newest),
             )
         self.groups[key] = group
 
     def largest_first(self) -> tuple[AsideGroup, ...]:
         """Return the groups by descending size."""
         found = sorted(
-            self.groups.values(), key=lambda each: (-each.records, each.of, each.reason)
+            self.groups.values(),
+            key=lambda each: (-each.records, each.of, each.reason, each.status),
         )
         return tuple(found)
 
@@ -128,6 +132,8 @@ class AsideReader:
         self, wanted: AsideWanted, before: Place | None
     ) -> Iterator[tuple[Place, AsideRecord | None]]:
         """Yield the records before a place, the newest first; None for one that is not selected."""
+        if wanted.of is not None and not wanted.of:
+            return
         where, values = "source = ?", [NUMBER_OF[wanted.source]]
         given: list[object] = [*values]
         if wanted.delivery_id is not None:
@@ -140,11 +146,23 @@ class AsideReader:
             where += _BEFORE
             given.extend(before)
         rows = self._db.cursor().execute(
-            "SELECT at, partition, offset, of, partner, type, event, reason, resolved, body"
+            "SELECT at, partition, offset, of, partner, type, event, reason, status, resolved, body"
             f" FROM aside WHERE {where}{_NEWEST_FIRST}",
             given,
         )
-        for at, partition, offset, of, partner, kind, event, reason, resolved, body in rows:
+        for (
+            at,
+            partition,
+            offset,
+            of,
+            partner,
+            kind,
+            event,
+            reason,
+            status,
+            resolved,
+            body,
+        ) in rows:
             record: AsideRecord | None = None
             selected = (
                 wanted.partner_id in (None, partner)
@@ -152,6 +170,7 @@ class AsideReader:
                 and (wanted.event_types is None or kind in wanted.event_types)
                 and wanted.event_id in (None, event)
                 and (wanted.reasons is None or reason in wanted.reasons)
+                and (wanted.statuses is None or status in wanted.statuses)
                 and wanted.open in (None, resolved is None)
                 and (wanted.since is None or at >= wanted.since)
                 and (wanted.until is None or at < wanted.until)
@@ -178,13 +197,14 @@ class AsideReader:
         if whose.partner_id is not None:
             where += " AND partner = ?"
             values.append(whose.partner_id)
-        for of, reason, records, oldest, newest in self._db.execute(
-            "SELECT of, reason, count(*), min(at), max(at) FROM aside"
-            f" WHERE {where} GROUP BY of, reason",
+        for of, reason, status, records, oldest, newest in self._db.execute(
+            "SELECT of, reason, status, count(*), min(at), max(at) FROM aside"
+            # In the order of `aside_open`, which has all of it: a subscription is one partner's.
+            f" WHERE {where} GROUP BY of, partner, reason, status",
             values,
         ):
             if whose.subscriptions is None or of in whose.subscriptions:
-                counter.add(AsideGroup(of, reason, records, oldest, newest))
+                counter.add(AsideGroup(of, reason, records, oldest, newest, status))
         return counter
 
     def reasons(

@@ -5,7 +5,7 @@ smallest ones are counted together, so that the largest can be trusted and the s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hookstream.core.redrive.summary import DeadLetterSummary, GroupCount
@@ -21,6 +21,7 @@ NONE = "-"
 class GroupBy(StrEnum):
     """What dead letters or undecodable records can be counted by."""
 
+    REASON = "reason"
     SUBSCRIPTION = "subscription"
     STATUS = "status"
     """Of the last answer."""
@@ -45,12 +46,16 @@ class Grouping:
 
     def add(self, summary: DeadLetterSummary) -> None:
         """Count a record."""
-        name = self._name(summary)[:LONGEST_NAME] or NONE
+        self.count(self._name(summary), GroupCount(1, summary.at, summary.at))
+
+    def count(self, name: str, found: GroupCount) -> None:
+        """Count records that have the property in common; `name` is empty for those without it."""
+        name = name[:LONGEST_NAME] or NONE
         count = self.groups.get(name)
         if count is not None:
-            count.add(GroupCount(1, summary.at, summary.at))
+            count.add(found)
             return
-        self.groups[name] = GroupCount(1, summary.at, summary.at)
+        self.groups[name] = replace(found)
         if len(self.groups) > 2 * MOST_GROUPS:
             self._merge_smallest()
 
@@ -73,6 +78,8 @@ class Grouping:
 
     def _name(self, summary: DeadLetterSummary) -> str:
         match self.by:
+            case GroupBy.REASON:
+                return summary.reason
             case GroupBy.SUBSCRIPTION:
                 return summary.subscription_id
             case GroupBy.STATUS:

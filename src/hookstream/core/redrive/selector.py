@@ -26,6 +26,7 @@ _HEADERS = {
     "subscriptions": names.SUBSCRIPTION_ID,
     "event_types": names.EVENT_TYPE,
     "reasons": names.REASON,
+    "statuses": names.LAST_STATUS,
     "partners": names.PARTNER_ID,
 }
 """The header that each condition tests, by the condition's name in a job's row."""
@@ -34,7 +35,13 @@ MAX_POSITIONS = 1_000
 """The most single positions of a selector."""
 
 _CONDITIONS = {
-    RedriveSource.DEAD_LETTERS: ("subscriptions", "event_types", "reasons", "partners"),
+    RedriveSource.DEAD_LETTERS: (
+        "subscriptions",
+        "event_types",
+        "reasons",
+        "statuses",
+        "partners",
+    ),
     RedriveSource.UNDECODABLE: ("topics", "reasons"),
 }
 
@@ -50,6 +57,8 @@ class Selector:
     event_types: frozenset[str] | None = None
     """Exact names."""
     reasons: frozenset[str] | None = None
+    statuses: frozenset[str] | None = None
+    """HTTP statuses of the last answer, as texts."""
     partners: frozenset[str] | None = None
     """Partner ids."""
     since: Millis | None = None

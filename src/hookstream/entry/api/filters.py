@@ -1,12 +1,15 @@
 """What lists and statistics are of: whose things, of which subscription, of which time."""
 
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 from msgspec import Meta
 
 from hookstream.adapters.index.answers import Cursor, Page, Window
+from hookstream.core.delivery.address import host_of
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import Json
+from hookstream.core.model.subscription import Subscription
 from hookstream.entry.api.caller import is_mine
 from hookstream.entry.api.fields import OPERATORS_ASK, ApiInput, ApiOutput, Identifier, Instant
 from hookstream.entry.api.page_query import PageQuery
@@ -95,6 +98,29 @@ def whose(call: Call[Any, Any]) -> dict[str, Any]:
         "partner_id": call.caller.partner_id or query.partner,
         "subscriptions": subscriptions,
     }
+
+
+def at_hosts(
+    call: Call[Any, Any], hosts: Iterable[str], of: Collection[str] | None
+) -> frozenset[str]:
+    """Return the subscriptions of the caller whose endpoint is at one of some hosts now, deleted ones too.
+
+    A host of another partner's is as one that nobody has.
+
+    Args:
+        call: The request.
+        hosts: Hosts, without a port.
+        of: Only subscriptions of these names are asked for; None or empty: any.
+    """
+    wanted = {each.lower() for each in hosts}
+    return frozenset(
+        each.id
+        for each in call.services.state().current.subscriptions.values()
+        if isinstance(each, Subscription)
+        and is_mine(call, each)
+        and (not of or each.id in of)
+        and host_of(each.endpoint.url) in wanted
+    )
 
 
 def times(call: Call[Any, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import msgspec
 
 from hookstream.core.access.scopes import Caller
 from hookstream.entry.api.problems import ProblemDocument
-from hookstream.entry.api.requests import ApiRequest, ApiResponse
+from hookstream.entry.api.requests import ApiRequest, ApiResponse, BodyPieces
 from hookstream.errors import InputRefused, InvariantBroken
 
 Query: TypeAlias = str | int | bool | tuple[str, ...] | None
@@ -165,9 +165,34 @@ class PageApi:
         given = {name: value for name, value in headers.items() if value}
         return await self._send(method, path, "", content, given)
 
+    async def pieces(self, path: str, **query: Query) -> tuple[BodyPieces, str]:
+        """Return the body of a GET in pieces, to be closed, and its media type.
+
+        Raises:
+            PageProblem: The API refuses it.
+        """
+        response = await self._answered("GET", path, query_text(query), b"", {})
+        if response.pieces is None:
+            raise InvariantBroken(f"a page sends {path} on, whose answer is not in pieces")
+        return response.pieces, response.headers["Content-Type"]
+
     async def _send(
         self, method: str, path: str, query: str, content: bytes, headers: Mapping[str, str]
     ) -> Answer:
+        response = await self._answered(method, path, query, content, headers)
+        if response.pieces is not None:
+            await response.pieces.aclose()
+            raise InvariantBroken(f"a page asked for {path}, whose answer comes in pieces")
+        return Answer(
+            response.status,
+            msgspec.json.decode(response.body) if response.body else None,
+            response.headers.get("ETag", ""),
+            response.headers.get("Location", ""),
+        )
+
+    async def _answered(
+        self, method: str, path: str, query: str, content: bytes, headers: Mapping[str, str]
+    ) -> ApiResponse:
         async def read(most: int) -> bytes:
             return content[: most + 1]
 
@@ -175,15 +200,7 @@ class PageApi:
         response = await self.dispatcher.answer(
             ApiRequest(method, path, query, headers, read, self.address), self.identify
         )
-        if response.pieces is not None:
-            await response.pieces.aclose()
-            raise InvariantBroken(f"a page asked for {path}, whose answer comes in pieces")
         if response.status >= _FIRST_REFUSAL:
             document = msgspec.json.decode(response.body, type=ProblemDocument)
             raise PageProblem(document, response.headers.get("Retry-After", ""))
-        return Answer(
-            response.status,
-            msgspec.json.decode(response.body) if response.body else None,
-            response.headers.get("ETag", ""),
-            response.headers.get("Location", ""),
-        )
+        return response

@@ -1,8 +1,9 @@
 """The row of the table of pages: its path, who may see it, its handler, and what a handler is given and returns.
 
 A handler is a coroutine function of a `PageCall`. It asks the API (`call.api`) and nothing else, so a page shows
-what its caller's token may see, and no more. It returns plain values for its template (`Shown`), or where to go on
-(`Moved`): always after an act that was carried out, so that loading the page again does not repeat it.
+what its caller's token may see, and no more. It returns plain values for its template (`Shown`), a file
+(`Downloaded`), or where to go on (`Moved`): always after an act that was carried out, so that loading the page
+again does not repeat it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Protocol, TypeAlias
 from hookstream.core.access.portal_links import LinkRefusal, PortalLink
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.model.instant import Millis
+from hookstream.entry.api.requests import BodyPieces
 from hookstream.entry.pages.acts import PageAct
 from hookstream.entry.pages.asking import Answer, PageApi
 from hookstream.entry.pages.sessions import PageSession
@@ -116,7 +118,18 @@ class Moved:
     cookies: tuple[str, ...] = ()
 
 
-PageHandler: TypeAlias = Callable[[PageCall], Awaitable[Shown | Moved]]
+@dataclass(slots=True, frozen=True)
+class Downloaded:
+    """A file that the browser keeps; the browser stays where it is."""
+
+    pieces: BodyPieces
+    """Closed by whoever sends them, also where nothing of them was sent."""
+    media_type: str
+    name: str
+    """Letters, digits, dots and hyphens."""
+
+
+PageHandler: TypeAlias = Callable[[PageCall], Awaitable[Shown | Moved | Downloaded]]
 
 
 @dataclass(slots=True, frozen=True)

@@ -53,7 +53,7 @@ from hookstream.entry.pages.cookies import (
 from hookstream.entry.pages.files import FILES
 from hookstream.entry.pages.forgery import form_token
 from hookstream.entry.pages.inputs import read_form, read_parameters
-from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
+from hookstream.entry.pages.page import ConsolePage, Downloaded, Moved, PageCall, Shown
 from hookstream.entry.pages.places import HOME, LOGIN
 from hookstream.entry.pages.rendering import PageRendering
 from hookstream.entry.pages.sessions import LateSessions, PageSession, Sessions
@@ -334,6 +334,8 @@ class Site:
         found = await page.handler(call)
         if isinstance(found, Moved):
             return self._moved(visit, found)
+        if isinstance(found, Downloaded):
+            return await _downloaded(request, found)
         return await self._shown(visit, page, call, found, parameters.get("live", ""))
 
     def _caller(self, cookie: str) -> Caller | None:
@@ -465,6 +467,17 @@ class Site:
             ms=round(report.seconds * 1_000, 1),
             bytes=size,
         )
+
+
+async def _downloaded(request: ApiRequest, found: Downloaded) -> ApiResponse:
+    headers = {
+        "Content-Type": found.media_type,
+        "Content-Disposition": f'attachment; filename="{found.name}"',
+    }
+    if request.method == "HEAD":
+        await found.pieces.aclose()
+        return ApiResponse(200, headers)
+    return ApiResponse(200, headers, pieces=found.pieces)
 
 
 def _of(visit: _Visit) -> bytes:

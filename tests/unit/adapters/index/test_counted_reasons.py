@@ -9,7 +9,7 @@ from tests.doubles.api_records import purged_letter
 from tests.doubles.index_log import START, SilentLog
 from tests.doubles.lives import FIRST
 
-from hookstream.adapters.index.answers import ReasonCount, Whose
+from hookstream.adapters.index.answers import DeadLetterFilter, ReasonCount, Whose
 from hookstream.adapters.index.aside_file import IndexedAside
 from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.reader import IndexReader
@@ -36,6 +36,7 @@ def letter(offset: int, at: Millis, subscription: str, reason: str) -> IndexedAs
             subscription_id=subscription,
             partner_id=OWNERS[subscription],
             reason=reason,
+            last_status="410" if reason == "gone" else "503",
         ),
     )
 
@@ -94,6 +95,32 @@ def test_dead_letters_are_counted_by_reason_and_by_whose_they_are(
     assert counted(tmp_path, Whose(None, shop)) == {"exhausted": (1, 1), "expired": (1, 1)}
     for foreign in (Whose("globex", shop), Whose("nobody"), Whose("acme", frozenset())):
         assert counted(tmp_path, foreign) == {}
+
+
+def test_open_letters_are_counted_by_their_last_status_and_listed_by_it(
+    writer: IndexWriter, tmp_path: Path
+) -> None:
+    file = writer._aside_file(DAY_OF_START)  # noqa: SLF001  what marks reach through the writer
+    file.resolve(DEAD, 0, [OffsetRange(0, 0)], ResolvedBy("redrive-1"))
+    reader = IndexReader(tmp_path, lambda: NOW)
+    found = reader.dead_letter_counts(Whose("globex")).groups
+    assert [(each.of, each.reason, each.status, each.records) for each in found] == [
+        ("erp", "exhausted", "503", 1),
+        ("erp", "gone", "410", 1),
+    ]
+    everything = reader.dead_letter_counts(Whose()).groups
+    assert [(each.of, each.status) for each in everything] == [
+        ("crm", "503"),
+        ("erp", "503"),
+        ("erp", "410"),
+        ("shop", "503"),
+    ]
+    for status, offsets in (("410", [4]), ("503", [3, 2, 1, 0]), ("404", [])):
+        wanted = DeadLetterFilter(statuses=frozenset({status}))
+        page = reader.dead_letters(wanted)
+        assert [each.summary.position.offset for each in page.items] == offsets
+    assert reader.dead_letters(DeadLetterFilter(subscriptions=frozenset())).items == ()
+    reader.close()
 
 
 def test_only_the_minutes_of_the_interval_count(writer: IndexWriter, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hookstream.core.redrive.summary import GroupCount, summary_of
 LETTER = replace(
     summary_of(Record("dead", 3, 7, 9, b"crm", b"v", [])),
     subscription_id="crm",
+    reason="exhausted",
     last_outcome="failed",
     last_status="503",
     last_error="answered 503",
@@ -25,6 +26,7 @@ LETTER = replace(
 @pytest.mark.parametrize(
     ("by", "name"),
     [
+        (GroupBy.REASON, "exhausted"),
         (GroupBy.SUBSCRIPTION, "crm"),
         (GroupBy.STATUS, "503"),
         (GroupBy.ERROR, "answered 503"),
@@ -52,6 +54,15 @@ def test_an_undecodable_record_counts_for_why_it_is_undecodable() -> None:
     grouping = Grouping(GroupBy.ERROR)
     grouping.add(replace(LETTER, last_outcome="", last_error="", detail="3 bytes are left over"))
     assert grouping.largest_first()[0][0] == "3 bytes are left over"
+
+
+def test_groups_that_were_counted_elsewhere_are_counted_together_and_left_as_they_were() -> None:
+    grouping = Grouping(GroupBy.STATUS)
+    one, other = GroupCount(2, 5, 9), GroupCount(3, 1, 7)
+    for name, count in (("503", one), ("", other), ("503", other)):
+        grouping.count(name, count)
+    assert grouping.largest_first() == [("503", GroupCount(5, 1, 9)), ("-", GroupCount(3, 1, 7))]
+    assert (one, other) == (GroupCount(2, 5, 9), GroupCount(3, 1, 7))
 
 
 @given(names=st.lists(st.integers(0, 30), max_size=80), most=st.integers(1, 5))

@@ -53,6 +53,7 @@ def test_an_unreadable_dead_letter_is_not_redriven() -> None:
         Selector(event_types=frozenset({"pricing.completed"})),
         Selector(reasons=frozenset({"attempts_exhausted"})),
         Selector(partners=frozenset({"acme"})),
+        Selector(statuses=frozenset({"500", "503"})),
         Selector(since=NOW),
         Selector(until=NOW + 1),
         Selector(
@@ -77,6 +78,7 @@ def test_a_dead_letter_that_meets_every_condition_is_selected(selector: Selector
         Selector(event_types=frozenset({"pricing.*"})),
         Selector(reasons=frozenset({"gone"})),
         Selector(partners=frozenset({"other"})),
+        Selector(statuses=frozenset({"503", "50"})),
         Selector(since=NOW + 1),
         Selector(until=NOW),
         Selector(subscriptions=frozenset({"orders"}), reasons=frozenset({"gone"})),

@@ -26,6 +26,7 @@ SELECTORS = {
         subscriptions=WORDS,
         event_types=WORDS,
         reasons=WORDS,
+        statuses=WORDS,
         partners=WORDS,
         since=INSTANTS,
         until=INSTANTS,

@@ -228,6 +228,8 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     ),
     "list_dead_letters": RouteExpectation(200),
     "count_dead_letters": RouteExpectation(200),
+    "group_dead_letters": RouteExpectation(200, query="by=host"),
+    "group_undecodable": RouteExpectation(200, query="by=topic"),
     "export_dead_letters": RouteExpectation(200),
     "export_undecodable": RouteExpectation(200),
     "get_dead_letter": RouteExpectation(200, params={"place": "0@7"}),

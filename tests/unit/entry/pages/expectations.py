@@ -27,6 +27,8 @@ class PageExpectation:
     query: str = ""
     form: dict[str, str] | None = None
     """What is filled into an act's form; None: it is no act."""
+    is_file: bool = False
+    """Whether it is a file to keep, and no page."""
 
     def path(self, template: str, params: dict[str, str] | None = None) -> str:
         for name, value in (params or self.params).items():
@@ -51,7 +53,7 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     "log_out": PageExpectation("/ui/login", 303, form={}),
     "show_overview": PageExpectation("Success rate", query="window=24h"),
     "list_dead_letters_page": PageExpectation(
-        "msg_ours", query="state=all&subscription=crm&since=2h"
+        "msg_ours", query="state=all&subscription=crm&since=2h&group=host"
     ),
     "show_dead_letter": PageExpectation("The record as it stands on", params={"place": "0@7"}),
     "show_dead_letters_of_delivery": PageExpectation(
@@ -67,7 +69,15 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     "purge_dead_letters": PageExpectation(
         "/ui/jobs/purge-", 303, form={"of_subscription": "crm", "reason": "sent by mail"}
     ),
-    "list_undecodable_page": PageExpectation("hush-topic", query="state=all&reason=malformed"),
+    "export_dead_letters_page": PageExpectation(
+        '"kind":"end"', query="state=all&subscription=crm&since=2h", is_file=True
+    ),
+    "list_undecodable_page": PageExpectation(
+        "hush-topic", query="state=all&reason=malformed&group=topic"
+    ),
+    "export_undecodable_page": PageExpectation(
+        '"kind":"end"', query="reason=malformed", is_file=True
+    ),
     "show_undecodable": PageExpectation("The record as it stands on", params={"place": "0@7"}),
     "confirm_undecodable_redrive": PageExpectation(
         "0 undecodable records", query="topic=hush-topic&since=2h"

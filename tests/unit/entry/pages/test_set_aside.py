@@ -1,13 +1,16 @@
 """What pages show of dead letters and undecodable records, what they count before an act, and what acts ask for."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.doubles.clock import NOON
 from tests.doubles.pages import Browser, PageReply, PagesWorld, logged_in
 
+from hookstream.adapters.index.answers import AsideRecord
 from hookstream.core.access.scopes import Scope
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.preview import BulkAct
 from hookstream.core.redrive.summary import Group, Tally
 from hookstream.entry.admin.surveys import Survey
@@ -186,11 +189,123 @@ async def test_undecodable_records_are_grouped_and_one_says_what_decoding_it_com
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
     listed = await browser.get(UNDECODABLE)
-    assert "Open records by topic and reason: 1" in listed.text
+    assert "Open undecodable records by topic and reason: 1" in listed.text
     assert "malformed" in listed.text
     shown = await browser.get(f"{UNDECODABLE}/0@7")
     assert "it is an event: a redrive delivers it" in shown.text
     assert f"{UNDECODABLE}/redrive" not in listed.html + shown.html
+
+
+def dies(world: PagesWorld, *found: tuple[str, str, str]) -> None:
+    """Let these dead letters be open, by their subscription, reason and last status."""
+    kept = world.api.services.memory_index.dead
+    for number, (subscription, reason, status) in enumerate(found):
+        kept.append(
+            AsideRecord(
+                replace(
+                    kept[0].summary,
+                    position=Position(1, number),
+                    delivery_id=f"msg_{number}",
+                    subscription_id=subscription,
+                    partner_id="rival" if subscription == "theirs" else "acme",
+                    reason=reason,
+                    last_status=status,
+                ),
+                None,
+            )
+        )
+    del kept[: len(kept) - len(found)]
+
+
+async def test_dead_letters_are_counted_by_reason_endpoint_or_status_and_lead_to_those_of_a_group(
+    world: PagesWorld,
+) -> None:
+    dies(world, ("crm", "exhausted", "503"), ("crm", "expired", ""), ("theirs", "expired", "500"))
+    browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    for group, named, names in (
+        ("reason", "reason", ["expired", "exhausted"]),
+        ("host", "endpoint", ["partner.example"]),
+        ("status", "last status", ["500", "503"]),
+    ):
+        shown = await browser.get(f"{LETTERS}?group={group}")
+        assert f"Open dead letters by {named}: 3" in shown.text
+        to = [each["href"] for each in shown.attributes("a") if f"&{group}=" in each["href"]]
+        assert to == [f"{LETTERS}?group={group}&{group}={name}" for name in names]
+        assert "Given up" in (await browser.get(to[0])).text
+    # The group of those that have no status is one, too, and leads nowhere.
+    assert "none" in (await browser.get(f"{LETTERS}?group=status")).text
+
+
+async def test_a_group_is_counted_within_the_other_filters(world: PagesWorld) -> None:
+    dies(
+        world, ("crm", "exhausted", "503"), ("crm", "expired", "503"), ("theirs", "expired", "500")
+    )
+    browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    shown = await browser.get(f"{LETTERS}?group=status&reason=expired&status=503")
+    assert "Open dead letters by last status: 2" in shown.text
+    assert f"{LETTERS}?reason=expired&group=status&status=500" in [
+        each["href"] for each in shown.attributes("a")
+    ]
+
+
+async def test_a_partners_groups_are_of_its_own_dead_letters(world: PagesWorld) -> None:
+    dies(world, ("crm", "exhausted", "503"), ("theirs", "expired", "500"))
+    browser = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
+    for group, named in (("reason", "reason"), ("host", "endpoint"), ("status", "last status")):
+        shown = await browser.get(f"{LETTERS}?group={group}")
+        assert f"Open dead letters by {named}: 1 " in shown.text
+    assert (await browser.get(f"{LETTERS}?host=rival.example")).status == 200
+
+
+async def test_what_a_host_and_a_status_select_is_redriven_by_the_subscriptions_there_now(
+    world: PagesWorld,
+) -> None:
+    found(world, 5)
+    browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
+    shown = await browser.get(f"{LETTERS}/redrive?host=Partner.example&status=503&partner=acme")
+    assert "hookstream dlq redrive --preview preview1-" in shown.text
+    job = await asked(world, await browser.submit(shown.form(f"{LETTERS}/redrive")), browser)
+    assert job["selector"]["statuses"] == ["503"]
+    assert {"crm", "paused"} <= {*job["selector"]["subscriptions"]}
+    nowhere = await browser.get(f"{LETTERS}/redrive?host=nowhere.example")
+    assert (nowhere.status, "selector.hosts" in nowhere.text) == (422, True)
+
+
+async def test_a_partner_redrives_by_a_host_what_is_its_own(world: PagesWorld) -> None:
+    found(world, 5)
+    browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
+    shown = await browser.get(f"{LETTERS}/redrive?host=partner.example")
+    job = await asked(world, await browser.submit(shown.form(f"{LETTERS}/redrive")), browser)
+    assert "theirs" not in job["selector"]["subscriptions"]
+    assert job["selector"]["partners"] == ["acme"]
+
+
+async def test_what_a_list_has_is_kept_as_a_file_and_the_reading_is_noted(
+    world: PagesWorld,
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    listed = await browser.get(f"{LETTERS}?state=all&subscription=crm")
+    (to,) = [each["href"] for each in listed.attributes("a") if "download" in each]
+    assert to == f"{LETTERS}/export?subscription=crm&state=all"
+    file = await browser.get(to)
+    assert file.headers["Content-Type"] == "application/x-ndjson"
+    assert file.headers["Content-Disposition"] == 'attachment; filename="dead-letters.jsonl"'
+    first, *letters, last = [json.loads(line) for line in file.html.splitlines()]
+    assert (first["kind"], len(letters), last["letters"]) == ("export", 1, 1)
+    assert ("dead_letters.exported", "crm") in [use[::2] for use in world.api.services.uses]
+    head = await browser.send("HEAD", to)
+    assert (head.status, head.html) == (200, "")
+    assert (await browser.get(f"{LETTERS}/export?state=resolved")).status == 422
+    assert "download" not in str((await browser.get(f"{LETTERS}?state=resolved")).attributes("a"))
+
+
+async def test_a_file_that_is_refused_is_a_page_that_says_why(world: PagesWorld) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
+    foreign = await browser.get(f"{LETTERS}/export?subscription=theirs")
+    absent = await browser.get(f"{LETTERS}/export?subscription=no-such-thing")
+    assert (foreign.status, foreign.text) == (404, absent.text)
+    assert foreign.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert (await browser.get(f"{LETTERS}/export?host=nowhere.example")).status == 422
 
 
 async def test_partners_know_nothing_of_undecodable_records(world: PagesWorld) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from hookstream.adapters.index.answers import (
+    AsideGroup,
     AsideRecord,
     DeadLetterFilter,
     OperationsFilter,
@@ -12,6 +13,7 @@ from hookstream.adapters.index.answers import (
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.redrive.ledger import ResolvedBy
+from hookstream.core.redrive.summary import Group, GroupCount
 from hookstream.entry.api.fields import OPERATORS_SEE, ApiInput, ApiOutput, Identifier
 from hookstream.entry.api.filters import (
     TimesQuery,
@@ -19,6 +21,7 @@ from hookstream.entry.api.filters import (
     WindowShown,
     Words,
     after,
+    at_hosts,
     following,
     shown_window,
     times,
@@ -38,6 +41,10 @@ class DeadLettersQuery(TimesQuery, frozen=True):
     event: Identifier | None = None
     delivery: Identifier | None = None
     reason: Words = ()
+    status: Words = ()
+    """HTTP statuses of the last answer."""
+    host: Words = ()
+    """Of subscriptions whose endpoint is there now."""
     open: bool | None = None
 
 
@@ -184,13 +191,17 @@ class OperationsPage(ApiOutput, frozen=True):
 def list_dead_letters(call: Call[DeadLettersQuery, None]) -> ApiAnswer:
     """Return dead letters."""
     query = call.query
+    of = whose(call)
+    if query.host:
+        of["subscriptions"] = at_hosts(call, query.host, of["subscriptions"])
     wanted = DeadLetterFilter(
-        **whose(call),
+        **of,
         **times(call),
         event_types=words(query.event_type),
         event_id=query.event,
         delivery_id=query.delivery,
         reasons=words(query.reason),
+        statuses=words(query.status),
         open=query.open,
     )
     page = call.services.index().dead_letters(wanted, after(call), query.limit)
@@ -202,15 +213,22 @@ def list_dead_letters(call: Call[DeadLettersQuery, None]) -> ApiAnswer:
 def count_dead_letters(call: Call[WhoseQuery, None]) -> ApiAnswer:
     """Return open dead letters by subscription and reason."""
     found = call.services.index().dead_letter_counts(Whose(**whose(call)))
+    counted: dict[Group, GroupCount] = {}
+    for each in found.groups:
+        group, count = Group(each.of, each.reason), counted_of(each)
+        known = counted.setdefault(group, count)
+        if known is not count:
+            known.add(count)
+    largest_first = sorted(counted.items(), key=lambda item: (-item[1].records, item[0]))
     groups = tuple(
         GroupShown(
-            subscription=each.of,
-            reason=each.reason,
-            records=each.records,
-            oldest=to_rfc3339(each.oldest),
-            newest=to_rfc3339(each.newest),
+            subscription=group.of,
+            reason=group.reason,
+            records=count.records,
+            oldest=to_rfc3339(count.oldest),
+            newest=to_rfc3339(count.newest),
         )
-        for each in found.groups
+        for group, count in largest_first
     )
     return ApiAnswer(GroupsShown(groups=groups, window=shown_window(found.window, aside=True)))
 
@@ -307,6 +325,11 @@ def shown_dead_letter(found: AsideRecord, *, to_operator: bool) -> DeadLetterSho
         position=str(summary.position),
         origin=summary.origin,
     )
+
+
+def counted_of(group: AsideGroup) -> GroupCount:
+    """Return the count of a group of the index, to which others may be added."""
+    return GroupCount(group.records, group.oldest, group.newest)
 
 
 def _resolution(by: ResolvedBy | None) -> ResolutionShown | None:

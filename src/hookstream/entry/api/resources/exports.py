@@ -24,10 +24,10 @@ from hookstream.entry.api.fields import (
     Instant,
     masked,
 )
-from hookstream.entry.api.filters import Words, instant, words
+from hookstream.entry.api.filters import Words, at_hosts, instant, words
 from hookstream.entry.api.page_query import CursorQuery
 from hookstream.entry.api.pages import next_cursor
-from hookstream.entry.api.problems import ProblemKind, RequestRefused
+from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.routes import ApiAnswer, BodyPiece, Call, Handler, Route
 
 MOST_RECORDS = 100_000
@@ -56,6 +56,10 @@ class ExportQuery(_ExportQuery, frozen=True):
 
     subscription: Words = ()
     event_type: Words = ()
+    status: Words = ()
+    """HTTP statuses of the last answer."""
+    host: Words = ()
+    """Of subscriptions whose endpoint is there now."""
     partner: Annotated[Words, OPERATORS_ASK] = ()
 
 
@@ -139,10 +143,16 @@ def export_dead_letters(call: Call[ExportQuery, None]) -> ApiAnswer:
             detail = f"there is no subscription {name!r}" if call.by_operator else ""
             raise RequestRefused(ProblemKind.NOT_FOUND, detail)
     own = call.caller.partner_id
+    subscriptions = words(query.subscription)
+    if query.host:
+        subscriptions = at_hosts(call, query.host, query.subscription)
+        if not subscriptions:
+            raise invalid("no subscription that is selected has its endpoint there", "host")
     selector = Selector(
-        subscriptions=words(query.subscription),
+        subscriptions=subscriptions,
         event_types=words(query.event_type),
         reasons=words(query.reason),
+        statuses=words(query.status),
         partners=words(query.partner) if own is None else frozenset({own}),
         since=instant(query.since, "since"),
         until=instant(query.until, "until"),

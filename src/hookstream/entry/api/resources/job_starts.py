@@ -9,7 +9,7 @@ from msgspec import Meta
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import to_rfc3339
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import MAX_TOKEN, BulkAct, Preview
@@ -33,7 +33,7 @@ from hookstream.entry.api.fields import (
     Identifier,
     Instant,
 )
-from hookstream.entry.api.filters import instant, time_text
+from hookstream.entry.api.filters import at_hosts, instant, time_text
 from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.job_limits import most_events_of, refuse_beyond_limits
 from hookstream.entry.api.resources.jobs import JobShown, Rate, shown_job
@@ -130,6 +130,10 @@ class SelectorGiven(ApiInput, frozen=True):
     subscriptions: SomeWords | None = None
     event_types: SomeWords | None = None
     reasons: SomeWords | None = None
+    statuses: SomeWords | None = None
+    """HTTP statuses of the last answer."""
+    hosts: SomeWords | None = None
+    """Of subscriptions whose endpoint is there now."""
     since: Instant | None = None
     until: Instant | None = None
     partners: Annotated[SomeWords | None, OPERATORS_ASK] = None
@@ -386,12 +390,24 @@ def _selector(call: Call[Any, Any], source: RedriveSource) -> JsonObject:
         if at is not None:
             row[name] = to_rfc3339(at)
     row = {name: value for name, value in row.items() if value is not None}
+    if call.body.selector.hosts:
+        del row["hosts"]
+        row["subscriptions"] = _at_hosts(call)
     if call.caller.partner_id is not None:
         _refuse_foreign(call, row)
         known = call.services.state().current.subscriptions.values()
         own = sorted(each.id for each in known if each.partner_id == call.caller.partner_id)
         row = {"subscriptions": [*own], **row, "partners": [call.caller.partner_id]}
     return read_selector(row, source).row()
+
+
+def _at_hosts(call: Call[Any, Any]) -> list[Json]:
+    """Return the subscriptions that a request selects by their hosts: a job has them by their names."""
+    given = call.body.selector
+    found = at_hosts(call, given.hosts, given.subscriptions)
+    if not found:
+        raise invalid("no subscription that is selected has its endpoint there", "selector.hosts")
+    return [*sorted(found)]
 
 
 def _refuse_foreign(call: Call[Any, Any], row: JsonObject) -> None:

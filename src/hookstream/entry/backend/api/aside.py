@@ -122,6 +122,7 @@ class ApiAside:
                 partner=partner,
                 event_type=_words(selector.event_types),
                 reason=_words(selector.reasons),
+                status=_words(selector.statuses),
                 since=_time(selector.since),
                 until=_time(selector.until),
             ):

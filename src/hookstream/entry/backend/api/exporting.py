@@ -171,6 +171,7 @@ class ApiExport:
         return ExportQuery(
             subscription=_words(chosen.subscriptions),
             event_type=_words(chosen.event_types),
+            status=_words(chosen.statuses),
             partner=_words(chosen.partners),
             **common,
         )

@@ -52,7 +52,7 @@ DEAD_LETTERS = Kind(
     noun="dead letter",
     counted_by="subscription",
     counted_by_key="subscription_id",
-    groups=(GroupBy.SUBSCRIPTION, GroupBy.STATUS, GroupBy.ERROR, GroupBy.HOST),
+    groups=(GroupBy.REASON, GroupBy.SUBSCRIPTION, GroupBy.STATUS, GroupBy.ERROR, GroupBy.HOST),
     shown_by="PLACE|DELIVERY",
     conditions=as_one(
         "selector",
@@ -60,6 +60,7 @@ DEAD_LETTERS = Kind(
         several("--subscription", "subscriptions", "Of this subscription"),
         several("--event-type", "event_types", "Of this event type"),
         _reasons(DeadReason, "Given up for this reason"),
+        several("--status", "statuses", "Whose last answer had this HTTP status"),
         several("--partner", "partners", "Of this partner"),
         since_option,
         until_option,
@@ -95,7 +96,7 @@ UNDECODABLE = Kind(
     noun="undecodable record",
     counted_by="origin",
     counted_by_key="origin_topic",
-    groups=(GroupBy.TOPIC, GroupBy.ERROR),
+    groups=(GroupBy.REASON, GroupBy.TOPIC, GroupBy.ERROR),
     shown_by="PLACE",
     conditions=as_one(
         "selector",

@@ -1,65 +1,55 @@
-"""Dead letters: grouped and listed, each as it stands on its topic, redriven or purged after a count."""
-
-import shlex
+"""Dead letters: grouped and listed, each as it stands on its topic, redriven, purged or exported."""
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.outcome import DeadReason
-from hookstream.entry.pages.asking import at
+from hookstream.entry.pages.asking import Query, at
 from hookstream.entry.pages.inputs import time_in
-from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
+from hookstream.entry.pages.page import ConsolePage, Downloaded, Moved, PageCall, Shown
 from hookstream.entry.pages.places import DEAD_LETTERS
 from hookstream.entry.pages.screens import set_aside
-from hookstream.entry.pages.screens.set_aside import ALL, STATES, AsideKind
+from hookstream.entry.pages.screens.set_aside import AsideKind
 
 KIND = AsideKind(
-    DEAD_LETTERS,
-    "dead-letters",
-    "dlq",
-    "dead letter",
-    "dead letters",
-    {
+    path=DEAD_LETTERS,
+    source="dead-letters",
+    command="dlq",
+    one="dead letter",
+    many="dead letters",
+    conditions={
         "subscription": "subscriptions",
         "partner": "partners",
         "event_type": "event_types",
         "reason": "reasons",
+        "status": "statuses",
+        "host": "hosts",
     },
-    ("subscription", "partner", "event_type", "reason", "since", "until"),
-    "Subscription",
-    "each is delivered again under its webhook-id, with a schedule that begins again",
+    listed_by=(
+        "subscription",
+        "partner",
+        "event_type",
+        "reason",
+        "status",
+        "host",
+        "since",
+        "until",
+    ),
+    of="subscription",
+    whose=("subscription", "partner"),
+    groups={"reason": "reason", "host": "endpoint", "status": "last status"},
+    reasons=tuple(sorted(each.value for each in DeadReason)),
+    redriven="each is delivered again under its webhook-id, with a schedule that begins again",
 )
 _ONE = KIND.path + "/{place}"
 _OF_DELIVERY = "/ui/deliveries/{delivery_id}/dead-letters"
-_LISTED = ("subscription", "partner", "event_type", "reason", "event", "delivery")
-_REASONS = tuple(sorted(each.value for each in DeadReason))
-_MOST_GROUPS = 20
+_LISTED = (*KIND.conditions, "event", "delivery")
 
 
 async def list_dead_letters_page(call: PageCall) -> Shown:
-    """Show dead letters, the newest first, and how many are open by subscription and reason."""
-    wanted: dict[str, str | None] = {name: call.filters.get(name) for name in _LISTED}
+    """Show dead letters, the newest first, and how many are open by what they have in common."""
+    wanted: dict[str, Query] = {name: call.filters.get(name) for name in _LISTED}
     times = {name: time_in(call.filters.get(name, ""), call.now) for name in ("since", "until")}
-    listed = {**wanted, **times, "open": set_aside.is_open(call), "cursor": call.cursor}
-    whose = {name: wanted[name] for name in ("subscription", "partner")}
-    found, counts = await call.api.each(
-        ("/v1/dead-letters", listed), ("/v1/dead-letters/counts", whose)
-    )
-    narrowed = set_aside.narrowed(KIND, call)
-    is_all = call.filters.get("state") == ALL
-    values = {
-        "found": found,
-        "groups": counts["groups"][:_MOST_GROUPS],
-        "more_groups": max(0, len(counts["groups"]) - _MOST_GROUPS),
-        "open_records": sum(each["records"] for each in counts["groups"]),
-        "kind": KIND,
-        "states": STATES,
-        "reasons": _REASONS,
-        "narrowed": narrowed,
-        "is_selected": not (wanted["event"] or wanted["delivery"]),
-        "can_redrive": call.caller.may(Scope.PARTNER_MANAGE),
-        "can_purge": call.caller.may(Scope.OPERATOR_WRITE),
-        "export": shlex.join(set_aside.export_words(KIND, narrowed, is_all=is_all)),
-    }
-    return Shown(values)
+    values = await set_aside.listed_values(KIND, call, {**wanted, **times})
+    return Shown({**values, "can_redrive": call.caller.may(Scope.PARTNER_MANAGE)})
 
 
 async def show_dead_letter(call: PageCall) -> Shown:
@@ -104,6 +94,11 @@ async def purge_dead_letters(call: PageCall) -> Moved:
     return await set_aside.purge(KIND, call)
 
 
+async def export_dead_letters_page(call: PageCall) -> Downloaded:
+    """Return dead letters with their events; operators' audit log has that somebody did."""
+    return await set_aside.exported(KIND, call)
+
+
 PAGES = (
     ConsolePage(
         "GET",
@@ -112,28 +107,18 @@ PAGES = (
         "dead_letters.html",
         "Dead letters",
         nav="Dead letters",
-        filters=(*_LISTED, "state", "since", "until"),
+        filters=(*_LISTED, "state", "group", "since", "until"),
     ),
-    ConsolePage(
-        "GET",
-        KIND.path + "/redrive",
+    *set_aside.pages_of(
+        KIND,
         confirm_redrive,
-        "set_aside_act.html",
-        "Redrive dead letters",
-        scope=Scope.PARTNER_MANAGE,
-        filters=KIND.filters,
-    ),
-    ConsolePage("POST", KIND.path + "/redrive", redrive_dead_letters, scope=Scope.PARTNER_MANAGE),
-    ConsolePage(
-        "GET",
-        KIND.path + "/purge",
+        redrive_dead_letters,
         confirm_purge,
-        "set_aside_act.html",
-        "Purge dead letters",
-        scope=Scope.OPERATOR_WRITE,
-        filters=KIND.filters,
+        purge_dead_letters,
+        export_dead_letters_page,
+        redrives=Scope.PARTNER_MANAGE,
+        exports=Scope.PARTNER_READ,
     ),
-    ConsolePage("POST", KIND.path + "/purge", purge_dead_letters, scope=Scope.OPERATOR_WRITE),
     ConsolePage(
         "GET", _ONE, show_dead_letter, "dead_letter.html", "Dead letter", scope=Scope.OPERATOR_READ
     ),

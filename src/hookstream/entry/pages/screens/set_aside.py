@@ -1,14 +1,24 @@
-"""What pages of dead letters and of undecodable records have in common: filters, the record, and acts with a count."""
+"""What pages of dead letters and of undecodable records share: lists and groups, the record, acts with a count."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hookstream.adapters.json_bytes import indented
+from hookstream.core.access.scopes import Scope
+from hookstream.entry.api.problems import invalid
 from hookstream.entry.pages.acts import REASON, PageAct
-from hookstream.entry.pages.asking import at
+from hookstream.entry.pages.asking import Query, at
 from hookstream.entry.pages.inputs import decimal_in, time_in
-from hookstream.entry.pages.page import Moved, PageCall, Shown
+from hookstream.entry.pages.page import (
+    ConsolePage,
+    Downloaded,
+    Moved,
+    PageCall,
+    PageHandler,
+    Shown,
+)
 
 OPEN, RESOLVED, ALL = "", "resolved", "all"
 STATES = ((OPEN, "open"), (RESOLVED, "redriven or purged"), (ALL, "any"))
@@ -18,6 +28,11 @@ _OF = "of_"
 _TIMES = ("since", "until")
 _MOST_BASE64 = 4_000
 """Characters of a record's value on a page."""
+_MOST_GROUPS = 20
+_MOST_EXPORTED = 100_000
+"""Records of a file: as many as the API gives at once."""
+_OF_LISTS = ("state", "group")
+"""Filters of a list that select nothing for an act."""
 _PREVIEW = "/v1/dead-letters/preview"
 
 
@@ -37,8 +52,13 @@ class AsideKind:
     """Conditions of a selector by the filters of pages; those of every kind are left out."""
     listed_by: tuple[str, ...]
     """The filters of their list that are conditions of an act, too."""
-    grouped_by: str
-    """What counts have in common beside a reason."""
+    of: str
+    """The filter, and the field of a count, that counts have in common beside a reason."""
+    whose: tuple[str, ...]
+    """The filters that counts have."""
+    groups: Mapping[str, str]
+    """By what one property its open records are counted: the filter of that property, and how it is shown."""
+    reasons: tuple[str, ...]
     redriven: str
     """What becomes of what is redriven."""
 
@@ -50,6 +70,109 @@ class AsideKind:
     def counted(self, number: int) -> str:
         """Return a count with its noun."""
         return f"{number:,} {self.one if number == 1 else self.many}"
+
+
+async def listed_values(
+    kind: AsideKind, call: PageCall, listed: Mapping[str, Query]
+) -> dict[str, object]:
+    """Return what a list shows: its records, and how many are open by what they have in common."""
+    by = call.filters.get("group", "")
+    counted = [*kind.whose, *kind.groups] if by else kind.whose
+    # What is counted by a property is not narrowed by it: the other groups are wanted, too.
+    within = {name: call.filters[name] for name in counted if name in call.filters and name != by}
+    path = f"/v1/{kind.source}/{'groups' if by else 'counts'}"
+    counting: tuple[str, Mapping[str, Query]] = path, {**within, "by": by}
+    found, counts = await call.api.each(
+        (f"/v1/{kind.source}", {**listed, "open": is_open(call), "cursor": call.cursor}), counting
+    )
+    groups, others = counts["groups"], counts.get("smaller_groups")
+    shown = narrowed(kind, call)
+    return {
+        "found": found,
+        "groups": groups[:_MOST_GROUPS],
+        "more_groups": max(0, len(groups) - _MOST_GROUPS),
+        "open_records": sum(each["records"] for each in (*groups, *((others,) if others else ()))),
+        "by": by,
+        "within": within | ({"group": by} if by else {}),
+        "group_choices": (("", f"{kind.of} and reason"), *kind.groups.items()),
+        "kind": kind,
+        "states": STATES,
+        "narrowed": shown,
+        # What narrows the list only would be taken by an act as well.
+        "is_selected": all(name in _OF_LISTS or name in kind.filters for name in call.filters),
+        "can_purge": call.caller.may(Scope.OPERATOR_WRITE),
+        "export": exporting(kind, shown, is_all=call.filters.get("state") == ALL),
+        "export_link": {**shown, "state": call.filters.get("state")},
+    }
+
+
+async def exported(kind: AsideKind, call: PageCall) -> Downloaded:
+    """Return the records that a list has, as a file."""
+    state = call.filters.get("state", OPEN)
+    if state not in (OPEN, ALL):
+        raise invalid("an export has what is open, or all", "state")
+    wanted = {name: call.filters.get(name) for name in kind.conditions}
+    times = {name: time_in(call.filters.get(name, ""), call.now) for name in _TIMES}
+    pieces, media_type = await call.api.pieces(
+        f"/v1/{kind.source}/export",
+        **wanted,
+        **times,
+        resolved=state == ALL,
+        limit=_MOST_EXPORTED,
+        cursor=call.cursor,
+    )
+    return Downloaded(pieces, media_type, f"{kind.source}.jsonl")
+
+
+def pages_of(
+    kind: AsideKind,
+    confirm_redrive: PageHandler,
+    redrive: PageHandler,
+    confirm_purge: PageHandler,
+    purge: PageHandler,
+    export: PageHandler,
+    *,
+    redrives: Scope,
+    exports: Scope,
+) -> tuple[ConsolePage, ...]:
+    """Return the pages of what is done with records.
+
+    Args:
+        kind: Which.
+        confirm_redrive: Counts before a redrive.
+        redrive: Starts it.
+        confirm_purge: Counts before a purge.
+        purge: Starts it.
+        export: Returns the file.
+        redrives: Who may redrive.
+        exports: Who may export.
+    """
+    confirms, filters = "set_aside_act.html", kind.filters
+    redriving, purging = f"{kind.path}/redrive", f"{kind.path}/purge"
+    writes = Scope.OPERATOR_WRITE
+    return (
+        ConsolePage(
+            "GET",
+            redriving,
+            confirm_redrive,
+            confirms,
+            f"Redrive {kind.many}",
+            redrives,
+            filters=filters,
+        ),
+        ConsolePage("POST", redriving, redrive, scope=redrives),
+        ConsolePage(
+            "GET", purging, confirm_purge, confirms, f"Purge {kind.many}", writes, filters=filters
+        ),
+        ConsolePage("POST", purging, purge, scope=writes),
+        ConsolePage(
+            "GET",
+            f"{kind.path}/export",
+            export,
+            scope=exports,
+            filters=(*kind.conditions, *_TIMES, "state"),
+        ),
+    )
 
 
 def is_open(call: PageCall) -> str | None:
@@ -163,7 +286,7 @@ def _shown(
         "act": act,
         "wanted": wanted,
         "back": {name: value for name, value in wanted.items() if name in kind.listed_by},
-        "group_label": kind.grouped_by,
+        "group_label": kind.of.capitalize(),
         "takes_rate": takes_rate,
     }
     return Shown(values)
@@ -177,6 +300,7 @@ def _redrive(
         "Exactly these are taken, and nothing newer." if token else "What is open then is taken."
     )
     given = wanted | ({"preview": token} if token else {})
+    words = _run_words(kind, wanted, token)
     return PageAct(
         "Redrive",
         f"Redrives {kind.counted(number)}: {kind.redriven}. {fixed}",
@@ -184,7 +308,7 @@ def _redrive(
         "POST",
         "/v1/redrives",
         _body(kind, call, given),
-        command=(kind.command, "redrive", *_words(kind, wanted, token), "--yes"),
+        command=() if words is None else (kind.command, "redrive", *words, "--yes"),
         fields={_OF + name: value for name, value in given.items()},
     )
 
@@ -194,6 +318,7 @@ def _purge(
 ) -> PageAct:
     number, token = counted["records"], counted.get("preview")
     given = wanted | ({"preview": token} if token else {})
+    words = _run_words(kind, wanted, token)
     return PageAct(
         "Purge",
         f"Purges {kind.counted(number)}: they stay on their topic, but no redrive takes them any more."
@@ -202,18 +327,21 @@ def _purge(
         "POST",
         "/v1/purges",
         _body(kind, call, given),
-        command=(
-            kind.command,
-            "purge",
-            *_words(kind, wanted, token),
-            "--because",
-            REASON,
-            "--yes",
-        ),
+        command=()
+        if words is None
+        else (kind.command, "purge", *words, "--because", REASON, "--yes"),
         reason_field="why",
         is_grave=True,
         fields={_OF + name: value for name, value in given.items()},
     )
+
+
+def _run_words(kind: AsideKind, wanted: Mapping[str, str], token: str | None) -> list[str] | None:
+    """Return the conditions of an act as a command takes them; None: it has none of that name."""
+    if not wanted.get("host"):
+        return _words(kind, wanted, token)
+    # A token has all conditions, those that the command does not know too.
+    return ["--preview", token] if token else None
 
 
 def _words(kind: AsideKind, wanted: Mapping[str, str], token: str | None) -> list[str]:
@@ -225,8 +353,11 @@ def _words(kind: AsideKind, wanted: Mapping[str, str], token: str | None) -> lis
     return words + (["--preview", token] if token else [])
 
 
-def export_words(kind: AsideKind, wanted: Mapping[str, str], *, is_all: bool) -> tuple[str, ...]:
-    """Return the command that exports what a list shows."""
+def exporting(kind: AsideKind, wanted: Mapping[str, str], *, is_all: bool) -> str:
+    """Return the command that exports what a list shows; empty: it has not all of its conditions."""
+    if wanted.get("host"):
+        return ""
     given = {name: value for name, value in wanted.items() if name != "place"}
     every = ("--all",) if is_all else ()
-    return ("hookstream", kind.command, "export", *_words(kind, given, None), *every, "FILE")
+    words = ("hookstream", kind.command, "export", *_words(kind, given, None), *every, "FILE")
+    return shlex.join(words)

@@ -1,52 +1,34 @@
-"""Undecodable records: grouped and listed, each as it stands on its topic, redriven or purged after a count."""
-
-import shlex
+"""Undecodable records: grouped and listed, each as it stands on its topic, redriven, purged or exported."""
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.event import UndecodableReason
-from hookstream.entry.pages.asking import at
-from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
+from hookstream.entry.pages.asking import Query, at
+from hookstream.entry.pages.page import ConsolePage, Downloaded, Moved, PageCall, Shown
 from hookstream.entry.pages.places import UNDECODABLE
 from hookstream.entry.pages.screens import set_aside
-from hookstream.entry.pages.screens.set_aside import ALL, STATES, AsideKind
+from hookstream.entry.pages.screens.set_aside import AsideKind
 
 KIND = AsideKind(
-    UNDECODABLE,
-    "undecodable",
-    "undecodable",
-    "undecodable record",
-    "undecodable records",
-    {"topic": "topics", "reason": "reasons"},
-    ("topic", "reason"),
-    "Topic",
-    "each is identified, decoded and matched again, with the subscriptions as they are now",
+    path=UNDECODABLE,
+    source="undecodable",
+    command="undecodable",
+    one="undecodable record",
+    many="undecodable records",
+    conditions={"topic": "topics", "reason": "reasons"},
+    listed_by=("topic", "reason"),
+    of="topic",
+    whose=(),
+    groups={"reason": "reason", "topic": "topic"},
+    reasons=tuple(sorted(each.value for each in UndecodableReason)),
+    redriven="each is identified, decoded and matched again, with the subscriptions as they are now",
 )
 _ONE = KIND.path + "/{place}"
-_REASONS = tuple(sorted(each.value for each in UndecodableReason))
-_MOST_GROUPS = 20
 
 
 async def list_undecodable_page(call: PageCall) -> Shown:
-    """Show undecodable records, the newest first, and how many are open by topic and reason."""
-    wanted = {name: call.filters.get(name) for name in KIND.conditions}
-    listed = {**wanted, "open": set_aside.is_open(call), "cursor": call.cursor}
-    found, counts = await call.api.each(
-        ("/v1/undecodable", listed), ("/v1/undecodable/counts", {})
-    )
-    narrowed = set_aside.narrowed(KIND, call)
-    is_all = call.filters.get("state") == ALL
-    values = {
-        "found": found,
-        "groups": counts["groups"][:_MOST_GROUPS],
-        "more_groups": max(0, len(counts["groups"]) - _MOST_GROUPS),
-        "open_records": sum(each["records"] for each in counts["groups"]),
-        "kind": KIND,
-        "states": STATES,
-        "reasons": _REASONS,
-        "narrowed": narrowed,
-        "can_act": call.caller.may(Scope.OPERATOR_WRITE),
-        "export": shlex.join(set_aside.export_words(KIND, narrowed, is_all=is_all)),
-    }
+    """Show undecodable records, the newest first, and how many are open by what they have in common."""
+    wanted: dict[str, Query] = {name: call.filters.get(name) for name in KIND.conditions}
+    values = await set_aside.listed_values(KIND, call, wanted)
     return Shown(values)
 
 
@@ -79,6 +61,11 @@ async def purge_undecodable(call: PageCall) -> Moved:
     return await set_aside.purge(KIND, call)
 
 
+async def export_undecodable_page(call: PageCall) -> Downloaded:
+    """Return undecodable records with their bytes; operators' audit log has that somebody did."""
+    return await set_aside.exported(KIND, call)
+
+
 PAGES = (
     ConsolePage(
         "GET",
@@ -88,28 +75,18 @@ PAGES = (
         "Undecodable records",
         scope=Scope.OPERATOR_READ,
         nav="Undecodable",
-        filters=(*KIND.listed_by, "state"),
+        filters=(*KIND.listed_by, "state", "group"),
     ),
-    ConsolePage(
-        "GET",
-        KIND.path + "/redrive",
+    *set_aside.pages_of(
+        KIND,
         confirm_undecodable_redrive,
-        "set_aside_act.html",
-        "Redrive undecodable records",
-        scope=Scope.OPERATOR_WRITE,
-        filters=KIND.filters,
-    ),
-    ConsolePage("POST", KIND.path + "/redrive", redrive_undecodable, scope=Scope.OPERATOR_WRITE),
-    ConsolePage(
-        "GET",
-        KIND.path + "/purge",
+        redrive_undecodable,
         confirm_undecodable_purge,
-        "set_aside_act.html",
-        "Purge undecodable records",
-        scope=Scope.OPERATOR_WRITE,
-        filters=KIND.filters,
+        purge_undecodable,
+        export_undecodable_page,
+        redrives=Scope.OPERATOR_WRITE,
+        exports=Scope.OPERATOR_READ,
     ),
-    ConsolePage("POST", KIND.path + "/purge", purge_undecodable, scope=Scope.OPERATOR_WRITE),
     ConsolePage(
         "GET",
         _ONE,
