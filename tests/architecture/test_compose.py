@@ -138,6 +138,12 @@ def test_no_endpoint_of_a_subscription_reaches_grafana_or_jaeger(observer: str) 
     assert not networks("worker") & networks(observer)
 
 
+def test_portal_links_begin_with_an_address_that_reaches_the_console_from_this_machine() -> None:
+    address = urlsplit(settings_of("console", "plain").console.url)
+    port = settings_of("console", "plain").console.listen.rpartition(":")[2]
+    assert f"{address.hostname}:{address.port}:{port}" in PLAIN["console"]["ports"]
+
+
 def test_prometheus_scrapes_every_process_at_the_port_on_which_it_listens() -> None:
     found = dict(targets())
     assert found.keys() == {*LISTENS, "collector"}

@@ -46,6 +46,14 @@ def test_each_manifest_runs_a_command_and_asks_the_port_on_which_it_listens(path
     load(None, {name: text for name, text in environ.items() if "__" in name}, {})
 
 
+def test_the_consoles_manifest_has_the_address_of_an_ingress_for_portal_links() -> None:
+    manifest = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "console.yaml").read_text("utf-8"))
+    [container] = manifest["spec"]["template"]["spec"]["containers"]
+    environ = {each["name"]: each["value"] for each in container["env"] if "__" in each["name"]}
+    # TLS ends there: without it, browsers keep no session.
+    assert load(None, environ, {}).console.url.startswith("https://")
+
+
 @pytest.mark.parametrize("name", ["worker", "executor", "console"])
 def test_each_service_of_the_compose_file_runs_a_command_that_exists(name: str) -> None:
     assert exists(COMPOSE["services"][name]["command"])
