@@ -1,4 +1,4 @@
-"""The alert rules use series that a worker has, and name existing commands."""
+"""The alert rules use series that a worker or a console has, and name existing commands."""
 
 import re
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 import yaml
 from tests.conftest import ROOT
 
+from hookstream.adapters.telemetry.failure_metrics import FAILURE_METRICS
 from hookstream.adapters.telemetry.metrics import GAUGES, PrometheusMetrics
 from hookstream.entry.cli.root import root
 
@@ -28,9 +29,9 @@ def woken_for() -> str:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_each_alert_uses_series_that_a_worker_has(rule: dict[str, Any]) -> None:
+def test_each_alert_uses_series_that_a_worker_or_a_console_has(rule: dict[str, Any]) -> None:
     exposed = PrometheusMetrics().exposition().decode()
-    known = {*GAUGES, *re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE)}
+    known = {*GAUGES, *FAILURE_METRICS, *re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE)}
     asked = set(SERIES.findall(rule["expr"]))
     assert asked
     assert asked <= known

@@ -1,4 +1,4 @@
-"""The dashboards ask for series that a worker has, and every panel is legible by itself."""
+"""The dashboards ask for series that a worker or a console has, and every panel is legible by itself."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.conftest import ROOT
 
+from hookstream.adapters.telemetry.failure_metrics import FAILURE_METRICS
 from hookstream.adapters.telemetry.metrics import GAUGES, PrometheusMetrics
 
 FOLDER = ROOT / "deploy" / "grafana"
@@ -26,11 +27,11 @@ def test_there_is_one_for_the_fleet_one_for_a_subscription_and_one_for_tiers() -
 
 
 @pytest.mark.parametrize("board", boards(), ids=lambda board: board["uid"])
-def test_each_panel_has_a_title_a_place_and_queries_of_series_that_a_worker_has(
+def test_each_panel_has_a_title_a_place_and_queries_of_series_that_a_worker_or_a_console_has(
     board: dict[str, Any],
 ) -> None:
     exposed = PrometheusMetrics().exposition().decode()
-    known = {*GAUGES, *re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE)}
+    known = {*GAUGES, *FAILURE_METRICS, *re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE)}
     known |= {f"{name}_bucket" for name in known}
     panels = board["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)

@@ -1,21 +1,22 @@
-"""A real Prometheus that scrapes a real worker answers every query of the dashboards and alerts."""
+"""A real Prometheus that scrapes a real worker and console answers every query of the dashboards and alerts."""
 
 import asyncio
 import json
 import math
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import pytest
 import yaml
 from examples.demo.free_ports import free_port
 from tests.conftest import ROOT
+from tests.e2e.consoles import Console
 from tests.e2e.world import World, until_accepted
 
 pytestmark = pytest.mark.timeout(400)
@@ -33,8 +34,8 @@ def installed(name: str) -> str:
     return found
 
 
-def configured(folder: Path, worker: int) -> Path:
-    """Write settings for Prometheus: each second it asks a worker, and evaluates the alerts."""
+def configured(folder: Path, targets: Sequence[str]) -> Path:
+    """Write settings for Prometheus: each second it asks its targets, and evaluates the alerts."""
     folder.mkdir()
     config = folder / "prometheus.yml"
     config.write_text(
@@ -45,7 +46,7 @@ def configured(folder: Path, worker: int) -> Path:
                 "scrape_configs": [
                     {
                         "job_name": "hookstream",
-                        "static_configs": [{"targets": [f"127.0.0.1:{worker}"]}],
+                        "static_configs": [{"targets": [*targets]}],
                     }
                 ],
             }
@@ -55,9 +56,9 @@ def configured(folder: Path, worker: int) -> Path:
 
 
 @asynccontextmanager
-async def prometheus(folder: Path, worker: int) -> AsyncIterator[str]:
-    """Run Prometheus on a worker's port; yield its address."""
-    config, port = configured(folder, worker), free_port()
+async def prometheus(folder: Path, *targets: str) -> AsyncIterator[str]:
+    """Run Prometheus on the metrics of processes; yield its address."""
+    config, port = configured(folder, targets), free_port()
     with (folder / "prometheus.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             installed("prometheus"),
@@ -139,8 +140,11 @@ async def test_every_panel_of_the_dashboards_returns_data(world: World, tmp_path
     mis.answer(now_and_then)
     shop.answer(never)
     await world.stage.start_worker()
+    console = Console(world, "console")
+    await console.start()
+    worker = f"127.0.0.1:{world.stage.port}"
     async with (
-        prometheus(tmp_path / "prometheus", world.stage.port) as address,
+        prometheus(tmp_path / "prometheus", worker, urlsplit(console.health).netloc) as address,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
     ):
         async with asyncio.timeout(PATIENCE):
