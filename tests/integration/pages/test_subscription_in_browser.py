@@ -54,9 +54,9 @@ async def test_each_button_of_a_subscription_does_what_it_says(
 
         await look.open(f"{page}/recover")
         await look.page.fill("[name=since]", "2026-11-24T00:00:00Z")
-        assert "Delivers 43 events again" in await press(look, "Count")
-        await look.page.get_by_label("Events a second at most").fill("5")
-        assert "replays them" in await press(look, "Replay")
+        assert "Delivers 43 events of the past" in await press(look, "Count")
+        await look.page.get_by_label("At most so many a second").fill("5")
+        assert "it goes behind live deliveries" in await press(look, "Replay")
         assert look.path.startswith("/ui/jobs/replay-")
         # A partner may have one at a time.
         assert "is cancelled" in await press(look, "Cancel")

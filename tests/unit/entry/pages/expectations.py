@@ -266,17 +266,11 @@ EXPECTATIONS: dict[str, PageExpectation] = {
         "It would get this pricing.completed", params=CRM, foreign=THEIRS, form={"event": EVENT}
     ),
     "recover_page": PageExpectation(
-        "Delivers 43 events again",
-        params=CRM,
-        foreign=THEIRS,
-        query="since=2026-11-24T00:00:00Z&until=2026-11-24T11:00:00Z",
-    ),
-    "start_recovery_page": PageExpectation(
-        "/ui/jobs/replay-",
+        "/ui/replays/new?subscription=crm&since=",
         303,
         params=CRM,
         foreign=THEIRS,
-        form={"since": "2026-11-24T00:00:00Z", "rate": "5", "most_events": "43"},
+        query="since=2026-11-24T00:00:00Z&until=2026-11-24T11:00:00Z",
     ),
     "edit_subscription": PageExpectation("Changes 1 subscription", params=CRM, foreign=THEIRS),
     "change_subscription_page": PageExpectation(

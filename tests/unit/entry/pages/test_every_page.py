@@ -242,7 +242,7 @@ async def test_whatever_texts_have_in_them_is_shown_and_never_obeyed(
     world.site._dispatcher = HostileApi(world.api.dispatcher)  # noqa: SLF001
     expected = EXPECTATIONS[page.name]
     reply = await asked(browser, page)
-    assert reply.status in (200, 403, 404), reply.text
+    assert reply.status in (200, 403, 404) or reply.status == expected.status, reply.text
     assert (
         re.findall(r"[^\x20-\x7e\n\N{EN DASH}\N{MIDDLE DOT}\N{HORIZONTAL ELLIPSIS}]", reply.html)
         == []
@@ -250,6 +250,9 @@ async def test_whatever_texts_have_in_them_is_shown_and_never_obeyed(
     if expected.is_file and reply.status == 200:
         # No browser reads it: it is kept.
         assert reply.headers["Content-Disposition"].startswith("attachment; ")
+        return
+    if expected.status == 303:
+        # It only leads on.
         return
     scripts = reply.attributes("script")
     assert [each["src"].partition("?")[0] for each in scripts] == ["/ui/static/console.js"]

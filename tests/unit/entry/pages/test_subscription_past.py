@@ -1,4 +1,4 @@
-"""Trying an event on a subscription, and recovering its events since a time."""
+"""Trying an event on a subscription, and the way to a replay of its events since a time."""
 
 import json
 from dataclasses import replace
@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from tests.doubles.api_records import SAMPLE
+from tests.doubles.clock import NOON
 from tests.doubles.pages import PagesWorld, logged_in
 
+from hookstream.adapters.tables.rows import disabled_row
 from hookstream.core.access.scopes import Scope
-from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.subscription import Disabled, Subscription
 
 TRY = "/ui/subscriptions/crm/try"
 RECOVER = "/ui/subscriptions/crm/recover"
@@ -86,39 +88,20 @@ async def test_a_type_that_is_not_granted_is_refused_as_one_that_there_is_not(
     assert len(seen) == 1
 
 
-async def test_events_are_counted_before_they_are_recovered_and_the_preview_is_replayed(
-    world: PagesWorld,
-) -> None:
-    browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
-    first = await browser.get(RECOVER)
-    assert RECOVER not in [each.action for each in first.parsed.forms if each.method == "post"]
-    assert world.api.services.counted == []
-    found = "?since=2026-11-24T00:00:00Z&until=2026-11-24T11:00:00Z"
-    counted = await browser.get(RECOVER + found)
-    assert "Delivers 43 events again" in counted.text
-    forms = [each for each in counted.parsed.forms if each.method == "post"]
-    form = next(each for each in forms if each.action == RECOVER)
-    assert form.fields["preview"]
-    refused = await browser.submit(form, since="2026-11-23T00:00:00Z")
-    assert (refused.status, "preview" in refused.text) == (422, True)
-
-
-async def test_a_partner_recovers_no_more_than_was_counted(world: PagesWorld) -> None:
+async def test_recovering_leads_to_the_replay_of_that_subscription(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
-    found = "?since=2026-11-24T00:00:00Z"
-    counted = await browser.get(RECOVER + found)
-    posts = [each for each in counted.parsed.forms if each.method == "post"]
-    form = next(each for each in posts if each.action == RECOVER)
-    assert "preview" not in form.fields
-    done = await browser.submit(form, rate="5")
-    job = world.api.services.job(done.headers["Location"].removeprefix("/ui/jobs/"))
-    assert job is not None
-    assert (job.rate, job.asked["most_events"]) == (5, 43)
-    again = await browser.submit(form, rate="5")
-    assert again.headers["Location"] == done.headers["Location"]
+    shown = await browser.follow(await browser.get(RECOVER))
+    assert "To crm active" in shown.text
+    (first, *_) = [each["href"] for each in shown.attributes("a") if "since=" in each["href"]]
+    assert "Delivers 43 events" in (await browser.get(first)).text
+    times = "since=2026-11-24T00%3A00%3A00Z&until=2026-11-24T11%3A00%3A00Z"
+    moved = await browser.get(f"{RECOVER}?{times}")
+    assert moved.headers["Location"] == f"/ui/replays/new?subscription=crm&{times}"
 
 
-async def test_a_time_that_is_none_is_refused_with_its_field(world: PagesWorld) -> None:
+async def test_a_disabled_one_is_enabled_first(world: PagesWorld) -> None:
+    health = world.api.settings.topics_names.health
+    world.api.tables.put(health, *disabled_row(Disabled("crm", NOON, "gone")))
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
-    refused = await browser.get(f"{RECOVER}?since=yesterday")
-    assert (refused.status, "since" in refused.text) == (422, True)
+    shown = await browser.follow(await browser.get(RECOVER))
+    assert "enable it first, which replays what it missed" in shown.text

@@ -11,7 +11,8 @@ class Fact(NamedTuple):
 
     label: str
     how: str
-    """How its value is shown: `id`, `text`, `time`, `utc`, `took`, `batch`, `trace`, or `plain`."""
+    """How its value is shown: `id`, `text`, `time`, `utc`, `took`, `batch`, `job`, `letter`, `trace`, or
+    `plain`."""
     value: object
 
 
@@ -113,11 +114,11 @@ def _facts(each: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _job_facts(each: Mapping[str, Any]) -> Iterator[Fact]:
-    yield Fact("Job", "id", each["job"])
+    yield Fact("Job", "job", each["job"])
     if each.get("by"):
         yield Fact("By", "text", each["by"])
     if each.get("place"):
-        yield Fact("Dead letter", "id", each["place"])
+        yield Fact("Dead letter", "letter", each["place"])
 
 
 def _letter_facts(each: Mapping[str, Any]) -> Iterator[Fact]:
@@ -128,7 +129,7 @@ def _letter_facts(each: Mapping[str, Any]) -> Iterator[Fact]:
     if each.get("detail"):
         yield Fact("Detail", "text", each["detail"])
     if each.get("place"):
-        yield Fact("Dead letter", "id", each["place"])
+        yield Fact("Dead letter", "letter", each["place"])
     elif each.get("place") == "":
         yield Fact("Dead letter", "plain", "not found: it is gone, or older than the window")
 
@@ -173,6 +174,6 @@ def _which(each: Mapping[str, Any], several_runs: bool, several_events: bool) ->
     """Yield of which run and event a step is, where there are several."""
     jobs = (StepKind.BEGAN, StepKind.REDRIVEN, StepKind.PURGED)
     if several_runs and each["job"] and _kind(each) not in jobs:
-        yield Fact("Run", "id", each["job"])
+        yield Fact("Run", "job", each["job"])
     if several_events and each.get("origin"):
         yield Fact("Event at", "id", each["origin"])

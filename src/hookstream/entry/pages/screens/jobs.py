@@ -4,13 +4,23 @@ from typing import Any
 
 from hookstream.core.access.scopes import Scope
 from hookstream.entry.pages.acts import PageAct
-from hookstream.entry.pages.asking import at
+from hookstream.entry.pages.asking import at, query_text
 from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
+from hookstream.entry.pages.places import DEAD_LETTERS, UNDECODABLE
 
 _ONE = "/ui/jobs/{job_id}"
 _STATES = ("running", "done", "incomplete", "failed", "cancelled")
 _KINDS = ("replay", "redrive", "purge", "resend")
 _RESUMABLE = ("running", "failed")
+_FILTERS = {
+    "subscriptions": "subscription",
+    "partners": "partner",
+    "event_types": "event_type",
+    "reasons": "reason",
+    "statuses": "status",
+    "topics": "topic",
+}
+"""Filters of lists by the conditions of jobs."""
 
 
 async def list_jobs_page(call: PageCall) -> Shown:
@@ -24,7 +34,18 @@ async def show_job(call: PageCall) -> Shown:
     job = await call.api.get(at("/v1/jobs/{}", call.params["job_id"]))
     acts = _acts(job) if call.caller.may(Scope.PARTNER_MANAGE) else []
     is_over = job["state"] not in _RESUMABLE
-    return Shown({"job": job, "acts": acts, "is_over": is_over}, title=f"Job {job['id']}")
+    selector = job["asked"].get("selector")
+    selector = selector if isinstance(selector, dict) else {}
+    asked = {name: value for name, value in job["asked"].items() if name != "selector"}
+    values = {
+        "job": job,
+        "asked": sorted({**asked, **selector}.items()),
+        "letters": _letters(job, selector),
+        "records": _records(job),
+        "acts": acts,
+        "is_over": is_over,
+    }
+    return Shown(values, title=f"Job {job['id']}")
 
 
 async def cancel_job(call: PageCall) -> Moved:
@@ -41,6 +62,26 @@ async def _acted(call: PageCall, act: str, said: str) -> Moved:
     job_id = call.params["job_id"]
     await call.api.act("POST", at("/v1/jobs/{}/" + act, job_id), key=call.key)
     return Moved(at("/ui/jobs/{}", job_id), f"{job_id} {said}")
+
+
+def _letters(job: dict[str, Any], selector: dict[str, Any]) -> str:
+    """Return the address of the list of what a redrive or purge selects; empty: no list has these conditions."""
+    if job["kind"] not in ("redrive", "purge") or not selector:
+        return ""
+    filters = {}
+    for name, value in selector.items():
+        if name in ("since", "until"):
+            filters[name] = value
+        elif name in _FILTERS and isinstance(value, list) and len(value) == 1:
+            filters[_FILTERS[name]] = value[0]
+        else:
+            return ""
+    return f"{_records(job)}?{query_text({'state': 'all', **filters})}"
+
+
+def _records(job: dict[str, Any]) -> str:
+    """Return the page of the records that a redrive or purge takes."""
+    return UNDECODABLE if job["asked"].get("source") == "undecodable" else DEAD_LETTERS
 
 
 def _acts(job: dict[str, Any]) -> list[PageAct]:

@@ -10,14 +10,18 @@ from hookstream.entry.pages.inputs import decimal_in, number_in, time_in
 from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
 from hookstream.entry.pages.places import REPLAYS
 
+_AGES = (("1h", "the last hour"), ("24h", "the last day"), ("7d", "the last 7 days"))
 _FILTERS = ("subscription", "since", "until", "event_types", "as_granted_today")
 
 
 async def preview_replay_page(call: PageCall) -> Shown:
     """Count what a replay would deliver, once it is said which, and offer it."""
     wanted = {name: text.strip() for name, text in call.filters.items() if text.strip()}
-    if not (wanted.get("subscription") and wanted.get("since")):
-        return Shown({"wanted": wanted, "found": None, "act": None})
+    subscription = wanted.get("subscription", "")
+    known = await call.api.get(at("/v1/subscriptions/{}", subscription)) if subscription else None
+    values = {"wanted": wanted, "subscription": known, "ages": _AGES, "found": None, "act": None}
+    if known is None or not wanted.get("since"):
+        return Shown(values)
     given = wanted | {
         name: time_in(wanted[name], call.now) for name in ("since", "until") if name in wanted
     }
@@ -27,7 +31,7 @@ async def preview_replay_page(call: PageCall) -> Shown:
     given |= {"since": found["since"], "until": found["until"]}
     act = _starting(given, found) if found["events"] else None
     unknown = found["events"] - sum(each["events"] for each in found["event_types"])
-    return Shown({"wanted": wanted, "found": found, "act": act, "unknown": unknown})
+    return Shown({**values, "found": found, "act": act, "unknown": unknown})
 
 
 async def start_replay_page(call: PageCall) -> Moved:
