@@ -362,7 +362,7 @@ class MemoryServices(MemoryPreviews):
         )
 
     def large_body(self) -> AbstractContextManager[None]:
-        return self.large_bodies.one(by_operator=True)
+        return self.large_bodies.one(None)
 
     def scan_wait(self, caller: Caller) -> float:
         return self.scans.wait(caller)

@@ -33,6 +33,8 @@ class OwnedByFiles(Conflict):
         """
         whose = "a folder without a name" if folder is None else f"the folder {folder}"
         super().__init__(f"{subject} belongs to definition files: {whose} declares it")
+        self.subject = subject
+        """What it is that they own."""
         self.folder = folder
         """The name of the folder; None: it has none."""
 

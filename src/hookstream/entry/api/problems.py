@@ -174,7 +174,7 @@ def refusal_of(error: HookstreamError, *, by_operator: bool) -> RequestRefused |
     if isinstance(error, RequestRefused):
         return error
     if isinstance(error, InputRefused):
-        return _of_input(error)
+        return _of_input(error, by_operator=by_operator)
     detail = str(error) if by_operator else ""
     if isinstance(error, ConfigurationError):
         return RequestRefused(ProblemKind.MISCONFIGURED, detail)
@@ -183,7 +183,7 @@ def refusal_of(error: HookstreamError, *, by_operator: bool) -> RequestRefused |
     return None
 
 
-def _of_input(error: InputRefused) -> RequestRefused:
+def _of_input(error: InputRefused, *, by_operator: bool) -> RequestRefused:
     match error:
         case DefinitionRefused(problems=problems):
             return _of_definition([FieldProblem(each.path, each.why) for each in problems])
@@ -191,6 +191,13 @@ def _of_input(error: InputRefused) -> RequestRefused:
             return _of_limits(problems)
         case AccessRefused():
             return RequestRefused(ProblemKind.FORBIDDEN, str(error))
+        case OwnedByFiles(subject=subject) if not by_operator:
+            # Whose files, and where, is operators' business.
+            return RequestRefused(
+                ProblemKind.OWNED_BY_FILES,
+                f"{subject} belongs to definition files of operators",
+                remedy="ask an operator to change it there, or to release it",
+            )
         case OwnedByFiles():
             return RequestRefused(
                 ProblemKind.OWNED_BY_FILES,

@@ -65,8 +65,9 @@ _EXPORT_SECONDS = 300.0
 """How long one answer of an export takes at most; the next one goes on."""
 _EXPLAIN_SECONDS = 20.0
 """How long is read at most to find an event, and again to explain it."""
-_AT_ONCE = 2
-"""How many events are explained at a time, intervals counted, statuses read: each reads much of the log."""
+_AT_ONCE = 4
+"""How many events are explained at a time, and intervals counted: each reads much of the log."""
+_STATUSES_AT_ONCE = 2
 _COUNT_SECONDS = 40.0
 """How long what a replay would deliver is counted at most: clients wait a minute for an answer."""
 _EVENTS_AT_ONCE = 4
@@ -88,7 +89,7 @@ class LogServices(ABC):
         self._clock = SystemClock()
         self._decoders = local()
         self._counting = AtOnce(_AT_ONCE, "replays are counted")
-        self._looking = AtOnce(_AT_ONCE, "statuses are read")
+        self._looking = AtOnce(_STATUSES_AT_ONCE, "statuses are read")
         self._explaining = AtOnce(_AT_ONCE, "events are explained")
         self._events_read = AtOnce(_EVENTS_AT_ONCE, "readings of events are being made")
         self._events_sent = AtOnce(_EVENTS_AT_ONCE, "requests publish events")
@@ -124,7 +125,7 @@ class LogServices(ABC):
 
     def large_body(self) -> AbstractContextManager[None]:
         """As ConsoleServices says."""
-        return self._large_bodies.one(by_operator=True)
+        return self._large_bodies.one(None)
 
     def scan_wait(self, caller: Caller) -> float:
         """As ConsoleServices says."""
@@ -136,7 +137,7 @@ class LogServices(ABC):
 
     def explain(self, request: ExplainRequest, caller: Caller) -> Explanation:
         """As ConsoleServices says."""
-        with self._explaining.one(by_operator=caller.partner_id is None):
+        with self._explaining.one(caller.partner_id):
             budget = SearchBudget(most_seconds=_EXPLAIN_SECONDS)
             histories = IndexedHistories(self.index(), budget, request.partner_id)
             try:
@@ -192,7 +193,7 @@ class LogServices(ABC):
             nonlocal read
             read = done
 
-        with self._counting.one(by_operator=caller.partner_id is None):
+        with self._counting.one(caller.partner_id):
             try:
                 watch = SurveyWatch(progress)
                 return survey_replay(self.settings, request, watch, _COUNT_SECONDS)
@@ -201,7 +202,7 @@ class LogServices(ABC):
 
     def status(self, most: int) -> Status:
         """As ConsoleServices says."""
-        with self._looking.one(by_operator=True):
+        with self._looking.one(None):
             return read_status(self.settings, most)
 
     def positions(self) -> list[GroupPosition]:
@@ -222,7 +223,7 @@ class LogServices(ABC):
 
     def read_events(self, asked: EventsAsked) -> EventsPart:
         """As ConsoleServices says."""
-        with self._events_read.one(by_operator=True):
+        with self._events_read.one(None):
             book = self.state().book
             decoder: EventDecoder | None = getattr(self._decoders, "decoder", None)
             if decoder is None or decoder.book is not book:
@@ -232,5 +233,5 @@ class LogServices(ABC):
 
     def send_events(self, lines: Sequence[bytes], topic_prefix: str) -> SentEvents:
         """As ConsoleServices says."""
-        with self._events_sent.one(by_operator=True):
+        with self._events_sent.one(None):
             return send_lines(self.settings, lines, topic_prefix)

@@ -269,7 +269,8 @@ class Site:
         report.seconds = self._around.monotonic() - report.began
         self._log(report, len(response.body))
         self._reported(report)
-        headers = {**_SAFE, "Cache-Control": "no-store", **response.headers}
+        headers = {**_SAFE, "Cache-Control": "no-store", **report.answer_headers}
+        headers |= response.headers
         headers["X-Request-Id"] = report.request_id
         return replace(response, headers=headers)
 
@@ -299,7 +300,7 @@ class Site:
 
     async def _page(self, visit: _Visit) -> ApiResponse:
         request = visit.request
-        match = self._matched(request, visit.report)
+        match = self._matched(visit)
         page = match.found
         if not self._around.current():
             raise RequestRefused(ProblemKind.UNAVAILABLE, retry_after=_NOT_CURRENT)
@@ -342,14 +343,21 @@ class Site:
         found = self._sessions.find(cookie) if cookie else None
         return None if found is None else found.caller
 
-    def _matched(self, request: ApiRequest, report: RequestReport) -> PathMatch[ConsolePage]:
-        methods = self._table.methods(segments(request.path))
+    def _matched(self, visit: _Visit) -> PathMatch[ConsolePage]:
+        request, report, session = visit.request, visit.report, visit.session
+        methods = {
+            method: match
+            for method, match in self._table.methods(segments(request.path)).items()
+            if session is None or _is_there(match.found, session.caller)
+        }
         if not methods:
             raise RequestRefused(ProblemKind.NOT_FOUND)
         method = "GET" if request.method == "HEAD" else request.method
         found = methods.get(method)
         if found is None:
             report.route = next(iter(methods.values())).found.path
+            allowed = {*methods, "HEAD"} if "GET" in methods else {*methods}
+            report.answer_headers["Allow"] = ", ".join(sorted(allowed))
             raise RequestRefused(ProblemKind.METHOD_NOT_ALLOWED)
         report.route = found.found.path
         return found
@@ -478,6 +486,11 @@ async def _downloaded(request: ApiRequest, found: Downloaded) -> ApiResponse:
         await found.pieces.aclose()
         return ApiResponse(200, headers)
     return ApiResponse(200, headers, pieces=found.pieces)
+
+
+def _is_there(page: ConsolePage, caller: Caller) -> bool:
+    """Return whether there is a page as far as a caller may know: to partners, those of operators are absent."""
+    return caller.partner_id is None or page.scope is None or page.scope.is_of_partner
 
 
 def _of(visit: _Visit) -> bytes:

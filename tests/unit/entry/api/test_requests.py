@@ -161,6 +161,10 @@ async def test_what_files_own_is_changed_there_but_not_its_state(world: ApiWorld
         answer = await world.send(method, path, body, headers=any_)
         assert (answer.status, answer.json["reason"]) == (409, "owned_by_files")
         assert "core" in answer.json["detail"]
+        partners = await world.send(method, path, body, headers=any_, token=world.tokens[PARTNER])
+        assert (partners.status, partners.json["reason"]) == (409, "owned_by_files")
+        assert "subscription filed" in partners.json["detail"]
+        assert "core" not in str(partners.json)
     for act, body in (("pause", None), ("resume", {}), ("rotate-secret", {})):
         answer = await world.send("POST", f"{path}/{act}", body, headers=any_)
         assert answer.status == 200, answer.content

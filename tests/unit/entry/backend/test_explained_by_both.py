@@ -85,15 +85,31 @@ async def test_what_is_read_for_an_explanation_counts_against_the_partners_rate(
     assert (refused.status, "scanned_records_a_second" in refused.json["remedy"]) == (429, True)
 
 
+def refusal(limit: AtOnce, partner_id: str | None) -> tuple[int, int | None]:
+    with pytest.raises(RequestRefused, match="events are explained") as refused:
+        limit.one(partner_id).__enter__()
+    return refused.value.kind.status, refused.value.retry_after
+
+
+def test_each_partner_has_one_explained_at_a_time_whatever_others_ask() -> None:
+    limit = AtOnce(3, "events are explained")
+    with limit.one("acme"):
+        assert refusal(limit, "acme") == (429, 5)
+        with limit.one("rival"), limit.one(None):
+            pass
+        assert refusal(limit, "acme") == (429, 5)
+    with limit.one("acme"):
+        pass
+
+
 def test_no_more_than_a_few_are_explained_at_once_and_partners_leave_one_to_operators() -> None:
-    limit = AtOnce(2, "events are explained")
-    with limit.one(by_operator=False):
-        with pytest.raises(RequestRefused, match="events are explained now") as refused:
-            limit.one(by_operator=False).__enter__()
-        assert (refused.value.kind.status, refused.value.retry_after) == (503, 5)
-        with limit.one(by_operator=True), pytest.raises(RequestRefused):
-            limit.one(by_operator=True).__enter__()
-    with limit.one(by_operator=True), limit.one(by_operator=True), pytest.raises(RequestRefused):
-        limit.one(by_operator=False).__enter__()
-    with limit.one(by_operator=False), limit.one(by_operator=True):
+    limit = AtOnce(3, "events are explained")
+    with limit.one("acme"), limit.one("rival"):
+        assert refusal(limit, "third") == (503, 5)
+        with limit.one(None):
+            assert refusal(limit, None) == (503, 5)
+    with limit.one(None), limit.one(None), limit.one(None):
+        assert refusal(limit, "acme") == (503, 5)
+        assert refusal(limit, None) == (503, 5)
+    with limit.one("third"), limit.one("acme"), limit.one(None):
         pass

@@ -73,12 +73,18 @@ async def test_a_session_shows_what_its_scope_allows_and_nothing_else(
     world: PagesWorld, page: ConsolePage, scope: Scope
 ) -> None:
     browser = await logged_in(world, world.api.tokens[scope])
-    reply = await asked(browser, page)
+    reply, expected = await asked(browser, page), EXPECTATIONS[page.name]
     if page.scope is None or page.scope in IMPLIED[scope]:
-        expected = EXPECTATIONS[page.name]
         assert reply.status == expected.status, reply.text
         said = reply.headers["Location"] if reply.status == 303 else reply.text
         assert expected.says in said
+    elif scope.is_of_partner and not page.scope.is_of_partner:
+        # As a page that nobody has.
+        absent = await browser.get("/ui/no-such-page")
+        assert (reply.status, reply.text) == (404, absent.text)
+        other = "GET" if page.method == "POST" else "POST"
+        again = await browser.send(other, expected.path(page.path), {}, headers=HERE)
+        assert (again.status, again.text) == (404, absent.text)
     else:
         assert reply.status == 403
         assert "forbidden" in reply.text

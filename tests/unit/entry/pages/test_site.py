@@ -156,7 +156,9 @@ async def test_a_page_that_does_not_exist_is_one_with_the_navigation(world: Page
     for path in ("/ui/nothing", "/ui", "/ui/static/nothing", "/ui/overview?live=content"):
         shown = await browser.get(path)
         assert (shown.status, "not_found" in shown.text) == (404, True), path
-    assert (await browser.send("PUT", "/ui/overview")).status == 405
+    for path, allowed in (("/ui/overview", "GET, HEAD"), ("/ui/login", "GET, HEAD, POST")):
+        refused = await browser.send("PUT", path)
+        assert (refused.status, refused.headers["Allow"]) == (405, allowed)
     assert (await browser.get("/ui/" + "x" * 3_000)).status == 414
     assert (await browser.get("/ui/overview?window=%ff")).status == 400
     assert (await browser.get("/ui/overview?window=1h&window=24h")).status == 422
