@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.e2e.world import World
 
 from hookstream import __version__
 from hookstream.entry.admin.doctor import CHECKS
+from hookstream.entry.cli.root import INTERRUPTED
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -56,6 +58,21 @@ async def test_status_shows_what_waits_what_fails_and_whose_it_is(world: World) 
     assert "on call" in shown
     assert "crm (crm)" in shown
     assert "attempts_exhausted" in shown
+
+    log = world.stage.folder / "watched.log"
+    with log.open("wb") as file:
+        watching = await world.stage.launch(
+            "status", "--watch", "--every", "1", "--json", log=file
+        )
+    async with asyncio.timeout(PATIENCE):
+        while len(log.read_bytes().splitlines()) < 3:
+            assert watching.returncode is None, log.read_text()
+            await asyncio.sleep(0.1)
+    watching.send_signal(signal.SIGINT)
+    assert await watching.wait() == INTERRUPTED
+    first, second, *_ = [json.loads(line) for line in log.read_text().splitlines()[:2]]
+    assert first["at"] < second["at"]
+    assert first["holds"] == second["holds"] != []
 
     metrics = await world.stage.ask_worker("/metrics")
     [given_up] = [

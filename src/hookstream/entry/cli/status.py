@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 import click
 
@@ -16,6 +17,7 @@ from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import ago, lasted
 from hookstream.entry.cli.options import Amount, as_json_option
+from hookstream.errors import DependencyUnavailable
 
 _LINES = 8
 """How many lines one kind of trouble has at most: it is one screen."""
@@ -65,7 +67,8 @@ def command(
     breakers by name, holds, stalled jobs, dead letters and undecodable records by reason. It asks the brokers
     and, where it can, workers: only those know all open breakers.
     """
-    while True:
+
+    def show() -> None:
         status = context.backend.status.read(workers, scan)
         if as_json:
             click.echo(json_line(status.as_json()))
@@ -73,9 +76,29 @@ def command(
             if watch and sys.stdout.isatty():
                 click.clear()
             show_status(context, status)
-        if not watch:
-            return
-        time.sleep(every)
+
+    if watch:
+        keep_shown(context, show, every, time.sleep)
+    show()
+
+
+def keep_shown(
+    context: Context, show: Callable[[], None], every: float, pause: Callable[[float], None]
+) -> NoReturn:
+    """Show it again and again, until interrupted; while it cannot be read, say why, and go on.
+
+    Args:
+        context: Where to say it.
+        show: Reads and shows it once.
+        every: Seconds in between.
+        pause: Waits for so many seconds.
+    """
+    while True:
+        try:
+            show()
+        except DependencyUnavailable as why:
+            context.err.text(f"it cannot be read now: {why}", "yellow")
+        pause(every)
 
 
 def show_status(context: Context, status: Status) -> None:

@@ -2,23 +2,31 @@
 
 from io import StringIO
 
+import pytest
+
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.record import TopicPartition
 from hookstream.entry.admin.status import BreakerStatus, OpenPartition, Status, TierStatus
 from hookstream.entry.admin.worker_pages import WorkerPage
 from hookstream.entry.cli.context import Context
-from hookstream.entry.cli.status import show_status
+from hookstream.entry.cli.status import keep_shown, show_status
 from hookstream.entry.cli.terminal import Terminal
+from hookstream.errors import DependencyUnavailable
 
 NOW = 1_795_000_000_000
 
 
-def shown(**changed: object) -> str:
+def writing_to(out: StringIO) -> Context:
     context = Context(None, {}, {})
-    out = StringIO()
     for name in ("out", "err"):
         terminal = Terminal(file=out, width=200, markup=False, emoji=False)
         object.__setattr__(context, name, terminal)
+    return context
+
+
+def shown(**changed: object) -> str:
+    out = StringIO()
+    context = writing_to(out)
     well: dict[str, object] = {
         "at": NOW,
         "lag": 0,
@@ -74,3 +82,24 @@ def test_a_flood_of_one_kind_leaves_room_for_the_others() -> None:
     assert "and 892 more" in screen
     assert "900 partitions (events/0-899): no worker" in screen
     assert len(screen.splitlines()) < 25
+
+
+def test_a_watched_status_is_shown_again_until_interrupted_also_after_it_could_not_be_read() -> (
+    None
+):
+    out, done = StringIO(), list[str]()
+
+    def show() -> None:
+        done.append("shown")
+        if len(done) == 3:
+            raise DependencyUnavailable("no broker answers")
+
+    def pause(seconds: float) -> None:
+        done.append(f"{seconds} s")
+        if len(done) == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        keep_shown(writing_to(out), show, 2.5, pause)
+    assert done == ["shown", "2.5 s"] * 3
+    assert out.getvalue() == "it cannot be read now: no broker answers\n"
