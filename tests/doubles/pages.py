@@ -55,6 +55,8 @@ class Form:
     method: str
     action: str
     fields: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    """By the names of its fields: an input's type, `textarea`, or `select`."""
 
 
 class PageParser(HTMLParser):
@@ -77,10 +79,13 @@ class PageParser(HTMLParser):
             self.forms.append(Form(found.get("method", "get"), found.get("action", "")))
         elif tag in ("input", "textarea") and self.forms and "name" in found:
             self.forms[-1].fields[found["name"]] = found.get("value", "")
+            kind = found.get("type", "text") if tag == "input" else tag
+            self.forms[-1].kinds[found["name"]] = kind
             self._area = found["name"] if tag == "textarea" else ""
         elif tag == "select" and self.forms:
             self._select = found.get("name", "")
             self.forms[-1].fields.setdefault(self._select, "")
+            self.forms[-1].kinds[self._select] = tag
         elif tag == "option" and "selected" in found:
             self.forms[-1].fields[self._select] = found.get("value", "")
 

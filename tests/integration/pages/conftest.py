@@ -9,13 +9,18 @@ from tests.browsers import a_chromium
 from tests.doubles.pages import PagesWorld
 from tests.doubles.served import Served
 
+from hookstream.entry.api.requests import ApiRequest, ApiResponse
+
 
 class ServedPages(Served):
-    """The pages of a world in memory, served."""
+    """The pages of a world in memory, served; another world may take its place."""
 
     def __init__(self) -> None:
         self.world = PagesWorld()
-        super().__init__(self.world.site)
+        super().__init__(self)
+
+    async def answer(self, request: ApiRequest) -> ApiResponse:
+        return await self.world.site.answer(request)
 
 
 @pytest.fixture(scope="module")

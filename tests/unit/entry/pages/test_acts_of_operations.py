@@ -47,6 +47,12 @@ async def test_a_hold_says_what_it_stops_asks_why_and_is_set_and_cleared(
     assert "its endpoint is moved" not in cleared.text
 
 
+async def test_a_hold_of_something_without_its_name_is_asked_for_again(world: PagesWorld) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
+    again = await browser.follow(await browser.get("/ui/holds/new?kind=partner&name=%20"))
+    assert "Say which: the name of a partner" in again.text
+
+
 async def test_a_hold_of_what_does_not_exist_is_refused_before_it_is_offered(
     world: PagesWorld,
 ) -> None:

@@ -32,7 +32,9 @@ async def confirm_hold(call: PageCall) -> Shown | Moved:
     kind = call.filters.get("kind", "")
     if kind not in dict(KINDS):
         return Moved(_HOLDS)
-    name = "" if kind == _EVERYTHING else call.filters.get("name", "")
+    name = "" if kind == _EVERYTHING else call.filters.get("name", "").strip()
+    if not name and kind != _EVERYTHING:
+        return Moved(_HOLDS, f"Say which: the name of {dict(KINDS)[kind]}")
     stops = await _stopped(call, kind, name)
     return Shown({"act": _setting(kind, name, stops)})
 

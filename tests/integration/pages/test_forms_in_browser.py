@@ -1,0 +1,118 @@
+"""Every form of every page is sent once by a real browser: as operator and as partner, with scripts and without."""
+
+import asyncio
+from urllib.parse import unquote
+
+import pytest
+from playwright.async_api import Browser, Locator
+from tests.browsers import Look, a_look
+from tests.doubles.pages import Form, PagesWorld, logged_in
+from tests.integration.pages.conftest import ServedPages
+from tests.unit.entry.pages.expectations import EXPECTATIONS
+from tests.unit.entry.pages.forms import (
+    acts_of,
+    asking_forms,
+    something_to_do,
+    typed,
+    where_its_form_is,
+)
+
+from hookstream.core.access.scopes import Scope
+from hookstream.entry.pages.page import ConsolePage
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+
+SCOPES = [Scope.ADMIN, Scope.PARTNER_MANAGE]
+SEE_OTHER = 303
+
+
+async def fill(shown: Locator, form: Form, name: str, value: str) -> None:
+    """Fill in one field as a person does."""
+    field = shown.locator(f'[name="{name}"]')
+    match form.kinds[name]:
+        case "select":
+            await field.select_option(value)
+        case "checkbox":
+            await field.set_checked(bool(value))
+        case _:
+            await field.fill(value)
+
+
+async def press(look: Look, shown: Locator) -> int:
+    """Press the button of a form; return the status of the page that comes."""
+    async with look.page.expect_navigation() as coming:
+        await shown.locator("button").first.click()
+    answer = await coming.value
+    assert answer is not None
+    return answer.status
+
+
+async def log_in(look: Look, served: ServedPages, world: PagesWorld, scope: Scope) -> None:
+    """Let a browser have a session of another world, which is served from then on."""
+    # No script of the page before asks the new world with the old cookie.
+    await look.page.goto("about:blank")
+    served.world = world
+    person = await logged_in(world, world.api.tokens[scope])
+    await look.page.context.add_cookies(
+        [
+            {
+                "name": name,
+                "value": value,
+                "url": served.url.replace("http:", "https:"),
+                "secure": True,
+            }
+            for name, value in person.cookies.items()
+        ]
+    )
+
+
+async def acted(look: Look, act: ConsolePage, path: str, form: Form) -> None:
+    """Send an act's form, and check that what it leads to is what was expected."""
+    expected = EXPECTATIONS[act.name]
+    assert await look.open(path) == 200
+    shown = look.page.locator(f'form[method="post"][action="{form.action}"]')
+    for name, value in typed(act, form).items():
+        await fill(shown, form, name, value)
+    status = await press(look, shown)
+    said = await look.page.locator("main").inner_text()
+    if expected.status == SEE_OTHER:
+        # Whoever ended the own session logs in on the way.
+        led = unquote(look.path)
+        assert (status, expected.says in led) == (200, True), (act.name, led, said)
+    else:
+        assert (status, expected.says in said) == (expected.status, True), (act.name, said)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+async def test_each_act_is_done_by_the_button_of_its_form(
+    served: ServedPages, chromium: Browser, scope: Scope, *, scripts: bool
+) -> None:
+    """Each in a world of its own: none finds what another one left."""
+    async with a_look(chromium, served.url, scripts=scripts) as look:
+        for act in acts_of(scope):
+            world = await asyncio.to_thread(PagesWorld)
+            something_to_do(world)
+            await log_in(look, served, world, scope)
+            person = await logged_in(world, world.api.tokens[scope])
+            path, form = await where_its_form_is(person, act, scope)
+            await acted(look, act, path, form)
+        assert look.complaints == []
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+async def test_each_form_that_asks_for_a_page_is_answered(
+    served: ServedPages, chromium: Browser, scope: Scope, *, scripts: bool
+) -> None:
+    async with a_look(chromium, served.url, scripts=scripts) as look:
+        await log_in(look, served, await asyncio.to_thread(PagesWorld), scope)
+        person = await logged_in(served.world, served.world.api.tokens[scope])
+        for path, action in (await asking_forms(person, scope)).items():
+            await look.open(path)
+            shown = look.page.locator(f'form[method="get"][action="{action}"]')
+            # A browser sends none whose fields must be filled in.
+            for field in await shown.locator("[required]").all():
+                await field.fill(await field.input_value() or "crm")
+            assert await press(look, shown) == 200, path
+        assert look.complaints == []
