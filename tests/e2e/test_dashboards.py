@@ -75,6 +75,18 @@ async def prometheus(folder: Path, *targets: str) -> AsyncIterator[str]:
         await process.wait()
 
 
+@asynccontextmanager
+async def a_console(world: World) -> AsyncIterator[str]:
+    """Run a console; yield the address of its metrics."""
+    console = Console(world, "console")
+    try:
+        await console.start()
+        yield urlsplit(console.health).netloc
+        assert await console.stop() == 0
+    finally:
+        await console.kill()
+
+
 async def ask(session: aiohttp.ClientSession, address: str, path: str) -> Any:  # noqa: ANN401
     """Return what Prometheus answers; None: it does not answer yet."""
     try:
@@ -140,11 +152,10 @@ async def test_every_panel_of_the_dashboards_returns_data(world: World, tmp_path
     mis.answer(now_and_then)
     shop.answer(never)
     await world.stage.start_worker()
-    console = Console(world, "console")
-    await console.start()
     worker = f"127.0.0.1:{world.stage.port}"
     async with (
-        prometheus(tmp_path / "prometheus", worker, urlsplit(console.health).netloc) as address,
+        a_console(world) as console,
+        prometheus(tmp_path / "prometheus", worker, console) as address,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
     ):
         async with asyncio.timeout(PATIENCE):
