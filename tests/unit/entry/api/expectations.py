@@ -179,6 +179,7 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "get_delivery": RouteExpectation(
         200, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
     ),
+    "get_lane": of_crm(200),
     "list_attempts": RouteExpectation(200),
     "list_pending": RouteExpectation(200),
     "get_pending_histogram": RouteExpectation(200),

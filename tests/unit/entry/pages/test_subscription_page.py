@@ -160,3 +160,34 @@ async def test_each_link_of_the_page_leads_to_a_page_that_its_reader_may_see(
         assert "/ui/failures?subscription=crm" in links
         for link in links:
             assert (await browser.get(link)).status == 200, link
+
+
+async def test_an_operator_sees_each_workers_lane_and_a_partner_its_own_in_sum(
+    world: PagesWorld,
+) -> None:
+    operator = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    shown = (await operator.get(CRM)).text
+    for text in (
+        "Lane, as the workers report it In flight1 of 8requests",
+        "hush-worker-1 hush-worker:9464 1 of 4 (10 at most) 2 5/s at most closed 250 ms",
+        "open, probes in 30 s",
+        "it has had no work for it lately",
+        "failing it gave no answer: hush",
+    ):
+        assert text in shown, text
+    partner = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
+    shown = (await partner.get(CRM)).text
+    assert "Its lane now In flight1 of 8requests" in shown
+    assert "Breakerpartly openprobes in 30 s" in shown
+    assert "Not all of what sends to it answered" in shown
+    assert "worker" not in shown
+
+
+async def test_where_no_worker_is_named_operators_learn_which_setting_does(
+    world: PagesWorld,
+) -> None:
+    world.api.services.lanes_said = ()
+    operator = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    assert "the setting console.workers names none" in (await operator.get(CRM)).text
+    partner = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
+    assert "It is not known now" in (await partner.get(CRM)).text
