@@ -186,6 +186,7 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "get_overview": RouteExpectation(200),
     "explain_event": RouteExpectation(200, query="event=e-1"),
     "get_subscription_statistics": of_crm(200),
+    "get_statistics_of_each": RouteExpectation(200, query="subscription=crm"),
     "get_partner_statistics": RouteExpectation(
         200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
     ),
