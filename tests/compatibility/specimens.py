@@ -353,6 +353,21 @@ def specimens() -> dict[str, Document]:
                 PlainKeys(),
             ),
         ),
+        "subscription: since when a secret signs": _row(
+            "crm",
+            write_subscription(
+                replace(
+                    SUBSCRIPTION,
+                    endpoint=replace(
+                        SUBSCRIPTION.endpoint,
+                        secrets=tuple(
+                            replace(each, since=NOON) for each in SUBSCRIPTION.endpoint.secrets
+                        ),
+                    ),
+                ),
+                PlainKeys(),
+            ),
+        ),
         "subscription: a number that doubles round": _row(
             "crm", write_subscription(replace(SUBSCRIPTION, pattern=exact), PlainKeys())
         ),

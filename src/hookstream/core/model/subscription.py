@@ -114,6 +114,8 @@ class SigningSecret:
     """The end of its rotation's overlap, by the brokers' time: from then on it does not sign."""
     public_key: str | None = None
     """For v1a, what partners verify with: the text `whpk_…`, which is no secret."""
+    since: Millis | None = None
+    """From when on it signs, by the brokers' time; None: a release that did not note it wrote it last."""
 
     def is_live(self, now: Millis) -> bool:
         """Return whether it signs."""

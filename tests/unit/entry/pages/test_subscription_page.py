@@ -9,6 +9,7 @@ from tests.doubles.pages import PagesWorld, logged_in
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import HOUR
 from hookstream.core.model.subscription import Subscription, SubscriptionState
+from hookstream.entry.pages.showing import utc
 
 CRM = "/ui/subscriptions/crm"
 
@@ -100,7 +101,12 @@ async def test_a_secret_is_replaced_and_shown_once(world: PagesWorld) -> None:
     again = await browser.submit(form, overlap="2h")
     assert (secret in again.text, "it is not kept" in again.text) == (False, True)
     assert len(row(world, "crm").endpoint.secrets) == 2
-    assert secret not in (await browser.get(CRM)).text
+    shown = (await browser.get(CRM)).text
+    assert secret not in shown
+    assert new.since is not None
+    assert f"{new.id} v1 in 2 s {utc(new.since)} it is replaced" in shown
+    # The row of the old one is of a release that did not note it.
+    assert f"generated v1 not known in 2 h {utc(old.expires_at)}" in shown
 
 
 async def test_an_act_on_what_was_changed_meanwhile_is_refused(world: PagesWorld) -> None:

@@ -37,6 +37,8 @@ class SigningSecretShown(ApiOutput, frozen=True):
     """When it signs no more; null: it stays."""
     public_key: str | None
     """Of scheme `v1a`."""
+    since: str | None = None
+    """From when on it signs; null: it is not known, as an earlier release wrote it last."""
 
 
 class EndpointShown(ApiOutput, frozen=True):
@@ -328,6 +330,7 @@ def _endpoint(endpoint: Endpoint, *, to_operator: bool) -> EndpointShown:
             SigningSecretShown(
                 id=each.id,
                 scheme=each.scheme.value,
+                since=None if each.since is None else to_rfc3339(each.since),
                 expires_at=None if each.expires_at is None else to_rfc3339(each.expires_at),
                 public_key=each.public_key,
             )

@@ -206,6 +206,7 @@ def _signing_secret(shown: SigningSecretShown) -> SigningSecret:
         SigningScheme(shown.scheme),
         instant_or_none(shown.expires_at),
         shown.public_key,
+        instant_or_none(shown.since),
     )
 
 
