@@ -368,6 +368,13 @@ def specimens() -> dict[str, Document]:
                 PlainKeys(),
             ),
         ),
+        "subscription: which line of a file declares it": _row(
+            "crm",
+            write_subscription(
+                replace(SUBSCRIPTION, owner="files:shop", declared_at="subscriptions/crm.yaml:12"),
+                PlainKeys(),
+            ),
+        ),
         "subscription: a number that doubles round": _row(
             "crm", write_subscription(replace(SUBSCRIPTION, pattern=exact), PlainKeys())
         ),

@@ -484,7 +484,8 @@ class ApiWorld:
             job = Job(f"replay-{job_id}", "replay", asked, NOON, state=JobState.FAILED)
             self.tables.put(names.jobs, job.id, job.encode())
         self.add(subscription("crm"))
-        self.add(subscription("filed", owner="files:core"))
+        place = "subscriptions/hush.yaml:3"
+        self.add(replace(subscription("filed", owner="files:core"), declared_at=place))
         self.add(subscription("theirs", "rival"))
         hold = Hold(HoldKind.ENDPOINT, "theirs", NOON, "hush-reason", "hush-operator")
         self.tables.put(names.subscriptions, hold_key(hold.kind, hold.name), write_hold(hold))

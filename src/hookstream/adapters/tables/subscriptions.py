@@ -242,7 +242,12 @@ _ENVELOPE: Row[Values] = Row(
 )
 """The fields of a subscription that are readable without a key and in every format."""
 
-_REST = RowFields(state=fields.parsed(SubscriptionState), owner=fields.TEXT)
+_REST = RowFields(
+    state=fields.parsed(SubscriptionState),
+    owner=fields.TEXT,
+    # Earlier releases ignore it, and leave it out of what they write.
+    declared_at=fields.REMARK.sparse(""),
+)
 """The fields beside the body that an envelope does not require."""
 
 

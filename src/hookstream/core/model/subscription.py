@@ -365,6 +365,8 @@ class Subscription:
     gaps: tuple[Gap, ...] = ()
     revision: int = 1
     owner: str = "cli"
+    declared_at: str = ""
+    """The file and line, within the folder that owns it, that declared it as it is; empty: nobody knows."""
 
     def pin(self, event_type: str) -> VersionPin:
         """Return the version of this type's data that the subscription receives."""

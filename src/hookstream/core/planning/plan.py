@@ -224,6 +224,7 @@ class _Planner:
             gaps=() if live is None else live.gaps,
             revision=revision,
             owner=self._owner,
+            declared_at=declared.place,
         )
         self._check_known(named(after), "event_types", after.event_types)
         self._check_versions(row)

@@ -142,7 +142,8 @@ async def test_what_files_own_says_so_to_operators_and_is_not_deleted_here(
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
     shown = await browser.get("/ui/subscriptions/filed")
-    assert "It is defined in files, in the folder core" in shown.text
+    where = "in the folder core (subscriptions/hush.yaml:3, when it was last changed)"
+    assert f"It is defined in files, {where}" in shown.text
     assert "/ui/subscriptions/filed/delete" not in [each.action for each in shown.parsed.forms]
 
 

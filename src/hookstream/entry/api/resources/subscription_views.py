@@ -132,6 +132,8 @@ class SubscriptionShown(ApiOutput, frozen=True):
     endpoint: EndpointShown
     gaps: tuple[GapShown, ...]
     owner: Annotated[str, OPERATORS_SEE]
+    declared_at: Annotated[str | None, OPERATORS_SEE] = None
+    """The file and line, within the folder of its owner, that declared it as it is; null: nobody knows."""
 
 
 class SubscriptionsPage(ApiOutput, frozen=True):
@@ -253,6 +255,7 @@ def shown_subscription(
         endpoint=_endpoint(subscription.endpoint, to_operator=to_operator),
         gaps=_gaps(subscription),
         owner=subscription.owner,
+        declared_at=subscription.declared_at or None,
     )
 
 

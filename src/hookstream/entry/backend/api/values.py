@@ -121,6 +121,7 @@ def subscription_in(shown: SubscriptionShown) -> Subscription:
         gaps=gaps,
         revision=shown.revision,
         owner=shown.owner,
+        declared_at=shown.declared_at or "",
     )
 
 
