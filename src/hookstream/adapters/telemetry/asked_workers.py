@@ -150,7 +150,8 @@ class AskedWorkers:
 
 
 def _why(error: Exception) -> str:
-    return " ".join(str(error).split())[:_LONGEST_WHY] or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(said).split())[:_LONGEST_WHY] or type(error).__name__
 
 
 @asynccontextmanager
