@@ -315,6 +315,8 @@ class Stage:
         Raises:
             CommandFailed: It ended, or did not answer within a minute.
         """
+        # So that pages show what the worker's lanes do.
+        self.environ.setdefault("HOOKSTREAM_CONSOLE__WORKERS", f"127.0.0.1:{self.port}")
         log = self.folder / "console.log"
         with log.open("ab") as stream:
             self.console = await self.launch("console", log=stream)

@@ -157,6 +157,14 @@ def test_prometheus_scrapes_every_process_at_the_port_on_which_it_listens() -> N
         assert networks("prometheus") & networks(name)
 
 
+def test_the_console_asks_the_workers_at_the_port_on_which_they_listen() -> None:
+    listens = settings_of("worker", "both").worker.listen
+    assert settings_of("console", "both").console.workers == (
+        f"worker:{listens.rpartition(':')[2]}",
+    )
+    assert networks("worker") & networks("console")
+
+
 def test_prometheus_reads_its_settings_and_the_rules_where_they_are_mounted() -> None:
     [config] = [
         flag.partition("=")[2]

@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 from hookstream.entry.cli.root import root
 from hookstream.settings import Settings, load
 
-MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+MANIFESTS = [KUBERNETES / "console.yaml", KUBERNETES / "executor.yaml"]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 
 
@@ -52,6 +53,19 @@ def test_the_consoles_manifest_has_the_address_of_an_ingress_for_portal_links() 
     environ = {each["name"]: each["value"] for each in container["env"] if "__" in each["name"]}
     # TLS ends there: without it, browsers keep no session.
     assert load(None, environ, {}).console.url.startswith("https://")
+
+
+def test_consoles_ask_the_service_whose_name_has_an_address_for_each_worker() -> None:
+    assert sorted(KUBERNETES.glob("*.yaml")) == [*MANIFESTS, KUBERNETES / "workers.yaml"]
+    service = yaml.safe_load((KUBERNETES / "workers.yaml").read_text("utf-8"))
+    console = yaml.safe_load((KUBERNETES / "console.yaml").read_text("utf-8"))
+    [container] = console["spec"]["template"]["spec"]["containers"]
+    environ = {each["name"]: each["value"] for each in container["env"]}
+    [port] = service["spec"]["ports"]
+    assert (service["kind"], service["spec"]["clusterIP"]) == ("Service", "None")
+    found = load(None, {"HOOKSTREAM_CONSOLE__WORKERS": environ["HOOKSTREAM_CONSOLE__WORKERS"]}, {})
+    assert found.console.workers == (f"{service['metadata']['name']}:{port['port']}",)
+    assert Settings().worker.listen.endswith(f":{port['port']}")
 
 
 @pytest.mark.parametrize("name", ["worker", "executor", "console"])

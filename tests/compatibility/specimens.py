@@ -353,6 +353,28 @@ def specimens() -> dict[str, Document]:
                 PlainKeys(),
             ),
         ),
+        "subscription: since when a secret signs": _row(
+            "crm",
+            write_subscription(
+                replace(
+                    SUBSCRIPTION,
+                    endpoint=replace(
+                        SUBSCRIPTION.endpoint,
+                        secrets=tuple(
+                            replace(each, since=NOON) for each in SUBSCRIPTION.endpoint.secrets
+                        ),
+                    ),
+                ),
+                PlainKeys(),
+            ),
+        ),
+        "subscription: which line of a file declares it": _row(
+            "crm",
+            write_subscription(
+                replace(SUBSCRIPTION, owner="files:shop", declared_at="subscriptions/crm.yaml:12"),
+                PlainKeys(),
+            ),
+        ),
         "subscription: a number that doubles round": _row(
             "crm", write_subscription(replace(SUBSCRIPTION, pattern=exact), PlainKeys())
         ),

@@ -24,6 +24,7 @@ from tests.doubles.clock import NOON
 from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
 from tests.doubles.event_topics import MemoryTopics
 from tests.doubles.explained import explained
+from tests.doubles.lanes import SAID, after
 from tests.doubles.lives import FIRST
 from tests.doubles.logger import BookkeepingLogger
 from tests.doubles.request_spans import RequestSpans
@@ -51,6 +52,7 @@ from hookstream.adapters.tables.holds_and_skips import (
 )
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller, Scope
@@ -186,6 +188,7 @@ class MemoryServices(MemoryPreviews):
         self.stopped = GroupPosition("hookstream", at, member, CommitPosition(4), 0, 9, NOON)
         """The one partition that workers read: its record at 4 stops it."""
         self.large_bodies = AtOnce(2, "files and definitions are read")
+        self.lanes_said: Sequence[WorkerLane] = SAID
         self.worker_is_gone = False
         """Whether nothing becomes of what is asked of the partition's worker."""
 
@@ -387,6 +390,10 @@ class MemoryServices(MemoryPreviews):
         del most
         return a_status()
 
+    def lanes(self, subscription_id: str) -> Sequence[WorkerLane]:
+        del subscription_id
+        return after(self.lanes_said, (self.now() - NOON) / 1000)
+
     def positions(self) -> list[GroupPosition]:
         return [self._resumed()]
 
@@ -477,7 +484,8 @@ class ApiWorld:
             job = Job(f"replay-{job_id}", "replay", asked, NOON, state=JobState.FAILED)
             self.tables.put(names.jobs, job.id, job.encode())
         self.add(subscription("crm"))
-        self.add(subscription("filed", owner="files:core"))
+        place = "subscriptions/hush.yaml:3"
+        self.add(replace(subscription("filed", owner="files:core"), declared_at=place))
         self.add(subscription("theirs", "rival"))
         hold = Hold(HoldKind.ENDPOINT, "theirs", NOON, "hush-reason", "hush-operator")
         self.tables.put(names.subscriptions, hold_key(hold.kind, hold.name), write_hold(hold))

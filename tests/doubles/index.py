@@ -1,7 +1,7 @@
 """An index in memory: a few things, selected and paged as the real one does."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -233,6 +233,15 @@ class MemoryIndex:
             builder.add_attempts([CountedAttempts(each.at, 1, buckets)])
             builder.add_failing([FailingEndpoint(entry.subscription_id, entry.partner_id, 1, 1)])
         return builder.overview(builder.worst(), WINDOW.since or 0, whole=True)
+
+    def counts_of_each(
+        self, subscriptions: Collection[str], wanted: OverviewWindow, *, now: Millis
+    ) -> tuple[Millis, dict[str, Counts]]:
+        counts = {name: Counts() for name in subscriptions}
+        for each in self.found_deliveries:
+            if each.state.subscription_id in counts:
+                counts[each.state.subscription_id].delivered += 1
+        return now - (wanted.span or 0), counts
 
     def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
         del deliveries

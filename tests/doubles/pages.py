@@ -77,6 +77,9 @@ class PageParser(HTMLParser):
         self.tags.append((tag, found))
         if tag == "form":
             self.forms.append(Form(found.get("method", "get"), found.get("action", "")))
+        elif found.get("type") == "checkbox" and "checked" not in found:
+            # As in a browser, it is not sent.
+            return
         elif tag in ("input", "textarea") and self.forms and "name" in found:
             self.forms[-1].fields[found["name"]] = found.get("value", "")
             kind = found.get("type", "text") if tag == "input" else tag

@@ -184,7 +184,9 @@ class RawServer:
         headers = tuple(
             (name, value) for name, _, value in (each.partition(": ") for each in rest)
         )
-        length = next(int(value) for name, value in headers if name.lower() == "content-length")
+        length = next(
+            (int(value) for name, value in headers if name.lower() == "content-length"), 0
+        )
         body = await reader.readexactly(length) if self.read_body else b""
         return Seen(number, line, headers, body)
 

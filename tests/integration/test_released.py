@@ -51,7 +51,9 @@ def test_what_is_released_to_the_api_is_refused_to_files_until_it_is_given_back(
         "Remove its file in the folder shop: the next apply refuses the folder until then\n"
     )
     assert again.err == "orders belongs to the API already\n"
-    assert after == replace(before, owner="api", revision=before.revision + 1)
+    assert before.declared_at == "subscriptions/orders.yaml:1"
+    revision = before.revision + 1
+    assert after == replace(before, owner="api", declared_at="", revision=revision)
     refuse_owned_by_files(after)
     assert refused.code == 2
     assert "hookstream subscriptions release orders --to files" in refused.err

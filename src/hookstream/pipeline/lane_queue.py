@@ -9,6 +9,7 @@ from hookstream.core.lanes.fair_queue import Claim
 from hookstream.core.lanes.halving import Halving
 from hookstream.core.lanes.lane import Lane
 from hookstream.core.lanes.permits import LanePermits, Permits
+from hookstream.pipeline.ports import Logger
 from hookstream.pipeline.work import Work
 
 
@@ -118,6 +119,15 @@ class LaneQueue:
                 line.clear()
                 line.extend(kept)
         return dropped
+
+    def log_breaker(self, logger: Logger) -> None:
+        """Log that the circuit breaker opened or closed since the last check."""
+        broken = self.lane.broken
+        if broken and not self.broken:
+            logger.warning("breaker.opened", subscription_id=self.subscription_id)
+        elif self.broken and not broken:
+            logger.info("breaker.closed", subscription_id=self.subscription_id)
+        self.broken = broken
 
     def first_attempt(self) -> int | None:
         """Return the place of the first work that may use a reserved permit: a prompt lane's first attempt."""

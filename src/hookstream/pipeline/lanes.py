@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from hookstream.core.lanes.fair_queue import FairQueue
 from hookstream.core.lanes.lane import Lane
+from hookstream.core.lanes.lane_status import LaneStatus
 from hookstream.core.lanes.neighbours import Neighbours
 from hookstream.core.lanes.permits import Permits
 from hookstream.core.lanes.policy import LanePolicy
@@ -360,7 +361,7 @@ class Lanes:
         else:
             lane.finish(ticket, now, outcome)
             if queue.broken or not isinstance(outcome, Delivered):
-                self._log_breaker(queue)
+                queue.log_breaker(self._logger)
         if not own.prompt and lane.prompt(now):
             self._permits.proved(own)
         self._neighbours.note(queue.subscription_id, now)
@@ -415,15 +416,6 @@ class Lanes:
         queue.wakes, queue.wakes_at = None, float("inf")
         self._start(queue, self._clock.monotonic())
 
-    def _log_breaker(self, queue: LaneQueue) -> None:
-        """Log that a circuit breaker opened or closed."""
-        broken = queue.lane.broken
-        if broken and not queue.broken:
-            self._logger.warning("breaker.opened", subscription_id=queue.subscription_id)
-        elif queue.broken and not broken:
-            self._logger.info("breaker.closed", subscription_id=queue.subscription_id)
-        queue.broken = broken
-
     def _note_idle(self) -> None:
         if self.in_flight == 0 and self.waiting == 0 and self.tests.idle:
             self._idle.set()
@@ -470,6 +462,11 @@ class Lanes:
         live = queue.shed(queue.waiting, min(excess, _MOST_PUT_OFF - len(behind)), now)
         self._put_off(queue, (*live, *behind), now)
         self._start(queue, now)
+
+    def status(self, subscription_id: str) -> LaneStatus | None:
+        """Return what a lane does now; None: there is none, as it had no work for long."""
+        queue = self._queues.get(subscription_id)
+        return None if queue is None else queue.lane.status(queue.queued, self._clock.monotonic())
 
     @property
     def open_breakers(self) -> frozenset[str]:

@@ -213,6 +213,10 @@ class ConsoleSettings:
     """What pages call this installation, such as `production`; empty: nothing."""
     trace_url: str = _set("", kinds.trace_url())
     """Where pages link to for a trace, such as `https://jaeger.example/trace/{trace_id}`; empty: they show its id."""
+    workers: tuple[str, ...] = _set((), kinds.worker_addresses())
+    """Where workers' health ports (`worker.listen`) are: they are asked there what their lanes do. A name with several
+    addresses, such as a headless service's, is as many workers, and is looked up at each ask. Empty: pages and API say
+    nothing of lanes."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
     """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
     max_connections: int = _set(800, kinds.whole(16, 100_000))

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
 
 _LONGEST_URL = 2_048
+_LAST_PORT = 65_535
 
 Scalar: TypeAlias = str | int | float | bool
 T = TypeVar("T")
@@ -225,6 +226,20 @@ def networks() -> SettingKind[tuple[str, ...]]:
             raise ValueError(f"must have address ranges such as 10.1.0.0/16: {error}") from None
 
     return many(SettingKind("CIDR", read_one))
+
+
+def worker_addresses() -> SettingKind[tuple[str, ...]]:
+    """Addresses of workers' health ports, `HOST:PORT`."""
+
+    def read_one(value: object) -> str:
+        found = _read_text(value)
+        host, _, port = found.rpartition(":")
+        is_host = re.fullmatch(r"[a-zA-Z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]", host)
+        if not is_host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
+            raise ValueError(f"must have addresses such as worker:9464, not {value!r}")
+        return found
+
+    return many(SettingKind("`HOST:PORT`", read_one), most=16)
 
 
 def topic_globs() -> SettingKind[tuple[str, ...]]:

@@ -26,6 +26,7 @@ async def platform(
     folder = tmp_path_factory.mktemp("pages")
     async with a_world(folder, broker.bootstrap_servers, f"t{token_hex(5)}") as world:
         world.stage.environ["HOOKSTREAM_CONSOLE__NAME"] = "rehearsal"
+        world.stage.environ["HOOKSTREAM_CONSOLE__WORKERS"] = f"127.0.0.1:{world.stage.port}"
         made = Platform(world, Endpoint(), {"first": Console(world, "first", folder / "index")})
         try:
             await made.set_up()

@@ -1,5 +1,6 @@
 """The pages of a real console: who sees what, and that they keep up with what happens."""
 
+import re
 import time
 
 import pytest
@@ -50,6 +51,23 @@ async def test_the_overview_keeps_up_with_what_is_delivered(
         await expect(look.figures("Delivered")).to_have_text(str(before + 6), timeout=PATIENCE)
         assert await look.barriers() == []
         await look.picture("overview")
+        assert look.complaints == []
+
+
+async def test_a_worker_says_what_its_lane_of_a_failing_subscription_does(
+    platform: Platform, chromium: Browser
+) -> None:
+    async with a_look(chromium, platform.console.url) as look:
+        await look.log_in(platform.token)
+        # A lane without work for long is forgotten.
+        await platform.publish(1)
+        await look.open("/ui/subscriptions/waiting")
+        # A machine that is busy may not answer within the second that a page waits: the next look does.
+        lane = look.page.get_by_role("row").filter(
+            has_text=f"127.0.0.1:{platform.world.stage.port}"
+        )
+        await expect(lane).to_contain_text(re.compile(r"\d+ of \d+"), timeout=PATIENCE)
+        assert await look.barriers() == []
         assert look.complaints == []
 
 

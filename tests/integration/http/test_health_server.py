@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import os
 import resource
@@ -13,12 +14,15 @@ import aiohttp
 import pytest
 import uvloop
 from tests.conftest import ROOT
-from tests.doubles.raw_server import hang
+from tests.doubles.lanes import CALM
+from tests.doubles.raw_server import hang, response, say
 from tests.doubles.raw_server import server as raw_server
 from tests.integration.http.sending import anywhere, post
 
 from hookstream.adapters.http.sender import HttpSender
+from hookstream.adapters.telemetry.asked_workers import WorkerLane, asked_workers
 from hookstream.adapters.telemetry.health_server import HealthServer
+from hookstream.adapters.telemetry.lane_reports import lane_report, read_lane_report
 from hookstream.core.model.outcome import Withheld
 from hookstream.errors import ConfigurationError
 
@@ -196,3 +200,59 @@ async def test_a_connection_is_closed_a_few_seconds_after_it_was_opened() -> Non
                 assert await reader.read() == b""
         assert len(server.connections) == 0
         writer.close()
+
+
+async def test_a_worker_is_asked_for_one_lane_and_says_nothing_where_nobody_does() -> None:
+    asked: list[str] = []
+
+    def lanes(subscription_id: str) -> bytes:
+        asked.append(subscription_id)
+        return lane_report("worker-1", CALM)
+
+    async with (
+        HealthServer("127.0.0.1:0", SomeMetrics(), well, well, lanes=lanes) as worker,
+        HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as console,
+    ):
+        assert (await get(worker, "/metrics"))[0] == 200
+        assert asked == []
+        refused = [
+            (await get(worker, path))[0]
+            for path in (
+                "/lanes",
+                "/lanes?subscription=",
+                "/lanes?subscription=a&subscription=b",
+                "/lanes?subscription=" + 201 * "a",
+            )
+        ]
+        assert (refused, asked) == ([400] * 4, [])
+        status, kind, text = await get(worker, "/lanes?subscription=a%26b%0a")
+        assert (status, kind, asked) == (200, "application/json", ["a&b\n"])
+        assert read_lane_report(text.encode()) == ("worker-1", CALM)
+        assert (await get(console, "/lanes?subscription=a"))[0] == 404
+
+
+async def test_a_console_takes_the_lanes_of_workers_and_names_whoever_is_none() -> None:
+    def lanes(subscription_id: str) -> bytes:
+        return lane_report(f"of {subscription_id}", CALM)
+
+    endless = say(b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n", b"x" * 200_000)
+    packed = response(200, "Content-Encoding: gzip", body=gzip.compress(b" " * 1_000_000))
+    async with (
+        HealthServer("127.0.0.1:0", SomeMetrics(), well, well, lanes=lanes) as worker,
+        HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as older,
+        raw_server(endless) as large,
+        raw_server(packed) as compressed,
+        raw_server(response(302, f"Location: http://{worker.address}/lanes")) as elsewhere,
+    ):
+        named = [worker.address, older.address]
+        named += [f"127.0.0.1:{each.port}" for each in (large, compressed, elsewhere)]
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            named.append(f"127.0.0.1:{nobody.getsockname()[1]}")
+            async with asked_workers(named, seconds=50.0) as asked:
+                found = await asked.lanes("c&rm")
+    assert found[0] == WorkerLane(named[0], "of c&rm", CALM)
+    assert [each.address for each in found] == named
+    expected = ["404", "more than 65536 bytes", "gave no answer", "answered 302", "gave no answer"]
+    for words, each in zip(expected, found[1:], strict=True):
+        assert words in each.problem

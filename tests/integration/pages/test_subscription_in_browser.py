@@ -83,6 +83,15 @@ async def test_a_subscription_is_created_from_the_list(
             assert await look.barriers() == []
         look.complaints.clear()  # The browser says that the answer was 422.
         await look.page.fill("[name=pattern]", "")
+        await look.page.locator("summary", has_text="Retries").click()
+        await look.page.fill("[name=schedule]", "soon")
+        await press(look, "Create")
+        # What is wrong is not folded away.
+        assert "soon" in await look.page.locator("#wrong-schedule").inner_text()
+        if scripts:
+            assert await look.barriers() == []
+        look.complaints.clear()
+        await look.page.fill("[name=schedule]", "5s 5m")
         assert "never again" in await press(look, "Create")
         await look.page.get_by_role("link", name="To the subscription").click()
         await look.page.get_by_text("https://partner.example/").first.wait_for()

@@ -114,11 +114,36 @@ def test_a_folder_becomes_what_it_declares(tmp_path: Path) -> None:
                         active_from=0,
                     ),
                     (DeclaredSecret("env:ORDERS", KEY),),
+                    place="subscriptions/orders.yml:2",
                 ),
             ),
         ),
         [],
     )
+
+
+def test_a_place_is_the_same_wherever_the_folder_lies_and_of_each_document_its_line(
+    tmp_path: Path,
+) -> None:
+    for folder in ("here", "there/and/deeper"):
+        (tmp_path / folder).mkdir(parents=True)
+        write(tmp_path / folder, "partners/acme.yaml", ACME)
+        other = ORDERS.replace("id: orders", "id: others")
+        write(tmp_path / folder, "subscriptions/all.yaml", f"{ORDERS}---{other}")
+        found = read(tmp_path / folder).declared.subscriptions
+        second = 2 + ORDERS.count("\n")
+        assert [each.place for each in found] == [
+            "subscriptions/all.yaml:2",
+            f"subscriptions/all.yaml:{second}",
+        ]
+
+
+def test_a_path_that_is_too_long_for_a_row_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "partners/acme.yaml", ACME)
+    deep = tmp_path / "subscriptions" / ("d" * 250) / ("e" * 245)
+    deep.mkdir(parents=True)
+    (deep / "orders.yaml").write_text(ORDERS)
+    assert [each.place for each in read(tmp_path).declared.subscriptions] == [""]
 
 
 def test_a_file_may_contain_several_documents(tmp_path: Path) -> None:

@@ -498,3 +498,18 @@ async def test_a_rate_limit_counts_requests_and_not_the_deliveries_in_them() -> 
 
     assert [many for _, many in site.batches] == [50, 50]
     assert site.overflowed == []
+
+
+async def test_a_lane_says_what_is_in_flight_and_what_waits_and_one_without_work_says_nothing() -> (
+    None
+):
+    site = Site(10)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        assert site.lanes.status("a") is None
+        site.offer("a", 5)
+        found = site.lanes.status("a")
+        assert found is not None
+        assert (found.in_flight, found.limit, found.most, found.queued) == (2, 2, 100, 3)
+        await site.lanes.idle()
+        assert site.lanes.status("b") is None

@@ -249,6 +249,34 @@ def test_an_address_of_traces_is_taken_as_it_is_and_may_be_missing() -> None:
     assert (found.console.trace_url, load(None, {}, {}).console.trace_url) == (url, "")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "worker",
+        "worker:",
+        ":9464",
+        "worker:0",
+        "worker:65536",
+        "a b:1",
+        "u@h:1",
+        "h/p:1",
+        "::1:9464",
+    ],
+)
+def test_a_worker_is_named_by_host_and_port(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"console\.workers must have addresses such as"):
+        load(None, {"HOOKSTREAM_CONSOLE__WORKERS": wrong}, {})
+
+
+def test_workers_are_several_names_or_addresses_and_a_bounded_number() -> None:
+    named = "workers.hookstream.svc:9464, 10.0.0.7:9464, [::1]:9464"
+    found = load(None, {"HOOKSTREAM_CONSOLE__WORKERS": named}, {})
+    assert found.console.workers == tuple(named.split(", "))
+    assert load(None, {}, {}).console.workers == ()
+    with pytest.raises(ConfigurationError, match=r"console\.workers must have 0 to 16 entries"):
+        load(None, {"HOOKSTREAM_CONSOLE__WORKERS": ",".join(["w:1"] * 17)}, {})
+
+
 def test_what_may_contain_a_secret_is_in_no_repr() -> None:
     environ = {
         "HOOKSTREAM_KEYS__RING": '{"a": "hunter2"}',

@@ -33,6 +33,7 @@ _Definition = TypeVar("_Definition", Partner, DeclaredSubscription)
 
 MAX_FILES = 20_000
 MAX_SECRET_BYTES = 64 * 1024
+_LONGEST_PLACE = 500
 _TEXTS_FOR_PEOPLE = (".md",)
 
 
@@ -205,8 +206,16 @@ def _read(
         ]
         if subject:
             into.enter(subject, place, document)
+        if isinstance(definition, DeclaredSubscription):
+            definition = replace(definition, place=_within(folder, path, document))
         if not problems:
             yield definition
+
+
+def _within(folder: Path, path: Path, document: Document) -> str:
+    """Return the place of a definition, the same on every machine; empty: it is too long to be kept."""
+    place = f"{shown(path.relative_to(folder))}:{document.line('id')}"
+    return place if len(place) <= _LONGEST_PLACE else ""
 
 
 def _kept_in(

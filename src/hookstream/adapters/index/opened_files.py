@@ -2,13 +2,13 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from hookstream.adapters.index.database import OtherFormat
-from hookstream.adapters.index.folder import is_damage
+from hookstream.adapters.index.folder import IndexFile, is_damage
 from hookstream.errors import DependencyUnavailable
 
 _MOST = 32
@@ -136,3 +136,15 @@ def reading(path: Path, *, marker: Path | None = None) -> Iterator[None]:
             with suppress(OSError):
                 marker.touch()
         raise DependencyUnavailable(f"the index's {path.name} cannot be read: {error}") from error
+
+
+@contextmanager
+def using(
+    file: IndexFile, opened: OpenedFiles[T], make: Callable[[IndexFile], T]
+) -> Iterator[T | None]:
+    """Have a file open, as `make` opens it; None: it is not there. Raises as `reading` does."""
+    with reading(file.path, marker=file.marker):
+        if not file.path.exists():
+            yield None
+            return
+        yield opened.get(file.path) or opened.put(file.path, make(file))

@@ -1,10 +1,9 @@
 """Reads the index for the API and the console's pages: files are opened read-only, work is bounded."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from hookstream.adapters.index.answers import (
     AsideCounts,
@@ -31,6 +30,7 @@ from hookstream.adapters.index.answers import (
     Window,
 )
 from hookstream.adapters.index.aside_reader import AsideReader, aside_filter
+from hookstream.adapters.index.counts_of_each import counts_of_each
 from hookstream.adapters.index.delivery_views import (
     LifeOrder,
     Runs,
@@ -41,7 +41,7 @@ from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
 from hookstream.adapters.index.id_filter import IdFilter
 from hookstream.adapters.index.now_reader import NowReader
-from hookstream.adapters.index.opened_files import OpenedFiles, OpenLimit, reading
+from hookstream.adapters.index.opened_files import OpenedFiles, OpenLimit, reading, using
 from hookstream.adapters.index.overviews import overview_of
 from hookstream.adapters.index.packing import Packed, packed_delivery
 from hookstream.adapters.index.postings import Of, hash_of
@@ -63,14 +63,18 @@ from hookstream.core.audit.run_states import PendingRecord, waiting
 from hookstream.core.failures.book import Looked
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.statistics.counts import Statistics
+from hookstream.core.statistics.counts import Counts, Statistics
 from hookstream.core.statistics.due import DueIntervals, due_intervals
 from hookstream.core.statistics.life import Ending, key_of_waiting
-from hookstream.core.statistics.overview import Overview, OverviewWindow, is_whole, steps_for
+from hookstream.core.statistics.overview import (
+    Overview,
+    OverviewWindow,
+    Steps,
+    is_whole,
+    steps_for,
+)
 from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
 from hookstream.errors import DependencyUnavailable, InputRefused
-
-Opened = TypeVar("Opened", HourReader, AsideReader)
 
 MOST_LOOKED = 20_000
 """How many attempts a page looks at at most."""
@@ -340,14 +344,25 @@ class IndexReader:
             wanted: The window.
             now: The present by the brokers' clock.
         """
+        steps, hours, known = self._steps(wanted, now)
+        whole = is_whole(wanted, now, known)
+        return overview_of(hours, self._hour, whose, steps, known, whole=whole)
+
+    def counts_of_each(
+        self, subscriptions: Collection[str], wanted: OverviewWindow, *, now: Millis
+    ) -> tuple[Millis, dict[str, Counts]]:
+        """Return the counts of each subscription up to now, and from when on they are counted."""
+        steps, hours, known = self._steps(wanted, now)
+        return max(steps.since, known), counts_of_each(hours, self._hour, subscriptions, steps)
+
+    def _steps(self, wanted: OverviewWindow, now: Millis) -> tuple[Steps, list[IndexFile], Millis]:
+        """Return the steps of a window, its hours, and from when on everything is known."""
         window = self.window()
         known = window.since
         if known is None or window.until is None:
             raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
         steps = steps_for(wanted, now, known)
-        hours = self._of_window(window, steps.since, steps.until + HOUR, None)
-        whole = is_whole(wanted, now, known)
-        return overview_of([*hours], self._hour, whose, steps, known, whole=whole)
+        return steps, [*self._of_window(window, steps.since, steps.until + HOUR, None)], known
 
     def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
         """Return the errors, with their deliveries counted or not, and last successes of hours from `since` on."""
@@ -459,10 +474,10 @@ class IndexReader:
         return self._folder.touched(Family.ASIDE, window.aside_since, since, until, before)
 
     def _hour(self, file: IndexFile) -> AbstractContextManager[HourReader | None]:
-        return _using(file, self._hours, HourReader)
+        return using(file, self._hours, HourReader)
 
     def _day(self, file: IndexFile) -> AbstractContextManager[AsideReader | None]:
-        return _using(file, self._days, AsideReader)
+        return using(file, self._days, AsideReader)
 
     def _may_have(self, file: IndexFile, kind: Of, packed: Packed) -> bool:
         """Return whether an hour may have an id, without opening its file; False: it has not."""
@@ -480,15 +495,3 @@ class IndexReader:
             if not path.exists():
                 raise DependencyUnavailable(f"there is no index in {path.parent} yet")
             yield self._nows.get(path) or self._nows.put(path, NowReader(path))
-
-
-@contextmanager
-def _using(
-    file: IndexFile, opened: OpenedFiles[Opened], make: Callable[[IndexFile], Opened]
-) -> Iterator[Opened | None]:
-    """Have a file open; None: it is not there."""
-    with reading(file.path, marker=file.marker):
-        if not file.path.exists():
-            yield None
-            return
-        yield opened.get(file.path) or opened.put(file.path, make(file))

@@ -124,6 +124,8 @@ _SIGNING = {
     "expires_at": fields.optional(fields.INSTANT).sparse(),
     # In the clear, so that it can be shown without a key ring.
     "public_key": fields.optional(fields.TEXT).sparse(),
+    # Earlier releases ignore it, and leave it out of what they write: then nobody knows it any more.
+    "since": fields.optional(fields.INSTANT).sparse(),
 }
 _SIGNING_SECRET = RowFields(**dict.fromkeys(_CIPHERTEXT_FIELDS, fields.TEXT), **_SIGNING)
 _HOW_IT_SIGNS = RowFields(**_SIGNING)
@@ -240,7 +242,12 @@ _ENVELOPE: Row[Values] = Row(
 )
 """The fields of a subscription that are readable without a key and in every format."""
 
-_REST = RowFields(state=fields.parsed(SubscriptionState), owner=fields.TEXT)
+_REST = RowFields(
+    state=fields.parsed(SubscriptionState),
+    owner=fields.TEXT,
+    # Earlier releases ignore it, and leave it out of what they write.
+    declared_at=fields.REMARK.sparse(""),
+)
 """The fields beside the body that an envelope does not require."""
 
 
@@ -277,7 +284,7 @@ def _as_earlier_releases(subscription: Subscription) -> Subscription:
         subscription,
         endpoint=Endpoint(
             endpoint.url,
-            tuple(SigningSecret(each.id, each.key) for each in endpoint.secrets),
+            tuple(SigningSecret(each.id, each.key, since=each.since) for each in endpoint.secrets),
             endpoint.headers,
             endpoint.timeout,
         ),
@@ -337,6 +344,7 @@ def _opened(subscription_id: str, row: Mapping[str, object], keys: Keys) -> Valu
             each["scheme"],
             each["expires_at"],
             each["public_key"],
+            each["since"],
         )
         for each in endpoint["secrets"]
     )

@@ -1,4 +1,4 @@
-"""Serves /metrics, /healthz and /readyz for Prometheus and Kubernetes."""
+"""Serves /metrics, /healthz and /readyz for Prometheus and Kubernetes, and a worker's /lanes for consoles."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,8 +13,13 @@ from hookstream.errors import ConfigurationError
 Check: TypeAlias = Callable[[], tuple[bool, Mapping[str, object]]]
 """Returns whether the check passes, with the facts that it is based on."""
 
+Lanes: TypeAlias = Callable[[str], bytes]
+"""Returns what a worker says of its lane of a subscription, as JSON."""
+
 _EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HIGHEST_PORT = 65_535
+_LONGEST_ID = 200
+"""Characters of a subscription's id."""
 _CLOSING_SECONDS = 1.0
 _BACKLOG = 128
 _MAX_CONNECTIONS = 64
@@ -40,6 +45,7 @@ class HealthServer:
         ready: Readiness; False makes a rollout wait.
         life: Seconds after which a connection is closed.
         setting: The name of the setting that `listen` comes from, for errors.
+        lanes: The source of `/lanes?subscription=ID`, called when it is asked for; None: there is none.
 
     Raises:
         ConfigurationError: `listen` is not an address, or (on entering) cannot be listened on.
@@ -54,6 +60,7 @@ class HealthServer:
         *,
         life: float = _LIFE_SECONDS,
         setting: str = "worker.listen",
+        lanes: Lanes | None = None,
     ) -> None:
         self._setting = setting
         self._life = life
@@ -64,6 +71,8 @@ class HealthServer:
         app.router.add_get("/metrics", self._show_metrics)
         app.router.add_get("/healthz", _answering(live))
         app.router.add_get("/readyz", _answering(ready))
+        if lanes is not None:
+            app.router.add_get("/lanes", _showing(lanes))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
         self._server: asyncio.Server | None = None
         self.connections = OpenConnections(_MAX_CONNECTIONS)
@@ -164,6 +173,18 @@ def _answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResp
         return web.Response(
             body=body, status=200 if well else 503, content_type="application/json"
         )
+
+    return answer
+
+
+def _showing(lanes: Lanes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked = request.query.getall("subscription", [])
+        if len(asked) != 1 or not 0 < len(asked[0]) <= _LONGEST_ID:
+            raise web.HTTPBadRequest(
+                text=f"/lanes?subscription=ID takes one id of 1 to {_LONGEST_ID} characters"
+            )
+        return web.Response(body=lanes(asked[0]), content_type="application/json")
 
     return answer
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from hookstream.core.lanes.circuit_breaker import CircuitBreaker
 from hookstream.core.lanes.concurrency_limit import ConcurrencyLimit
+from hookstream.core.lanes.lane_status import BreakerState, LaneStatus
 from hookstream.core.lanes.policy import Deferral, LanePolicy
 from hookstream.core.lanes.rate_limiter import RateLimiter
 from hookstream.core.lanes.reservations import Reservations
@@ -149,6 +150,28 @@ class Lane:
     def broken(self) -> bool:
         """Whether the breaker is not closed."""
         return self._circuit_breaker.probe_at is not None
+
+    def status(self, queued: int, now: float) -> LaneStatus:
+        """Return what the lane does now; `queued` deliveries wait in it. It changes nothing."""
+        breaker, spacing = self._circuit_breaker, self._rate_limiter.spacing
+        state, probe_at = BreakerState.CLOSED, now
+        if breaker.probe_at is not None:
+            state = BreakerState.HALF_OPEN if breaker.may_probe(now) else BreakerState.OPEN
+            probe_at = breaker.probe_at
+        return LaneStatus(
+            in_flight=len(self._started),
+            limit=self._allowed,
+            most=self._policy.max_in_flight,
+            ramping=self._limit.ramping,
+            overdue=self._overdue(now),
+            queued=queued,
+            rate=1 / spacing if spacing else None,
+            throttled=spacing > 0 and not self._rate_limiter.limited,
+            breaker=state,
+            probe_after=max(0.0, probe_at - now),
+            rests=max(0.0, self._rests_until - now),
+            answers_in=self.answer_time(now),
+        )
 
     def prompt(self, now: float) -> bool:
         """Return whether the endpoint answered within a second lately and no attempt is overdue."""

@@ -114,6 +114,8 @@ class SigningSecret:
     """The end of its rotation's overlap, by the brokers' time: from then on it does not sign."""
     public_key: str | None = None
     """For v1a, what partners verify with: the text `whpk_…`, which is no secret."""
+    since: Millis | None = None
+    """From when on it signs, by the brokers' time; None: a release that did not note it wrote it last."""
 
     def is_live(self, now: Millis) -> bool:
         """Return whether it signs."""
@@ -363,6 +365,8 @@ class Subscription:
     gaps: tuple[Gap, ...] = ()
     revision: int = 1
     owner: str = "cli"
+    declared_at: str = ""
+    """The file and line, within the folder that owns it, that declared it as it is; empty: nobody knows."""
 
     def pin(self, event_type: str) -> VersionPin:
         """Return the version of this type's data that the subscription receives."""

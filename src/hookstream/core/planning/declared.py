@@ -50,6 +50,8 @@ class DeclaredSubscription:
     start_from: Millis | None = None
     """Where it starts when it is created: events recorded since then are replayed to it; `EARLIEST_START`:
     all that the logs still have. None: it starts with what is published from then on."""
+    place: str = ""
+    """Its file, within the folder, and its line there: `subscriptions/crm.yaml:12`; empty: it is of no file."""
 
     @property
     def id(self) -> str:

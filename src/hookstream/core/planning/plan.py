@@ -34,7 +34,7 @@ from hookstream.core.planning.ownership import (
     prune_refused,
     take_over_refused,
 )
-from hookstream.core.planning.rotation import NewKey, problems, rotated, without_ended
+from hookstream.core.planning.rotation import NewKey, begun, problems, rotated, without_ended
 
 
 @dataclass(slots=True, frozen=True)
@@ -224,6 +224,7 @@ class _Planner:
             gaps=() if live is None else live.gaps,
             revision=revision,
             owner=self._owner,
+            declared_at=declared.place,
         )
         self._check_known(named(after), "event_types", after.event_types)
         self._check_versions(row)
@@ -263,13 +264,14 @@ class _Planner:
         """Return the signing secrets after the plan, and those that were generated for it."""
         means = self._means
         present = () if live is None else live.endpoint.secrets
-        made = rotated(declared.secrets, present, revision, means.new_key, opened=means.opened)
+        found = rotated(declared.secrets, present, revision, means.new_key, opened=means.opened)
+        secrets, made = (begun(each, present, means.takes_effect) for each in found)
         row = () if live is None or before is None else before.endpoint.secrets
         self.problems += [
             Problem(named(declared.row), "endpoint.signing_secrets", why)
-            for why in problems(declared.secrets, row, made[0])
+            for why in problems(declared.secrets, row, secrets)
         ]
-        return made
+        return secrets, made
 
     def _pins(self, declared: Subscription, live: Subscription | None) -> dict[str, VersionPin]:
         """Return a version for every event type that is requested now.

@@ -49,6 +49,20 @@ def without_ended(subscription: Subscription, now: Millis) -> Subscription:
     return replace(subscription, endpoint=replace(endpoint, secrets=live))
 
 
+def begun(
+    secrets: Sequence[SigningSecret], before: Sequence[SigningSecret], at: Millis
+) -> tuple[SigningSecret, ...]:
+    """Return secrets with the instant from which each signs: `at` for those that were not there before.
+
+    Args:
+        secrets: Those of a row that is written.
+        before: Those of the row that it replaces.
+        at: The brokers' time at which the change takes effect.
+    """
+    known = {(each.id, each.key): each.since for each in before}
+    return tuple(replace(each, since=known.get((each.id, each.key), at)) for each in secrets)
+
+
 # By a plan.
 
 
@@ -285,6 +299,8 @@ def replaced(
             f"{_too_many(len(secrets) + len(ending))}: one of them ends at {to_rfc3339(first)}."
             " Rotate after that, or with --overlap 0s, which ends the old ones at once"
         )
+    new = replace(new, since=at)
+    secrets = [new if each.id == name else each for each in secrets]
     endpoint = replace(subscription.endpoint, secrets=(*secrets, *ending))
     left = {each.id for each in endpoint.secrets}
     return Replaced(

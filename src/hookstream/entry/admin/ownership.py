@@ -86,7 +86,9 @@ def release_subscription(
         raise InputRefused(f"subscription {subscription_id!r} is deleted")
     if _is_there(before.owner, to):
         return before, None
-    after = replace(before, owner=_OWNERS[to], revision=before.revision + 1)
+    # No line of a file declares it any more.
+    owner, revision = _OWNERS[to], before.revision + 1
+    after = replace(before, owner=owner, declared_at="", revision=revision)
     details = [f"owner: {before.owner} -> {after.owner}"]
     writer.write_subscription(after, "updated", writer.session.now, details=details)
     return after, before.owner

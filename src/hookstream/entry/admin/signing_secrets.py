@@ -76,6 +76,7 @@ def signing_secrets(subscription: Subscription, now: Millis) -> list[Json]:
         {
             "id": each.id,
             "scheme": each.scheme.value,
+            "since": None if each.since is None else to_rfc3339(each.since),
             "expires_at": _end(each),
             "public_key": each.public_key,
         }

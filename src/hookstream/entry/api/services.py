@@ -8,6 +8,7 @@ from hookstream.adapters.index.answers import DeliveryAnswer
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import KeyRing
+from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller
@@ -235,6 +236,9 @@ class ConsoleServices(Protocol):
         Raises:
             RequestRefused: As many as may be at once are read now.
         """
+
+    def lanes(self, subscription_id: str) -> Sequence[WorkerLane]:
+        """Return what each worker that the settings name says of its lane of a subscription, within about a second."""
 
     def positions(self) -> list[GroupPosition]:
         """Return the positions of the workers' groups in every partition."""

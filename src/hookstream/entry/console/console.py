@@ -22,6 +22,7 @@ from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.system import SystemChance, SystemClock, new_id
 from hookstream.adapters.telemetry.api_metrics import ApiMetrics
+from hookstream.adapters.telemetry.asked_workers import asked_workers
 from hookstream.adapters.telemetry.failure_metrics import FailureMetrics
 from hookstream.adapters.telemetry.gauges import GaugeMetrics
 from hookstream.adapters.telemetry.health_server import HealthServer
@@ -86,8 +87,9 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         _folder(settings) as folder,
         _opened(settings, logger, stop) as parts,
         pull_door(settings, logger) as door,
+        asked_workers(settings.console.workers) as workers,
     ):
-        services = KafkaServices(settings, keys, parts.live, parts.reader, folder, door)
+        services = KafkaServices(settings, keys, parts.live, parts.reader, folder, door, workers)
         index = IndexProcess(settings, folder, settings.console.index_bytes)
         requests = ApiMetrics()
         tracer = tracer_of(settings.tracing, SystemChance())

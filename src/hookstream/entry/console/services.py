@@ -16,6 +16,7 @@ from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import KeyRing
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.rows import disabled_row, failing_row
+from hookstream.adapters.telemetry.asked_workers import AskedWorkers, WorkerLane
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller
@@ -70,6 +71,7 @@ class KafkaServices(LogServices):
         reader: Follows them.
         folder: The index's.
         door: The pull door.
+        workers: Asks workers what their lanes do.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class KafkaServices(LogServices):
         reader: TableReader,
         folder: Path,
         door: PullService,
+        workers: AskedWorkers,
     ) -> None:
         super().__init__(settings, live.scanned_records_a_second)
         self.keys = keys
@@ -91,6 +94,7 @@ class KafkaServices(LogServices):
         self._one_writer = Lock()
         self._folder = folder
         self._door = door
+        self._workers = workers
         self._of_thread = local()
         self._open_files = OpenLimit()
         self._uses = ApiUses()
@@ -327,6 +331,11 @@ class KafkaServices(LogServices):
             return free_job(self.settings, job_id, also, rate)
         finally:
             self._catch_up()
+
+    def lanes(self, subscription_id: str) -> Sequence[WorkerLane]:
+        """As ConsoleServices says."""
+        asking = self._workers.lanes(subscription_id)
+        return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
 
     def pull(self) -> PullService:
         """As ConsoleServices says."""

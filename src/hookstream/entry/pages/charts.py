@@ -142,7 +142,7 @@ def time_chart(
         ]
         if look is Look.AREAS:
             drawn.append(element("path", kind=f"area {kind}", d=_area(places, plot.bottom)))
-        drawn.append(element("path", kind=f"line {kind}", d=_line(places)))
+        drawn += _drawn(places, kind)
     hints = _hints(plot, edges, points, [each.label for each in series], text.unit)
     return _chart(text, text.width, _HEIGHT, [*plot.axes(), *drawn, hints])
 
@@ -231,7 +231,7 @@ def sparkline(text: ChartText, values: Sequence[float | None]) -> Markup:
         )
         for at, value in enumerate(points)
     ]
-    drawn = [element("path", kind="line series-1", d=_line(places))]
+    drawn = _drawn(places, "series-1")
     return _chart(text, _SPARK_WIDTH, _SPARK_HEIGHT, drawn, kind="sparkline")
 
 
@@ -441,14 +441,20 @@ def _runs(places: Sequence[_Place | None]) -> list[list[_Place]]:
     return [run for run in runs if run]
 
 
-def _line(places: Sequence[_Place | None]) -> str:
-    """Return lines between places; a place between two gaps is a dot, by the round ends of lines."""
-    return "".join(
-        "M"
-        + "L".join(f"{coordinate(x)} {coordinate(y)}" for x, y in run)
-        + ("h0" if len(run) == 1 else "")
-        for run in _runs(places)
+def _drawn(places: Sequence[_Place | None], kind: str) -> list[Markup]:
+    """Return lines between places, and a dot at each place between two gaps: a line would be too short to be seen."""
+    runs = _runs(places)
+    lines = "".join(
+        "M" + "L".join(f"{coordinate(x)} {coordinate(y)}" for x, y in run)
+        for run in runs
+        if len(run) > 1
     )
+    # A line of no length has its ends alone, which are as wide as its stroke.
+    dots = "".join(
+        f"M{coordinate(x)} {coordinate(y)}h0" for run in runs if len(run) == 1 for x, y in run
+    )
+    drawn = [element("path", kind=f"line {kind}", d=lines)]
+    return [*drawn, element("path", kind=f"dot {kind}", d=dots)] if dots else drawn
 
 
 def _area(places: Sequence[_Place | None], bottom: float) -> str:

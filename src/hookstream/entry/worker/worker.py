@@ -11,7 +11,9 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
+from hookstream.adapters.system import worker_name
 from hookstream.adapters.telemetry.health_server import HealthServer
+from hookstream.adapters.telemetry.lane_reports import lane_report
 from hookstream.entry.process import causes_of
 from hookstream.entry.worker.health import Health
 from hookstream.entry.worker.shutdown import Shutdown
@@ -39,8 +41,13 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         health = Health(parts, settings.worker.stuck_after)
         parts.metrics.observe(health.gauges)
         parts.metrics.observe_breakers(lambda: parts.engine.lanes.open_breakers)
+        name, lanes = worker_name(settings.worker.name), parts.engine.lanes
         async with HealthServer(
-            settings.worker.listen, parts.metrics, health.live, health.ready
+            settings.worker.listen,
+            parts.metrics,
+            health.live,
+            health.ready,
+            lanes=lambda subscription_id: lane_report(name, lanes.status(subscription_id)),
         ) as server:
             _on_signals(stop, shutdown)
             parts.logger.info("worker.starting", listen=server.address)

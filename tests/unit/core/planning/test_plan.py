@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json, json_text
 from hookstream.core.model.subscription import (
     BodyFormat,
@@ -56,7 +57,7 @@ ACME = Partner("acme", "Acme", GRANT, owner="files")
 ORDERS = Subscription(
     "orders",
     "acme",
-    Endpoint("https://acme.example/h/token", (SigningSecret("env:ORDERS", KEY),)),
+    Endpoint("https://acme.example/h/token", (SigningSecret("env:ORDERS", KEY, since=NOW),)),
     ("order.generated", "pricing.*"),
     active_from=NOW,
     versions={"order.generated": 1, "pricing.completed": 3, "pricing.started": 1},
@@ -171,11 +172,29 @@ def test_no_difference_shows_a_secret() -> None:
 
 def test_a_generated_secret_is_generated_once() -> None:
     declared = replace(ORDERS_FILE, secrets=(DeclaredSecret(UNNAMED, None),))
-    secret = SigningSecret("generated", MADE)
+    secret = SigningSecret("generated", MADE, since=NOW)
     created = replace(ORDERS, endpoint=replace(ORDERS.endpoint, secrets=(secret,)))
     assert planned(declared).changes == (Create(created, None, (secret,)),)
     means = replace(MEANS, new_key=lambda _: SigningKey(KEY))
     assert planned(declared, subscriptions=[created], means=means).changes == (Unchanged(created),)
+
+
+@pytest.mark.parametrize("since", [None, 400])
+def test_a_secret_signs_since_it_came_and_no_other_change_makes_it_younger(
+    since: Millis | None,
+) -> None:
+    """Also one of which nobody knows since when: an earlier release wrote the row last."""
+    known = SigningSecret("env:ORDERS", KEY, since=since)
+    before = replace(OLD, endpoint=replace(OLD.endpoint, secrets=(known,), timeout=9_000))
+    [changed] = planned(ORDERS_FILE, subscriptions=[before]).changes
+    assert isinstance(changed, Update)
+    assert isinstance(changed.after, Subscription)
+    assert changed.after.endpoint.secrets == (known,)
+    other = replace(ORDERS_FILE, secrets=(DeclaredSecret("env:ORDERS", MADE),))
+    [replaced_] = planned(other, subscriptions=[before]).changes
+    assert isinstance(replaced_, Update)
+    assert isinstance(replaced_.after, Subscription)
+    assert replaced_.after.endpoint.secrets == (SigningSecret("env:ORDERS", MADE, since=NOW),)
 
 
 def test_a_deleted_subscription_that_is_declared_again_starts_afresh() -> None:

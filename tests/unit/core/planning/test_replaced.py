@@ -65,7 +65,7 @@ def refused(declared: DeclaredSecret, *present: SigningSecret) -> str:
 
 def test_the_new_secret_signs_first_and_the_old_one_until_the_overlap_ends() -> None:
     done = rotate(OLD)
-    new = SigningSecret("generated-r7", b"new")
+    new = SigningSecret("generated-r7", b"new", since=AT)
     assert done.subscription.endpoint.secrets == (new, until(OLD, AT + HOUR))
     assert (done.subscription.revision, done.new, done.gone) == (7, new, ())
 
@@ -94,9 +94,11 @@ def test_what_has_ended_is_dropped_by_the_rotation() -> None:
 
 def test_a_key_is_replaced_by_one_of_its_scheme_unless_another_is_asked_for() -> None:
     assert rotate(v1a("generated")).new == SigningSecret(
-        "generated-r7", b"new", V1A, public_key="whpk_new"
+        "generated-r7", b"new", V1A, public_key="whpk_new", since=AT
     )
-    assert rotate(v1a("generated"), scheme=V1).new == SigningSecret("generated-r7", b"new")
+    assert rotate(v1a("generated"), scheme=V1).new == SigningSecret(
+        "generated-r7", b"new", since=AT
+    )
     assert rotate(OLD, scheme=V1A).new.scheme is V1A
 
 

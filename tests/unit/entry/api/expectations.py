@@ -179,12 +179,14 @@ EXPECTATIONS: dict[str, RouteExpectation] = {
     "get_delivery": RouteExpectation(
         200, params={"delivery_id": "msg_ours"}, foreign={"delivery_id": "msg_theirs"}
     ),
+    "get_lane": of_crm(200),
     "list_attempts": RouteExpectation(200),
     "list_pending": RouteExpectation(200),
     "get_pending_histogram": RouteExpectation(200),
     "get_overview": RouteExpectation(200),
     "explain_event": RouteExpectation(200, query="event=e-1"),
     "get_subscription_statistics": of_crm(200),
+    "get_statistics_of_each": RouteExpectation(200, query="subscription=crm"),
     "get_partner_statistics": RouteExpectation(
         200, params={"partner_id": "acme"}, foreign={"partner_id": "rival"}
     ),

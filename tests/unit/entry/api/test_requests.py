@@ -168,7 +168,9 @@ async def test_what_files_own_is_changed_there_but_not_its_state(world: ApiWorld
     for act, body in (("pause", None), ("resume", {}), ("rotate-secret", {})):
         answer = await world.send("POST", f"{path}/{act}", body, headers=any_)
         assert answer.status == 200, answer.content
+    assert (await world.send("GET", path)).json["declared_at"] == "subscriptions/hush.yaml:3"
     assert (await world.send("POST", f"{path}/release", headers=any_)).status == 200
+    assert (await world.send("GET", path)).json["declared_at"] is None
     assert (await world.send("PATCH", path, {"content": "thin"}, headers=any_)).status == 200
 
 

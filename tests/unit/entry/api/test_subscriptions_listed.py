@@ -53,3 +53,21 @@ async def test_a_list_has_what_is_shown_with_that_state(
 async def test_a_state_that_there_is_not_is_refused(world: ApiWorld) -> None:
     found = await world.send("GET", "/v1/subscriptions?state=asleep")
     assert (found.status, found.json["field"]) == (422, "state")
+
+
+async def test_of_each_of_a_partners_own_subscriptions_there_are_counts_and_of_no_other(
+    world: ApiWorld,
+) -> None:
+    asked = "/v1/statistics/by-subscription?subscription=theirs&subscription=crm&subscription=none"
+    for token, expected in (
+        (world.tokens[Scope.OPERATOR_READ], [("theirs", 1), ("crm", 1)]),
+        (world.tokens[Scope.PARTNER_READ], [("crm", 1)]),
+    ):
+        found = await world.send("GET", asked + "&subscription=crm", token=token)
+        assert found.status == 200
+        assert [
+            (each["subscription"], each["counts"]["delivered"]) for each in found.json["items"]
+        ] == expected
+    many = "&".join(f"subscription=s{n}" for n in range(51))
+    refused = await world.send("GET", f"/v1/statistics/by-subscription?{many}")
+    assert (refused.status, refused.json["field"]) == (422, "subscription")

@@ -94,9 +94,12 @@ def test_a_line_has_a_gap_where_nothing_is_known_and_a_dot_between_two_gaps() ->
     starts = [NOON + number * MINUTE for number in range(6)]
     nan = float("nan")
     series = [Series("delivered", [1, 2, None, 3, nan, 0])]
-    [line] = paths(time_chart(TEXT, starts, NOON + 6 * MINUTE, series), "line series-1")
-    assert [part.count("L") for part in line.split("M")[1:]] == [1, 0, 0]
-    assert line.count("h0") == 2
+    chart = time_chart(TEXT, starts, NOON + 6 * MINUTE, series)
+    [line], [dots] = paths(chart, "line series-1"), paths(chart, "dot series-1")
+    assert [part.count("L") for part in line.split("M")[1:]] == [1]
+    assert (dots.count("M"), dots.count("h0")) == (2, 2)
+    whole = time_chart(TEXT, starts, NOON + 6 * MINUTE, [Series("delivered", [1] * 6)])
+    assert paths(whole, "dot series-1") == []
 
 
 def test_bars_stand_on_one_another_and_a_negative_value_is_nothing() -> None:

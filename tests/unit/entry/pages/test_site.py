@@ -122,6 +122,7 @@ async def test_a_page_asks_as_its_session_and_the_request_has_one_id(world: Page
     ]
     assert found == [
         ("api.request", "mine", "/v1/subscriptions", "acme"),
+        ("api.request", "mine", "/v1/statistics/by-subscription", "acme"),
         ("page.request", "mine", "/ui/subscriptions", "acme"),
     ]
 

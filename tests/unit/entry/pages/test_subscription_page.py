@@ -9,6 +9,7 @@ from tests.doubles.pages import PagesWorld, logged_in
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import HOUR
 from hookstream.core.model.subscription import Subscription, SubscriptionState
+from hookstream.entry.pages.showing import utc
 
 CRM = "/ui/subscriptions/crm"
 
@@ -100,7 +101,12 @@ async def test_a_secret_is_replaced_and_shown_once(world: PagesWorld) -> None:
     again = await browser.submit(form, overlap="2h")
     assert (secret in again.text, "it is not kept" in again.text) == (False, True)
     assert len(row(world, "crm").endpoint.secrets) == 2
-    assert secret not in (await browser.get(CRM)).text
+    shown = (await browser.get(CRM)).text
+    assert secret not in shown
+    assert new.since is not None
+    assert f"{new.id} v1 in 2 s {utc(new.since)} it is replaced" in shown
+    # The row of the old one is of a release that did not note it.
+    assert f"generated v1 not known in 2 h {utc(old.expires_at)}" in shown
 
 
 async def test_an_act_on_what_was_changed_meanwhile_is_refused(world: PagesWorld) -> None:
@@ -136,7 +142,8 @@ async def test_what_files_own_says_so_to_operators_and_is_not_deleted_here(
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
     shown = await browser.get("/ui/subscriptions/filed")
-    assert "It is defined in files, in the folder core" in shown.text
+    where = "in the folder core (subscriptions/hush.yaml:3, when it was last changed)"
+    assert f"It is defined in files, {where}" in shown.text
     assert "/ui/subscriptions/filed/delete" not in [each.action for each in shown.parsed.forms]
 
 
@@ -160,3 +167,34 @@ async def test_each_link_of_the_page_leads_to_a_page_that_its_reader_may_see(
         assert "/ui/failures?subscription=crm" in links
         for link in links:
             assert (await browser.get(link)).status == 200, link
+
+
+async def test_an_operator_sees_each_workers_lane_and_a_partner_its_own_in_sum(
+    world: PagesWorld,
+) -> None:
+    operator = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    shown = (await operator.get(CRM)).text
+    for text in (
+        "Lane, as the workers report it In flight1 of 8requests",
+        "hush-worker-1 hush-worker:9464 1 of 4 (10 at most) 2 5/s at most closed 250 ms",
+        "open, probes in 30 s",
+        "it has had no work for it lately",
+        "failing it gave no answer: hush",
+    ):
+        assert text in shown, text
+    partner = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
+    shown = (await partner.get(CRM)).text
+    assert "Its lane now In flight1 of 8requests" in shown
+    assert "Breakerpartly openprobes in 30 s" in shown
+    assert "Not all of what sends to it answered" in shown
+    assert "worker" not in shown
+
+
+async def test_where_no_worker_is_named_operators_learn_which_setting_does(
+    world: PagesWorld,
+) -> None:
+    world.api.services.lanes_said = ()
+    operator = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    assert "the setting console.workers names none" in (await operator.get(CRM)).text
+    partner = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
+    assert "It is not known now" in (await partner.get(CRM)).text

@@ -1,17 +1,25 @@
 """Routes of statistics: of one subscription, of one partner, or of everything."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from hookstream.adapters.index.answers import Whose
 from hookstream.core.access.scopes import Scope
-from hookstream.core.model.instant import HOUR, MINUTE, Millis, parse_duration, to_rfc3339
+from hookstream.core.model.instant import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    Millis,
+    parse_duration,
+    to_rfc3339,
+)
 from hookstream.core.statistics.counts import Counts, Statistics
 from hookstream.core.statistics.errors import ErrorPattern
-from hookstream.entry.api.caller import partner_of, subscription_of
+from hookstream.core.statistics.overview import OverviewWindow
+from hookstream.entry.api.caller import is_mine, partner_of, subscription_of
 from hookstream.entry.api.fields import ApiInput, ApiOutput, Duration, Instant
-from hookstream.entry.api.filters import instant
+from hookstream.entry.api.filters import Words, instant
 from hookstream.entry.api.problems import invalid
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
@@ -26,6 +34,14 @@ class StatisticsQuery(ApiInput, frozen=True):
     until: Instant | None = None
     """Left out: now."""
     step: Annotated[Duration, Meta(description="At least 1m.")] = "5m"
+
+
+class EachQuery(ApiInput, frozen=True):
+    """Of which subscriptions, and how far back."""
+
+    subscription: Words = ()
+    """Up to 50 of them."""
+    window: Literal["1h", "24h"] = "1h"
 
 
 class CountsShown(ApiOutput, frozen=True):
@@ -94,10 +110,49 @@ class StatisticsShown(ApiOutput, frozen=True):
     errors: tuple[ErrorPatternShown, ...]
 
 
+class CountsOfOne(ApiOutput, frozen=True):
+    """The counts of one subscription."""
+
+    subscription: str
+    counts: CountsShown
+
+
+class CountsOfEach(ApiOutput, frozen=True):
+    """The counts of several subscriptions, in the order in which they were asked for."""
+
+    since: str
+    """Later than the start of the window, if less is known."""
+    until: str
+    items: tuple[CountsOfOne, ...]
+    """Of those that exist."""
+
+
 def get_subscription_statistics(call: Call[StatisticsQuery, None]) -> ApiAnswer:
     """Return the statistics of a subscription."""
     found = subscription_of(call)
     return _answer(call, Whose(found.partner_id, frozenset({found.id})))
+
+
+def get_statistics_of_each(call: Call[EachQuery, None]) -> ApiAnswer:
+    """Return the counts of several subscriptions."""
+    known = call.services.state().current.subscriptions
+    mine = [
+        name
+        for name in dict.fromkeys(call.query.subscription)
+        if (found := known.get(name)) is not None and is_mine(call, found)
+    ]
+    now = call.services.now() // SECOND * SECOND
+    window = OverviewWindow(call.query.window)
+    since, counts = call.services.index().counts_of_each(mine, window, now=now)
+    return ApiAnswer(
+        CountsOfEach(
+            since=to_rfc3339(since),
+            until=to_rfc3339(now),
+            items=tuple(
+                CountsOfOne(subscription=name, counts=shown_counts(counts[name])) for name in mine
+            ),
+        )
+    )
 
 
 def get_partner_statistics(call: Call[StatisticsQuery, None]) -> ApiAnswer:
@@ -193,6 +248,16 @@ def _route(path: str, scope: Scope, summary: str, handler: Any) -> Route:  # noq
 
 
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/statistics/by-subscription",
+        Scope.PARTNER_READ,
+        "Show the counts of several subscriptions.",
+        get_statistics_of_each,
+        CountsOfEach,
+        query=EachQuery,
+        tag=_TAG,
+    ),
     _route(
         "/v1/subscriptions/{subscription_id}/statistics",
         Scope.PARTNER_READ,

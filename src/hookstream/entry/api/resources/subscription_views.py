@@ -37,6 +37,8 @@ class SigningSecretShown(ApiOutput, frozen=True):
     """When it signs no more; null: it stays."""
     public_key: str | None
     """Of scheme `v1a`."""
+    since: str | None = None
+    """From when on it signs; null: it is not known, as an earlier release wrote it last."""
 
 
 class EndpointShown(ApiOutput, frozen=True):
@@ -130,6 +132,8 @@ class SubscriptionShown(ApiOutput, frozen=True):
     endpoint: EndpointShown
     gaps: tuple[GapShown, ...]
     owner: Annotated[str, OPERATORS_SEE]
+    declared_at: Annotated[str | None, OPERATORS_SEE] = None
+    """The file and line, within the folder of its owner, that declared it as it is; null: nobody knows."""
 
 
 class SubscriptionsPage(ApiOutput, frozen=True):
@@ -251,6 +255,7 @@ def shown_subscription(
         endpoint=_endpoint(subscription.endpoint, to_operator=to_operator),
         gaps=_gaps(subscription),
         owner=subscription.owner,
+        declared_at=subscription.declared_at or None,
     )
 
 
@@ -328,6 +333,7 @@ def _endpoint(endpoint: Endpoint, *, to_operator: bool) -> EndpointShown:
             SigningSecretShown(
                 id=each.id,
                 scheme=each.scheme.value,
+                since=None if each.since is None else to_rfc3339(each.since),
                 expires_at=None if each.expires_at is None else to_rfc3339(each.expires_at),
                 public_key=each.public_key,
             )

@@ -121,6 +121,7 @@ def subscription_in(shown: SubscriptionShown) -> Subscription:
         gaps=gaps,
         revision=shown.revision,
         owner=shown.owner,
+        declared_at=shown.declared_at or "",
     )
 
 
@@ -206,6 +207,7 @@ def _signing_secret(shown: SigningSecretShown) -> SigningSecret:
         SigningScheme(shown.scheme),
         instant_or_none(shown.expires_at),
         shown.public_key,
+        instant_or_none(shown.since),
     )
 
 

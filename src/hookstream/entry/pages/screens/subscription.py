@@ -31,10 +31,11 @@ async def show_subscription(call: PageCall) -> Shown:
     window = call.filters.get("window", "1h")
     window = window if window in _WINDOWS else "1h"
     answer = await call.api.asked(at(API, name))
-    overview, deliveries, attempts = await call.api.each(
+    overview, deliveries, attempts, lane = await call.api.each(
         ("/v1/overview", {"subscription": name, "window": window}),
         ("/v1/deliveries", {"subscription": name, "limit": _NEWEST}),
         ("/v1/attempts", {"subscription": name, "limit": _NEWEST}),
+        (at(API + "/lane", name), {}),
     )
     counts = await call.api.get(
         at(API + "/statistics", name),
@@ -53,6 +54,7 @@ async def show_subscription(call: PageCall) -> Shown:
             "deliveries": deliveries,
             "attempts": attempts,
             "counts": counts,
+            "lane": lane,
             "folder": folder_of(found),
             "ending": _ending(found),
             "managing": call.caller.may(Scope.PARTNER_MANAGE),

@@ -1,139 +1,85 @@
-"""Forms of a subscription's definition: a new one, and the fields of one that are changed most."""
+"""Forms of a subscription's definition: a new one, and all of one that may be changed."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
-
-import msgspec
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from hookstream.core.access.scopes import Scope
-from hookstream.entry.api.problems import ProblemDocument, ProblemKind, RequestRefused
+from hookstream.entry.api.problems import ProblemDocument, RequestRefused
 from hookstream.entry.pages.acts import PageAct
 from hookstream.entry.pages.asking import PageProblem, at
-from hookstream.entry.pages.inputs import decimal_in, number_in
 from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
 from hookstream.entry.pages.screens.subscription import API, ONE, PAGE, folder_of
-from hookstream.entry.pages.showing import json_lines
+from hookstream.entry.pages.screens.subscription_documents import document_of
+from hookstream.entry.pages.screens.subscription_fields import (
+    CHANGED,
+    CREATED,
+    URL,
+    FieldGroup,
+    FormField,
+    InputKind,
+    problems_of,
+    shown_groups,
+    texts_of,
+)
 
 NEW = "/ui/new-subscription"
 """No subscription's path: one may have the id `new`."""
 _WAS = "was."
-_URL = "url"
-_PATTERN = "pattern"
 
 
-class _Field(NamedTuple):
-    """A field of the form."""
-
-    name: str
-    label: str
-    hint: str = ""
-    rows: int = 0
-    """0: it has one line."""
+def _fields(groups: Iterable[FieldGroup]) -> list[FormField]:
+    return [each for group in groups for each in group.fields]
 
 
-_FIELDS = (
-    _Field(_URL, "URL", "nobody is shown its path again"),
-    _Field("event_types", "Event types", "one a line; order.* has all that begin so", 4),
-    _Field("environments", "Environments", "one a line; all that are granted, if left out", 2),
-    _Field(_PATTERN, "Filter", "an EventBridge pattern as JSON; every event, if left out", 8),
-    _Field("timeout", "Timeout of a request"),
-    _Field("max_in_flight", "Requests in flight at most"),
-    _Field("rate_limit", "Requests a second at most", "not bounded, if left out"),
-)
-_OF_NEW = (
-    _Field("partner", "Partner"),
-    _Field("id", "Its id", "one is made, if left out"),
-    *_FIELDS[:4],
-    _Field(
-        "start_from",
-        "Events since",
-        "of the past, too: a time, or earliest; only new ones, if left out",
-    ),
-)
-_OPERATORS = ("partner", "id")
-
-
-def _texts(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a subscription as the form has them."""
-    limits, pattern = found["limits"], found["pattern"]
-    return {
-        _URL: found["endpoint"]["url"],
-        "event_types": "\n".join(found["event_types"]),
-        "environments": "\n".join(found["environments"] or ()),
-        _PATTERN: json_lines(pattern) if pattern else "",
-        "timeout": found["endpoint"]["timeout"],
-        "max_in_flight": str(limits["max_in_flight"]),
-        "rate_limit": "" if limits["rate_limit"] is None else f"{limits['rate_limit']:g}",
-    }
-
-
-def _typed(form: Mapping[str, str], name: str) -> str:
+def _text(form: Mapping[str, str], name: str) -> str:
     return form.get(name, "").replace("\r\n", "\n").strip()
 
 
-def _changed(form: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields that were changed in the form; an empty URL stays what it is."""
-    typed = {each.name: _typed(form, each.name) for each in _FIELDS}
+def _typed(form: Mapping[str, str], groups: Iterable[FieldGroup]) -> dict[str, str]:
+    return {each.name: _text(form, each.name) for each in _fields(groups)}
+
+
+def _shown_again(
+    typed: Mapping[str, str], was: Mapping[str, str], groups: Iterable[FieldGroup]
+) -> dict[str, str]:
+    """Return what a form shows of what was typed: of secrets, what it showed before."""
     return {
-        name: text
-        for name, text in typed.items()
-        if text != _typed(form, _WAS + name) and (text or name != _URL)
+        each.name: was.get(each.name, "") if each.is_secret else typed.get(each.name, "")
+        for each in _fields(groups)
     }
-
-
-def _lines(text: str) -> list[str]:
-    return [line for each in text.splitlines() if (line := each.strip())]
-
-
-def _pattern(text: str) -> msgspec.Raw | None:
-    """Return the filter with its numbers as they were typed."""
-    if not text:
-        return None
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        raise RequestRefused(ProblemKind.INVALID, "it is no JSON", field=_PATTERN) from None
-    return msgspec.Raw(text.encode("utf-8", "surrogatepass"))
-
-
-_PARTS = {
-    _URL: "endpoint",
-    "timeout": "endpoint",
-    "max_in_flight": "limits",
-    "rate_limit": "limits",
-}
-"""In which part of a definition fields of the form are; others are at its top."""
-_READERS: Mapping[str, Callable[[str], object]] = {
-    "event_types": _lines,
-    "environments": lambda text: _lines(text) or None,
-    _PATTERN: _pattern,
-    "max_in_flight": number_in,
-    "rate_limit": lambda text: decimal_in(text) if text else None,
-}
-"""How fields are read that are not sent as they were typed."""
-
-
-def _document(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return fields of the form as the API has them; what is empty is none.
-
-    Raises:
-        RequestRefused: The filter is no JSON.
-    """
-    body: dict[str, Any] = {}
-    for name, text in texts.items():
-        part = body.setdefault(_PARTS[name], {}) if name in _PARTS else body
-        part[name] = _READERS[name](text) if name in _READERS else text
-    return body
 
 
 async def edit_subscription(call: PageCall) -> Shown:
     """Show the fields that may be changed."""
     answer = await call.api.asked(at(API, call.params["subscription_id"]))
-    texts = _texts(answer.body)
-    return _editing(answer.body, answer.revision, {**texts, _URL: ""}, texts)
+    texts = texts_of(answer.body)
+    return _editing(call, answer.body, answer.revision, {**texts, URL: ""}, texts)
+
+
+def _groups(call: PageCall, found: Mapping[str, Any]) -> list[FieldGroup]:
+    endpoint = found["endpoint"]
+    ways = ", ".join(endpoint["auth"]) or "nothing but their signature"
+    groups = shown_groups(
+        CHANGED,
+        by_operator=call.by_operator,
+        is_pull=endpoint["pull"],
+        has_ca="ca" in endpoint["secrets"],
+    )
+    # What is chosen replaces all of it, so a form begins with no choice.
+    kept = ("", f"as they do: {ways}")
+    return [
+        group._replace(
+            fields=tuple(
+                each._replace(choices=(kept, *each.choices)) if each.name == "auth" else each
+                for each in group.fields
+            )
+        )
+        for group in groups
+    ]
 
 
 def _editing(
+    call: PageCall,
     found: Mapping[str, Any],
     revision: str,
     values: Mapping[str, str],
@@ -142,8 +88,7 @@ def _editing(
     changes: list[dict[str, str]] | None = None,
 ) -> Shown:
     name = found["id"]
-    is_pull = found["endpoint"]["pull"]
-    fields = [each for each in _FIELDS if not (is_pull and each.name in (_URL, "timeout"))]
+    groups = _groups(call, found)
     act = PageAct(
         "Change",
         f"Changes 1 subscription, {name}: what is published from then on, and what waits for its next attempt, go by"
@@ -151,17 +96,18 @@ def _editing(
         at(PAGE + "/edit", name),
         "PATCH",
         at(API, name),
-        {each.name: was[each.name] for each in fields[1:2]},
+        {"event_types": was["event_types"].splitlines()},
         revision=revision,
+        merges=True,
         fields={_WAS + each: text for each, text in was.items()},
     )
     shown = {
         "found": found,
-        "fields": fields,
+        "groups": groups,
         "values": values,
-        "was": was,
         "act": act,
         "problem": problem,
+        "wrong": problems_of(problem, groups),
         "changes": changes or [],
         "folder": folder_of(found),
         "types": [],
@@ -171,21 +117,33 @@ def _editing(
     return Shown(shown, status=status, title=f"Change {name}")
 
 
+def _changed(
+    typed: Mapping[str, str], was: Mapping[str, str], groups: Iterable[FieldGroup]
+) -> set[str]:
+    """Return the fields that were changed in the form; a URL or a secret that is left empty stays what it is."""
+    return {
+        each.name
+        for each in _fields(groups)
+        if each.kind is not InputKind.CHECK
+        and typed[each.name] != ("" if each.name == URL else was.get(each.name, ""))
+    }
+
+
 async def change_subscription_page(call: PageCall) -> Moved | Shown:
     """Change what was changed in the form; if the subscription was changed meanwhile, say what differs."""
     name, form = call.params["subscription_id"], call.form
-    changed, revision = _changed(form), form.get("revision", "")
+    answer = await call.api.asked(at(API, name))
+    groups, revision = _groups(call, answer.body), form.get("revision", "")
+    typed = _typed(form, groups)
+    now = texts_of(answer.body)
+    was = {each: _text(form, _WAS + each) for each in now}
+    changed = _changed(typed, was, groups)
     try:
-        if not changed:
-            await call.api.get(at(API, name))
+        body = document_of(typed, was, changed)
+        if not body:
             return Moved(at(PAGE, name), "Nothing was changed")
         await call.api.act(
-            "PATCH",
-            at(API, name),
-            _document(changed),
-            key=call.key,
-            revision=revision,
-            merges=True,
+            "PATCH", at(API, name), body, key=call.key, revision=revision, merges=True
         )
     except PageProblem as refused:
         problem = refused.document
@@ -193,20 +151,25 @@ async def change_subscription_page(call: PageCall) -> Moved | Shown:
         problem = refused.document()
     else:
         return Moved(at(PAGE, name), "It is changed, from two seconds from now")
-    answer = await call.api.asked(at(API, name))
-    now = _texts(answer.body)
-    was = {each: _typed(form, _WAS + each) for each in now}
+    again = _shown_again(typed, was, groups)
     if problem.reason != "conflict":
-        values = {**was, _URL: "", **changed}
-        return _editing(answer.body, revision, values, was, problem)
-    labels = {each.name: each.label for each in _FIELDS}
+        return _editing(call, answer.body, revision, again, was, problem)
+    answer = await call.api.asked(at(API, name))
+    now = texts_of(answer.body)
+    fields = {each.name: each for each in _fields(groups)}
     differing = [
-        {"label": labels[each], "was": was[each], "now": text, "yours": changed.get(each, "")}
+        {
+            "label": fields[each].label,
+            "was": was.get(each, ""),
+            "now": text,
+            "yours": typed[each] if each in changed and not fields[each].is_secret else "",
+        }
         for each, text in now.items()
-        if text != was[each]
+        if each in fields and text != was.get(each, "")
     ]
-    values = {**now, _URL: "", **changed}
-    return _editing(answer.body, answer.revision, values, now, problem, differing)
+    mine = {each: again[each] for each in changed if each in again and not fields[each].is_secret}
+    values = {**again, **now, URL: "", **mine}
+    return _editing(call, answer.body, answer.revision, values, now, problem, differing)
 
 
 async def new_subscription(call: PageCall) -> Shown:
@@ -218,14 +181,14 @@ async def new_subscription(call: PageCall) -> Shown:
 async def _creating(
     call: PageCall, values: Mapping[str, str], problem: ProblemDocument | None = None
 ) -> Shown:
-    fields = [each for each in _OF_NEW if call.by_operator or each.name not in _OPERATORS]
+    groups = shown_groups(CREATED, by_operator=call.by_operator, has_ca=False)
     types = await call.api.get("/v1/event-types", limit=200)
     sample = {"endpoint": {"url": "https://…"}, "event_types": ["…"]}
     if call.by_operator:
         sample = {"partner": "…", **sample}
     act = PageAct(
         "Create",
-        "Creates 1 subscription. Its signing secret is made with it, and shown once.",
+        "Creates 1 subscription. A signing secret that is made with it is shown once.",
         NEW,
         "POST",
         "/v1/subscriptions",
@@ -234,11 +197,11 @@ async def _creating(
     )
     shown = {
         "found": None,
-        "fields": fields,
-        "values": {each.name: values.get(each.name, "") for each in fields},
-        "was": {},
+        "groups": groups,
+        "values": {each.name: values.get(each.name, "") for each in _fields(groups)},
         "act": act,
         "problem": problem,
+        "wrong": problems_of(problem, groups),
         "changes": [],
         "folder": None,
         "types": [each["event_type"] for each in types["items"]],
@@ -249,19 +212,18 @@ async def _creating(
 
 async def create_subscription_page(call: PageCall) -> Shown:
     """Create one, and show its signing secret this once."""
-    typed = {
-        each.name: text
-        for each in _OF_NEW
-        if (call.by_operator or each.name not in _OPERATORS)
-        and (text := _typed(call.form, each.name))
-    }
+    groups = shown_groups(CREATED, by_operator=call.by_operator, has_ca=False)
+    typed = _typed(call.form, groups)
+    chosen = {each.name: each.choices[0][0] for each in _fields(groups) if each.choices}
+    # What a definition need not say is left out of it.
+    given = {each for each, text in typed.items() if text and text != chosen.get(each)}
     try:
-        body = _document(typed)
+        body = document_of(typed, {}, given)
         done = await call.api.act("POST", "/v1/subscriptions", body, key=call.key)
     except PageProblem as refused:
-        return await _creating(call, typed, refused.document)
+        return await _creating(call, _shown_again(typed, {}, groups), refused.document)
     except RequestRefused as refused:
-        return await _creating(call, typed, refused.document())
+        return await _creating(call, _shown_again(typed, {}, groups), refused.document())
     return Shown({"done": done.body}, title="New subscription")
 
 

@@ -1,6 +1,9 @@
 """The list of subscriptions: whose each is, its state, and where it delivers."""
 
+from typing import Any
+
 from hookstream.core.access.scopes import Scope
+from hookstream.entry.pages.asking import PageProblem
 from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
 
 _STATES = (("", "any"), ("active", "active"), ("paused", "paused"), ("disabled", "disabled"))
@@ -16,9 +19,23 @@ async def list_subscriptions_page(call: PageCall) -> Shown:
         failing=call.filters.get("failing"),
         cursor=call.cursor,
     )
+    rates = await _rates(call, [each["id"] for each in found["items"]])
     held = ("held", "held") if call.by_operator else ("suspended", "suspended")
     managing = call.caller.may(Scope.PARTNER_MANAGE)
-    return Shown({"found": found, "states": (*_STATES, held), "managing": managing})
+    shown = {"found": found, "states": (*_STATES, held), "managing": managing, "rates": rates}
+    return Shown(shown)
+
+
+async def _rates(call: PageCall, names: list[str]) -> dict[str, Any]:
+    """Return the counts of the last hour by subscription; none, where they are not known now."""
+    if not names:
+        return {}
+    try:
+        found = await call.api.get("/v1/statistics/by-subscription", subscription=tuple(names))
+    except PageProblem:
+        # The index is a cache: a list of what there is does not wait for it.
+        return {}
+    return {each["subscription"]: each["counts"] for each in found["items"]}
 
 
 PAGES = (
