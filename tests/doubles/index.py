@@ -226,8 +226,10 @@ class MemoryIndex:
             builder.add_failing([FailingEndpoint(entry.subscription_id, entry.partner_id, 1, 1)])
         return builder.overview(builder.worst(), WINDOW.since or 0, whole=True)
 
-    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
-        del deliveries
+    def failures(
+        self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
+    ) -> Looked:
+        del deliveries, most
         errors: dict[Errors, SeenErrors] = {}
         successes: dict[str, Millis] = {}
         for entry in (each.entry for each in self.found_attempts if each.at >= since):

@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from hookstream.adapters.index.packing import Packed
 from hookstream.core.audit.entry import AuditEntry
@@ -30,6 +30,9 @@ CREATE TABLE errors (
 ) WITHOUT ROWID;
 CREATE TABLE successes (sub INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 """
+
+SeenRow: TypeAlias = tuple[str, str, str, int, str, int, Millis, Millis, str, str, bytes]
+"""Subscription, partner, outcome, status or 0, text; count, first and last time, example and its delivery; hashes."""
 
 MOST_IN_HOUR = 5_000
 """How many patterns of errors an hour keeps apart; further ones count together, with `OTHERS`, of each subscription."""
@@ -163,32 +166,68 @@ def errors_seen(
     partner: int | None,
     *,
     deliveries: bool = True,
-) -> Iterator[tuple[Errors, SeenErrors]]:
-    """Yield errors, with how many deliveries they concern.
+) -> Iterator[SeenRow]:
+    """Yield errors, with the hashes of the deliveries that they concern.
 
     Args:
         db: The file.
         subs: The numbers of subscriptions; None: all.
         partner: Only those of a partner's number; None: of all.
-        deliveries: Whether deliveries are counted, which is most of the work.
+        deliveries: Whether these hashes are read.
     """
     for sub in [None] if subs is None else subs:
-        asked = _SEEN if deliveries else _SEEN_ALONE
-        for (
-            name,
-            owner,
-            outcome,
-            status,
-            text,
-            count,
-            first,
-            last,
-            example,
-            of,
-            hashes,
-        ) in db.execute(asked, (sub, partner)):
-            errors = Errors(owner, Fingerprint(name, outcome, status or None, text))
-            yield errors, SeenErrors(count, first, last, example, of, Distinct.read(hashes))
+        yield from db.execute(_SEEN if deliveries else _SEEN_ALONE, (sub, partner))
+
+
+class GatheredErrors:
+    """Joins errors over hours: what looks alike is one."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        """How many were added."""
+        self._found: dict[tuple[str, str, str, int, str], _Joined] = {}
+
+    def add(self, rows: Iterable[SeenRow]) -> None:
+        """Add those of an hour."""
+        for row in rows:
+            self.rows += 1
+            count, first_at, last_at, example, delivery, hashes = row[5:]
+            found = self._found.get(row[:5])
+            if found is None:
+                found = _Joined(count, first_at, last_at, example, delivery, [hashes])
+                self._found[row[:5]] = found
+                continue
+            found.count += count
+            found.first_at = min(found.first_at, first_at)
+            if (last_at, delivery) > (found.last_at, found.delivery):
+                found.last_at, found.delivery, found.example = last_at, delivery, example
+            found.hashes.append(hashes)
+
+    def errors(self) -> dict[Errors, SeenErrors]:
+        """Return them."""
+        return {
+            Errors(owner, Fingerprint(name, outcome, status or None, text)): SeenErrors(
+                found.count,
+                found.first_at,
+                found.last_at,
+                found.example,
+                found.delivery,
+                Distinct.union(found.hashes),
+            )
+            for (name, owner, outcome, status, text), found in self._found.items()
+        }
+
+
+@dataclass(slots=True)
+class _Joined:
+    """Errors that look alike, of several hours."""
+
+    count: int
+    first_at: Millis
+    last_at: Millis
+    example: str
+    delivery: str
+    hashes: list[bytes]
 
 
 def successes_seen(

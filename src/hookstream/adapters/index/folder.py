@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from hookstream.core.model.instant import DAY, HOUR, Millis
 
-FORMAT = 3
+FORMAT = 4
 """The format of all files. A file of another one is deleted and rebuilt."""
 
 _SIDE_FILES = ("-wal", "-shm")

@@ -2,10 +2,10 @@
 
 import heapq
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from hookstream.adapters.index.answers import IndexedAttempt
-from hookstream.adapters.index.attempt_minutes import attempts_in, failing_in
+from hookstream.adapters.index.attempt_minutes import attempts_in, attempts_of_hour, failing_in
 from hookstream.adapters.index.attempt_rows import (
     COLUMNS,
     EVERYTHING,
@@ -17,12 +17,17 @@ from hookstream.adapters.index.attempt_rows import (
     read_shape,
 )
 from hookstream.adapters.index.database import open_for_reading
-from hookstream.adapters.index.error_rows import errors_seen, patterns_of, successes_seen
+from hookstream.adapters.index.error_rows import (
+    SeenRow,
+    errors_seen,
+    patterns_of,
+    successes_seen,
+)
 from hookstream.adapters.index.folder import IndexFile
-from hookstream.adapters.index.lives import read_state
+from hookstream.adapters.index.hour_sums import NOBODY, WHOLE, summed_up_to
+from hookstream.adapters.index.lives import NewestEntry, read_newest, read_state
 from hookstream.adapters.index.packing import Packed, delivery_of
 from hookstream.adapters.index.postings import Of, rows_of
-from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.model.record import Origin
 from hookstream.core.statistics.attempts import CountedAttempts
@@ -47,6 +52,7 @@ _FIRST = {
     "unfinished": ("lives INDEXED BY unfinished", "(state & 7) < 4 AND"),
     "errors": ("errors", ""),
 }
+_OF_LIFE = "state, attempts, delivery, newest_after, newest_took, newest_partition, newest_offset"
 _COLUMN = {Of.DELIVERY: "delivery", Of.EVENT: "event", Of.ENTITY: "entity", Of.BATCH: "batch"}
 
 
@@ -57,6 +63,8 @@ class FoundLife(NamedTuple):
     delivery_id: str
     state: LifeState
     test: bool
+    newest: NewestEntry | None
+    """Where its newest audit entry is; None: there is none."""
 
 
 class MetAttempt(NamedTuple):
@@ -172,6 +180,21 @@ class HourReader:
         entry = entry_of(stored, self.shape(stored.shape), self.start)
         return IndexedAttempt(entry, stored.at + self.start, stored.partition, stored.offset)
 
+    def attempt_at(self, subscription_id: str, place: Place) -> IndexedAttempt | None:
+        """Return a subscription's attempt at a place; None: there is none."""
+        at, partition, offset = place
+        found = self._db.execute(
+            "SELECT row FROM attempts INDEXED BY of_subscription"
+            " WHERE sub = ? AND at = ? AND partition = ? AND offset = ?",
+            (
+                self._number(SUBSCRIPTION, subscription_id),
+                at - self.start,
+                partition,
+                offset,
+            ),
+        ).fetchone()
+        return None if found is None else self.attempt(found[0])
+
     def lives(
         self, subs: Sequence[int] | None, before: Place | None, *, unfinished: bool
     ) -> Iterator[tuple[Place, FoundLife]]:
@@ -186,20 +209,18 @@ class HourReader:
             subs = self._every("unfinished" if unfinished else "lives")
         streams = (self._lives_of(sub, before, unfinished=unfinished) for sub in subs)
         merged = heapq.merge(*streams, key=_life_order, reverse=True)
-        for at, partition, offset, sub, topic, job, state, attempts, delivery in merged:
+        for at, partition, offset, sub, topic, job, *rest in merged:
             origin = Origin(self._name(topic), partition, offset, at + self.start)
             key = LifeKey(origin, self._name(sub), self._name(job) if job else None)
-            known, test = read_state(state, attempts)
-            place = at + self.start, partition, offset
-            yield place, FoundLife(key, delivery_of(delivery), known, test)
+            yield (at + self.start, partition, offset), _found(key, rest)
 
-    def state(self, key: LifeKey) -> LifeState | None:
+    def life(self, key: LifeKey) -> FoundLife | None:
         """Return what is known of a run whose event is of this hour; None: nothing is."""
         sub = self._number(SUBSCRIPTION, key.subscription_id)
         topic = self._number("t", key.origin.topic)
         job = 0 if key.job is None else self._number("j", key.job)
         found = self._db.execute(
-            "SELECT state, attempts FROM lives WHERE sub = ? AND at = ? AND partition = ?"
+            f"SELECT {_OF_LIFE} FROM lives WHERE sub = ? AND at = ? AND partition = ?"
             " AND offset = ? AND topic = ? AND job = ?",
             (
                 sub,
@@ -210,38 +231,41 @@ class HourReader:
                 job,
             ),
         ).fetchone()
-        return None if found is None else read_state(*found)[0]
+        return None if found is None else _found(key, found)
 
-    def counts(self, whose: Sequence[int], since: Millis, until: Millis) -> Iterator[CountedRuns]:
-        """Yield the counts of minutes in [since, until)."""
-        first = (since - self.start) // MINUTE
-        last = (until - 1 - self.start) // MINUTE
-        for who in whose:
-            for minute, kind, ending, runs, retries in self._db.execute(
-                "SELECT minute, kind, ending, runs, retries FROM minutes"
-                " WHERE who = ? AND minute >= ? AND minute <= ? AND runs > 0",
-                (who, first, last),
-            ):
-                at = self.start + minute * MINUTE
-                yield CountedRuns(at, RunKind(kind), Ending(ending), runs, retries)
-
-    def counts_of_steps(self, whose: Sequence[int], steps: Steps) -> Iterator[CountedRuns]:
-        """Yield the counts of each step up to the present, those that are overdue apart from others."""
+    def counts_of_steps(
+        self, whose: Sequence[int], steps: Steps, now: Millis
+    ) -> Iterator[CountedRuns]:
+        """Yield the counts of each step, those that are overdue at present apart from others."""
         minutes = self._minutes(steps)
-        overdue_before = (steps.until - OVERDUE - self.start) // MINUTE
+        overdue_before = (now - OVERDUE - self.start) // MINUTE
+        summed = self._summed(steps)
         for who in whose:
-            for minute, kind, ending, runs, retries in self._db.execute(
-                "SELECT max(minute), kind, ending, sum(runs), sum(retries) FROM minutes"
-                " WHERE who = ? AND minute >= ? AND minute < ? AND runs > 0"
-                " GROUP BY (minute + ?) / ?, kind, ending, minute < ?",
-                (who, minutes.start, minutes.stop, *self._step(steps), overdue_before),
-            ):
+            if who <= summed and overdue_before >= HOUR // MINUTE:
+                found = self._db.execute(
+                    "SELECT ?, kind, ending, runs, retries FROM minutes"
+                    " WHERE who = ? AND minute = ? AND runs > 0",
+                    (HOUR // MINUTE - 1, who, WHOLE),
+                )
+            else:
+                found = self._db.execute(
+                    "SELECT max(minute), kind, ending, sum(runs), sum(retries) FROM minutes"
+                    " WHERE who = ? AND minute >= ? AND minute < ? AND runs > 0"
+                    " GROUP BY (minute + ?) / ?, kind, ending, minute < ?",
+                    (who, minutes.start, minutes.stop, *self._step(steps), overdue_before),
+                )
+            for minute, kind, ending, runs, retries in found:
                 at = self.start + minute * MINUTE
                 yield CountedRuns(at, RunKind(kind), Ending(ending), runs, retries)
 
     def attempts_of_steps(self, whose: Sequence[int], steps: Steps) -> Iterator[CountedAttempts]:
         """Yield the requests of each step that were recorded within it."""
+        summed = self._summed(steps)
         for who in whose:
+            if who <= summed:
+                for each in attempts_of_hour(self._db, who):
+                    yield each._replace(at=self.start)
+                continue
             for minute, counted in attempts_in(
                 self._db, who, self._minutes(steps), *self._step(steps)
             ):
@@ -264,6 +288,14 @@ class HourReader:
         first = (steps.since - self.start) // MINUTE
         last = -(-(steps.until - self.start) // MINUTE)
         return range(max(0, first), min(HOUR // MINUTE, last))
+
+    def _summed(self, steps: Steps) -> int:
+        """Return up to which name sums over the hour are all that is wanted: it lies within one step."""
+        end = self.start + HOUR
+        if self.start < steps.since or end > steps.until:
+            return NOBODY
+        first, last = ((at - steps.since) // steps.step for at in (self.start, end - 1))
+        return summed_up_to(self._db) if first == last else NOBODY
 
     def _step(self, steps: Steps) -> tuple[int, int]:
         """Return the minutes from an interval's start to the hour's, and those of a step."""
@@ -288,8 +320,8 @@ class HourReader:
 
     def seen_errors(
         self, subs: Sequence[int] | None, partner_id: str | None, *, deliveries: bool
-    ) -> Iterator[tuple[Errors, SeenErrors]]:
-        """Yield errors, with how many deliveries they concern if these are counted; otherwise as `errors`."""
+    ) -> Iterator[SeenRow]:
+        """Yield errors as `errors_seen` does; otherwise as `errors`."""
         partner = self._partner(partner_id)
         yield from errors_seen(self._db, subs, partner, deliveries=deliveries)
 
@@ -353,9 +385,9 @@ class HourReader:
 
     def _lives_of(
         self, sub: int, before: Place | None, *, unfinished: bool
-    ) -> Iterator[tuple[int, int, int, int, int, int, int, int, Packed]]:
+    ) -> Iterator[tuple[Any, ...]]:
         query = (
-            "SELECT at, partition, offset, sub, topic, job, state, attempts, delivery FROM lives"
+            f"SELECT at, partition, offset, sub, topic, job, {_OF_LIFE} FROM lives"
             " WHERE sub = ?" + (" AND (state & 7) < 4" if unfinished else "")
         )
         order = " ORDER BY at DESC, partition DESC, offset DESC"
@@ -379,7 +411,13 @@ class HourReader:
         )
 
 
-def _life_order(
-    row: tuple[int, int, int, int, int, int, int, int, Packed],
-) -> tuple[int, int, int]:
+def _life_order(row: tuple[Any, ...]) -> Place:
     return row[:3]
+
+
+def _found(key: LifeKey, columns: Sequence[Any]) -> FoundLife:
+    """Return a run from the columns `_OF_LIFE` of its row."""
+    stored, attempts, delivery, *newest = columns
+    state, test = read_state(stored, attempts)
+    entry = read_newest(newest, key.origin.timestamp, state)
+    return FoundLife(key, delivery_of(delivery), state, test, entry)

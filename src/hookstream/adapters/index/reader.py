@@ -31,11 +31,7 @@ from hookstream.adapters.index.answers import (
     Window,
 )
 from hookstream.adapters.index.aside_reader import AsideReader, aside_filter
-from hookstream.adapters.index.delivery_views import (
-    LifeOrder,
-    Runs,
-    history_from,
-)
+from hookstream.adapters.index.delivery_views import LifeOrder, Runs, history_from
 from hookstream.adapters.index.failures_seen import looked_in
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
@@ -66,7 +62,13 @@ from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.statistics.counts import Statistics
 from hookstream.core.statistics.due import DueIntervals, due_intervals
 from hookstream.core.statistics.life import Ending, key_of_waiting
-from hookstream.core.statistics.overview import Overview, OverviewWindow, is_whole, steps_for
+from hookstream.core.statistics.overview import (
+    Overview,
+    OverviewWindow,
+    Steps,
+    is_whole,
+    steps_for,
+)
 from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
 from hookstream.errors import DependencyUnavailable, InputRefused
 
@@ -323,7 +325,7 @@ class IndexReader:
                 if reader is None:
                     continue
                 numbers = reader.whose(whose.partner_id, whose.subscriptions)
-                builder.add_runs(reader.counts(numbers, start, until))
+                builder.add_runs(reader.counts_of_steps(numbers, Steps(start, until, step), now))
                 if hour.start < until:
                     subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
                     builder.add_errors(reader.errors(subs, whose.partner_id))
@@ -349,11 +351,14 @@ class IndexReader:
         whole = is_whole(wanted, now, known)
         return overview_of([*hours], self._hour, whose, steps, known, whole=whole)
 
-    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
-        """Return the errors, with their deliveries counted or not, and last successes of hours from `since` on."""
+    def failures(
+        self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
+    ) -> Looked:
+        """Return the errors and last successes of hours from `since` on; `looked_in` says what is bounded."""
         window = self.window()
-        hours = self._of_window(window, since, None, None)
-        return looked_in(map(self._hour, hours), whose, window, since, deliveries=deliveries)
+        files = self._of_window(window, since, None, None)
+        hours = ((file.start, self._hour(file)) for file in files)
+        return looked_in(hours, whose, window, since, deliveries=deliveries, most=most)
 
     # Runs of deliveries.
 
@@ -394,7 +399,7 @@ class IndexReader:
         for number, (key, life) in enumerate(lives):
             if before is not None and key >= before:
                 continue
-            each = runs.of_life(life)
+            each = runs.of_event(life)
             if each is not None and selects_run(wanted, each):
                 found.append(each)
             if len(found) >= limit or number >= _MOST_RUNS:
@@ -406,8 +411,8 @@ class IndexReader:
         delivery = pending.delivery
         start = Family.ATTEMPTS.start_of(delivery.origin.timestamp)
         with self._hour(self._folder.file(Family.ATTEMPTS, start)) as reader:
-            known = None if reader is None else reader.state(key_of_waiting(delivery))
-        return known is not None and known.ending >= Ending.CANCELLED
+            known = None if reader is None else reader.life(key_of_waiting(delivery))
+        return known is not None and known.state.ending >= Ending.CANCELLED
 
     def _asked_at(self, job_id: str) -> Millis | None:
         with self._reading_now() as now:

@@ -30,6 +30,15 @@ class Distinct:
         """Return the set that `stored` returned."""
         return Distinct(struct.unpack(f">{len(stored) // HASH_BYTES}Q", stored))
 
+    @staticmethod
+    def union(stored: Iterable[bytes]) -> "Distinct":
+        """Return the union of sets as `stored` returned them."""
+        some = [each for each in stored if each]
+        if len(some) == 1:
+            return Distinct.read(some[0])
+        together = b"".join(some)
+        return Distinct.of(struct.unpack(f">{len(together) // HASH_BYTES}Q", together))
+
     def stored(self) -> bytes:
         """Return it as bytes: eight for each hash, at most 1 KB."""
         return struct.pack(f">{len(self.hashes)}Q", *self.hashes)
