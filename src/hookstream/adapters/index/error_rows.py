@@ -141,23 +141,18 @@ class ErrorRows:
 
 
 def patterns_of(
-    db: sqlite3.Connection, sub: int, partner: int | None, subscription_id: str
+    db: sqlite3.Connection, subs: Iterable[int] | None, partner: int | None
 ) -> Iterator[ErrorPattern]:
-    """Yield the patterns of errors of a subscription.
+    """Yield the patterns of errors of subscriptions.
 
     Args:
         db: The file.
-        sub: The subscription's number.
+        subs: The numbers of subscriptions; None: all.
         partner: Only those of a partner's number; None: of all.
-        subscription_id: The subscription.
     """
-    for outcome, status, text, *rest in db.execute(
-        "SELECT outcome, status, text, count, first_at, last_at, example, delivery FROM errors"
-        " WHERE sub = ?1 AND (?2 IS NULL OR partner = ?2)",
-        (sub, partner),
-    ):
-        fingerprint = Fingerprint(subscription_id, outcome, status or None, text)
-        yield ErrorPattern(fingerprint, *rest)
+    for sub in [None] if subs is None else subs:
+        for name, outcome, status, text, *rest in db.execute(_PATTERNS, (sub, partner)):
+            yield ErrorPattern(Fingerprint(name, outcome, status or None, text), *rest)
 
 
 def errors_seen(
@@ -266,6 +261,11 @@ _SUCCESS = (
 _SEEN = (
     "SELECT s.name, p.name, e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example,"
     " e.delivery, e.deliveries FROM errors e JOIN names s ON s.id = e.sub JOIN names p ON p.id = e.partner"
+    " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
+)
+_PATTERNS = (
+    "SELECT s.name, e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example, e.delivery"
+    " FROM errors e JOIN names s ON s.id = e.sub"
     " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
 )
 _SEEN_ALONE = _SEEN.replace("e.deliveries", "x''")

@@ -1,6 +1,5 @@
 """One hour's file for a reader: attempts newest first, runs newest first, counts. Work is bounded by callers."""
 
-import heapq
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +25,7 @@ from hookstream.adapters.index.error_rows import (
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.hour_sums import NOBODY, WHOLE, summed_up_to
 from hookstream.adapters.index.lives import NewestEntry, read_newest, read_state
+from hookstream.adapters.index.newest_first import kind_of_attempts, kind_of_runs, newest_first
 from hookstream.adapters.index.packing import Packed, delivery_of
 from hookstream.adapters.index.postings import Of, rows_of
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
@@ -42,16 +42,9 @@ Place: TypeAlias = tuple[Millis, int, int]
 MOST_MATCHES = 50_000
 """The most attempts of one id in one hour that are looked at, the newest."""
 
-_MOST_SHAPES = 50_000
+_MOST_SHAPES = _MOST_NAMES = 50_000
 _NOBODY = -1
 
-_FIRST = {
-    "of_subscription": ("attempts INDEXED BY of_subscription", ""),
-    "failures": ("attempts INDEXED BY failures", "failed = 1 AND"),
-    "lives": ("lives", ""),
-    "unfinished": ("lives INDEXED BY unfinished", "(state & 7) < 4 AND"),
-    "errors": ("errors", ""),
-}
 _OF_LIFE = "state, attempts, delivery, newest_after, newest_took, newest_partition, newest_offset"
 _COLUMN = {Of.DELIVERY: "delivery", Of.EVENT: "event", Of.ENTITY: "entity", Of.BATCH: "batch"}
 
@@ -90,6 +83,7 @@ class HourReader:
         self.start = file.start
         self._db = open_for_reading(file.path)
         self._shapes: dict[int, AttemptShape] = {}
+        self._names: dict[int, str] = {}
 
     def close(self) -> None:
         """Close it."""
@@ -143,11 +137,10 @@ class HourReader:
             before: Only what comes before this place.
             failures: Only those that failed.
         """
-        if subs is None:
-            subs = self._every("failures" if failures else "of_subscription")
-        yield from heapq.merge(
-            *(self._attempts_of(sub, before, failures=failures) for sub in subs), reverse=True
-        )
+        kind, start = kind_of_attempts(failures=failures), self.start
+        found = newest_first(self._db, kind, subs, self._relative(before), including=False)
+        for at, partition, offset, shape, row in found:
+            yield MetAttempt((at + start, partition, offset), shape, row)
 
     def matching(self, kind: Of, packed: Packed, before: Place | None) -> list[MetAttempt]:
         """Return the attempts of an id before a place, the newest first: the newest `MOST_MATCHES`."""
@@ -205,11 +198,9 @@ class HourReader:
             before: Only what is at this place of the event or before it.
             unfinished: Only those that are open or dead-lettered or cancelled.
         """
-        if subs is None:
-            subs = self._every("unfinished" if unfinished else "lives")
-        streams = (self._lives_of(sub, before, unfinished=unfinished) for sub in subs)
-        merged = heapq.merge(*streams, key=_life_order, reverse=True)
-        for at, partition, offset, sub, topic, job, *rest in merged:
+        kind = kind_of_runs(unfinished=unfinished)
+        found = newest_first(self._db, kind, subs, self._relative(before), including=True)
+        for at, partition, offset, sub, topic, job, *rest in found:
             origin = Origin(self._name(topic), partition, offset, at + self.start)
             key = LifeKey(origin, self._name(sub), self._name(job) if job else None)
             yield (at + self.start, partition, offset), _found(key, rest)
@@ -315,8 +306,7 @@ class HourReader:
     ) -> Iterator[ErrorPattern]:
         """Yield the patterns of errors of subscriptions; None: of all. With a partner, only its own."""
         partner = self._partner(partner_id)
-        for sub in self._every("errors") if subs is None else subs:
-            yield from patterns_of(self._db, sub, partner, self._name(sub))
+        yield from patterns_of(self._db, subs, partner)
 
     def seen_errors(
         self, subs: Sequence[int] | None, partner_id: str | None, *, deliveries: bool
@@ -346,58 +336,9 @@ class HourReader:
         ]
         return max(found, key=lambda each: (each.at, each.delivery_id), default=None)
 
-    def _every(self, index: str) -> list[int]:
-        """Return the subscriptions that a table or index begins with, one seek each."""
-        table, where = _FIRST[index]
-        found: list[int] = []
-        sub = 0
-        while True:
-            row = self._db.execute(
-                f"SELECT min(sub) FROM {table} WHERE {where} sub > ?",
-                (sub,),
-            ).fetchone()
-            if row[0] is None:
-                return found
-            sub = row[0]
-            found.append(sub)
-
-    def _attempts_of(
-        self, sub: int, before: Place | None, *, failures: bool
-    ) -> Iterator[MetAttempt]:
-        start = self.start
-        index = "failures" if failures else "of_subscription"
-        failed = "failed = 1 AND " if failures else ""
-        query = (
-            f"SELECT at, partition, offset, shape, row FROM attempts INDEXED BY {index}"
-            f" WHERE {failed}sub = ?"
-        )
-        order = " ORDER BY at DESC, partition DESC, offset DESC"
-        if before is None:
-            rows = self._db.cursor().execute(query + order, (sub,))
-        else:
-            at, partition, offset = before
-            rows = self._db.cursor().execute(
-                query + " AND (at, partition, offset) < (?, ?, ?)" + order,
-                (sub, at - start, partition, offset),
-            )
-        for at, partition, offset, shape, row in rows:
-            yield MetAttempt((at + start, partition, offset), shape, row)
-
-    def _lives_of(
-        self, sub: int, before: Place | None, *, unfinished: bool
-    ) -> Iterator[tuple[Any, ...]]:
-        query = (
-            f"SELECT at, partition, offset, sub, topic, job, {_OF_LIFE} FROM lives"
-            " WHERE sub = ?" + (" AND (state & 7) < 4" if unfinished else "")
-        )
-        order = " ORDER BY at DESC, partition DESC, offset DESC"
-        if before is None:
-            return self._db.cursor().execute(query + order, (sub,))
-        at, partition, offset = before
-        return self._db.cursor().execute(
-            query + " AND (at, partition, offset) <= (?, ?, ?)" + order,
-            (sub, at - self.start, partition, offset),
-        )
+    def _relative(self, place: Place | None) -> Place | None:
+        """Return a place with its time relative to the hour's start, as rows have it."""
+        return None if place is None else (place[0] - self.start, *place[1:])
 
     def _number(self, kind: str, name: str) -> int | None:
         found = self._db.execute(
@@ -406,13 +347,13 @@ class HourReader:
         return None if found is None else int(found[0])
 
     def _name(self, number: int) -> str:
-        return str(
-            self._db.execute("SELECT name FROM names WHERE id = ?", (number,)).fetchone()[0]
-        )
-
-
-def _life_order(row: tuple[Any, ...]) -> Place:
-    return row[:3]
+        found = self._names.get(number)
+        if found is None:
+            if len(self._names) >= _MOST_NAMES:
+                self._names.clear()
+            row = self._db.execute("SELECT name FROM names WHERE id = ?", (number,)).fetchone()
+            found = self._names[number] = str(row[0])
+        return found
 
 
 def _found(key: LifeKey, columns: Sequence[Any]) -> FoundLife:

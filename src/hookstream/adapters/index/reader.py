@@ -83,7 +83,7 @@ _MOST_RUNS = 1_000
 _MOST_STEPS = 2_000
 _MOST_FILTERS = 1_000
 """Filters take no descriptor while they are open."""
-_LIVES_AT_ONCE = 500
+_LIVES_AT_FIRST, _LIVES_AT_ONCE = 100, 500
 
 
 class IndexReader:
@@ -366,17 +366,15 @@ class IndexReader:
         self, hour: IndexFile, wanted: DeliveryFilter, before: LifeOrder | None
     ) -> Iterator[tuple[LifeOrder, FoundLife]]:
         """Yield the runs of an hour before a key; no file stays open in between."""
+        most = _LIVES_AT_FIRST
         while True:
             with self._hour(hour) as reader:
-                some = (
-                    []
-                    if reader is None
-                    else [*islice(lives_before(reader, wanted, before), _LIVES_AT_ONCE)]
-                )
+                met = () if reader is None else lives_before(reader, wanted, before)
+                some = [*islice(met, most)]
             yield from some
-            if len(some) < _LIVES_AT_ONCE:
+            if len(some) < most:
                 return
-            before = some[-1][0]
+            before, most = some[-1][0], _LIVES_AT_ONCE
 
     def _runs(self, window: Window) -> Runs:
         return Runs(
