@@ -25,6 +25,7 @@ from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.index.writer import IndexWriter
 from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.history import DeliveryState
 from hookstream.core.audit.run_states import RunState, RunStates
 from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.delivery import DeferReason
@@ -178,18 +179,29 @@ def test_a_listed_run_has_the_state_that_all_its_entries_give(
         read_in(log, Path(folder), chance)
         reader = IndexReader(Path(folder), lambda: NOW)
         for partner in (None, "acme", "globex"):
-            found: list[RunState] = []
-            after: Cursor | None = None
-            while True:
-                page = reader.deliveries(DeliveryFilter(partner), after, limit=3)
-                found += [each.state for each in page.items]
-                after = page.after
-                if after is None:
-                    break
-            expected = states.selected(lambda state: partner in (None, state.partner_id)).states  # noqa: B023
-            assert {each.run: each for each in found} == {each.run: each for each in expected}
-            assert len(found) == len(expected)
+            for among in (None, *(frozenset({each}) for each in DeliveryState)):
+                expected = {
+                    each.run: each
+                    for each in states.selected(lambda _: True).states
+                    if partner in (None, each.partner_id)
+                    and (among is None or each.state in among)
+                }
+                found = listed(reader, DeliveryFilter(partner, states=among))
+                assert {each.run: each for each in found} == expected
+                assert len(found) == len(expected)
         reader.close()
+
+
+def listed(reader: IndexReader, wanted: DeliveryFilter) -> list[RunState]:
+    """Return the runs of all pages of a list."""
+    found: list[RunState] = []
+    after: Cursor | None = None
+    while True:
+        page = reader.deliveries(wanted, after, limit=3)
+        found += [each.state for each in page.items]
+        after = page.after
+        if after is None:
+            return found
 
 
 @given(logs(), st.integers(0, 2**32).map(random.Random))

@@ -1,9 +1,11 @@
 """Errors in an hour's file by what they look like: whose they are, how many, of how many deliveries."""
 
 import hashlib
+import heapq
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from hookstream.adapters.index.packing import Packed
@@ -33,6 +35,9 @@ CREATE TABLE successes (sub INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 
 SeenRow: TypeAlias = tuple[str, str, str, int, str, int, Millis, Millis, str, str, bytes]
 """Subscription, partner, outcome, status or 0, text; count, first and last time, example and its delivery; hashes."""
+
+PatternRow: TypeAlias = tuple[str, str, int, str, int, Millis, Millis, str, str]
+"""Subscription, outcome, status or 0, text; count, first and last time, example and its delivery."""
 
 MOST_IN_HOUR = 5_000
 """How many patterns of errors an hour keeps apart; further ones count together, with `OTHERS`, of each subscription."""
@@ -141,18 +146,64 @@ class ErrorRows:
 
 
 def patterns_of(
-    db: sqlite3.Connection, subs: Iterable[int] | None, partner: int | None
-) -> Iterator[ErrorPattern]:
-    """Yield the patterns of errors of subscriptions.
+    db: sqlite3.Connection, subs: Iterable[int] | None, partner: int | None, most: int
+) -> list[PatternRow]:
+    """Return the patterns of errors of subscriptions, the most frequent.
 
     Args:
         db: The file.
         subs: The numbers of subscriptions; None: all.
         partner: Only those of a partner's number; None: of all.
+        most: How many are returned at most.
     """
+    found: list[PatternRow] = []
     for sub in [None] if subs is None else subs:
-        for name, outcome, status, text, *rest in db.execute(_PATTERNS, (sub, partner)):
-            yield ErrorPattern(Fingerprint(name, outcome, status or None, text), *rest)
+        found += db.execute(_PATTERNS, (sub, partner, most))
+    return heapq.nlargest(most, found, key=itemgetter(4, 6))
+
+
+def patterns_like(
+    db: sqlite3.Connection, named: Iterable[Fingerprint], partner: int | None
+) -> Iterator[PatternRow]:
+    """Yield what a file has of some patterns; with a partner's number, of those of its own alone."""
+    for name, outcome, status, text in named:
+        yield from db.execute(_PATTERN, (name, outcome, status or 0, text, partner))
+
+
+class GatheredPatterns:
+    """Joins patterns of errors over hours."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, int, str], _Joined] = {}
+
+    def add(self, rows: Iterable[PatternRow]) -> int:
+        """Add those of an hour, and return how many they were."""
+        added = 0
+        for row in rows:
+            added += 1
+            found = self._found.get(row[:4])
+            if found is None:
+                self._found[row[:4]] = _Joined(*row[4:])
+            else:
+                found.add(*row[4:])
+        return added
+
+    def most_frequent(self, most: int) -> list[ErrorPattern]:
+        """Return the most frequent ones, and those that are as frequent as the last of them."""
+        counts = heapq.nlargest(most, (each.count for each in self._found.values()))
+        least = counts[-1] if counts else 0
+        return [
+            ErrorPattern(
+                Fingerprint(name, outcome, status or None, text),
+                each.count,
+                each.first_at,
+                each.last_at,
+                each.example,
+                each.delivery,
+            )
+            for (name, outcome, status, text), each in self._found.items()
+            if each.count >= least
+        ]
 
 
 def errors_seen(
@@ -186,17 +237,12 @@ class GatheredErrors:
         """Add those of an hour."""
         for row in rows:
             self.rows += 1
-            count, first_at, last_at, example, delivery, hashes = row[5:]
             found = self._found.get(row[:5])
             if found is None:
-                found = _Joined(count, first_at, last_at, example, delivery, [hashes])
-                self._found[row[:5]] = found
-                continue
-            found.count += count
-            found.first_at = min(found.first_at, first_at)
-            if (last_at, delivery) > (found.last_at, found.delivery):
-                found.last_at, found.delivery, found.example = last_at, delivery, example
-            found.hashes.append(hashes)
+                found = self._found[row[:5]] = _Joined(*row[5:10])
+            else:
+                found.add(*row[5:10])
+            found.hashes.append(row[10])
 
     def errors(self) -> dict[Errors, SeenErrors]:
         """Return them."""
@@ -222,7 +268,16 @@ class _Joined:
     last_at: Millis
     example: str
     delivery: str
-    hashes: list[bytes]
+    hashes: list[bytes] = field(default_factory=list)
+
+    def add(
+        self, count: int, first_at: Millis, last_at: Millis, example: str, delivery: str
+    ) -> None:
+        """Add those of another hour."""
+        self.count += count
+        self.first_at = min(self.first_at, first_at)
+        if (last_at, delivery) > (self.last_at, self.delivery):
+            self.last_at, self.delivery, self.example = last_at, delivery, example
 
 
 def successes_seen(
@@ -263,9 +318,16 @@ _SEEN = (
     " e.delivery, e.deliveries FROM errors e JOIN names s ON s.id = e.sub JOIN names p ON p.id = e.partner"
     " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
 )
+_COLUMNS = "e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example, e.delivery"
 _PATTERNS = (
-    "SELECT s.name, e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example, e.delivery"
-    " FROM errors e JOIN names s ON s.id = e.sub"
-    " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
+    f"SELECT s.name, {_COLUMNS} FROM (SELECT * FROM errors"
+    " WHERE (?1 IS NULL OR sub = ?1) AND (?2 IS NULL OR partner = ?2) ORDER BY count DESC, last_at DESC"
+    " LIMIT ?3) e"
+    " CROSS JOIN names s ON s.id = e.sub"
+)
+_PATTERN = (
+    f"SELECT s.name, {_COLUMNS} FROM names s CROSS JOIN errors e ON e.sub = s.id"
+    " WHERE s.kind = 's' AND s.name = ?1 AND e.outcome = ?2 AND e.status = ?3 AND e.text = ?4"
+    " AND (?5 IS NULL OR e.partner = ?5)"
 )
 _SEEN_ALONE = _SEEN.replace("e.deliveries", "x''")

@@ -1,6 +1,6 @@
 """One hour's file for a reader: attempts newest first, runs newest first, counts. Work is bounded by callers."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from hookstream.adapters.index.answers import IndexedAttempt
@@ -17,8 +17,11 @@ from hookstream.adapters.index.attempt_rows import (
 )
 from hookstream.adapters.index.database import open_for_reading
 from hookstream.adapters.index.error_rows import (
+    GatheredPatterns,
+    PatternRow,
     SeenRow,
     errors_seen,
+    patterns_like,
     patterns_of,
     successes_seen,
 )
@@ -32,7 +35,7 @@ from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.model.record import Origin
 from hookstream.core.statistics.attempts import CountedAttempts
 from hookstream.core.statistics.counts import OVERDUE, CountedRuns, LastAttempt
-from hookstream.core.statistics.errors import ErrorPattern
+from hookstream.core.statistics.errors import ErrorPattern, Fingerprint
 from hookstream.core.statistics.life import Ending, LifeKey, LifeState, RunKind
 from hookstream.core.statistics.overview import FailingEndpoint, Steps
 
@@ -189,16 +192,16 @@ class HourReader:
         return None if found is None else self.attempt(found[0])
 
     def lives(
-        self, subs: Sequence[int] | None, before: Place | None, *, unfinished: bool
+        self, subs: Sequence[int] | None, before: Place | None, endings: frozenset[Ending]
     ) -> Iterator[tuple[Place, FoundLife]]:
         """Yield the runs of subscriptions up to a place, the one with the newest event first.
 
         Args:
             subs: The numbers of subscriptions; None: all.
             before: Only what is at this place of the event or before it.
-            unfinished: Only those that are open or dead-lettered or cancelled.
+            endings: Only those that have ended so.
         """
-        kind = kind_of_runs(unfinished=unfinished)
+        kind = kind_of_runs(endings)
         found = newest_first(self._db, kind, subs, self._relative(before), including=True)
         for at, partition, offset, sub, topic, job, *rest in found:
             origin = Origin(self._name(topic), partition, offset, at + self.start)
@@ -271,8 +274,9 @@ class HourReader:
     def most_frequent_error(self, name: str) -> ErrorPattern | None:
         """Return the most frequent error of a subscription; None: it has none."""
         sub = self._number(SUBSCRIPTION, name)
-        found = () if sub is None else self.errors([sub])
-        return max(found, key=lambda each: (each.count, each.last_at), default=None)
+        errors = GatheredPatterns()
+        errors.add(() if sub is None else self.errors([sub], None, 1))
+        return next(iter(errors.most_frequent(1)), None)
 
     def _minutes(self, steps: Steps) -> range:
         """Return which minutes of the hour an interval touches."""
@@ -302,11 +306,16 @@ class HourReader:
         return [] if partner is None else [partner]
 
     def errors(
-        self, subs: Sequence[int] | None, partner_id: str | None = None
-    ) -> Iterator[ErrorPattern]:
-        """Yield the patterns of errors of subscriptions; None: of all. With a partner, only its own."""
-        partner = self._partner(partner_id)
-        yield from patterns_of(self._db, subs, partner)
+        self, subs: Sequence[int] | None, partner_id: str | None, most: int
+    ) -> list[PatternRow]:
+        """Return the most frequent patterns of errors of subscriptions; None: of all. With a partner, only its own."""
+        return patterns_of(self._db, subs, self._partner(partner_id), most)
+
+    def errors_like(
+        self, named: Iterable[Fingerprint], partner_id: str | None
+    ) -> Iterator[PatternRow]:
+        """Yield what there is of some patterns. With a partner, only its own."""
+        return patterns_like(self._db, named, self._partner(partner_id))
 
     def seen_errors(
         self, subs: Sequence[int] | None, partner_id: str | None, *, deliveries: bool

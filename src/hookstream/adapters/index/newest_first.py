@@ -9,10 +9,12 @@ import heapq
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from hookstream.adapters.index.attempt_rows import EVERYTHING
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
+from hookstream.core.statistics.life import Ending
 
 Row: TypeAlias = tuple[Any, ...]
 """Begins with the columns of its order."""
@@ -40,7 +42,9 @@ class Kind(NamedTuple):
     rest: str
     """Its other columns that are read."""
     counts: str
-    """Asks for the number of these rows by minute, of everybody: nearly is enough."""
+    """Asks for the number of these rows by minute, of everybody."""
+    is_exact: bool
+    """Whether it is exact, and not only nearly: then minutes without rows are passed over."""
 
     @property
     def columns(self) -> str:
@@ -54,6 +58,7 @@ _ATTEMPTS = Kind(
     ("at", "partition", "offset"),
     "t.shape, t.row",
     f"SELECT minute, attempts FROM attempt_minutes WHERE who = {EVERYTHING} AND minute >= 0",
+    is_exact=False,
 )
 _FAILURES = _ATTEMPTS._replace(
     table="attempts AS t INDEXED BY failures",
@@ -66,12 +71,9 @@ _LIVES = Kind(
     ("at", "partition", "offset", "sub", "topic", "job"),
     "t.state, t.attempts, t.delivery, t.newest_after, t.newest_took, t.newest_partition,"
     " t.newest_offset",
-    f"SELECT minute, sum(runs) FROM minutes WHERE who = {EVERYTHING} AND minute >= 0 GROUP BY minute",
-)
-_UNFINISHED = _LIVES._replace(
-    table="lives AS t INDEXED BY unfinished",
-    where="(t.state & 7) < 4",
-    counts=_LIVES.counts.replace("AND minute", "AND ending < 4 AND minute"),
+    f"SELECT minute, sum(runs) FROM minutes WHERE who = {EVERYTHING} AND minute >= 0 AND runs > 0"
+    " GROUP BY minute",
+    is_exact=True,
 )
 
 
@@ -80,9 +82,18 @@ def kind_of_attempts(*, failures: bool) -> Kind:
     return _FAILURES if failures else _ATTEMPTS
 
 
-def kind_of_runs(*, unfinished: bool) -> Kind:
-    """Return the rows of runs, or of those alone that are open, dead-lettered or cancelled."""
-    return _UNFINISHED if unfinished else _LIVES
+@cache
+def kind_of_runs(endings: frozenset[Ending] = frozenset(Ending)) -> Kind:
+    """Return the rows of the runs that have ended in one of some ways."""
+    if endings == frozenset(Ending):
+        return _LIVES
+    among = ", ".join(str(int(each)) for each in sorted(endings))
+    counts = _LIVES.counts.replace("AND minute", f"AND ending IN ({among}) AND minute")
+    where = f"(t.state & 7) IN ({among})"
+    if max(endings, default=Ending.OPEN) >= Ending.DELIVERED:
+        return _LIVES._replace(where=where, counts=counts)
+    table, where = "lives AS t INDEXED BY unfinished", f"(t.state & 7) < 4 AND {where}"
+    return _LIVES._replace(table=table, where=where, counts=counts)
 
 
 def newest_first(
@@ -102,8 +113,11 @@ def newest_first(
         before: Only what comes before this place, whose time is relative to the hour's start.
         including: Also what is at it.
     """
+    counts = dict(db.execute(kind.counts).fetchall())
+    if kind.is_exact and not counts:
+        return iter(())
     if subs is None or len(subs) > FEW:
-        return _sliced(db, kind, subs, before, including=including)
+        return _sliced(db, kind, subs, before, counts, including=including)
     streams = [_stream(db, kind, sub, before, including=including) for sub in subs]
     return streams[0] if len(streams) == 1 else heapq.merge(*streams, reverse=True)
 
@@ -129,6 +143,7 @@ def _sliced(
     kind: Kind,
     subs: Sequence[int] | None,
     before: tuple[int, ...] | None,
+    counts: Mapping[int, int],
     *,
     including: bool,
 ) -> Iterator[Row]:
@@ -136,11 +151,13 @@ def _sliced(
     if subs is not None:
         whose = "SELECT value AS who FROM json_each(?)"
     named = () if subs is None else (json.dumps(subs),)
-    counts: Mapping[int, int] = dict(db.execute(kind.counts).fetchall())
     end = HOUR if before is None else before[0] + 1
     times = 1
     while end > 0:
-        start = _start(counts, end, _ROWS * times)
+        if kind.is_exact and not counts.get((end - 1) // MINUTE):
+            end = (end - 1) // MINUTE * MINUTE
+            continue
+        start = _start(counts, end, _ROWS * times, passes_over=not kind.is_exact)
         condition, values = _condition(kind, before, including=including)
         rows = db.execute(
             f"SELECT {kind.columns} FROM ({whose}) s CROSS JOIN {kind.table} ON t.sub = s.who"
@@ -157,13 +174,22 @@ def _sliced(
             times = min(2 * times, _LARGEST)
 
 
-def _start(counts: Mapping[int, int], end: Millis, rows: int) -> Millis:
-    """Return the start of a slice that has so many rows, as the counts by minute say."""
+def _start(counts: Mapping[int, int], end: Millis, rows: int, *, passes_over: bool) -> Millis:
+    """Return the start of a slice that has so many rows, as the counts by minute say.
+
+    Args:
+        counts: They.
+        end: Its end.
+        rows: How many.
+        passes_over: Whether a minute without a count may be in it.
+    """
     left = float(rows)
     while end > 0:
         minute = (end - 1) // MINUTE
         start = minute * MINUTE
         expected = counts.get(minute, 0) * (end - start) / MINUTE
+        if not expected and not passes_over:
+            return end
         if expected > left:
             return min(end - 1, end - int((end - start) * left / expected))
         left -= expected

@@ -36,6 +36,7 @@ from hookstream.adapters.index.failures_seen import looked_in
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
 from hookstream.adapters.index.id_filter import IdFilter
+from hookstream.adapters.index.interval_statistics import statistics_of
 from hookstream.adapters.index.now_reader import NowReader
 from hookstream.adapters.index.opened_files import OpenedFiles, OpenLimit, reading
 from hookstream.adapters.index.overviews import overview_of
@@ -65,11 +66,10 @@ from hookstream.core.statistics.life import Ending, key_of_waiting
 from hookstream.core.statistics.overview import (
     Overview,
     OverviewWindow,
-    Steps,
     is_whole,
     steps_for,
 )
-from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
+from hookstream.core.statistics.reading import StatisticsBuilder
 from hookstream.errors import DependencyUnavailable, InputRefused
 
 Opened = TypeVar("Opened", HourReader, AsideReader)
@@ -77,7 +77,7 @@ Opened = TypeVar("Opened", HourReader, AsideReader)
 MOST_LOOKED = 20_000
 """How many attempts a page looks at at most."""
 
-_MOST_RUNS = 1_000
+_MOST_RUNS = 300
 """How many runs a page works out the states of at most."""
 
 _MOST_STEPS = 2_000
@@ -292,7 +292,8 @@ class IndexReader:
     ) -> Statistics:
         """Return the statistics of subscriptions, one partner, or everything.
 
-        Errors and the last attempt are of the hours of append time that the interval touches.
+        Errors and the last attempt are of the hours of append time that the interval touches. Of each hour
+        the `MOST_PATTERNS_LOOKED` most frequent patterns of errors are looked at.
 
         Args:
             whose: A partner, subscriptions of it, or neither.
@@ -320,17 +321,8 @@ class IndexReader:
         start = max(since, known_since)
         start -= start % MINUTE
         builder = StatisticsBuilder(start, until, step, now=now, whole=since >= known_since)
-        for hour in self._of_window(window, start, until + HOUR, None):
-            with self._hour(hour) as reader:
-                if reader is None:
-                    continue
-                numbers = reader.whose(whose.partner_id, whose.subscriptions)
-                builder.add_runs(reader.counts_of_steps(numbers, Steps(start, until, step), now))
-                if hour.start < until:
-                    subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
-                    builder.add_errors(reader.errors(subs, whose.partner_id))
-                    builder.add_last(reader.last(numbers))
-        return builder.statistics(MOST_ERRORS)
+        hours = [*self._of_window(window, start, until + HOUR, None)]
+        return statistics_of(hours, self._hour, whose, builder)
 
     def overview(self, whose: Whose, wanted: OverviewWindow, *, now: Millis) -> Overview:
         """Return the numbers of subscriptions, one partner, or everything, over a window up to now.

@@ -30,6 +30,7 @@ from hookstream.core.failures.groups import (
     GroupState,
     SeenErrors,
     after_act,
+    together,
 )
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.model.subscription import Subscription, SubscriptionState
@@ -300,11 +301,8 @@ def summed(groups: list[FailureGroup], seen: Mapping[str, SeenErrors]) -> list[S
 def _sum(
     name: ErrorName, groups: list[FailureGroup], seen: Mapping[str, SeenErrors]
 ) -> SummedGroups:
-    total: SeenErrors | None = None
-    for group in groups:
-        each = seen.get(group.id)
-        if each is not None:
-            total = each if total is None else total.joined(each)
+    found = [seen[group.id] for group in groups if group.id in seen]
+    total = together(found) if found else None
     states = Counter(group.state for group in groups)
     last_seen = max(group.last_seen for group in groups)
     return SummedGroups(
