@@ -77,7 +77,7 @@ Opened = TypeVar("Opened", HourReader, AsideReader)
 MOST_LOOKED = 20_000
 """How many attempts a page looks at at most."""
 
-_MOST_RUNS = 300
+_MOST_RUNS = 200
 """How many runs a page works out the states of at most."""
 
 _MOST_STEPS = 2_000

@@ -4,7 +4,6 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from heapq import nsmallest
 
 MOST_HASHES = 128
 """Up to so many different things are counted exactly; beyond, the error is 9 % (one standard deviation)."""
@@ -23,7 +22,7 @@ class Distinct:
     @staticmethod
     def of(hashes: Iterable[int]) -> "Distinct":
         """Return the set of things with these hashes, in any order and with repetitions."""
-        return Distinct(tuple(nsmallest(MOST_HASHES, set(hashes))))
+        return Distinct(tuple(sorted(set(hashes))[:MOST_HASHES]))
 
     @staticmethod
     def read(stored: bytes) -> "Distinct":
@@ -33,10 +32,7 @@ class Distinct:
     @staticmethod
     def union(stored: Iterable[bytes]) -> "Distinct":
         """Return the union of sets as `stored` returned them."""
-        some = [each for each in stored if each]
-        if len(some) == 1:
-            return Distinct.read(some[0])
-        together = b"".join(some)
+        together = b"".join(stored)
         return Distinct.of(struct.unpack(f">{len(together) // HASH_BYTES}Q", together))
 
     def stored(self) -> bytes:

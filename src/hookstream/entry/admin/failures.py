@@ -43,7 +43,7 @@ LAST_ATTEMPTS = 20
 """How many attempts of a group are shown at most, the newest."""
 _MOST_PAGES = 4
 """How many pages of attempts are looked through for them."""
-MOST_ERRORS_SEEN = 20_000
+MOST_ERRORS_SEEN = 5_000
 """After how many errors of distinct hours and subscriptions an answer has no older hour."""
 _MOST_NAMED = 200
 _STALE: Millis = 2 * MINUTE
