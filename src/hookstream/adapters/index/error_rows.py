@@ -253,7 +253,7 @@ class GatheredErrors:
                 found.last_at,
                 found.example,
                 found.delivery,
-                Distinct.union(found.hashes),
+                Distinct.read(*found.hashes),
             )
             for (name, owner, outcome, status, text), found in self._found.items()
         }

@@ -129,7 +129,7 @@ def together(seen: Sequence[SeenErrors]) -> SeenErrors:
         newest.last_at,
         newest.example,
         newest.delivery_id,
-        Distinct.of(hashed for each in seen for hashed in each.deliveries.hashes),
+        Distinct.union(each.deliveries for each in seen),
     )
 
 
