@@ -2,10 +2,10 @@
 
 import hashlib
 import heapq
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Final, TypeAlias
 
 from hookstream.adapters.index.packing import Packed
@@ -156,10 +156,25 @@ def patterns_of(
         partner: Only those of a partner's number; None: of all.
         most: How many are returned at most.
     """
-    found: list[PatternRow] = []
-    for sub in [None] if subs is None else subs:
-        found += db.execute(_PATTERNS, (sub, partner, most))
-    return heapq.nlargest(most, found, key=itemgetter(4, 6))
+    which, values = _which(subs, partner)
+    return db.execute(
+        f"SELECT s.name, {_COLUMNS} FROM (SELECT * FROM errors WHERE {which}"
+        f" ORDER BY count DESC, last_at DESC LIMIT ?) e CROSS JOIN names s ON s.id = e.sub",
+        (*values, most),
+    ).fetchall()
+
+
+def _which(subs: Iterable[int] | None, partner: int | None) -> tuple[str, tuple[object, ...]]:
+    """Return the condition of subscriptions and a partner, and its values; None: of all."""
+    conditions, values = ["1"], list[object]()
+    if subs is not None:
+        # One statement, however many there are.
+        conditions.append("sub IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps([*subs]))
+    if partner is not None:
+        conditions.append("partner = ?")
+        values.append(partner)
+    return " AND ".join(conditions), tuple(values)
 
 
 def patterns_like(
@@ -189,9 +204,10 @@ class GatheredPatterns:
         return added
 
     def most_frequent(self, most: int) -> list[ErrorPattern]:
-        """Return the most frequent ones, and those that are as frequent as the last of them."""
-        counts = heapq.nlargest(most, (each.count for each in self._found.values()))
-        least = counts[-1] if counts else 0
+        """Return the most frequent ones; of those that are as frequent, the latest."""
+        found = heapq.nsmallest(
+            most, self._found.items(), key=lambda item: (-item[1].count, -item[1].last_at, item[0])
+        )
         return [
             ErrorPattern(
                 Fingerprint(name, outcome, status or None, text),
@@ -201,8 +217,7 @@ class GatheredPatterns:
                 each.example,
                 each.delivery,
             )
-            for (name, outcome, status, text), each in self._found.items()
-            if each.count >= least
+            for (name, outcome, status, text), each in found
         ]
 
 
@@ -221,8 +236,8 @@ def errors_seen(
         partner: Only those of a partner's number; None: of all.
         deliveries: Whether these hashes are read.
     """
-    for sub in [None] if subs is None else subs:
-        yield from db.execute(_SEEN if deliveries else _SEEN_ALONE, (sub, partner))
+    which, values = _which(subs, partner)
+    yield from db.execute((_SEEN if deliveries else _SEEN_ALONE) + which, values)
 
 
 class GatheredErrors:
@@ -316,15 +331,9 @@ _SUCCESS = (
 _SEEN = (
     "SELECT s.name, p.name, e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example,"
     " e.delivery, e.deliveries FROM errors e JOIN names s ON s.id = e.sub JOIN names p ON p.id = e.partner"
-    " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
+    " WHERE "
 )
 _COLUMNS = "e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example, e.delivery"
-_PATTERNS = (
-    f"SELECT s.name, {_COLUMNS} FROM (SELECT * FROM errors"
-    " WHERE (?1 IS NULL OR sub = ?1) AND (?2 IS NULL OR partner = ?2) ORDER BY count DESC, last_at DESC"
-    " LIMIT ?3) e"
-    " CROSS JOIN names s ON s.id = e.sub"
-)
 _PATTERN = (
     f"SELECT s.name, {_COLUMNS} FROM names s CROSS JOIN errors e ON e.sub = s.id"
     " WHERE s.kind = 's' AND s.name = ?1 AND e.outcome = ?2 AND e.status = ?3 AND e.text = ?4"

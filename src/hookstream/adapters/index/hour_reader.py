@@ -1,5 +1,6 @@
 """One hour's file for a reader: attempts newest first, runs newest first, counts. Work is bounded by callers."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -117,18 +118,17 @@ class HourReader:
             partner = self._number(PARTNER, partner_id or "")
             found = self._db.execute("SELECT sub FROM owners WHERE partner = ?", (partner,))
             return [sub for (sub,) in found]
-        numbers = [self._number(SUBSCRIPTION, name) for name in sorted(names)]
-        given = [number for number in numbers if number is not None]
-        if partner_id is None:
-            return given
-        partner = self._number(PARTNER, partner_id)
-        return [
-            sub
-            for sub in given
-            if self._db.execute(
-                "SELECT 1 FROM owners WHERE partner = ? AND sub = ?", (partner, sub)
-            ).fetchone()
-        ]
+        # One statement, however many are named.
+        owned = "" if partner_id is None else " JOIN owners o ON o.partner = ?3 AND o.sub = n.id"
+        values: list[object] = [json.dumps(sorted(names)), SUBSCRIPTION]
+        if partner_id is not None:
+            values.append(self._number(PARTNER, partner_id))
+        found = self._db.execute(
+            "SELECT n.id FROM json_each(?1) j CROSS JOIN names n ON n.kind = ?2 AND n.name = j.value"
+            + owned,
+            values,
+        )
+        return [sub for (sub,) in found]
 
     def attempts(
         self, subs: Sequence[int] | None, before: Place | None, *, failures: bool

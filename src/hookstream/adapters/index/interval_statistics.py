@@ -17,7 +17,7 @@ from hookstream.core.statistics.errors import Fingerprint
 from hookstream.core.statistics.overview import Steps
 from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
 
-MOST_PATTERNS_LOOKED: Final = 300
+MOST_PATTERNS_LOOKED: Final = 200
 """How many patterns of errors of an hour are looked at, the most frequent."""
 
 
