@@ -30,7 +30,7 @@ _MOST: Final = 1_000
 """How many rows are read at once."""
 
 
-class Kind(NamedTuple):
+class ListedRows(NamedTuple):
     """Which rows, and in which order."""
 
     table: str
@@ -52,7 +52,7 @@ class Kind(NamedTuple):
         return ", ".join([*(f"t.{each}" for each in self.order), self.rest])
 
 
-_ATTEMPTS = Kind(
+_ATTEMPTS = ListedRows(
     "attempts AS t INDEXED BY of_subscription",
     "1",
     ("at", "partition", "offset"),
@@ -65,7 +65,7 @@ _FAILURES = _ATTEMPTS._replace(
     where="t.failed = 1",
     counts=_ATTEMPTS.counts.replace(" attempts ", " failed "),
 )
-_LIVES = Kind(
+_LIVES = ListedRows(
     "lives AS t",
     "1",
     ("at", "partition", "offset", "sub", "topic", "job"),
@@ -77,13 +77,13 @@ _LIVES = Kind(
 )
 
 
-def kind_of_attempts(*, failures: bool) -> Kind:
+def kind_of_attempts(*, failures: bool) -> ListedRows:
     """Return the rows of attempts, or of those alone that failed."""
     return _FAILURES if failures else _ATTEMPTS
 
 
 @cache
-def kind_of_runs(endings: frozenset[Ending] = frozenset(Ending)) -> Kind:
+def kind_of_runs(endings: frozenset[Ending] = frozenset(Ending)) -> ListedRows:
     """Return the rows of the runs that have ended in one of some ways."""
     if endings == frozenset(Ending):
         return _LIVES
@@ -98,7 +98,7 @@ def kind_of_runs(endings: frozenset[Ending] = frozenset(Ending)) -> Kind:
 
 def newest_first(
     db: sqlite3.Connection,
-    kind: Kind,
+    kind: ListedRows,
     subs: Sequence[int] | None,
     before: tuple[int, ...] | None,
     *,
@@ -124,7 +124,7 @@ def newest_first(
 
 def _stream(
     db: sqlite3.Connection,
-    kind: Kind,
+    kind: ListedRows,
     sub: int,
     before: tuple[int, ...] | None,
     *,
@@ -140,7 +140,7 @@ def _stream(
 
 def _sliced(
     db: sqlite3.Connection,
-    kind: Kind,
+    kind: ListedRows,
     subs: Sequence[int] | None,
     before: tuple[int, ...] | None,
     counts: Mapping[int, int],
@@ -198,7 +198,7 @@ def _start(counts: Mapping[int, int], end: Millis, rows: int, *, passes_over: bo
 
 
 def _condition(
-    kind: Kind, before: tuple[int, ...] | None, *, including: bool
+    kind: ListedRows, before: tuple[int, ...] | None, *, including: bool
 ) -> tuple[str, tuple[int, ...]]:
     """Return the condition that a row comes before a place, and its values."""
     if before is None:
@@ -208,5 +208,5 @@ def _condition(
     return f" AND ({columns}) {sign} ({', '.join('?' * len(before))})", before
 
 
-def _ordered(kind: Kind) -> str:
+def _ordered(kind: ListedRows) -> str:
     return ", ".join(f"t.{each} DESC" for each in kind.order)
