@@ -243,8 +243,10 @@ class MemoryIndex:
                 counts[each.state.subscription_id].delivered += 1
         return now - (wanted.span or 0), counts
 
-    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
-        del deliveries
+    def failures(
+        self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
+    ) -> Looked:
+        del deliveries, most
         errors: dict[Errors, SeenErrors] = {}
         successes: dict[str, Millis] = {}
         for entry in (each.entry for each in self.found_attempts if each.at >= since):

@@ -73,6 +73,10 @@ def test_a_union_is_that_of_all_its_things_in_any_order(one: set[int], other: se
     assert joined == Distinct.of(other).joined(Distinct.of(one)) == Distinct.of(one | other)
     assert joined.joined(joined) == joined
     assert Distinct.read(joined.stored()) == joined
+    apart = Distinct.of(one).stored(), Distinct.of(other).stored()
+    assert Distinct.read(*apart) == joined
+    assert Distinct.union(map(Distinct.read, apart)) == joined
+    assert Distinct.union([Distinct.of(one), Distinct.read(apart[1]), Distinct()]) == joined
     if len(one | other) < MOST_HASHES:
         assert (joined.count, joined.is_exact) == (len(one | other), True)
 

@@ -20,11 +20,13 @@ from tests.doubles.index_log import (
     waiting_for,
 )
 
-from hookstream.adapters.index.answers import AttemptFilter, Whose
+from hookstream.adapters.index.answers import AttemptFilter, Cursor, DeliveryFilter, Whose
 from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.index.writer import IndexWriter
 from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.audit.history import DeliveryState
+from hookstream.core.audit.run_states import RunState, RunStates
 from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
@@ -114,6 +116,9 @@ def read_in(log: IndexLog, folder: Path, chance: random.Random) -> None:
         except Died:
             writer.close()
             writer = IndexWriter(folder, most_bytes=1 << 30, log=SilentLog())
+        if chance.random() < 0.5:
+            # Hours that are closed by now are summed up, and change afterwards.
+            writer.maintain()
     for hour in log.hours():
         writer.begin(Family.ATTEMPTS, hour)
     writer.read_up_to({"read_to": NOW, "beat": NOW})
@@ -147,9 +152,56 @@ def test_the_index_counts_as_if_the_whole_log_were_counted_at_once(
             since = log.hours()[0]
             found = reader.statistics(whose, since, NOW, MINUTE, now=NOW)
             expected = counted_naively(log.records, NOW, naive)
-            in_window = {at: plain(each) for at, each in expected.items() if at >= since}
-            assert {at: plain(counts) for at, counts in found.steps} == in_window
+            in_window = {at: each for at, each in expected.items() if at >= since}
+            assert {at: plain(counts) for at, counts in found.steps} == {
+                at: plain(each) for at, each in in_window.items()
+            }
+            for step in (20 * MINUTE, HOUR, 3 * HOUR):
+                together: dict[Millis, Counts] = {}
+                for at, each in in_window.items():
+                    together.setdefault(at - (at - since) % step, Counts()).include(each)
+                found = reader.statistics(whose, since, NOW, step, now=NOW)
+                assert {at: plain(counts) for at, counts in found.steps} == {
+                    at: plain(each) for at, each in together.items()
+                }
         reader.close()
+
+
+@given(logs(), st.integers(0, 2**32).map(random.Random))
+@settings(max_examples=25)
+def test_a_listed_run_has_the_state_that_all_its_entries_give(
+    log: IndexLog, chance: random.Random
+) -> None:
+    states = RunStates(1_000)
+    for each in audited(log):
+        states.entry(each)
+    with tempfile.TemporaryDirectory() as folder:
+        read_in(log, Path(folder), chance)
+        reader = IndexReader(Path(folder), lambda: NOW)
+        for partner in (None, "acme", "globex"):
+            for among in (None, *(frozenset({each}) for each in DeliveryState)):
+                expected = {
+                    each.run: each
+                    for each in states.selected(lambda _: True).states
+                    if partner in (None, each.partner_id)
+                    and (among is None or each.state in among)
+                }
+                found = listed(reader, DeliveryFilter(partner, states=among))
+                assert {each.run: each for each in found} == expected
+                assert len(found) == len(expected)
+        reader.close()
+
+
+def listed(reader: IndexReader, wanted: DeliveryFilter) -> list[RunState]:
+    """Return the runs of all pages of a list."""
+    found: list[RunState] = []
+    after: Cursor | None = None
+    while True:
+        page = reader.deliveries(wanted, after, limit=3)
+        found += [each.state for each in page.items]
+        after = page.after
+        if after is None:
+            return found
 
 
 @given(logs(), st.integers(0, 2**32).map(random.Random))

@@ -6,10 +6,12 @@ requests in each bucket of time. `attempt_totals` has the whole hour of each sub
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from operator import add
 from typing import Final
 
 from hookstream.adapters.index.attempt_rows import EVERYTHING, Indexed, is_failure
+from hookstream.adapters.index.hour_sums import WHOLE, added_up
 from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.statistics.attempts import BUCKETS, CountedAttempts, bucket_of
 from hookstream.core.statistics.overview import FailingEndpoint
@@ -30,10 +32,11 @@ CREATE TABLE attempt_totals (
 MOST_FAILING: Final = 100
 """How many endpoints an hour names at most, those with the most failed requests."""
 
-_COUNTED = ("attempts", "failed", *_BUCKETS)
+COUNTED: Final = ("attempts", "failed", *_BUCKETS)
+"""The columns that are counts."""
 _ADD = (
-    f"INSERT INTO attempt_minutes VALUES ({','.join('?' * (2 + len(_COUNTED)))}) ON CONFLICT DO UPDATE SET "
-    + ", ".join(f"{each} = {each} + excluded.{each}" for each in _COUNTED)
+    f"INSERT INTO attempt_minutes VALUES ({','.join('?' * (2 + len(COUNTED)))}) ON CONFLICT DO UPDATE SET "
+    + ", ".join(f"{each} = {each} + excluded.{each}" for each in COUNTED)
 )
 _ADD_TOTAL = (
     "INSERT INTO attempt_totals VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -76,8 +79,8 @@ class AttemptMinutes:
         """Forget what was not flushed, as its transaction was not committed."""
         self._rows.clear()
 
-    def flush(self, db: sqlite3.Connection) -> None:
-        """Write what was counted."""
+    def flush(self, db: sqlite3.Connection, summed: int) -> None:
+        """Write what was counted; `summed` says up to which name sums over the hour are kept."""
         whose: dict[tuple[int, int], list[int]] = {}
         totals: dict[tuple[int, int], tuple[int, int]] = {}
         for (sub, partner, minute), row in self._rows.items():
@@ -86,11 +89,12 @@ class AttemptMinutes:
                 whose[who, minute] = row if known is None else [*map(add, known, row)]
             attempts, failed = totals.get((sub, partner), (0, 0))
             totals[sub, partner] = attempts + sum(row[:_FAILED]), failed + row[_FAILED]
+        sums = added_up(whose.items(), summed)
         db.executemany(
             _ADD,
             [
                 (*key, sum(row[:_FAILED]), row[_FAILED], *row[:_FAILED])
-                for key, row in sorted(whose.items())
+                for key, row in chain(sorted(whose.items()), sums.items())
             ],
         )
         db.executemany(_ADD_TOTAL, [(*key, *counts) for key, counts in totals.items()])
@@ -116,6 +120,15 @@ def attempts_in(
         (who, minutes.start, minutes.stop, shift, width),
     ):
         yield minute, CountedAttempts(0, failed, buckets)
+
+
+def attempts_of_hour(db: sqlite3.Connection, who: int) -> Iterator[CountedAttempts]:
+    """Yield the requests of a whole hour, if it has any; its sums are kept."""
+    for failed, *buckets in db.execute(
+        f"SELECT failed, {', '.join(_BUCKETS)} FROM attempt_minutes WHERE who = ? AND minute = ?",
+        (who, WHOLE),
+    ):
+        yield CountedAttempts(0, failed, buckets)
 
 
 def failing_in(

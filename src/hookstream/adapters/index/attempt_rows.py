@@ -42,6 +42,7 @@ CREATE TABLE lives (
   sub INTEGER NOT NULL, at INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
   topic INTEGER NOT NULL, job INTEGER NOT NULL,
   state INTEGER NOT NULL, attempts INTEGER NOT NULL, delivery NOT NULL,
+  newest_after INTEGER, newest_took INTEGER, newest_partition INTEGER, newest_offset INTEGER,
   PRIMARY KEY (sub, at, partition, offset, topic, job)
 ) WITHOUT ROWID;
 CREATE INDEX unfinished ON lives (sub, at, partition, offset) WHERE (state & 7) < 4;

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
+from hookstream.adapters.index.attempt_minutes import COUNTED, AttemptMinutes
 from hookstream.adapters.index.attempt_minutes import SCHEMA as MINUTES_SCHEMA
-from hookstream.adapters.index.attempt_minutes import AttemptMinutes
 from hookstream.adapters.index.attempt_rows import (
     EVERYTHING,
     INSERT_FULL,
@@ -35,12 +35,16 @@ from hookstream.adapters.index.attempt_rows import (
 from hookstream.adapters.index.database import open_for_writing, transaction
 from hookstream.adapters.index.error_rows import ErrorRows
 from hookstream.adapters.index.folder import IndexFile
+from hookstream.adapters.index.hour_sums import EVERYBODY, added_up, sum_next, summed_up_to
 from hookstream.adapters.index.lives import (
     LIFE_COLUMNS,
     Life,
     LifePlace,
     life_row,
+    newer_of,
+    newest_columns,
     packed_state,
+    read_newest,
     read_state,
 )
 from hookstream.adapters.index.packing import Packed, packed_id
@@ -94,6 +98,7 @@ class AttemptsFile:
         self._postings = PostingsWriter(self._db)
         self._errors = ErrorRows(self._db, self._owner_of)
         self._next_row = self._row()
+        self._summed = summed_up_to(self._db)
         self._db_positions = {
             TopicPartition(topic, partition): following
             for topic, partition, following in self._db.execute("SELECT * FROM positions")
@@ -126,7 +131,15 @@ class AttemptsFile:
             self._postings.forget()
             self._errors.forget()
             self._next_row = self._row()
+            self._summed = summed_up_to(self._db)
             raise
+
+    def sum_up(self) -> bool:
+        """Make a bounded piece of the sums over the hour, which is closed; return whether all are made."""
+        if self._summed < EVERYBODY:
+            with self.transaction():
+                self._summed = sum_next(self._db, self._summed, COUNTED)
+        return self._summed == EVERYBODY
 
     def state(self, key: str) -> int | None:
         """Return a number that was kept about the file."""
@@ -264,12 +277,19 @@ class AttemptsFile:
         key = place[:LIFE_COLUMNS]
         state, test, job = life.state, life.test, life.key.job
         if not execute(_NEW_LIFE, life_row(place, life)).rowcount:
-            before, was_test = read_state(*execute(_LIFE, key).fetchone())
+            origin_at = life.key.origin.timestamp
+            stored, attempts, *columns = execute(_LIFE, key).fetchone()
+            before, was_test = read_state(stored, attempts)
+            known = read_newest(columns, origin_at, before)
             state, test = before.join(state), test or was_test
-            if (state, test) == (before, was_test):
+            newest = newer_of(known, life.newest)
+            if (state, test, newest) == (before, was_test, known):
                 return
             packed = packed_state(state, test=test)
-            execute(_CHANGED_LIFE, (packed, state.attempts, *key))
+            changed = packed, state.attempts, *newest_columns(newest, origin_at), *key
+            execute(_CHANGED_LIFE, changed)
+            if (state, test) == (before, was_test):
+                return
             self._count(place, before, kind_of(before, job, test=was_test), -1)
         self._count(place, state, kind_of(state, job, test=test), 1)
 
@@ -334,18 +354,19 @@ class AttemptsFile:
     def _flush(self) -> None:
         """Write the ids and the counts that changed."""
         self._postings.flush()
-        self._minutes.flush(self._db)
+        self._minutes.flush(self._db, self._summed)
         totals: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
         for (sub, partner, minute, kind, ending), (runs, retries) in self._deltas.items():
             for who in (sub, partner, EVERYTHING):
                 total = totals[who, minute, int(kind), int(ending)]
                 total[0] += runs
                 total[1] += retries
+        sums = added_up(totals.items(), self._summed)
         self._db.executemany(
             _COUNTS,
             [
                 (*key, runs, retries)
-                for key, (runs, retries) in sorted(totals.items())
+                for key, (runs, retries) in chain(sorted(totals.items()), sums.items())
                 if runs or retries
             ],
         )
@@ -389,12 +410,13 @@ _OPEN_RUNS = (
     f" AND (l.state & 7) = {int(Ending.OPEN)}"
 )
 _LIFE = (
-    "SELECT state, attempts FROM lives WHERE sub = ? AND at = ? AND partition = ? AND offset = ?"
+    "SELECT state, attempts, newest_after, newest_took, newest_partition, newest_offset FROM lives WHERE sub = ? AND at = ? AND partition = ? AND offset = ?"
     " AND topic = ? AND job = ?"
 )
-_NEW_LIFE = "INSERT OR IGNORE INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEW_LIFE = "INSERT OR IGNORE INTO lives VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CHANGED_LIFE = (
-    "UPDATE lives SET state = ?, attempts = ? WHERE sub = ? AND at = ? AND partition = ?"
+    "UPDATE lives SET state = ?, attempts = ?, newest_after = ?, newest_took = ?, newest_partition = ?,"
+    " newest_offset = ? WHERE sub = ? AND at = ? AND partition = ?"
     " AND offset = ? AND topic = ? AND job = ?"
 )
 _COUNTS = (

@@ -30,7 +30,9 @@ def counts_of_each(
                 continue
             for name, counts in found.items():
                 numbers = reader.whose(None, (name,))
-                for at, kind, ending, runs, retries in reader.counts_of_steps(numbers, steps):
+                for at, kind, ending, runs, retries in reader.counts_of_steps(
+                    numbers, steps, steps.until
+                ):
                     overdue = is_overdue(at, steps.until)
                     counts.add(kind, ending, runs, retries, overdue=overdue)
     return found

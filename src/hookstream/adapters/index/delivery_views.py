@@ -14,6 +14,7 @@ from hookstream.adapters.index.answers import (
 from hookstream.adapters.index.aside_reader import AsideReader
 from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, MetAttempt, Place
+from hookstream.adapters.index.lives import NewestEntry
 from hookstream.adapters.index.now_reader import NowReader
 from hookstream.adapters.index.packing import Packed, delivery_of, packed_delivery, packed_id
 from hookstream.adapters.index.postings import Of
@@ -21,7 +22,7 @@ from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.audit.history import DeadLettered, DeliveryHistory, Purge
 from hookstream.core.audit.run_states import DeadRecord, PendingRecord, RunId, RunStates, run_of
 from hookstream.core.delivery.identity import is_batch_id
-from hookstream.core.model.instant import HOUR, Millis
+from hookstream.core.model.instant import DAY, HOUR, Millis
 from hookstream.core.statistics.life import (
     Ending,
     LifeKey,
@@ -133,29 +134,83 @@ class Runs(NamedTuple):
         with self.now() as now:
             return now.of_delivery(delivery_id)
 
-    def dead_of(self, delivery_id: str) -> list[AsideRecord]:
-        """Return the dead letters of a delivery."""
+    def dead_of(self, delivery_id: str, origin_at: Millis = 0) -> list[AsideRecord]:
+        """Return the dead letters of a delivery; `origin_at` is its event's time, which none comes before."""
         found: list[AsideRecord] = []
         for file in self.days:
+            # By as much as the clocks of brokers differ, a letter may seem to come first.
+            if file.start + DAY + HOUR <= origin_at:
+                continue
             with self.day(file) as day:
                 found += () if day is None else day.of_delivery(delivery_id)
         return found
 
-    def of_life(self, life: FoundLife) -> IndexedDelivery | None:
-        """Return a run in its present state; None: no record of it is in the index any more, or yet."""
+    def of_event(self, life: FoundLife) -> IndexedDelivery | None:
+        """Return a run that was found by its attempts, as `of_life`; its event's hour may be gone."""
+        origin_at = life.key.origin.timestamp
+        file = self._hour_of(origin_at)
+        if file is not None:
+            with self.hour(file) as hour:
+                known = None if hour is None else hour.life(life.key)
+            if known is not None:
+                return self.of_life(known)
         run = RunId(life.delivery_id, life.key.origin.place, life.key.job)
+        return self._shown(run, life, self._entries_of(run, origin_at))
+
+    def of_life(self, life: FoundLife) -> IndexedDelivery | None:
+        """Return a run in its present state; None: no record of it is in the index any more, or yet.
+
+        Args:
+            life: What its event's hour has of it.
+        """
+        run = RunId(life.delivery_id, life.key.origin.place, life.key.job)
+        return self._shown(run, life, self._deciding(run, life))
+
+    def _shown(
+        self, run: RunId, life: FoundLife, entries: Iterable[AuditEntry]
+    ) -> IndexedDelivery | None:
+        """Return a run in its present state, of whose entries the deciding ones are given."""
+        origin_at = life.key.origin.timestamp
         states = RunStates(_MOST_RUNS)
         entity_id = ""
-        for entry in self._entries_of(run, life.key.origin.timestamp):
+        for entry in entries:
             states.entry(entry)
             entity_id = entry.entity_id or entity_id
         if life.state.ending < Ending.DELIVERED:
             for pending in self.pending_of(life.delivery_id):
                 states.pending(pending)
-            for dead in self.dead_of(life.delivery_id):
+            for dead in self.dead_of(life.delivery_id, origin_at):
                 states.dead(dead_record(dead))
         found = states.selected(lambda state: state.run == run).states
-        return IndexedDelivery(found[0], entity_id, life.key.origin.timestamp) if found else None
+        return IndexedDelivery(found[0], entity_id, origin_at) if found else None
+
+    def _deciding(self, run: RunId, life: FoundLife) -> Iterable[AuditEntry]:
+        """Return the entries that a run's state and its entity's id are read from: nearly always one."""
+        if life.newest is None:
+            return ()
+        entry = self._entry_at(life.key.subscription_id, life.newest)
+        # An end without an attempt may lack the entity's id, which the attempts before it have.
+        if (
+            entry is not None
+            and run_of(entry) == run
+            and (entry.entity_id or entry.outcome is not None or not life.state.attempts)
+        ):
+            return (entry,)
+        # A run is noted before its entry is written, and an hour that was damaged is read again.
+        return self._entries_of(run, life.key.origin.timestamp)
+
+    def _hour_of(self, instant: Millis) -> IndexFile | None:
+        start = instant - instant % HOUR
+        return next((each for each in self.hours if each.start == start), None)
+
+    def _entry_at(self, subscription_id: str, newest: NewestEntry) -> AuditEntry | None:
+        """Return the entry at a place; None: it is not there yet, or its hour is not any more."""
+        file = self._hour_of(newest.at)
+        if file is None:
+            return None
+        with self.hour(file) as hour:
+            found = None if hour is None else hour.attempt_at(subscription_id, newest[2:])
+            return None if found is None else found.entry
 
     def _entries_of(self, run: RunId, origin_at: Millis) -> Iterator[AuditEntry]:
         """Yield a run's entries from its event's hour on, to the hour in which it was completed."""
@@ -191,7 +246,11 @@ class Runs(NamedTuple):
                         key, state = key_of_entry(entry), state_of_entry(entry)
                         before = found[key].state if key in found else LifeState()
                         found[key] = FoundLife(
-                            key, entry.delivery_id, before.join(state), is_test(entry.trigger)
+                            key,
+                            entry.delivery_id,
+                            before.join(state),
+                            is_test(entry.trigger),
+                            None,
                         )
         return sorted(((order_of(key), life) for key, life in found.items()), reverse=True)
 

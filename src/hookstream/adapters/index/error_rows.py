@@ -1,10 +1,12 @@
 """Errors in an hour's file by what they look like: whose they are, how many, of how many deliveries."""
 
 import hashlib
+import heapq
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from hookstream.adapters.index.packing import Packed
 from hookstream.core.audit.entry import AuditEntry
@@ -30,6 +32,12 @@ CREATE TABLE errors (
 ) WITHOUT ROWID;
 CREATE TABLE successes (sub INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 """
+
+SeenRow: TypeAlias = tuple[str, str, str, int, str, int, Millis, Millis, str, str, bytes]
+"""Subscription, partner, outcome, status or 0, text; count, first and last time, example and its delivery; hashes."""
+
+PatternRow: TypeAlias = tuple[str, str, int, str, int, Millis, Millis, str, str]
+"""Subscription, outcome, status or 0, text; count, first and last time, example and its delivery."""
 
 MOST_IN_HOUR = 5_000
 """How many patterns of errors an hour keeps apart; further ones count together, with `OTHERS`, of each subscription."""
@@ -138,23 +146,79 @@ class ErrorRows:
 
 
 def patterns_of(
-    db: sqlite3.Connection, sub: int, partner: int | None, subscription_id: str
-) -> Iterator[ErrorPattern]:
-    """Yield the patterns of errors of a subscription.
+    db: sqlite3.Connection, subs: Iterable[int] | None, partner: int | None, most: int
+) -> list[PatternRow]:
+    """Return the patterns of errors of subscriptions, the most frequent.
 
     Args:
         db: The file.
-        sub: The subscription's number.
+        subs: The numbers of subscriptions; None: all.
         partner: Only those of a partner's number; None: of all.
-        subscription_id: The subscription.
+        most: How many are returned at most.
     """
-    for outcome, status, text, *rest in db.execute(
-        "SELECT outcome, status, text, count, first_at, last_at, example, delivery FROM errors"
-        " WHERE sub = ?1 AND (?2 IS NULL OR partner = ?2)",
-        (sub, partner),
-    ):
-        fingerprint = Fingerprint(subscription_id, outcome, status or None, text)
-        yield ErrorPattern(fingerprint, *rest)
+    which, values = _which(subs, partner)
+    return db.execute(
+        f"SELECT s.name, {_COLUMNS} FROM (SELECT * FROM errors WHERE {which}"
+        f" ORDER BY count DESC, last_at DESC LIMIT ?) e CROSS JOIN names s ON s.id = e.sub",
+        (*values, most),
+    ).fetchall()
+
+
+def _which(subs: Iterable[int] | None, partner: int | None) -> tuple[str, tuple[object, ...]]:
+    """Return the condition of subscriptions and a partner, and its values; None: of all."""
+    conditions, values = ["1"], list[object]()
+    if subs is not None:
+        # One statement, however many there are.
+        conditions.append("sub IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps([*subs]))
+    if partner is not None:
+        conditions.append("partner = ?")
+        values.append(partner)
+    return " AND ".join(conditions), tuple(values)
+
+
+def patterns_like(
+    db: sqlite3.Connection, named: Iterable[Fingerprint], partner: int | None
+) -> Iterator[PatternRow]:
+    """Yield what a file has of some patterns; with a partner's number, of those of its own alone."""
+    for name, outcome, status, text in named:
+        yield from db.execute(_PATTERN, (name, outcome, status or 0, text, partner))
+
+
+class GatheredPatterns:
+    """Joins patterns of errors over hours."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, int, str], _Joined] = {}
+
+    def add(self, rows: Iterable[PatternRow]) -> int:
+        """Add those of an hour, and return how many they were."""
+        added = 0
+        for row in rows:
+            added += 1
+            found = self._found.get(row[:4])
+            if found is None:
+                self._found[row[:4]] = _Joined(*row[4:])
+            else:
+                found.add(*row[4:])
+        return added
+
+    def most_frequent(self, most: int) -> list[ErrorPattern]:
+        """Return the most frequent ones; of those that are as frequent, the latest."""
+        found = heapq.nsmallest(
+            most, self._found.items(), key=lambda item: (-item[1].count, -item[1].last_at, item[0])
+        )
+        return [
+            ErrorPattern(
+                Fingerprint(name, outcome, status or None, text),
+                each.count,
+                each.first_at,
+                each.last_at,
+                each.example,
+                each.delivery,
+            )
+            for (name, outcome, status, text), each in found
+        ]
 
 
 def errors_seen(
@@ -163,32 +227,72 @@ def errors_seen(
     partner: int | None,
     *,
     deliveries: bool = True,
-) -> Iterator[tuple[Errors, SeenErrors]]:
-    """Yield errors, with how many deliveries they concern.
+) -> Iterator[SeenRow]:
+    """Yield errors, with the hashes of the deliveries that they concern.
 
     Args:
         db: The file.
         subs: The numbers of subscriptions; None: all.
         partner: Only those of a partner's number; None: of all.
-        deliveries: Whether deliveries are counted, which is most of the work.
+        deliveries: Whether these hashes are read.
     """
-    for sub in [None] if subs is None else subs:
-        asked = _SEEN if deliveries else _SEEN_ALONE
-        for (
-            name,
-            owner,
-            outcome,
-            status,
-            text,
-            count,
-            first,
-            last,
-            example,
-            of,
-            hashes,
-        ) in db.execute(asked, (sub, partner)):
-            errors = Errors(owner, Fingerprint(name, outcome, status or None, text))
-            yield errors, SeenErrors(count, first, last, example, of, Distinct.read(hashes))
+    which, values = _which(subs, partner)
+    yield from db.execute((_SEEN if deliveries else _SEEN_ALONE) + which, values)
+
+
+class GatheredErrors:
+    """Joins errors over hours: what looks alike is one."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        """How many were added."""
+        self._found: dict[tuple[str, str, str, int, str], _Joined] = {}
+
+    def add(self, rows: Iterable[SeenRow]) -> None:
+        """Add those of an hour."""
+        for row in rows:
+            self.rows += 1
+            found = self._found.get(row[:5])
+            if found is None:
+                found = self._found[row[:5]] = _Joined(*row[5:10])
+            else:
+                found.add(*row[5:10])
+            found.hashes.append(row[10])
+
+    def errors(self) -> dict[Errors, SeenErrors]:
+        """Return them."""
+        return {
+            Errors(owner, Fingerprint(name, outcome, status or None, text)): SeenErrors(
+                found.count,
+                found.first_at,
+                found.last_at,
+                found.example,
+                found.delivery,
+                Distinct.read(*found.hashes),
+            )
+            for (name, owner, outcome, status, text), found in self._found.items()
+        }
+
+
+@dataclass(slots=True)
+class _Joined:
+    """Errors that look alike, of several hours."""
+
+    count: int
+    first_at: Millis
+    last_at: Millis
+    example: str
+    delivery: str
+    hashes: list[bytes] = field(default_factory=list)
+
+    def add(
+        self, count: int, first_at: Millis, last_at: Millis, example: str, delivery: str
+    ) -> None:
+        """Add those of another hour."""
+        self.count += count
+        self.first_at = min(self.first_at, first_at)
+        if (last_at, delivery) > (self.last_at, self.delivery):
+            self.last_at, self.delivery, self.example = last_at, delivery, example
 
 
 def successes_seen(
@@ -227,6 +331,12 @@ _SUCCESS = (
 _SEEN = (
     "SELECT s.name, p.name, e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example,"
     " e.delivery, e.deliveries FROM errors e JOIN names s ON s.id = e.sub JOIN names p ON p.id = e.partner"
-    " WHERE (?1 IS NULL OR e.sub = ?1) AND (?2 IS NULL OR e.partner = ?2)"
+    " WHERE "
+)
+_COLUMNS = "e.outcome, e.status, e.text, e.count, e.first_at, e.last_at, e.example, e.delivery"
+_PATTERN = (
+    f"SELECT s.name, {_COLUMNS} FROM names s CROSS JOIN errors e ON e.sub = s.id"
+    " WHERE s.kind = 's' AND s.name = ?1 AND e.outcome = ?2 AND e.status = ?3 AND e.text = ?4"
+    " AND (?5 IS NULL OR e.partner = ?5)"
 )
 _SEEN_ALONE = _SEEN.replace("e.deliveries", "x''")

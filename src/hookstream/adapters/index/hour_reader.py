@@ -1,11 +1,11 @@
 """One hour's file for a reader: attempts newest first, runs newest first, counts. Work is bounded by callers."""
 
-import heapq
-from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from hookstream.adapters.index.answers import IndexedAttempt
-from hookstream.adapters.index.attempt_minutes import attempts_in, failing_in
+from hookstream.adapters.index.attempt_minutes import attempts_in, attempts_of_hour, failing_in
 from hookstream.adapters.index.attempt_rows import (
     COLUMNS,
     EVERYTHING,
@@ -17,17 +17,26 @@ from hookstream.adapters.index.attempt_rows import (
     read_shape,
 )
 from hookstream.adapters.index.database import open_for_reading
-from hookstream.adapters.index.error_rows import errors_seen, patterns_of, successes_seen
+from hookstream.adapters.index.error_rows import (
+    GatheredPatterns,
+    PatternRow,
+    SeenRow,
+    errors_seen,
+    patterns_like,
+    patterns_of,
+    successes_seen,
+)
 from hookstream.adapters.index.folder import IndexFile
-from hookstream.adapters.index.lives import read_state
+from hookstream.adapters.index.hour_sums import NOBODY, WHOLE, summed_up_to
+from hookstream.adapters.index.lives import NewestEntry, read_newest, read_state
+from hookstream.adapters.index.newest_first import kind_of_attempts, kind_of_runs, newest_first
 from hookstream.adapters.index.packing import Packed, delivery_of
 from hookstream.adapters.index.postings import Of, rows_of
-from hookstream.core.failures.groups import Errors, SeenErrors
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.model.record import Origin
 from hookstream.core.statistics.attempts import CountedAttempts
 from hookstream.core.statistics.counts import OVERDUE, CountedRuns, LastAttempt
-from hookstream.core.statistics.errors import ErrorPattern
+from hookstream.core.statistics.errors import ErrorPattern, Fingerprint
 from hookstream.core.statistics.life import Ending, LifeKey, LifeState, RunKind
 from hookstream.core.statistics.overview import FailingEndpoint, Steps
 
@@ -37,16 +46,10 @@ Place: TypeAlias = tuple[Millis, int, int]
 MOST_MATCHES = 50_000
 """The most attempts of one id in one hour that are looked at, the newest."""
 
-_MOST_SHAPES = 50_000
+_MOST_SHAPES = _MOST_NAMES = 50_000
 _NOBODY = -1
 
-_FIRST = {
-    "of_subscription": ("attempts INDEXED BY of_subscription", ""),
-    "failures": ("attempts INDEXED BY failures", "failed = 1 AND"),
-    "lives": ("lives", ""),
-    "unfinished": ("lives INDEXED BY unfinished", "(state & 7) < 4 AND"),
-    "errors": ("errors", ""),
-}
+_OF_LIFE = "state, attempts, delivery, newest_after, newest_took, newest_partition, newest_offset"
 _COLUMN = {Of.DELIVERY: "delivery", Of.EVENT: "event", Of.ENTITY: "entity", Of.BATCH: "batch"}
 
 
@@ -57,6 +60,8 @@ class FoundLife(NamedTuple):
     delivery_id: str
     state: LifeState
     test: bool
+    newest: NewestEntry | None
+    """Where its newest audit entry is; None: there is none."""
 
 
 class MetAttempt(NamedTuple):
@@ -82,6 +87,7 @@ class HourReader:
         self.start = file.start
         self._db = open_for_reading(file.path)
         self._shapes: dict[int, AttemptShape] = {}
+        self._names: dict[int, str] = {}
 
     def close(self) -> None:
         """Close it."""
@@ -112,18 +118,17 @@ class HourReader:
             partner = self._number(PARTNER, partner_id or "")
             found = self._db.execute("SELECT sub FROM owners WHERE partner = ?", (partner,))
             return [sub for (sub,) in found]
-        numbers = [self._number(SUBSCRIPTION, name) for name in sorted(names)]
-        given = [number for number in numbers if number is not None]
-        if partner_id is None:
-            return given
-        partner = self._number(PARTNER, partner_id)
-        return [
-            sub
-            for sub in given
-            if self._db.execute(
-                "SELECT 1 FROM owners WHERE partner = ? AND sub = ?", (partner, sub)
-            ).fetchone()
-        ]
+        # One statement, however many are named.
+        owned = "" if partner_id is None else " JOIN owners o ON o.partner = ?3 AND o.sub = n.id"
+        values: list[object] = [json.dumps(sorted(names)), SUBSCRIPTION]
+        if partner_id is not None:
+            values.append(self._number(PARTNER, partner_id))
+        found = self._db.execute(
+            "SELECT n.id FROM json_each(?1) j CROSS JOIN names n ON n.kind = ?2 AND n.name = j.value"
+            + owned,
+            values,
+        )
+        return [sub for (sub,) in found]
 
     def attempts(
         self, subs: Sequence[int] | None, before: Place | None, *, failures: bool
@@ -135,11 +140,10 @@ class HourReader:
             before: Only what comes before this place.
             failures: Only those that failed.
         """
-        if subs is None:
-            subs = self._every("failures" if failures else "of_subscription")
-        yield from heapq.merge(
-            *(self._attempts_of(sub, before, failures=failures) for sub in subs), reverse=True
-        )
+        kind, start = kind_of_attempts(failures=failures), self.start
+        found = newest_first(self._db, kind, subs, self._relative(before), including=False)
+        for at, partition, offset, shape, row in found:
+            yield MetAttempt((at + start, partition, offset), shape, row)
 
     def matching(self, kind: Of, packed: Packed, before: Place | None) -> list[MetAttempt]:
         """Return the attempts of an id before a place, the newest first: the newest `MOST_MATCHES`."""
@@ -172,34 +176,45 @@ class HourReader:
         entry = entry_of(stored, self.shape(stored.shape), self.start)
         return IndexedAttempt(entry, stored.at + self.start, stored.partition, stored.offset)
 
+    def attempt_at(self, subscription_id: str, place: Place) -> IndexedAttempt | None:
+        """Return a subscription's attempt at a place; None: there is none."""
+        at, partition, offset = place
+        found = self._db.execute(
+            "SELECT row FROM attempts INDEXED BY of_subscription"
+            " WHERE sub = ? AND at = ? AND partition = ? AND offset = ?",
+            (
+                self._number(SUBSCRIPTION, subscription_id),
+                at - self.start,
+                partition,
+                offset,
+            ),
+        ).fetchone()
+        return None if found is None else self.attempt(found[0])
+
     def lives(
-        self, subs: Sequence[int] | None, before: Place | None, *, unfinished: bool
+        self, subs: Sequence[int] | None, before: Place | None, endings: frozenset[Ending]
     ) -> Iterator[tuple[Place, FoundLife]]:
         """Yield the runs of subscriptions up to a place, the one with the newest event first.
 
         Args:
             subs: The numbers of subscriptions; None: all.
             before: Only what is at this place of the event or before it.
-            unfinished: Only those that are open or dead-lettered or cancelled.
+            endings: Only those that have ended so.
         """
-        if subs is None:
-            subs = self._every("unfinished" if unfinished else "lives")
-        streams = (self._lives_of(sub, before, unfinished=unfinished) for sub in subs)
-        merged = heapq.merge(*streams, key=_life_order, reverse=True)
-        for at, partition, offset, sub, topic, job, state, attempts, delivery in merged:
+        kind = kind_of_runs(endings)
+        found = newest_first(self._db, kind, subs, self._relative(before), including=True)
+        for at, partition, offset, sub, topic, job, *rest in found:
             origin = Origin(self._name(topic), partition, offset, at + self.start)
             key = LifeKey(origin, self._name(sub), self._name(job) if job else None)
-            known, test = read_state(state, attempts)
-            place = at + self.start, partition, offset
-            yield place, FoundLife(key, delivery_of(delivery), known, test)
+            yield (at + self.start, partition, offset), _found(key, rest)
 
-    def state(self, key: LifeKey) -> LifeState | None:
+    def life(self, key: LifeKey) -> FoundLife | None:
         """Return what is known of a run whose event is of this hour; None: nothing is."""
         sub = self._number(SUBSCRIPTION, key.subscription_id)
         topic = self._number("t", key.origin.topic)
         job = 0 if key.job is None else self._number("j", key.job)
         found = self._db.execute(
-            "SELECT state, attempts FROM lives WHERE sub = ? AND at = ? AND partition = ?"
+            f"SELECT {_OF_LIFE} FROM lives WHERE sub = ? AND at = ? AND partition = ?"
             " AND offset = ? AND topic = ? AND job = ?",
             (
                 sub,
@@ -210,38 +225,41 @@ class HourReader:
                 job,
             ),
         ).fetchone()
-        return None if found is None else read_state(*found)[0]
+        return None if found is None else _found(key, found)
 
-    def counts(self, whose: Sequence[int], since: Millis, until: Millis) -> Iterator[CountedRuns]:
-        """Yield the counts of minutes in [since, until)."""
-        first = (since - self.start) // MINUTE
-        last = (until - 1 - self.start) // MINUTE
-        for who in whose:
-            for minute, kind, ending, runs, retries in self._db.execute(
-                "SELECT minute, kind, ending, runs, retries FROM minutes"
-                " WHERE who = ? AND minute >= ? AND minute <= ? AND runs > 0",
-                (who, first, last),
-            ):
-                at = self.start + minute * MINUTE
-                yield CountedRuns(at, RunKind(kind), Ending(ending), runs, retries)
-
-    def counts_of_steps(self, whose: Sequence[int], steps: Steps) -> Iterator[CountedRuns]:
-        """Yield the counts of each step up to the present, those that are overdue apart from others."""
+    def counts_of_steps(
+        self, whose: Sequence[int], steps: Steps, now: Millis
+    ) -> Iterator[CountedRuns]:
+        """Yield the counts of each step, those that are overdue at present apart from others."""
         minutes = self._minutes(steps)
-        overdue_before = (steps.until - OVERDUE - self.start) // MINUTE
+        overdue_before = (now - OVERDUE - self.start) // MINUTE
+        summed = self._summed(steps)
         for who in whose:
-            for minute, kind, ending, runs, retries in self._db.execute(
-                "SELECT max(minute), kind, ending, sum(runs), sum(retries) FROM minutes"
-                " WHERE who = ? AND minute >= ? AND minute < ? AND runs > 0"
-                " GROUP BY (minute + ?) / ?, kind, ending, minute < ?",
-                (who, minutes.start, minutes.stop, *self._step(steps), overdue_before),
-            ):
+            if who <= summed and overdue_before >= HOUR // MINUTE:
+                found = self._db.execute(
+                    "SELECT ?, kind, ending, runs, retries FROM minutes"
+                    " WHERE who = ? AND minute = ? AND runs > 0",
+                    (HOUR // MINUTE - 1, who, WHOLE),
+                )
+            else:
+                found = self._db.execute(
+                    "SELECT max(minute), kind, ending, sum(runs), sum(retries) FROM minutes"
+                    " WHERE who = ? AND minute >= ? AND minute < ? AND runs > 0"
+                    " GROUP BY (minute + ?) / ?, kind, ending, minute < ?",
+                    (who, minutes.start, minutes.stop, *self._step(steps), overdue_before),
+                )
+            for minute, kind, ending, runs, retries in found:
                 at = self.start + minute * MINUTE
                 yield CountedRuns(at, RunKind(kind), Ending(ending), runs, retries)
 
     def attempts_of_steps(self, whose: Sequence[int], steps: Steps) -> Iterator[CountedAttempts]:
         """Yield the requests of each step that were recorded within it."""
+        summed = self._summed(steps)
         for who in whose:
+            if who <= summed:
+                for each in attempts_of_hour(self._db, who):
+                    yield each._replace(at=self.start)
+                continue
             for minute, counted in attempts_in(
                 self._db, who, self._minutes(steps), *self._step(steps)
             ):
@@ -256,14 +274,23 @@ class HourReader:
     def most_frequent_error(self, name: str) -> ErrorPattern | None:
         """Return the most frequent error of a subscription; None: it has none."""
         sub = self._number(SUBSCRIPTION, name)
-        found = () if sub is None else self.errors([sub])
-        return max(found, key=lambda each: (each.count, each.last_at), default=None)
+        errors = GatheredPatterns()
+        errors.add(() if sub is None else self.errors([sub], None, 1))
+        return next(iter(errors.most_frequent(1)), None)
 
     def _minutes(self, steps: Steps) -> range:
         """Return which minutes of the hour an interval touches."""
         first = (steps.since - self.start) // MINUTE
         last = -(-(steps.until - self.start) // MINUTE)
         return range(max(0, first), min(HOUR // MINUTE, last))
+
+    def _summed(self, steps: Steps) -> int:
+        """Return up to which name sums over the hour are all that is wanted: it lies within one step."""
+        end = self.start + HOUR
+        if self.start < steps.since or end > steps.until:
+            return NOBODY
+        first, last = ((at - steps.since) // steps.step for at in (self.start, end - 1))
+        return summed_up_to(self._db) if first == last else NOBODY
 
     def _step(self, steps: Steps) -> tuple[int, int]:
         """Return the minutes from an interval's start to the hour's, and those of a step."""
@@ -279,17 +306,21 @@ class HourReader:
         return [] if partner is None else [partner]
 
     def errors(
-        self, subs: Sequence[int] | None, partner_id: str | None = None
-    ) -> Iterator[ErrorPattern]:
-        """Yield the patterns of errors of subscriptions; None: of all. With a partner, only its own."""
-        partner = self._partner(partner_id)
-        for sub in self._every("errors") if subs is None else subs:
-            yield from patterns_of(self._db, sub, partner, self._name(sub))
+        self, subs: Sequence[int] | None, partner_id: str | None, most: int
+    ) -> list[PatternRow]:
+        """Return the most frequent patterns of errors of subscriptions; None: of all. With a partner, only its own."""
+        return patterns_of(self._db, subs, self._partner(partner_id), most)
+
+    def errors_like(
+        self, named: Iterable[Fingerprint], partner_id: str | None
+    ) -> Iterator[PatternRow]:
+        """Yield what there is of some patterns. With a partner, only its own."""
+        return patterns_like(self._db, named, self._partner(partner_id))
 
     def seen_errors(
         self, subs: Sequence[int] | None, partner_id: str | None, *, deliveries: bool
-    ) -> Iterator[tuple[Errors, SeenErrors]]:
-        """Yield errors, with how many deliveries they concern if these are counted; otherwise as `errors`."""
+    ) -> Iterator[SeenRow]:
+        """Yield errors as `errors_seen` does; otherwise as `errors`."""
         partner = self._partner(partner_id)
         yield from errors_seen(self._db, subs, partner, deliveries=deliveries)
 
@@ -314,58 +345,9 @@ class HourReader:
         ]
         return max(found, key=lambda each: (each.at, each.delivery_id), default=None)
 
-    def _every(self, index: str) -> list[int]:
-        """Return the subscriptions that a table or index begins with, one seek each."""
-        table, where = _FIRST[index]
-        found: list[int] = []
-        sub = 0
-        while True:
-            row = self._db.execute(
-                f"SELECT min(sub) FROM {table} WHERE {where} sub > ?",
-                (sub,),
-            ).fetchone()
-            if row[0] is None:
-                return found
-            sub = row[0]
-            found.append(sub)
-
-    def _attempts_of(
-        self, sub: int, before: Place | None, *, failures: bool
-    ) -> Iterator[MetAttempt]:
-        start = self.start
-        index = "failures" if failures else "of_subscription"
-        failed = "failed = 1 AND " if failures else ""
-        query = (
-            f"SELECT at, partition, offset, shape, row FROM attempts INDEXED BY {index}"
-            f" WHERE {failed}sub = ?"
-        )
-        order = " ORDER BY at DESC, partition DESC, offset DESC"
-        if before is None:
-            rows = self._db.cursor().execute(query + order, (sub,))
-        else:
-            at, partition, offset = before
-            rows = self._db.cursor().execute(
-                query + " AND (at, partition, offset) < (?, ?, ?)" + order,
-                (sub, at - start, partition, offset),
-            )
-        for at, partition, offset, shape, row in rows:
-            yield MetAttempt((at + start, partition, offset), shape, row)
-
-    def _lives_of(
-        self, sub: int, before: Place | None, *, unfinished: bool
-    ) -> Iterator[tuple[int, int, int, int, int, int, int, int, Packed]]:
-        query = (
-            "SELECT at, partition, offset, sub, topic, job, state, attempts, delivery FROM lives"
-            " WHERE sub = ?" + (" AND (state & 7) < 4" if unfinished else "")
-        )
-        order = " ORDER BY at DESC, partition DESC, offset DESC"
-        if before is None:
-            return self._db.cursor().execute(query + order, (sub,))
-        at, partition, offset = before
-        return self._db.cursor().execute(
-            query + " AND (at, partition, offset) <= (?, ?, ?)" + order,
-            (sub, at - self.start, partition, offset),
-        )
+    def _relative(self, place: Place | None) -> Place | None:
+        """Return a place with its time relative to the hour's start, as rows have it."""
+        return None if place is None else (place[0] - self.start, *place[1:])
 
     def _number(self, kind: str, name: str) -> int | None:
         found = self._db.execute(
@@ -374,12 +356,18 @@ class HourReader:
         return None if found is None else int(found[0])
 
     def _name(self, number: int) -> str:
-        return str(
-            self._db.execute("SELECT name FROM names WHERE id = ?", (number,)).fetchone()[0]
-        )
+        found = self._names.get(number)
+        if found is None:
+            if len(self._names) >= _MOST_NAMES:
+                self._names.clear()
+            row = self._db.execute("SELECT name FROM names WHERE id = ?", (number,)).fetchone()
+            found = self._names[number] = str(row[0])
+        return found
 
 
-def _life_order(
-    row: tuple[int, int, int, int, int, int, int, int, Packed],
-) -> tuple[int, int, int]:
-    return row[:3]
+def _found(key: LifeKey, columns: Sequence[Any]) -> FoundLife:
+    """Return a run from the columns `_OF_LIFE` of its row."""
+    stored, attempts, delivery, *newest = columns
+    state, test = read_state(stored, attempts)
+    entry = read_newest(newest, key.origin.timestamp, state)
+    return FoundLife(key, delivery_of(delivery), state, test, entry)

@@ -1,12 +1,17 @@
-"""What records say of runs of deliveries, and a run's row in its event's hour."""
+"""What records say of runs of deliveries, and a run's row in its event's hour.
 
-from collections.abc import Iterable, Iterator
+A row has the place of its run's newest audit entry too, whichever hour's file has that: so a list of runs looks
+up each by its place, and no id. Times of it are relative to the event's, which makes them short.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from hookstream.adapters.index.attempt_rows import Indexed, Row
 from hookstream.adapters.index.packing import Packed, packed_delivery
 from hookstream.core.audit.run_states import PendingRecord
 from hookstream.core.model.delivery import Trigger
+from hookstream.core.model.instant import Millis
 from hookstream.core.statistics.life import (
     Ending,
     LifeKey,
@@ -24,6 +29,22 @@ _HELD, _TEST = 8, 16
 _TEST_TRIGGER = Trigger.TEST.value
 LIFE_COLUMNS = 6
 """The columns of a run's key."""
+_NONE_KNOWN = None, None, None, None
+
+
+class NewestEntry(NamedTuple):
+    """Where the audit entry is that a run's state is read from: the newest, or the newest that completed it.
+
+    Of two, the larger one is it.
+    """
+
+    completes: bool
+    began: Millis
+    """When its attempt began."""
+    at: Millis
+    """When it was appended, but no earlier than the start of the hour whose file has it."""
+    partition: int
+    offset: int
 
 
 class Life(NamedTuple):
@@ -35,10 +56,23 @@ class Life(NamedTuple):
     """Its delivery's id as it is stored."""
     state: LifeState
     test: bool
+    newest: NewestEntry | None = None
+    """None: no audit entry is known."""
 
     def joined(self, other: "Life") -> "Life":
         """Return what both together say of the run."""
-        return self._replace(state=self.state.join(other.state), test=self.test or other.test)
+        return self._replace(
+            state=self.state.join(other.state),
+            test=self.test or other.test,
+            newest=newer_of(self.newest, other.newest),
+        )
+
+
+def newer_of(one: NewestEntry | None, other: NewestEntry | None) -> NewestEntry | None:
+    """Return the entry that a run's state is read from."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other)
 
 
 class LifePlace(NamedTuple):
@@ -64,16 +98,31 @@ def read_state(stored: int, attempts: int) -> tuple[LifeState, bool]:
     return LifeState(Ending(stored & 7), bool(stored & _HELD), attempts), bool(stored & _TEST)
 
 
-def lives_of(attempts: Iterable[Indexed], deliveries: Iterable[Packed]) -> Iterator[Life]:
-    """Return what attempts say of their runs, whose deliveries' ids are given as they are stored."""
+def lives_of(
+    attempts: Iterable[Indexed], deliveries: Iterable[Packed], hour: Millis
+) -> Iterator[Life]:
+    """Return what attempts say of their runs.
+
+    Args:
+        attempts: The attempts.
+        deliveries: The ids of their deliveries as they are stored.
+        hour: The start of the hour whose file has them.
+    """
     for each, delivery in zip(attempts, deliveries, strict=True):
-        entry = each.entry
+        at, partition, offset, entry = each
         yield Life(
             key_of_entry(entry),
             entry.partner_id,
             delivery,
             state_of_entry(entry),
             entry.trigger == _TEST_TRIGGER,
+            NewestEntry(
+                entry.disposition == "complete",
+                entry.started_at,
+                max(hour, at),
+                partition,
+                offset,
+            ),
         )
 
 
@@ -81,7 +130,33 @@ def life_row(place: LifePlace, life: Life) -> Row:
     """Return a run's row."""
     state = life.state
     packed = packed_state(state, test=life.test)
-    return (*place[:LIFE_COLUMNS], packed, state.attempts, life.delivery)
+    newest = newest_columns(life.newest, life.key.origin.timestamp)
+    return (*place[:LIFE_COLUMNS], packed, state.attempts, life.delivery, *newest)
+
+
+def newest_columns(newest: NewestEntry | None, origin_at: Millis) -> Row:
+    """Return the last four columns of a run's row; `origin_at` is its event's time."""
+    if newest is None:
+        return _NONE_KNOWN
+    _, began, at, partition, offset = newest
+    return at - origin_at, at - began, partition, offset
+
+
+def read_newest(
+    columns: Sequence[int | None], origin_at: Millis, state: LifeState
+) -> NewestEntry | None:
+    """Return what the last four columns of a run's row say.
+
+    Args:
+        columns: They.
+        origin_at: Its event's time.
+        state: Its state: one that is delivered was completed by the entry.
+    """
+    after, took, partition, offset = columns
+    if after is None or took is None or partition is None or offset is None:
+        return None
+    at = origin_at + after
+    return NewestEntry(state.ending >= Ending.DELIVERED, at - took, at, partition, offset)
 
 
 def life_of(pending: PendingRecord) -> Life:

@@ -38,7 +38,7 @@ def overview_of(
         with opened(hour) as reader:
             if reader is not None:
                 numbers = reader.whose(whose.partner_id, whose.subscriptions)
-                builder.add_runs(reader.counts_of_steps(numbers, steps))
+                builder.add_runs(reader.counts_of_steps(numbers, steps, steps.until))
                 builder.add_attempts(reader.attempts_of_steps(numbers, steps))
                 subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
                 builder.add_failing(reader.failing(subs, steps))

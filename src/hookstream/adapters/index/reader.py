@@ -31,15 +31,12 @@ from hookstream.adapters.index.answers import (
 )
 from hookstream.adapters.index.aside_reader import AsideReader, aside_filter
 from hookstream.adapters.index.counts_of_each import counts_of_each
-from hookstream.adapters.index.delivery_views import (
-    LifeOrder,
-    Runs,
-    history_from,
-)
+from hookstream.adapters.index.delivery_views import LifeOrder, Runs, history_from
 from hookstream.adapters.index.failures_seen import looked_in
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
 from hookstream.adapters.index.id_filter import IdFilter
+from hookstream.adapters.index.interval_statistics import statistics_of
 from hookstream.adapters.index.now_reader import NowReader
 from hookstream.adapters.index.opened_files import OpenedFiles, OpenLimit, reading, using
 from hookstream.adapters.index.overviews import overview_of
@@ -73,19 +70,19 @@ from hookstream.core.statistics.overview import (
     is_whole,
     steps_for,
 )
-from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
+from hookstream.core.statistics.reading import StatisticsBuilder
 from hookstream.errors import DependencyUnavailable, InputRefused
 
 MOST_LOOKED = 20_000
 """How many attempts a page looks at at most."""
 
-_MOST_RUNS = 1_000
+_MOST_RUNS = 200
 """How many runs a page works out the states of at most."""
 
 _MOST_STEPS = 2_000
 _MOST_FILTERS = 1_000
 """Filters take no descriptor while they are open."""
-_LIVES_AT_ONCE = 500
+_LIVES_AT_FIRST, _LIVES_AT_ONCE = 100, 500
 
 
 class IndexReader:
@@ -294,7 +291,8 @@ class IndexReader:
     ) -> Statistics:
         """Return the statistics of subscriptions, one partner, or everything.
 
-        Errors and the last attempt are of the hours of append time that the interval touches.
+        Errors and the last attempt are of the hours of append time that the interval touches. Of each hour
+        the `MOST_PATTERNS_LOOKED` most frequent patterns of errors are looked at.
 
         Args:
             whose: A partner, subscriptions of it, or neither.
@@ -322,17 +320,8 @@ class IndexReader:
         start = max(since, known_since)
         start -= start % MINUTE
         builder = StatisticsBuilder(start, until, step, now=now, whole=since >= known_since)
-        for hour in self._of_window(window, start, until + HOUR, None):
-            with self._hour(hour) as reader:
-                if reader is None:
-                    continue
-                numbers = reader.whose(whose.partner_id, whose.subscriptions)
-                builder.add_runs(reader.counts(numbers, start, until))
-                if hour.start < until:
-                    subs = reader.subscriptions(whose.partner_id, whose.subscriptions)
-                    builder.add_errors(reader.errors(subs, whose.partner_id))
-                    builder.add_last(reader.last(numbers))
-        return builder.statistics(MOST_ERRORS)
+        hours = [*self._of_window(window, start, until + HOUR, None)]
+        return statistics_of(hours, self._hour, whose, builder)
 
     def overview(self, whose: Whose, wanted: OverviewWindow, *, now: Millis) -> Overview:
         """Return the numbers of subscriptions, one partner, or everything, over a window up to now.
@@ -364,11 +353,14 @@ class IndexReader:
         steps = steps_for(wanted, now, known)
         return steps, [*self._of_window(window, steps.since, steps.until + HOUR, None)], known
 
-    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
-        """Return the errors, with their deliveries counted or not, and last successes of hours from `since` on."""
+    def failures(
+        self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
+    ) -> Looked:
+        """Return the errors and last successes of hours from `since` on; `looked_in` says what is bounded."""
         window = self.window()
-        hours = self._of_window(window, since, None, None)
-        return looked_in(map(self._hour, hours), whose, window, since, deliveries=deliveries)
+        files = self._of_window(window, since, None, None)
+        hours = ((file.start, self._hour(file)) for file in files)
+        return looked_in(hours, whose, window, since, deliveries=deliveries, most=most)
 
     # Runs of deliveries.
 
@@ -376,17 +368,15 @@ class IndexReader:
         self, hour: IndexFile, wanted: DeliveryFilter, before: LifeOrder | None
     ) -> Iterator[tuple[LifeOrder, FoundLife]]:
         """Yield the runs of an hour before a key; no file stays open in between."""
+        most = _LIVES_AT_FIRST
         while True:
             with self._hour(hour) as reader:
-                some = (
-                    []
-                    if reader is None
-                    else [*islice(lives_before(reader, wanted, before), _LIVES_AT_ONCE)]
-                )
+                met = () if reader is None else lives_before(reader, wanted, before)
+                some = [*islice(met, most)]
             yield from some
-            if len(some) < _LIVES_AT_ONCE:
+            if len(some) < most:
                 return
-            before = some[-1][0]
+            before, most = some[-1][0], _LIVES_AT_ONCE
 
     def _runs(self, window: Window) -> Runs:
         return Runs(
@@ -409,7 +399,7 @@ class IndexReader:
         for number, (key, life) in enumerate(lives):
             if before is not None and key >= before:
                 continue
-            each = runs.of_life(life)
+            each = runs.of_event(life)
             if each is not None and selects_run(wanted, each):
                 found.append(each)
             if len(found) >= limit or number >= _MOST_RUNS:
@@ -421,8 +411,8 @@ class IndexReader:
         delivery = pending.delivery
         start = Family.ATTEMPTS.start_of(delivery.origin.timestamp)
         with self._hour(self._folder.file(Family.ATTEMPTS, start)) as reader:
-            known = None if reader is None else reader.state(key_of_waiting(delivery))
-        return known is not None and known.ending >= Ending.CANCELLED
+            known = None if reader is None else reader.life(key_of_waiting(delivery))
+        return known is not None and known.state.ending >= Ending.CANCELLED
 
     def _asked_at(self, job_id: str) -> Millis | None:
         with self._reading_now() as now:

@@ -22,10 +22,6 @@ from hookstream.core.delivery.identity import is_batch_id
 from hookstream.core.statistics.life import Ending
 from hookstream.errors import InputRefused
 
-_UNFINISHED = frozenset(
-    {DeliveryState.PENDING, DeliveryState.DEAD_LETTERED, DeliveryState.CANCELLED}
-)
-
 _NOT_2XX = 300
 
 _LARGEST = 2**62
@@ -104,10 +100,14 @@ def lives_before(
 ) -> Iterator[tuple[LifeOrder, FoundLife]]:
     """Yield the runs before a key, the newest first, also among those of one event."""
     subs = reader.subscriptions(wanted.partner_id, wanted.subscriptions)
-    unfinished = wanted.states is not None and wanted.states <= _UNFINISHED
+    endings = frozenset(
+        ending
+        for ending, states in _STATES_OF.items()
+        if wanted.states is None or wanted.states & states
+    )
     upper = None if wanted.until is None else (wanted.until, -1, -1)
     bounds = [bound for bound in (before and before[:3], upper) if bound is not None]
-    met = reader.lives(subs, min(bounds, default=None), unfinished=unfinished)
+    met = reader.lives(subs, min(bounds, default=None), endings)
     for _, together in groupby(met, key=lambda each: each[0]):
         lives = sorted(((order_of(life.key), life) for _, life in together), reverse=True)
         for key, life in lives:
@@ -118,18 +118,18 @@ def lives_before(
 def may_be(wanted: DeliveryFilter, life: FoundLife) -> bool:
     """Return whether a run may be selected, before its state is worked out."""
     at = life.key.origin.timestamp
-    if (wanted.since is not None and at < wanted.since) or (
-        wanted.until is not None and at >= wanted.until
-    ):
-        return False
-    return wanted.states is None or bool(wanted.states & _STATES_OF[life.state.ending])
+    return (wanted.since is None or at >= wanted.since) and (
+        wanted.until is None or at < wanted.until
+    )
 
 
+_UNENDED = frozenset({DeliveryState.PENDING, DeliveryState.DEAD_LETTERED})
 _STATES_OF: Mapping[Ending, frozenset[DeliveryState]] = {
-    Ending.OPEN: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
-    Ending.SKIPPED: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
-    Ending.DEAD_LETTERED: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
-    Ending.CANCELLED: frozenset(DeliveryState) - {DeliveryState.COMPLETED},
+    Ending.OPEN: _UNENDED,
+    Ending.SKIPPED: _UNENDED,
+    Ending.DEAD_LETTERED: _UNENDED,
+    # No other has an entry that says so.
+    Ending.CANCELLED: _UNENDED | {DeliveryState.CANCELLED},
     Ending.DELIVERED: frozenset({DeliveryState.COMPLETED}),
     Ending.DELIVERED_AT_ONCE: frozenset({DeliveryState.COMPLETED}),
 }

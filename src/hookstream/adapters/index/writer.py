@@ -15,9 +15,9 @@ from typing import Protocol
 from hookstream.adapters.index.aside_file import AsideFile, IndexedAside, Operation
 from hookstream.adapters.index.attempt_rows import Indexed
 from hookstream.adapters.index.attempts_file import AttemptsFile
+from hookstream.adapters.index.closing import closing
 from hookstream.adapters.index.database import OtherFormat
 from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder, is_damage
-from hookstream.adapters.index.id_filter import FilterBuilder
 from hookstream.adapters.index.lives import Life, life_of, lives_of
 from hookstream.adapters.index.now_file import MOST_WAITING, NowFile, Waiting
 from hookstream.adapters.index.packing import packed_delivery
@@ -36,8 +36,6 @@ _OPEN = 24
 """How many hours' files are kept open."""
 _NEWEST_KIB, _OTHER_KIB = 65_536, 4_096
 _NEWEST_LOG, _OTHER_LOG = 8_000, 500
-_BLOCKS_AT_ONCE = 400
-"""Blocks of ids that are added to a filter at once: about a hundred milliseconds."""
 _ASIDE_SHARE = 4
 """Dead letters and the like may take a quarter of the bytes."""
 
@@ -199,7 +197,7 @@ class IndexWriter:
         deliveries = [packed_delivery(each.entry.delivery_id) for each in fresh]
         of_hours: dict[Millis, list[Life]] = {}
         floor = self.floors[Family.ATTEMPTS]
-        for life in chain(lives_of(fresh, deliveries), map(life_of, waits)):
+        for life in chain(lives_of(fresh, deliveries, hour), map(life_of, waits)):
             at = life.key.origin.timestamp // HOUR * HOUR
             # An event may be of the next hour, by as much as its broker's clock is ahead.
             if floor <= at <= hour + HOUR:
@@ -343,7 +341,7 @@ class IndexWriter:
     # Upkeep.
 
     def maintain(self) -> None:
-        """Do a bounded piece of upkeep: damaged files, filters of closed hours, the bound in bytes.
+        """Do a bounded piece of upkeep: damaged files, sums and filters of closed hours, the bound in bytes.
 
         Raises:
             ReadAgain: A reader found a file damaged.
@@ -368,17 +366,13 @@ class IndexWriter:
         return None
 
     def _filter(self, file: IndexFile) -> Iterator[None]:
-        """Build the filter of a closed hour, a bounded piece at a time."""
+        """Make what is made of a closed hour, a bounded piece at a time."""
         opened = self._attempts_file(file.start)
         with self._guarded(file):
-            builder = FilterBuilder(opened.count_of_ids())
-            for number, (kind, hashes) in enumerate(opened.hashes()):
-                builder.add(kind, hashes)
-                if number % _BLOCKS_AT_ONCE == _BLOCKS_AT_ONCE - 1:
-                    yield
-                    if self._attempts.get(file.start) is not opened:
-                        return  # It was closed or deleted meanwhile.
-        builder.write(file.filter)
+            for _ in closing(opened, file):
+                yield
+                if self._attempts.get(file.start) is not opened:
+                    return  # It was closed or deleted meanwhile.
 
     def _evict(self) -> None:
         while self.folder.bytes() > self._most_bytes:

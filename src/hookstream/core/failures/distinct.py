@@ -3,8 +3,6 @@
 import struct
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
-from heapq import nsmallest
 
 MOST_HASHES = 128
 """Up to so many different things are counted exactly; beyond, the error is 9 % (one standard deviation)."""
@@ -13,22 +11,59 @@ HASH_BYTES = 8
 _SPACE = 1 << 8 * HASH_BYTES
 
 
-@dataclass(slots=True, frozen=True)
 class Distinct:
-    """A set of things, of which the smallest hashes are kept: the smaller they are, the more things there are."""
+    """A set of things, of which the smallest hashes are kept: the smaller they are, the more things there are.
 
-    hashes: tuple[int, ...] = ()
-    """The smallest `MOST_HASHES` hashes, of 64 bits, in ascending order."""
+    It does not change. What was stored is read once its hashes are asked for: of most sets, they never are.
+
+    Args:
+        hashes: The smallest `MOST_HASHES` hashes, of 64 bits, in ascending order.
+    """
+
+    __slots__ = ("_hashes", "_unread")
+
+    def __init__(self, hashes: tuple[int, ...] = ()) -> None:
+        self._hashes: tuple[int, ...] | None = hashes
+        self._unread = b""
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same set."""
+        return isinstance(other, Distinct) and self.hashes == other.hashes
+
+    def __hash__(self) -> int:
+        """Return the hash of the set."""
+        return hash(self.hashes)
+
+    @property
+    def hashes(self) -> tuple[int, ...]:
+        """The smallest `MOST_HASHES` hashes, in ascending order."""
+        found = self._hashes
+        if found is None:
+            number = len(self._unread) // HASH_BYTES
+            every = struct.unpack(f">{number}Q", self._unread)
+            found = self._hashes = tuple(sorted(set(every))[:MOST_HASHES])
+        return found
 
     @staticmethod
     def of(hashes: Iterable[int]) -> "Distinct":
         """Return the set of things with these hashes, in any order and with repetitions."""
-        return Distinct(tuple(nsmallest(MOST_HASHES, set(hashes))))
+        return Distinct(tuple(sorted(set(hashes))[:MOST_HASHES]))
 
     @staticmethod
-    def read(stored: bytes) -> "Distinct":
-        """Return the set that `stored` returned."""
-        return Distinct(struct.unpack(f">{len(stored) // HASH_BYTES}Q", stored))
+    def read(*stored: bytes) -> "Distinct":
+        """Return the union of the sets that `stored` returned."""
+        made = Distinct()
+        made._hashes, made._unread = None, b"".join(stored)
+        return made
+
+    @staticmethod
+    def union(sets: Iterable["Distinct"]) -> "Distinct":
+        """Return the union: things that are in several count once."""
+        return Distinct.read(*(each.raw() for each in sets))
+
+    def raw(self) -> bytes:
+        """Return bytes that `read` takes; of a set whose hashes nobody asked for, those that it was read from."""
+        return self._unread if self._hashes is None else self.stored()
 
     def stored(self) -> bytes:
         """Return it as bytes: eight for each hash, at most 1 KB."""

@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from hookstream.core.failures.distinct import Distinct
@@ -118,6 +120,19 @@ class SeenErrors:
         )
 
 
+def together(seen: Sequence[SeenErrors]) -> SeenErrors:
+    """Return all of some together, at least one, for distinct records."""
+    newest = max(seen, key=lambda each: (each.last_at, each.delivery_id))
+    return SeenErrors(
+        sum(each.count for each in seen),
+        min(each.first_at for each in seen),
+        newest.last_at,
+        newest.example,
+        newest.delivery_id,
+        Distinct.union(each.deliveries for each in seen),
+    )
+
+
 @dataclass(slots=True, frozen=True)
 class ActRefused:
     """Why nothing was done."""
@@ -125,6 +140,7 @@ class ActRefused:
     why: str
 
 
+@lru_cache(maxsize=20_000)
 def group_id(errors: Errors) -> str:
     """Return the id of the group of some errors: the same in every console and at any time."""
     named = json_text([errors.partner_id, *errors.fingerprint])

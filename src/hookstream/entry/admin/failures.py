@@ -30,6 +30,7 @@ from hookstream.core.failures.groups import (
     GroupState,
     SeenErrors,
     after_act,
+    together,
 )
 from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.model.subscription import Subscription, SubscriptionState
@@ -42,6 +43,8 @@ LAST_ATTEMPTS = 20
 """How many attempts of a group are shown at most, the newest."""
 _MOST_PAGES = 4
 """How many pages of attempts are looked through for them."""
+MOST_ERRORS_SEEN = 5_000
+"""After how many errors of distinct hours and subscriptions an answer has no older hour."""
 _MOST_NAMED = 200
 _STALE: Millis = 2 * MINUTE
 """An index that is further behind changes no group."""
@@ -53,7 +56,9 @@ class FailureIndex(Protocol):
     def window(self) -> Window:
         """Return for which time it answers."""
 
-    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
+    def failures(
+        self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
+    ) -> Looked:
         """Return errors and successes."""
 
     def attempts(
@@ -189,12 +194,25 @@ class SelectedGroups:
         )
 
 
+@dataclass(slots=True, frozen=True)
+class SeenGroups:
+    """What an index has of groups."""
+
+    since: Millis
+    """From when on errors are counted."""
+    by_id: Mapping[str, SeenErrors]
+    """Of a group that was not seen nothing."""
+
+
 def seen_of(
     index: FailureIndex, book: FailureBook, groups: list[FailureGroup], since: Millis
-) -> Mapping[str, SeenErrors]:
-    """Return what the index has of groups from an instant on, by their ids; of one that was not seen nothing."""
+) -> SeenGroups:
+    """Return what the index has of groups from an instant on, or from a later one on.
+
+    The newest hours are looked at, until `MOST_ERRORS_SEEN` errors were: hours and subscriptions are many.
+    """
     if not groups:
-        return {}
+        return SeenGroups(since, {})
     partners = {group.partner_id for group in groups}
     subscriptions = frozenset(group.subscription_id for group in groups)
     whose = Whose(
@@ -202,7 +220,8 @@ def seen_of(
         # Each that is named is a look-up in every hour.
         subscriptions if len(subscriptions) <= _MOST_NAMED else None,
     )
-    return by_group(book, index.failures(whose, since).errors)
+    looked = index.failures(whose, since, most=MOST_ERRORS_SEEN)
+    return SeenGroups(max(since, looked.since), by_group(book, looked.errors))
 
 
 def last_attempts(
@@ -282,11 +301,8 @@ def summed(groups: list[FailureGroup], seen: Mapping[str, SeenErrors]) -> list[S
 def _sum(
     name: ErrorName, groups: list[FailureGroup], seen: Mapping[str, SeenErrors]
 ) -> SummedGroups:
-    total: SeenErrors | None = None
-    for group in groups:
-        each = seen.get(group.id)
-        if each is not None:
-            total = each if total is None else total.joined(each)
+    found = [seen[group.id] for group in groups if group.id in seen]
+    total = together(found) if found else None
     states = Counter(group.state for group in groups)
     last_seen = max(group.last_seen for group in groups)
     return SummedGroups(

@@ -9,7 +9,12 @@ import pytest
 from tests.doubles.index_log import START, IndexLog, SilentLog, entry_for, indexed
 
 from hookstream.adapters.index.answers import Whose
-from hookstream.adapters.index.error_rows import SCHEMA, ErrorRows, errors_seen
+from hookstream.adapters.index.error_rows import (
+    SCHEMA,
+    ErrorRows,
+    GatheredErrors,
+    errors_seen,
+)
 from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.packing import packed_delivery
 from hookstream.adapters.index.reader import IndexReader
@@ -62,8 +67,10 @@ def add(into: ErrorRows, *entries: AuditEntry) -> None:
 
 
 def counts(db: sqlite3.Connection) -> dict[Errors, tuple[int, int]]:
+    gathered = GatheredErrors()
+    gathered.add(errors_seen(db, None, None))
     return {
-        errors: (seen.count, seen.deliveries.count) for errors, seen in errors_seen(db, None, None)
+        errors: (seen.count, seen.deliveries.count) for errors, seen in gathered.errors().items()
     }
 
 
@@ -166,6 +173,20 @@ def test_only_hours_from_an_instant_on_are_looked_through(reader: IndexReader) -
     assert list(found.errors) == [errors_of("globex's words", partner="globex")]
     assert found.successes == {"shop": START + HOUR + 9}
     assert reader.failures(Whose(), 0).since == START
+
+
+def test_after_so_many_errors_no_older_hour_is_looked_at_and_the_answer_says_so(
+    reader: IndexReader,
+) -> None:
+    # Each hour has one, and counts as fifty more.
+    for most, since, partners in (
+        (51, START + HOUR, {"globex"}),
+        (52, START, {"acme", "globex"}),
+        (1_000, START, {"acme", "globex"}),
+    ):
+        found = reader.failures(Whose(), START, most=most)
+        assert (found.since, {each.partner_id for each in found.errors}) == (since, partners)
+        assert found.successes == {}
 
 
 def test_deliveries_are_counted_where_that_is_asked_for(reader: IndexReader) -> None:

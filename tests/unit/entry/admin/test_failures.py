@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.doubles.api import ApiWorld
-from tests.doubles.api_records import subscription
+from tests.doubles.api_records import OUR_FAILURE, subscription
 from tests.doubles.clock import NOON
 from tests.doubles.index import WINDOW, MemoryIndex
 from tests.doubles.lives import FIRST
@@ -19,7 +19,7 @@ from hookstream.adapters.index.answers import (
     Window,
 )
 from hookstream.adapters.tables.failure_group_rows import failure_group_key
-from hookstream.core.failures.book import MOST_OF_SUBSCRIPTION, Due, Looked, others_of
+from hookstream.core.failures.book import MOST_OF_SUBSCRIPTION, Due, FailureBook, Looked, others_of
 from hookstream.core.failures.groups import Errors, FailureGroup, GroupState
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, Millis
 from hookstream.core.model.subscription import SubscriptionState
@@ -30,6 +30,7 @@ from hookstream.entry.admin.failures import (
     FailureLooks,
     last_attempts,
     look_and_write,
+    seen_of,
 )
 from hookstream.errors import DependencyUnavailable
 
@@ -46,8 +47,10 @@ class LookedIndex(MemoryIndex):
     def window(self) -> Window:
         return self.present
 
-    def failures(self, whose: Whose, since: Millis, *, deliveries: bool = True) -> Looked:
-        del deliveries
+    def failures(
+        self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
+    ) -> Looked:
+        del deliveries, most
         self.asked_since.append(since)
         found = super().failures(whose, 0)
         return Looked(since, NOON, found.errors, found.successes)
@@ -239,3 +242,12 @@ def test_the_attempts_of_others_are_those_without_a_group_of_their_own(
     [others] = [each for each in groups(world) if each.fingerprint == others_of(mine).fingerprint]
     found = last_attempts(console.index, book, others, 0)
     assert [each.entry.error for each in found] == words[-2:]
+
+
+def test_errors_of_groups_are_said_to_be_counted_from_where_the_index_looked() -> None:
+    book = FailureBook()
+    book.put(OUR_FAILURE.id, OUR_FAILURE)
+    seen = seen_of(MemoryIndex(), book, [OUR_FAILURE], NOON - DAY)
+    # It knows the last hour.
+    assert (seen.since, seen.by_id) == (NOON - HOUR, {})
+    assert seen_of(MemoryIndex(), book, [], NOON - DAY).since == NOON - DAY

@@ -57,7 +57,8 @@ class FailureGroupsQuery(WhosePageQuery, frozen=True):
     state: tuple[State, ...] = ()
     outcome: Words = ()
     since: Instant | None = None
-    """From when on errors are counted, to the hour. Left out: the last day."""
+    """From when on errors are counted, to the hour. Left out: the last day. Of many errors the newest hours alone are
+    counted: the answer says from when on."""
 
 
 class FailureSumsQuery(PageQuery, frozen=True):
@@ -68,14 +69,16 @@ class FailureSumsQuery(PageQuery, frozen=True):
     state: tuple[State, ...] = ()
     outcome: Words = ()
     since: Instant | None = None
-    """From when on errors are counted, to the hour. Left out: the last day."""
+    """From when on errors are counted, to the hour. Left out: the last day. Of many errors the newest hours alone are
+    counted: the answer says from when on."""
 
 
 class FailureGroupQuery(ApiInput, frozen=True):
     """Of which time its errors are counted."""
 
     since: Instant | None = None
-    """From when on errors are counted, to the hour. Left out: the last day."""
+    """From when on errors are counted, to the hour. Left out: the last day. Of many errors the newest hours alone are
+    counted: the answer says from when on."""
 
 
 class FailureActGiven(ApiInput, frozen=True, kw_only=True):
@@ -136,7 +139,7 @@ class FailureGroupsPage(ApiOutput, frozen=True):
     items: tuple[FailureGroupShown, ...]
     next: str | None
     since: str
-    """From when on errors are counted."""
+    """From when on errors are counted: later than what was asked for where they are many, or less is known."""
     window: WindowShown
 
 
@@ -146,7 +149,7 @@ class FailureGroupFound(ApiOutput, frozen=True):
     group: FailureGroupShown
     attempts: tuple[AttemptShown, ...]
     since: str
-    """From when on errors are counted."""
+    """From when on errors are counted: later than what was asked for where they are many, or less is known."""
     window: WindowShown
 
 
@@ -178,7 +181,7 @@ class FailureSumsPage(ApiOutput, frozen=True):
     items: tuple[FailureSumShown, ...]
     next: str | None
     since: str
-    """From when on errors are counted."""
+    """From when on errors are counted: later than what was asked for where they are many, or less is known."""
     window: WindowShown
 
 
@@ -285,7 +288,8 @@ def _seen(
     counted = max(call.services.now() - _COUNTED if asked is None else asked, window.since or 0)
     # The index has whole hours: what is said is what is counted.
     counted -= counted % HOUR
-    return counted, shown_window(window), dict(seen_of(index, book, groups, counted))
+    seen = seen_of(index, book, groups, counted)
+    return seen.since, shown_window(window), dict(seen.by_id)
 
 
 def _place(group: FailureGroup) -> str:
