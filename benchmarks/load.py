@@ -1,5 +1,6 @@
 """The load: orders whose body is rendered to about 1 KB, encoded beforehand, each with its own id."""
 
+import contextlib
 import random
 import time
 import uuid
@@ -188,6 +189,38 @@ def ends(servers: str, topics: list[str]) -> dict[tuple[str, int], int]:
         }
     finally:
         consumer.close()
+
+
+class Growth:
+    """How many records a topic got since a moment, with one client: it may be asked many times a second."""
+
+    def __init__(self, servers: str, topic: str) -> None:
+        """Take a topic that exists."""
+        self._consumer = _consumer(servers)
+        known = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        self._partitions = [TopicPartition(topic, partition) for partition in known]
+        self._latest = 0
+        self._since = self._total()
+
+    def restart(self) -> None:
+        """Count from now on."""
+        self._since = self._total()
+
+    @property
+    def records(self) -> int:
+        """How many there are since."""
+        return self._total() - self._since
+
+    def close(self) -> None:
+        """Close the client."""
+        self._consumer.close()
+
+    def _total(self) -> int:
+        look = self._consumer.get_watermark_offsets
+        # A starved broker is not the leader for a moment: then nothing is news.
+        with contextlib.suppress(KafkaException):
+            self._latest = sum(int(look(each, timeout=10)[1]) for each in self._partitions)
+        return self._latest
 
 
 def topic_names(servers: str) -> list[str]:

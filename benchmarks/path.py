@@ -80,8 +80,12 @@ class Ends:
         self.done = asyncio.Event()
         self.looks: list[float] = []
         """CPU seconds after each stretch of deliveries."""
-        self.delivered = 0
-        """How many events were posted so far: once to each subscription."""
+        self._delivered = 0
+
+    @property
+    def delivered(self) -> int:
+        """How many deliveries were made so far."""
+        return self._delivered
 
     # The source.
 
@@ -129,12 +133,12 @@ class Ends:
         answered: asyncio.Future[Answer] = self._loop.create_future()
         self._loop.call_soon(answered.set_result, Response(204))
         answer = await answered
-        before = self.delivered
+        before = self._delivered
         # Counted, not parsed: a parser would cost as much as the path.
-        self.delivered += 1 if post.batch_id is None else post.body.count(_ONCE_IN_EACH)
-        if self.delivered // _STRETCH > before // _STRETCH:
+        self._delivered += 1 if post.batch_id is None else post.body.count(_ONCE_IN_EACH)
+        if self._delivered // _STRETCH > before // _STRETCH:
             self.looks.append(time.process_time())
-        if self.delivered == self._deliveries:
+        if self._delivered == self._deliveries:
             self.done.set()
         return answer
 
