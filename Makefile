@@ -119,8 +119,8 @@ RECORDS ?= 1000000
 fuzz: kafka ## Write RECORDS=1000000 records of strangers, and see what they end (SEED draws them again)
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS) $(if $(SEED),--seed $(SEED))
 
-bench: kafka nginx ## Measure one worker against nginx (BATCH=100 compares batches of 100)
-	@$(BIN)/python -m benchmarks $(if $(BATCH),--batch $(BATCH))
+bench: kafka nginx ## Measure one worker against nginx (BATCH=100 compares batches of 100, PAIRS=5 the bare libraries)
+	@$(BIN)/python -m benchmarks $(if $(BATCH),--batch $(BATCH)) $(if $(PAIRS),--pairs $(PAIRS))
 
 chaos: kafka ## Kill workers and broker at random under a million deliveries, and count what is lost
 	@$(BIN)/python -m chaos

@@ -1,6 +1,7 @@
 """Measures one worker on one core: `python -m benchmarks`, or `python -m benchmarks profile`.
 
-`python -m benchmarks --batch N` compares batches with one event in each request instead.
+`python -m benchmarks --batch N` compares batches with one event in each request instead, and `--pairs N`
+repeats steps 2 and 5 in turns: the median of the ratios is what compares.
 
 1. A broker and nginx on the second core; topics, schemas and 1,000 subscriptions, one of them matching.
 2. N events are written, then a worker starts on the first core; throughput and CPU while it catches up.
@@ -29,11 +30,15 @@ from benchmarks.load import EVENT_TYPE, ends, topic_names
 from benchmarks.report import (
     CatchUp,
     Figures,
+    Floor,
     Paced,
+    Pair,
+    median_ratio,
     medians_by_second,
     percentiles,
     show,
     show_batches,
+    show_pairs,
     show_profile,
     show_threads,
 )
@@ -48,6 +53,10 @@ _PATIENCE = 60.0
 """Seconds without a delivery after which a run counts as failed."""
 _WARM_UP = 1.0
 """Seconds of the paced run that are left out of its latencies."""
+_BEFORE_PACED = 2_000
+"""Events that a new worker gets before a paced run, so that connections are open."""
+_EVENTS = 100_000
+_EVENTS_OF_A_PAIR = 40_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -121,6 +130,11 @@ class Bench:
             core_busy_seconds(self.core),
         )
 
+    def caught_up(self, n: int) -> Figures:
+        """Start a worker, and return what `n` deliveries cost it."""
+        self.worker_pid = self.stage.start_worker(self.core)
+        return throughput(*self.receive(n), self)
+
     def audited(self, n: int, batch: int) -> CatchUp:
         """Wait until the audit log has `n` more deliveries; return what they cost the worker.
 
@@ -188,8 +202,8 @@ class Bench:
             p50_ms_by_second=medians_by_second(taken),
         )
 
-    def writes(self) -> dict[str, int]:
-        """Return how many records hookstream's own delivery topics contain."""
+    def writes(self, floor: int = 0) -> dict[str, int]:
+        """Return how many records hookstream's own delivery topics contain, without those of the floor."""
         prefix = f"{PREFIX}.retry."
         tiers = [name for name in topic_names(self.stage.servers) if name.startswith(prefix)]
         kinds = {
@@ -198,9 +212,10 @@ class Bench:
             "undecodable": [f"{PREFIX}.undecodable"],
             "attempts": [f"{PREFIX}.attempts"],
         }
-        return {
+        found = {
             kind: sum(ends(self.stage.servers, topics).values()) for kind, topics in kinds.items()
         }
+        return {**found, "attempts": found["attempts"] - floor}
 
 
 def throughput(got: list[Receipt], looks: list[Look], bench: Bench) -> Figures:
@@ -242,9 +257,8 @@ def measure(given: argparse.Namespace) -> None:
     with bench_on(other, own) as bench:
         bench.prepare(given.events, given.subscriptions)
         say("a worker catches up")
-        bench.worker_pid = bench.stage.start_worker(own)
         with Yardstick(own) as yardstick:
-            figures = throughput(*bench.receive(given.events), bench)
+            figures = bench.caught_up(given.events)
         rate = given.rate or figures.per_second / 2
         say(f"{given.seconds} s at {rate:.0f} events a second")
         paced = bench.paced(rate, given.seconds)
@@ -263,6 +277,56 @@ def measure(given: argparse.Namespace) -> None:
         "exit_code": code,
     }
     show(figures, paced, floor, writes, code, yardstick.median_us)
+    if given.json is not None:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def pair_on(bench: Bench, events: int, *, floor_first: bool) -> Pair:
+    """Measure a worker and the floor, one right after the other."""
+
+    def floor() -> Floor:
+        found = bench.stage.floor(bench.sink.url, events, bench.core)
+        bench.sink.take()
+        return found
+
+    with Yardstick(bench.core) as yardstick:
+        before = floor() if floor_first else None
+        figures = bench.caught_up(events)
+        bench.stage.stop_worker()
+        after = before or floor()
+    return Pair(figures, after, yardstick.median_us)
+
+
+def measure_pairs(given: argparse.Namespace) -> None:
+    """Measure floor and worker in turns, then half load with the last worker, and print both."""
+    own, other = cores()
+    pairs: list[Pair] = []
+    with bench_on(other, own) as bench:
+        bench.prepare(given.events, given.subscriptions)
+        for number in range(given.pairs):
+            say(f"pair {number + 1} of {given.pairs}")
+            if number > 0:
+                bench.load.preload(given.events)
+            # Whatever changes over time is for the one in half of the pairs, for the other in the rest.
+            pairs.append(pair_on(bench, given.events, floor_first=number % 2 == 0))
+        rate = given.rate or pairs[-1].figures.per_second / 2
+        say(f"{given.seconds} s at {rate:.0f} events a second")
+        bench.worker_pid = bench.stage.start_worker(own)
+        bench.load.preload(_BEFORE_PACED)
+        bench.receive(_BEFORE_PACED)
+        paced = bench.paced(rate, given.seconds)
+        code = bench.stage.stop_worker()
+        writes = bench.writes(floor=given.pairs * given.events)
+    result = {
+        "events": given.events,
+        "subscriptions": given.subscriptions,
+        "pairs": [asdict(pair) for pair in pairs],
+        "median_ratio": median_ratio(pairs),
+        "half_load": asdict(paced),
+        "writes": writes,
+        "exit_code": code,
+    }
+    show_pairs(pairs, paced, writes, code)
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
 
@@ -304,21 +368,32 @@ def main() -> None:
     """Read the command line and run what it requests."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure a worker.")
     parser.add_argument("what", nargs="?", choices=("measure", "profile"), default="measure")
-    parser.add_argument("--events", type=int, default=100_000, help="events to catch up with")
+    parser.add_argument(
+        "--events",
+        type=int,
+        help=f"events to catch up with (default: {_EVENTS}, of each pair {_EVENTS_OF_A_PAIR})",
+    )
     parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
     parser.add_argument("--seconds", type=float, default=15, help="length of the paced run")
     parser.add_argument("--rate", type=float, help="of the paced run; else half of the catch-up's")
     parser.add_argument("--batch", type=int, help="compare batches of so many events instead")
+    parser.add_argument(
+        "--pairs", type=int, help="measure floor and worker so many times in turns"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument(
         "--how", choices=("samples", "calls"), default="samples", help="profile by"
     )
     parser.add_argument("--top", type=int, default=15, help="functions of the profile to print")
     given = parser.parse_args()
+    if given.events is None:
+        given.events = _EVENTS if given.pairs is None else _EVENTS_OF_A_PAIR
     if given.what == "profile":
         profile(given)
     elif given.batch is not None:
         measure_batches(given)
+    elif given.pairs is not None:
+        measure_pairs(given)
     else:
         measure(given)
 

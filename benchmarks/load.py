@@ -1,5 +1,6 @@
 """The load: orders whose body is rendered to about 1 KB, encoded beforehand, each with its own id."""
 
+import contextlib
 import random
 import time
 import uuid
@@ -22,9 +23,15 @@ SEED = 2026
 SAMPLED = 0.01
 """Share of events whose producer decided on a trace."""
 
-_DATA_BYTES = 815
-"""JSON bytes of an event's data, which make a body of about 1,024 bytes."""
+BODY_BYTES = 1_024
+"""Bytes of an ordinary body."""
+_AROUND = 209
+"""Bytes of a body around its data."""
 _TEMPLATES = 200
+_TEMPLATE_BYTES = 4 << 20
+"""Bytes of all templates at most: there are fewer large ones."""
+_LONGER = 4
+"""Bytes by which a line may be longer than the first, whose number has fewer digits."""
 _ID = slice(11, 47)
 """Where the event id starts: after the marker, the fingerprint and its own length."""
 _TICK = 0.002
@@ -47,6 +54,7 @@ class Load:
         """Encode the templates; nothing is connected before the first event."""
         self._servers = servers
         self.topic = topic
+        self._schemas = schemas
         self._templates = templates(schemas)
         self._dice = random.Random(SEED)
         settings = {**_PRODUCER, "compression.type": compression}
@@ -56,6 +64,10 @@ class Load:
     def record_bytes(self) -> int:
         """The mean size of a record's value."""
         return sum(map(len, self._templates)) // len(self._templates)
+
+    def size(self, body_bytes: int) -> None:
+        """Write events from now on whose body has about so many bytes."""
+        self._templates = templates(self._schemas, body_bytes)
 
     def create_topic(self) -> None:
         """Create the event topic as upstream would, stamped by the broker."""
@@ -146,7 +158,7 @@ class Load:
 
     def _events(self, n: int) -> Iterator[bytes]:
         for number in range(n):
-            template = self._templates[number % _TEMPLATES]
+            template = self._templates[number % len(self._templates)]
             identity = str(uuid.UUID(int=self._dice.getrandbits(128), version=4)).encode()
             yield template[: _ID.start] + identity + template[_ID.stop :]
 
@@ -179,6 +191,38 @@ def ends(servers: str, topics: list[str]) -> dict[tuple[str, int], int]:
         consumer.close()
 
 
+class Growth:
+    """How many records a topic got since a moment, with one client: it may be asked many times a second."""
+
+    def __init__(self, servers: str, topic: str) -> None:
+        """Take a topic that exists."""
+        self._consumer = _consumer(servers)
+        known = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        self._partitions = [TopicPartition(topic, partition) for partition in known]
+        self._latest = 0
+        self._since = self._total()
+
+    def restart(self) -> None:
+        """Count from now on."""
+        self._since = self._total()
+
+    @property
+    def records(self) -> int:
+        """How many there are since."""
+        return self._total() - self._since
+
+    def close(self) -> None:
+        """Close the client."""
+        self._consumer.close()
+
+    def _total(self) -> int:
+        look = self._consumer.get_watermark_offsets
+        # A starved broker is not the leader for a moment: then nothing is news.
+        with contextlib.suppress(KafkaException):
+            self._latest = sum(int(look(each, timeout=10)[1]) for each in self._partitions)
+        return self._latest
+
+
 def topic_names(servers: str) -> list[str]:
     """Return all topics there are."""
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
@@ -197,34 +241,37 @@ def _consumer(servers: str) -> Consumer:
     )
 
 
-def templates(schemas: Path) -> list[bytes]:
-    """Return the values of orders whose body is about 1 KB, all with one id that is replaced."""
+def templates(schemas: Path, body_bytes: int = BODY_BYTES) -> list[bytes]:
+    """Return the values of orders whose bodies have about so many bytes, with one id that is replaced."""
+    wanted = max(1, min(_TEMPLATES, _TEMPLATE_BYTES // body_bytes))
     book = SchemaBook(orjson.loads(file.read_bytes()) for file in schemas.rglob("*.avsc"))
     encoder = EventEncoder(book)
     found: list[bytes] = []
     # About one event in seven is an order.
     for happening in events(SEED, 20 * _TEMPLATES):
-        if happening.event_type != EVENT_TYPE or len(found) == _TEMPLATES:
+        if happening.event_type != EVENT_TYPE or len(found) == wanted:
             continue
         fields = {
             "event_id": str(uuid.UUID(int=0, version=4)),
             "occurred_at": "2026-11-24T10:00:00.000Z",
             "entity_id": happening.entity_id,
             "environment": "production",
-            "data": _filled(happening.data),
+            "data": _filled(happening.data, body_bytes - _AROUND),
         }
         found.append(encoder.encode(EVENT_TYPE, fields, happening.version))
     return found
 
 
-def _filled(data: JsonObject) -> JsonObject:
-    """Give an order further lines until it has the requested size."""
+def _filled(data: JsonObject, data_bytes: int) -> JsonObject:
+    """Give an order further lines until its JSON text has the requested size."""
     lines = cast("list[JsonObject]", data["lines"])
-    while (short := _DATA_BYTES - len(orjson.dumps(data))) > 0:
+    while (short := data_bytes - len(orjson.dumps(data))) > 0:
         line = {**lines[0], "line": len(lines) + 1}
         least = len(orjson.dumps(line)) + 1
         if short < least:
             lines[-1]["description"] = f"{lines[-1]['description']}{'.' * short}"
         else:
-            lines.append(line)
+            # All that fit for certain at once: each look at the size makes the whole text.
+            more = max(1, short // (least + _LONGER))
+            lines += [{**line, "line": len(lines) + number + 1} for number in range(more)]
     return data

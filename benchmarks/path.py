@@ -22,7 +22,7 @@ import orjson
 import uvloop
 
 from benchmarks.installation import ROOT
-from benchmarks.load import EVENT_TYPE, templates
+from benchmarks.load import BODY_BYTES, EVENT_TYPE, templates
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.registry import SchemaBook
@@ -64,10 +64,16 @@ _TIERS = tuple(
 
 
 class Ends:
-    """Where records come from, and where requests and writes go."""
+    """Where records come from, and where requests and writes go.
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    Args:
+        records: What is taken, in this order.
+        deliveries: How many they make; None: one each.
+    """
+
+    def __init__(self, records: Sequence[Record], deliveries: int | None = None) -> None:
         self._records = records
+        self._deliveries = len(records) if deliveries is None else deliveries
         self._given = 0
         self._loop = asyncio.get_running_loop()
         self._written: list[Acknowledged] = []
@@ -75,6 +81,11 @@ class Ends:
         self.looks: list[float] = []
         """CPU seconds after each stretch of deliveries."""
         self._delivered = 0
+
+    @property
+    def delivered(self) -> int:
+        """How many deliveries were made so far."""
+        return self._delivered
 
     # The source.
 
@@ -127,7 +138,7 @@ class Ends:
         self._delivered += 1 if post.batch_id is None else post.body.count(_ONCE_IN_EACH)
         if self._delivered // _STRETCH > before // _STRETCH:
             self.looks.append(time.process_time())
-        if self._delivered == len(self._records):
+        if self._delivered == self._deliveries:
             self.done.set()
         return answer
 
@@ -185,9 +196,9 @@ def directory_of(subscriptions: int, batch: int | None) -> Directory:
     return directory
 
 
-def records_of(n: int) -> list[Record]:
-    """Return records as the benchmark's load writes them."""
-    values = templates(ROOT / "schemas")
+def records_of(n: int, body_bytes: int = BODY_BYTES) -> list[Record]:
+    """Return records as the benchmark's load writes them, whose bodies have about so many bytes."""
+    values = templates(ROOT / "schemas", body_bytes)
     # A distinct id for each, as events have: reuse would be reported each time.
     ids = [str(uuid.UUID(int=number, version=4)).encode() for number in range(n)]
     now = time.time_ns() // 1_000_000
@@ -209,18 +220,33 @@ def records_of(n: int) -> list[Record]:
 async def run(events: int, subscriptions: int, batch: int | None = None) -> list[float]:
     """Deliver everything; return microseconds of CPU a delivery, stretch by stretch."""
     ends = Ends(records_of(events))
-    book = SchemaBook(
-        orjson.loads(file.read_bytes()) for file in (ROOT / "schemas").rglob("*.avsc")
-    )
+    await deliver(ends, directory_of(subscriptions, batch), codec_of_schemas())
+    # At the end nothing is taken in any more: the last stretches cost less.
+    return costs(ends.looks[:-1])
+
+
+def costs(looks: Sequence[float]) -> list[float]:
+    """Return microseconds of CPU a delivery between two looks each."""
+    return [(b - a) / _STRETCH * 1e6 for a, b in pairwise(looks)]
+
+
+def codec_of_schemas() -> AvroCodec:
+    """Return a codec that knows the schemas of this repository."""
+    files = (ROOT / "schemas").rglob("*.avsc")
+    return AvroCodec(SchemaBook(orjson.loads(file.read_bytes()) for file in files))
+
+
+async def deliver(ends: Ends, directory: Directory, codec: AvroCodec) -> None:
+    """Run an engine until everything is delivered."""
     topics = Topics("path")
     current = Current()
     outside = Ports(
         events=ends,
         tiers=Ends([]),
         topics=topics,
-        directory=directory_of(subscriptions, batch),
+        directory=directory,
         tables=current,
-        codec=AvroCodec(book),
+        codec=codec,
         offload=ThreadOffload(),
         sink=ends,
         sender=ends,
@@ -242,9 +268,6 @@ async def run(events: int, subscriptions: int, batch: int | None = None) -> list
         tasks.create_task(engine.run(stop, 1_000))
         await ends.done.wait()
         stop.set()
-    # At the end nothing is taken in any more: the last stretches cost less.
-    looks = ends.looks[:-1]
-    return [(b - a) / _STRETCH * 1e6 for a, b in pairwise(looks)]
 
 
 def main() -> None:
@@ -258,11 +281,11 @@ def main() -> None:
     profile = cProfile.Profile()
     if given.calls:
         profile.enable()
-    costs = uvloop.run(run(given.events, given.subscriptions, given.batch))
+    found = uvloop.run(run(given.events, given.subscriptions, given.batch))
     profile.disable()
     print(
-        f"{min(costs):.1f} µs of CPU a delivery in the cheapest stretch of {_STRETCH},"
-        f" {statistics.median(costs):.1f} in the median one"
+        f"{min(found):.1f} µs of CPU a delivery in the cheapest stretch of {_STRETCH},"
+        f" {statistics.median(found):.1f} in the median one"
     )
     if given.calls:
         pstats.Stats(profile).sort_stats("tottime").print_stats(60)

@@ -28,15 +28,16 @@ class Rig:
 
 
 @contextmanager
-def rig_on(core: int, compression: str = "none", java: Sequence[str] = ()) -> Iterator[Rig]:
+def rig_on(core: int | None, compression: str = "none", java: Sequence[str] = ()) -> Iterator[Rig]:
     """Start broker and sink on a core, with a stage in a folder that goes again.
 
     Args:
-        core: Whatever this process starts inherits it.
+        core: Whatever this process starts inherits it; None: it may use all of this process's.
         compression: Of the load's batches.
         java: Further options of Java for the broker.
     """
-    os.sched_setaffinity(0, {core})
+    if core is not None:
+        os.sched_setaffinity(0, {core})
     nginx_path()
     binary = find_java()
     libs = fetch_kafka(ROOT / ".cache" / "kafka", say)

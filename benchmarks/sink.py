@@ -10,6 +10,8 @@ from typing import NamedTuple, Self
 
 from examples.demo.free_ports import free_port
 
+from benchmarks.gauge import cpu_seconds
+
 # One line a request: seconds with milliseconds, status, bytes of the body, whose delivery it was.
 _CONF = """\
 daemon off;
@@ -91,6 +93,15 @@ class Sink:
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time of its processes so far."""
+        if self._process is None:
+            return 0.0
+        pid = self._process.pid
+        theirs = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return sum(map(cpu_seconds, (pid, *map(int, theirs))))
 
     def take(self) -> list[Receipt]:
         """Return what came since the last call, in the order of its coming."""

@@ -4,8 +4,11 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
+from urllib.request import urlopen
 
 from examples.demo.free_ports import free_port
 
@@ -68,6 +71,8 @@ _OTHER = "pattern:\n  data:\n    customer_id: [nobody-{number}]\n"
 
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105
 _DRAIN_SECONDS = 40
+_READY_SECONDS = 60.0
+_LOOK = 0.1
 
 
 class Stage:
@@ -82,7 +87,8 @@ class Stage:
         )
         self.installation = Installation(folder, settings)
         self.installation.environ["BENCH_SECRET"] = _SECRET
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._workers: list[tuple[subprocess.Popen[bytes], int]] = []
+        """With the port of each, where it reports on itself."""
         self._log = folder / "worker.log"
 
     def prepare(self, url: str, subscriptions: int) -> None:
@@ -125,19 +131,33 @@ class Stage:
         file.write_text(text + _BATCH.format(events=events))
         self.installation.apply(self.folder / "definitions")
 
-    def start_worker(self, core: int, profile: tuple[str, Path] | None = None) -> int:
-        """Start a worker on one core and return its process id.
+    def start_worker(self, core: int | None, profile: tuple[str, Path] | None = None) -> int:
+        """Start a worker, beside those that run, and return its process id.
 
         Args:
-            core: The only core that it may use.
+            core: The only core that it may use; None: those that this process may use.
             profile: How to profile it and where to write what was found; None: not at all.
         """
         module = ["hookstream"]
         if profile is not None:
             module = ["benchmarks.launcher", profile[0], str(profile[1])]
-        program = ["taskset", "-c", str(core), sys.executable, "-m", *module]
-        self._worker = self.installation.start_worker(self._log, program=program)
-        return self._worker.pid
+        pinned = [] if core is None else ["taskset", "-c", str(core)]
+        program = [*pinned, sys.executable, "-m", *module]
+        port = free_port()
+        environ = {"HOOKSTREAM_WORKER__LISTEN": f"127.0.0.1:{port}"}
+        worker = self.installation.start_worker(self._log, environ, program=program)
+        self._workers.append((worker, port))
+        return worker.pid
+
+    def await_ready(self) -> None:
+        """Wait until every worker has its tables and a partition."""
+        until = time.monotonic() + _READY_SECONDS
+        for _, port in self._workers:
+            while not _is_ready(port):
+                self.check_worker()
+                if time.monotonic() > until:
+                    raise SystemExit(f"a worker is not ready:\n{self.last_words()}")
+                time.sleep(_LOOK)
 
     def floor(self, url: str, events: int, core: int) -> Floor:
         """Deliver the events with the libraries' calls alone, on one core; return the figures."""
@@ -152,8 +172,8 @@ class Stage:
         return Floor(**json.loads(done.stdout))
 
     def check_worker(self) -> None:
-        """End with the worker's last words where it ended."""
-        if self._worker is not None and self._worker.poll() is not None:
+        """End with the workers' last words where one of them ended."""
+        if any(worker.poll() is not None for worker, _ in self._workers):
             raise SystemExit(f"the worker ended:\n{self.last_words()}")
 
     def last_words(self) -> str:
@@ -161,14 +181,25 @@ class Stage:
         return last_words(self._log)
 
     def stop_worker(self) -> int | None:
-        """Ask the worker to drain, and return its exit code; None where it had to be killed."""
-        if self._worker is None:
-            return None
-        if self._worker.poll() is None:
-            self._worker.send_signal(signal.SIGTERM)
-        try:
-            return self._worker.wait(_DRAIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._worker.kill()
-            self._worker.wait()
-            return None
+        """Ask every worker to drain; return the last one's exit code, None where it had to be killed."""
+        code: int | None = None
+        workers, self._workers = self._workers, []
+        for worker, _ in workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+        for worker, _ in workers:
+            try:
+                code = worker.wait(_DRAIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+                code = None
+        return code
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as answer:
+            return int(answer.status) == HTTPStatus.OK
+    except OSError:
+        return False

@@ -16,19 +16,13 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import DeferUntil, Delivered, Outcome, Withheld
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
+from hookstream.pipeline.active_lanes import IDLE_AFTER, ActiveLanes
 from hookstream.pipeline.attempts_of_tests import AttemptsOfTests
 from hookstream.pipeline.batches import BatchEnd
 from hookstream.pipeline.lane_clock import LaneClock
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.work import Work
-
-_FORGOTTEN_AFTER = 600.0
-"""Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale. Twice
-as long as its breaker may stay open, where that is longer."""
-
-_IDLE_AFTER = 1.0
-"""Idle seconds after which a lane reads its policy when work comes, and not at the next tick."""
 
 _POLICY_EVERY = 1.0
 """Seconds between two readings of the policy of a lane that has work: limits change seldom."""
@@ -84,6 +78,7 @@ class Lanes:
         self._attempt_together = attempt_together
         self._overflow = overflow
         self._queues: dict[str, LaneQueue] = {}
+        self._active = ActiveLanes()
         self._fair_queue: FairQueue[LaneQueue] = FairQueue()
         """Lanes that wait for a permit."""
         self._tickets = count()
@@ -196,11 +191,13 @@ class Lanes:
         now = self._clock.monotonic()
         queue = LaneQueue(subscription_id, lane, busy_at=now, policy_at=now)
         self._queues[subscription_id] = queue
+        self._active.note(queue)
         return queue
 
     def _busy(self, queue: LaneQueue, now: float) -> None:
-        """Note that a lane has work; one that was idle reads its policy."""
-        if now - queue.busy_at > _IDLE_AFTER:
+        """Note that a lane has work; one that was idle reads its policy, which no tick did meanwhile."""
+        if now - queue.busy_at > IDLE_AFTER:
+            self._active.note(queue)
             self._read_policy(queue, now)
         queue.busy_at = now
 
@@ -428,7 +425,7 @@ class Lanes:
         if self._time.shut(now):
             return
         self.tests.start()
-        for subscription_id, queue in list(self._queues.items()):
+        for queue in self._active.visited():
             busy = queue.queued or queue.lane.in_flight
             if busy:
                 queue.busy_at = now
@@ -438,8 +435,10 @@ class Lanes:
             if busy:
                 queue.lane.crowd(self.turn)
                 self._adjust(queue, now)
-            elif now - queue.busy_at > max(_FORGOTTEN_AFTER, 2 * queue.lane.policy.probe_every):
-                del self._queues[subscription_id]
+            else:
+                self._active.without_work(queue, now)
+        for queue in self._active.forgotten(now):
+            del self._queues[queue.subscription_id]
         self._note_idle()
         # What is called now is called when all that is ready has had its turn.
         asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())

@@ -460,6 +460,23 @@ async def test_a_lane_that_was_idle_keeps_to_the_limit_that_was_set_meanwhile() 
         site.lanes.empty()
 
 
+async def test_a_lane_that_was_idle_for_long_defers_its_queue_when_its_endpoint_begins_to_hang() -> (
+    None
+):
+    site = Site(100, most=2)
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        site.offer("slow")
+        await site.ticks(40)
+        site.takes["slow"] = 3.0
+
+        site.offer("slow", 20)
+        await site.ticks(8)
+
+        assert [who for who, _ in site.overflowed] == ["slow"] * 18
+        await site.lanes.idle()
+
+
 async def test_a_full_batch_goes_at_once_and_the_rest_when_its_oldest_has_waited_long_enough() -> (
     None
 ):

@@ -44,8 +44,9 @@ _STILL_SHORT_SECONDS = 2.0
 """From the last shortage until it counts as over."""
 TOKEN_SECONDS = 10.0
 """Timeout of one request to a token server."""
-_MAX_TARGETS = 4096
-"""The most URLs whose parsed form is cached; the cache is cleared when there are more."""
+_MAX_TARGETS = 16_384
+"""The most URLs whose parsed form is cached, at about 1 KB each; the cache is cleared when there are more, and
+then an event for that many subscriptions finds none of its own."""
 
 
 class _Target:
