@@ -10,7 +10,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup accelerator kafka nginx prometheus chromium registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs pictures clean
+.PHONY: help setup accelerator kafka nginx prometheus chromium registry demo quick test test-memory test-python test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs pictures clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -63,7 +63,7 @@ quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's tho
 
 # Three at a time: on two cores more of them only wait for each other, until deadlines pass. Each group on Kafka has
 # its own broker. Tests in memory compute all the time, so they run at a lower priority.
-GROUPS = test-memory test-outages test-kafka test-workers test-past test-processes test-brokers test-registries
+GROUPS = test-memory test-outages test-kafka test-workers test-past test-processes test-brokers test-registries test-python
 test: kafka nginx prometheus chromium ## Run every test, real Kafka included
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(GROUPS)
 
@@ -76,6 +76,14 @@ OF_PAST = tests/integration/test_jobs.py tests/integration/test_gaps_written.py 
 
 test-memory:
 	@nice -n 4 $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
+
+# What reads Avro, once more in Python: scenarios have a double in its place, but for these. Of the tests on Kafka, one
+# worker in tests/e2e/test_starting.py runs so. Without the accelerator all others have run in Python already.
+IN_PYTHON = tests/contracts tests/scenarios/test_mapped_records.py tests/unit/adapters/avro
+test-python:
+	@if $(BIN)/python -c "import hookstream_native" 2>/dev/null; then \
+		HOOKSTREAM_NATIVE=0 $(BIN)/python -m pytest -q -m "not kafka" $(IN_PYTHON); \
+	fi
 
 test-kafka:
 	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration $(NOT_OF_BROKERS) $(OF_PAST:%=--ignore=%)

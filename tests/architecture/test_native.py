@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from typing import Any
 
+from tests.architecture.source_text import names_in
 from tests.conftest import ROOT
 
 from hookstream.adapters.avro.accelerator import CONTRACT, MODULE, look_for
@@ -42,6 +43,21 @@ def test_an_accelerator_that_is_installed_here_is_that_of_the_present_sources() 
     """Otherwise the tests would silently run without it: `make setup` builds it again, or removes it."""
     found = look_for(MODULE, NATIVE)
     assert found.module is not None or found.detail == "is not installed"
+
+
+def test_each_contract_and_scenario_that_reads_avro_runs_once_more_in_python() -> None:
+    named = re.search(r"^IN_PYTHON = (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert named is not None
+    run = [ROOT / path for path in named[1].split()]
+    reading = [
+        file
+        for folder in ("contracts", "scenarios")
+        for file in sorted((ROOT / "tests" / folder).glob("*.py"))
+        if "AvroCodec" in names_in(file)
+    ]
+    assert len(reading) > 1
+    missed = [file for file in reading if not any(file.is_relative_to(path) for path in run)]
+    assert missed == []
 
 
 def test_each_crate_is_pinned_and_no_lock_names_the_host_of_a_registry() -> None:
