@@ -2,13 +2,15 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+INSTALLED := .venv/.ready
+NATIVE := .venv/.native
+READY := $(INSTALLED) $(NATIVE)
 CODE := src tests examples benchmarks chaos tools
 
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup kafka nginx prometheus chromium registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs pictures clean
+.PHONY: help setup accelerator kafka nginx prometheus chromium registry demo quick test test-memory test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs pictures clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -16,13 +18,23 @@ help: ## Say what there is to make
 setup: $(READY) ## Install hookstream and its tools into .venv
 
 # Exactly the locked releases, each checked against its hash; then the package itself, editable.
-$(READY): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml
 	@PYTHON=$(PYTHON) sh tools/prepare.sh python
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the locked dependencies into .venv"
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $(READY)
+	@touch $(INSTALLED)
+
+# Where cargo or a crate is missing, one line says so and everything runs in Python. Folders are listed too: a file
+# that is gone changes its folder. Time stamps only say when to look: a hash of the sources is in the binary.
+$(NATIVE): $(INSTALLED) $(shell find native -name target -prune -o ! -name Cargo.lock -print)
+	@$(BIN)/python -m tools.native
+	@touch $(NATIVE)
+
+accelerator: $(INSTALLED) ## Build the native accelerator, or fail where that is impossible
+	@$(BIN)/python -m tools.native --required
+	@touch $(NATIVE)
 
 nginx: $(READY)
 	@sh tools/prepare.sh nginx

@@ -112,7 +112,7 @@ def choose(wish: str | None, found: FoundAccelerator) -> Implementation:
         case "1" if found.module is None:
             raise ConfigurationError(
                 f"{VARIABLE} is 1, but {DISTRIBUTION} {found.detail}: install that of this release"
-                " (`make native` in a checkout, `pip install ./native` elsewhere; both need Rust), or"
+                " (`make accelerator` in a checkout, `pip install ./native` elsewhere; both need Rust), or"
                 f" unset {VARIABLE} to run without it"
             )
         case "1":

@@ -43,7 +43,12 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             settings.worker.listen, parts.metrics, health.live, health.ready
         ) as server:
             _on_signals(stop, shutdown)
-            parts.logger.info("worker.starting", listen=server.address)
+            parts.logger.info(
+                "worker.starting",
+                listen=server.address,
+                avro=parts.avro.name,
+                avro_because=parts.avro.because,
+            )
             ready(server.address)
             await parts.events.start(parts.engine.events)
             await parts.tiers.start(parts.engine.tiers)

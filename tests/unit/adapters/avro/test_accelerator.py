@@ -80,7 +80,7 @@ def test_an_accelerator_that_is_required_and_missing_is_an_error_with_a_remedy()
         choose("1", MISSING)
     assert str(refused.value) == (
         "HOOKSTREAM_NATIVE is 1, but hookstream-native is not installed: install that of this release"
-        " (`make native` in a checkout, `pip install ./native` elsewhere; both need Rust), or unset"
+        " (`make accelerator` in a checkout, `pip install ./native` elsewhere; both need Rust), or unset"
         " HOOKSTREAM_NATIVE to run without it"
     )
 
