@@ -1,19 +1,33 @@
 # The hookstream command on a slim Python, run by a user who owns nothing.
 #
-# Two stages: the first has the build tools and makes a wheel, the second has the locked runtime
-# dependencies, each checked against its hash, and that wheel.
+# Four stages: tools has the locked build tools, native has Rust and makes the accelerator's wheel, build makes that
+# of hookstream. The last has the locked runtime dependencies, each checked against its hash, and both wheels.
 
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13-slim-bookworm AS tools
 WORKDIR /build
-COPY requirements.lock requirements-runtime.lock ./
+COPY requirements.lock ./
 RUN python -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+
+# The C library is that of the last stage. maturin is one program, and needs no Python for a wheel that fits all of them.
+FROM rust:1-slim-bookworm AS native
+WORKDIR /build
+COPY --from=tools /tools/bin/maturin /usr/local/bin/maturin
+COPY native ./native
+RUN maturin build --release --manifest-path native/Cargo.toml --out /wheel
+
+FROM tools AS build
+COPY requirements-runtime.lock ./
 RUN python -m venv /hookstream \
  && /hookstream/bin/pip install --no-cache-dir --require-hashes --requirement requirements-runtime.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
+COPY --from=native /wheel /wheel
+# The last command fails if the accelerator is not that of this release.
 RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
- && /hookstream/bin/pip install --no-cache-dir --no-deps /wheel/*.whl
+ && /hookstream/bin/pip install --no-cache-dir --no-index --no-deps /wheel/*.whl \
+ && HOOKSTREAM_NATIVE=1 /hookstream/bin/python -c \
+    "from hookstream.adapters.avro.accelerator import implementation as i; print(i().because)"
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin hookstream

@@ -18,6 +18,7 @@ from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
 from tests.real_broker import LeftTopics, a_broker, a_shared_broker
 
 from hookstream.adapters.avro import published
+from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.dev.broker import BrokerProcess
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="first",
         help="which timer of one instant fires first on virtual time: first (made), last, or a seed",
     )
+
+
+def pytest_report_header() -> str:
+    chosen = implementation()
+    return f"avro: {chosen.name} ({chosen.because})"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,7 +32,8 @@ unknown name is rejected, from any source.
   it are relative to the file's folder.
 - **Environment**: `HOOKSTREAM_GROUP__NAME`, with two underscores between group and name:
   `HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS`. Lists are separated by commas or JSON, tables are JSON.
-  Names with a single underscore are ignored, because Kubernetes injects such names (`HOOKSTREAM_PORT`).
+  Names with a single underscore are ignored, because Kubernetes injects such names (`HOOKSTREAM_PORT`),
+  but for `HOOKSTREAM_CONFIG`, `HOOKSTREAM_TOKEN` and [`HOOKSTREAM_NATIVE`](operating.md#the-native-accelerator).
 - **Flags**: `--bootstrap-servers`, `--prefix`, and any other as `--set group.name=value`. They come
   before the command: `hookstream --prefix test worker`.
 

@@ -7,6 +7,7 @@ from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.schemas import OCCURRED_AT, event_fields, event_schema
 from tests.doubles.schemas import field as avro_field
 
+from hookstream.adapters.avro.accelerator import Implementation, implementation
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registered import registered_row
 from hookstream.adapters.avro.registry import SchemaBook
@@ -87,13 +88,18 @@ _SCHEMAS = {1: event_schema(_A), 2: event_schema(_A, _B, version=2)}
 
 
 class AvroWorld:
-    """The real one."""
+    """The real one, as Python."""
+
+    reads_by = Implementation(None, "a test of it alone")
 
     def __init__(self) -> None:
         self._book = SchemaBook()
         self._registries: dict[str, str] = {}
         self.codec: Codec = AvroCodec(
-            self._book, max_record_bytes=MAX_RECORD_BYTES, registry_of=self._registries.get
+            self._book,
+            max_record_bytes=MAX_RECORD_BYTES,
+            registry_of=self._registries.get,
+            reads_by=self.reads_by,
         )
 
     def publish(self, version: int) -> None:
@@ -119,3 +125,14 @@ class AvroWorld:
 
     def not_renderable(self) -> bytes:
         return self.value(1, {"a": 2**53}, event_id="e1")
+
+
+class NativeWorld(AvroWorld):
+    """The real one with the accelerator."""
+
+    reads_by = implementation()
+
+
+WORLDS: list[type[JsonWorld | AvroWorld]] = [JsonWorld, AvroWorld]
+if NativeWorld.reads_by.module is not None:
+    WORLDS.append(NativeWorld)

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.contracts.codec_worlds import (
     MAX_RECORD_BYTES,
-    AvroWorld,
-    JsonWorld,
+    WORLDS,
     World,
     record,
 )
@@ -23,7 +22,7 @@ from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.registered import RegisteredId, UnresolvedSchema
 
 
-@pytest.fixture(params=[JsonWorld, AvroWorld])
+@pytest.fixture(params=WORLDS)
 def world(request: pytest.FixtureRequest) -> World:
     make: Callable[[], World] = request.param
     return make()
@@ -158,6 +157,28 @@ def test_the_standard_body_is_plain_json_in_a_fixed_order(world: World) -> None:
         ("entity_id", "job-1"),
         ("data", {"a": 7}),
     ]
+
+
+def test_a_body_at_hand_is_what_encoding_the_document_gives(world: World) -> None:
+    world.publish(1)
+    event = event_of(world, world.value(1, {"a": 7}, event_id="é"))
+    document = world.codec.document(event, 1)
+    assert isinstance(document, dict)
+    assert world.codec.body(event, 1) in (None, world.codec.encode(document))
+
+
+def test_an_excerpt_has_what_it_is_asked_for(world: World) -> None:
+    world.publish(1)
+    event = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
+    document = world.codec.document(event, 1)
+    assert world.codec.excerpt(event, 1, frozenset({("data", "a"), ("data", "z")})) == document
+
+
+def test_no_excerpt_and_no_body_is_made_of_what_json_cannot_represent(world: World) -> None:
+    world.publish(1)
+    event = event_of(world, world.not_renderable())
+    assert world.codec.excerpt(event, 1, frozenset()) == world.codec.document(event, 1)
+    assert world.codec.body(event, 1) is None
 
 
 def test_an_event_of_a_newer_version_is_delivered_at_the_pinned_one(world: World) -> None:

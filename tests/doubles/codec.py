@@ -22,7 +22,7 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.framing import Framed, framing_of
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json, JsonObject, Paths
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.record import Header, Origin, OutgoingRecord, Record
 from hookstream.core.model.registered import RegisteredId, UnresolvedSchema
@@ -215,6 +215,14 @@ class JsonCodec:
             "entity_id": event.entity_id,
             "data": data,
         }
+
+    def body(self, event: Event, version: int) -> bytes | None:
+        del event, version
+        return None
+
+    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | Refused:
+        del paths
+        return self.document(event, version)
 
     def encode(self, value: Json) -> bytes:
         return orjson.dumps(value)

@@ -54,3 +54,27 @@ async def test_all_that_a_worker_writes_is_json_though_the_collector_of_traces_i
     lines = [json.loads(line) for line in world.stage.log.read_text().splitlines()]
     said = [line["event"] for line in lines if line["level"] != "info"]
     assert said == ["traces.not_exported"]
+
+
+async def test_a_worker_without_the_accelerator_delivers_and_says_that_python_runs(
+    world: World,
+) -> None:
+    """Where the accelerator is built, every other worker of the tests has it."""
+    world.stage.environ["HOOKSTREAM_NATIVE"] = "maybe"
+    assert await refused(world) == (
+        2,
+        (
+            "HOOKSTREAM_NATIVE is 'maybe': set it to 1 (require hookstream-native) or 0 (run without"
+            " it), or unset it (run with it where it fits)"
+        ),
+    )
+    world.stage.environ["HOOKSTREAM_NATIVE"] = "0"
+    crm = await world.subscribe("crm")
+    await world.stage.start_worker()
+    await until_accepted(crm, await world.publish(3), 60)
+
+    assert '\nhookstream_info{avro="python",' in await world.stage.ask_worker("/metrics")
+    assert await world.stage.stop_worker() == 0
+    lines = [json.loads(line) for line in world.stage.log.read_text().splitlines()]
+    [started] = [line for line in lines if line["event"] == "worker.starting"]
+    assert (started["avro"], started["avro_because"]) == ("python", "HOOKSTREAM_NATIVE is 0")

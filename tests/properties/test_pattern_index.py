@@ -3,9 +3,11 @@
 import fnmatch
 import json
 from collections.abc import Sequence
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.doubles.excerpts import pruned
 
 from hookstream.core.matching.clauses import Scalar
 from hookstream.core.matching.index import PatternIndex
@@ -139,3 +141,13 @@ def test_the_values_at_a_path_are_those_of_a_plain_recursion(
 
     expected = sorted(map(json.dumps, plain(body, path)))
     assert sorted(map(json.dumps, leaves_at(body, path))) == expected
+
+
+@given(documents=st.lists(patterns(), min_size=1, max_size=6), body=bodies)
+def test_nothing_beside_the_paths_of_patterns_bears_on_what_they_match(
+    documents: list[JsonObject], body: JsonObject
+) -> None:
+    parsed = [parse(document) for document in documents]
+    paths = frozenset().union(*(pattern.paths for pattern in parsed))
+    part, index = cast("JsonObject", pruned(body, paths)), _filled(parsed)
+    assert _ids_found(index, part) == _ids_found(index, body)

@@ -62,6 +62,7 @@ class EventMatching:
             bodies.document,
             self._codec.latest(event.event_type),
             arrival,
+            bodies.excerpt,
         )
 
     def _is_heavy(self, event: Event) -> bool:

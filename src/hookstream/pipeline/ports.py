@@ -12,7 +12,7 @@ from hookstream.core.model.endpoint_identity import TlsIdentity, TokenRequest
 from hookstream.core.model.event import Event, Identified, Undecodable, UnknownSchema
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json, JsonObject, Paths
 from hookstream.core.model.outcome import Answer, DeadReason, Disposition, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.registered import (
@@ -219,6 +219,15 @@ class Codec(Protocol):
         """Return the `standard` body of the event at a version, as plain JSON.
 
         Refused: the version cannot be resolved from the event's, or a value cannot be rendered.
+        """
+
+    def body(self, event: Event, version: int) -> bytes | None:
+        """Return the exact bytes that encoding `document` would give, where they are at hand; else None."""
+
+    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | Refused:
+        """Return `document`, of whose data anything may be missing that is not at these paths.
+
+        A pattern that asks for no other paths evaluates both alike.
         """
 
     def encode(self, value: Json) -> bytes:

@@ -8,7 +8,7 @@ from hookstream.core.delivery.bodies.template import Reveal, Template
 from hookstream.core.lanes.halving import Halving
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.event import Event
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import JsonObject, Paths
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import Content, Partner, Subscription
 from hookstream.pipeline.defects import BLAMED, Step, described
@@ -35,7 +35,7 @@ class Bodies:
 
         Bodies in other shared formats then take little time, however large the event is.
         """
-        return version in self._encoded
+        return version in self._encoded or self._codec.body(self.event, version) is not None
 
     def document(self, version: int) -> JsonObject | Refused:
         """Return the `standard` body at a version as plain JSON."""
@@ -48,10 +48,24 @@ class Bodies:
             self._documents[version] = document
         return document
 
+    def excerpt(self, version: int, paths: Paths) -> JsonObject | Refused:
+        """Return the `standard` body at a version, as far as patterns need it that ask for these paths."""
+        document = self._documents.get(version)
+        if document is not None:
+            return document
+        try:
+            return self._codec.excerpt(self.event, version, paths)
+        except BLAMED[Step.RENDER] as error:
+            return Refused(RefusalReason.NOT_RENDERABLE, described(error))
+
     def standard(self, version: int) -> bytes | Refused:
         """Return the exact bytes of the `standard` body in full, at a version."""
         body = self._encoded.get(version)
         if body is not None:
+            return body
+        body = self._codec.body(self.event, version)
+        if body is not None:
+            self._encoded[version] = body
             return body
         document = self.document(version)
         if isinstance(document, Refused):

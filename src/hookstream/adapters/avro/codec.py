@@ -14,12 +14,14 @@ from typing import Final, cast
 import orjson
 from fastavro import schemaless_reader
 
+from hookstream.adapters.avro.accelerator import Implementation, implementation
 from hookstream.adapters.avro.framing import (
     Identification,
     RegistryOf,
     SchemaNames,
     no_registry,
 )
+from hookstream.adapters.avro.native import NativeFields, NativeProgram, program_of
 from hookstream.adapters.avro.published import ParsedSchema, PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, TooMuch, ValueCount, holds_more
@@ -38,9 +40,10 @@ from hookstream.core.model.event import (
     Undecodable,
     UndecodableReason,
 )
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json, JsonObject, Paths
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.record import Origin, Record
+from hookstream.errors import InvariantBroken
 
 DEFAULT_MAX_RECORD_BYTES = 1 << 20
 DEFAULT_MAX_VALUES = 25_000
@@ -73,12 +76,17 @@ class AvroCodec:
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
         max_values: int = DEFAULT_MAX_VALUES,
         registry_of: RegistryOf = no_registry,
+        reads_by: Implementation | None = None,
     ) -> None:
         """Take the book, and the largest value that is decoded, in bytes.
 
         A record of more than `max_values` values is not decoded; resolving it to another version
-        does not exceed that number either.
+        does not exceed that number either. `reads_by`: None takes what the environment chooses.
+
+        Raises:
+            ConfigurationError: The environment requires an accelerator that cannot be used.
         """
+        self._native = (implementation() if reads_by is None else reads_by).module
         self._book = book
         self._max_values = max_values
         self._max_record_bytes = max_record_bytes
@@ -86,6 +94,8 @@ class AvroCodec:
         self._renderer = lru_cache(_MOST_COMPILED)(compile_value)
         self._resolution = lru_cache(_MOST_COMPILED)(_resolution)
         self._show = lru_cache(_MOST_COMPILED)(partial(_show, most=max_values))
+        self._program = lru_cache(_MOST_COMPILED)(self._compiled)
+        self._picker = lru_cache(_MOST_COMPILED)(NativeProgram.picker)
 
     def identify(self, record: Record, topic: str | None = None) -> Identification:
         """See `Codec.identify`."""
@@ -110,10 +120,14 @@ class AvroCodec:
         schema, value = self._book.schema(identified.revision), record.value
         if schema is None or value is None:
             return _removed(identified.revision)
+        origin = record.origin if origin is None else origin
+        if self._native is not None:
+            event = self._read(schema, identified, record, value, origin)
+            if event is not None:
+                return event
         fields = self._fields(schema, value, identified.body_at)
         if isinstance(fields, Undecodable):
             return fields
-        origin = record.origin if origin is None else origin
         if schema.envelope is None:
             envelope = open_envelope(fields)
         else:
@@ -133,6 +147,48 @@ class AvroCodec:
             origin,
             body_at=identified.body_at,
         )
+
+    def _read(
+        self,
+        schema: PublishedSchema,
+        identified: Identified,
+        record: Record,
+        value: bytes,
+        origin: Origin,
+    ) -> Event | Undecodable | None:
+        """Decode an event by the accelerator; None: Python does."""
+        program, body_at = self._program(schema), identified.body_at
+        read = None if program is None else program.read(value, body_at)
+        if program is None or read is None:
+            return None
+        if not read.is_plain:
+            # Python's idea of what is printable decides.
+            envelope = open_envelope({**read._asdict(), "data": {}})
+            if isinstance(envelope, Undecodable):
+                return envelope
+        decode = partial(_sound, schema, value, body_at)
+        return Event(
+            identified.revision,
+            read.event_id,
+            read.occurred_at,
+            read.entity_id,
+            read.environment,
+            NativeFields(program, read.body, decode),
+            record,
+            origin,
+            body_at=body_at,
+        )
+
+    def _compiled(self, schema: PublishedSchema) -> NativeProgram | None:
+        """Return the accelerator's program for a schema, if it has one."""
+        if self._native is None or schema.data is None:
+            return None
+        try:
+            self._renderer(schema.data)
+        except NotRenderable:
+            # Each document is refused with the reason.
+            return None
+        return program_of(self._native, schema, self._max_values)
 
     def load(self, identified: Identified, record: Record) -> int:
         """See `Codec.load`: by the record's size, or, if that allows many values, by counting them."""
@@ -200,6 +256,9 @@ class AvroCodec:
             return _unresolvable(event, version, "that version was never published")
         if reader.data is None:
             return _unresolvable(event, version, "the schema of that version has no data")
+        read = _native_fields(event, reader)
+        if read is not None:
+            return cast("JsonObject", orjson.loads(read.body))
         data: object
         if reader.revision == event.revision:
             data = event.fields["data"]
@@ -212,6 +271,23 @@ class AvroCodec:
             return standard_document(event, version, self._renderer(reader.data)(data))
         except NotRenderable as problem:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
+
+    def body(self, event: Event, version: int) -> bytes | None:
+        """See `Codec.body`: the accelerator makes it with the event, at the event's own version."""
+        reader = self._book.reader(event.revision.event_type, version)
+        read = None if reader is None else _native_fields(event, reader)
+        return None if read is None else read.body
+
+    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | Refused:
+        """See `Codec.excerpt`."""
+        reader, value = self._book.reader(event.revision.event_type, version), event.record.value
+        read = None if reader is None else _native_fields(event, reader)
+        if read is None or value is None:
+            return self.document(event, version)
+        picked = self._picker(read.program, paths)(value, event.body_at)
+        if picked is None:
+            return self.document(event, version)
+        return standard_document(event, version, picked)
 
     def shown(self, event: Event, version: int) -> JsonObject | Refused:
         """Return the `standard` body in the form that input accepts: for tools that show events.
@@ -257,6 +333,26 @@ def _removed(revision: Revision) -> Undecodable:
     """Return the result for a record whose schema's row was removed since it was identified."""
     why = f"{revision.event_type} v{revision.event_version} was removed from the schemas table"
     return Undecodable(UndecodableReason.UNKNOWN_SCHEMA, why)
+
+
+def _native_fields(event: Event, reader: PublishedSchema) -> NativeFields | None:
+    """Return what the accelerator read of an event if the schema is the one that it read it by."""
+    fields = event.fields
+    if isinstance(fields, NativeFields) and fields.program.schema is reader:
+        return fields
+    return None
+
+
+def _sound(schema: PublishedSchema, value: bytes, body_at: int) -> dict[str, object]:
+    """Decode a record that the accelerator read.
+
+    Raises:
+        InvariantBroken: It cannot be decoded: the two implementations differ.
+    """
+    fields = read_body(value, body_at, schema.guarded, branch_names=schema.branch_names)
+    if isinstance(fields, Undecodable):
+        raise InvariantBroken(f"the accelerator read what Python refuses: {fields.detail}")
+    return fields
 
 
 def _could_hold(value: bytes, body_at: int, schema: PublishedSchema) -> int:

@@ -18,12 +18,17 @@ class GaugeMetrics(Collector):
     Args:
         values: Returns the values by name, at every scrape; the names are those of `GAUGES`.
         more: What else is collected.
+        avro: What turns Avro into JSON, `native` or `python`.
     """
 
     def __init__(
-        self, values: Callable[[], Mapping[str, float]], more: Sequence[Collector] = ()
+        self,
+        values: Callable[[], Mapping[str, float]],
+        more: Sequence[Collector] = (),
+        avro: str = "python",
     ) -> None:
         self._values = values
+        self._info = {"version": __version__, "avro": avro}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         for each in more:
@@ -41,7 +46,9 @@ class GaugeMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every gauge with its current value."""
         yield InfoMetricFamily(
-            "hookstream_executor", "The release that runs.", value={"version": __version__}
+            "hookstream_executor",
+            "The release that runs, and what turns Avro into JSON.",
+            value=self._info,
         )
         for name, value in self._values().items():
             yield GaugeMetricFamily(name, GAUGES[name], value=value)

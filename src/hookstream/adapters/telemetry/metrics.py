@@ -140,9 +140,11 @@ class PrometheusMetrics(Collector):
 
     Args:
         subscriptions: How many subscriptions have series of their own; 0: there are none by subscription.
+        avro: What turns Avro into JSON, `native` or `python`.
     """
 
-    def __init__(self, subscriptions: int = MAX_VALUES) -> None:
+    def __init__(self, subscriptions: int = MAX_VALUES, avro: str = "python") -> None:
+        self._info = {"version": __version__, "avro": avro}
         self._subscriptions = SubscriptionSeries(subscriptions) if subscriptions else None
         self._broken: Callable[[], Collection[str]] = tuple
         self._event_types: dict[str, str] = {}
@@ -308,7 +310,7 @@ class PrometheusMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every metric with its current value."""
         yield InfoMetricFamily(
-            "hookstream", "The release that runs.", value={"version": __version__}
+            "hookstream", "The release that runs, and what turns Avro into JSON.", value=self._info
         )
         for counter in self._counters:
             yield counter.family()

@@ -12,7 +12,7 @@ from hookstream.core.matching.index import Filed, PatternIndex, id_of
 from hookstream.core.matching.pattern import Filing, Pattern
 from hookstream.core.model.active_interval import Arrival, left_by_replays
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import JsonObject, Paths
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.subscription import Subscription, UnreadableSubscription, VersionPin
 
@@ -27,6 +27,8 @@ _ASKED_AT_ONCE: Final = 16
 
 DocumentAt: TypeAlias = Callable[[int], JsonObject | Refused]
 """Returns the `standard` body of the event at a version."""
+ExcerptAt: TypeAlias = Callable[[int, Paths], JsonObject | Refused]
+"""Returns as much of it as patterns need that ask for no other paths."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,11 @@ class Question:
     """The newest version of the type."""
     arrival: Arrival = Arrival.LIVE
     """How the event came to the worker (see `core.model.active_interval`)."""
+    excerpt: ExcerptAt | None = None
+    """None: patterns are evaluated on whole bodies."""
     _bodies: dict[int, JsonObject | Refused] = field(default_factory=dict, init=False)
+    _parts: dict[int, JsonObject | Refused] = field(default_factory=dict, init=False)
+    _paths: Paths | None = field(default=None, init=False)
 
     def version(self, pin: VersionPin) -> int:
         """Return the version that a subscription receives."""
@@ -114,14 +120,31 @@ class Question:
             made = self._bodies[version] = self.document(version)
         return made
 
+    def ask_only(self, paths: Paths) -> None:
+        """Say which paths the patterns ask for that are evaluated on `part` from now on."""
+        if paths != self._paths:
+            self._paths = paths
+            self._parts.clear()
+
+    def part(self, version: int) -> JsonObject | Refused:
+        """Return the body at a version, as far as those patterns need it."""
+        if self.excerpt is None or self._paths is None:
+            return self.body(version)
+        made = self._bodies.get(version) or self._parts.get(version)
+        if made is None:
+            made = self._parts[version] = self.excerpt(version, self._paths)
+        return made
+
 
 class Fanout:
     """The requests for one event type. Changed and evaluated by one owner."""
 
     __slots__ = (
+        "_asked",
         "_by_pin",
         "_earlier_tests",
         "_intervals",
+        "_paths",
         "_plain",
         "_requests",
         "_tests",
@@ -134,6 +157,10 @@ class Fanout:
         self._plain: dict[str | None, list[Filed[Request]]] = {}
         """Requests without a pattern, by environment; None: those for any environment."""
         self._by_pin: dict[VersionPin, PatternIndex[Request]] = {}
+        self._asked: dict[tuple[str, ...], int] = {}
+        """How many patterns ask for each path."""
+        self._paths: Paths | None = None
+        """A cache: the paths that any pattern asks for."""
         self._intervals: tuple[Millis, Millis, Millis] | None = None
         """A cache: see `wants`."""
         self._tests: tuple[Millis, int] | None = None
@@ -171,12 +198,18 @@ class Fanout:
             return
         index = self._by_pin.setdefault(request.pin, PatternIndex())
         index.add(item_id, request, request.pattern, _by_environment(environments))
+        for path in request.pattern.paths:
+            self._asked[path] = self._asked.get(path, 0) + 1
 
     def _remove(self, subscription_id: str) -> None:
         request = self._requests.pop(subscription_id, None)
         if request is None:
             return
         if request.pattern is not None:
+            for path in request.pattern.paths:
+                self._asked[path] -= 1
+                if not self._asked[path]:
+                    del self._asked[path]
             index = self._by_pin[request.pin]
             index.discard(subscription_id)
             if not len(index):
@@ -189,7 +222,7 @@ class Fanout:
 
     def _changed(self) -> None:
         # Counted when the index is whole again: a thread that read half a change must notice it.
-        self._intervals = self._tests = self._earlier_tests = None
+        self._intervals = self._tests = self._earlier_tests = self._paths = None
         self.changes += 1
 
     def is_heavy(self, load: int, timestamp: Millis) -> bool:
@@ -240,13 +273,18 @@ class Fanout:
         if request is None:
             return lambda: None
         matches = None if request.pattern is None else request.pattern.matches
+        if request.pattern is not None:
+            question.ask_only(request.pattern.paths)
         return partial(_judged, Filed(subscription_id, request, matches), question)
 
     def candidates(self, question: Question) -> list[Filed[Request]]:
         """Return every request that an event may match, ordered by subscription id."""
         found = [*self._plain.get(None, ()), *self._plain.get(question.environment, ())]
+        if self._paths is None:
+            self._paths = frozenset(self._asked)
+        question.ask_only(self._paths)
         for pin, index in self._by_pin.items():
-            body = question.body(question.version(pin))
+            body = question.part(question.version(pin))
             found += index.all() if isinstance(body, Refused) else index.candidates(body)
         found.sort(key=id_of)
         return found
@@ -306,7 +344,7 @@ def _judged(filed: Filed[Request], question: Question) -> Match | None:
     version = question.version(request.pin)
     verdict: bool | Refused = True
     if request.pattern is not None:
-        verdict = _ask(filed, question.body(version))
+        verdict = _ask(filed, question.part(version))
     # To one that cannot be read nothing is delivered until it can: the grant is evaluated then.
     if (
         verdict is True

@@ -26,7 +26,7 @@ from hookstream.core.matching.clauses import (
     shown,
     test_of,
 )
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json, JsonObject, Paths
 from hookstream.errors import InputRefused
 
 MAX_DEPTH: Final = 16
@@ -80,13 +80,23 @@ class _Branch:
 class Pattern:
     """A parsed pattern. Made by `parse`."""
 
-    __slots__ = ("_asks_absence", "_matches", "decided_by_filing", "filings", "leaves", "tests")
+    __slots__ = (
+        "_asks_absence",
+        "_matches",
+        "decided_by_filing",
+        "filings",
+        "leaves",
+        "paths",
+        "tests",
+    )
 
     def __init__(self, root: _Branch) -> None:
         """Compile a tree that the parser has validated."""
         self._matches = _compile_branch(root)
         self.leaves: tuple[Leaf, ...] = tuple(_leaves(root))
         """Every leaf, including those under `$or`."""
+        self.paths: Paths = frozenset(leaf.path for leaf in self.leaves)
+        """The paths that it asks for: nothing else of a body bears on whether it matches."""
         self.tests: int = sum(_tests(leaf.clauses) for leaf in self.leaves)
         """The most comparisons that it makes for one value of a body."""
         self._asks_absence = any(clause.absent for leaf in self.leaves for clause in leaf.clauses)

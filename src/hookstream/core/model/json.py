@@ -9,6 +9,8 @@ from hookstream.core.model.number import key_of_number, number_text
 Json: TypeAlias = "str | int | float | Decimal | bool | list[Json] | dict[str, Json] | None"
 """A Decimal is only used for a number that is not the shortest text of any double (`core.model.number`)."""
 JsonObject: TypeAlias = dict[str, Json]
+Paths: TypeAlias = frozenset[tuple[str, ...]]
+"""Places in an object: names from the outside in. An array on the way stands for each of its elements."""
 
 
 def json_text(value: Json) -> str:

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from aiohttp import web
 
+from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.kafka.jobs import KafkaJobs
 from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
@@ -76,10 +77,11 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         ready: Called once with the address of metrics and health, when all of it listens.
 
     Raises:
-        ConfigurationError: Settings or topics must change.
+        ConfigurationError: Settings or topics must change, or the accelerator that is required is
+            not there.
         DependencyUnavailable: The brokers cannot be reached at the start.
     """
-    logger = StructuredLogger(settings.log.level, settings.log.format)
+    logger, avro = StructuredLogger(settings.log.level, settings.log.format), implementation()
     keys = key_ring(settings)
     stop, shutdown = asyncio.Event(), Shutdown(SystemClock(), settings.console.drain_deadline)
     await wait_for_brokers(client_of(settings), logger)
@@ -94,7 +96,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         requests = ApiMetrics()
         tracer = tracer_of(settings.tracing, SystemChance())
         groups = FailureMetrics(parts.live.failure_counts)
-        metrics = GaugeMetrics(parts.pool.gauges, (requests, groups))
+        metrics = GaugeMetrics(parts.pool.gauges, (requests, groups), avro.name)
         health = _ConsoleHealth(parts)
         threads = RequestThreads(settings.console.threads)
         dispatcher = Dispatcher(
@@ -129,7 +131,13 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             _served(settings, site) as address,
         ):
             stop_on_signals(stop, shutdown)
-            logger.info("console.starting", api=address, listen=server.address)
+            logger.info(
+                "console.starting",
+                api=address,
+                listen=server.address,
+                avro=avro.name,
+                avro_because=avro.because,
+            )
             ready(server.address)
 
             async def beside() -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any
 
+from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.kafka.jobs import KafkaJobs
 from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.log import TableRecord
@@ -46,21 +47,28 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         ready: Called once with the address of metrics and health, when it listens.
 
     Raises:
-        ConfigurationError: Settings or topics must change.
+        ConfigurationError: Settings or topics must change, or the accelerator that is required is
+            not there.
         DependencyUnavailable: The brokers cannot be reached at the start.
     """
-    logger = StructuredLogger(settings.log.level, settings.log.format)
+    logger, avro = StructuredLogger(settings.log.level, settings.log.format), implementation()
     stop, clock = asyncio.Event(), SystemClock()
     shutdown = Shutdown(clock, settings.jobs.drain_deadline)
     await wait_for_brokers(client_of(settings), logger)
     async with _opened(settings, logger, stop) as (pool, tables):
         health = _Health(pool, tables)
-        metrics = GaugeMetrics(pool.gauges)
+        metrics = GaugeMetrics(pool.gauges, avro=avro.name)
         async with HealthServer(
             settings.jobs.listen, metrics, health.live, health.ready, setting="jobs.listen"
         ) as server:
             stop_on_signals(stop, shutdown)
-            logger.info("jobs.starting", listen=server.address, executor=pool.executor.name)
+            logger.info(
+                "jobs.starting",
+                listen=server.address,
+                executor=pool.executor.name,
+                avro=avro.name,
+                avro_because=avro.because,
+            )
             ready(server.address)
             failures = await until_stopped(pool, tables, health.beat)
         raise_first(failures, logger, "jobs")

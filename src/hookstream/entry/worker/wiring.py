@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from hookstream.adapters.avro.accelerator import Implementation, implementation
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import own_schemas
@@ -79,6 +80,7 @@ class Wired:
     logger: StructuredLogger
     clock: BrokerClock
     jobs: JobBook
+    avro: Implementation
 
 
 def engine_rules(settings: Settings) -> EngineRules:
@@ -105,16 +107,18 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """Open every part of a worker: tables first, groups last.
 
     Raises:
-        ConfigurationError: Settings, key ring, topics or tables are invalid or missing.
+        ConfigurationError: Settings, key ring, topics or tables are invalid or missing, or the
+            accelerator that is required.
         DependencyUnavailable: The broker cannot be reached.
     """
+    avro = implementation()
     async with AsyncExitStack() as stack:
         topics = settings.topics_names
         client = client_of(settings)
         logger = StructuredLogger(settings.log.level, settings.log.format)
         machine = SystemClock()
         clock = BrokerClock(machine, logger, settings.worker.max_clock_skew, machine.boot)
-        metrics = PrometheusMetrics(settings.metrics.subscriptions)
+        metrics = PrometheusMetrics(settings.metrics.subscriptions, avro.name)
         book, directory, health = SchemaBook(own_schemas()), Directory(), HealthBook()
         await wait_for_brokers(client, logger)
         feed = TableConsumer(topics, book, directory, key_ring(settings), logger, health)
@@ -192,6 +196,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             logger,
             clock,
             feed.jobs,
+            avro,
         )
 
 

@@ -50,7 +50,12 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             lanes=lambda subscription_id: lane_report(name, lanes.status(subscription_id)),
         ) as server:
             _on_signals(stop, shutdown)
-            parts.logger.info("worker.starting", listen=server.address)
+            parts.logger.info(
+                "worker.starting",
+                listen=server.address,
+                avro=parts.avro.name,
+                avro_because=parts.avro.because,
+            )
             ready(server.address)
             await parts.events.start(parts.engine.events)
             await parts.tiers.start(parts.engine.tiers)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from prometheus_client.parser import text_string_to_metric_families
 from tests.doubles.attempts import an_attempt
 
+from hookstream import __version__
 from hookstream.adapters.telemetry.metrics import GAUGES, MAX_VALUES, PrometheusMetrics
 from hookstream.adapters.telemetry.subscription_series import OTHER
 from hookstream.core.model.attempt import AttemptRecord
@@ -149,9 +150,9 @@ def test_event_types_beyond_the_bound_share_one_series() -> None:
     assert found[f'hookstream_records_total{{topic="{OTHER}"}}'] == 50
 
 
-def test_the_release_and_the_process_have_metrics() -> None:
-    text = PrometheusMetrics().exposition().decode()
-    assert 'hookstream_info{version="' in text
+def test_the_release_what_turns_avro_into_json_and_the_process_have_metrics() -> None:
+    text = PrometheusMetrics(avro="native").exposition().decode()
+    assert f'hookstream_info{{avro="native",version="{__version__}"}} 1.0' in text
     assert "process_resident_memory_bytes" in text
 
 

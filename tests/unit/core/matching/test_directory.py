@@ -5,10 +5,11 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from tests.doubles.excerpts import excerpt
 
 from hookstream.core.matching.directory import Directory, Match, Question
 from hookstream.core.matching.fanout import Fanout, Request
-from hookstream.core.model.json import Json, JsonObject
+from hookstream.core.model.json import Json, JsonObject, Paths
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.subscription import (
     Disabled,
@@ -76,14 +77,20 @@ def matched(
     document = cache(document or Bodies(customer="c1", pages=48))
     light = found.match(Question(event_type, environment, timestamp, document, latest))
     owed = [match for match in light if match is not None]
-    heavy = found.matching(Question(event_type, environment, timestamp, document, latest))
+
+    def part(version: int, paths: Paths) -> JsonObject | Refused:
+        whole = document(version)
+        return whole if isinstance(whole, Refused) else excerpt(whole, paths)
+
+    in_part = Question(event_type, environment, timestamp, document, latest, excerpt=part)
+    heavy = found.matching(in_part)
     heavy.find()
     beside: list[Match] = []
     while not heavy.is_done:
         beside += heavy.step()
     assert beside == owed
     for subscription_id in found.subscriptions:
-        question = Question(event_type, environment, timestamp, document, latest)
+        question = Question(event_type, environment, timestamp, document, latest, excerpt=part)
         alone = found.judge(subscription_id, question)()
         assert alone in ([None, *owed] if alone is None else owed)
         assert (alone is None) == (subscription_id not in ids(owed))
@@ -530,3 +537,29 @@ def test_a_pause_starts_at_its_stated_time() -> None:
 def test_everything_held_can_be_listed() -> None:
     found = directory(HERS)
     assert (found.partners, found.subscriptions) == ({"acme": ACME}, {"s1": HERS})
+
+
+def test_of_a_body_is_asked_what_the_patterns_of_today_ask_for() -> None:
+    by_person: JsonObject = {"data": {"customer_id": ["c1"]}}
+    by_pages: JsonObject = {"$or": [{"data": {"pages": [48]}}, {"environment": ["test"]}]}
+    found = directory(HERS, replace(HERS, id="s2", pattern=by_person))
+
+    def asked() -> list[Paths]:
+        seen: list[Paths] = []
+
+        def part(_: int, paths: Paths) -> JsonObject:
+            seen.append(paths)
+            return {}
+
+        question = Question(PRICED, "live", 1000, Bodies(), 1, excerpt=part)
+        list(found.match(question))
+        return seen
+
+    person, pages = ("data", "customer_id"), ("data", "pages")
+    assert asked() == [frozenset({person})]
+    found.put_subscription(replace(HERS, id="s3", pattern=by_pages))
+    assert asked() == [frozenset({person, pages, ("environment",)})]
+    found.put_subscription(replace(HERS, id="s2", pattern=None))
+    assert asked() == [frozenset({pages, ("environment",)})]
+    found.put_subscription(replace(HERS, id="s3", pattern=None))
+    assert asked() == []

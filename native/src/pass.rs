@@ -1,0 +1,235 @@
+//! The pass over a record: it checks every byte, counts the values, and writes the JSON text of the data.
+
+use std::collections::HashSet;
+
+use crate::cursor::{Answer, Cursor, Stop};
+use crate::plain;
+use crate::program::{Node, Program};
+use crate::text::{single, Text};
+
+/// Beyond it, a reader that parses numbers as doubles reads another number (RFC 8259, section 6).
+pub const LARGEST_EXACT: i64 = (1 << 53) - 1;
+/// The last microsecond of the year 9999.
+const LAST_INSTANT: i64 = 253_402_300_799_999_999;
+const LONGEST_ID: usize = 200;
+const LONGEST_ENVIRONMENT: usize = 64;
+/// Keys of a map up to which each is compared with each.
+const FEW: usize = 8;
+
+/// What a pass found of an event.
+pub struct Event<'a> {
+    pub event_id: &'a str,
+    pub occurred_at: i64,
+    pub entity_id: &'a str,
+    pub environment: &'a str,
+    /// Whether ids and environment are printable ASCII within their bounds; else Python judges them.
+    pub is_plain: bool,
+    /// The body up to its data.
+    pub head: Text,
+    /// The JSON text of the data.
+    pub data: Text,
+}
+
+/// Reads a record whose Avro body starts at a place.
+pub fn event<'a>(program: &'a Program, value: &'a [u8], body_at: usize) -> Answer<Event<'a>> {
+    let Node::Record(fields) = &program.nodes[program.root] else {
+        return Err(Stop::Unanswered);
+    };
+    let places = &program.places;
+    let mut pass = Pass {
+        nodes: &program.nodes,
+        left: program.most_values,
+    };
+    let mut cursor = Cursor::new(value, body_at);
+    let mut data = Text::sized(value.len() * 2)?;
+    let (mut event_id, mut entity_id, mut environment) = ("", "", "");
+    let mut occurred_at = 0;
+    pass.count(fields.len() as u64)?;
+    for (place, field) in fields.iter().enumerate() {
+        let node = &program.nodes[field.node];
+        if place == places.data {
+            pass.value(node, &mut cursor, &mut data)?;
+        } else if place == places.event_id {
+            event_id = cursor.text()?;
+        } else if place == places.entity_id {
+            entity_id = cursor.text()?;
+        } else if place == places.occurred_at {
+            occurred_at = cursor.long()?;
+        } else if place == places.environment {
+            environment = match node {
+                Node::Enum(symbols) => &symbols[cursor.index(symbols.len())?],
+                _ => cursor.text()?,
+            };
+        } else {
+            // No body has it, but its bytes must be sound.
+            pass.value(node, &mut cursor, &mut Text::sized(0)?)?;
+        }
+    }
+    if !cursor.is_at_end() || !(0..=LAST_INSTANT).contains(&occurred_at) {
+        return Err(Stop::Unanswered);
+    }
+    let mut head = Text::sized(program.head.len() + 160 + event_id.len() + entity_id.len())?;
+    head.put(&program.head)?;
+    plain::moment(occurred_at, 6, true, &mut head)?;
+    head.put(b"\",\"id\":")?;
+    head.string(event_id)?;
+    head.put(b",\"environment\":")?;
+    head.string(environment)?;
+    head.put(b",\"entity_id\":")?;
+    head.string(entity_id)?;
+    head.put(b",\"data\":")?;
+    Ok(Event {
+        event_id,
+        occurred_at,
+        entity_id,
+        environment,
+        is_plain: is_plain(event_id, LONGEST_ID)
+            && is_plain(entity_id, LONGEST_ID)
+            && is_plain(environment, LONGEST_ENVIRONMENT),
+        head,
+        data,
+    })
+}
+
+fn is_plain(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+struct Pass<'a> {
+    nodes: &'a [Node],
+    /// How many values more there may be.
+    left: u64,
+}
+
+impl Pass<'_> {
+    #[inline]
+    fn count(&mut self, values: u64) -> Answer<()> {
+        self.left = self.left.checked_sub(values).ok_or(Stop::Unanswered)?;
+        Ok(())
+    }
+
+    /// Writes one value. It nests as deep as the schema does, which `program` bounds.
+    fn value(&mut self, node: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+        match node {
+            Node::Text => out.string(cursor.text()?),
+            Node::Union(branches) => {
+                let branch = branches[cursor.index(branches.len())?];
+                self.value(&self.nodes[branch], cursor, out)
+            }
+            Node::Record(fields) => {
+                self.count(fields.len() as u64)?;
+                out.push(b'{')?;
+                for field in fields {
+                    out.put(&field.key)?;
+                    self.value(&self.nodes[field.node], cursor, out)?;
+                }
+                out.push(b'}')
+            }
+            Node::Array(items) => self.array(&self.nodes[*items], cursor, out),
+            Node::Map(values) => self.map(&self.nodes[*values], cursor, out),
+            Node::Enum(symbols) => out.string(&symbols[cursor.index(symbols.len())?]),
+            Node::Null => out.put(b"null"),
+            Node::Boolean => out.put(if boolean(cursor)? { b"true" } else { b"false" }),
+            Node::Int => out.whole(int(cursor)?),
+            Node::Long => out.whole(long(cursor)?),
+            Node::Float => out.double(float(cursor)?),
+            Node::Double => out.double(f64::from_le_bytes(cursor.exactly()?)),
+            _ => {
+                out.push(b'"')?;
+                plain::write(node, cursor, out)?;
+                out.push(b'"')
+            }
+        }
+    }
+
+    fn array(&mut self, item: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+        out.push(b'[')?;
+        let mut is_first = true;
+        loop {
+            let items = cursor.block()?;
+            if items == 0 {
+                return out.push(b']');
+            }
+            for _ in 0..items {
+                self.count(1)?;
+                if !is_first {
+                    out.push(b',')?;
+                }
+                is_first = false;
+                self.value(item, cursor, out)?;
+            }
+        }
+    }
+
+    fn map(&mut self, item: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+        out.push(b'{')?;
+        let mut keys: Vec<&str> = Vec::new();
+        loop {
+            let items = cursor.block()?;
+            if items == 0 {
+                break;
+            }
+            for _ in 0..items {
+                self.count(1)?;
+                if !keys.is_empty() {
+                    out.push(b',')?;
+                }
+                let key = cursor.text()?;
+                keys.try_reserve(1).map_err(|_| Stop::NoMemory)?;
+                keys.push(key);
+                out.string(key)?;
+                out.push(b':')?;
+                self.value(item, cursor, out)?;
+            }
+        }
+        if is_repeated(&keys)? {
+            // Of a repeated key Python keeps the place of the first and the value of the last.
+            return Err(Stop::Unanswered);
+        }
+        out.push(b'}')
+    }
+}
+
+fn is_repeated(keys: &[&str]) -> Answer<bool> {
+    if keys.len() <= FEW {
+        let mut placed = keys.iter().enumerate();
+        return Ok(placed.any(|(at, key)| keys[..at].contains(key)));
+    }
+    let mut known = HashSet::new();
+    known.try_reserve(keys.len()).map_err(|_| Stop::NoMemory)?;
+    Ok(!keys.iter().all(|key| known.insert(*key)))
+}
+
+#[inline]
+pub fn boolean(cursor: &mut Cursor) -> Answer<bool> {
+    match cursor.exactly::<1>()? {
+        [0] => Ok(false),
+        [1] => Ok(true),
+        _ => Err(Stop::Unanswered),
+    }
+}
+
+#[inline]
+pub fn int(cursor: &mut Cursor) -> Answer<i64> {
+    let number = cursor.long()?;
+    if i32::try_from(number).is_ok() {
+        Ok(number)
+    } else {
+        Err(Stop::Unanswered)
+    }
+}
+
+#[inline]
+pub fn long(cursor: &mut Cursor) -> Answer<i64> {
+    let number = cursor.long()?;
+    if (-LARGEST_EXACT..=LARGEST_EXACT).contains(&number) {
+        Ok(number)
+    } else {
+        Err(Stop::Unanswered)
+    }
+}
+
+#[inline]
+pub fn float(cursor: &mut Cursor) -> Answer<f64> {
+    single(f32::from_le_bytes(cursor.exactly()?)).ok_or(Stop::Unanswered)
+}

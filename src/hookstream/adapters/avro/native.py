@@ -1,0 +1,261 @@
+"""Reads events by the native accelerator, which answers what Python would answer, or nothing.
+
+A published schema is compiled once to a program of the accelerator. From a record's bytes one call of it
+makes the event's identity and its `standard` body, without a Python object for each field; another one
+makes the values at the paths that filters ask for. It leaves to Python, by an answer of None:
+
+- a record that is refused, or whose data cannot be rendered, so that each reason has one author;
+- a record of a schema that it has no program for, such as a mapped one (`program_of` names the others).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Final, NamedTuple, Protocol, TypeAlias, cast
+
+import orjson
+
+from hookstream.adapters.avro.published import PublishedSchema
+from hookstream.core.avro.nodes import (
+    Array,
+    AvroSchema,
+    Enum,
+    FieldNode,
+    Fixed,
+    Leaf,
+    Logical,
+    Map,
+    Primitive,
+    RecordNode,
+    SchemaCompiler,
+    Union,
+)
+from hookstream.core.model.json import JsonObject, Paths
+
+_Description: TypeAlias = tuple[str, list[str], list[int]]
+"""A type for the accelerator: its kind, texts (names of fields, symbols) and numbers (parts, sizes)."""
+_Asked: TypeAlias = dict[str, "_Asked"]
+"""Paths as nested objects: each name with what is asked below it."""
+_Answer: TypeAlias = tuple[str, int, str, str, bool, bytes]
+
+_ENVELOPE: Final = {
+    "event_id": ("string",),
+    "occurred_at": ("long", "timestamp-micros"),
+    "entity_id": ("string",),
+    "environment": ("string", "enum"),
+    "data": ("record",),
+}
+"""The kinds of the envelope's fields that a program reads."""
+_MOST_DIGITS: Final = 38
+"""The most digits of a decimal that a program writes: their number fits into 128 bits."""
+_DOUBLES: Final = (1e16, 123456789012345680.0, 1e22, 1.7976931348623157e308, 1e-5, 1.5e-7, 5e-324)
+"""Numbers that encoders write differently from each other, or from their own earlier releases."""
+
+
+class NativeRead(NamedTuple):
+    """What a program answers of a record."""
+
+    event_id: str
+    occurred_at: int
+    entity_id: str
+    environment: str
+    is_plain: bool
+    """Whether the three texts are printable ASCII within their bounds; else they are still to be judged."""
+    body: bytes
+    """The `standard` body at the record's own version."""
+
+
+class _Selection(Protocol):
+    """Paths, compiled for one program."""
+
+
+class _Program(Protocol):
+    """A schema, as the accelerator compiled it."""
+
+    def read(self, value: bytes, body_at: int) -> _Answer | None: ...
+
+    def select(self, asked: _Asked) -> _Selection: ...
+
+    def pick(self, value: bytes, body_at: int, selection: _Selection) -> JsonObject | None: ...
+
+
+class NativeProgram:
+    """A published schema whose records the accelerator reads."""
+
+    def __init__(self, schema: PublishedSchema, program: _Program) -> None:
+        """Take a schema and what the accelerator made of it."""
+        self.schema = schema
+        self._program = program
+
+    def read(self, value: bytes, body_at: int) -> NativeRead | None:
+        """Return what an event's record has; None: Python answers."""
+        found = self._program.read(value, body_at)
+        return None if found is None else NativeRead(*found)
+
+    def picker(self, paths: Paths) -> Callable[[bytes, int], JsonObject | None]:
+        """Return the function that picks the data at paths of a body out of a record that was read.
+
+        Whatever is on the way to a value is kept: an array has all its elements, an object the fields
+        that are asked for.
+        """
+        asked: _Asked = {}
+        for first, *rest in paths:
+            below = asked if first == "data" else {}
+            for name in rest:
+                below = below.setdefault(name, {})
+        selection, pick = self._program.select(asked), self._program.pick
+        return lambda value, body_at: pick(value, body_at, selection)
+
+
+class NativeFields(Mapping[str, object]):
+    """The fields of a record that the accelerator read; Python decodes them once something asks for one."""
+
+    __slots__ = ("_decode", "_fields", "body", "program")
+
+    def __init__(
+        self, program: NativeProgram, body: bytes, decode: Callable[[], Mapping[str, object]]
+    ) -> None:
+        """Take the program that read the record, its `standard` body, and what decodes it."""
+        self.program = program
+        self.body = body
+        self._decode = decode
+        self._fields: Mapping[str, object] | None = None
+
+    def _decoded(self) -> Mapping[str, object]:
+        if self._fields is None:
+            self._fields = self._decode()
+        return self._fields
+
+    def __getitem__(self, name: str) -> object:
+        """Return a field."""
+        return self._decoded()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of all fields."""
+        return iter(self._decoded())
+
+    def __len__(self) -> int:
+        """Return how many fields there are."""
+        return len(self._decoded())
+
+
+def program_of(
+    module: ModuleType, schema: PublishedSchema, most_values: int
+) -> NativeProgram | None:
+    """Compile a schema whose data can be rendered; None: Python reads its records.
+
+    That is so for a mapped schema, for decimals of more than 38 digits, for an envelope whose fields are
+    unions or have unusual types, and for numbers with fractions where the encoder of this installation
+    writes them in another form.
+
+    Args:
+        module: The accelerator.
+        schema: The schema.
+        most_values: The most values of a record.
+    """
+    root = schema.nodes.root
+    if schema.envelope is not None or not isinstance(root, RecordNode):
+        return None
+    places = _places(schema.nodes, root)
+    if places is None:
+        return None
+    describer = _Describer(schema.nodes, fractions=_writes_alike(module))
+    try:
+        describer.make(root)
+    except _Unwritten:
+        return None
+    head = {"type": schema.revision.event_type, "version": schema.revision.event_version}
+    begins = orjson.dumps({**head, "timestamp": ""})[:-2]
+    program = module.Program(describer.types, places, begins, most_values)
+    return NativeProgram(schema, cast("_Program", program))
+
+
+def _places(nodes: AvroSchema, root: RecordNode) -> tuple[int, ...] | None:
+    """Return the places of the envelope's fields, if each has a type that a program reads as one."""
+    at = {field.name: place for place, field in enumerate(root.fields)}
+    if not all(
+        name in at and _kind_of(nodes, root.fields[at[name]]) in kinds
+        for name, kinds in _ENVELOPE.items()
+    ):
+        return None
+    return tuple(at[name] for name in _ENVELOPE)
+
+
+def _kind_of(nodes: AvroSchema, field: FieldNode) -> str:
+    match nodes.resolve(field.type):
+        case Primitive() as node:
+            return _primitive(node)
+        case Enum():
+            return "enum"
+        case RecordNode():
+            return "record"
+        case _:
+            return ""
+
+
+def _writes_alike(module: ModuleType) -> bool:
+    """Return whether the accelerator writes fractions as the encoder of this installation does."""
+    ours = [orjson.dumps(number).decode() for number in _DOUBLES]
+    return bool(module.number_texts(_DOUBLES) == ours)
+
+
+class _Unwritten(Exception):
+    """Raised for a type that no program writes."""
+
+
+class _Describer(SchemaCompiler[int]):
+    """Describes the types of a schema, each after its parts, and returns their places."""
+
+    def __init__(self, schema: AvroSchema, *, fractions: bool) -> None:
+        super().__init__(schema)
+        self.types: list[_Description] = []
+        self._fractions = fractions
+
+    def leaf(self, node: Leaf) -> int:
+        match node:
+            case Enum(symbols=symbols):
+                return self._add("enum", symbols)
+            case Fixed():
+                return self._fixed(node.size, node.logical)
+            case Primitive(kind="bytes", logical=Logical(name="decimal") as logical):
+                return self._add("decimal", (), _digits(logical))
+            case Primitive(kind="float" | "double") if not self._fractions:
+                raise _Unwritten
+            case Primitive():
+                return self._add(_primitive(node))
+
+    def _fixed(self, size: int, logical: Logical | None) -> int:
+        if logical is None:
+            return self._add("fixed", (), (size,))
+        if logical.name == "decimal":
+            return self._add("fixed decimal", (), (size, *_digits(logical)))
+        return self._add(logical.name)
+
+    def array(self, node: Array) -> int:
+        return self._add("array", (), (self.make(node.items),))
+
+    def map(self, node: Map) -> int:
+        return self._add("map", (), (self.make(node.values),))
+
+    def union(self, node: Union) -> int:
+        return self._add("union", (), tuple(map(self.make, node.branches)))
+
+    def record(self, node: RecordNode) -> int:
+        parts = tuple(self.make(field.type) for field in node.fields)
+        return self._add("record", tuple(field.name for field in node.fields), parts)
+
+    def _add(self, kind: str, texts: tuple[str, ...] = (), numbers: tuple[int, ...] = ()) -> int:
+        self.types.append((kind, list(texts), list(numbers)))
+        return len(self.types) - 1
+
+
+def _primitive(node: Primitive) -> str:
+    """Return the kind of a primitive type other than a decimal."""
+    if node.kind in ("int", "long") and node.logical is not None:
+        return node.logical.name
+    return "long as text" if node.kind == "long" and node.as_text else node.kind
+
+
+def _digits(logical: Logical) -> tuple[int, int]:
+    if logical.precision > _MOST_DIGITS:
+        raise _Unwritten
+    return logical.precision, logical.scale

@@ -1,0 +1,165 @@
+"""What the native accelerator reads, and what it leaves to Python. Without it, there is nothing to test."""
+
+import threading
+from typing import Any
+
+import orjson
+import pytest
+from tests.avro_oracle import Schema, encode
+from tests.native_parity import PYTHON, answer
+from tests.properties.test_schema_evolution import HEAD, event_schema
+
+from hookstream.adapters.avro.accelerator import implementation
+from hookstream.adapters.avro.codec import AvroCodec
+from hookstream.adapters.avro.native import NativeFields
+from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.record import Record
+
+NATIVE = implementation()
+
+
+def tree_of(kind: Any, **attributes: Any) -> Any:  # noqa: ANN401
+    field = {"name": "f", "type": kind, **attributes}
+    return event_schema({"type": "record", "name": "n.Data", "fields": [field]}, 1)
+
+
+def record_of(tree: Any, datum: Any, **head: object) -> Record:  # noqa: ANN401
+    [schema] = list(SchemaBook([tree]))
+    body = encode(Schema(tree), tree, {**HEAD, **head, "data": {"f": datum}})
+    return Record("t", 0, 0, 0, None, schema.prefix + body, ())
+
+
+def event_of(codec: AvroCodec, record: Record) -> Event:
+    identified = codec.identify(record)
+    assert isinstance(identified, Identified)
+    event = codec.decode(identified, record)
+    assert isinstance(event, Event)
+    return event
+
+
+def read_by(tree: Any, datum: Any, **head: object) -> str:  # noqa: ANN401
+    """Return what reads a record, and let both read it."""
+    record = record_of(tree, datum, **head)
+    native, python = (AvroCodec(SchemaBook([tree]), reads_by=each) for each in (NATIVE, PYTHON))
+    paths = frozenset({("data", "f"), ("data", "f", "k")})
+    assert answer(native, record, paths, None) == answer(python, record, paths, None)
+    event = event_of(native, record)
+    return "native" if isinstance(event.fields, NativeFields) else "python"
+
+
+def decimal(precision: int) -> Any:  # noqa: ANN401
+    return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": 2}
+
+
+if NATIVE.module is not None:
+
+    @pytest.mark.parametrize("code", range(0x20))
+    def test_each_control_character_is_escaped_alike(code: int) -> None:
+        assert read_by(tree_of("string"), f"a{chr(code)}b") == "native"
+
+    @pytest.mark.parametrize(
+        "bits",
+        [
+            0x0F7FFFFF,
+            0x0F800000,
+            0x6B000000,
+            0x6C800000,
+            0x00000001,
+            0x7F7FFFFF,
+            0x3F333333,
+            0x80000000,
+        ],
+    )  # the lopsided powers of two of core.model.single, and the ends
+    def test_floats_are_written_as_the_numbers_of_their_shortest_texts(bits: int) -> None:
+        tree = tree_of({"type": "fixed", "name": "n.Four", "size": 4})
+        raw = record_of(tree, bits.to_bytes(4, "little"))
+        single = tree_of("float")
+        [schema] = list(SchemaBook([single]))
+        value = schema.prefix + (raw.value or b"")[len(schema.prefix) :]
+        codecs = [AvroCodec(SchemaBook([single]), reads_by=each) for each in (NATIVE, PYTHON)]
+        record = Record("t", 0, 0, 0, None, value, ())
+        native, python = (
+            answer(codec, record, frozenset({("data", "f")}), None) for codec in codecs
+        )
+        assert native == python
+
+    @pytest.mark.parametrize(
+        ("kind", "datum", "reader"),
+        [
+            (
+                decimal(38),
+                b"\x4b\x3b\x4c\xa8\x5a\x86\xc4\x7a\x09\x8a\x22\x3f\xff\xff\xff\xff",
+                "native",
+            ),
+            (decimal(38), b"\xff" * 40 + b"\x85", "native"),
+            (decimal(38), b"", "native"),
+            (decimal(39), b"\x01", "python"),
+            ({"type": "map", "values": "int"}, {str(n): n for n in range(20)}, "native"),
+            (["null", "float", "double"], (1, 0.5), "native"),
+        ],
+    )
+    def test_types_are_read_by(kind: Any, datum: Any, reader: str) -> None:  # noqa: ANN401
+        assert read_by(tree_of(kind), datum) == reader
+
+    @pytest.mark.parametrize("beyond", [2**53, -(2**53)])
+    def test_what_cannot_be_rendered_is_left_to_python_with_its_reason(beyond: int) -> None:
+        assert read_by(tree_of("long"), beyond) == "python"
+        assert read_by(tree_of("long", json="string"), beyond) == "native"
+
+    def test_ids_beyond_ascii_are_read_and_judged_by_pythons_idea_of_what_is_printable() -> None:
+        assert read_by(tree_of("int"), 1, event_id="é", environment="Москва") == "native"
+
+    def test_a_map_with_one_key_twice_is_left_to_python() -> None:
+        """Which keeps the place of the first and the value of the last."""
+        tree = tree_of({"type": "map", "values": "int"})
+        record = record_of(tree, {})
+        assert record.value is not None
+        twice = Record("t", 0, 0, 0, None, record.value[:-1] + b"\x04\x02k\x02\x02k\x04\x00", ())
+        codec = AvroCodec(SchemaBook([tree]))
+        document = codec.document(event_of(codec, twice), 1)
+        assert isinstance(document, dict)
+        assert document["data"] == {"f": {"k": 2}}
+
+    def test_an_event_is_rendered_by_the_row_of_now_if_its_schema_was_rewritten_meanwhile() -> (
+        None
+    ):
+        """Only in what a fingerprint leaves out can it differ."""
+        before, after = tree_of("long"), tree_of("long", json="string")
+        book = SchemaBook([before])
+        codec = AvroCodec(book)
+        event = event_of(codec, record_of(before, 7))
+        assert codec.body(event, 1) is not None
+        book.put(*schema_row(after, 1))
+        assert codec.body(event, 1) is None
+        document = codec.document(event, 1)
+        assert isinstance(document, dict)
+        assert document["data"] == {"f": "7"}
+
+    def test_other_threads_run_while_a_large_record_is_read() -> None:
+        """Each thread's records are its own, whatever the others do."""
+        tree = tree_of({"type": "array", "items": "string"})
+        records = [record_of(tree, [f"{n}-{i}" for i in range(5_000)]) for n in range(4)]
+        codec = AvroCodec(SchemaBook([tree]))
+        found: dict[int, list[bytes | None]] = {}
+
+        def read(number: int) -> None:
+            found[number] = [codec.body(event_of(codec, records[number]), 1) for _ in range(10)]
+
+        threads = [threading.Thread(target=read, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for number in range(4):
+            [body] = {*found[number]}
+            assert body is not None
+            assert orjson.loads(body)["data"]["f"] == [f"{number}-{i}" for i in range(5_000)]
+
+    def test_text_that_would_exceed_its_bound_is_left_to_python() -> None:
+        """Control characters become six times as much: 18 MB here, where 16 MiB are made at most."""
+        tree = tree_of("string")
+        record = record_of(tree, "\x01" * 3_000_000)
+        codec = AvroCodec(SchemaBook([tree]), max_record_bytes=1 << 24)
+        assert codec.body(event_of(codec, record), 1) is None
