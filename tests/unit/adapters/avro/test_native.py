@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.avro_oracle import Schema, encode
-from tests.native_parity import PYTHON, answer
+from tests.native_parity import PYTHON, answer, long
 from tests.properties.test_schema_evolution import HEAD, event_schema
 
 from hookstream.adapters.avro.accelerator import implementation
@@ -44,7 +44,7 @@ def read_by(tree: Any, datum: Any, **head: object) -> str:  # noqa: ANN401
     record = record_of(tree, datum, **head)
     native, python = (AvroCodec(SchemaBook([tree]), reads_by=each) for each in (NATIVE, PYTHON))
     paths = frozenset({("data", "f"), ("data", "f", "k")})
-    assert answer(native, record, paths, None) == answer(python, record, paths, None)
+    assert answer(native, record, paths) == answer(python, record, paths)
     event = event_of(native, record)
     return "native" if isinstance(event.fields, NativeFields) else "python"
 
@@ -80,9 +80,7 @@ if NATIVE.module is not None:
         value = schema.prefix + (raw.value or b"")[len(schema.prefix) :]
         codecs = [AvroCodec(SchemaBook([single]), reads_by=each) for each in (NATIVE, PYTHON)]
         record = Record("t", 0, 0, 0, None, value, ())
-        native, python = (
-            answer(codec, record, frozenset({("data", "f")}), None) for codec in codecs
-        )
+        native, python = (answer(codec, record, frozenset({("data", "f")})) for codec in codecs)
         assert native == python
 
     @pytest.mark.parametrize(
@@ -163,3 +161,41 @@ if NATIVE.module is not None:
         record = record_of(tree, "\x01" * 3_000_000)
         codec = AvroCodec(SchemaBook([tree]), max_record_bytes=1 << 24)
         assert codec.body(event_of(codec, record), 1) is None
+
+    HEAD_TYPES: list[tuple[str, list[str], list[int]]] = [("string", [], []), ("long", [], [])]
+    NAMES = ["event_id", "occurred_at", "entity_id", "environment", "data"]
+
+    def program(
+        kind: tuple[str, list[str], list[int]], part: tuple[str, list[str], list[int]]
+    ) -> Any:  # noqa: ANN401
+        """Compile what no published schema has: `kind` has the place 3 and its part the place 2."""
+        assert NATIVE.module is not None
+        data = ("record", ["f"], [3])
+        types = [*HEAD_TYPES, part, kind, data, ("record", NAMES, [0, 1, 0, 0, 4])]
+        return NATIVE.module.Program(types, (0, 1, 2, 3, 4), b"", 1_000)
+
+    def test_five_bytes_do_not_become_twenty_million_items() -> None:
+        """An array of nulls, whose schema is refused before its use, ends at the most values."""
+        read = program(("array", [], [2]), ("null", [], [])).read
+        head = b"\x02e\x00\x02x\x02p"
+        assert read(head + b"\x02\x00", 0) is not None
+        assert read(head + long(20_000_000) + b"\x00", 0) is None
+        assert read(head + long(2**63 - 1) + b"\x00", 0) is None
+        assert read(head + long(-(2**63)) + b"\x00\x00", 0) is None
+
+    @pytest.mark.parametrize("place", [3, 4, 5, -1, 2**40])
+    def test_no_type_can_contain_itself_or_one_that_follows(place: int) -> None:
+        """So no record nests deeper than its schema, which is bounded."""
+        with pytest.raises(ValueError, match="array"):
+            program(("array", [], [place]), ("null", [], []))
+
+    def test_types_are_nested_within_a_bound() -> None:
+        assert NATIVE.module is not None
+        types: list[tuple[str, list[str], list[int]]] = [("null", [], [])]
+        types += [("array", [], [place]) for place in range(70)]
+        with pytest.raises(ValueError, match="more than 64 levels"):
+            NATIVE.module.Program(types, (0, 1, 2, 3, 4), b"", 1_000)
+
+    @pytest.mark.parametrize("body_at", [0, 5, 10**6, 2**63])
+    def test_no_place_is_beyond_the_bytes_of_a_record(body_at: int) -> None:
+        assert program(("array", [], [2]), ("null", [], [])).read(b"\x02e", body_at) is None
