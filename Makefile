@@ -10,7 +10,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup accelerator kafka nginx prometheus chromium registry demo quick test test-memory test-python test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz bench chaos broker lock docs pictures clean
+.PHONY: help setup accelerator kafka nginx prometheus chromium registry demo quick test test-memory test-python test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz parity bench chaos broker lock docs pictures clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -138,6 +138,9 @@ simulate: $(READY) ## Run the worker through the stories of SEEDS=10000 seeds, o
 RECORDS ?= 1000000
 fuzz: kafka ## Write RECORDS=1000000 records of strangers, and see what they end (SEED draws them again)
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS) $(if $(SEED),--seed $(SEED))
+
+parity: accelerator ## Compare the native accelerator with Python on RECORDS=1000000 drawn records (SEED is the first)
+	@$(BIN)/python -m tests.native_parity $(RECORDS) $(if $(SEED),--seed $(SEED))
 
 bench: kafka nginx ## Measure one worker against nginx (BATCH=100 compares batches of 100)
 	@$(BIN)/python -m benchmarks $(if $(BATCH),--batch $(BATCH))

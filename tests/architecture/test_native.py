@@ -40,7 +40,7 @@ def test_the_accelerator_has_the_contract_of_this_release() -> None:
 
 
 def test_an_accelerator_that_is_installed_here_is_that_of_the_present_sources() -> None:
-    """Otherwise the tests would silently run without it: `make setup` builds it again, or removes it."""
+    """Otherwise the tests would silently run without it: `make accelerator` builds it again, or removes it."""
     found = look_for(MODULE, NATIVE)
     assert found.module is not None or found.detail == "is not installed"
 
