@@ -199,3 +199,77 @@ if NATIVE.module is not None:
     @pytest.mark.parametrize("body_at", [0, 5, 10**6, 2**63])
     def test_no_place_is_beyond_the_bytes_of_a_record(body_at: int) -> None:
         assert program(("array", [], [2]), ("null", [], [])).read(b"\x02e", body_at) is None
+
+    SECONDS = [*range(-62_135_596_801, 253_402_300_801, 31_556_952 * 7 + 12_345), -1, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("kind", "numbers"),
+        [
+            (("int", "date"), [*range(-719_162, 2_932_897, 397), *range(-306, 60), 2_932_896]),
+            (("int", "time-millis"), [0, 1, 999, 1_000, 59_999, 86_399_999]),
+            (("long", "time-micros"), [0, 1, 999_999, 86_399_999_999]),
+            (("long", "timestamp-millis"), [s * 1_000 + 7 for s in SECONDS[1:]]),
+            (("long", "timestamp-micros"), [s * 1_000_000 + 999_999 for s in SECONDS[1:]]),
+            (("long", "timestamp-nanos"), [-1, 1, -(2**63), 2**63 - 1, -1_500_000_001]),
+            (("long", "local-timestamp-millis"), [-1, -999, -1_001, 951_782_400_000]),
+            (("long", "local-timestamp-micros"), [-1, -999_999, -1_000_001]),
+            (("long", "local-timestamp-nanos"), [-1, -(2**63) + 1, 2**63 - 2]),
+        ],
+    )
+    def test_times_of_all_years_are_written_alike(
+        kind: tuple[str, str], numbers: list[int]
+    ) -> None:
+        items = {"type": kind[0], "logicalType": kind[1]}
+        assert read_by(tree_of({"type": "array", "items": items}), numbers) == "native"
+
+    @pytest.mark.parametrize(
+        ("name", "number"),
+        [
+            ("date", -719_163),
+            ("date", 2_932_897),
+            ("time-millis", -1),
+            ("time-millis", 86_400_000),
+        ],
+    )
+    def test_times_beyond_all_days_and_years_are_left_to_python(name: str, number: int) -> None:
+        assert read_by(tree_of({"type": "int", "logicalType": name}), number) == "python"
+
+    @pytest.mark.parametrize(
+        ("bytes_of_it", "reader"),
+        [
+            (b"\xff" * 9 + b"\x01", "native"),
+            (b"\x80" * 9 + b"\x01", "native"),
+            (b"\x82\x00", "native"),
+            (b"\x80" * 9 + b"\x02", "python"),
+            (b"\xff" * 9 + b"\x03", "python"),
+        ],
+    )
+    def test_a_number_has_64_bits(bytes_of_it: bytes, reader: str) -> None:
+        tree = tree_of("long", json="string")
+        sound = record_of(tree, 0).value
+        assert sound is not None
+        record = Record("t", 0, 0, 0, None, sound[:-1] + bytes_of_it, ())
+        native, python = (
+            AvroCodec(SchemaBook([tree]), reads_by=each) for each in (NATIVE, PYTHON)
+        )
+        assert answer(native, record, frozenset()) == answer(python, record, frozenset())
+        identified = native.identify(record)
+        assert isinstance(identified, Identified)
+        event = native.decode(identified, record)
+        is_native = isinstance(event, Event) and isinstance(event.fields, NativeFields)
+        assert is_native == (reader == "native")
+
+    @pytest.mark.parametrize("wider", ["float", "double"])
+    @pytest.mark.parametrize(
+        ("number", "is_kept"),
+        [(7, True), (-(2**24), True), (2**53 + 1, False), (2**63 - 1, False)],
+    )
+    def test_a_number_that_a_pinned_version_would_round_is_refused_by_python(
+        wider: str, number: int, *, is_kept: bool
+    ) -> None:
+        written, read = tree_of("long", json="string"), {**tree_of(wider), "eventVersion": 2}
+        book = SchemaBook([written, read])
+        record = record_of(written, number)
+        native, python = (AvroCodec(book, reads_by=each) for each in (NATIVE, PYTHON))
+        assert answer(native, record, frozenset()) == answer(python, record, frozenset())
+        assert (native.body(event_of(native, record), 2) is not None) == is_kept
