@@ -273,3 +273,19 @@ if NATIVE.module is not None:
         native, python = (AvroCodec(book, reads_by=each) for each in (NATIVE, PYTHON))
         assert answer(native, record, frozenset()) == answer(python, record, frozenset())
         assert (native.body(event_of(native, record), 2) is not None) == is_kept
+
+    def test_what_filters_ask_for_is_picked_out_of_arrays_maps_unions_and_records() -> None:
+        kinds = ["string", "int", "double", ["null", "string"], {"type": "map", "values": "long"}]
+        fields = [{"name": f"g{number}", "type": kind} for number, kind in enumerate(kinds)]
+        item = {"type": "record", "name": "n.Item", "fields": fields}
+        tree = tree_of({"type": "array", "items": ["null", item]})
+        one = {"g0": "a", "g1": 1, "g2": 0.5, "g3": (1, "x"), "g4": {"k": 7, "l": 8}}
+        two = {"g0": "b", "g1": -1, "g2": 2.0, "g3": (0, None), "g4": {}}
+        record = record_of(tree, [(1, one), (0, None), (1, two)])
+        event = event_of(AvroCodec(SchemaBook([tree])), record)
+        assert isinstance(event.fields, NativeFields)
+        asked = [("g1",), ("g3",), ("g4", "l"), ("g9",)]
+        pick = event.fields.program.picker(frozenset(("data", "f", *path) for path in asked))
+        assert pick(record.value or b"", event.body_at) == {
+            "f": [{"g1": 1, "g3": "x", "g4": {"l": 8}}, None, {"g1": -1, "g3": None, "g4": {}}]
+        }
