@@ -12,6 +12,7 @@ pub enum Stop {
 pub type Answer<T> = Result<T, Stop>;
 
 /// A record's bytes and a place in them.
+#[derive(Clone)]
 pub struct Cursor<'a> {
     left: &'a [u8],
 }

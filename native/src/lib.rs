@@ -29,6 +29,7 @@ fn hookstream_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SOURCE", SOURCE)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<program::Program>()?;
+    module.add_class::<program::Pinned>()?;
     module.add_class::<pick::Selection>()?;
     module.add_function(wrap_pyfunction!(text::number_texts, module)?)
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use crate::cursor::{Answer, Cursor, Stop};
 use crate::plain;
-use crate::program::{Node, Program};
+use crate::pick::skip;
+use crate::program::{Node, Pinned, Program, Reread, Wider};
 use crate::text::{single, Text};
 
 /// Beyond it, a reader that parses numbers as doubles reads another number (RFC 8259, section 6).
@@ -39,6 +40,7 @@ pub fn event<'a>(program: &'a Program, value: &'a [u8], body_at: usize) -> Answe
     let mut pass = Pass {
         nodes: &program.nodes,
         left: program.most_values,
+        fills: 0,
     };
     let mut cursor = Cursor::new(value, body_at);
     let mut data = Text::sized(value.len() * 2)?;
@@ -91,6 +93,48 @@ pub fn event<'a>(program: &'a Program, value: &'a [u8], body_at: usize) -> Answe
     })
 }
 
+/// Writes the data of a record as a reader has it. The record was read before, so its bytes are sound.
+pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize) -> Answer<Text> {
+    let Some(Node::Reread(root)) = pair.nodes.last() else {
+        return Err(Stop::Unanswered);
+    };
+    let mut pass = Pass {
+        nodes: &pair.nodes,
+        left: u64::MAX,
+        fills: pair.most_fills,
+    };
+    pass.fill(root.fills)?;
+    let starts = starts_of(&pair.nodes, root, &mut Cursor::new(value, body_at))?;
+    let mut data = Text::sized(value.len() * 2)?;
+    for (number, made) in root.fields.iter().enumerate() {
+        if let Some((place, node)) = made.from {
+            let (node, mut cursor) = (&pair.nodes[node], starts[place].clone());
+            if number == pair.data {
+                pass.value(node, &mut cursor, &mut data)?;
+            } else {
+                // No body has it, but a number that the reader would round refuses the record.
+                pass.value(node, &mut cursor, &mut Text::sized(0)?)?;
+            }
+        }
+    }
+    Ok(data)
+}
+
+/// Returns where the fields of the writer start.
+fn starts_of<'a>(
+    nodes: &[Node],
+    reread: &Reread,
+    cursor: &mut Cursor<'a>,
+) -> Answer<Vec<Cursor<'a>>> {
+    let mut starts = Vec::new();
+    starts.try_reserve(reread.written.len()).map_err(|_| Stop::NoMemory)?;
+    for node in &reread.written {
+        starts.push(cursor.clone());
+        skip(nodes, &nodes[*node], cursor)?;
+    }
+    Ok(starts)
+}
+
 fn is_plain(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
@@ -99,12 +143,20 @@ struct Pass<'a> {
     nodes: &'a [Node],
     /// How many values more there may be.
     left: u64,
+    /// How many values more defaults may fill in.
+    fills: u64,
 }
 
 impl Pass<'_> {
     #[inline]
     fn count(&mut self, values: u64) -> Answer<()> {
         self.left = self.left.checked_sub(values).ok_or(Stop::Unanswered)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn fill(&mut self, values: u64) -> Answer<()> {
+        self.fills = self.fills.checked_sub(values).ok_or(Stop::Unanswered)?;
         Ok(())
     }
 
@@ -134,6 +186,11 @@ impl Pass<'_> {
             Node::Long => out.whole(long(cursor)?),
             Node::Float => out.double(float(cursor)?),
             Node::Double => out.double(f64::from_le_bytes(cursor.exactly()?)),
+            Node::Widened { int: is_int, to } => {
+                let number = if *is_int { int(cursor)? } else { cursor.long()? };
+                widened(number, *to, out)
+            }
+            Node::Reread(reread) => self.reread(reread, cursor, out),
             _ => {
                 out.push(b'"')?;
                 plain::write(node, cursor, out)?;
@@ -159,6 +216,42 @@ impl Pass<'_> {
                 self.value(item, cursor, out)?;
             }
         }
+    }
+
+    fn reread(&mut self, reread: &Reread, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+        self.fill(reread.fills)?;
+        out.push(b'{')?;
+        if reread.in_order {
+            let mut done = 0;
+            for made in &reread.fields {
+                out.put(&made.key)?;
+                let Some((place, node)) = made.from else {
+                    out.put(&made.default)?;
+                    continue;
+                };
+                self.skip(&reread.written[done..place], cursor)?;
+                self.value(&self.nodes[node], cursor, out)?;
+                done = place + 1;
+            }
+            self.skip(&reread.written[done..], cursor)?;
+        } else {
+            let starts = starts_of(self.nodes, reread, cursor)?;
+            for made in &reread.fields {
+                out.put(&made.key)?;
+                match made.from {
+                    Some((place, node)) => {
+                        self.value(&self.nodes[node], &mut starts[place].clone(), out)?;
+                    }
+                    None => out.put(&made.default)?,
+                }
+            }
+        }
+        out.push(b'}')
+    }
+
+    fn skip(&self, written: &[usize], cursor: &mut Cursor) -> Answer<()> {
+        let mut nodes = written.iter();
+        nodes.try_for_each(|node| skip(self.nodes, &self.nodes[*node], cursor))
     }
 
     fn map(&mut self, item: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
@@ -187,6 +280,25 @@ impl Pass<'_> {
             return Err(Stop::Unanswered);
         }
         out.push(b'}')
+    }
+}
+
+fn widened(number: i64, to: Wider, out: &mut Text) -> Answer<()> {
+    let double = number as f64;
+    let shown = match to {
+        Wider::Text => {
+            out.push(b'"')?;
+            out.whole(number)?;
+            return out.push(b'"');
+        }
+        // The shown text counts: 2^30 is a float, but its shortest text is 1073741800.
+        Wider::Float => single(double as f32).ok_or(Stop::Unanswered)?,
+        Wider::Double => double,
+    };
+    if shown as i128 == i128::from(number) {
+        out.double(shown)
+    } else {
+        Err(Stop::Unanswered)
     }
 }
 

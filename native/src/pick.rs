@@ -85,7 +85,7 @@ impl Selection {
             return Err(End::Unanswered);
         };
         for field in &fields[..program.places.data] {
-            skip(program, &program.nodes[field.node], cursor)?;
+            skip(&program.nodes, &program.nodes[field.node], cursor)?;
         }
         let data = &program.nodes[fields[program.places.data].node];
         take(py, program, &self.plan, data, cursor)
@@ -139,14 +139,14 @@ fn take<'py>(
             let mut done = 0;
             for (place, name, below) in parts {
                 for field in &fields[done..*place] {
-                    skip(program, &program.nodes[field.node], cursor)?;
+                    skip(&program.nodes, &program.nodes[field.node], cursor)?;
                 }
                 let inner = &program.nodes[fields[*place].node];
                 made.set_item(name, take(py, program, below, inner, cursor)?)?;
                 done = place + 1;
             }
             for field in &fields[done..] {
-                skip(program, &program.nodes[field.node], cursor)?;
+                skip(&program.nodes, &program.nodes[field.node], cursor)?;
             }
             Ok(made.into_any())
         }
@@ -159,7 +159,7 @@ fn take<'py>(
                     Some((_, name, below)) => {
                         made.set_item(name, take(py, program, below, values, cursor)?)?;
                     }
-                    None => skip(program, values, cursor)?,
+                    None => skip(&program.nodes, values, cursor)?,
                 }
                 Ok::<(), End>(())
             })?;
@@ -178,7 +178,7 @@ fn take<'py>(
             take(py, program, &plans[branch], &program.nodes[branches[branch]], cursor)
         }
         (Plan::Empty, _) => {
-            skip(program, node, cursor)?;
+            skip(&program.nodes, node, cursor)?;
             Ok(PyDict::new(py).into_any())
         }
         _ => leaf(py, node, cursor),
@@ -229,7 +229,7 @@ fn leaf<'py>(py: Python<'py>, node: &Node, cursor: &mut Cursor) -> Result<Bound<
 }
 
 /// Walks over one value of a record that was read before.
-fn skip(program: &Program, node: &Node, cursor: &mut Cursor) -> Answer<()> {
+pub fn skip(nodes: &[Node], node: &Node, cursor: &mut Cursor) -> Answer<()> {
     match node {
         Node::Null => Ok(()),
         Node::Boolean => cursor.take(1).map(drop),
@@ -246,18 +246,23 @@ fn skip(program: &Program, node: &Node, cursor: &mut Cursor) -> Answer<()> {
         | Node::TimeMillis
         | Node::TimeMicros
         | Node::Moment { .. }
+        | Node::Widened { .. }
         | Node::Enum(_) => cursor.long().map(drop),
         Node::Union(branches) => {
             let branch = branches[cursor.index(branches.len())?];
-            skip(program, &program.nodes[branch], cursor)
+            skip(nodes, &nodes[branch], cursor)
         }
         Node::Record(fields) => fields
             .iter()
-            .try_for_each(|field| skip(program, &program.nodes[field.node], cursor)),
-        Node::Array(items) => each(cursor, |cursor| skip(program, &program.nodes[*items], cursor)),
+            .try_for_each(|field| skip(nodes, &nodes[field.node], cursor)),
+        Node::Reread(reread) => {
+            let mut written = reread.written.iter();
+            written.try_for_each(|node| skip(nodes, &nodes[*node], cursor))
+        }
+        Node::Array(items) => each(cursor, |cursor| skip(nodes, &nodes[*items], cursor)),
         Node::Map(values) => each(cursor, |cursor| {
             cursor.bytes()?;
-            skip(program, &program.nodes[*values], cursor)
+            skip(nodes, &nodes[*values], cursor)
         }),
     }
 }

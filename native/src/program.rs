@@ -1,10 +1,12 @@
 //! A schema as a program over its types, made once, and what it answers of a record.
 
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use crate::cursor::Stop;
+use crate::cursor::{Answer, Stop};
 use crate::pass;
 use crate::pick::Selection;
 use crate::text::Text;
@@ -53,6 +55,37 @@ pub enum Node {
     Map(usize),
     Union(Vec<usize>),
     Record(Vec<Field>),
+    /// A whole number as a reader's long that is text, float or double.
+    Widened { int: bool, to: Wider },
+    /// A record as a reader's: its fields in another order, or some left out or filled in.
+    Reread(Reread),
+}
+
+#[derive(Clone, Copy)]
+pub enum Wider {
+    Text,
+    Float,
+    Double,
+}
+
+pub struct Reread {
+    /// The types of the writer's fields.
+    pub written: Vec<usize>,
+    pub fields: Vec<Made>,
+    /// How many values defaults fill in.
+    pub fills: u64,
+    /// Whether the reader's fields follow each other as the writer's do.
+    pub in_order: bool,
+}
+
+/// A field of a reader.
+pub struct Made {
+    /// See `Field::key`.
+    pub key: Vec<u8>,
+    /// The place of the writer's field, and the type as which it is read; None: its default.
+    pub from: Option<(usize, usize)>,
+    /// The JSON text of its default.
+    pub default: Vec<u8>,
 }
 
 pub struct Field {
@@ -84,6 +117,71 @@ pub struct Places {
     pub entity_id: usize,
     pub environment: usize,
     pub data: usize,
+}
+
+/// A pair of schemas: records of one, read as the other.
+#[pyclass(frozen, module = "hookstream_native")]
+pub struct Pinned {
+    pub nodes: Vec<Node>,
+    /// The place of `data` among the reader's fields.
+    pub data: usize,
+    /// The most values that defaults may fill into a record.
+    pub most_fills: u64,
+}
+
+#[pymethods]
+impl Pinned {
+    /// Takes the types, the event's record last; the place of `data` among the reader's fields; the most
+    /// values that defaults may fill in.
+    #[new]
+    fn new(types: Vec<Description>, data: usize, most_fills: u64) -> PyResult<Self> {
+        let nodes = nodes_of(&types).map_err(PyValueError::new_err)?;
+        let has_data = match nodes.last() {
+            Some(Node::Reread(root)) => root.fields.get(data).is_some_and(|made| made.from.is_some()),
+            _ => false,
+        };
+        if !has_data {
+            return Err(PyValueError::new_err("the record has not the data of an event"));
+        }
+        Ok(Pinned {
+            nodes,
+            data,
+            most_fills,
+        })
+    }
+
+    /// Returns the JSON text of the data of a record that was read before; None: Python answers.
+    fn data<'py>(
+        &self,
+        py: Python<'py>,
+        value: &Bound<'py, PyBytes>,
+        body_at: usize,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let bytes = value.as_bytes();
+        let data = passed(py, bytes.len(), || pass::pinned(self, bytes, body_at))?;
+        Ok(data.map(|data| PyBytes::new(py, &data.bytes)))
+    }
+}
+
+/// Returns what a pass over so many bytes answers; None: Python answers.
+///
+/// A defect of this module becomes an exception like any other: hookstream holds the record's partition
+/// then, and does not end.
+fn passed<T: Send>(
+    py: Python<'_>,
+    size: usize,
+    pass: impl FnOnce() -> Answer<T> + Send,
+) -> PyResult<Option<T>> {
+    let guarded = || catch_unwind(AssertUnwindSafe(pass));
+    let ended = if size > LARGE { py.detach(guarded) } else { guarded() };
+    match ended {
+        Ok(Ok(answer)) => Ok(Some(answer)),
+        Ok(Err(Stop::Unanswered)) => Ok(None),
+        Ok(Err(Stop::NoMemory)) => Err(PyMemoryError::new_err("no memory for a body")),
+        Err(_) => Err(PyRuntimeError::new_err(
+            "a defect of hookstream-native: run with HOOKSTREAM_NATIVE=0, and report the record",
+        )),
+    }
 }
 
 /// The identity of an event, whether it is plain ASCII within its bounds, and its body.
@@ -135,15 +233,8 @@ impl Program {
         body_at: usize,
     ) -> PyResult<Option<Read<'py>>> {
         let bytes = value.as_bytes();
-        let passed = if bytes.len() > LARGE {
-            py.detach(|| pass::event(self, bytes, body_at))
-        } else {
-            pass::event(self, bytes, body_at)
-        };
-        let event = match passed {
-            Ok(event) => event,
-            Err(Stop::Unanswered) => return Ok(None),
-            Err(Stop::NoMemory) => return Err(PyMemoryError::new_err("no memory for a body")),
+        let Some(event) = passed(py, bytes.len(), || pass::event(self, bytes, body_at))? else {
+            return Ok(None);
         };
         let (head, data) = (&event.head.bytes, &event.data.bytes);
         let body = PyBytes::new_with(py, head.len() + data.len() + 1, |body| {
@@ -234,6 +325,11 @@ fn parts_of(node: &Node) -> Vec<usize> {
         Node::Array(part) | Node::Map(part) => vec![*part],
         Node::Union(parts) => parts.clone(),
         Node::Record(fields) => fields.iter().map(|field| field.node).collect(),
+        Node::Reread(reread) => {
+            let made = reread.fields.iter().filter_map(|made| made.from);
+            let made = made.map(|(_, node)| node);
+            reread.written.iter().copied().chain(made).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -257,6 +353,19 @@ fn node_of((kind, texts, numbers): &Description, before: usize) -> Result<Node, 
     };
     Ok(match (kind.as_str(), numbers.as_slice()) {
         ("null", []) => Node::Null,
+        ("int as text", []) => Node::Widened { int: true, to: Wider::Text },
+        ("int as float", []) => Node::Widened { int: true, to: Wider::Float },
+        ("int as double", []) => Node::Widened { int: true, to: Wider::Double },
+        ("long as float", []) => Node::Widened { int: false, to: Wider::Float },
+        ("long as double", []) => Node::Widened { int: false, to: Wider::Double },
+        ("reread", [fills, written, rest @ ..]) => {
+            let written = size(written)?;
+            if rest.len() < written || rest.len() - written != texts.len() {
+                return Err(wrong());
+            }
+            let (written, sources) = rest.split_at(written);
+            Node::Reread(reread(size(fills)?, written, sources, texts, part).ok_or_else(wrong)?)
+        }
         ("boolean", []) => Node::Boolean,
         ("int", []) => Node::Int,
         ("long", []) => Node::Long,
@@ -309,6 +418,41 @@ fn node_of((kind, texts, numbers): &Description, before: usize) -> Result<Node, 
                 .collect::<Result<_, String>>()?,
         ),
         _ => return Err(wrong()),
+    })
+}
+
+/// Makes the fields of a reader from texts (name, default) and numbers (place, type), -1 for a default.
+fn reread(
+    fills: usize,
+    written: &[i64],
+    sources: &[i64],
+    texts: &[String],
+    part: impl Fn(&i64) -> Result<usize, String>,
+) -> Option<Reread> {
+    let written: Vec<usize> = written.iter().map(&part).collect::<Result<_, _>>().ok()?;
+    let mut fields = Vec::with_capacity(texts.len() / 2);
+    for (number, (texts, source)) in texts.chunks_exact(2).zip(sources.chunks_exact(2)).enumerate() {
+        let from = match source {
+            [-1, -1] => None,
+            [place, node] => {
+                let place = usize::try_from(*place).ok().filter(|at| *at < written.len())?;
+                Some((place, part(node).ok()?))
+            }
+            _ => return None,
+        };
+        fields.push(Made {
+            key: key_of(&texts[0], number > 0).ok()?,
+            from,
+            default: texts[1].clone().into_bytes(),
+        });
+    }
+    let places = || fields.iter().filter_map(|made| made.from).map(|(place, _)| place);
+    let in_order = places().zip(places().skip(1)).all(|(one, next)| one < next);
+    Some(Reread {
+        written,
+        fields,
+        fills: fills as u64,
+        in_order,
     })
 }
 

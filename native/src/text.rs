@@ -140,17 +140,3 @@ pub fn number_texts(numbers: Vec<f64>) -> PyResult<Vec<String>> {
         .map(|number| zmij::Buffer::new().format(number).to_owned())
         .collect())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_ends_where_it_would_exceed_its_bound() {
-        let mut text = Text::sized(0).unwrap();
-        let half = vec![b'x'; MOST / 2];
-        text.put(&half).unwrap();
-        text.put(&half).unwrap();
-        assert_eq!(text.push(b'x'), Err(Stop::Unanswered));
-    }
-}

@@ -24,3 +24,4 @@ if NATIVE.module is not None:
         for seed in range(15):
             compare(seed, NATIVE, tally)
         assert tally.native > tally.rendered / 2
+        assert tally.pinned > tally.native / 4

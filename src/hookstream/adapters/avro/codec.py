@@ -21,7 +21,14 @@ from hookstream.adapters.avro.framing import (
     SchemaNames,
     no_registry,
 )
-from hookstream.adapters.avro.native import NativeFields, NativeProgram, program_of
+from hookstream.adapters.avro.native import (
+    ENVELOPE,
+    NativeFields,
+    NativeProgram,
+    ReadersDiffer,
+    program_of,
+)
+from hookstream.adapters.avro.native_versions import PinnedProgram, pinned_program_of
 from hookstream.adapters.avro.published import ParsedSchema, PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, TooMuch, ValueCount, holds_more
@@ -31,6 +38,8 @@ from hookstream.core.avro.standard_body import standard_document
 from hookstream.core.catalog.compatibility import vanished
 from hookstream.core.catalog.promotion import ValueUnresolvable
 from hookstream.core.catalog.resolution import Resolution, resolution
+from hookstream.core.delivery.bodies.formats import with_data
+from hookstream.core.delivery.bodies.standard import identity
 from hookstream.core.model.envelope import open_envelope
 from hookstream.core.model.event import (
     LARGE,
@@ -43,7 +52,6 @@ from hookstream.core.model.event import (
 from hookstream.core.model.json import Json, JsonObject, Paths
 from hookstream.core.model.outcome import RefusalReason, Refused
 from hookstream.core.model.record import Origin, Record
-from hookstream.errors import InvariantBroken
 
 DEFAULT_MAX_RECORD_BYTES = 1 << 20
 DEFAULT_MAX_VALUES = 25_000
@@ -96,6 +104,7 @@ class AvroCodec:
         self._show = lru_cache(_MOST_COMPILED)(partial(_show, most=max_values))
         self._program = lru_cache(_MOST_COMPILED)(self._compiled)
         self._picker = lru_cache(_MOST_COMPILED)(NativeProgram.picker)
+        self._pinned = lru_cache(_MOST_COMPILED)(self._compiled_pair)
 
     def identify(self, record: Record, topic: str | None = None) -> Identification:
         """See `Codec.identify`."""
@@ -161,19 +170,20 @@ class AvroCodec:
         read = None if program is None else program.read(value, body_at)
         if program is None or read is None:
             return None
-        if not read.is_plain:
+        event_id, occurred_at, entity_id, environment, is_plain, body = read
+        if not is_plain:
             # Python's idea of what is printable decides.
-            envelope = open_envelope({**read._asdict(), "data": {}})
+            named = zip(ENVELOPE, (event_id, occurred_at, entity_id, environment, {}), strict=True)
+            envelope = open_envelope(dict(named))
             if isinstance(envelope, Undecodable):
                 return envelope
-        decode = partial(_sound, schema, value, body_at)
         return Event(
             identified.revision,
-            read.event_id,
-            read.occurred_at,
-            read.entity_id,
-            read.environment,
-            NativeFields(program, read.body, decode),
+            event_id,
+            occurred_at,
+            entity_id,
+            environment,
+            NativeFields(program, body, partial(_sound, schema, value, body_at)),
             record,
             origin,
             body_at=body_at,
@@ -189,6 +199,38 @@ class AvroCodec:
             # Each document is refused with the reason.
             return None
         return program_of(self._native, schema, self._max_values)
+
+    def _compiled_pair(
+        self, writer: PublishedSchema, reader: PublishedSchema
+    ) -> PinnedProgram | None:
+        """Return the accelerator's program for a pair of schemas, if it has one."""
+        if (
+            self._native is None
+            or reader.data is None
+            or self._resolution(writer, reader).problems
+        ):
+            return None
+        try:
+            self._renderer(reader.data)
+        except NotRenderable:
+            return None
+        return pinned_program_of(self._native, writer, reader, self._max_values)
+
+    def _pinned_body(
+        self, event: Event, fields: NativeFields, reader: PublishedSchema
+    ) -> bytes | None:
+        """Return the body of an event at another version, made once; None: Python makes it."""
+        if reader in fields.pinned:
+            return fields.pinned[reader]
+        body, writer, value = None, fields.program.schema, event.record.value
+        if value is not None and self._book.schema(event.revision) is writer:
+            program = self._pinned(writer, reader)
+            data = None if program is None else program.data(value, event.body_at)
+            if data is not None:
+                document = standard_document(event, reader.revision.event_version, None)
+                body = with_data(orjson.dumps(identity(document)), data)
+        fields.pinned[reader] = body
+        return body
 
     def load(self, identified: Identified, record: Record) -> int:
         """See `Codec.load`: by the record's size, or, if that allows many values, by counting them."""
@@ -256,9 +298,9 @@ class AvroCodec:
             return _unresolvable(event, version, "that version was never published")
         if reader.data is None:
             return _unresolvable(event, version, "the schema of that version has no data")
-        read = _native_fields(event, reader)
-        if read is not None:
-            return cast("JsonObject", orjson.loads(read.body))
+        body = self._body(event, reader)
+        if body is not None:
+            return cast("JsonObject", orjson.loads(body))
         data: object
         if reader.revision == event.revision:
             data = event.fields["data"]
@@ -273,10 +315,21 @@ class AvroCodec:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
     def body(self, event: Event, version: int) -> bytes | None:
-        """See `Codec.body`: the accelerator makes it with the event, at the event's own version."""
+        """See `Codec.body`: the accelerator makes it."""
         reader = self._book.reader(event.revision.event_type, version)
-        read = None if reader is None else _native_fields(event, reader)
-        return None if read is None else read.body
+        return None if reader is None else self._body(event, reader)
+
+    def _body(self, event: Event, reader: PublishedSchema) -> bytes | None:
+        """Return the body of an event that the accelerator read, at a version; None: Python makes it."""
+        fields = event.fields
+        if not isinstance(fields, NativeFields):
+            return None
+        if fields.program.schema is reader:
+            return fields.body
+        if reader.revision == event.revision:
+            # The schema's row was written again meanwhile.
+            return None
+        return self._pinned_body(event, fields, reader)
 
     def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | Refused:
         """See `Codec.excerpt`."""
@@ -347,11 +400,11 @@ def _sound(schema: PublishedSchema, value: bytes, body_at: int) -> dict[str, obj
     """Decode a record that the accelerator read.
 
     Raises:
-        InvariantBroken: It cannot be decoded: the two implementations differ.
+        ReadersDiffer: It cannot be decoded.
     """
     fields = read_body(value, body_at, schema.guarded, branch_names=schema.branch_names)
     if isinstance(fields, Undecodable):
-        raise InvariantBroken(f"the accelerator read what Python refuses: {fields.detail}")
+        raise ReadersDiffer(f"the accelerator read what Python refuses: {fields.detail}")
     return fields
 
 

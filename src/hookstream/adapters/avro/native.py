@@ -10,7 +10,7 @@ makes the values at the paths that filters ask for. It leaves to Python, by an a
 
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
-from typing import Final, NamedTuple, Protocol, TypeAlias, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 import orjson
 
@@ -30,14 +30,17 @@ from hookstream.core.avro.nodes import (
     Union,
 )
 from hookstream.core.model.json import JsonObject, Paths
+from hookstream.errors import HookstreamError
 
-_Description: TypeAlias = tuple[str, list[str], list[int]]
+Description: TypeAlias = tuple[str, list[str], list[int]]
 """A type for the accelerator: its kind, texts (names of fields, symbols) and numbers (parts, sizes)."""
 _Asked: TypeAlias = dict[str, "_Asked"]
 """Paths as nested objects: each name with what is asked below it."""
-_Answer: TypeAlias = tuple[str, int, str, str, bool, bytes]
+Read: TypeAlias = tuple[str, int, str, str, bool, bytes]
+"""Event id, time, entity, environment, whether these three texts are printable ASCII within their bounds
+(else they are still to be judged), and the `standard` body at the record's own version."""
 
-_ENVELOPE: Final = {
+ENVELOPE: Final = {
     "event_id": ("string",),
     "occurred_at": ("long", "timestamp-micros"),
     "entity_id": ("string",),
@@ -51,17 +54,8 @@ _DOUBLES: Final = (1e16, 123456789012345680.0, 1e22, 1.7976931348623157e308, 1e-
 """Numbers that encoders write differently from each other, or from their own earlier releases."""
 
 
-class NativeRead(NamedTuple):
-    """What a program answers of a record."""
-
-    event_id: str
-    occurred_at: int
-    entity_id: str
-    environment: str
-    is_plain: bool
-    """Whether the three texts are printable ASCII within their bounds; else they are still to be judged."""
-    body: bytes
-    """The `standard` body at the record's own version."""
+class ReadersDiffer(HookstreamError):
+    """Raised if Python refuses a record that the accelerator read: a defect of one of them."""
 
 
 class _Selection(Protocol):
@@ -71,7 +65,7 @@ class _Selection(Protocol):
 class _Program(Protocol):
     """A schema, as the accelerator compiled it."""
 
-    def read(self, value: bytes, body_at: int) -> _Answer | None: ...
+    def read(self, value: bytes, body_at: int) -> Read | None: ...
 
     def select(self, asked: _Asked) -> _Selection: ...
 
@@ -86,10 +80,8 @@ class NativeProgram:
         self.schema = schema
         self._program = program
 
-    def read(self, value: bytes, body_at: int) -> NativeRead | None:
-        """Return what an event's record has; None: Python answers."""
-        found = self._program.read(value, body_at)
-        return None if found is None else NativeRead(*found)
+        self.read: Callable[[bytes, int], Read | None] = program.read
+        """Returns what an event's record has, by its value and where its body starts; None: Python answers."""
 
     def picker(self, paths: Paths) -> Callable[[bytes, int], JsonObject | None]:
         """Return the function that picks the data at paths of a body out of a record that was read.
@@ -109,7 +101,7 @@ class NativeProgram:
 class NativeFields(Mapping[str, object]):
     """The fields of a record that the accelerator read; Python decodes them once something asks for one."""
 
-    __slots__ = ("_decode", "_fields", "body", "program")
+    __slots__ = ("_decode", "_fields", "body", "pinned", "program")
 
     def __init__(
         self, program: NativeProgram, body: bytes, decode: Callable[[], Mapping[str, object]]
@@ -117,6 +109,8 @@ class NativeFields(Mapping[str, object]):
         """Take the program that read the record, its `standard` body, and what decodes it."""
         self.program = program
         self.body = body
+        self.pinned: dict[PublishedSchema, bytes | None] = {}
+        """The `standard` bodies at other versions, by the schemas of these; None: Python makes it."""
         self._decode = decode
         self._fields: Mapping[str, object] | None = None
 
@@ -158,14 +152,14 @@ def program_of(
     places = _places(schema.nodes, root)
     if places is None:
         return None
-    describer = _Describer(schema.nodes, fractions=_writes_alike(module))
+    described = Descriptions(schema.nodes, fractions=writes_alike(module))
     try:
-        describer.make(root)
-    except _Unwritten:
+        described.make(root)
+    except Unwritten:
         return None
     head = {"type": schema.revision.event_type, "version": schema.revision.event_version}
     begins = orjson.dumps({**head, "timestamp": ""})[:-2]
-    program = module.Program(describer.types, places, begins, most_values)
+    program = module.Program(described.types, places, begins, most_values)
     return NativeProgram(schema, cast("_Program", program))
 
 
@@ -174,10 +168,10 @@ def _places(nodes: AvroSchema, root: RecordNode) -> tuple[int, ...] | None:
     at = {field.name: place for place, field in enumerate(root.fields)}
     if not all(
         name in at and _kind_of(nodes, root.fields[at[name]]) in kinds
-        for name, kinds in _ENVELOPE.items()
+        for name, kinds in ENVELOPE.items()
     ):
         return None
-    return tuple(at[name] for name in _ENVELOPE)
+    return tuple(at[name] for name in ENVELOPE)
 
 
 def _kind_of(nodes: AvroSchema, field: FieldNode) -> str:
@@ -192,58 +186,71 @@ def _kind_of(nodes: AvroSchema, field: FieldNode) -> str:
             return ""
 
 
-def _writes_alike(module: ModuleType) -> bool:
+def writes_alike(module: ModuleType) -> bool:
     """Return whether the accelerator writes fractions as the encoder of this installation does."""
     ours = [orjson.dumps(number).decode() for number in _DOUBLES]
     return bool(module.number_texts(_DOUBLES) == ours)
 
 
-class _Unwritten(Exception):
+class Unwritten(Exception):
     """Raised for a type that no program writes."""
 
 
-class _Describer(SchemaCompiler[int]):
+class Descriptions(SchemaCompiler[int]):
     """Describes the types of a schema, each after its parts, and returns their places."""
 
-    def __init__(self, schema: AvroSchema, *, fractions: bool) -> None:
+    def __init__(
+        self, schema: AvroSchema, *, fractions: bool, types: list[Description] | None = None
+    ) -> None:
+        """Take the schema, and the list to add its types to; None: a new one.
+
+        `fractions`: whether the accelerator writes them as hookstream does.
+        """
         super().__init__(schema)
-        self.types: list[_Description] = []
+        self.types: list[Description] = [] if types is None else types
+        """All types so far."""
         self._fractions = fractions
 
     def leaf(self, node: Leaf) -> int:
+        """Describe a type without parts."""
         match node:
             case Enum(symbols=symbols):
-                return self._add("enum", symbols)
+                return self.add("enum", symbols)
             case Fixed():
                 return self._fixed(node.size, node.logical)
             case Primitive(kind="bytes", logical=Logical(name="decimal") as logical):
-                return self._add("decimal", (), _digits(logical))
+                return self.add("decimal", (), _digits(logical))
             case Primitive(kind="float" | "double") if not self._fractions:
-                raise _Unwritten
+                raise Unwritten
             case Primitive():
-                return self._add(_primitive(node))
+                return self.add(_primitive(node))
 
     def _fixed(self, size: int, logical: Logical | None) -> int:
         if logical is None:
-            return self._add("fixed", (), (size,))
+            return self.add("fixed", (), (size,))
         if logical.name == "decimal":
-            return self._add("fixed decimal", (), (size, *_digits(logical)))
-        return self._add(logical.name)
+            return self.add("fixed decimal", (), (size, *_digits(logical)))
+        return self.add(logical.name)
 
     def array(self, node: Array) -> int:
-        return self._add("array", (), (self.make(node.items),))
+        """Describe an array."""
+        return self.add("array", (), (self.make(node.items),))
 
     def map(self, node: Map) -> int:
-        return self._add("map", (), (self.make(node.values),))
+        """Describe a map."""
+        return self.add("map", (), (self.make(node.values),))
 
     def union(self, node: Union) -> int:
-        return self._add("union", (), tuple(map(self.make, node.branches)))
+        """Describe a union."""
+        return self.add("union", (), tuple(map(self.make, node.branches)))
 
     def record(self, node: RecordNode) -> int:
+        """Describe a record."""
         parts = tuple(self.make(field.type) for field in node.fields)
-        return self._add("record", tuple(field.name for field in node.fields), parts)
+        return self.add("record", tuple(field.name for field in node.fields), parts)
 
-    def _add(self, kind: str, texts: tuple[str, ...] = (), numbers: tuple[int, ...] = ()) -> int:
+    def add(self, kind: str, texts: tuple[str, ...] = (), numbers: tuple[int, ...] = ()) -> int:
+        """Add a type whose parts were added before; return its place."""
         self.types.append((kind, list(texts), list(numbers)))
         return len(self.types) - 1
 
@@ -257,5 +264,5 @@ def _primitive(node: Primitive) -> str:
 
 def _digits(logical: Logical) -> tuple[int, int]:
     if logical.precision > _MOST_DIGITS:
-        raise _Unwritten
+        raise Unwritten
     return logical.precision, logical.scale

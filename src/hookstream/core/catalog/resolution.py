@@ -98,6 +98,16 @@ def resolution(
     return Resolution(tuple(walk.problems), step, walk.fills)
 
 
+def defaults_of(reader: AvroSchema, *, branch_names: bool) -> Defaults:
+    """Return what a resolution to `reader` fills in, by field.
+
+    Args:
+        reader: The reader's schema.
+        branch_names: As for `resolution`.
+    """
+    return _Walk(reader, reader, branch_names=branch_names, every_branch=False).defaults
+
+
 def _same(value: object) -> object:
     return value
 
@@ -112,10 +122,10 @@ class _Walk:
         self._reader = reader
         self._branch_names = branch_names
         self._every_branch = every_branch
-        self._defaults = Defaults(reader, self._tag)
+        self.defaults = Defaults(reader, self._tag)
         self.problems: list[str] = []
         self.fills = 0
-        self._branches: dict[int, _UnionBranches] = {}
+        self._branches: dict[int, UnionBranches] = {}
         """The branches of each union of the reader, by the union's identity."""
         self._records: dict[tuple[str, str], Step] = {}
         """Pairs of records already walked: their step does not depend on the path."""
@@ -161,14 +171,14 @@ class _Walk:
             )
         return self._tagged(branches, number, self._pair(writer, branches.types[number], at))
 
-    def _branches_of(self, reader: Union) -> "_UnionBranches":
+    def _branches_of(self, reader: Union) -> "UnionBranches":
         known = self._branches.get(id(reader))
         if known is None:
-            known = _UnionBranches([self._reader.resolve(branch) for branch in reader.branches])
+            known = UnionBranches([self._reader.resolve(branch) for branch in reader.branches])
             self._branches[id(reader)] = known
         return known
 
-    def _tagged(self, branches: "_UnionBranches", number: int, step: Step) -> Step:
+    def _tagged(self, branches: "UnionBranches", number: int, step: Step) -> Step:
         """Return a step that tags its value with the branch, as the reader's decoder does."""
         branch = branches.types[number]
         if self._every_branch:
@@ -276,7 +286,7 @@ class _Walk:
     def _default(self, field: FieldNode, at: str) -> tuple[Step, int]:
         """Return the step that fills in a default, and how many values it fills in."""
         try:
-            filling = self._defaults.filling(field)
+            filling = self.defaults.filling(field)
         except NoValue as why:
             return self._problem(at, f"its default {why}"), 0
         return lambda _: filling.make(), filling.values
@@ -304,10 +314,11 @@ def _is_null(node: Resolved) -> bool:
     return isinstance(node, Primitive) and node.kind == "null"
 
 
-class _UnionBranches:
+class UnionBranches:
     """The branches of a reader's union, looked up by the writer's type."""
 
     def __init__(self, types: Sequence[Resolved]) -> None:
+        """Take the types of the branches, in order."""
         self.types = types
         self._found: dict[Key, int] = {}
         for number, branch in enumerate(types):
@@ -316,6 +327,7 @@ class _UnionBranches:
         self.have_double = (Primitive, "double") in self._found
 
     def __str__(self) -> str:
+        """Return the first few, for messages."""
         said = ", ".join(map(say, self.types[:_MOST_SAID]))
         return said if len(self.types) <= _MOST_SAID else f"{said}, ..."
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.avro_oracle import Schema, encode
-from tests.native_parity import PYTHON, answer
+from tests.native_parity import PYTHON, answer, long
 from tests.properties.test_schema_evolution import HEAD, event_schema
 
 from hookstream.adapters.avro.accelerator import implementation
@@ -44,7 +44,7 @@ def read_by(tree: Any, datum: Any, **head: object) -> str:  # noqa: ANN401
     record = record_of(tree, datum, **head)
     native, python = (AvroCodec(SchemaBook([tree]), reads_by=each) for each in (NATIVE, PYTHON))
     paths = frozenset({("data", "f"), ("data", "f", "k")})
-    assert answer(native, record, paths, None) == answer(python, record, paths, None)
+    assert answer(native, record, paths) == answer(python, record, paths)
     event = event_of(native, record)
     return "native" if isinstance(event.fields, NativeFields) else "python"
 
@@ -80,9 +80,7 @@ if NATIVE.module is not None:
         value = schema.prefix + (raw.value or b"")[len(schema.prefix) :]
         codecs = [AvroCodec(SchemaBook([single]), reads_by=each) for each in (NATIVE, PYTHON)]
         record = Record("t", 0, 0, 0, None, value, ())
-        native, python = (
-            answer(codec, record, frozenset({("data", "f")}), None) for codec in codecs
-        )
+        native, python = (answer(codec, record, frozenset({("data", "f")})) for codec in codecs)
         assert native == python
 
     @pytest.mark.parametrize(
@@ -163,3 +161,131 @@ if NATIVE.module is not None:
         record = record_of(tree, "\x01" * 3_000_000)
         codec = AvroCodec(SchemaBook([tree]), max_record_bytes=1 << 24)
         assert codec.body(event_of(codec, record), 1) is None
+
+    HEAD_TYPES: list[tuple[str, list[str], list[int]]] = [("string", [], []), ("long", [], [])]
+    NAMES = ["event_id", "occurred_at", "entity_id", "environment", "data"]
+
+    def program(
+        kind: tuple[str, list[str], list[int]], part: tuple[str, list[str], list[int]]
+    ) -> Any:  # noqa: ANN401
+        """Compile what no published schema has: `kind` has the place 3 and its part the place 2."""
+        assert NATIVE.module is not None
+        data = ("record", ["f"], [3])
+        types = [*HEAD_TYPES, part, kind, data, ("record", NAMES, [0, 1, 0, 0, 4])]
+        return NATIVE.module.Program(types, (0, 1, 2, 3, 4), b"", 1_000)
+
+    def test_five_bytes_do_not_become_twenty_million_items() -> None:
+        """An array of nulls, whose schema is refused before its use, ends at the most values."""
+        read = program(("array", [], [2]), ("null", [], [])).read
+        head = b"\x02e\x00\x02x\x02p"
+        assert read(head + b"\x02\x00", 0) is not None
+        assert read(head + long(20_000_000) + b"\x00", 0) is None
+        assert read(head + long(2**63 - 1) + b"\x00", 0) is None
+        assert read(head + long(-(2**63)) + b"\x00\x00", 0) is None
+
+    @pytest.mark.parametrize("place", [3, 4, 5, -1, 2**40])
+    def test_no_type_can_contain_itself_or_one_that_follows(place: int) -> None:
+        """So no record nests deeper than its schema, which is bounded."""
+        with pytest.raises(ValueError, match="array"):
+            program(("array", [], [place]), ("null", [], []))
+
+    def test_types_are_nested_within_a_bound() -> None:
+        assert NATIVE.module is not None
+        types: list[tuple[str, list[str], list[int]]] = [("null", [], [])]
+        types += [("array", [], [place]) for place in range(70)]
+        with pytest.raises(ValueError, match="more than 64 levels"):
+            NATIVE.module.Program(types, (0, 1, 2, 3, 4), b"", 1_000)
+
+    @pytest.mark.parametrize("body_at", [0, 5, 10**6, 2**63])
+    def test_no_place_is_beyond_the_bytes_of_a_record(body_at: int) -> None:
+        assert program(("array", [], [2]), ("null", [], [])).read(b"\x02e", body_at) is None
+
+    SECONDS = [*range(-62_135_596_801, 253_402_300_801, 31_556_952 * 7 + 12_345), -1, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("kind", "numbers"),
+        [
+            (("int", "date"), [*range(-719_162, 2_932_897, 397), *range(-306, 60), 2_932_896]),
+            (("int", "time-millis"), [0, 1, 999, 1_000, 59_999, 86_399_999]),
+            (("long", "time-micros"), [0, 1, 999_999, 86_399_999_999]),
+            (("long", "timestamp-millis"), [s * 1_000 + 7 for s in SECONDS[1:]]),
+            (("long", "timestamp-micros"), [s * 1_000_000 + 999_999 for s in SECONDS[1:]]),
+            (("long", "timestamp-nanos"), [-1, 1, -(2**63), 2**63 - 1, -1_500_000_001]),
+            (("long", "local-timestamp-millis"), [-1, -999, -1_001, 951_782_400_000]),
+            (("long", "local-timestamp-micros"), [-1, -999_999, -1_000_001]),
+            (("long", "local-timestamp-nanos"), [-1, -(2**63) + 1, 2**63 - 2]),
+        ],
+    )
+    def test_times_of_all_years_are_written_alike(
+        kind: tuple[str, str], numbers: list[int]
+    ) -> None:
+        items = {"type": kind[0], "logicalType": kind[1]}
+        assert read_by(tree_of({"type": "array", "items": items}), numbers) == "native"
+
+    @pytest.mark.parametrize(
+        ("name", "number"),
+        [
+            ("date", -719_163),
+            ("date", 2_932_897),
+            ("time-millis", -1),
+            ("time-millis", 86_400_000),
+        ],
+    )
+    def test_times_beyond_all_days_and_years_are_left_to_python(name: str, number: int) -> None:
+        assert read_by(tree_of({"type": "int", "logicalType": name}), number) == "python"
+
+    @pytest.mark.parametrize(
+        ("bytes_of_it", "reader"),
+        [
+            (b"\xff" * 9 + b"\x01", "native"),
+            (b"\x80" * 9 + b"\x01", "native"),
+            (b"\x82\x00", "native"),
+            (b"\x80" * 9 + b"\x02", "python"),
+            (b"\xff" * 9 + b"\x03", "python"),
+        ],
+    )
+    def test_a_number_has_64_bits(bytes_of_it: bytes, reader: str) -> None:
+        tree = tree_of("long", json="string")
+        sound = record_of(tree, 0).value
+        assert sound is not None
+        record = Record("t", 0, 0, 0, None, sound[:-1] + bytes_of_it, ())
+        native, python = (
+            AvroCodec(SchemaBook([tree]), reads_by=each) for each in (NATIVE, PYTHON)
+        )
+        assert answer(native, record, frozenset()) == answer(python, record, frozenset())
+        identified = native.identify(record)
+        assert isinstance(identified, Identified)
+        event = native.decode(identified, record)
+        is_native = isinstance(event, Event) and isinstance(event.fields, NativeFields)
+        assert is_native == (reader == "native")
+
+    @pytest.mark.parametrize("wider", ["float", "double"])
+    @pytest.mark.parametrize(
+        ("number", "is_kept"),
+        [(7, True), (-(2**24), True), (2**53 + 1, False), (2**63 - 1, False)],
+    )
+    def test_a_number_that_a_pinned_version_would_round_is_refused_by_python(
+        wider: str, number: int, *, is_kept: bool
+    ) -> None:
+        written, read = tree_of("long", json="string"), {**tree_of(wider), "eventVersion": 2}
+        book = SchemaBook([written, read])
+        record = record_of(written, number)
+        native, python = (AvroCodec(book, reads_by=each) for each in (NATIVE, PYTHON))
+        assert answer(native, record, frozenset()) == answer(python, record, frozenset())
+        assert (native.body(event_of(native, record), 2) is not None) == is_kept
+
+    def test_what_filters_ask_for_is_picked_out_of_arrays_maps_unions_and_records() -> None:
+        kinds = ["string", "int", "double", ["null", "string"], {"type": "map", "values": "long"}]
+        fields = [{"name": f"g{number}", "type": kind} for number, kind in enumerate(kinds)]
+        item = {"type": "record", "name": "n.Item", "fields": fields}
+        tree = tree_of({"type": "array", "items": ["null", item]})
+        one = {"g0": "a", "g1": 1, "g2": 0.5, "g3": (1, "x"), "g4": {"k": 7, "l": 8}}
+        two = {"g0": "b", "g1": -1, "g2": 2.0, "g3": (0, None), "g4": {}}
+        record = record_of(tree, [(1, one), (0, None), (1, two)])
+        event = event_of(AvroCodec(SchemaBook([tree])), record)
+        assert isinstance(event.fields, NativeFields)
+        asked = [("g1",), ("g3",), ("g4", "l"), ("g9",)]
+        pick = event.fields.program.picker(frozenset(("data", "f", *path) for path in asked))
+        assert pick(record.value or b"", event.body_at) == {
+            "f": [{"g1": 1, "g3": "x", "g4": {"l": 8}}, None, {"g1": -1, "g3": None, "g4": {}}]
+        }

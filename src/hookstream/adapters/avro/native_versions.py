@@ -1,0 +1,163 @@
+"""Makes the bodies of pinned versions by the native accelerator, where a record is read as another schema.
+
+`core.catalog.resolution` is the reference for what is read as what; a pair of schemas that it refuses has
+no program here, and a value that it refuses is left to it.
+"""
+
+from types import ModuleType
+from typing import Final, Protocol, cast
+
+import orjson
+
+from hookstream.adapters.avro.native import Descriptions, Unwritten, writes_alike
+from hookstream.adapters.avro.published import PublishedSchema
+from hookstream.core.avro.nodes import (
+    Array,
+    AvroType,
+    Enum,
+    FieldNode,
+    Fixed,
+    Map,
+    Primitive,
+    RecordNode,
+    Resolved,
+    Union,
+)
+from hookstream.core.avro.render import NotRenderable, Renderings
+from hookstream.core.catalog.resolution import UnionBranches, defaults_of, sources_of
+from hookstream.errors import InvariantBroken
+
+_FILLED: Final = (-1, -1)
+"""Says instead of a place and a type that a field is a default."""
+
+
+class PinnedProgram(Protocol):
+    """A pair of schemas, as the accelerator compiled it."""
+
+    def data(self, value: bytes, body_at: int) -> bytes | None:
+        """Return the JSON text of a record's data as the reader has it; None: Python answers."""
+
+
+def pinned_program_of(
+    module: ModuleType, writer: PublishedSchema, reader: PublishedSchema, most_values: int
+) -> PinnedProgram | None:
+    """Compile a pair of schemas whose resolution has no problems; None: Python resolves the records.
+
+    Args:
+        module: The accelerator.
+        writer: The schema of the records, which the accelerator reads.
+        reader: The schema as which they are read; its data can be rendered.
+        most_values: The most values that defaults may fill into a record.
+    """
+    described = _PairDescriptions(writer, reader, fractions=writes_alike(module))
+    written, root = writer.nodes.root, reader.nodes.root
+    if not isinstance(written, RecordNode) or not isinstance(root, RecordNode):
+        return None
+    try:
+        described.record(written, root, whole=True)
+    except (Unwritten, NotRenderable):
+        return None
+    data = [field.name for field in root.fields].index("data")
+    found = module.Pinned(described.types, data, most_values)
+    return cast("PinnedProgram", found)
+
+
+class _PairDescriptions:
+    """Describes the types of a reader as they are read from those of a writer."""
+
+    def __init__(
+        self, writer: PublishedSchema, reader: PublishedSchema, *, fractions: bool
+    ) -> None:
+        self._writer, self._reader = writer.nodes, reader.nodes
+        self._written = Descriptions(writer.nodes, fractions=fractions)
+        self.types = self._written.types
+        self._read = Descriptions(reader.nodes, fractions=fractions, types=self.types)
+        self._defaults = defaults_of(reader.nodes, branch_names=reader.branch_names)
+        self._renderings = Renderings(reader.nodes, branch_names=reader.branch_names)
+        self._records: dict[tuple[str, str], int] = {}
+
+    def make(self, written: AvroType, read: AvroType) -> int:
+        """Return the place of a type of the writer, read as one of the reader."""
+        writer, reader = self._writer.resolve(written), self._reader.resolve(read)
+        if isinstance(writer, Union):
+            branches = tuple(self.make(branch, read) for branch in writer.branches)
+            return self._written.add("union", (), branches)
+        if isinstance(reader, Union):
+            types = [self._reader.resolve(branch) for branch in reader.branches]
+            number = UnionBranches(types).for_type(writer)
+            if number is None:
+                raise Unwritten
+            reader = types[number]
+        return self._pair(writer, reader)
+
+    def _pair(self, writer: Resolved, reader: Resolved) -> int:
+        match writer, reader:
+            case Array(), Array():
+                return self._written.add("array", (), (self.make(writer.items, reader.items),))
+            case Map(), Map():
+                return self._written.add("map", (), (self.make(writer.values, reader.values),))
+            case Enum(), Enum():
+                symbols = (
+                    symbol if symbol in reader.symbols else reader.default
+                    for symbol in writer.symbols
+                )
+                return self._written.add(
+                    "enum", tuple(each for each in symbols if each is not None)
+                )
+            case Fixed(), Fixed():
+                return self._read.leaf(reader)
+            case RecordNode(), RecordNode():
+                return self._once(writer, reader)
+            case Primitive(), Primitive():
+                return self._primitive(writer, reader)
+            case _:
+                raise InvariantBroken(
+                    "a pair of types that cannot be read was taken for one that can"
+                )
+
+    def _primitive(self, writer: Primitive, reader: Primitive) -> int:
+        match writer.kind, reader.kind:
+            case "int", "long":
+                return self._written.add("int as text" if reader.as_text else "int")
+            case (("int" | "long"), ("float" | "double")):
+                # Without its own description: as if fractions were written alike.
+                self._read.leaf(reader)
+                return self._written.add(f"{writer.kind} as {reader.kind}")
+            case "float", "double":
+                # A double means the shortest text of the float that it was.
+                return self._read.leaf(Primitive("float"))
+            case _:
+                return self._read.leaf(reader)
+
+    def _once(self, writer: RecordNode, reader: RecordNode) -> int:
+        pair = writer.name, reader.name
+        if pair not in self._records:
+            self._records[pair] = self.record(writer, reader)
+        return self._records[pair]
+
+    def record(self, writer: RecordNode, reader: RecordNode, *, whole: bool = False) -> int:
+        """Return the place of a record; `whole`: it is the event's, of whose fields only data is rendered."""
+        places = {field.name: place for place, field in enumerate(writer.fields)}
+        texts: list[str] = []
+        sources: list[int] = []
+        fills = 0
+        for field, found in zip(reader.fields, sources_of(reader, writer), strict=True):
+            default = ""
+            if found:
+                sources += (places[found[0].name], self.make(found[0].type, field.type))
+            else:
+                values, default = self._default(field, is_rendered=not whole)
+                fills += values
+                sources += _FILLED
+            texts += (field.name, default)
+        written = tuple(self._written.make(field.type) for field in writer.fields)
+        numbers = (fills, len(written), *written, *sources)
+        return self._written.add("reread", tuple(texts), numbers)
+
+    def _default(self, field: FieldNode, *, is_rendered: bool) -> tuple[int, str]:
+        """Return how many values a default fills in, and its JSON text."""
+        filling = self._defaults.filling(field)
+        if not is_rendered:
+            return filling.values, ""
+        rendered = self._renderings.make(field.type).render(filling.make())
+        return filling.values, orjson.dumps(rendered).decode()
