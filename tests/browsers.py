@@ -26,6 +26,8 @@ from playwright.async_api import (
 )
 from tests.conftest import ROOT
 
+BROWSERS = ("chromium-headless-shell", "chromium")
+"""The first of these that there is. They show the same; what a browser has around its pages costs the second more."""
 PATIENCE = 150_000.0
 """Milliseconds that a browser waits for anything, on a shared machine."""
 AXE = ".cache/axe-core/*/axe.min.js"
@@ -52,7 +54,7 @@ Scheme: TypeAlias = Literal["dark", "light"]
 @asynccontextmanager
 async def a_chromium() -> AsyncIterator[Browser]:
     """Run a browser as long as the block runs."""
-    found = shutil.which("chromium")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found is not None, "there is no chromium: make chromium"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
