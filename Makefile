@@ -1,6 +1,6 @@
 # What the README names and what continuous integration runs; each target sets up what it needs.
 
-PYTHON ?= python3
+PYTHON ?= $(shell sh tools/python.sh)
 BIN := .venv/bin
 READY := .venv/.ready
 CODE := src tests examples benchmarks chaos tools
