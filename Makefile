@@ -86,7 +86,8 @@ test-sockets:
 	@$(BIN)/python -m pytest -q -m "not kafka" tests/integration
 
 test-kafka:
-	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration $(NOT_OF_BROKERS) $(OF_PAST:%=--ignore=%)
+	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration --ignore=tests/integration/http \
+		--ignore=tests/integration/pages $(NOT_OF_BROKERS) $(OF_PAST:%=--ignore=%)
 
 test-workers:
 	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages --ignore=tests/e2e/past \

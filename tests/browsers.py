@@ -90,7 +90,7 @@ class Look:
                 assert answer is not None
                 if answer.status != NOT_CURRENT:
                     return answer.status
-                await asyncio.sleep(_PAUSE)
+                await self._wait_until_current()
 
     async def log_in(self, token: str) -> None:
         """Log in as a person does, from whatever page asks for it."""
@@ -104,7 +104,13 @@ class Look:
                     return
                 # While its tables are not current, a console believes no token.
                 assert f"({NOT_CURRENT})" in await self.page.inner_text("main"), self.path
-                await asyncio.sleep(_PAUSE)
+                await self._wait_until_current()
+
+    async def _wait_until_current(self) -> None:
+        """Wait before the console is asked again; what the browser said of its answer is no complaint then."""
+        await asyncio.sleep(_PAUSE)
+        answered = f"status of {NOT_CURRENT}"
+        self.complaints[:] = [each for each in self.complaints if answered not in each]
 
     @property
     def path(self) -> str:
