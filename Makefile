@@ -58,7 +58,8 @@ quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's tho
 GROUPS = test-consoles test-past test-workers test-kafka test-memory test-processes test-brokers test-registries \
 	test-sockets test-outages
 LAST = nice -n 10
-AT_ONCE = $(MAKE) --no-print-directory --jobs=5 --output-sync=target
+JOBS ?= 5
+AT_ONCE = $(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target
 test: $(READY) ## Run every test, real Kafka included
 	@$(AT_ONCE) $(GROUPS)
 
