@@ -112,7 +112,7 @@ test-registries:
 test-outages:
 	@$(BIN)/python -m pytest -q tests/e2e/outages
 
-# Style before all else. Types take a minute of one core: they are checked while Kafka is fetched and its tests begin.
+# Style before all else. Types take half a minute of one core: they are checked while Kafka is fetched and its tests begin.
 check: lint ## Do what continuous integration does
 	@$(AT_ONCE) contracts types $(GROUPS)
 
