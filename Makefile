@@ -1,6 +1,6 @@
 # What the README names and what continuous integration runs; each target sets up what it needs.
 
-PYTHON ?= python3
+PYTHON ?= $(shell sh tools/python.sh)
 BIN := .venv/bin
 INSTALLED := .venv/.ready
 NATIVE := .venv/.native
@@ -10,7 +10,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup accelerator kafka nginx prometheus chromium registry demo quick test test-memory test-python test-kafka test-past test-workers test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz parity bench chaos broker lock docs pictures clean
+.PHONY: help setup accelerator prepared kafka nginx prometheus chromium registry demo quick test test-memory test-sockets test-python test-kafka test-past test-workers test-consoles test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz parity bench chaos broker lock docs pictures clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -45,9 +45,12 @@ prometheus: $(READY)
 chromium: $(READY) ## Get the browser that tests look at the console's pages with
 	@sh tools/prepare.sh chromium
 
+define GET_KAFKA
+@sh tools/prepare.sh java
+@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
+endef
 kafka: $(READY) ## Get Apache Kafka for the development broker
-	@sh tools/prepare.sh java
-	@test -n "$$HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS" || $(BIN)/hookstream dev fetch
+	$(GET_KAFKA)
 
 registry: $(READY) ## Get a schema registry for the tests that use a real one; they are skipped without it
 	@sh tools/prepare.sh registry
@@ -61,11 +64,24 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# Three at a time: on two cores more of them only wait for each other, until deadlines pass. Each group on Kafka has
-# its own broker. Tests in memory compute all the time, so they run at a lower priority.
-GROUPS = test-memory test-outages test-kafka test-workers test-past test-processes test-brokers test-registries test-python
-test: kafka nginx prometheus chromium ## Run every test, real Kafka included
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(GROUPS)
+# Tests in memory compute all the time; each group on Kafka has its own broker and mostly waits: it takes 0.2 to 0.3 of
+# a core. So those in memory run beside all others, on what these leave, and of these four run at a time, the
+# longest first: what has deadlines is not late because of what has none.
+GROUPS = test-consoles test-past test-workers test-kafka test-memory test-processes test-brokers test-registries \
+	test-sockets test-python test-outages
+LAST = nice -n 10
+JOBS ?= 5
+AT_ONCE = $(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target
+test: $(READY) ## Run every test, real Kafka included
+	@$(AT_ONCE) $(GROUPS)
+
+# What the targets that fetch something get, one after another: apt-get runs once at a time.
+prepared: $(READY)
+	$(GET_KAFKA)
+	@sh tools/prepare.sh nginx
+	@sh tools/prepare.sh prometheus
+	@sh tools/prepare.sh chromium
+$(GROUPS): prepared
 
 # Their tests start brokers of their own.
 OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_quickstart.py \
@@ -73,9 +89,14 @@ OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_q
 NOT_OF_BROKERS = $(OF_BROKERS:%=--ignore=%)
 OF_PAST = tests/integration/test_jobs.py tests/integration/test_gaps_written.py tests/integration/test_endings.py \
 	tests/integration/test_pending_deliveries.py tests/integration/test_dead_letters_purged.py
+OF_CONSOLES = tests/e2e/pages tests/e2e/test_api.py tests/e2e/test_commands_by_api.py tests/e2e/test_consoles.py \
+	tests/e2e/test_files_by_api.py tests/e2e/test_listening.py tests/e2e/test_page_sessions.py
 
 test-memory:
-	@nice -n 4 $(BIN)/python -m pytest -q -m "not kafka" $(SPREAD)
+	@$(LAST) $(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/integration $(SPREAD)
+
+test-sockets:
+	@$(BIN)/python -m pytest -q -m "not kafka" tests/integration
 
 # What reads Avro, once more in Python: scenarios have a double in its place, but for these. Of the tests on Kafka, one
 # worker in tests/e2e/test_starting.py runs so. Without the accelerator all others have run in Python already.
@@ -86,11 +107,15 @@ test-python:
 	fi
 
 test-kafka:
-	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration $(NOT_OF_BROKERS) $(OF_PAST:%=--ignore=%)
+	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration --ignore=tests/integration/http \
+		--ignore=tests/integration/pages $(NOT_OF_BROKERS) $(OF_PAST:%=--ignore=%)
 
 test-workers:
 	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages --ignore=tests/e2e/past \
-		--ignore=tests/e2e/processes --ignore=tests/e2e/registries $(NOT_OF_BROKERS)
+		--ignore=tests/e2e/processes --ignore=tests/e2e/registries $(NOT_OF_BROKERS) $(OF_CONSOLES:%=--ignore=%)
+
+test-consoles:
+	@$(BIN)/python -m pytest -q $(OF_CONSOLES)
 
 test-past:
 	@$(BIN)/python -m pytest -q tests/e2e/past $(OF_PAST)
@@ -107,7 +132,9 @@ test-registries:
 test-outages:
 	@$(BIN)/python -m pytest -q tests/e2e/outages
 
-check: lint types contracts test ## Do what continuous integration does
+# Style before all else. Types take half a minute of one core: they are checked while Kafka is fetched and its tests begin.
+check: lint ## Do what continuous integration does
+	@$(AT_ONCE) contracts types $(GROUPS)
 
 lint: $(READY) ## Check format and style
 	@$(BIN)/ruff format --check $(CODE)
@@ -118,10 +145,10 @@ format: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/ruff format $(CODE)
 
 types: $(READY) ## Check types
-	@$(BIN)/mypy $(CODE)
+	@$(LAST) $(BIN)/mypy $(CODE)
 
 contracts: $(READY) ## Check that layers point one way
-	@$(BIN)/lint-imports
+	@$(LAST) $(BIN)/lint-imports
 
 # Without what takes its time for its claim: the simulator's stories, and bounds on CPU seconds.
 NOT_COVERED = --ignore=tests/simulation --ignore=tests/properties/test_hostile_lines.py

@@ -32,6 +32,8 @@ LONG = (
     ROOT / "tests" / "scenarios" / "test_lanes.py",
 )
 """What takes seconds for each test."""
+LEAVES_PROCESSES = (ROOT / "tests" / "e2e" / "pages",)
+"""What has a worker, a console and a browser that run until the session ends."""
 IN_MEMORY = tuple(
     ROOT / "tests" / folder
     for folder in ("scenarios", "unit", "properties", "architecture", "compatibility")
@@ -95,8 +97,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 if item.get_closest_marker("timeout") is None:
                     item.add_marker(pytest.mark.timeout(_PATIENCE_ON_KAFKA))
     # The tests that take seconds each come first: otherwise one process is left with some of them while the
-    # others have nothing more to do.
-    items.sort(key=lambda item: item.path not in LONG)
+    # others have nothing more to do. What leaves processes comes last: they would run beside all other tests.
+    items.sort(
+        key=lambda item: (item.path not in LONG, _within(item.path.parent, LEAVES_PROCESSES))
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
