@@ -49,7 +49,14 @@ from hookstream.core.model.subscription import (
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
-from hookstream.pipeline.ports import Acknowledged, Permitted, Post, always_permitted
+from hookstream.pipeline.ports import (
+    Acknowledged,
+    Answered,
+    Exchange,
+    Permitted,
+    Post,
+    always_permitted,
+)
 
 _TOPIC = f"path.{EVENT_TYPE}"
 _STRETCH = 2000
@@ -117,11 +124,21 @@ class Ends:
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer:
         """Answer in a later turn of the loop."""
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        self.begin(post, permitted, answered.set_result)  # type: ignore[arg-type]  # it is a Response
+        return await answered
+
+    def begin(self, post: Post, permitted: Permitted, answered: Answered) -> Exchange:
+        """Answer in a later turn of the loop, as an open connection does."""
         if not permitted():
             raise SystemExit("the tables of the benchmark are a day old")
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-        self._loop.call_soon(answered.set_result, Response(204))
-        answer = await answered
+        self._loop.call_soon(self._answer, post, answered)
+        return self
+
+    def abandon(self) -> None:
+        """Answer all the same."""
+
+    def _answer(self, post: Post, answered: Answered) -> None:
         before = self._delivered
         # Counted, not parsed: a parser would cost as much as the path.
         self._delivered += 1 if post.batch_id is None else post.body.count(_ONCE_IN_EACH)
@@ -129,7 +146,7 @@ class Ends:
             self.looks.append(time.process_time())
         if self._delivered == len(self._records):
             self.done.set()
-        return answer
+        answered(Response(204))
 
 
 class Current:

@@ -13,7 +13,10 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
+
+from tests.doubles.exchange import PlayedExchange
 
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
@@ -25,7 +28,14 @@ from hookstream.core.model.outcome import (
     Withheld,
     Words,
 )
-from hookstream.pipeline.ports import Permitted, Post, always_permitted
+from hookstream.pipeline.ports import (
+    Answered,
+    Exchange,
+    Permitted,
+    Post,
+    Rest,
+    always_permitted,
+)
 
 Behaviour: TypeAlias = Callable[[Post], Awaitable[Answer]]
 
@@ -182,6 +192,14 @@ class Endpoints:
             await came
         finally:
             self._awaited.remove(awaited)
+
+    def begin(
+        self, post: Post, permitted: Permitted, answered: Answered
+    ) -> Exchange | Rest[Answer | Withheld]:
+        """Play it as over an open connection, where one need not be made first."""
+        if self.short or post.subscription_id in self.connects_after:
+            return Rest(partial(self.send, post, permitted))
+        return PlayedExchange(self.send(post, permitted), answered)
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Play the endpoint's next behaviour, within the post's timeout."""
