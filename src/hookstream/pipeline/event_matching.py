@@ -60,12 +60,13 @@ class EventMatching:
 
     def _question(self, bodies: Bodies, arrival: Arrival) -> Question:
         event = bodies.event
+        event_type = event.event_type
         return Question(
-            event.event_type,
+            event_type,
             event.environment,
             event.origin.timestamp,
             bodies.document,
-            self._codec.latest(event.event_type),
+            self._codec.latest(event_type),
             arrival,
         )
 

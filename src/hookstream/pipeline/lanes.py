@@ -268,7 +268,9 @@ class Lanes:
                 return False
             # While the gate is shut, the next tick starts every lane that waits.
             return self._may_act()
-        self._sleep_until(queue.lane.start_at(now), queue, now)
+        at = queue.lane.start_at(now)
+        if at is not None:
+            self._sleep_until(at, queue, now)
         return False
 
     def _begin(self, queue: LaneQueue, now: float, kept: bool) -> None:  # noqa: FBT001
@@ -376,9 +378,9 @@ class Lanes:
         self._start(queue, now)
         self._note_idle()
 
-    def _sleep_until(self, at: float | None, queue: LaneQueue, now: float) -> None:
-        """Wake the lane when its rate limiter, circuit breaker or batch allows the next attempt; None: never."""
-        if at is None or at >= queue.wakes_at:
+    def _sleep_until(self, at: float, queue: LaneQueue, now: float) -> None:
+        """Wake the lane when its rate limiter, circuit breaker or batch allows the next attempt."""
+        if at >= queue.wakes_at:
             return
         if queue.wakes is not None:
             # It may begin sooner than it could when it fell asleep.

@@ -429,15 +429,17 @@ class Connection(asyncio.Protocol):
             return TransportFailure(kind, detail)
         after = self._retry_after
         try:
-            return Response(
+            answer = Response(
                 self._status,
                 after.decode("latin-1") if after is not None else None,
-                excerpt_of(self._excerpt),
-                words=None if self._words is None else _words(self._words),
+                excerpt_of(self._excerpt) if self._excerpt else None,
             )
+            if self._words is not None:
+                answer.words = _words(self._words)
         except Exception as error:  # noqa: BLE001  otherwise nobody would ever be answered
             self._keep = False
             return error
+        return answer
 
 
 def _set(waiter: asyncio.Future[Answer], answer: Answer | Exception) -> None:
