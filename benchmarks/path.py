@@ -1,6 +1,6 @@
 """The path of an event without Kafka and sockets: what the pipeline itself costs a delivery.
 
-    python -m benchmarks.path [--events N] [--subscriptions N] [--batch N] [--calls]
+    python -m benchmarks.path [--events N] [--subscriptions N] [--batch N] [--at-once N] [--calls]
 
 Everything of a worker is real but its ends: records come from a list, a POST is answered 204 in a
 later turn of the loop, and writes are acknowledged together, as a broker would. The cheapest
@@ -73,7 +73,10 @@ _TIERS = tuple(
 class Ends:
     """Where records come from, and where requests and writes go."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[Record], at_once: int | None = None) -> None:
+        """Give `at_once` records, and the next ones when these have arrived; None: as many as are asked for."""
+        self._at_once = at_once
+        self._arrived = asyncio.Event()
         self._records = records
         self._given = 0
         self._loop = asyncio.get_running_loop()
@@ -87,6 +90,11 @@ class Ends:
 
     async def take(self, most: int) -> Sequence[Record]:
         """Give the next records, or wait."""
+        if self._at_once is not None:
+            most = min(most, self._at_once)
+            while self._delivered < self._given < len(self._records):
+                self._arrived.clear()
+                await self._arrived.wait()
         taken = self._records[self._given : self._given + most]
         self._given += len(taken)
         if not taken:
@@ -142,6 +150,8 @@ class Ends:
         before = self._delivered
         # Counted, not parsed: a parser would cost as much as the path.
         self._delivered += 1 if post.batch_id is None else post.body.count(_ONCE_IN_EACH)
+        if self._delivered == self._given:
+            self._arrived.set()
         if self._delivered // _STRETCH > before // _STRETCH:
             self.looks.append(time.process_time())
         if self._delivered == len(self._records):
@@ -223,9 +233,11 @@ def records_of(n: int) -> list[Record]:
     ]
 
 
-async def run(events: int, subscriptions: int, batch: int | None = None) -> list[float]:
+async def run(
+    events: int, subscriptions: int, batch: int | None = None, at_once: int | None = None
+) -> list[float]:
     """Deliver everything; return microseconds of CPU a delivery, stretch by stretch."""
-    ends = Ends(records_of(events))
+    ends = Ends(records_of(events), at_once)
     book = SchemaBook(
         orjson.loads(file.read_bytes()) for file in (ROOT / "schemas").rglob("*.avsc")
     )
@@ -270,12 +282,13 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=30_000)
     parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
     parser.add_argument("--batch", type=int, help="the most events in a request; else one in each")
+    parser.add_argument("--at-once", type=int, help="records given before the last ones arrived")
     parser.add_argument("--calls", action="store_true", help="print a profile of all calls")
     given = parser.parse_args()
     profile = cProfile.Profile()
     if given.calls:
         profile.enable()
-    costs = uvloop.run(run(given.events, given.subscriptions, given.batch))
+    costs = uvloop.run(run(given.events, given.subscriptions, given.batch, given.at_once))
     profile.disable()
     print(
         f"{min(costs):.1f} µs of CPU a delivery in the cheapest stretch of {_STRETCH},"
