@@ -1,6 +1,6 @@
 """The path of an event without Kafka and sockets: what the pipeline itself costs a delivery.
 
-    python -m benchmarks.path [--events N] [--subscriptions N] [--batch N] [--calls]
+    python -m benchmarks.path [--events N] [--subscriptions N] [--batch N] [--at-once N] [--calls]
 
 Everything of a worker is real but its ends: records come from a list, a POST is answered 204 in a
 later turn of the loop, and writes are acknowledged together, as a broker would. The cheapest
@@ -49,7 +49,14 @@ from hookstream.core.model.subscription import (
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
-from hookstream.pipeline.ports import Acknowledged, Permitted, Post, always_permitted
+from hookstream.pipeline.ports import (
+    Acknowledged,
+    Answered,
+    Exchange,
+    Permitted,
+    Post,
+    always_permitted,
+)
 
 _TOPIC = f"path.{EVENT_TYPE}"
 _STRETCH = 2000
@@ -69,9 +76,17 @@ class Ends:
     Args:
         records: What is taken, in this order.
         deliveries: How many they make; None: one each.
+        at_once: So many records are given, and the next ones when these have arrived; None: as many as are asked for.
     """
 
-    def __init__(self, records: Sequence[Record], deliveries: int | None = None) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        deliveries: int | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        self._at_once = at_once
+        self._arrived = asyncio.Event()
         self._records = records
         self._deliveries = len(records) if deliveries is None else deliveries
         self._given = 0
@@ -91,6 +106,11 @@ class Ends:
 
     async def take(self, most: int) -> Sequence[Record]:
         """Give the next records, or wait."""
+        if self._at_once is not None:
+            most = min(most, self._at_once)
+            while self._delivered < self._given < len(self._records):
+                self._arrived.clear()
+                await self._arrived.wait()
         taken = self._records[self._given : self._given + most]
         self._given += len(taken)
         if not taken:
@@ -128,19 +148,31 @@ class Ends:
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer:
         """Answer in a later turn of the loop."""
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        self.begin(post, permitted, answered.set_result)  # type: ignore[arg-type]  # it is a Response
+        return await answered
+
+    def begin(self, post: Post, permitted: Permitted, answered: Answered) -> Exchange:
+        """Answer in a later turn of the loop, as an open connection does."""
         if not permitted():
             raise SystemExit("the tables of the benchmark are a day old")
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-        self._loop.call_soon(answered.set_result, Response(204))
-        answer = await answered
+        self._loop.call_soon(self._answer, post, answered)
+        return self
+
+    def abandon(self) -> None:
+        """Answer all the same."""
+
+    def _answer(self, post: Post, answered: Answered) -> None:
         before = self._delivered
         # Counted, not parsed: a parser would cost as much as the path.
         self._delivered += 1 if post.batch_id is None else post.body.count(_ONCE_IN_EACH)
+        if self._delivered == self._given:
+            self._arrived.set()
         if self._delivered // _STRETCH > before // _STRETCH:
             self.looks.append(time.process_time())
         if self._delivered == self._deliveries:
             self.done.set()
-        return answer
+        answered(Response(204))
 
 
 class Current:
@@ -217,9 +249,11 @@ def records_of(n: int, body_bytes: int = BODY_BYTES) -> list[Record]:
     ]
 
 
-async def run(events: int, subscriptions: int, batch: int | None = None) -> list[float]:
+async def run(
+    events: int, subscriptions: int, batch: int | None = None, at_once: int | None = None
+) -> list[float]:
     """Deliver everything; return microseconds of CPU a delivery, stretch by stretch."""
-    ends = Ends(records_of(events))
+    ends = Ends(records_of(events), at_once=at_once)
     await deliver(ends, directory_of(subscriptions, batch), codec_of_schemas())
     # At the end nothing is taken in any more: the last stretches cost less.
     return costs(ends.looks[:-1])
@@ -276,12 +310,13 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=30_000)
     parser.add_argument("--subscriptions", type=int, default=1000, help="one of them matches")
     parser.add_argument("--batch", type=int, help="the most events in a request; else one in each")
+    parser.add_argument("--at-once", type=int, help="records given before the last ones arrived")
     parser.add_argument("--calls", action="store_true", help="print a profile of all calls")
     given = parser.parse_args()
     profile = cProfile.Profile()
     if given.calls:
         profile.enable()
-    found = uvloop.run(run(given.events, given.subscriptions, given.batch))
+    found = uvloop.run(run(given.events, given.subscriptions, given.batch, given.at_once))
     profile.disable()
     print(
         f"{min(found):.1f} µs of CPU a delivery in the cheapest stretch of {_STRETCH},"

@@ -1,6 +1,7 @@
 """What every `Sender` promises: tested on the double and, over real sockets, on the product's own."""
 
 import asyncio
+import contextlib
 import json
 import resource
 import socket
@@ -21,9 +22,11 @@ from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
     AddressBlocked,
+    Answer,
     FailureKind,
     Response,
     TransportFailure,
+    Withheld,
 )
 from hookstream.core.model.record import Origin
 from hookstream.core.model.subscription import (
@@ -33,7 +36,15 @@ from hookstream.core.model.subscription import (
     SigningSecret,
     Subscription,
 )
-from hookstream.pipeline.ports import Post, Sender
+from hookstream.pipeline.ports import (
+    Answered,
+    Exchange,
+    Permitted,
+    Post,
+    Rest,
+    Sender,
+    always_permitted,
+)
 from hookstream.pipeline.prepared import PreparedRequests
 
 pytestmark = pytest.mark.real_time
@@ -73,6 +84,7 @@ class Stage(Protocol):
     """An endpoint with a configured behaviour, and a sender that reaches it."""
 
     sender: Sender
+    """Sends by `send`, or by `begin`."""
 
     async def behave(self, behaviour: Behaviour) -> None: ...
 
@@ -200,13 +212,49 @@ async def _socket_stage() -> AsyncIterator[SocketStage]:
         yield SocketStage(sender, server)
 
 
-@pytest.fixture(params=["double", "sockets"])
+class Beginning:
+    """Sends by `begin`, as lanes do."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self.began: list[str] = []
+        """What `begin` returned each time."""
+
+    def begin(
+        self, post: Post, permitted: Permitted, answered: Answered
+    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+        return self._sender.begin(post, permitted, answered)
+
+    async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
+        came: asyncio.Future[Answer | Withheld | Rest[Answer | Withheld] | Exception]
+        came = asyncio.get_running_loop().create_future()
+        begun = self.begin(post, permitted, came.set_result)
+        self.began.append(type(begun).__name__)
+        assert not came.done(), "it is called in a later turn of the event loop"
+        answer: Answer | Withheld | Rest[Answer | Withheld] | Exception
+        if isinstance(begun, Withheld | Rest):
+            answer = begun
+        else:
+            try:
+                answer = await came
+            except asyncio.CancelledError:
+                begun.abandon()
+                raise
+        if isinstance(answer, Exception):
+            raise answer
+        return await answer.run() if isinstance(answer, Rest) else answer
+
+
+@pytest.fixture(params=["double", "double, begun", "sockets", "sockets, begun"])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    if request.param == "double":
-        yield DoubleStage()
-    else:
-        async with _socket_stage() as real:
-            yield real
+    kind, _, begun = request.param.partition(", ")
+    async with contextlib.AsyncExitStack() as opened:
+        made: Stage = DoubleStage()
+        if kind == "sockets":
+            made = await opened.enter_async_context(_socket_stage())
+        if begun:
+            made.sender = Beginning(made.sender)
+        yield made
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 404, 410, 429, 500, 503])
@@ -352,3 +400,41 @@ async def test_many_requests_at_once_are_answered_each(stage: Stage) -> None:
         sending = [tasks.create_task(stage.sender.send(stage.post())) for _ in range(20)]
     assert [each.result() for each in sending] == [Response(204)] * 20
     assert len(await stage.requests(20)) == 20
+
+
+async def test_over_an_open_connection_a_request_needs_no_coroutine() -> None:
+    async with _socket_stage() as stage:
+        stage.sender = begun = Beginning(stage.sender)
+        for _ in range(3):
+            assert await begun.send(stage.post()) == Response(204)
+        assert begun.began == ["Rest", "Connection", "Connection"]
+
+
+async def test_a_connection_that_was_closed_meanwhile_costs_a_request_nothing() -> None:
+    """The endpoint closed it as the request was on its way: it is sent once more over another one."""
+    async with _socket_stage() as stage:
+        stage.sender = begun = Beginning(stage.sender)
+        stage.server.play(raw_server.response(204), raw_server.close, raw_server.response(204))
+        assert await begun.send(stage.post()) == Response(204)
+        assert await begun.send(stage.post()) == Response(204)
+        assert begun.began == ["Rest", "Connection"]
+        assert len(await stage.requests(3)) == 3
+
+
+async def test_an_abandoned_request_closes_its_connection_and_is_never_answered() -> None:
+    async with _socket_stage() as stage:
+        stage.sender = begun = Beginning(stage.sender)
+        assert await begun.send(stage.post()) == Response(204)
+        await stage.behave(Hangs())
+        answers: list[object] = []
+        exchange = begun.begin(stage.post(), always_permitted, answers.append)
+        await stage.requests(2)
+
+        assert not isinstance(exchange, Withheld | Rest)
+        exchange.abandon()
+
+        await stage.until_cancelled()
+        assert answers == []
+        assert await begun.send(stage.post(timeout=50)) == TransportFailure(
+            FailureKind.TIMEOUT, "no response in time"
+        )

@@ -13,7 +13,10 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
+
+from tests.doubles.exchange import PlayedExchange
 
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
@@ -25,7 +28,14 @@ from hookstream.core.model.outcome import (
     Withheld,
     Words,
 )
-from hookstream.pipeline.ports import Permitted, Post, always_permitted
+from hookstream.pipeline.ports import (
+    Answered,
+    Exchange,
+    Permitted,
+    Post,
+    Rest,
+    always_permitted,
+)
 
 Behaviour: TypeAlias = Callable[[Post], Awaitable[Answer]]
 
@@ -183,6 +193,17 @@ class Endpoints:
         finally:
             self._awaited.remove(awaited)
 
+    def begin(
+        self, post: Post, permitted: Permitted, answered: Answered
+    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+        """Play it as over an open connection, where one need not be made first: it is written at once."""
+        if self.short or post.subscription_id in self.connects_after:
+            return Rest(partial(self.send, post, permitted))
+        if not permitted():
+            return NOT_PERMITTED
+        request = self._written(post)
+        return PlayedExchange(self._played(request, self._behave(post)), answered)
+
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Play the endpoint's next behaviour, within the post's timeout."""
         who = post.subscription_id
@@ -193,14 +214,27 @@ class Endpoints:
             return WITHOUT_DESCRIPTORS
         if not permitted():
             return NOT_PERMITTED
+        request = self._written(post)
+        return await self._played(request, self._behave(post))
+
+    def _written(self, post: Post) -> Request:
+        """Note a request, as its endpoint sees it."""
+        who = post.subscription_id
         request = Request(post, asyncio.get_running_loop().time())
         self.requests.append(request)
         self.in_flight[who] += 1
         self.peak_in_flight[who] = max(self.peak_in_flight[who], self.in_flight[who])
+        self._changed()
+        return request
+
+    def _behave(self, post: Post) -> Awaitable[Answer]:
+        return self._next(post.subscription_id)(post)
+
+    async def _played(self, request: Request, answer: Awaitable[Answer]) -> Answer:
+        who = request.post.subscription_id
         try:
-            self._changed()
-            async with asyncio.timeout(post.timeout / 1000):
-                request.answer = await self._next(who)(post)
+            async with asyncio.timeout(request.post.timeout / 1000):
+                request.answer = await answer
         except TimeoutError:
             request.answer = TransportFailure(FailureKind.TIMEOUT, "no answer in time")
         except asyncio.CancelledError:

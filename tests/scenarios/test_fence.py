@@ -12,11 +12,13 @@ from tests.doubles.raising import Raising
 from tests.scenarios.world import EVENTS, Worker, World
 
 from hookstream.core.model.instant import SECOND
+from hookstream.core.model.outcome import Answer
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import SubscriptionState
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.errors import DependencyUnavailable, InvariantBroken, ProducerFenced
 from hookstream.pipeline.engine import Ports
+from hookstream.pipeline.ports import Post
 
 HERE = TopicPartition(EVENTS, 0)
 
@@ -387,10 +389,22 @@ async def test_an_attempt_that_cannot_be_accounted_for_counts_as_failed_and_no_s
         assert world.dead() == [("crm", "e1", "attempts_exhausted")]
 
 
-async def test_a_defect_after_the_request_is_not_counted_against_the_endpoint() -> None:
+async def broken_answer(_: Post) -> Answer:
+    """Raise in the sender, when the request was sent."""
+    await asyncio.sleep(0.01)
+    raise UnexpectedError
+
+
+@pytest.mark.parametrize("found", ["at once", "with the answer"])
+async def test_a_defect_after_the_request_is_not_counted_against_the_endpoint(
+    found: str,
+) -> None:
     async with World() as world:
         world.subscribe("crm", schedule=(5 * SECOND,) * 3)
-        break_(world, "sender", "send", when=lambda call: call == 1)
+        if found == "with the answer":
+            world.endpoints.script("crm", broken_answer, status(204))
+        else:
+            break_(world, "sender", "begin", when=lambda call: call == 1)
         worker = await world.worker()
         world.publish("e1")
 
@@ -416,7 +430,7 @@ CALLS = [
     ("directory", "granted"),
     ("directory", "is_disabled"),
     ("sink", "write"),
-    ("sender", "send"),
+    ("sender", "begin"),
     ("own_records", "attempt"),
     ("own_records", "dead_lettered"),
     ("own_records", "failing"),

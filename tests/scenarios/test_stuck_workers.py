@@ -3,12 +3,20 @@
 import asyncio
 
 from tests.doubles.endpoint import Endpoints, refuse_connections, status
+from tests.doubles.exchange import PlayedExchange
 from tests.scenarios.world import Worker, World
 
 from hookstream.adapters.telemetry.stacks import stacks
 from hookstream.core.model.instant import MINUTE
 from hookstream.core.model.outcome import Answer, Response
-from hookstream.pipeline.ports import Permitted, Post, WriteRefused, always_permitted
+from hookstream.pipeline.ports import (
+    Answered,
+    Exchange,
+    Permitted,
+    Post,
+    WriteRefused,
+    always_permitted,
+)
 from hookstream.pipeline.watchdog import Watchdog
 
 BOUND = 5 * MINUTE
@@ -20,6 +28,9 @@ class DeafEndpoints(Endpoints):
     def __init__(self) -> None:
         super().__init__()
         self.mended = asyncio.Event()
+
+    def begin(self, post: Post, permitted: Permitted, answered: Answered) -> Exchange:
+        return PlayedExchange(self.send(post, permitted), answered)
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer:
         del post, permitted

@@ -27,7 +27,15 @@ from hookstream.pipeline.batch_composer import BatchComposer, BatchMember, Compo
 from hookstream.pipeline.batches import BatchAttempts
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
-from hookstream.pipeline.ports import Permitted, Post, Sender, always_permitted
+from hookstream.pipeline.ports import (
+    Answered,
+    Exchange,
+    Permitted,
+    Post,
+    Rest,
+    Sender,
+    always_permitted,
+)
 from hookstream.pipeline.work import Work
 
 
@@ -81,6 +89,11 @@ class Numbering:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._sent = 0
+
+    def begin(
+        self, post: Post, permitted: Permitted, answered: Answered
+    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+        return self._sender.begin(post, permitted, answered)
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         if post.batch_id is not None:

@@ -57,8 +57,9 @@ from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.lanes import Lanes
+from hookstream.pipeline.open_attempt import AttemptListener, Came, OpenAttempt
 from hookstream.pipeline.partitions import Gap, Partitions, Receipt
-from hookstream.pipeline.ports import Acknowledged, RecordSink, WriteRefused
+from hookstream.pipeline.ports import Acknowledged, RecordSink, Rest, WriteRefused
 from hookstream.pipeline.retrier import WaitingRecord
 from hookstream.pipeline.work import Work
 
@@ -155,13 +156,13 @@ class Forgetful(Attempts):
 
     made: Counter[str]
 
-    async def attempt(self, work: Work) -> Outcome | Withheld | None:
+    def begin(self, work: Work, notify: AttemptListener) -> OpenAttempt | Rest[Came] | Came:
         if not hasattr(self, "made"):
             self.made = Counter()
         delivery = work.delivery
         delivery.attempt = self.made[delivery.delivery_id]
         self.made[delivery.delivery_id] += 1
-        return await super().attempt(work)
+        return super().begin(work, notify)
 
 
 class Impatient(Ladder):
@@ -328,19 +329,18 @@ class Accusing(Admission):
 class Unfenced(Attempts):
     """An exception after a request ends the process."""
 
-    async def _send(self, work: Work, ready: Any) -> Outcome | Withheld:  # noqa: ANN401  its own
-        work.delivery.attempt += 1
-        return await self._post(work, ready, self._clock.monotonic())
+    def _interrupted(self, attempt: OpenAttempt, error: Exception) -> Outcome:
+        del attempt
+        raise error
 
 
 class Charging(Attempts):
     """It counts an attempt for which nothing was sent."""
 
-    async def _post(self, work: Work, ready: Any, began: float) -> Outcome | Withheld:  # noqa: ANN401  its own
-        outcome = await super()._post(work, ready, began)
-        if isinstance(outcome, Withheld):
-            work.delivery.attempt += 1
-        return outcome
+    def _withheld(self, attempt: OpenAttempt, withheld: Withheld) -> Withheld:
+        super()._withheld(attempt, withheld)
+        attempt.work.delivery.attempt += 1
+        return withheld
 
 
 class Ungrateful(Attempts):

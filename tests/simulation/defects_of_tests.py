@@ -12,9 +12,10 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Outcome
 from hookstream.core.model.subscription_status import SubscriptionStatus
 from hookstream.core.outcome import policy
-from hookstream.pipeline.attempts import Attempts, Ready
+from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.lanes import Lanes
+from hookstream.pipeline.open_attempt import Ready
 from hookstream.pipeline.work import Work
 
 

@@ -5,10 +5,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.doubles.broker_sink import BrokerSink
 from tests.doubles.endpoint import SHORT_SECONDS, WITHOUT_DESCRIPTORS
+from tests.doubles.exchange import PlayedExchange
 from tests.doubles.seeing import (
     CountingMetrics,
     JsonOwnRecords,
@@ -54,9 +56,12 @@ from hookstream.pipeline.broker_clock import BrokerClock, time_request
 from hookstream.pipeline.engine import Engine, Ports
 from hookstream.pipeline.ports import (
     Acknowledged,
+    Answered,
     AssignmentListener,
+    Exchange,
     Permitted,
     Post,
+    Rest,
     WriteRefused,
     always_permitted,
 )
@@ -427,12 +432,23 @@ class SeenSender:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._connected: set[str] = set()
         self._in_flight: Counter[str] = Counter()
         self._tests_in_flight: Counter[str] = Counter()
         self._last: dict[str, float] = {}
         """When the latest attempt at each endpoint began."""
         self._rests: dict[str, tuple[float, float]] = {}
         """Since when, and until when, each endpoint has nothing left of its limit."""
+
+    def begin(
+        self, post: Post, permitted: Permitted, answered: Answered
+    ) -> Exchange | Rest[Answer | Withheld]:
+        """Send over an open connection, where there is one: the first request of all makes it."""
+        who = post.subscription_id
+        if self._process.host.short or who not in self._connected:
+            self._connected.add(who)
+            return Rest(partial(self.send, post, permitted))
+        return PlayedExchange(self.send(post, permitted), answered)
 
     async def _withheld(self, permitted: Permitted) -> Withheld | None:
         if self._process.host.short:

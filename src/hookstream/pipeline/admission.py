@@ -4,14 +4,10 @@ A record comes in one of three ways: fresh from an event topic, due from a tier 
 from a tier as an event that is still to be matched. All three decode the same bytes the same way.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from hookstream.core.delivery.identity import DeliveryIds, delivery_id
-from hookstream.core.matching.directory import NotReplayed
-from hookstream.core.matching.fanout import Match
-from hookstream.core.model.active_interval import Arrival, arrival_of
+from hookstream.core.delivery.identity import delivery_id
 from hookstream.core.model.delivery import Delivery, OnlyFor, UnmatchedEvent
 from hookstream.core.model.event import (
     LARGE,
@@ -23,7 +19,7 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.mapping import position_id
-from hookstream.core.model.outcome import NOT_GRANTED, Cancel, DeadLetter, DeadReason, Refused
+from hookstream.core.model.outcome import DeadLetter, DeadReason
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.registered import (
     NotFound,
@@ -31,13 +27,13 @@ from hookstream.core.model.registered import (
     UnresolvedSchema,
     Unusable,
 )
-from hookstream.core.model.subscription import Subscription, expiry_of
+from hookstream.core.model.subscription import expiry_of
 from hookstream.core.outcome import policy
 from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.defects import BLAMED, Step, described
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.event_ids import EventIds
-from hookstream.pipeline.event_matching import EventMatching
+from hookstream.pipeline.fan_out import FanOut
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.gate import Gate
 from hookstream.pipeline.lanes import Lanes
@@ -47,9 +43,6 @@ from hookstream.pipeline.schema_waits import NotAsked, SchemaWaits
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.unfit_schemas import UnfitSchemas
 from hookstream.pipeline.work import Bodies, Work
-
-_TURN = 8
-"""Deliveries offered in one turn of the event loop."""
 
 
 class Admission:
@@ -75,66 +68,105 @@ class Admission:
         self._waits = rules.waits
         self._grace = rules.unknown_schema_grace
         self._attempts = attempts
-        self._lanes = lanes
         self._settler = settler
-        self._budget = settler.budget
         self._event_ids = event_ids
         self._fence = fence
-        self._gate = gate
         self._schema_waits = SchemaWaits(ports, fence, gate.wait)
         self._topic_ids = ports.topic_ids
         self._metrics = ports.metrics
-        self._matching = EventMatching(ports, fence)
+        self._fan_out = FanOut(ports, attempts, lanes, settler, gate, fence)
         self._unfit = UnfitSchemas(ports.logger, ports.clock)
-        self._offered = 0
-        attempts.readmit = self._readmit
+        attempts.readmit = self._fan_out.readmit
         attempts.rest = lanes.rest
 
-    async def fresh(
+    def fresh(
         self, receipt: Receipt, traceparent: str | None, tracestate: str | None
-    ) -> None:
-        """Admit a record of an event topic."""
-        record = receipt.record
-        origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
-        state = UnmatchedEvent(
-            origin, self._clock.now(), traceparent=traceparent, tracestate=tracestate
-        )
-        await self.unmatched(receipt, state)
+    ) -> Awaitable[None] | None:
+        """Admit a record of an event topic; return the rest where something must be awaited."""
+        # Without names, which take the constructor as long again.
+        state = UnmatchedEvent(receipt.record.origin, self._clock.now())
+        state.traceparent, state.tracestate = traceparent, tracestate
+        return self._begin(receipt, state)
 
     async def unmatched(self, receipt: Receipt, state: UnmatchedEvent) -> None:
         """Identify a record, match it, and fan it out as fast as the budget allows."""
-        act = partial(self._unmatched, receipt, state, set())
-        await self._fence.run(receipt, Step.MATCH, act)
+        rest = self._begin(receipt, state)
+        if rest is not None:
+            await rest
 
-    async def _unmatched(self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]) -> None:
-        """Do so; `offered` has the subscriptions that a failed try offered already."""
+    # As `Fence.run` does, without a coroutine where nothing waits.
+
+    def _begin(self, receipt: Receipt, state: UnmatchedEvent) -> Awaitable[None] | None:
+        offered: set[str] = set()
+        try:
+            rest = self._unmatched(receipt, state, offered)
+        except Exception as error:  # noqa: BLE001  the fence
+            self._stop(receipt, state, offered, error)
+            return None
+        return None if rest is None else self._rest(receipt, state, offered, rest)
+
+    async def _rest(
+        self, receipt: Receipt, state: UnmatchedEvent, offered: set[str], rest: Awaitable[None]
+    ) -> None:
+        try:
+            await rest
+        except Exception as error:  # noqa: BLE001  the fence
+            self._stop(receipt, state, offered, error)
+
+    def _stop(
+        self, receipt: Receipt, state: UnmatchedEvent, offered: set[str], error: Exception
+    ) -> None:
+        async def again() -> None:
+            rest = self._unmatched(receipt, state, offered)
+            if rest is not None:
+                await rest
+
+        self._fence.stop(receipt, error, Step.MATCH, again=again, give_up=receipt.release)
+
+    # Each step returns the rest where something must be awaited.
+
+    def _unmatched(
+        self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]
+    ) -> Awaitable[None] | None:
+        """Admit a record; `offered` has the subscriptions that a failed try offered already."""
         record = receipt.record
         if record.headers_problem is not None and record.topic == self._operations:
             # A record in our own topic whose headers cannot be read was not written by us.
             why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
             self._settler.undecodable(receipt, why, state)
-            return
+            return None
         identified = self._identified(record, state.origin)
         match identified:
+            case Identified():
+                return self._match(receipt, state, identified, offered)
             case Undecodable():
                 self._settler.undecodable(receipt, identified, state)
             case UnknownSchema():
                 self._wait_for_schema(receipt, state, identified)
             case UnresolvedSchema():
                 self._resolve(receipt, state, identified.schema)
-            case Identified():
-                await self._match(receipt, state, identified, offered)
+        return None
 
-    async def _match(
+    def _match(
         self, receipt: Receipt, state: UnmatchedEvent, identified: Identified, offered: set[str]
-    ) -> None:
+    ) -> Awaitable[None] | None:
         """Decode an event that a subscription wants, and fan it out."""
         event_type = identified.revision.event_type
         asks = self._directory.wants
         if state.only is None and not offered and not asks(event_type, state.origin.timestamp):
             self._metrics.unmatched(event_type)
             receipt.release()
-            return
+            return None
+        load = self._codec.load(identified, receipt.record)
+        if identified.by_position or load > LARGE:
+            return self._match_later(receipt, state, identified, offered)
+        event = self._decoded(identified, receipt.record, state.origin, "")
+        return self._matched(receipt, state, self._loaded(receipt, event, load), offered)
+
+    async def _match_later(
+        self, receipt: Receipt, state: UnmatchedEvent, identified: Identified, offered: set[str]
+    ) -> None:
+        """Do so where the event's id or a thread must be awaited."""
         event_id: str | Undecodable = ""
         if identified.by_position:
             event_id = await self._position_id(state.origin)
@@ -145,15 +177,27 @@ class Admission:
             return
         else:
             event = await self._read(receipt, identified, state.origin, event_id)
+        if event is not None:
+            rest = self._matched(receipt, state, event, offered)
+            if rest is not None:
+                await rest
+
+    def _matched(
+        self,
+        receipt: Receipt,
+        state: UnmatchedEvent,
+        event: Event | Undecodable,
+        offered: set[str],
+    ) -> Awaitable[None] | None:
+        """Fan out what was decoded, or set it aside."""
         if isinstance(event, Undecodable):
             self._settler.undecodable(receipt, event, state)
-        elif event is not None:
-            value = receipt.record.value
-            self._event_ids.note(event.event_type, event.event_id, event.origin, value)
-            if state.only is None:
-                await self._fan_out(receipt, event, state, offered)
-            else:
-                await self._for_one(receipt, event, state, state.only)
+            return None
+        value = receipt.record.value
+        self._event_ids.note(event.event_type, event.event_id, event.origin, value)
+        if state.only is None:
+            return self._fan_out.begin(receipt, event, state, offered)
+        return self._for_one(receipt, event, state, state.only)
 
     async def _position_id(self, origin: Origin) -> str | Undecodable:
         """Return the id of an event whose record names none."""
@@ -178,6 +222,12 @@ class Admission:
                 return None
         else:
             event = self._decoded(identified, record, origin, event_id)
+        return self._loaded(receipt, event, load)
+
+    def _loaded(
+        self, receipt: Receipt, event: Event | Undecodable, load: int
+    ) -> Event | Undecodable:
+        """Note the load of an event, and which one it is on the span of its record."""
         if isinstance(event, Event):
             event.load = load
             if receipt.span is not None:
@@ -199,64 +249,6 @@ class Admission:
             return self._codec.decode(identified, record, origin, event_id)
         except BLAMED[Step.DECODE] as error:
             return Undecodable(UndecodableReason.MALFORMED, described(error))
-
-    async def _fan_out(
-        self, receipt: Receipt, event: Event, state: UnmatchedEvent, offered: set[str]
-    ) -> None:
-        bodies = Bodies(self._codec, event)
-        ids = DeliveryIds(event.event_type, event.event_id)
-        async for matches in self._matching.matched(bodies, _arrival(receipt, state)):
-            for match in matches:
-                if match is None:
-                    await asyncio.sleep(0)
-                    continue
-                if self._budget.room <= 0:
-                    await self._budget.wait()
-                if not self._gate.was_open():
-                    await self._gate.wait()
-                if not receipt.wanted:
-                    # The receipt is not released: what was not offered yet must not count as settled.
-                    return
-                if match.subscription.id not in offered:
-                    work = Work(self._delivery(ids, event, state, match), bodies, receipt)
-                    offered.add(match.subscription.id)
-                    receipt.retain()
-                    await self._offer(work, match)
-        self._fanned_out(receipt, event, offered)
-
-    def _fanned_out(self, receipt: Receipt, event: Event, offered: set[str]) -> None:
-        """Release the receipt; count an event that no subscription was offered."""
-        if not offered:
-            self._metrics.unmatched(event.event_type)
-        receipt.release()
-
-    async def _offer(self, work: Work, match: Match) -> None:
-        """Hand a delivery out, or end a refused one; yield to other tasks after a few."""
-        refused = match.refused
-        try:
-            if refused is not None:
-                await self._refuse(work, refused)
-            elif not work.delivery.filter_asked or self._directory.holds.any:
-                # What an operator holds waits in a tier at once, without queueing in its lane.
-                await self._readmit(work)
-            else:
-                # Its subscription was live a moment ago.
-                self._credit(work)
-                self._lanes.offer(work)
-        except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
-            if refused is None:
-                self._attempts.stop(work, error, Step.MATCH)
-            else:
-                again = partial(self._refuse, work, refused)
-                self._settler.stop(work, error, Step.MATCH, again)
-        self._offered += 1
-        if self._offered % _TURN == 0:
-            # Attempts begin: otherwise a lane whose attempts could not begin yet would look full.
-            await asyncio.sleep(0)
-
-    async def _refuse(self, work: Work, refused: Refused) -> None:
-        self._credit(work)
-        self._attempts.refuse(work, refused)
 
     async def _for_one(
         self, receipt: Receipt, event: Event, state: UnmatchedEvent, only: OnlyFor
@@ -284,27 +276,7 @@ class Admission:
             job=only.job,
             as_granted_today=only.as_granted_today,
         )
-        await self._readmit_fenced(Work(delivery, Bodies(self._codec, event), receipt))
-
-    def _delivery(
-        self, ids: DeliveryIds, event: Event, state: UnmatchedEvent, match: Match
-    ) -> Delivery:
-        now = self._clock.now()
-        subscription = match.subscription
-        return Delivery(
-            delivery_id=ids.of(subscription.id),
-            subscription_id=subscription.id,
-            partner_id=subscription.partner_id,
-            event_type=event.event_type,
-            event_id=event.event_id,
-            origin=state.origin,
-            first_at=now,
-            expires_at=now + expiry_of(subscription),
-            trigger=state.trigger,
-            traceparent=state.traceparent,
-            tracestate=state.tracestate,
-            filter_asked=isinstance(subscription, Subscription),
-        )
+        await self._fan_out.readmit_fenced(Work(delivery, Bodies(self._codec, event), receipt))
 
     async def due(self, receipt: Receipt, delivery: Delivery) -> None:
         """Admit a delivery that came due in a tier."""
@@ -320,13 +292,7 @@ class Admission:
             self._not_decodable(receipt, delivery, event)
             return
         event.origin = delivery.origin
-        await self._readmit_fenced(Work(delivery, Bodies(self._codec, event), receipt))
-
-    async def _readmit_fenced(self, work: Work) -> None:
-        try:
-            await self._readmit(work)
-        except Exception as error:  # noqa: BLE001  the fence
-            self._attempts.stop(work, error, Step.MATCH)
+        await self._fan_out.readmit_fenced(Work(delivery, Bodies(self._codec, event), receipt))
 
     async def _event_due(self, receipt: Receipt, delivery: Delivery) -> Event | Undecodable | None:
         """Return a delivery's event; None: its partition was revoked, or it is admitted again later."""
@@ -350,60 +316,13 @@ class Admission:
         """Dead-letter a delivery whose record cannot be decoded any more."""
         event = _nothing(receipt.record, delivery)
         work = Work(delivery, Bodies(self._codec, event), receipt)
-        self._credit(work)
+        self._fan_out.credit(work)
         detail = f"{why.reason}: {why.detail}"
         try:
             self._attempts.end(work, DeadLetter(DeadReason.NOT_DECODABLE, detail))
         except Exception:
             self._settler.give_back(work)
             raise
-
-    def _credit(self, work: Work) -> None:
-        """Take the credit of work, once."""
-        if not work.credited:
-            work.credited = True
-            self._budget.take(work.receipt.size)
-
-    async def _readmit(self, work: Work) -> None:
-        """Offer work again, unless its subscription allows no attempt now."""
-        if not work.receipt.wanted:
-            # Its partition was revoked meanwhile; the next owner reads the record again.
-            self._settler.give_back(work)
-            return
-        self._credit(work)
-        if self._attempts.keep_if_eligible(work) and (
-            work.delivery.filter_asked or await self._asked(work)
-        ):
-            self._lanes.offer(work)
-
-    async def _asked(self, work: Work) -> bool:
-        """Evaluate a filter that was unreadable when the event was matched; settle what it refuses."""
-        work.delivery.filter_asked = True
-        try:
-            return await self._ask(work)
-        except BaseException:
-            # Otherwise a retry would take it for evaluated.
-            work.delivery.filter_asked = False
-            raise
-
-    async def _ask(self, work: Work) -> bool:
-        delivery = work.delivery
-        match = await self._matching.judged(work)
-        if not work.receipt.wanted:
-            delivery.filter_asked = False
-            self._settler.give_back(work)
-        elif match is NotReplayed.NOT_GRANTED:
-            self._attempts.refuse(work, NOT_GRANTED)
-        elif not isinstance(match, Match):
-            why = f"{delivery.subscription_id} can be read again and does not ask for it"
-            if delivery.job is not None:
-                why = f"{delivery.subscription_id} does not ask for it"
-            self._attempts.end(work, Cancel(f"subscription {why}"))
-        elif match.refused is not None:
-            self._attempts.refuse(work, match.refused)
-        else:
-            return True
-        return False
 
     def _resolve(self, receipt: Receipt, state: UnmatchedEvent, schema: RegisteredId) -> None:
         """Have a registry's schema resolved, unless the registry does not have it."""
@@ -465,10 +384,3 @@ def _nothing(record: Record, delivery: Delivery) -> Event:
         record=record,
         origin=delivery.origin,
     )
-
-
-def _arrival(receipt: Receipt, state: UnmatchedEvent) -> Arrival:
-    """Return how an event came here."""
-    if receipt.record.topic == state.origin.topic:
-        return Arrival.LIVE
-    return arrival_of(in_tier=True, undecodable_as=state.undecodable_as)

@@ -10,6 +10,7 @@
 A process that dies during any of these has written nothing, and its offset is not committed.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,27 +47,22 @@ from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.health import Checkup, EndpointHealth
-from hookstream.pipeline.ports import Permitted, Ports, Post, Span
+from hookstream.pipeline.open_attempt import (
+    AttemptListener,
+    Awaiting,
+    Came,
+    OpenAttempt,
+    Ready,
+    end_all,
+    end_span,
+)
+from hookstream.pipeline.ports import Permitted, Ports, Post, Rest, Span
 from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.rendering import BodyRenderer
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Work
 
 _TOKEN_REPLACED = "the first of two requests was answered 401, the second had another token"  # noqa: S105
-
-
-@dataclass(slots=True, frozen=True)
-class Ready:
-    """One attempt, up to its request."""
-
-    prepared: Prepared
-    live: Live
-    """How the subscription stood when it was made."""
-    version: int
-    body_bytes: int
-    """The size of the delivery's own body."""
-    post: Post
-    began_at: Millis
 
 
 @dataclass(slots=True, frozen=True)
@@ -156,21 +152,48 @@ class Attempts:
         outcome = None if refused.reason is RefusalReason.NOT_GRANTED else refused
         self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
 
-    async def attempt(self, work: Work) -> Outcome | Withheld | None:
-        """Make one attempt, settle it, and return its outcome. None: ended without an attempt.
+    def begin(self, work: Work, notify: AttemptListener) -> OpenAttempt | Rest[Came] | Came:
+        """Begin an attempt; where it is open then, `notify` learns how it ends, and that it is settled.
 
-        Withheld: no request was made and nothing is settled; the work is the caller's again.
+        Returns:
+            The open attempt; the rest of it where something must be awaited; or how it ended at once. None:
+            without an attempt. Withheld: nothing is settled, and the work is the caller's again.
         """
         try:
             ready = self._ready(work)
-            if isinstance(ready, _Unrendered):
-                await self.rendering.make(work, ready.prepared, ready.partner, ready.version)
-                # The lane gave this attempt its turn a while ago; it gives it another.
-                return BODY_MADE
         except Exception as error:  # noqa: BLE001  the fence: nothing was sent
             self.stop(work, error, Step.PREPARE)
             return None
-        return None if ready is None else await self._send(work, ready)
+        if ready is None:
+            return None
+        if isinstance(ready, _Unrendered):
+            return Rest(partial(self._rendered, work, ready))
+        return self._send(work, ready, notify)
+
+    async def attempt(self, work: Work) -> Came:
+        """Make one attempt, settle it, and return how it ended, as `begin` has it."""
+        awaiting = Awaiting()
+        begun = self.begin(work, awaiting)
+        if isinstance(begun, OpenAttempt):
+            try:
+                came = await awaiting.came
+            except asyncio.CancelledError:
+                begun.abandon()
+                raise
+        else:
+            came = begun
+        return await came.run() if isinstance(came, Rest) else came
+
+    async def _rendered(self, work: Work, unrendered: _Unrendered) -> Came:
+        """Make the body of an attempt beside the event loop."""
+        prepared, partner, version = unrendered.prepared, unrendered.partner, unrendered.version
+        try:
+            await self.rendering.make(work, prepared, partner, version)
+        except Exception as error:  # noqa: BLE001  the fence: nothing was sent
+            self.stop(work, error, Step.PREPARE)
+            return None
+        # The lane gave this attempt its turn a while ago; it gives it another.
+        return BODY_MADE
 
     def stop(self, work: Work, error: Exception, step: Step) -> None:
         """Stop the partition of work of which nothing was sent, for a defect of ours.
@@ -215,17 +238,82 @@ class Attempts:
         post = prepared.request((work.delivery,), (body,), now)
         return Ready(prepared, live, version, len(body), post, now)
 
-    async def _send(self, work: Work, ready: Ready) -> Outcome | Withheld:
-        """Send a request and settle what it came to. From here on the attempt counts."""
-        step, began = work.delivery.step, self._clock.monotonic()
-        work.delivery.attempt += 1
+    def _send(
+        self, work: Work, ready: Ready, notify: AttemptListener
+    ) -> OpenAttempt | Rest[Came] | Came:
+        """Send a request. From here on the attempt counts."""
+        delivery = work.delivery
+        attempt = OpenAttempt(work, ready, self._clock.monotonic(), delivery.step, notify)
+        delivery.attempt += 1
         try:
-            return await self._post(work, ready, began)
+            parent = work.receipt.span
+            if parent is not None:
+                attempt.span = self._tracer.post(
+                    parent, ready.post.url, delivery, delivery.attempt
+                )
+            still = partial(self._eligibility.still, delivery, ready.live)
+            begun = self._sender.begin(ready.post, still, partial(self._answered, attempt))
         except Exception as error:  # noqa: BLE001  the fence: what was sent must not be sent at every start
-            self._fence.note(error, Step.SETTLE)
-            # A retry that was decided already is decided again.
-            work.delivery.step = step
-            return self.failed_by_us(work, ready, began, error)
+            return self._interrupted(attempt, error)
+        if isinstance(begun, Withheld):
+            return self._withheld(attempt, begun)
+        if isinstance(begun, Rest):
+            return Rest(partial(self._awaited, attempt, begun))
+        attempt.exchange = begun
+        return attempt
+
+    def _answered(
+        self, attempt: OpenAttempt, answer: Answer | Withheld | Rest[Answer | Withheld] | Exception
+    ) -> None:
+        """Settle what the request of an open attempt came to. Nothing is raised: the caller is a socket."""
+        came: Came | Rest[Came]
+        try:
+            if isinstance(answer, Rest):
+                came = Rest(partial(self._awaited, attempt, answer))
+            elif isinstance(answer, Exception):
+                came = self._interrupted(attempt, answer)
+            else:
+                came = self._came(attempt, answer)
+        except BaseException as error:  # noqa: BLE001  it passes the fence, and not to the event loop
+            attempt.notify.broke(error)
+            return
+        attempt.notify.ended(came)
+
+    async def _awaited(
+        self, attempt: OpenAttempt, rest: Rest[Answer | Withheld]
+    ) -> Outcome | Withheld:
+        """Await and settle what a request comes to."""
+        try:
+            answer = await rest.run()
+        except Exception as error:  # noqa: BLE001  the fence
+            return self._interrupted(attempt, error)
+        except BaseException:
+            # Cancelled: the drain's deadline passed. Nothing is settled; the attempt may repeat.
+            end_all((attempt.span,), "cancelled")
+            raise
+        return self._came(attempt, answer)
+
+    def _came(self, attempt: OpenAttempt, answer: Answer | Withheld) -> Outcome | Withheld:
+        if isinstance(answer, Withheld):
+            return self._withheld(attempt, answer)
+        try:
+            return self._settle(attempt, answer)
+        except Exception as error:  # noqa: BLE001  the fence: what was sent must not be sent at every start
+            return self._interrupted(attempt, error)
+
+    def _withheld(self, attempt: OpenAttempt, withheld: Withheld) -> Withheld:
+        """Take back an attempt that was not made."""
+        attempt.work.delivery.attempt -= 1
+        end_all((attempt.span,), "withheld")
+        return withheld
+
+    def _interrupted(self, attempt: OpenAttempt, error: Exception) -> Outcome:
+        """Settle an attempt whose request was, or may have been, sent before a defect of ours."""
+        self._fence.note(error, Step.SETTLE)
+        end_all((attempt.span,), FailureKind.INTERNAL_ERROR.value)
+        # A retry that was decided already is decided again.
+        attempt.work.delivery.step = attempt.step
+        return self.failed_by_us(attempt.work, attempt.ready, attempt.began, error)
 
     def failed_by_us(self, work: Work, ready: Ready, began: float, error: Exception) -> Outcome:
         """Settle an attempt that a defect of ours interrupted: it failed, and is made again by schedule."""
@@ -259,39 +347,35 @@ class Attempts:
         answer: Answer | None = None,
     ) -> AttemptRecord:
         """Return the audit record of an attempt that took `took` seconds."""
-        response = answer if isinstance(answer, Response) else None
-        return AttemptRecord(
-            delivery=work.delivery,
-            event_version=ready.version,
-            entity_id=work.event.entity_id,
-            environment=work.event.environment,
-            attempt=work.delivery.attempt,
-            outcome=outcome,
-            disposition=disposition,
-            started_at=ready.began_at,
-            duration_us=int(took * 1_000_000),
-            request_bytes=ready.body_bytes,
-            host=ready.prepared.host,
-            trace_id=None if span is None else span.trace_id,
-            span_id=None if span is None else span.span_id,
-            response_excerpt=None
-            if response is None
-            else without_quoted(response.excerpt, ready.prepared.secret_forms),
-            batch_id=ready.post.batch_id,
-            note=_TOKEN_REPLACED if response is not None and response.requests > 1 else None,
+        delivery, event, prepared = work.delivery, work.bodies.event, ready.prepared
+        # One is made for each attempt: by names, the constructor takes twice as long.
+        record = AttemptRecord(
+            delivery,
+            ready.version,
+            event.entity_id,
+            event.environment,
+            delivery.attempt,
+            outcome,
+            disposition,
+            ready.began_at,
+            int(took * 1_000_000),
+            ready.body_bytes,
+            prepared.host,
         )
+        record.batch_id = ready.post.batch_id
+        if span is not None:
+            record.trace_id, record.span_id = span.trace_id, span.span_id
+        if isinstance(answer, Response):
+            if answer.excerpt:
+                record.response_excerpt = without_quoted(answer.excerpt, prepared.secret_forms)
+            if answer.requests > 1:
+                record.note = _TOKEN_REPLACED
+        return record
 
-    async def _post(self, work: Work, ready: Ready, began: float) -> Outcome | Withheld:
-        """Send the request, decide what follows from the answer, and settle it."""
-        span = parent = work.receipt.span
-        if parent is not None:
-            span = self._tracer.post(parent, ready.post.url, work.delivery, work.delivery.attempt)
-        still = partial(self._eligibility.still, work.delivery, ready.live)
-        answer = await self.answer(ready.post, still, (span,))
-        if isinstance(answer, Withheld):
-            work.delivery.attempt -= 1
-            return answer
-        took, now = self._clock.monotonic() - began, self._clock.now()
+    def _settle(self, attempt: OpenAttempt, answer: Answer) -> Outcome:
+        """Decide what follows from an answer, and settle it."""
+        work, ready, span = attempt.work, attempt.ready, attempt.span
+        took, now = self._clock.monotonic() - attempt.began, self._clock.now()
         outcome = classify(
             answer,
             now=now,
@@ -306,6 +390,8 @@ class Attempts:
             disposition, also = self._decided(work, ready, outcome, asked, now)
         finally:
             if span is not None:
+                # It ends here, whatever fails below.
+                attempt.span = None
                 end_span(span, answer, outcome, disposition)
         record = self.record(work, ready, outcome, disposition, took, span=span, answer=answer)
         self._settler.attempted(work, record, also)
@@ -321,10 +407,10 @@ class Attempts:
         except BaseException as error:
             # Cancelled: the drain's deadline passed. Nothing is settled; the attempt may repeat.
             defect = isinstance(error, Exception)
-            _end_all(spans, FailureKind.INTERNAL_ERROR.value if defect else "cancelled")
+            end_all(spans, FailureKind.INTERNAL_ERROR.value if defect else "cancelled")
             raise
         if isinstance(answer, Withheld):
-            _end_all(spans, "withheld")
+            end_all(spans, "withheld")
         return answer
 
     def read_words(
@@ -375,37 +461,9 @@ class Attempts:
             self._metrics.delivered(delivery.event_type, now - appended)
 
 
-def end_span(
-    span: Span, answer: Answer, outcome: Outcome, disposition: Disposition | None
-) -> None:
-    """End the span of a request with its answer, and what that made of the delivery, if it was decided."""
-    if disposition is not None:
-        span.decided(disposition)
-    status = answer.status if isinstance(answer, Response) else 0
-    attributes = {"http.response.status_code": status} if status else {}
-    span.end(error=None if isinstance(outcome, Delivered) else _error(outcome), **attributes)
-
-
-def _end_all(spans: Sequence[Span | None], error: str) -> None:
-    for span in spans:
-        if span is not None:
-            span.end(error=error)
-
-
 async def _nobody(_: Work) -> None:
     """Stand in until admission says how work is offered again."""
 
 
 def _no_lane(_: str, __: Millis) -> None:
     """Stand in until admission says which lanes there are."""
-
-
-def _error(outcome: Outcome) -> str:
-    """Return OpenTelemetry's `error.type`: the status as text, or the kind of failure."""
-    match outcome:
-        case Failed(kind=kind, status=None):
-            return kind.value
-        case Refused(reason=reason):
-            return reason.value
-        case _:
-            return str(outcome.status)

@@ -39,13 +39,14 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription_status import Live, SubscriptionStatus
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
-from hookstream.pipeline.attempts import Attempts, Ready, end_span
+from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.batch_composer import A_TURN, BatchComposer, BatchMember, Composed
 from hookstream.pipeline.defects import Step
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine_rules import EngineRules
 from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.lane_queue import LaneQueue
+from hookstream.pipeline.open_attempt import Ready, end_span
 from hookstream.pipeline.ports import Ports, Span
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Work

@@ -88,6 +88,7 @@ class Engine:
             ports.logger,
             max_in_flight=rules.max_in_flight,
             policy=self._lane_policy,
+            begin=attempts.begin,
             attempt=attempts.attempt,
             attempt_together=batches.attempt,
             overflow=batches.overflow,
@@ -162,6 +163,7 @@ class Engine:
                 tasks.create_task(endless("the release from tiers", self._retrier.release)),
                 tasks.create_task(endless("the lanes' clock", tick)),
             ]
+            tasks.create_task(endless("the attempts", self.lanes.turns.watch))
             tasks.create_task(endless("the committing", commits))
             checks = RowChecks(
                 self._ports.registries,

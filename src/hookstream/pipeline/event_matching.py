@@ -1,6 +1,6 @@
 """Finds the subscriptions that an event matches, in a thread where that would block the event loop."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from hookstream.core.matching.directory import NotReplayed
 from hookstream.core.matching.fanout import Match, Matching, Question
@@ -25,14 +25,19 @@ class EventMatching:
         self._offload = ports.offload
         self._fence = fence
 
-    async def matched(
-        self, bodies: Bodies, arrival: Arrival
-    ) -> AsyncIterator[Iterable[Match | None]]:
-        """Yield the matches, in one go or in steps that a thread computes."""
-        event, question = bodies.event, self._question(bodies, arrival)
-        if not self._is_heavy(event):
-            yield self._directory.match(question, event.load)
-            return
+    def at_once(self, bodies: Bodies, arrival: Arrival) -> Iterator[Match | None] | None:
+        """Return an event's matches, None before others are to have a turn; None: they take a thread.
+
+        Then `in_steps` yields them.
+        """
+        event = bodies.event
+        if self._is_heavy(event):
+            return None
+        return self._directory.match(self._question(bodies, arrival), event.load)
+
+    async def in_steps(self, bodies: Bodies, arrival: Arrival) -> AsyncIterator[Iterable[Match]]:
+        """Yield the matches in steps that a thread computes."""
+        question = self._question(bodies, arrival)
         matching = await self._found(self._directory.matching(question))
         while not matching.is_done:
             yield await self._offload.run(matching.step)
@@ -55,12 +60,13 @@ class EventMatching:
 
     def _question(self, bodies: Bodies, arrival: Arrival) -> Question:
         event = bodies.event
+        event_type = event.event_type
         return Question(
-            event.event_type,
+            event_type,
             event.environment,
             event.origin.timestamp,
             bodies.document,
-            self._codec.latest(event.event_type),
+            self._codec.latest(event_type),
             arrival,
             bodies.excerpt,
         )

@@ -1,7 +1,7 @@
 """Intake takes records of the event topics only as fast as settling returns credit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from hookstream.core.model import header_names
@@ -60,11 +60,16 @@ class Intake:
                 continue
             # Before waiting for the gate: a partition that is revoked and assigned again meanwhile is
             # read again from its commit, and this batch must not count as part of that.
-            receipts = self._partitions.receive(self._stamped(batch))
-            for receipt in receipts:
+            await self._admit_all(self._partitions.receive(self._stamped(batch)))
+
+    async def _admit_all(self, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            if not self._gate.is_open():
                 await self._gate.wait()
-                if receipt.wanted:
-                    await self._admit(receipt)
+            if receipt.wanted:
+                rest = self._admit(receipt)
+                if rest is not None:
+                    await rest
 
     def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:
         """Return a batch without records from where a partition stops at one with CreateTime.
@@ -101,7 +106,8 @@ class Intake:
                 free += withheld.records
         return free
 
-    async def _admit(self, receipt: Receipt) -> None:
+    def _admit(self, receipt: Receipt) -> Awaitable[None] | None:
+        """Admit a record; return the rest where something must be awaited."""
         record = receipt.record
         if not (record.append_time or self._accept_create_time):
             # An operator skipped this record with CreateTime.
@@ -112,13 +118,13 @@ class Intake:
                 detail="it carries its producer's time",
             )
             receipt.release()
-            return
+            return None
         traceparent = header_text(record.headers, header_names.TRACEPARENT)
         tracestate = None
         if traceparent is not None:
             tracestate = header_text(record.headers, header_names.TRACESTATE)
         receipt.span = self._tracer.process(record, traceparent, self._group)
-        await self._admission.fresh(receipt, traceparent, tracestate)
+        return self._admission.fresh(receipt, traceparent, tracestate)
 
     def _refuse(self, record: Record) -> None:
         """Stop a partition at a record with CreateTime; its offset is not committed."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
-from typing import TypeAlias
 
 from hookstream.core.lanes.fair_queue import FairQueue
 from hookstream.core.lanes.lane import Lane
@@ -18,26 +17,21 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.active_lanes import IDLE_AFTER, ActiveLanes
 from hookstream.pipeline.attempts_of_tests import AttemptsOfTests
-from hookstream.pipeline.batches import BatchEnd
 from hookstream.pipeline.lane_clock import LaneClock
 from hookstream.pipeline.lane_queue import LaneQueue
+from hookstream.pipeline.lane_turns import Begin, LaneTurn, LaneTurns, Together
+from hookstream.pipeline.open_attempt import Came
 from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.work import Work
 
 _POLICY_EVERY = 1.0
 """Seconds between two readings of the policy of a lane that has work: limits change seldom."""
 
-_ENDED_IN_A_ROW = 8
-"""Deliveries of a lane that end without an attempt before others get a turn on the event loop."""
-
 _MOST_PUT_OFF = 250
 """Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""
 
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
-
-_Turn: TypeAlias = tuple[int, Sequence[Work], bool]
-"""An attempt that began: its ticket, its deliveries, and whether it has a reserved permit."""
 
 
 class Lanes:
@@ -50,15 +44,16 @@ class Lanes:
         *,
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
-        attempt: Callable[[Work], Awaitable[Outcome | Withheld | None]],
-        attempt_together: Callable[[Sequence[Work], LaneQueue], Awaitable[BatchEnd]],
+        begin: Begin,
+        attempt: Callable[[Work], Awaitable[Came]],
+        attempt_together: Together,
         overflow: Callable[[Work, DeferUntil], None],
         abandon: Callable[[Work], None],
         may_act: Permitted,
     ) -> None:
         """Run attempts, and hand what does not fit to `overflow`, with its slot.
 
-        `attempt` returns the outcome; None: it ended the work without an attempt; Withheld: it made no
+        `begin` begins the attempt of one delivery, `attempt` makes that of a test. Withheld: it made no
         request, and the work returns to the head of its lane, or goes to `abandon` where its partition
         is being revoked. `attempt_together` makes one request with several deliveries, and says which of
         them return to the head of the lane. While `may_act` returns False, no attempt begins and nothing
@@ -74,8 +69,7 @@ class Lanes:
         self._logger = logger
         self._permits = Permits(max_in_flight)
         self._policy = policy
-        self._attempt = attempt
-        self._attempt_together = attempt_together
+        self.turns = LaneTurns(begin, attempt_together, self._over)
         self._overflow = overflow
         self._queues: dict[str, LaneQueue] = {}
         self._active = ActiveLanes()
@@ -85,7 +79,6 @@ class Lanes:
         self.turn = 0.0
         """Seconds that one turn of the event loop took at the last tick."""
         self._neighbours = Neighbours()
-        self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self.tests = AttemptsOfTests(attempt, overflow, abandon, may_act, self._note_idle)
@@ -98,7 +91,7 @@ class Lanes:
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Run attempts as children of `tasks` from now on."""
-        self._tasks = tasks
+        self.turns.open(tasks)
         self.tests.open(tasks)
 
     # Work in.
@@ -273,61 +266,46 @@ class Lanes:
                 return False
             # While the gate is shut, the next tick starts every lane that waits.
             return self._may_act()
-        self._sleep_until(queue.lane.start_at(now), queue, now)
+        at = queue.lane.start_at(now)
+        if at is not None:
+            self._sleep_until(at, queue, now)
         return False
 
     def _begin(self, queue: LaneQueue, now: float, kept: bool) -> None:  # noqa: FBT001
-        """Run the lane's next attempt with a permit that was taken for it."""
-        if self._tasks is None:
-            raise InvariantBroken("lanes were offered work before they were opened")
+        """Begin the lane's next attempt with a permit that was taken for it."""
         self.in_flight += 1
-        self._tasks.create_task(self._run(queue, self._next(queue, now, kept)))
+        self.turns.begin(self._next(queue, now, kept))
 
-    def _next(self, queue: LaneQueue, now: float, kept: bool) -> _Turn:  # noqa: FBT001
+    def _next(self, queue: LaneQueue, now: float, kept: bool) -> LaneTurn:  # noqa: FBT001
         ticket = next(self._tickets)
         queue.lane.start(ticket, now)
         works = queue.take()
         self.waiting -= len(works)
-        return ticket, works, kept
+        return LaneTurn(self.turns, queue, ticket, works, kept)
 
-    async def _run(self, queue: LaneQueue, turn: _Turn) -> None:
-        """Run attempts one after another while the lane has work and keeps its permit."""
-        ended = 0
-        try:
-            while True:
-                ticket, works, kept = turn
-                if len(works) == 1 and works[0].halving is None:
-                    outcome, answered_at = await self._attempt(works[0]), None
-                    back = works if isinstance(outcome, Withheld) else ()
-                else:
-                    outcome, back, answered_at = await self._attempt_together(works, queue)
-                now = self._time.present()
-                if isinstance(outcome, Withheld):
-                    # No request was made.
-                    queue.lane.pass_over(ticket)
-                    self._permits.give(queue.permits, kept=kept)
-                    self._put_back(queue, back)
-                    break
-                self._ended(queue, ticket, outcome, answered_at or now, kept)
-                if back:
-                    self._put_back(queue, back)
-                ended += outcome is None
-                if ended == _ENDED_IN_A_ROW:
-                    ended = 0
-                    await asyncio.sleep(0)
-                    now = self._clock.monotonic()
-                another = self._another(queue, now)
-                if another is None:
-                    break
-                turn = another
-        except BaseException:
-            # Cancelled, or a defect: the worker ends, so no other attempt may begin.
-            self.in_flight -= 1
-            raise
+    def _over(
+        self, turn: LaneTurn, came: Came, back: Sequence[Work], answered_at: float | None
+    ) -> None:
+        """Take how an attempt ended; begin another where the lane has work and keeps its permit."""
+        queue, now = turn.queue, self._time.present()
+        another: LaneTurn | None = None
+        if isinstance(came, Withheld):
+            # No request was made.
+            queue.lane.pass_over(turn.ticket)
+            self._permits.give(queue.permits, kept=turn.kept)
+            self._put_back(queue, back)
+        else:
+            self._ended(queue, turn.ticket, came, answered_at or now, turn.kept)
+            if back:
+                self._put_back(queue, back)
+            another = self._another(queue, now)
+        if another is not None:
+            self.turns.begin(another)
+            return
         self.in_flight -= 1
         self._hand_over(queue, now)
 
-    def _another(self, queue: LaneQueue, now: float) -> _Turn | None:
+    def _another(self, queue: LaneQueue, now: float) -> LaneTurn | None:
         """Begin the lane's next attempt where the last one ended; None: none may begin there."""
         more = queue.waiting or queue.behind
         if not more or not queue.lane.may_start(now) or self._yields():
@@ -398,15 +376,15 @@ class Lanes:
         self._start(queue, now)
         self._note_idle()
 
-    def _sleep_until(self, at: float | None, queue: LaneQueue, now: float) -> None:
-        """Wake the lane when its rate limiter, circuit breaker or batch allows the next attempt; None: never."""
-        if at is None or at >= queue.wakes_at or self._tasks is None:
+    def _sleep_until(self, at: float, queue: LaneQueue, now: float) -> None:
+        """Wake the lane when its rate limiter, circuit breaker or batch allows the next attempt."""
+        if at >= queue.wakes_at:
             return
         if queue.wakes is not None:
             # It may begin sooner than it could when it fell asleep.
             queue.wakes.cancel()
         queue.wakes_at = at
-        queue.wakes = self._tasks.create_task(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
+        queue.wakes = self.turns.start(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
 
     async def _wake(self, queue: LaneQueue, after: float) -> None:
         await asyncio.sleep(after)

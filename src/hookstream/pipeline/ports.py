@@ -1,8 +1,8 @@
 """What the shell needs of the outside, as narrow Protocols: adapters and test doubles both fit them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from hookstream.core.delivery.signing import Sign
 from hookstream.core.matching.directory import Directory
@@ -15,16 +15,12 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json, JsonObject, Paths
 from hookstream.core.model.outcome import Answer, DeadReason, Disposition, Refused, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
-from hookstream.core.model.registered import (
-    RegisteredId,
-    RegisteredSchema,
-    RegistryAnswer,
-    UnresolvedSchema,
-)
+from hookstream.core.model.registered import UnresolvedSchema
 from hookstream.core.model.subscription import Disabled, Failing
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.outcome.health import HealthBook
+from hookstream.pipeline.registry_ports import SchemaRegistries, SchemaRows, TopicIds
 from hookstream.pipeline.skips import Skips
 from hookstream.pipeline.without_registries import NoRegistries, NoTopicIds
 
@@ -234,36 +230,6 @@ class Codec(Protocol):
         """Return the JSON text of a value as UTF-8 bytes, without spaces."""
 
 
-class SchemaRegistries(Protocol):
-    """The registries of schemas that the settings name."""
-
-    async def fetch(self, schema: RegisteredId) -> RegistryAnswer:
-        """Ask for a schema, whole and checked for safety. Ends by its own timeout, and never raises."""
-
-
-class SchemaRows(Protocol):
-    """The rows of registries' schemas in the schemas table."""
-
-    async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:
-        """Make a schema a durable row, unless there is one, which stays; the codec knows it then.
-
-        Unreachable: the row could not be written. Unusable: it never can be. Else the row's schema.
-        """
-
-    def known(self) -> Sequence[RegisteredId]:
-        """Return the ids of all rows of registries that the settings name."""
-
-    def differs(self, schema: RegisteredId, fetched: RegisteredSchema) -> bool:
-        """Return whether a row has another schema than the registry has now."""
-
-
-class TopicIds(Protocol):
-    """The ids of topics (KIP-516): another one once a topic was created again."""
-
-    async def find(self, topic: str) -> bytes | None:
-        """Return a topic's id of 16 bytes, at most ten seconds old; None: none. Waits for the brokers."""
-
-
 class Offload(Protocol):
     """Runs one computation after another, each while the event loop does other things."""
 
@@ -338,6 +304,24 @@ def always_permitted() -> bool:
     return True
 
 
+@dataclass(slots=True)
+class Rest(Generic[T]):
+    """What is left to be done must be awaited: whoever gets it runs it, or gives it up."""
+
+    run: Callable[[], Awaitable[T]]
+
+
+class Exchange(Protocol):
+    """A request that was written and is not answered yet."""
+
+    def abandon(self) -> None:
+        """Close its connection and never call its `answered`."""
+
+
+Answered: TypeAlias = Callable[[Answer | Withheld | Rest[Answer | Withheld] | Exception], None]
+"""Takes what a request came to: its answer; a rest, which ends with that; or a defect of the sender's."""
+
+
 class Sender(Protocol):
     """Makes one HTTP request; whatever happens to it is an Answer, never an exception."""
 
@@ -348,6 +332,21 @@ class Sender(Protocol):
         with no await in between: after the dial and the handshake. Where it says no, not a byte
         of that copy is written, the connection is kept, and the result is `Withheld`. So it is, after
         a short pause, where no connection can be made for a want of our own.
+        """
+
+    def begin(
+        self, post: Post, permitted: Permitted, answered: Answered
+    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+        """Do as `send` does, without a coroutine where everything is at hand: an open connection above all.
+
+        Args:
+            post: The request.
+            permitted: As for `send`.
+            answered: Called once, in a later turn of the event loop, where an exchange is returned.
+
+        Returns:
+            The exchange that began; Withheld, as for `send`; or the rest where something must be
+            awaited, nothing written yet.
         """
 
 

@@ -65,7 +65,7 @@ class BodyRenderer:
     def _takes_long(
         self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bool:
-        event, timestamp = work.event, work.delivery.origin.timestamp
+        event, timestamp = work.bodies.event, work.delivery.origin.timestamp
         if self._directory.grant_is_heavy(partner, event.load, timestamp):
             if event.load <= LARGE:
                 # So far the load may be a bound by the record's size.
@@ -102,7 +102,7 @@ class BodyRenderer:
         return Refused(RefusalReason.BODY_TOO_LARGE, detail)
 
     def _granted(self, work: Work, partner: Partner | None, version: int) -> bool | Refused:
-        event, delivery = work.event, work.delivery
+        event, delivery = work.bodies.event, work.delivery
         if delivery.trigger is Trigger.TEST and event.environment == TEST_ENVIRONMENT:
             # No event of the platform: no partner is granted its environment.
             return self._directory.grants_type(partner, event.event_type)

@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable
 
 from hookstream.core.model.registered import RegisteredId, RegisteredSchema
-from hookstream.pipeline.ports import Logger, SchemaRegistries, SchemaRows
+from hookstream.pipeline.ports import Logger
+from hookstream.pipeline.registry_ports import SchemaRegistries, SchemaRows
 
 _EVERY = 600.0
 """Seconds between two rounds over all rows."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -18,7 +19,7 @@ from hookstream.pipeline.batches import BatchEnd
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import always_permitted
+from hookstream.pipeline.ports import Rest, always_permitted
 from hookstream.pipeline.work import Bodies, Work
 
 OK = Delivered(204)
@@ -67,6 +68,7 @@ class Site:
                 batch_events=batch_events,
                 batch_wait=batch_wait,
             ),
+            begin=lambda work, _: Rest(partial(self.attempt, work)),
             attempt=self.attempt,
             attempt_together=self.attempt_together,
             overflow=self.overflow,
@@ -390,6 +392,7 @@ async def test_no_two_deferred_deliveries_are_given_the_same_slot() -> None:
         assert len(started) == 48
         assert min(later - earlier for earlier, later in pairwise(started)) >= 100
         site.lanes.empty()
+        await site.lanes.idle()
 
 
 async def test_a_breaker_logs_its_opening_and_its_closing_once() -> None:

@@ -9,7 +9,10 @@ that sent 200 and then disconnected has accepted the delivery.
 import asyncio
 import codecs
 import select
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
+from typing import TypeAlias
 
 import httptools
 
@@ -26,6 +29,9 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.errors import HookstreamError
 from hookstream.pipeline.ports import Permitted, always_permitted
+
+Answered: TypeAlias = Callable[[Answer | Exception], None]
+"""Takes the answer of an exchange, or a defect of ours in reading it."""
 
 MAX_HEAD = 32 * 1024
 """The most bytes read of status line and headers, including interim responses."""
@@ -109,7 +115,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         # One parser for the connection's life: making one costs more than parsing a response.
         self._parser = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._answered: Answered | None = None
+        """Takes the answer of the exchange; None: there is none."""
         self._together: set[HasDeadline] = set()
         self._until = 0.0
         self.born = loop.time()
@@ -180,15 +187,16 @@ class Connection(asyncio.Protocol):
             and not transport.get_write_buffer_size()
         )
 
-    async def exchange(
-        self, request: bytes, deadline: float, permitted: Permitted = always_permitted
-    ) -> Answer | Withheld:
-        """Write a request and wait for its answer until `deadline` (loop time).
+    def begin(
+        self, request: bytes, deadline: float, permitted: Permitted, answered: Answered
+    ) -> Answer | Withheld | None:
+        """Write a request, and call `answered` with its answer, by `deadline` (loop time) at the latest.
 
         `permitted` is called in the call that writes; if it returns False, nothing is written and
         the connection may serve another request.
 
-        Cancellation closes the connection, since a response may still arrive on it.
+        Returns:
+            None where the request was written; else why not, and `answered` is not called.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -198,19 +206,39 @@ class Connection(asyncio.Protocol):
             self._keep = True
             return NOT_PERMITTED
         self._reset()
-        waiter: asyncio.Future[Answer] = self._loop.create_future()
-        self._waiter = waiter
+        self._answered = answered
         self._until = deadline
         self._together = self._deadlines.watch(self, deadline)
         transport.write(request)
+        return None
+
+    async def exchange(
+        self, request: bytes, deadline: float, permitted: Permitted = always_permitted
+    ) -> Answer | Withheld:
+        """Do so, and wait for the answer.
+
+        Cancellation closes the connection, since a response may still arrive on it.
+        """
+        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        refused = self.begin(request, deadline, permitted, partial(_set, waiter))
+        if refused is not None:
+            return refused
         try:
             return await waiter
-        except asyncio.CancelledError:
-            self.abort()
-            raise
         finally:
-            self._together.discard(self)
-            self._waiter = None
+            if not waiter.done() or waiter.cancelled():
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Close at once, and let nobody know of an answer."""
+        self._end()
+        self.abort()
+
+    def _end(self) -> Answered | None:
+        """End the exchange; return who waits for its answer."""
+        answered, self._answered = self._answered, None
+        self._together.discard(self)
+        return answered
 
     def _closed_before(self) -> TransportFailure:
         """Return why the connection ended before it could carry a request."""
@@ -230,8 +258,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse more of the response."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+        if self._answered is None:
             # Unsolicited: a second response to one request, or a 408 that closes an idle
             # connection. It must never be taken for the response to the next request.
             self.abort()
@@ -275,9 +302,9 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._keep = False
         refusal = refused_by_alert(exc)
-        if self._waiter is not None and refusal is not None and self.silent:
+        if self._answered is not None and refusal is not None and self.silent:
             self._finish(FailureKind.TLS, f"TLS refused: {refusal}")
-        elif self._waiter is not None:
+        elif self._answered is not None:
             how = "reset" if isinstance(exc, ConnectionResetError) else "closed"
             when = "before any response" if self.silent else "within the response's head"
             self._finish(FailureKind.DISCONNECTED, f"connection {how} {when}")
@@ -388,22 +415,41 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, kind: FailureKind, detail: str) -> None:
         """Complete with the status if there is one, else with the failure; keep a clean connection only."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            if self._status:
-                after = self._retry_after
-                waiter.set_result(
-                    Response(
-                        self._status,
-                        after.decode("latin-1") if after is not None else None,
-                        excerpt_of(self._excerpt),
-                        words=None if self._words is None else _words(self._words),
-                    )
-                )
-            else:
-                waiter.set_result(TransportFailure(kind, detail))
+        answered, answer = self._end(), None
+        if answered is not None:
+            answer = self._answer(kind, detail)
         if not self._keep:
             self.abort()
+        if answered is not None and answer is not None:
+            # Last of all: it may begin the next exchange.
+            answered(answer)
+
+    def _answer(self, kind: FailureKind, detail: str) -> Answer | Exception:
+        if not self._status:
+            return TransportFailure(kind, detail)
+        after = self._retry_after
+        try:
+            answer = Response(
+                self._status,
+                after.decode("latin-1") if after is not None else None,
+                excerpt_of(self._excerpt) if self._excerpt else None,
+            )
+            if self._words is not None:
+                answer.words = _words(self._words)
+        except Exception as error:  # noqa: BLE001  otherwise nobody would ever be answered
+            self._keep = False
+            return error
+        return answer
+
+
+def _set(waiter: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+    """Give an answer to whoever waits, unless cancelled meanwhile."""
+    if waiter.done():
+        return
+    if isinstance(answer, Exception):
+        waiter.set_exception(answer)
+    else:
+        waiter.set_result(answer)
 
 
 def _words(found: dict[bytes, bytes]) -> Words | None:

@@ -5,12 +5,13 @@ what a webhook must not do anyway: redirects, cookies, proxies from the environm
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import ssl
 from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -35,7 +36,7 @@ from hookstream.core.model.outcome import (
     TransportFailure,
     Withheld,
 )
-from hookstream.pipeline.ports import Permitted, Post, always_permitted
+from hookstream.pipeline.ports import Answered, Permitted, Post, Rest, always_permitted
 
 _SAY_AGAIN_SECONDS = 60.0
 _SHORT_SECONDS = 0.25
@@ -90,6 +91,20 @@ class _Target:
         if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
             raise ValueError("a request header contains a control character")
         return f"{self.head}{head}".encode() + post.body
+
+
+@dataclass(slots=True)
+class _Request:
+    """One request on its way. Treated as immutable; one is made for each attempt."""
+
+    text: bytes
+    target: _Target
+    origin: HttpOrigin
+    identity: TlsIdentity | None
+    tls: ssl.SSLContext
+    deadline: float
+    """Loop time."""
+    permitted: Permitted
 
 
 def _nobody(_: str, __: str) -> None:
@@ -235,42 +250,105 @@ class HttpSender:
             return Withheld(f"no token can be fetched: {token.what}")
         return token
 
+    def begin(
+        self, post: Post, permitted: Permitted, answered: Answered
+    ) -> Connection | Withheld | Rest[Answer | Withheld]:
+        """As Sender says: over an idle connection, where no token is needed."""
+        deadline = self._loop.time() + post.timeout / 1000
+        request: _Request | None = None
+        # What `send` refuses it refuses with the reason.
+        with contextlib.suppress(ValueError):
+            if post.token is None:
+                request = self._at_hand(post, deadline, permitted)
+        connection = None if request is None else self._idle.take(request.origin)
+        if request is None or connection is None:
+            return Rest(partial(self.send, post, permitted))
+        done = partial(self._answered, connection, request, answered)
+        refused = connection.begin(request.text, deadline, permitted, done)
+        if refused is None:
+            return connection
+        if isinstance(refused, Withheld):
+            self._keep(connection, request)
+            return refused
+        # It was closed a moment ago, and nothing was written.
+        return Rest(partial(self._over_another, request))
+
+    def _answered(
+        self,
+        connection: Connection,
+        request: _Request,
+        answered: Answered,
+        answer: Answer | Exception,
+    ) -> None:
+        """Report the answer of an exchange that began without a coroutine."""
+        result: Answer | Exception | Rest[Answer | Withheld] = answer
+        try:
+            if not isinstance(answer, Exception):
+                if _of_another_exchange(connection, answer):
+                    result = Rest(partial(self._over_another, request))
+                else:
+                    self._keep(connection, request)
+        except Exception as error:  # noqa: BLE001  whoever began it must know
+            result = error
+        answered(result)
+
     async def _sent(self, post: Post, deadline: float, permitted: Permitted) -> Answer | Withheld:
         try:
-            target = self._targets.get(post.url) or self._take_apart(post.url)
-            request = target.request(post)
-        except ValueError as error:
-            return TransportFailure(FailureKind.PROTOCOL, str(error))
-        identity = post.tls
-        origin = target.origin if identity is None else target.identified(identity)
-        try:
-            self._contexts.used(post.subscription_id, identity)
-            tls = self._contexts.at_hand(identity) or await self._contexts.make(identity)
+            request = self._at_hand(post, deadline, permitted)
+            if request is None:
+                tls = await self._contexts.make(post.tls)
+                request = self._request(post, tls, deadline, permitted)
         except IdentityRefused as refused:
             return TransportFailure(FailureKind.TLS, str(refused))
-        connection = self._idle.take(origin)
+        except ValueError as error:
+            return TransportFailure(FailureKind.PROTOCOL, str(error))
+        connection = self._idle.take(request.origin)
         if connection is not None:
-            answer = await connection.exchange(request, deadline, permitted)
+            answer = await connection.exchange(request.text, deadline, permitted)
             if not _of_another_exchange(connection, answer):
-                self._keep(connection, origin, identity)
+                self._keep(connection, request)
                 return answer
-        dialled = await self._dial(target.url, tls, deadline - self._loop.time())
+        return await self._over_another(request)
+
+    async def _over_another(self, request: _Request) -> Answer | Withheld:
+        """Send a request over a new connection."""
+        dialled = await self._dial(
+            request.target.url, request.tls, request.deadline - self._loop.time()
+        )
         if isinstance(dialled, Shortage):
             await self._note(dialled)
             return Withheld(f"no connection can be made: {dialled.what}")
         if not isinstance(dialled, Connection):
             return dialled
         dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
-        answer = await dialled.exchange(request, deadline, permitted)
-        self._keep(dialled, origin, identity)
+        answer = await dialled.exchange(request.text, request.deadline, request.permitted)
+        self._keep(dialled, request)
         return answer
 
-    def _keep(
-        self, connection: Connection, origin: HttpOrigin, identity: TlsIdentity | None
-    ) -> None:
+    def _at_hand(self, post: Post, deadline: float, permitted: Permitted) -> _Request | None:
+        """Return a request; None where the context of its TLS identity must be made first.
+
+        Raises:
+            ValueError: URL or headers cannot be sent.
+        """
+        identity = post.tls
+        self._contexts.used(post.subscription_id, identity)
+        tls = self._contexts.at_hand(identity)
+        return None if tls is None else self._request(post, tls, deadline, permitted)
+
+    def _request(
+        self, post: Post, tls: ssl.SSLContext, deadline: float, permitted: Permitted
+    ) -> _Request:
+        target = self._targets.get(post.url) or self._take_apart(post.url)
+        text, identity = target.request(post), post.tls
+        origin = target.origin if identity is None else target.identified(identity)
+        return _Request(text, target, origin, identity, tls, deadline, permitted)
+
+    def _keep(self, connection: Connection, request: _Request) -> None:
         """Keep a connection for the next request, unless its identity was dropped meanwhile."""
+        identity = request.identity
         if identity is None or self._contexts.is_used(identity):
-            self._idle.put(origin, connection)
+            self._idle.put(request.origin, connection)
         else:
             connection.abort()
 

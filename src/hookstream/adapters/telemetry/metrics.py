@@ -33,7 +33,6 @@ from hookstream.core.model.outcome import (
     DeferUntil,
     Disposition,
     Failed,
-    Outcome,
 )
 
 MAX_VALUES = 200
@@ -249,7 +248,8 @@ class PrometheusMetrics(Collector):
         outcome = record.outcome
         if outcome is not None:
             name = outcome.name
-            labels = (event_type, record.delivery.trigger.value, name, _kind(outcome))
+            kind = outcome.kind if isinstance(outcome, Failed) else ""
+            labels = (event_type, record.delivery.trigger, name, kind)
             self._attempts.values[labels] += 1
             self._durations.observe(name, record.duration_us / 1_000_000)
         disposition = record.disposition
@@ -334,10 +334,6 @@ def _bounded(known: dict[str, str], value: str) -> str:
             return OTHER
         label = known[value] = value
     return label
-
-
-def _kind(outcome: Outcome) -> str:
-    return outcome.kind.value if isinstance(outcome, Failed) else ""
 
 
 def _reason(disposition: Disposition) -> str:

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from hookstream.core.audit.trail import MAX_ERROR, error_text, of_disposition, of_outcome
 from hookstream.core.model.attempt import AttemptRecord
+from hookstream.core.model.outcome import Complete, Delivered
 from hookstream.core.model.varint import varint
 
 _MAX_EXCERPT = 1024
@@ -49,6 +50,24 @@ def _text(text: str) -> bytes:
 _name = lru_cache(maxsize=_KEPT_TEXTS)(_text)
 
 
+@lru_cache(maxsize=_KEPT_TEXTS)
+def _names(*texts: str) -> bytes:
+    """Encode neighbouring fields that recur together."""
+    return b"".join(map(_text, texts))
+
+
+@lru_cache(maxsize=_KEPT_TEXTS)
+def _type(event_type: str, version: int) -> bytes:
+    return _text(event_type) + _long(version)
+
+
+@lru_cache(maxsize=_KEPT_TEXTS)
+def _arrived(attempt: int, trigger: str, outcome: str, status: int, disposition: str) -> bytes:
+    """Encode what there is between `batch_id` and `started_at` of an attempt without reason and error."""
+    words = _text(trigger) + _VALUE + _text(outcome) + _text(disposition)
+    return _long(attempt) + words + _NULL + _VALUE + _long(status) + _NULL
+
+
 def _maybe_name(text: str | None) -> bytes:
     return _NULL if text is None else _VALUE + _name(text)
 
@@ -67,30 +86,29 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
         record: The audit record.
         worker: The name of this process.
     """
-    delivery = record.delivery
-    origin = delivery.origin
-    outcome = record.outcome
-    reason, ended, next_due_at = of_disposition(record.disposition)
-    status, failed = of_outcome(outcome)
-    job = delivery.job
+    delivery, outcome, disposition = record.delivery, record.outcome, record.disposition
+    origin, job = delivery.origin, delivery.job
+    next_due_at: int | None = None
+    if (
+        type(outcome) is Delivered
+        and type(disposition) is Complete
+        and disposition.asked is None
+        and record.note is None
+    ):
+        ended = _arrived(
+            record.attempt, delivery.trigger, outcome.name, outcome.status, disposition.name
+        )
+    else:
+        ended, next_due_at = _ended(record)
     return b"".join(
         (
             _text(delivery.delivery_id),
-            _name(delivery.event_type),
-            _long(record.event_version),
+            _type(delivery.event_type, record.event_version),
             _text(delivery.event_id),
             _text(record.entity_id),
-            _name(record.environment),
-            _name(delivery.subscription_id),
-            _name(delivery.partner_id),
+            _names(record.environment, delivery.subscription_id, delivery.partner_id),
             _NULL if record.batch_id is None else _VALUE + _name(record.batch_id),
-            _long(record.attempt),
-            _name(delivery.trigger.value),
-            _NULL if outcome is None else _VALUE + _name(outcome.name),
-            _name(record.disposition.name),
-            _maybe_name(reason),
-            _NULL if status is None else _VALUE + _long(status),
-            _maybe_text(error_text(record, failed or ended), MAX_ERROR),
+            ended,
             _instant(record.started_at),
             _long(record.duration_us),
             _NULL if next_due_at is None else _VALUE + _zigzag(next_due_at),
@@ -98,11 +116,27 @@ def attempt_body(record: AttemptRecord, *, worker: str) -> bytes:
             _maybe_text(record.response_excerpt, _MAX_EXCERPT),
             _name(record.host),
             _NULL if record.trace_id is None else _VALUE + _text(record.trace_id),
-            _name(worker),
-            _name(origin.topic),
+            _names(worker, origin.topic),
             _long(origin.partition),
             _long(origin.offset),
             _instant(origin.timestamp),
             b"" if job is None else _VALUE + _name(job),
         )
     )
+
+
+def _ended(record: AttemptRecord) -> tuple[bytes, int | None]:
+    """Encode what there is between `batch_id` and `started_at`; return that, and when it is due next."""
+    outcome, disposition = record.outcome, record.disposition
+    reason, why, next_due_at = of_disposition(disposition)
+    status, failed = of_outcome(outcome)
+    encoded = (
+        _long(record.attempt),
+        _name(record.delivery.trigger),
+        _NULL if outcome is None else _VALUE + _name(outcome.name),
+        _name(disposition.name),
+        _maybe_name(reason),
+        _NULL if status is None else _VALUE + _long(status),
+        _maybe_text(error_text(record, failed or why), MAX_ERROR),
+    )
+    return b"".join(encoded), next_due_at

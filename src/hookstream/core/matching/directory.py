@@ -78,6 +78,8 @@ class Directory:
         self._blind: dict[str, str] = {}
         self._first_active: dict[str, Millis] = {}
         """A cache: when the first of a partner's subscriptions became active."""
+        self._live: dict[str, Live] = {}
+        """A cache: the status of subscriptions that are live whatever the time is."""
         self._fanouts: dict[str, Fanout] = {}
         """By event type, built when a type is first requested."""
 
@@ -166,6 +168,10 @@ class Directory:
         pause at the same time. It ends when the row that ends it is read, so that no waiting
         delivery is deferred once more. Disabled outranks paused: pending deliveries are given up.
         """
+        live = self._live.get(subscription_id)
+        if live is not None:
+            # It is asked twice for each attempt.
+            return live
         subscription = self._subscriptions.get(subscription_id)
         if subscription is None:
             return Absent()
@@ -182,7 +188,9 @@ class Directory:
             since = _paused_since(subscription)
             if since < now:
                 return Paused(subscription, partner, since)
-        return Live(subscription, partner)
+            return Live(subscription, partner)
+        live = self._live[subscription_id] = Live(subscription, partner)
+        return live
 
     def is_disabled(self, subscription_id: str) -> bool:
         """Return whether the health table disables a subscription."""
@@ -363,6 +371,7 @@ class Directory:
         return fanout
 
     def _forget(self, subscription_id: str) -> None:
+        self._live.pop(subscription_id, None)
         self._patterns.pop(subscription_id, None)
         old = self._subscriptions.pop(subscription_id, None)
         if old is not None:
@@ -377,7 +386,8 @@ class Directory:
             self._refile(subscription_id)
 
     def _refile(self, subscription_id: str) -> None:
-        """Index a subscription again for each event type requested so far."""
+        """Index a subscription again for each event type requested so far; it, its partner or its health changed."""
+        self._live.pop(subscription_id, None)
         subscription = self._subscriptions.get(subscription_id)
         for event_type, fanout in self._fanouts.items():
             request = None if subscription is None else self._request(subscription, event_type)

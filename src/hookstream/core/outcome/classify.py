@@ -35,6 +35,8 @@ _LONGEST_RETRY_AFTER = 128
 """The longest Retry-After that is parsed, in characters: an HTTP date has fewer than 40."""
 
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?\Z")
+_DELIVERED = tuple(map(Delivered, range(200, 300)))
+"""By status: nearly every answer is one of them."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 
@@ -54,7 +56,7 @@ def classify(
     match answer:
         case Response(status=status, retry_after=asked):
             if 200 <= status < 300:  # noqa: PLR2004 - the class of success
-                return Delivered(status)
+                return _DELIVERED[status - 200]
             return _refusal(status, asked, now, final_statuses, longest_tier)
         case TransportFailure(kind=kind, detail=detail):
             return Failed(kind, detail)

@@ -53,6 +53,9 @@ FIRST_HOP: Millis = 5 * SECOND
 LONGEST_HELD_WAIT: Millis = 5 * MINUTE
 """The longest time before a held delivery checks the hold again, so that clearing acts soon."""
 
+_COMPLETE = Complete()
+"""Nearly every disposition."""
+
 _STICKY_TRIGGERS = frozenset({Trigger.REPLAY, Trigger.TEST})
 
 
@@ -71,7 +74,7 @@ def decide(
     """
     match outcome:
         case Delivered():
-            return Complete()
+            return _COMPLETE
         case Gone(status=status):
             detail = f"answered {status}: the endpoint is retired"
             return DeadLetter(DeadReason.GONE, detail, disable=True)
@@ -216,6 +219,9 @@ def _of_earlier_life(subscription: Subscription) -> Cancel | None:
 
 
 def _expired(delivery: Delivery, now: Millis) -> DeadLetter | None:
+    if now < delivery.expires_at:
+        # What does not age it only puts that off.
+        return None
     expires_at = delivery.expires_at + _not_aged(delivery, now)
     if now < expires_at:
         return None
@@ -348,6 +354,8 @@ def deferred(delivery: Delivery, disposition: DeferUntil, now: Millis) -> None:
 
 def wait_ended(delivery: Delivery, now: Millis) -> None:
     """End the present wait, if there is one. Waits that hookstream caused do not age the delivery."""
+    if delivery.deferred_reason is None and delivery.deferred_since is None:
+        return
     delivery.expires_at += _not_aged(delivery, now)
     delivery.deferred_reason = None
     delivery.deferred_since = None

@@ -42,6 +42,10 @@ class ScriptedConsumer:
         self.headless: set[int] = set()
         """Partitions without a leader."""
         self.looks = 0
+        self.arrive: Callable[[], None] = lambda: None
+        """Called when it is asked for a record."""
+        self.gathered_for: list[float] = []
+        """How long it was asked to wait for more of them each time, in seconds."""
         self.away: Callable[[int], bool] = lambda _: False
         """Whether the broker gives no answer to the query of this number."""
 
@@ -78,9 +82,11 @@ class ScriptedConsumer:
         return [KafkaPartition(at.topic, at.partition, OFFSET_INVALID) for at in asked]
 
     def poll(self, _: float) -> Message | None:
+        self.arrive()
         return self.batch.pop(0) if self.batch else None
 
-    def consume(self, most: int, _: float) -> list[Message]:
+    def consume(self, most: int, seconds: float) -> list[Message]:
+        self.gathered_for.append(seconds)
         taken, self.batch = self.batch[:most], self.batch[most:]
         return taken
 
@@ -408,3 +414,18 @@ def test_a_shortage_of_memory_is_not_the_records_fault() -> None:
 
     assert len(asker.errors) == 1
     assert HERE not in member.assignment.fetch_errors
+
+
+def test_what_comes_soon_after_a_hand_over_is_handed_over_together_and_nothing_else_waits() -> (
+    None
+):
+    """Each hand-over wakes two threads; a record that comes after a pause must not wait for others."""
+    consumer, asker, member = ready(
+        [came(HERE, 10 + n) for n in range(8)], end=18, times=4, most=2
+    )
+    pauses = iter((1, 10, 2, 0))
+    consumer.arrive = lambda: asker.clock.forward(next(pauses))
+
+    member.run()
+
+    assert consumer.gathered_for == pytest.approx([0.001, 0, 0, 0.002], abs=1e-6)

@@ -534,6 +534,26 @@ def test_a_pause_starts_at_its_stated_time() -> None:
     ]
 
 
+def test_a_status_is_of_the_rows_as_they_are_however_often_it_was_asked_before() -> None:
+    found = directory(HERS)
+    renamed, other = replace(ACME, name="Acme Ltd"), replace(HERS, event_types=("other",))
+    steps: list[tuple[Callable[[], None], SubscriptionStatus]] = [
+        (lambda: None, Live(HERS, ACME)),
+        (lambda: found.put_partner(renamed), Live(HERS, renamed)),
+        (lambda: found.put_disabled(GONE), DisabledStatus(HERS, renamed, GONE)),
+        (lambda: found.drop_disabled("s1"), Live(HERS, renamed)),
+        (lambda: found.drop_partner("acme"), Live(HERS, None)),
+        (lambda: found.put_partner(ACME), Live(HERS, ACME)),
+        (lambda: found.put_subscription(PAUSED), Paused(PAUSED, ACME, 500)),
+        (lambda: found.put_subscription(other), Live(other, ACME)),
+        (lambda: found.drop_subscription("s1"), Absent()),
+        (lambda: found.put_subscription(HERS), Live(HERS, ACME)),
+    ]
+    for step, expected in steps:
+        step()
+        assert [found.status("s1", 1000), found.status("s1", 1000)] == [expected] * 2
+
+
 def test_everything_held_can_be_listed() -> None:
     found = directory(HERS)
     assert (found.partners, found.subscriptions) == ({"acme": ACME}, {"s1": HERS})

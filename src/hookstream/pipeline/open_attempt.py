@@ -1,0 +1,118 @@
+"""An open attempt is one whose request was written and is not answered yet."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.outcome import (
+    Answer,
+    Delivered,
+    Disposition,
+    Failed,
+    Outcome,
+    Refused,
+    Response,
+    Withheld,
+)
+from hookstream.core.model.subscription_status import Live
+from hookstream.pipeline.ports import Exchange, Post, Rest, Span
+from hookstream.pipeline.prepared import Prepared
+from hookstream.pipeline.work import Work
+
+Came: TypeAlias = Outcome | Withheld | None
+"""What an attempt came to. None: the delivery ended without one. Withheld: no request was made."""
+
+
+class AttemptListener(Protocol):
+    """Is notified once of how an open attempt ends."""
+
+    def ended(self, came: Came | Rest[Came]) -> None:
+        """The attempt ended; or its rest must be awaited, and ends with that."""
+
+    def broke(self, error: BaseException) -> None:
+        """The attempt raised what passes the fence: the process ends."""
+
+
+@dataclass(slots=True)
+class Ready:
+    """One attempt, up to its request. Treated as immutable."""
+
+    prepared: Prepared
+    live: Live
+    """How the subscription stood when it was made."""
+    version: int
+    body_bytes: int
+    """The size of the delivery's own body."""
+    post: Post
+    began_at: Millis
+
+
+@dataclass(slots=True, eq=False)
+class OpenAttempt:
+    """An attempt from its request on."""
+
+    work: Work
+    ready: Ready
+    began: float
+    """When its request was begun, monotonic seconds."""
+    step: int
+    """The delivery's step before it: what follows may be decided a second time."""
+    notify: AttemptListener
+    span: Span | None = None
+    exchange: Exchange | None = field(default=None, repr=False)
+    """None: what it comes to is awaited."""
+
+    def abandon(self) -> None:
+        """Close its connection; nothing of it is settled, and nobody is notified."""
+        if self.exchange is not None:
+            self.exchange.abandon()
+        end_all((self.span,), "cancelled")
+
+
+class Awaiting:
+    """Lets a coroutine wait until an open attempt ends."""
+
+    def __init__(self) -> None:
+        """For the running event loop."""
+        self.came: asyncio.Future[Came | Rest[Came]] = asyncio.get_running_loop().create_future()
+
+    def ended(self, came: Came | Rest[Came]) -> None:
+        """As AttemptListener says."""
+        if not self.came.done():
+            self.came.set_result(came)
+
+    def broke(self, error: BaseException) -> None:
+        """As AttemptListener says."""
+        if not self.came.done():
+            self.came.set_exception(error)
+
+
+def end_span(
+    span: Span, answer: Answer, outcome: Outcome, disposition: Disposition | None
+) -> None:
+    """End the span of a request with its answer, and what that made of the delivery, if it was decided."""
+    if disposition is not None:
+        span.decided(disposition)
+    status = answer.status if isinstance(answer, Response) else 0
+    attributes = {"http.response.status_code": status} if status else {}
+    span.end(error=None if isinstance(outcome, Delivered) else _error(outcome), **attributes)
+
+
+def end_all(spans: Sequence[Span | None], error: str) -> None:
+    """End the spans of a request that got no answer."""
+    for span in spans:
+        if span is not None:
+            span.end(error=error)
+
+
+def _error(outcome: Outcome) -> str:
+    """Return OpenTelemetry's `error.type`: the status as text, or the kind of failure."""
+    match outcome:
+        case Failed(kind=kind, status=None):
+            return kind.value
+        case Refused(reason=reason):
+            return reason.value
+        case _:
+            return str(outcome.status)
