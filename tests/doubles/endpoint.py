@@ -54,7 +54,9 @@ def status(
     """Answer with a status line `after` that many seconds."""
 
     async def behave(_: Post) -> Answer:
-        await asyncio.sleep(after)
+        if after:
+            # An answer at once comes with the next turn of the event loop all the same.
+            await asyncio.sleep(after)
         return Response(code, retry_after=retry_after, excerpt=excerpt, words=words)
 
     return behave
@@ -201,8 +203,8 @@ class Endpoints:
             return Rest(partial(self.send, post, permitted))
         if not permitted():
             return NOT_PERMITTED
-        request = self._written(post)
-        return PlayedExchange(self._played(request, self._behave(post)), answered)
+        request, answer = self._written(post), self._behave(post)
+        return PlayedExchange(self._played(request, answer), answered, answer)
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Play the endpoint's next behaviour, within the post's timeout."""

@@ -1,8 +1,9 @@
 """A lane's attempt that has its permit begins in the next turn of the event loop, and reports how it ended.
 
 Nearly every attempt needs no coroutine: its request is written at once, and the connection calls back. All
-that got a permit in one turn begin together, so that the same code runs again at once. What must be awaited
-is a task. What a callback raises ends the process, as it would if a task raised it.
+that got a permit in one turn begin together, so that the same code runs again at once; where an attempt ends,
+the next one of its lane begins at once. What must be awaited is a task. What a callback raises ends the process,
+as it would if a task raised it.
 """
 
 import asyncio
@@ -139,6 +140,8 @@ class LaneTurns:
             return
         try:
             self._go_on(turn, came)
+            # The next attempt of its lane begins at once: a turn later, more would have gathered behind.
+            self._begin_all()
         except BaseException as error:  # noqa: BLE001  it must not be left to the event loop
             self.broke(error)
 
