@@ -153,6 +153,8 @@ class RawServer:
         except (
             ConnectionError,
             asyncio.IncompleteReadError,
+            # The rest of a body that is not read is no head of a request.
+            asyncio.LimitOverrunError,
             asyncio.CancelledError,
             ssl.SSLError,
         ):
