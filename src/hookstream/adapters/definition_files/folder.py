@@ -244,7 +244,7 @@ def _documents(
         return
     for found in files_below(folder / kind, most=MAX_FILES):
         path = found.path
-        secrets.seen.add(os.path.realpath(path))
+        secrets.seen.add(found.real)
         if path == folder / kind and not found.problem:
             into.problems.append(Problem("", "", "is a file, and must be a folder", shown(path)))
         elif found.problem:
