@@ -141,7 +141,7 @@ def apply(
     context.err.refuse(shown.problems, "changed")
     show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
-        nothing = AppliedPlan(shown, (), (), None, lambda: None, None)
+        nothing = AppliedPlan(lambda: shown, (), (), None, lambda: None, None)
         _report(context, nothing, as_json=as_json)
         return
     confirm("Apply this?", yes=yes)
@@ -175,7 +175,7 @@ def _report(context: Context, applied: AppliedPlan, *, as_json: bool) -> None:
     if as_json:
         generated: list[Json] = [secret_document(owner, each) for owner, each in applied.generated]
         replays: list[Json] = [job.id for job in applied.jobs]
-        document: JsonObject = {**plan_document(applied.plan), "signing_secrets": generated}
+        document: JsonObject = {**plan_document(applied.plan()), "signing_secrets": generated}
         at = applied.takes_effect
         instant = None if at is None else to_rfc3339(at)
         click.echo(json_line({**document, "replays": replays, "takes_effect": instant}))

@@ -38,7 +38,7 @@ class ClusterFolder:
         made, writer = changed.result, changed.writer
         session, until = writer.session, last_instant(made)
         return AppliedPlan(
-            shown_plan(made),
+            lambda: shown_plan(made),
             generated_by(made),
             tuple(writer.started),
             until if until > session.now else None,
