@@ -340,7 +340,11 @@ async def sample_values(platform: Platform) -> dict[str, str]:
         "due_from": since(1800),
         "due_to": since(-1800),
         "hours": "2",
-        "get_overview.window": "24h",
+        "window": "24h",
+        "status": "400",
+        "host": "127.0.0.1",
+        "group_dead_letters.by": "host",
+        "group_undecodable.by": "topic",
         "name": EVENT_TYPE,
         "wait": "0",
     }

@@ -1,10 +1,12 @@
 """The pages of deliveries over a real platform: what failed, waits and was sent again, by operator and partner."""
 
 import json
+import time
 
 import pytest
 from playwright.async_api import Browser, expect
 from tests.browsers import PATIENCE, Look, a_look
+from tests.e2e.consoles import DEADLINE
 from tests.e2e.platform import Platform
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="package")]
@@ -18,6 +20,17 @@ async def first(platform: Platform, subscription: str, state: str) -> str:
         each["delivery"] for each in found.json["items"] if each["attempts"] and not each["job"]
     )
     return delivery
+
+
+WAITS = ["Event published", "Matched with the subscription", "Attempt 1", "Waits"]
+
+
+async def shows(look: Look, expected: list[str]) -> None:
+    """Look again until the timeline has these steps: what was attempted a moment ago waits a moment later."""
+    deadline = time.monotonic() + DEADLINE
+    while (found := [each for each in await steps(look) if each != "Waited"]) != expected:
+        assert time.monotonic() < deadline, found
+        await look.open(look.path)
 
 
 async def steps(look: Look) -> list[str]:
@@ -43,13 +56,8 @@ async def test_from_the_list_to_what_waits_and_why(
             )
             await look.page.get_by_role("link", name=delivery).click()
             await look.page.wait_for_url("**/ui/deliveries/msg_*")
+            await shows(look, WAITS)
             main = await look.page.locator("main").inner_text()
-            assert [each for each in await steps(look) if each != "Waited"] == [
-                "Event published",
-                "Matched with the subscription",
-                "Attempt 1",
-                "Waits",
-            ]
             assert "failed 503" in main
             assert ("Worker" in main) is (token == platform.token)
             assert platform.world.prefix in main or token == platform.partner

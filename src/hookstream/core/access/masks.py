@@ -70,6 +70,7 @@ SUBSCRIPTION: Final[FieldMask] = {
     "state": _DERIVED,
     "revision": _DERIVED,
     "owner": _INTERNAL,
+    "declared_at": _INTERNAL,
 }
 """Of a subscription, as definitions name its fields."""
 

@@ -116,7 +116,8 @@ def test_whoever_may_set_a_field_may_see_it() -> None:
 
 def test_a_partner_neither_sees_nor_sets_the_fields_of_operators() -> None:
     for caller in (MANAGES, READS):
-        assert hidden(SUBSCRIPTION, caller) == {"endpoint.ca", "limits.weight", "owner"}
+        operators = {"endpoint.ca", "limits.weight", "owner", "declared_at"}
+        assert hidden(SUBSCRIPTION, caller) == operators
         assert hidden(PARTNER, caller) == {"grant.operator", "limits.weight", "grants", "owner"}
         assert hidden(HOLD, caller) == set(HOLD)
     for caller in (OPERATOR, WRITES):

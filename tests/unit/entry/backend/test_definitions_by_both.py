@@ -82,7 +82,10 @@ def both(*arguments: str) -> tuple[Said, Said]:
 
 
 def rows(world: ApiWorld) -> dict[str, object]:
-    """Return everything in the tables but what is drawn or says when and by whom."""
+    """Return everything in the tables but what is drawn, says when and by whom, or which line of a file.
+
+    Lines of files stay where the command runs: a console does not learn them.
+    """
     state = world.services.opened_state().current
     found: dict[str, object] = {**state.partners}
     for name, each in state.subscriptions.items():
@@ -92,7 +95,8 @@ def rows(world: ApiWorld) -> dict[str, object]:
             for secret in each.endpoint.secrets
         )
         gaps = tuple(replace(gap, filled_by=None) for gap in each.gaps)
-        found[name] = replace(each, endpoint=replace(each.endpoint, secrets=secrets), gaps=gaps)
+        endpoint = replace(each.endpoint, secrets=secrets)
+        found[name] = replace(each, endpoint=endpoint, gaps=gaps, declared_at="")
     return found
 
 
