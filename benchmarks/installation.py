@@ -25,11 +25,15 @@ class Installation:
         self._config.write_text(settings)
 
     def prepare(self, definitions: Path) -> None:
-        """Make keys and topics, publish schemas, and return when all that is declared is active."""
+        """As `begin`, and return when all that is declared is active."""
+        self.begin()
+        self.apply(definitions)
+
+    def begin(self) -> None:
+        """Make keys and topics, and publish schemas."""
         self.run("dev", "keys", str(self._folder / "keys.json"))
         self.run("topics", "apply", "--yes")
         self.run("schemas", "apply", str(ROOT / "schemas"), "--yes")
-        self.apply(definitions)
 
     def apply(self, definitions: Path) -> None:
         """Return when all that is declared is active."""

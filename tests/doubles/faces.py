@@ -56,7 +56,7 @@ from hookstream.entry.admin.redrives import new_redrive_until
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.admin.status import Status, with_workers
 from hookstream.entry.admin.surveys import Survey
-from hookstream.entry.admin.tables import State, TablesSession
+from hookstream.entry.admin.tables import State, StateReader, TablesSession
 from hookstream.entry.admin.worker_pages import read_worker
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.api.requests import CutOff
@@ -169,12 +169,14 @@ class MemoryAccess(ClusterAccess):
         del settings
         return self.world.services.keys
 
-    def opened_state(self, keys: Keys) -> State:
-        del keys
+    def opened_state(self, reader: StateReader) -> State:
+        del reader
         return self.world.services.opened_state()
 
-    def change_opened(self, act: Callable[[ChangeWriter], T], keys: Keys) -> Changed[T]:
-        del keys
+    def change_opened(
+        self, act: Callable[[ChangeWriter], T], keys: Keys, reader: StateReader
+    ) -> Changed[T]:
+        del keys, reader
         return self.change(act)
 
     def retained_since(self, since: Millis) -> list[TopicPartition]:

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -29,6 +30,8 @@ class Found:
     path: Path
     problem: str = ""
     """Why it cannot be read: a dangling link, a folder without permission, no regular file."""
+    real: str = ""
+    """Its path without links: one for each file."""
 
 
 class FileTree(Protocol):
@@ -117,7 +120,7 @@ class SentTree:
         found = sorted(each for each in self._files if each.is_relative_to(folder))
         if len(found) > most:
             raise InputRefused(f"{most} files are taken, and there are {len(found)}")
-        return map(Found, found)
+        return (Found(each, real=self.real(each)) for each in found)
 
     def read(self, path: Path, most: int) -> bytes:
         """As FileTree says."""
@@ -141,8 +144,7 @@ def files_below(folder: Path, *, most: int) -> Iterator[Found]:
     Raises:
         InputRefused: There are more.
     """
-    seen = {os.path.realpath(folder)}
-    for count, found in enumerate(_walk(folder, seen), 1):
+    for count, found in enumerate(_walk(folder), 1):
         if count > most:
             raise InputRefused(
                 f"{shown(folder)} contains more than {most} files; {most} are taken"
@@ -156,37 +158,59 @@ def listed(folder: Path) -> list[str]:
     Raises:
         InputRefused: It is not there, is no folder, or may not be read.
     """
-    try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208  names
-    except OSError as failed:
-        why = failed.strerror or failed
-        raise InputRefused(f"the folder {shown(folder)} cannot be read: {why}") from failed
+    return [entry.name for entry in _entries(folder)]
 
 
 def shown(path: Path) -> str:
     """Return a path fit for a terminal: bytes that are no text, and control characters, escaped."""
+    written = str(path)
+    if written.isascii() and written.isprintable():
+        return written
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _walk(folder: Path, seen: set[str]) -> Iterator[Found]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, as `listed`."""
+    try:
+        with os.scandir(folder) as found:
+            entries = [each for each in found if not each.name.startswith(".")]
+    except OSError as failed:
+        why = failed.strerror or failed
+        raise InputRefused(f"the folder {shown(folder)} cannot be read: {why}") from failed
+    return sorted(entries, key=attrgetter("name"))
+
+
+def _walk(folder: Path) -> Iterator[Found]:
     # Not by recursion: folders may be nested deeper than Python's stack.
-    pending = [folder]
+    pending = [(folder, os.path.realpath(folder))]
+    seen = {pending[0][1]}
     while pending:
-        path = pending.pop()
+        path, real = pending.pop()
         problem, is_folder = _look(path)
         try:
-            names = listed(path) if is_folder else []
+            entries = _entries(path) if is_folder else []
         except InputRefused as refused:
-            yield Found(path, str(refused))
+            yield Found(path, str(refused), real)
             continue
         if not is_folder:
-            yield Found(path, problem)
-        for name in reversed(names):
-            real = os.path.realpath(path / name)
-            if real not in seen:
-                seen.add(real)
-                pending.append(path / name)
+            yield Found(path, problem, real)
+        for entry in reversed(entries):
+            inner = _real(entry, real)
+            if inner not in seen:
+                seen.add(inner)
+                pending.append((path / entry.name, inner))
+
+
+def _real(entry: os.DirEntry[str], folder: str) -> str:
+    """Return the path of an entry without links; `folder` is that of its folder."""
+    try:
+        if not entry.is_symlink():
+            # To look at each part of each path takes longer than to read the file.
+            return os.path.join(folder, entry.name)  # noqa: PTH118  texts
+    except OSError:
+        pass
+    return os.path.realpath(entry.path)
 
 
 def _look(path: Path) -> tuple[str, bool]:
@@ -195,7 +219,7 @@ def _look(path: Path) -> tuple[str, bool]:
     Opening a pipe would wait for ever.
     """
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116  half the time
     except OSError as failed:
         return f"cannot be read: {failed.strerror or failed}", False
     if stat.S_ISDIR(mode):

@@ -1,5 +1,6 @@
 """Definition files are read strictly, and every problem names file, line and path."""
 
+import string
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from hookstream.adapters.definition_files import Definitions, read_definitions
 from hookstream.adapters.definition_files.json_text import read_document
-from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents
+from hookstream.adapters.definition_files.yaml_text import FileRefused, read_documents, scalar
 from hookstream.adapters.ed25519 import private_key
 from hookstream.adapters.ready_templates import ready_templates
 from hookstream.adapters.signing_keys import read_signing_key
@@ -352,6 +353,19 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_plain_words_of_yaml_stay_text(text: str, meaning: Json) -> None:
     """YAML 1.1 would make a boolean of `on`, 750 of `12:30`, and a date of the next."""
     assert value(text) == {"a": meaning}
+
+
+def test_a_word_is_text_unless_all_of_it_is_one_of_yamls_own() -> None:
+    own = dict.fromkeys(("", "~", "null", "Null", "NULL"))
+    own |= dict.fromkeys(("true", "True", "TRUE"), True)
+    own |= dict.fromkeys(("false", "False", "FALSE"), False)
+    own |= {"0": 0, "-7": -7, ".5": 0.5, "1.": 1, "1e3": 1000, "-2.5E-1": -0.25}
+    assert {word: scalar(word) for word in own} == own
+    longer = [f"{before}{word}{after}" for word in own for before, after in ("x-", "-x", "xx")]
+    texts = [*longer, *(character for character in string.printable if character not in own)]
+    assert [scalar(text) for text in texts if not text.isdigit()] == [
+        text for text in texts if not text.isdigit()
+    ]
 
 
 @pytest.mark.parametrize(

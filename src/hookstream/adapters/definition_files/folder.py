@@ -242,10 +242,11 @@ def _documents(
 ) -> Iterator[tuple[Path, Document]]:
     if kind not in listed(folder):
         return
-    for found in files_below(folder / kind, most=MAX_FILES):
+    top = folder / kind
+    for found in files_below(top, most=MAX_FILES):
         path = found.path
-        secrets.seen.add(os.path.realpath(path))
-        if path == folder / kind and not found.problem:
+        secrets.seen.add(found.real)
+        if path == top and not found.problem:
             into.problems.append(Problem("", "", "is a file, and must be a folder", shown(path)))
         elif found.problem:
             into.problems.append(Problem("", "", found.problem, shown(path)))

@@ -1,13 +1,12 @@
 """Finds definitions outside the folders that are read, so that none is forgotten."""
 
-import os
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from hookstream.adapters.definition_files.documents import documents_of, is_definition
 from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
-from hookstream.adapters.file_tree import files_below, listed, shown
+from hookstream.adapters.file_tree import Found, files_below, listed, shown
 from hookstream.core.model.listing import the_first
 from hookstream.core.planning.declared import Problem
 from hookstream.errors import InputRefused
@@ -33,9 +32,10 @@ def strays(folder: Path, read: AbstractSet[str]) -> tuple[list[Problem], list[st
     problems: list[Problem] = []
     notes: list[str] = []
     others: list[str] = []
-    for path in _first(folder, notes):
-        if os.path.realpath(path) in read:
+    for found in _first(folder, notes):
+        if found.real in read:
             continue
+        path = found.path
         try:
             kinds = {kind for document in documents_of(path) if (kind := _kind(document))}
         except FileRefused:
@@ -54,22 +54,22 @@ def strays(folder: Path, read: AbstractSet[str]) -> tuple[list[Problem], list[st
     return problems, notes
 
 
-def _first(folder: Path, notes: list[str]) -> Iterator[Path]:
+def _first(folder: Path, notes: list[str]) -> Iterator[Found]:
     """Yield the candidates up to the limit, and add a note if it is reached."""
     most = f"not more than {_MAX_FILES} files beside partners and subscriptions are looked at"
     try:
         beside = (
-            found.path
+            found
             for name in listed(folder)
             if name not in FOLDERS
             for found in files_below(folder / name, most=_MAX_ENTRIES)
             if not found.problem and is_definition(found.path)
         )
-        for number, path in enumerate(beside):
+        for number, found in enumerate(beside):
             if number == _MAX_FILES:
                 notes.append(most)
                 return
-            yield path
+            yield found
     except InputRefused as refused:
         notes.append(f"{most}: {refused}")
 

@@ -7,8 +7,9 @@ event with a bounded depth, since the composer of the C library crashes on deep 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -18,6 +19,8 @@ from hookstream.core.planning.reading import shortened
 
 MAX_DEPTH = 50
 
+_NOT_ONLY_TEXT = frozenset("~nNtTfF.+-0123456789")
+"""What words begin with that may be more than text: most are text, and need no closer look."""
 _NULL = re.compile(r"~|null|Null|NULL|\Z")
 _BOOL = re.compile(r"(true|True|TRUE)|(false|False|FALSE)")
 _NUMBER = re.compile(r"-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -56,11 +59,12 @@ def read_documents(text: str) -> Iterator[Document]:
         FileRefused: The text is not YAML, or not in the supported subset.
     """
     try:
-        events = yaml.parse(text, Loader=yaml.CSafeLoader)
-        for event in events:
+        # Not `yaml.parse`: it asks for each event twice.
+        take = yaml.CSafeLoader(text).get_event
+        while (event := take()) is not None:
             if isinstance(event, yaml.DocumentStartEvent):
                 document = Document(None)
-                document.value = _YamlReading(events, document.lines).node(next(events), "", 0)
+                document.value = _YamlReading(take, document.lines).node(take(), "", 0)
                 if document.value is not None:
                     yield document
     except yaml.MarkedYAMLError as error:
@@ -75,37 +79,35 @@ def read_documents(text: str) -> Iterator[Document]:
 class _YamlReading:
     """Turns one document's events into values."""
 
-    def __init__(self, events: "Iterator[yaml.Event]", lines: dict[str, int]) -> None:
-        self._events = events
+    def __init__(self, take: Callable[[], Any], lines: dict[str, int]) -> None:
+        self._take = take
         self._lines = lines
 
-    def node(self, event: yaml.Event, path: str, depth: int) -> Json:
+    def node(self, event: Any, path: str, depth: int) -> Json:  # noqa: ANN401  one that begins a node
         line = _line(event)
         self._lines.setdefault(path, line)
-        if getattr(event, "anchor", None) is not None:
+        if event.anchor is not None:
             raise FileRefused("anchors and aliases are not taken: write it out", line)
-        if getattr(event, "tag", None) is not None:
+        if event.tag is not None:
             raise FileRefused("tags (words that begin with !) are not taken", line)
         if depth > MAX_DEPTH:
             raise FileRefused(f"is nested more than {MAX_DEPTH} deep", line)
-        match event:
-            case yaml.ScalarEvent():
-                plain: bool = event.implicit[0]
-                return _scalar(event.value, line) if plain else str(event.value)
-            case yaml.SequenceStartEvent():
-                return self._sequence(path, depth)
-            case _:
-                return self._mapping(path, depth)
+        if isinstance(event, yaml.ScalarEvent):
+            plain: bool = event.implicit[0]
+            return _scalar(event.value, line) if plain else str(event.value)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(path, depth)
+        return self._mapping(path, depth)
 
     def _sequence(self, path: str, depth: int) -> list[Json]:
         found: list[Json] = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+        while not isinstance(event := self._take(), yaml.SequenceEndEvent):
             found.append(self.node(event, f"{path}[{len(found)}]", depth + 1))
         return found
 
     def _mapping(self, path: str, depth: int) -> dict[str, Json]:
         found: dict[str, Json] = {}
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+        while not isinstance(event := self._take(), yaml.MappingEndEvent):
             line = _line(event)
             name = self.node(event, f"{path}?", depth + 1)
             if not isinstance(name, str):
@@ -115,7 +117,7 @@ class _YamlReading:
             inner = f"{path}.{name}" if path else name
             # The line of a field is that of its name, even if its value begins below.
             self._lines[inner] = line
-            found[name] = self.node(next(self._events), inner, depth + 1)
+            found[name] = self.node(self._take(), inner, depth + 1)
         return found
 
 
@@ -138,6 +140,8 @@ def scalar(text: str) -> Json:
         NotANumber: It looks like a number but cannot be written back unchanged: leading zeros, an
             infinity, too many digits.
     """
+    if text and text[0] not in _NOT_ONLY_TEXT:
+        return text
     if _NULL.fullmatch(text):
         return None
     if found := _BOOL.fullmatch(text):

@@ -65,6 +65,8 @@ def differences(
     before: Subject, after: Subject, scrub: Callable[[str], str]
 ) -> tuple[Difference, ...]:
     """Return the fields that differ, with the text to show."""
+    if _are_alike(before, after):
+        return ()
     old, new = fields_of(before, scrub), fields_of(after, scrub)
     found = []
     for path in [*old, *(path for path in new if path not in old)]:
@@ -72,6 +74,22 @@ def differences(
         if (was and was.value) != (becomes and becomes.value):
             found.append(Difference(path, was and was.shown, becomes and becomes.shown))
     return tuple(found)
+
+
+def _are_alike(before: Subject, after: Subject) -> bool:
+    """Return whether subscriptions certainly have the same declared fields, without making their texts.
+
+    Of 10,000 subscriptions that are declared again most are as they were.
+    """
+    if not isinstance(before, Subscription) or not isinstance(after, Subscription):
+        return False
+    # Neither is a declared field; all others are equal.
+    same = replace(after, revision=before.revision, declared_at=before.declared_at) == before
+    return same and all(
+        compared(one) == compared(other)
+        for one, other in ((before.pattern, after.pattern), (before.template, after.template))
+        if one is not None or other is not None
+    )
 
 
 def _partner(partner: Partner) -> Mapping[str, ComparedField]:

@@ -85,15 +85,22 @@ def unknown_environments(
     partner_id, asked = _environments_of(subject)
     if isinstance(subject, Subscription) and "*" not in grant.environments:
         return []
-    others = {name for name, partners in named_by.items() if partners - {partner_id}}
+
+    def is_known(name: str) -> bool:
+        return not named_by.get(name, frozenset()) <= {partner_id}
+
+    unknown = [
+        name for name in asked if name not in ("*", OPERATIONS_ENVIRONMENT) and not is_known(name)
+    ]
+    # There may be as many names as partners: they are gone through only where there is a note.
+    others = {name for name in named_by if is_known(name)} if unknown else set()
     if not others:
         return []
     known = others | {OPERATIONS_ENVIRONMENT}
     return [
         f"{named(subject)}: no other partner names environment {name}"
         f"{did_you_mean(name, known)}: nothing is sent unless events have it"
-        for name in asked
-        if name not in known and name != "*"
+        for name in unknown
     ]
 
 

@@ -123,6 +123,9 @@ class _Planner:
         """The partners after the plan."""
         self._owner = options.declared_by or owner_text(options.owner)
         self._environments = notes.environments(declared, self._live())
+        self._types = sorted(current.latest)
+        self._asked_by: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """The event types that each list of globs requests: many subscriptions have the same list."""
         self._going = {change.before.id for change in self.deleted_partners()}
         self.problems: list[Problem] = []
         self.notes: list[str] = []
@@ -229,7 +232,9 @@ class _Planner:
         self._check_known(named(after), "event_types", after.event_types)
         self._check_versions(row)
         grant = self._partners[after.partner_id].grant
-        self.notes += notes.ungranted(after, grant, self._asked(after))
+        # `*` requests whatever is granted, so nothing is withheld from it.
+        named_types = tuple(glob for glob in after.event_types if glob != "*")
+        self.notes += notes.ungranted(after, grant, self._asked(named_types))
         self.notes += notes.unknown_environments(after, grant, self._environments)
         if live is not None:
             self.notes += notes.all_secrets_change(live, after)
@@ -280,10 +285,12 @@ class _Planner:
         also the meaning of a missing pin: a new version must never reach a partner unexpectedly.
         """
         pins = dict(declared.versions)
-        for event_type, newest in sorted(self._current.latest.items()):
-            if event_type in pins or not self._means.asks_for(declared.event_types, event_type):
+        before = frozenset[str]() if live is None else frozenset(self._asked(live.event_types))
+        for event_type in self._asked(declared.event_types):
+            newest = self._current.latest[event_type]
+            if event_type in pins:
                 continue
-            if live is None or not self._means.asks_for(live.event_types, event_type):
+            if live is None or event_type not in before:
                 pins[event_type] = newest
             elif event_type in live.versions:
                 kept = live.versions[event_type]
@@ -387,13 +394,12 @@ class _Planner:
                 why = f"no schema of {glob} is {self._means.schemas}{did_you_mean(glob, known)}"
                 self.problems.append(Problem(subject, f"{path}[{index}]", why))
 
-    def _asked(self, subscription: Subscription) -> list[str]:
-        """Return the event types that a subscription requests by name, or at present by prefix.
-
-        `*` requests whatever is granted, so nothing is withheld from it.
-        """
-        globs = tuple(glob for glob in subscription.event_types if glob != "*")
-        return [each for each in sorted(self._current.latest) if self._means.asks_for(globs, each)]
+    def _asked(self, globs: tuple[str, ...]) -> Sequence[str]:
+        """Return the event types that are requested by name, or at present by prefix, in their order."""
+        if globs not in self._asked_by:
+            asks_for = self._means.asks_for
+            self._asked_by[globs] = tuple(each for each in self._types if asks_for(globs, each))
+        return self._asked_by[globs]
 
     def _check_versions(self, declared: Subscription) -> None:
         for event_type, pin in declared.versions.items():

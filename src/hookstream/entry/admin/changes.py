@@ -141,7 +141,12 @@ class ChangeWriter:
                     self.started.append(job_of(after.id, filling, now))
                     jobs = [self._job_row(self.started[-1])]
                 # The health of an earlier subscription of this id does not apply to the new one.
-                rows = [self._subscription_row(after), *self._healthy(after.id)]
+                healthy = self._healthy(after.id)
+                if change.before is None:
+                    # It has no deliveries, so nobody writes about its health at the same time.
+                    there = self.state.rows[self.session.names.health]
+                    healthy = [each for each in healthy if each.key in there]
+                rows = [self._subscription_row(after), *healthy]
                 return rows, [self._event(after, "created", after.active_from), *jobs]
 
     def _updated(self, before: Subject, after: Subject, details: Sequence[str]) -> Entry:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
+from typing import TypeAlias
 
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.delivery.bodies.template import TemplateRefused, compile_template
@@ -14,9 +15,12 @@ from hookstream.core.model.parts import joined
 from hookstream.core.model.subscription import BodyFormat, Partner, Subscription
 from hookstream.core.planning.fields import Subject
 
+_AskedTypes: TypeAlias = Callable[[tuple[str, ...]], Sequence[str]]
+
 
 def pattern_checks(book: SchemaBook) -> Callable[[Subject], Sequence[str]]:
     """Return a check of a subject's pattern on the published schemas of the versions that it receives."""
+    asked_by = _asked_types(book)
 
     @cache
     def shape(event_type: str, version: int) -> Shape:
@@ -28,7 +32,7 @@ def pattern_checks(book: SchemaBook) -> Callable[[Subject], Sequence[str]]:
         asked = subject.grant if isinstance(subject, Partner) else subject
         if asked.pattern is None:
             return ()
-        shapes = [shape(*received) for received in _received(book, subject)]
+        shapes = [shape(*received) for received in _received(book, subject, asked_by)]
         # The caller reports the path, and that it is a pattern's.
         return [problem.removeprefix("pattern ") for problem in check(asked.pattern, shapes)]
 
@@ -37,6 +41,7 @@ def pattern_checks(book: SchemaBook) -> Callable[[Subject], Sequence[str]]:
 
 def template_checks(book: SchemaBook) -> Callable[[Subscription], Sequence[tuple[str, str]]]:
     """Return the same for a subscription's template: each problem has its place in the template."""
+    asked_by = _asked_types(book)
 
     def problems(subscription: Subscription) -> Sequence[tuple[str, str]]:
         if subscription.format is not BodyFormat.TEMPLATE:
@@ -45,7 +50,8 @@ def template_checks(book: SchemaBook) -> Callable[[Subscription], Sequence[tuple
             template = compile_template(subscription.template)
         except TemplateRefused as refused:
             return [(refused.path, refused.reason)]
-        schemas = (_data_schema(book, *received) for received in _received(book, subscription))
+        received = _received(book, subscription, asked_by)
+        schemas = (_data_schema(book, *each) for each in received)
         return check_template(template, [each for each in schemas if each is not None])
 
     return problems
@@ -67,8 +73,8 @@ def template_losses(
     if subscription.format is not BodyFormat.TEMPLATE:
         return
     template = compile_template(subscription.template)
-    got = dict(_received(before, subscription))
-    for event_type, version in _received(after, subscription):
+    got = dict(_received(before, subscription, _asked_types(before)))
+    for event_type, version in _received(after, subscription, _asked_types(after)):
         old = _data_schema(before, event_type, got.get(event_type, 0))
         new = _data_schema(after, event_type, version)
         if old is None or new is None:
@@ -84,13 +90,22 @@ def _data_schema(book: SchemaBook, event_type: str, version: int) -> DataSchema 
     return DataSchema(event_type, version, reader.data)
 
 
-def _received(book: SchemaBook, subject: Subject) -> list[tuple[str, int]]:
+def _asked_types(book: SchemaBook) -> _AskedTypes:
+    """Return what returns the published types that globs request: many subscriptions have the same globs."""
+
+    @cache
+    def asked(globs: tuple[str, ...]) -> Sequence[str]:
+        return [each for each in book.event_types() if asks_for(globs, each)]
+
+    return asked
+
+
+def _received(book: SchemaBook, subject: Subject, asked_by: _AskedTypes) -> list[tuple[str, int]]:
     """Return each requested event type that is published, with the versions received of it."""
     asked = subject.grant if isinstance(subject, Partner) else subject
     return [
         (event_type, version)
-        for event_type in book.event_types()
-        if asks_for(asked.event_types, event_type)
+        for event_type in asked_by(asked.event_types)
         for version in _versions(book, subject, event_type)
     ]
 

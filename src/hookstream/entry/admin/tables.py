@@ -55,9 +55,9 @@ class State:
 
 
 class _ReadRow(NamedTuple):
-    """What a row contains, as of its record's offset."""
+    """What a row contains, as of its record."""
 
-    offset: int
+    record: TableRecord
     kind: RowKind
     content: object
     """An EnvelopeUnreadable if it cannot be read."""
@@ -136,7 +136,7 @@ class StateReader:
         now: dict[str, _ReadRow] = {}
         for key, row in sorted(rows.items()):
             known = before.get(key)
-            if known is not None and known.offset == row.offset:
+            if known is not None and known.record == row:
                 now[key] = known
             elif row.value is not None:
                 kind = self._reader.kind(table, key)
@@ -144,7 +144,7 @@ class StateReader:
                     content = self._reader.read(kind, key, row.value)
                 except EnvelopeUnreadable as why:
                     content = why
-                now[key] = _ReadRow(row.offset, kind, content)
+                now[key] = _ReadRow(row, kind, content)
         self._read[table] = now
         return now
 
@@ -171,9 +171,12 @@ def _state(
 
 def read_state(settings: Settings, keys: Keys = SEALED) -> State:
     """Read the tables once, without fencing their writer."""
-    names = settings.topics_names
-    rows = read_tables(reached(settings), operators_tables(names))
-    return state_of(rows, names, keys)
+    return state_of(read_rows(settings), settings.topics_names, keys)
+
+
+def read_rows(settings: Settings) -> Mapping[str, Mapping[str, TableRecord]]:
+    """Read the rows of the tables once, as `read_state`."""
+    return read_tables(reached(settings), operators_tables(settings.topics_names))
 
 
 class RowWriter(Protocol):

@@ -105,15 +105,21 @@ class EqualWriting:
         keys: Decrypts the signing secrets, or passes them on encrypted.
         console: Whether acts read or write the console topic, which is then needed; None: where there
             is one.
+        reader: What has read rows before, by the same keys; None: nothing has.
     """
 
     def __init__(
-        self, settings: Settings, keys: Keys = SEALED, *, console: bool | None = False
+        self,
+        settings: Settings,
+        keys: Keys = SEALED,
+        *,
+        console: bool | None = False,
+        reader: StateReader | None = None,
     ) -> None:
         names = settings.topics_names
         self._settings = settings
         self._keys = keys
-        self._reader = StateReader(names, keys)
+        self._reader = reader or StateReader(names, keys)
         if console is None:
             console = names.console in cluster_topics(settings)
         tables = [*operators_tables(names), *([names.console] if console else [])]
@@ -213,9 +219,10 @@ def attempt_change(
     *,
     console: bool | None = False,
     also: Callable[[T, ChangeWriter], Sequence[TableChange]] = lambda _result, _writer: (),
+    reader: StateReader | None = None,
 ) -> Changed[T]:
-    """Make one change, with clients of its own; see `EqualWriting.attempt`."""
-    with EqualWriting(settings, keys, console=console) as writing:
+    """Make one change, with clients of its own; see `EqualWriting` and `attempt` of it."""
+    with EqualWriting(settings, keys, console=console, reader=reader) as writing:
         return writing.attempt(act, also)
 
 

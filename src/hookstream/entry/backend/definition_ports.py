@@ -21,7 +21,8 @@ from hookstream.entry.admin.plan_view import ShownPlan
 class AppliedPlan:
     """A plan that was carried out."""
 
-    plan: ShownPlan
+    plan: Callable[[], ShownPlan]
+    """Returns it as it is shown, which takes a while where it is long."""
     generated: Sequence[tuple[str, SigningSecret]]
     """Signing secrets that were generated, each with the id of its subscription, to be shown once."""
     jobs: Sequence[Job]

@@ -1,6 +1,6 @@
 """`hookstream check`, `plan` and `apply`: check definition files, change the tables to what they declare."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -91,8 +91,7 @@ def check(context: Context, folder: Path, schemas: Path, *, as_json: bool) -> No
     if as_json:
         click.echo(json_line(_check_document(found)))
     else:
-        for note in found.notes:
-            context.err.text(f"note: {note}", "yellow")
+        context.err.lines((f"note: {note}", "yellow") for note in found.notes)
     context.err.refuse(found.problems, "changed")
     if not as_json:
         context.out.print(
@@ -142,7 +141,7 @@ def apply(
     context.err.refuse(shown.problems, "changed")
     show_plan(context.err if as_json else context.out, shown)
     if not shown.writes:
-        nothing = AppliedPlan(shown, (), (), None, lambda: None, None)
+        nothing = AppliedPlan(lambda: shown, (), (), None, lambda: None, None)
         _report(context, nothing, as_json=as_json)
         return
     confirm("Apply this?", yes=yes)
@@ -176,7 +175,7 @@ def _report(context: Context, applied: AppliedPlan, *, as_json: bool) -> None:
     if as_json:
         generated: list[Json] = [secret_document(owner, each) for owner, each in applied.generated]
         replays: list[Json] = [job.id for job in applied.jobs]
-        document: JsonObject = {**plan_document(applied.plan), "signing_secrets": generated}
+        document: JsonObject = {**plan_document(applied.plan()), "signing_secrets": generated}
         at = applied.takes_effect
         instant = None if at is None else to_rfc3339(at)
         click.echo(json_line({**document, "replays": replays, "takes_effect": instant}))
@@ -186,10 +185,8 @@ def _report(context: Context, applied: AppliedPlan, *, as_json: bool) -> None:
 
 def show_plan(out: Terminal, plan: ShownPlan) -> None:
     """Print a plan, without any secret."""
-    for change in plan.writes:
-        _show_change(out, change)
-    for note in plan.notes:
-        out.text(f"note: {note}", "yellow")
+    out.lines(line for change in plan.writes for line in _lines_of(change))
+    out.lines((f"note: {note}", "yellow") for note in plan.notes)
     if not plan.writes:
         out.print("Nothing to change.")
     else:
@@ -206,22 +203,23 @@ def plan_document(plan: ShownPlan) -> JsonObject:
     }
 
 
-def _show_change(out: Terminal, change: ShownChange) -> None:
+def _lines_of(change: ShownChange) -> Iterator[tuple[str, str]]:
+    """Yield the lines that show a change, each with its style."""
     match change.action:
         case "create":
             again = " (deleted before: it starts over)" if change.was_deleted else ""
-            out.text(f"+ {change.subject}{again}", "green")
+            yield f"+ {change.subject}{again}", "green"
             for path, shown in change.fields:
                 if not path.startswith(_SIGNED_BY):
-                    out.text(f"    {path}: {shown}")
+                    yield f"    {path}: {shown}", ""
             if change.start_from is not None:
-                out.text(f"    start_from: {change.start_from}")
+                yield f"    start_from: {change.start_from}", ""
         case "update":
-            out.text(f"~ {change.subject}", "yellow")
+            yield f"~ {change.subject}", "yellow"
             for difference in change.differences:
-                out.text(f"    {_shown(difference)}")
+                yield f"    {_shown(difference)}", ""
         case _:
-            out.text(f"- {change.subject}", "red")
+            yield f"- {change.subject}", "red"
 
 
 def _shown(difference: Difference) -> str:

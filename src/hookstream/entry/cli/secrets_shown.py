@@ -11,5 +11,7 @@ def show_secrets(out: Terminal, secrets: Sequence[tuple[str, SigningSecret]]) ->
     """Print secrets, each with the id of its subscription; of a `v1a` key its public part."""
     if secrets:
         out.text("Signing secrets, shown this once:", "bold")
-    for subscription_id, secret in secrets:
-        out.text(f"  {subscription_id}  {secret.id}  {secret_to_show(secret)}")
+    out.lines(
+        (f"  {subscription_id}  {secret.id}  {secret_to_show(secret)}", "")
+        for subscription_id, secret in secrets
+    )

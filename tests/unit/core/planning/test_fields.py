@@ -175,3 +175,15 @@ def test_of_a_partners_limits_those_are_shown_that_are_not_the_defaults() -> Non
 )
 def test_json_is_shown_on_one_line(value: Json, text: str) -> None:
     assert json_text(value) == text
+
+
+def test_what_only_python_takes_for_equal_is_a_difference_and_what_is_derived_is_none() -> None:
+    one = replace(FULL, pattern={"data": {"n": [1]}})
+    again = replace(one, revision=7, declared_at="orders.yaml:3", pattern={"data": {"n": [1]}})
+    assert differences(one, again, str) == ()
+    for other in (True, "1"):
+        after = replace(again, pattern={"data": {"n": [other]}})
+        assert [each.path for each in differences(one, after, str)] == ["pattern"]
+    assert [each.path for each in differences(one, replace(again, pattern=None), str)] == [
+        "pattern"
+    ]

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from tests.doubles.api import ApiWorld
 from tests.doubles.api_records import KEYS, subscription
+from tests.doubles.clock import NOON
 from tests.doubles.faces import ApiFace, MemoryBackend, Said, run
 
 from hookstream.adapters.http.api_connection import ApiReply
+from hookstream.adapters.tables.rows import disabled_row
 from hookstream.adapters.tables.subscriptions import read_subscription
 from hookstream.core.access.scopes import Scope
-from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.subscription import Disabled, Subscription
 
 PARTNER = """\
 id: initech
@@ -201,6 +203,20 @@ def test_what_changed_since_the_plan_was_shown_is_not_overwritten(folder: Path) 
     row = world.services.opened_state().current.subscriptions["orders"]
     assert isinstance(row, Subscription)
     assert row.limits.rate_limit == 2.5
+
+
+def test_a_new_subscription_is_one_row_and_health_that_an_id_left_is_cleared(folder: Path) -> None:
+    written = []
+    for left in ((), ("orders",)):
+        world = ApiWorld()
+        health = world.settings.topics_names.health
+        for name in left:
+            world.tables.put(health, *disabled_row(Disabled(name, NOON, "gone")))
+        before = world.tables.offset
+        assert said(MemoryBackend(world), "apply", str(folder), "--yes", "--no-wait").code == 0
+        written.append((world.tables.offset - before, world.tables.snapshot[health]))
+    partner, row, cleared = 1, 1, 1
+    assert written == [(partner + row, {}), (partner + row + cleared, {})]
 
 
 def test_what_files_own_stays_theirs_for_others(folder: Path) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import unicodedata
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,3 +83,25 @@ def test_any_json_survives_its_line(document: Json) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
     assert interpreted(line) == []
+
+
+LINES = st.lists(
+    st.tuples(st.text() | st.just(HOSTILE), st.sampled_from(["", "bold", "red"])), max_size=6
+)
+
+
+@given(LINES, st.sampled_from([{}, {"force_terminal": True, "color_system": "standard"}]))
+def test_many_lines_are_printed_as_each_of_them_alone(
+    lines: list[tuple[str, str]], kind: dict[str, Any]
+) -> None:
+    together, alone = io.StringIO(), io.StringIO()
+    Terminal(file=together, width=20, **kind).lines(lines)
+    for text, style in lines:
+        Terminal(file=alone, width=20, **kind).text(text, style)
+    assert together.getvalue() == alone.getvalue()
+
+
+def test_lines_are_printed_however_many_they_are() -> None:
+    out = io.StringIO()
+    Terminal(file=out).lines((f"line {number}", "red") for number in range(2_500))
+    assert out.getvalue().splitlines() == [f"line {number}" for number in range(2_500)]

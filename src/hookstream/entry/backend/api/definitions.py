@@ -53,7 +53,7 @@ class ApiFolder:
             )
         effect = effect_at(self.api, done.takes_effect, done.warning)
         return AppliedPlan(
-            plan,
+            lambda: plan,
             [(each.subscription, generated_in(each.secret)) for each in done.generated],
             [ApiJobs(self.api).found(each).job for each in done.jobs],
             None if done.takes_effect is None else from_rfc3339(done.takes_effect),

@@ -17,7 +17,7 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
 from hookstream.entry.admin.event_sending import EventSender
 from hookstream.entry.admin.jobs import JobListing, Watch
-from hookstream.entry.admin.tables import SEALED, State, read_state
+from hookstream.entry.admin.tables import SEALED, State, StateReader, read_rows, read_state
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.backend.ports import Effect
 from hookstream.entry.backend.sending_ports import NewJob
@@ -75,13 +75,23 @@ class ClusterAccess:
         """
         return key_ring(settings)
 
-    def opened_state(self, keys: Keys) -> State:
-        """Read the tables, their secrets decrypted by keys."""
-        return read_state(self.settings, keys)
+    def opened_state(self, reader: StateReader) -> State:
+        """Read the tables, each row by a reader."""
+        return reader.state(read_rows(self.settings))
 
-    def change_opened(self, act: Callable[[ChangeWriter], T], keys: Keys) -> Changed[T]:
-        """Make one change with given keys, and with the console topic where there is one."""
-        return writing.attempt_change(self.settings, act, keys, console=None, also=_nothing)
+    def change_opened(
+        self, act: Callable[[ChangeWriter], T], keys: Keys, reader: StateReader
+    ) -> Changed[T]:
+        """Make one change with given keys, and with the console topic where there is one.
+
+        Args:
+            act: Checks and stages the change.
+            keys: Encrypts secrets.
+            reader: What has read rows before, by the same keys: it reads those that have changed since.
+        """
+        return writing.attempt_change(
+            self.settings, act, keys, console=None, also=_nothing, reader=reader
+        )
 
     def retained_since(self, since: Millis) -> list[TopicPartition]:
         """Return the partitions of which retention may have taken records, as the service of this name."""

@@ -8,6 +8,7 @@ from hookstream.core.planning.declared import Problem
 from hookstream.core.planning.plan import PlanOptions
 from hookstream.entry.admin.definitions import FolderPlanner, generated_by, last_instant
 from hookstream.entry.admin.plan_view import ShownPlan, shown_plan
+from hookstream.entry.admin.tables import StateReader
 from hookstream.entry.backend.cluster.access import ClusterAccess
 from hookstream.entry.backend.definition_ports import AppliedPlan
 
@@ -18,27 +19,29 @@ class ClusterFolder:
 
     cluster: ClusterAccess
     planner: FolderPlanner
+    reader: StateReader
+    """Reads rows for the plan and for the writer, those that did not change in between once."""
 
     @property
     def problems(self) -> Sequence[Problem]:
         return self.planner.problems
 
     def plan(self) -> ShownPlan:
-        opened = self.planner.keys
+        state = self.cluster.opened_state(self.reader)
         return shown_plan(
-            self.planner.plan(
-                self.cluster.opened_state(opened), self.cluster.now(), self.cluster.retained_since
-            )
+            self.planner.plan(state, self.cluster.now(), self.cluster.retained_since)
         )
 
     def apply(self, shown: ShownPlan) -> AppliedPlan:
         changed = self.cluster.change_opened(
-            lambda writer: self.planner.apply(writer, shown.marks), self.planner.keys
+            lambda writer: self.planner.apply(writer, shown.marks),
+            self.planner.keys,
+            self.reader,
         )
         made, writer = changed.result, changed.writer
         session, until = writer.session, last_instant(made)
         return AppliedPlan(
-            shown_plan(made),
+            lambda: shown_plan(made),
             generated_by(made),
             tuple(writer.started),
             until if until > session.now else None,
@@ -69,4 +72,5 @@ class ClusterDefinitions:
             needs_keys=needs_keys,
             keys=self.cluster.keys,
         )
-        return ClusterFolder(self.cluster, planner)
+        reader = StateReader(self.cluster.settings.topics_names, planner.keys)
+        return ClusterFolder(self.cluster, planner, reader)
