@@ -3,14 +3,28 @@
 Every process here ends with this one, however this one ends: the kernel sees to it (`setpriv`).
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_PIECE = 1 << 16
+_KIB_OF_MIB = 1_024
+
+
+@dataclass(slots=True, frozen=True)
+class Ran:
+    """What a process took, its start included."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
 
 
 class Installation:
@@ -93,6 +107,26 @@ class Installation:
         if done.returncode != 0:
             raise SystemExit(f"hookstream {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def measured(self, *arguments: str) -> Ran:
+        """Run a command to its end and return what it took; end where it failed. Its output is dropped."""
+        began = time.monotonic()
+        process = subprocess.Popen(
+            lasting_as_long_as_we_do(self._command(arguments)),
+            cwd=ROOT,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        with process.stdout or contextlib.nullcontext() as printed:
+            while printed is not None and printed.read(_PIECE):
+                pass
+        _, status, used = os.wait4(process.pid, 0)
+        took = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise SystemExit(f"hookstream {' '.join(arguments)} ended with {process.returncode}")
+        return Ran(took, used.ru_utime + used.ru_stime, used.ru_maxrss / _KIB_OF_MIB)
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "hookstream", "--config", str(self._config), *arguments]

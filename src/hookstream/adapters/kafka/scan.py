@@ -127,9 +127,10 @@ class LogReader:
             if at not in self.next and at.partition >= 0:
                 continue  # It was dropped. An error of a whole topic has no partition.
             if error is None:
+                record = record_of(message)
                 records = records or []
-                records.append(record_of(message))
-                self.next[at] = records[-1].offset + 1
+                records.append(record)
+                self.next[at] = record.offset + 1
                 self.at_end.discard(at)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 records = records or []
@@ -160,7 +161,11 @@ class LogReader:
             records = self.poll()
             if records is not None:
                 waited = 0.0
-                yield [each for each in records if ends is None or each.offset < ends[each.where]]
+                if ends is not None and any(
+                    self.next.get(at, end) > end for at, end in ends.items()
+                ):
+                    records = [each for each in records if each.offset < ends[each.where]]
+                yield records
                 continue
             # The time that the caller takes for a batch does not count.
             waited += time.monotonic() - asked_at
@@ -305,6 +310,9 @@ class LogScan:
             if not spans:
                 return
             reading = _read(self._client, spans, self._timeout, progress, follow=follow)
+            if limit is None and stretch.since is None and stretch.until is None:
+                yield from reading
+                return
             for record in reading:
                 if limit is not None:
                     limit.note(record)

@@ -1,7 +1,7 @@
 """An audit entry is one record of the attempts topic, decoded for queries."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any, TypeAlias, get_args, get_type_hints
 
@@ -46,7 +46,8 @@ class AuditEntry:
 
     def as_json(self) -> JsonObject:
         """Return the entry as plain JSON, with instants as RFC 3339 text."""
-        document: JsonObject = asdict(self)
+        # Not `asdict`: it copies each value, which takes ten times as long.
+        document: JsonObject = {name: getattr(self, name) for name in _NAMES}
         document["started_at"] = to_rfc3339(self.started_at)
         if self.next_due_at is not None:
             document["next_due_at"] = to_rfc3339(self.next_due_at)
@@ -118,4 +119,5 @@ class _Fields:
 
 _WORDS = {str: "text", int: "a whole number"}
 _ORIGIN, _ENTRY = _Fields(Origin), _Fields(AuditEntry, frozenset({"origin"}))
-_ORIGIN_AT = [*get_type_hints(AuditEntry)].index("origin")
+_NAMES = (*get_type_hints(AuditEntry),)
+_ORIGIN_AT = _NAMES.index("origin")

@@ -84,12 +84,16 @@ class Selector:
             return False
         if self.until is not None and timestamp >= self.until:
             return False
-        conditions: list[tuple[str, frozenset[str] | None]] = [
-            (header, getattr(self, name)) for name, header in _HEADERS.items()
-        ]
-        given = [(header, any_of) for header, any_of in conditions if any_of is not None]
-        values = dict(headers) if given else {}
-        return all(_text(values.get(header)) in any_of for header, any_of in given)
+        values: Mapping[str, bytes | None] | None = None
+        for name, header in _HEADERS.items():
+            any_of: frozenset[str] | None = getattr(self, name)
+            if any_of is None:
+                continue
+            if values is None:
+                values = dict(headers)
+            if _text(values.get(header)) not in any_of:
+                return False
+        return True
 
     def bounds(self) -> Mapping[int, OffsetRange] | None:
         """Return the offsets of each partition that may be selected; None: all of all partitions."""

@@ -5,7 +5,7 @@ Parsing is lenient: a record with broken headers is exactly what a person needs 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from hookstream.core.model import header_names as names
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -13,6 +13,8 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.marks import Position, RedriveSource
+
+_Positional: TypeAlias = list[Any]  # type: ignore[explicit-any]  # constructor arguments by position
 
 
 class Group(NamedTuple):
@@ -29,6 +31,12 @@ class GroupCount:
     records: int
     oldest: Millis
     newest: Millis
+
+    def note(self, at: Millis) -> None:
+        """Count one more record, which was written at this instant."""
+        self.records += 1
+        self.oldest = min(self.oldest, at)
+        self.newest = max(self.newest, at)
 
     def add(self, other: "GroupCount") -> None:
         """Count the records of another group as well."""
@@ -51,7 +59,7 @@ class Tally:
         if count is None:
             self.groups[group] = GroupCount(1, at, at)
         else:
-            count.add(GroupCount(1, at, at))
+            count.note(at)
 
     def largest_first(self) -> list[tuple[Group, GroupCount]]:
         """Return the groups by descending size, then by name."""
@@ -124,6 +132,17 @@ _HEADERS: Mapping[str, str] = {
 }
 """The header of each field that is copied from a header's text."""
 
+_READ = frozenset(
+    (
+        *_HEADERS.values(),
+        names.ORIGIN_PARTITION,
+        names.ORIGIN_OFFSET,
+        names.ORIGIN_TIMESTAMP,
+        names.ORIGIN_MILLIS,
+    )
+)
+"""Half of the headers that a dead letter has; the others are not decoded."""
+
 _SHOWN = (*(name for name in _HEADERS if name != "origin_topic"), "origin", "origin_at")
 """The fields of the JSON document that are null if they are empty."""
 
@@ -131,21 +150,23 @@ _SHOWN = (*(name for name in _HEADERS if name != "origin_topic"), "origin", "ori
 def summary_of(record: Record) -> DeadLetterSummary:
     """Return the summary of a record, from its headers."""
     values = {
-        name: value.decode(errors="replace") for name, value in record.headers if value is not None
+        name: value.decode("utf-8", "replace")
+        for name, value in record.headers
+        if name in _READ and value is not None
     }
-    texts = {name: values.get(header, "") for name, header in _HEADERS.items()}
-    origin = (
-        values.get(name, "")
-        for name in (names.ORIGIN_TOPIC, names.ORIGIN_PARTITION, names.ORIGIN_OFFSET)
-    )
-    return DeadLetterSummary(
-        position=Position(record.partition, record.offset),
-        at=record.timestamp,
-        origin="{}-{}@{}".format(*origin) if texts["origin_topic"] else "",
-        origin_at=_origin_at(values),
-        by_reference=record.value is None,
-        **texts,
-    )
+    text = values.get
+    topic = text(names.ORIGIN_TOPIC)
+    partition, offset = text(names.ORIGIN_PARTITION, ""), text(names.ORIGIN_OFFSET, "")
+    # In the order of the fields: by their names it takes a third longer, and a topic may have millions.
+    fields_in_order: _Positional = [
+        Position(record.partition, record.offset),
+        record.timestamp,
+        *[text(header, "") for header in _HEADERS.values()],
+        f"{topic}-{partition}@{offset}" if topic else "",
+        _origin_at(values),
+        record.value is None,
+    ]
+    return DeadLetterSummary(*fields_in_order)
 
 
 def _origin_at(values: Mapping[str, str]) -> str:

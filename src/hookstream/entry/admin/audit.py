@@ -2,7 +2,7 @@
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hookstream.adapters.avro.audit_reader import AuditReader
@@ -23,6 +23,8 @@ from hookstream.settings import Settings
 
 _COUNT = re.compile("[0-9]{1,10}")
 """A number of attempts: the dead letter is untrusted."""
+_NO_OUTCOME = "none"
+"""What selects entries of ends without an attempt."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,31 +45,56 @@ class AuditSelection:
     until: Millis | None = None
     """Written before this instant; None: up to the end of the log as it is when it is read."""
 
-    def may_select(self, record: Record) -> bool:
-        """Return whether a record may be selected, without decoding it.
+    def sieve(self) -> Callable[[Record], bool]:
+        """Return what says whether a record may be selected, without decoding it.
 
         Avro encodes text as UTF-8, so a text that does not occur cannot be a field's value.
         """
-        key = (record.key or b"").decode(errors="replace")
-        if self.subscriptions is not None and key not in self.subscriptions:
-            return False
-        value = record.value or b""
-        return all(text is None or text.encode() in value for text in (self.delivery, self.event))
+        # An entry without an outcome has no text that says so.
+        outcomes = (
+            self.outcomes if self.outcomes is None or _NO_OUTCOME not in self.outcomes else None
+        )
+        any_of = [
+            [text.encode("utf-8", "replace") for text in texts]
+            for texts in (
+                None if self.delivery is None else (self.delivery,),
+                None if self.event is None else (self.event,),
+                self.partners,
+                self.event_types,
+                outcomes,
+                self.dispositions,
+            )
+            if texts is not None
+        ]
+        subscriptions = self.subscriptions
+
+        def may_select(record: Record) -> bool:
+            if subscriptions is not None:
+                key = (record.key or b"").decode(errors="replace")
+                if key not in subscriptions:
+                    return False
+            value = record.value or b""
+            for texts in any_of:
+                for text in texts:
+                    if text in value:
+                        break
+                else:
+                    return False
+            return True
+
+        return may_select
 
     def selects(self, entry: AuditEntry) -> bool:
         """Return whether an entry is selected."""
-        if self.delivery not in (None, entry.delivery_id, entry.batch_id):
-            return False
-        if self.event not in (None, entry.event_id):
-            return False
-        words = (
-            (self.subscriptions, entry.subscription_id),
-            (self.partners, entry.partner_id),
-            (self.event_types, entry.event_type),
-            (self.outcomes, entry.outcome or "none"),
-            (self.dispositions, entry.disposition),
+        return (
+            self.delivery in (None, entry.delivery_id, entry.batch_id)
+            and self.event in (None, entry.event_id)
+            and (self.subscriptions is None or entry.subscription_id in self.subscriptions)
+            and (self.partners is None or entry.partner_id in self.partners)
+            and (self.event_types is None or entry.event_type in self.event_types)
+            and (self.outcomes is None or (entry.outcome or _NO_OUTCOME) in self.outcomes)
+            and (self.dispositions is None or entry.disposition in self.dispositions)
         )
-        return all(given is None or value in given for given, value in words)
 
 
 @dataclass(slots=True)
@@ -77,7 +104,7 @@ class AuditLog:
     settings: Settings
     progress: Progress = field(default=no_progress)
     unreadable: int = 0
-    """Number of records that could not be read as entries."""
+    """Number of records that may be selected and could not be read as entries."""
     why_unreadable: str = ""
     """The problem of the first of them."""
     limit: ReadLimit | None = None
@@ -95,8 +122,9 @@ class AuditLog:
         scan = LogScan(reached(self.settings), topic)
         window = Stretch(selection.since, selection.until)
         reading = scan.read(window, follow=follow, progress=self.progress, limit=self.limit)
+        may_select = selection.sieve()
         for record in reading:
-            if not selection.may_select(record):
+            if not may_select(record):
                 continue
             entry = self._read(record)
             if entry is not None and selection.selects(entry):
@@ -122,9 +150,10 @@ def newest(entries: Iterator[AuditEntry], limit: int) -> tuple[list[AuditEntry],
     for entry in entries:
         count += 1
         # The count orders entries of the same millisecond, since entries are not comparable.
-        heapq.heappush(kept, (entry.started_at, count, entry))
-        if len(kept) > limit:
-            heapq.heappop(kept)
+        if len(kept) < limit:
+            heapq.heappush(kept, (entry.started_at, count, entry))
+        elif kept and entry.started_at >= kept[0][0]:
+            heapq.heapreplace(kept, (entry.started_at, count, entry))
     return [entry for _, _, entry in sorted(kept)], count
 
 

@@ -175,10 +175,11 @@ class Listing:
         self.tally.add(summary.group(self.source), summary.at)
         if self.grouping is not None:
             self.grouping.add(summary)
-        number = self.tally.records
-        heapq.heappush(self._newest, (summary.at, summary.position, number, summary, resolved_by))
-        if len(self._newest) > self.limit:
-            heapq.heappop(self._newest)
+        kept = (summary.at, summary.position, self.tally.records, summary, resolved_by)
+        if len(self._newest) < self.limit:
+            heapq.heappush(self._newest, kept)
+        elif self._newest and kept > self._newest[0]:
+            heapq.heapreplace(self._newest, kept)
 
     @property
     def opened(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import click
 from rich.text import Text
@@ -98,8 +99,11 @@ def list_(
         return
     with progress_bar(context) as progress:
         found = source.listed(selection, limit, progress)
-    for entry in found.entries:
-        _print(context, entry, as_json=as_json)
+    if as_json:
+        for entry in found.entries:
+            _print(context, entry, as_json=True)
+    else:
+        context.out.lines(chain.from_iterable(map(_lines, found.entries)))
     least = "at least " if found.is_least else ""
     count = counted(found.count, "attempt")
     context.err.text(f"{len(found.entries):,} of {least}{count}{window}")
@@ -142,7 +146,7 @@ def _print(context: Context, entry: AuditEntry, *, as_json: bool) -> None:
     if as_json:
         click.echo(json_line(entry.as_json()))
     else:
-        _show_entry(context.out, entry)
+        context.out.lines(_lines(entry))
 
 
 def _report(context: Context, problems: Sequence[str]) -> None:
@@ -159,12 +163,11 @@ _COLOURS = {
 }
 
 
-def _show_entry(out: Terminal, entry: AuditEntry) -> None:
-    """Print one attempt as two lines: its delivery, and its result."""
+def _lines(entry: AuditEntry) -> tuple[Text, Text]:
+    """Return one attempt as two lines: its delivery, and its result."""
     head = Text(to_the_second(entry.started_at), "bold")
     head.append(f"  {entry.delivery_id}  {entry.subscription_id}", "not bold")
-    out.text(head)
-    out.text(f"    {entry.event_type}  {attempt_words(entry)}")
+    return head, Text(f"    {entry.event_type}  {attempt_words(entry)}")
 
 
 def attempt_words(entry: AuditEntry) -> str:

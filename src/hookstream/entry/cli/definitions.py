@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.counted import counted
@@ -91,7 +92,7 @@ def check(context: Context, folder: Path, schemas: Path, *, as_json: bool) -> No
     if as_json:
         click.echo(json_line(_check_document(found)))
     else:
-        context.err.lines((f"note: {note}", "yellow") for note in found.notes)
+        context.err.lines(Text(f"note: {note}", "yellow") for note in found.notes)
     context.err.refuse(found.problems, "changed")
     if not as_json:
         context.out.print(
@@ -186,7 +187,7 @@ def _report(context: Context, applied: AppliedPlan, *, as_json: bool) -> None:
 def show_plan(out: Terminal, plan: ShownPlan) -> None:
     """Print a plan, without any secret."""
     out.lines(line for change in plan.writes for line in _lines_of(change))
-    out.lines((f"note: {note}", "yellow") for note in plan.notes)
+    out.lines(Text(f"note: {note}", "yellow") for note in plan.notes)
     if not plan.writes:
         out.print("Nothing to change.")
     else:
@@ -203,23 +204,23 @@ def plan_document(plan: ShownPlan) -> JsonObject:
     }
 
 
-def _lines_of(change: ShownChange) -> Iterator[tuple[str, str]]:
-    """Yield the lines that show a change, each with its style."""
+def _lines_of(change: ShownChange) -> Iterator[Text]:
+    """Yield the lines that show a change."""
     match change.action:
         case "create":
             again = " (deleted before: it starts over)" if change.was_deleted else ""
-            yield f"+ {change.subject}{again}", "green"
+            yield Text(f"+ {change.subject}{again}", "green")
             for path, shown in change.fields:
                 if not path.startswith(_SIGNED_BY):
-                    yield f"    {path}: {shown}", ""
+                    yield Text(f"    {path}: {shown}")
             if change.start_from is not None:
-                yield f"    start_from: {change.start_from}", ""
+                yield Text(f"    start_from: {change.start_from}")
         case "update":
-            yield f"~ {change.subject}", "yellow"
+            yield Text(f"~ {change.subject}", "yellow")
             for difference in change.differences:
-                yield f"    {_shown(difference)}", ""
+                yield Text(f"    {_shown(difference)}")
         case _:
-            yield f"- {change.subject}", "red"
+            yield Text(f"- {change.subject}", "red")
 
 
 def _shown(difference: Difference) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from rich.text import Text
+
 from hookstream.core.model.subscription import SigningSecret
 from hookstream.entry.admin.signing_secrets import secret_to_show
 from hookstream.entry.cli.terminal import Terminal
@@ -12,6 +14,6 @@ def show_secrets(out: Terminal, secrets: Sequence[tuple[str, SigningSecret]]) ->
     if secrets:
         out.text("Signing secrets, shown this once:", "bold")
     out.lines(
-        (f"  {subscription_id}  {secret.id}  {secret_to_show(secret)}", "")
+        Text(f"  {subscription_id}  {secret.id}  {secret_to_show(secret)}")
         for subscription_id, secret in secrets
     )

@@ -4,7 +4,6 @@ import io
 import json
 import unicodedata
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -85,23 +84,46 @@ def test_any_json_survives_its_line(document: Json) -> None:
     assert interpreted(line) == []
 
 
-LINES = st.lists(
-    st.tuples(st.text() | st.just(HOSTILE), st.sampled_from(["", "bold", "red"])), max_size=6
+_CONSOLES: dict[str, dict[str, object]] = {
+    "a pipe": {"soft_wrap": True, "width": 1 << 20},
+    "a terminal": {"force_terminal": True, "color_system": "standard", "width": 40},
+    "a terminal without colours": {"force_terminal": True, "color_system": None, "width": 40},
+}
+
+
+@pytest.mark.parametrize("console", _CONSOLES)
+@given(
+    words=st.lists(
+        st.lists(st.text() | st.sampled_from(["\t", "one", "two  ", "\n", HOSTILE]), max_size=3),
+        max_size=9,
+    ),
+    more=st.sampled_from([0, 100, 300]),
 )
-
-
-@given(LINES, st.sampled_from([{}, {"force_terminal": True, "color_system": "standard"}]))
 def test_many_lines_are_printed_as_each_of_them_alone(
-    lines: list[tuple[str, str]], kind: dict[str, Any]
+    console: str, words: list[list[str]], more: int
 ) -> None:
-    together, alone = io.StringIO(), io.StringIO()
-    Terminal(file=together, width=20, **kind).lines(lines)
-    for text, style in lines:
-        Terminal(file=alone, width=20, **kind).text(text, style)
-    assert together.getvalue() == alone.getvalue()
+    lines = [Text("  ").join(Text(word, "red") for word in line) for line in words]
+    lines += [Text(f"{number} line " * 9, "bold") for number in range(more)]
+    one_by_one, together = (
+        Terminal(file=io.StringIO(), markup=False, emoji=False, **_CONSOLES[console])  # type: ignore[arg-type]
+        for _ in range(2)
+    )
+    for line in lines:
+        one_by_one.text(line)
+    together.lines(lines)
+    assert together.file.getvalue() == one_by_one.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_lines_are_printed_however_many_they_are() -> None:
-    out = io.StringIO()
-    Terminal(file=out).lines((f"line {number}", "red") for number in range(2_500))
-    assert out.getvalue().splitlines() == [f"line {number}" for number in range(2_500)]
+def test_lines_into_a_pipe_that_nobody_reads_end_the_program_as_any_text_does() -> None:
+    class Unread(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(text)
+
+    class Ending(Terminal):
+        def on_broken_pipe(self) -> None:
+            raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        Ending(file=Unread()).text("one")
+    with pytest.raises(SystemExit):
+        Ending(file=Unread()).lines([Text("one")])

@@ -34,9 +34,7 @@ def show_listing(out: Terminal, listing: Listing, kind: Kind, topic: str, now: M
         return
     rest = "" if len(newest) == listing.tally.records else " (--limit for more)"
     out.text(f"\nThe newest {len(newest):,}{rest}:", "bold")
-    for summary, resolved_by in newest:
-        for line in _lines(kind, summary, resolved_by, now):
-            out.text(line)
+    out.lines(line for each in newest for line in _lines(kind, *each, now))
 
 
 def _lines(
