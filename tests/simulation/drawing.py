@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.simulation.drawing_past import (
     COLOURS,
+    appear,
     fates,
     fill,
     grant,
@@ -536,5 +537,6 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.08, grant_today),
     (0.12, grow),
     (0.2, tests),
+    (0.06, appear),
 )
 """The share of the stories that has each of them."""

@@ -152,6 +152,20 @@ def grow(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) ->
     return acts
 
 
+def appear(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw a topic that appears while a replay waits for the end of its interval, and the events of it."""
+    at = round(max(0.0, chance.choice(times) + chance.uniform(-1, 2)), 3)
+    until = chance.choice((1_000, 3_000, 5_000))
+    more = (chance.choice((1_000, 20_000)), until, *fates(chance))
+    acts = [Act(at, "replay", chance.choice(wishes).id, more=more)]
+    for number in range(chance.choice((1, 2, 5))):
+        at = round(at + chance.uniform(0.05, until / 1_500), 3)
+        kind = chance.choice((PLAIN, PLAIN, LATE))
+        named = kind, COLOURS[number % 2]
+        acts.append(Act(at, "publish_late", f"appeared {number}", more=named))
+    return acts
+
+
 def tests(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
     """Draw tests of endpoints, before, between and after what comes to them, some of them many at once."""
     acts: list[Act] = []

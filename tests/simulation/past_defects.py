@@ -251,6 +251,24 @@ def remembering(ports: ReplayPorts) -> ReplayPorts:
     return replace(ports, log=Remembering(ports.log.process, ports.log.world))
 
 
+class Familiar(StoryPast):
+    """An event log without the topics that were not there when it was listed first."""
+
+    known: frozenset[str] | None = None
+
+    async def topics(self) -> TopicListing:
+        found = await super().topics()
+        if self.known is None:
+            self.known = frozenset(found.topics)
+        there = {name: topic for name, topic in found.topics.items() if name in self.known}
+        return replace(found, topics=there)
+
+
+def familiar(ports: ReplayPorts) -> ReplayPorts:
+    assert isinstance(ports.log, StoryPast)
+    return replace(ports, log=Familiar(ports.log.process, ports.log.world))
+
+
 class AtTheEndOfNew(BrokerSource):
     """Starts a partition that was added at its end, as a client does without an offset."""
 
@@ -369,6 +387,13 @@ PAST_DEFECTS = (
         frozenset({REPLAYED}),
         within=1_000,
         shown_by=64,
+    ),
+    Defect(
+        "leaves out of a replay a topic that appears before its interval is over",
+        Parts(replay=with_ports(familiar)),
+        frozenset({REPLAYED}),
+        within=200,
+        shown_by=47,
     ),
     Defect(
         "begins at the end of a partition that was added",
