@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import local
 from typing import NamedTuple, cast
@@ -41,6 +41,7 @@ from hookstream.adapters.tables.failure_group_rows import (
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.session_rows import session_key, write_session
 from hookstream.adapters.tables.subscriptions import write_subscription
+from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.access.sessions import Session, SessionRefusal, cookie_text
@@ -110,6 +111,10 @@ class Console:
     def now(self) -> Millis:
         """As ConsoleServices says."""
         return self._present
+
+    def lanes(self, subscription_id: str) -> Sequence[WorkerLane]:  # noqa: ARG002  the port's name
+        """As ConsoleServices says: no worker is known."""
+        return ()
 
     def caller(self, token: str) -> Caller | None:
         """As ConsoleServices says."""
