@@ -268,12 +268,12 @@ def answer(
     if tally is not None:
         tally.native += isinstance(event.fields, NativeFields)
         tally.pinned += codec.body(event, 3 - own) is not None
-    document, part = codec.document(event, own), codec.excerpt(event, own, paths)
+    bodies = Bodies(codec, event)
+    document, part = codec.document(event, own), bodies.excerpt(own, paths)
     if isinstance(part, dict):
         # More than what is asked may be there.
         part = excerpt(part, paths)
     identity = (event.event_id, event.occurred_at, event.entity_id, event.environment)
-    bodies = Bodies(codec, event)
     return Answer(
         repr((identity, event.revision, event.origin, event.body_at, dict(event.fields))),
         bodies.standard(own),

@@ -171,13 +171,16 @@ def test_an_excerpt_has_what_it_is_asked_for(world: World) -> None:
     world.publish(1)
     event = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
     document = world.codec.document(event, 1)
-    assert world.codec.excerpt(event, 1, frozenset({("data", "a"), ("data", "z")})) == document
+    asked = world.codec.excerpt(event, 1, frozenset({("data", "a"), ("data", "z")}))
+    assert asked in (None, document)
+    # Where a body is at hand, so is what filters ask for.
+    assert (asked is None) is (world.codec.body(event, 1) is None)
 
 
 def test_no_excerpt_and_no_body_is_made_of_what_json_cannot_represent(world: World) -> None:
     world.publish(1)
     event = event_of(world, world.not_renderable())
-    assert world.codec.excerpt(event, 1, frozenset()) == world.codec.document(event, 1)
+    assert world.codec.excerpt(event, 1, frozenset()) is None
     assert world.codec.body(event, 1) is None
 
 

@@ -220,9 +220,8 @@ class JsonCodec:
         del event, version
         return None
 
-    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | Refused:
-        del paths
-        return self.document(event, version)
+    def excerpt(self, event: Event, version: int, paths: Paths) -> None:
+        """As in Python without the accelerator: nothing is quicker than the whole."""
 
     def encode(self, value: Json) -> bytes:
         return orjson.dumps(value)

@@ -220,10 +220,11 @@ class Codec(Protocol):
     def body(self, event: Event, version: int) -> bytes | None:
         """Return the exact bytes that encoding `document` would give, where they are at hand; else None."""
 
-    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | Refused:
+    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | None:
         """Return `document`, of whose data anything may be missing that is not at these paths.
 
-        A pattern that asks for no other paths evaluates both alike.
+        A pattern that asks for no other paths evaluates both alike. None where it would take as long as
+        `document`, which callers keep for the delivery.
         """
 
     def encode(self, value: Json) -> bytes:

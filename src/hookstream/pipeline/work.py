@@ -50,13 +50,13 @@ class Bodies:
 
     def excerpt(self, version: int, paths: Paths) -> JsonObject | Refused:
         """Return the `standard` body at a version, as far as patterns need it that ask for these paths."""
-        document = self._documents.get(version)
-        if document is not None:
-            return document
+        if version in self._documents:
+            return self._documents[version]
         try:
-            return self._codec.excerpt(self.event, version, paths)
+            part = self._codec.excerpt(self.event, version, paths)
         except BLAMED[Step.RENDER] as error:
             return Refused(RefusalReason.NOT_RENDERABLE, described(error))
+        return self.document(version) if part is None else part
 
     def standard(self, version: int) -> bytes | Refused:
         """Return the exact bytes of the `standard` body in full, at a version."""

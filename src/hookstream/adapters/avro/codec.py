@@ -331,16 +331,14 @@ class AvroCodec:
             return None
         return self._pinned_body(event, fields, reader)
 
-    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | Refused:
-        """See `Codec.excerpt`."""
+    def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | None:
+        """See `Codec.excerpt`: the accelerator picks it."""
         reader, value = self._book.reader(event.revision.event_type, version), event.record.value
         read = None if reader is None else _native_fields(event, reader)
         if read is None or value is None:
-            return self.document(event, version)
+            return None
         picked = self._picker(read.program, paths)(value, event.body_at)
-        if picked is None:
-            return self.document(event, version)
-        return standard_document(event, version, picked)
+        return None if picked is None else standard_document(event, version, picked)
 
     def shown(self, event: Event, version: int) -> JsonObject | Refused:
         """Return the `standard` body in the form that input accepts: for tools that show events.

@@ -30,7 +30,7 @@ from hookstream.core.model.outcome import (
 from hookstream.errors import HookstreamError
 from hookstream.pipeline.ports import Permitted, always_permitted
 
-Answered: TypeAlias = Callable[[Answer | Exception], None]
+TakesAnswer: TypeAlias = Callable[[Answer | Exception], None]
 """Takes the answer of an exchange, or a defect of ours in reading it."""
 
 MAX_HEAD = 32 * 1024
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         # One parser for the connection's life: making one costs more than parsing a response.
         self._parser = httptools.HttpResponseParser(self)
-        self._answered: Answered | None = None
+        self._answered: TakesAnswer | None = None
         """Takes the answer of the exchange; None: there is none."""
         self._together: set[HasDeadline] = set()
         self._until = 0.0
@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
         )
 
     def begin(
-        self, request: bytes, deadline: float, permitted: Permitted, answered: Answered
+        self, request: bytes, deadline: float, permitted: Permitted, answered: TakesAnswer
     ) -> Answer | Withheld | None:
         """Write a request, and call `answered` with its answer, by `deadline` (loop time) at the latest.
 
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
         self._end()
         self.abort()
 
-    def _end(self) -> Answered | None:
+    def _end(self) -> TakesAnswer | None:
         """End the exchange; return who waits for its answer."""
         answered, self._answered = self._answered, None
         self._together.discard(self)
