@@ -75,9 +75,10 @@ class Platform:
             "reason": "the morning's incident",
         }
         await self.made("/v1/holds", hold)
-        # A job that finds nothing to do.
-        await self.made("/v1/redrives", {"selector": {"subscriptions": ["waiting"]}})
+        # A job that finds nothing to do. While it runs, another redrive of the topic withdraws.
+        job = await self.made("/v1/redrives", {"selector": {"subscriptions": ["waiting"]}})
         console = self.consoles["first"]
+        await console.until(f"/v1/jobs/{job['id']}", self.token, has_ended)
         await console.until("/v1/dead-letters?limit=100", self.token, has(EVENTS))
         await console.until("/v1/pending?limit=100", self.token, has(EVENTS))
         await console.until(
@@ -170,6 +171,11 @@ class Platform:
 def has(count: int) -> Callable[[Any], bool]:
     """Return whether a page of a list has so many items."""
     return lambda page: len(page["items"]) == count
+
+
+def has_ended(job: dict[str, Any]) -> bool:
+    """Return whether nothing works on a job any more, and nothing will by itself."""
+    return bool(job["state"] != "running")
 
 
 def a_platform(world: World, folders: Path) -> Platform:

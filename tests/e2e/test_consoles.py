@@ -21,7 +21,7 @@ import pytest_asyncio
 from tests.conftest import Broker
 from tests.e2e.consoles import DEADLINE, Answered, Console
 from tests.e2e.page_client import PageClient
-from tests.e2e.platform import EVENTS, Platform, a_platform, document, wait_for
+from tests.e2e.platform import EVENTS, Platform, a_platform, document, has_ended, wait_for
 from tests.e2e.read_routes import READS, alternating, compared, first_page, is_list, paths
 from tests.e2e.row_writers import MARK, ROW, Writer, figures, rotate
 from tests.e2e.secret_search import found_in, without_shown_once
@@ -97,12 +97,9 @@ async def test_jobs_of_a_killed_console_are_finished_by_another_and_each_deliver
 
 
 def is_half_done(job: dict[str, Any]) -> bool:
-    assert job["state"] == "running", job
+    # The whole of it: a repr that is cut hides the reason.
+    assert job["state"] == "running", json.dumps(job)
     return bool(job["held"] and job["done"] > 2)
-
-
-def has_ended(job: dict[str, Any]) -> bool:
-    return bool(job["state"] != "running")
 
 
 async def test_an_index_whose_writer_is_killed_while_it_writes_has_each_record_once(
