@@ -74,7 +74,7 @@ def test_a_row_that_was_removed_or_never_written_is_none(world: World) -> None:
 def test_an_open_transaction_is_waited_for_and_what_it_aborts_does_not_count(world: World) -> None:
     jobs = world.names.jobs
     world.write(jobs, ("job", b"1"))
-    tail = TableTail(world.client, jobs, "job", timeout=1.0)
+    tail = TableTail(world.client, jobs, "job", timeout=5.0)
     assert value(tail) == b"1"
     dying = Producer(world.client | {"transactional.id": f"{world.names.prefix}.job.job"})
     dying.init_transactions(20)

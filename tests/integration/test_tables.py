@@ -79,7 +79,7 @@ def open_transaction(client: Client, prefix: str) -> Iterator[Producer]:
     producer.close()
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a broker sets no asyncio.Event
             await asyncio.sleep(0.02)
@@ -100,18 +100,18 @@ def test_what_is_read_behind_the_end_that_was_asked_for_is_kept(
 
 
 def writer(client: Client, table: str) -> TableWriter:
-    return TableWriter(client, f"{table}.writer", [table], table, timeout=10)
+    return TableWriter(client, f"{table}.writer", [table], table, timeout=30)
 
 
 async def test_a_table_is_read_to_its_end_and_followed(
     client: Client, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     await asyncio.to_thread(_write, client, table, [("a", b"1"), ("b", b"2")])
-    await reader.read_to_end(10)
+    await reader.read_to_end(30)
     assert collected.rows == [("a", b"1"), ("b", b"2")]
 
     await asyncio.to_thread(_write, client, table, [("a", None)])
-    await eventually(lambda: len(collected.rows) == 3, seconds=1)
+    await eventually(lambda: len(collected.rows) == 3)
 
     assert collected.rows[-1] == ("a", None)
     assert reader.reached(table, collected.records[-1].offset)
@@ -126,7 +126,7 @@ def _write(client: Client, table: str, rows: list[tuple[str, bytes | None]]) -> 
 async def test_an_empty_table_is_read_to_its_end(
     reader: TableReader, collected: CollectedRows
 ) -> None:
-    await reader.read_to_end(10)
+    await reader.read_to_end(30)
 
     assert reader.current()
     assert collected.rows == []
@@ -138,7 +138,7 @@ async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being
     """The marker has an offset and is never returned: counting records would wait for ever."""
     await asyncio.to_thread(_write, client, table, [("a", b"1")])
 
-    await reader.read_to_end(5)
+    await reader.read_to_end(30)
 
     assert reader.current()
 
@@ -146,13 +146,13 @@ async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being
 async def test_an_aborted_transaction_at_a_table_s_end_does_not_keep_it_from_being_current(
     open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
-    await reader.read_to_end(5)
+    await reader.read_to_end(30)
     open_transaction.begin_transaction()
     open_transaction.produce(table, key=b"a", value=b"1")
     open_transaction.flush()
     open_transaction.abort_transaction(5)
 
-    await reader.read_to_end(5)
+    await reader.read_to_end(30)
 
     assert collected.rows == []
     assert reader.current()
@@ -162,16 +162,16 @@ async def test_an_open_transaction_makes_a_table_not_current(
     open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:
     """Its rows are not visible yet: matching against the table would be too early."""
-    await reader.read_to_end(5)
+    await reader.read_to_end(30)
     assert reader.current()
     open_transaction.begin_transaction()
     open_transaction.produce(table, key=b"a", value=b"1")
     open_transaction.flush()
 
-    await eventually(lambda: not reader.current(), seconds=3)
+    await eventually(lambda: not reader.current())
     assert reader.age() > 1
-    open_transaction.commit_transaction(5)
-    await eventually(reader.current, seconds=2)
+    open_transaction.commit_transaction(30)
+    await eventually(reader.current)
 
     assert collected.rows == [("a", b"1")]
 
@@ -183,7 +183,7 @@ async def test_a_missing_table_is_refused_with_the_remedy(client: Client, prefix
     reader.start()
 
     with pytest.raises(ConfigurationError, match=f"{prefix}.none. Create them: hookstream topics"):
-        await reader.read_to_end(10)
+        await reader.read_to_end(30)
     await reader.close()
 
 
@@ -213,7 +213,7 @@ def test_a_writer_sees_the_table_and_its_own_writes(client: Client, table: str) 
         seen = {key: row.value for key, row in second.snapshot[table].items()}
 
     assert seen == {"b": b"4", "c": b"3"}
-    stored = read_tables(client, [table], timeout=10)
+    stored = read_tables(client, [table], timeout=30)
     assert {key: row.value for key, row in stored[table].items()} == seen
 
 
@@ -237,7 +237,7 @@ def test_an_older_writer_is_fenced_and_writes_nothing(client: Client, table: str
         with pytest.raises(ProducerFenced):
             older.write([TableChange(table, "a", b"older")])
 
-    rows = read_tables(client, [table], timeout=10)[table]
+    rows = read_tables(client, [table], timeout=30)[table]
     assert [row.value for row in rows.values()] == [b"newer"]
 
 
@@ -271,14 +271,14 @@ def test_the_brokers_time_is_read_without_leaving_a_row(client: Client, table: s
         reported = one.broker_now()
 
         assert before - 1000 <= reported <= SystemClock().now() + 1000
-        assert read_tables(client, [table], timeout=10) == {table: {}}
+        assert read_tables(client, [table], timeout=30) == {table: {}}
 
 
 def test_a_table_of_several_partitions_is_refused(client: Client, prefix: str) -> None:
     name = make_table(client, f"{prefix}.wide", partitions=2)
 
     with pytest.raises(ConfigurationError, match="has 2 partitions"):
-        read_tables(client, [name], timeout=10)
+        read_tables(client, [name], timeout=30)
 
 
 class Blind(AdminClient):
