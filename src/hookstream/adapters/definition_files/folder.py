@@ -22,7 +22,12 @@ from hookstream.adapters.definition_files.yaml_text import Document, FileRefused
 from hookstream.adapters.file_tree import files_below, listed, shown
 from hookstream.core.model.json import Json
 from hookstream.core.model.subscription import Partner
-from hookstream.core.planning.declared import Declared, DeclaredSubscription, Problem
+from hookstream.core.planning.declared import (
+    LONGEST_PLACE,
+    Declared,
+    DeclaredSubscription,
+    Problem,
+)
 from hookstream.core.planning.definition import read_partner, read_subscription
 from hookstream.core.planning.endpoint_fields import DefinitionRules
 from hookstream.core.planning.reading import Report
@@ -33,7 +38,6 @@ _Definition = TypeVar("_Definition", Partner, DeclaredSubscription)
 
 MAX_FILES = 20_000
 MAX_SECRET_BYTES = 64 * 1024
-_LONGEST_PLACE = 500
 _TEXTS_FOR_PEOPLE = (".md",)
 
 
@@ -45,6 +49,8 @@ class ReadDefinition:
     value: Json
     secrets: Mapping[tuple[SecretSource, str], bytes] = field(repr=False)
     """The material that it names, by where it is: `env` or `file`, and the name there."""
+    place: str = ""
+    """Its file and line within the folder, the same on every machine; empty: they are too long to be kept."""
 
 
 @dataclass(slots=True)
@@ -199,7 +205,8 @@ def _read(
         used: dict[tuple[SecretSource, str], bytes] = {}
         material = _kept_in(used, partial(secrets.material, path.parent))
         definition = read(document.value, material, _added_to(problems))
-        into.documents.append(ReadDefinition(kind, document.value, used))
+        within = _within(folder, path, document)
+        into.documents.append(ReadDefinition(kind, document.value, used, within))
         subject = f"{kind} {definition.id}" if definition.id else ""
         into.problems += [
             Problem(subject, at, why, f"{place}:{document.line(at)}") for at, why in problems
@@ -207,7 +214,7 @@ def _read(
         if subject:
             into.enter(subject, place, document)
         if isinstance(definition, DeclaredSubscription):
-            definition = replace(definition, place=_within(folder, path, document))
+            definition = replace(definition, place=within)
         if not problems:
             yield definition
 
@@ -215,7 +222,7 @@ def _read(
 def _within(folder: Path, path: Path, document: Document) -> str:
     """Return the place of a definition, the same on every machine; empty: it is too long to be kept."""
     place = f"{shown(path.relative_to(folder))}:{document.line('id')}"
-    return place if len(place) <= _LONGEST_PLACE else ""
+    return place if len(place) <= LONGEST_PLACE else ""
 
 
 def _kept_in(

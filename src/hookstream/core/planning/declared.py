@@ -9,6 +9,8 @@ from hookstream.core.planning.fields import Subject
 
 EARLIEST_START: Millis = 0
 """`start_from: earliest`."""
+LONGEST_PLACE = 500
+"""Characters of the place of a definition that is kept."""
 UNNAMED = ""
 """The id of a generated signing secret without a name in its file."""
 

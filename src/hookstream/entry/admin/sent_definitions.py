@@ -6,7 +6,7 @@ opened by them here: what was not sent with a definition is not there.
 
 import codecs
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from hookstream.core.model.json import Json
@@ -33,6 +33,8 @@ class SentDefinition:
     kind: Literal["partner", "subscription"]
     document: Json
     secrets: SentMaterial = field(default_factory=dict, repr=False)
+    place: str = ""
+    """Where a subscription is declared, as `DeclaredSubscription.place`, by the word of whoever read it."""
 
 
 def read_sent(
@@ -96,7 +98,10 @@ def _read(
         partners.append(read_partner(sent.document, rules, report))
         return partners[-1].id
     reader = _SentSecrets(sent.secrets)
-    subscriptions.append(read_subscription(sent.document, rules, reader, report))
+    declared = read_subscription(sent.document, rules, reader, report)
+    if not sent.place.isprintable():
+        report("declared_at", "has a character that is not shown, such as a line break")
+    subscriptions.append(replace(declared, place=sent.place))
     return subscriptions[-1].id
 
 

@@ -82,10 +82,7 @@ def both(*arguments: str) -> tuple[Said, Said]:
 
 
 def rows(world: ApiWorld) -> dict[str, object]:
-    """Return everything in the tables but what is drawn, says when and by whom, or which line of a file.
-
-    Lines of files stay where the command runs: a console does not learn them.
-    """
+    """Return everything in the tables but what is drawn, or says when and by whom."""
     state = world.services.opened_state().current
     found: dict[str, object] = {**state.partners}
     for name, each in state.subscriptions.items():
@@ -96,7 +93,7 @@ def rows(world: ApiWorld) -> dict[str, object]:
         )
         gaps = tuple(replace(gap, filled_by=None) for gap in each.gaps)
         endpoint = replace(each.endpoint, secrets=secrets)
-        found[name] = replace(each, endpoint=endpoint, gaps=gaps, declared_at="")
+        found[name] = replace(each, endpoint=endpoint, gaps=gaps)
     return found
 
 
@@ -138,6 +135,8 @@ def test_what_is_written_is_the_same_and_a_second_plan_finds_nothing(
     # The names of secrets are those of the files, whoever reads them next.
     assert [each.id for each in orders.endpoint.secrets] == ["env:ORDERS_SECRET"]
     assert orders.endpoint.secret_headers[0][1].value == b"hush-key"
+    # So is the line that declares it, within the folder.
+    assert orders.declared_at == "subscriptions/orders.yaml:1"
     for world in (one, other):
         for face in (MemoryBackend(world), ApiFace(world)):
             again = said(face, "plan", str(folder))
@@ -293,6 +292,26 @@ async def test_a_secret_that_was_sent_is_sealed_and_is_in_no_answer() -> None:
     kept = read_subscription("orders", row, KEYS)
     assert isinstance(kept, Subscription)
     assert kept.owner == "files:core"
+
+
+async def test_the_line_of_a_definition_is_one_line_that_people_can_read() -> None:
+    world = ApiWorld()
+    for place, expected in (
+        ("x" * 501, (422, ["definitions[0].declared_at"])),
+        ("a\nb.yaml:1", (200, ["declared_at"])),
+        ("\x1b[2J", (200, ["declared_at"])),
+        ("\u202ea.yaml:1", (200, ["declared_at"])),
+        ("subscriptions/Bestellungen für ACME.yaml:3", (200, [])),
+    ):
+        definition: dict[str, Any] = {"kind": "subscription", "definition": FILED}
+        definition["declared_at"] = place
+        definition["secrets"] = [
+            {"source": "env", "name": "HOME", "value": ENVIRON["ORDERS_SECRET"]}
+        ]
+        planned = await world.send("POST", "/v1/definitions/plan", {"definitions": [definition]})
+        found = planned.json
+        paths = [each["path"] for each in found["problems"]] if planned.status == 200 else None
+        assert (planned.status, [found["field"]] if paths is None else paths) == expected
 
 
 async def test_requests_that_make_no_sense_are_refused_by_their_field() -> None:

@@ -13,7 +13,7 @@ from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.planning.changes import Plan
-from hookstream.core.planning.declared import Declared, Problem
+from hookstream.core.planning.declared import LONGEST_PLACE, Declared, Problem
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.fields import Difference
 from hookstream.core.planning.plan import PlanOptions
@@ -58,6 +58,9 @@ class DefinitionGiven(ApiInput, frozen=True):
     definition: dict[str, Any]
     secrets: Annotated[tuple[SentSecret, ...], Meta(max_length=100)] = ()
     """What its `{env: NAME}` and `{file: PATH}` name: they are not looked up anywhere else."""
+    declared_at: Annotated[str, Meta(max_length=LONGEST_PLACE)] = ""
+    """The file, within its folder, and the line that declare a subscription: `subscriptions/orders.yaml:3`. Kept
+    with it for people; empty: nobody says."""
 
 
 class PlanGiven(ApiInput, frozen=True):
@@ -224,7 +227,7 @@ def _declared(call: Call[Any, Any]) -> tuple[Declared, list[Problem]]:
     # Of the document, since its numbers are exact.
     documents = cast("list[JsonObject]", call.document["definitions"])
     sent = [
-        SentDefinition(given.kind, document["definition"], _material(given))
+        SentDefinition(given.kind, document["definition"], _material(given), given.declared_at)
         for given, document in zip(call.body.definitions, documents, strict=True)
     ]
     declared, problems = read_sent(sent, definition_rules(call.services.settings))

@@ -103,6 +103,8 @@ class ApiDefinitions:
 
 def _definition(read: ReadDefinition) -> Json:
     given: JsonObject = {"kind": read.kind, "definition": read.value}
+    if read.kind == "subscription" and read.place:
+        given["declared_at"] = read.place
     secrets: list[Json] = [
         {"source": source, "name": name, "value": _text(source, name, material)}
         for (source, name), material in read.secrets.items()
