@@ -182,6 +182,7 @@ def subscription_document(facts: SubscriptionFacts, now: Millis) -> JsonObject:
         document["revision"] = subscription.revision
         document["signing_secrets"] = signing_secrets(subscription, now)
         document["fields"] = shown_fields(without_ended(subscription, now))
+        document["declared_at"] = subscription.declared_at or None
     since = facts.failing_since
     return {**document, "failing_since": None if since is None else to_rfc3339(since)}
 

@@ -102,6 +102,8 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
     if isinstance(subscription, Subscription):
         rows["revision"] = str(subscription.revision)
         rows |= {path: str(text) for path, text in _fields(subscription, now).items()}
+        if subscription.declared_at:
+            rows["declared at"] = f"{subscription.declared_at}, when it was last changed"
     rows["active from"] = to_rfc3339(subscription.active_from)
     replays = source.replays(subscription)
     for gap in subscription.gaps:

@@ -109,15 +109,21 @@ async def test_a_change_of_somebody_else_is_shown_beside_what_was_typed(
     assert (row(world).limits.max_in_flight, row(world).endpoint.timeout) == (7, 9_000)
 
 
-async def test_what_files_own_is_refused_whoever_fills_in_the_form(world: PagesWorld) -> None:
+@pytest.mark.parametrize("scope", [Scope.OPERATOR_WRITE, Scope.PARTNER_MANAGE])
+async def test_the_form_of_what_files_own_is_offered_to_nobody_and_refused_if_it_is_sent(
+    world: PagesWorld, scope: Scope
+) -> None:
     path = "/ui/subscriptions/filed/edit"
-    operator = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
-    shown = await operator.get(path)
+    browser = await logged_in(world, world.api.tokens[scope])
+    shown = await browser.get(path)
     assert path not in [each.action for each in shown.parsed.forms]
-    partner = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
-    form = (await partner.get(path)).form(path)
-    refused = await partner.submit(filled(form, timeout="9s"))
+    # It was offered before files took it over.
+    form = replace((await browser.get(EDIT)).form(EDIT), action=path)
+    refused = await browser.submit(filled(form, timeout="9s"))
     assert (refused.status, "owned_by_files" in refused.text) == (409, True)
+    assert path not in [each.action for each in refused.parsed.forms]
+    for page in (shown, refused):
+        assert ("core" in page.html) == (scope is Scope.OPERATOR_WRITE)
 
 
 async def test_a_partner_creates_one_of_its_own_and_sees_its_secret_once(

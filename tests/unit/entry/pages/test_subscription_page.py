@@ -147,6 +147,22 @@ async def test_what_files_own_says_so_to_operators_and_is_not_deleted_here(
     assert "/ui/subscriptions/filed/delete" not in [each.action for each in shown.parsed.forms]
 
 
+async def test_what_files_own_is_for_its_partner_managed_by_the_operator(
+    world: PagesWorld,
+) -> None:
+    browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
+    shown = await browser.get("/ui/subscriptions/filed")
+    assert "It is managed by the platform's operator: ask there for a change of it." in shown.text
+    for hidden in ("core", "hush.yaml", "defined in files"):
+        assert hidden not in shown.html
+    offered = [each.action for each in shown.parsed.forms]
+    assert "/ui/subscriptions/filed/delete" not in offered
+    assert "/ui/subscriptions/filed/pause" in offered
+    links = [each.get("href") for each in shown.attributes("a")]
+    assert "/ui/subscriptions/filed/edit" not in links
+    assert f"{CRM}/edit" in [each.get("href") for each in (await browser.get(CRM)).attributes("a")]
+
+
 async def test_one_that_is_pulled_is_neither_tested_nor_paused(world: PagesWorld) -> None:
     pulled = subscription("pulled")
     endpoint = replace(pulled.endpoint, url="", secrets=(), is_pull=True)

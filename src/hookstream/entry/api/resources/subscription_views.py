@@ -18,6 +18,7 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
 )
 from hookstream.core.model.subscription_status import Held, SubscriptionStatus
+from hookstream.core.planning.ownership import is_of_files
 from hookstream.core.planning.rotation import without_ended
 from hookstream.entry.admin.signing_secrets import secret_to_show
 from hookstream.entry.admin.subscriptions import status_document
@@ -134,6 +135,8 @@ class SubscriptionShown(ApiOutput, frozen=True):
     owner: Annotated[str, OPERATORS_SEE]
     declared_at: Annotated[str | None, OPERATORS_SEE] = None
     """The file and line, within the folder of its owner, that declared it as it is; null: nobody knows."""
+    owned_by_files: bool = False
+    """Whether operators' definition files declare it: what they declare is changed there alone (409 `owned_by_files`)."""
 
 
 class SubscriptionsPage(ApiOutput, frozen=True):
@@ -254,6 +257,7 @@ def shown_subscription(
         ),
         endpoint=_endpoint(subscription.endpoint, to_operator=to_operator),
         gaps=_gaps(subscription),
+        owned_by_files=is_of_files(subscription.owner),
         owner=subscription.owner,
         declared_at=subscription.declared_at or None,
     )

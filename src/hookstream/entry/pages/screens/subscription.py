@@ -82,7 +82,7 @@ async def asked_types(call: PageCall, found: dict[str, Any]) -> list[str]:
 
 
 def folder_of(found: Mapping[str, Any]) -> str | None:
-    """Return the folder of definition files that owns a subscription; None: none does, or nobody may know."""
+    """Return the folder of definition files that owns a subscription; None: none does, or its caller may not know."""
     owner, _, folder = found.get("owner", "").partition(":")
     return (folder or "without a name") if owner == _FILES else None
 
@@ -229,7 +229,7 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
             revision=revision,
             command=("subscriptions", "rotate-secret", name),
         )
-    if folder_of(found) is None:
+    if not found["owned_by_files"]:
         acts["delete"] = PageAct(
             "Delete",
             f"Deletes 1 subscription for good. Deliveries that wait and are cancelled: {waiting:,}. What it was"
