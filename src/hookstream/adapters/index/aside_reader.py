@@ -29,6 +29,12 @@ from hookstream.core.redrive.marks import RedriveSource
 
 _NEWEST_FIRST = " ORDER BY at DESC, partition DESC, offset DESC"
 _BEFORE = " AND (at, partition, offset) < (?, ?, ?)"
+_OF_DELIVERY = (
+    "aside INDEXED BY aside_deliveries",
+    # Without the second condition, which a value that is bound does not imply, the index is not used.
+    "delivery = ? AND delivery <> '' AND source = ?",
+)
+"""The table and the condition of a delivery's records of one topic."""
 
 
 class AsideWanted(NamedTuple):
@@ -134,21 +140,22 @@ class AsideReader:
         """Yield the records before a place, the newest first; None for one that is not selected."""
         if wanted.of is not None and not wanted.of:
             return
-        where, values = "source = ?", [NUMBER_OF[wanted.source]]
-        given: list[object] = [*values]
+        table, where, given = "aside", "source = ?", [NUMBER_OF[wanted.source]]
+        values: list[object] = [*given]
         if wanted.delivery_id is not None:
-            where += " AND delivery = ?"
-            given.append(wanted.delivery_id)
+            table, where = _OF_DELIVERY
+            values = [wanted.delivery_id, *given]
         elif wanted.of is not None and len(wanted.of) == 1:
-            where += " AND of = ?"
-            given.extend(wanted.of)
+            # The order alone would make the day's whole file be read.
+            table, where = "aside INDEXED BY aside_of", where + " AND of = ?"
+            values.extend(wanted.of)
         if before is not None:
             where += _BEFORE
-            given.extend(before)
+            values.extend(before)
         rows = self._db.cursor().execute(
             "SELECT at, partition, offset, of, partner, type, event, reason, status, resolved, body"
-            f" FROM aside WHERE {where}{_NEWEST_FIRST}",
-            given,
+            f" FROM {table} WHERE {where}{_NEWEST_FIRST}",
+            values,
         )
         for (
             at,
@@ -182,7 +189,7 @@ class AsideReader:
     def of_delivery(self, delivery_id: str) -> list[AsideRecord]:
         """Return the dead letters of a delivery."""
         rows = self._db.execute(
-            "SELECT body, resolved FROM aside WHERE delivery = ? AND source = ? LIMIT 1000",
+            "SELECT body, resolved FROM {} WHERE {} LIMIT 1000".format(*_OF_DELIVERY),
             (delivery_id, NUMBER_OF[RedriveSource.DEAD_LETTERS]),
         )
         return [AsideRecord(read_summary(body), read_resolved(by)) for body, by in rows]
@@ -235,7 +242,7 @@ class AsideReader:
         for of in sorted(whose.subscriptions):
             # A subscription is one partner's: any record says whose.
             owner = self._db.execute(
-                "SELECT partner FROM aside WHERE source = ? AND of = ? LIMIT 1",
+                "SELECT partner FROM aside INDEXED BY aside_of WHERE source = ? AND of = ? LIMIT 1",
                 (NUMBER_OF[source], of),
             ).fetchone()
             if owner is not None and whose.partner_id in (None, owner[0]):
@@ -251,6 +258,9 @@ class AsideReader:
         if wanted.partner_id is not None:
             where += " AND partner = ?"
             values.append(wanted.partner_id)
+        if wanted.subscriptions is not None and len(wanted.subscriptions) == 1:
+            where += " AND sub = ?"
+            values.extend(wanted.subscriptions)
         if before is not None:
             where += _BEFORE
             values.extend(before)
