@@ -19,6 +19,7 @@ from tests.doubles.status import a_status
 from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.adapters.tables.sealed import Keys
+from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.scopes import Scope
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.jobs.job import Job, JobState
@@ -50,6 +51,7 @@ from hookstream.entry.admin.explain import ExplainRequest
 from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
 from hookstream.entry.admin.known_names import NO_TOPIC, Filter, names_of, refuse_unknown
+from hookstream.entry.admin.lanes import ask_lanes
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start
 from hookstream.entry.admin.purges import new_purge_until
 from hookstream.entry.admin.redrives import new_redrive_until
@@ -146,6 +148,11 @@ class MemoryAccess(ClusterAccess):
 
     def console(self) -> ConsoleTable:
         return self._session().console()
+
+    def lanes(self, subscription_id: str, workers: Sequence[str]) -> Sequence[WorkerLane]:
+        if workers:
+            return ask_lanes(workers, subscription_id)
+        return self.world.services.lanes(subscription_id)
 
     def jobs(self) -> JobListing:
         found = self.world.services.jobs()

@@ -29,6 +29,7 @@ from hookstream.core.model.subscription import (
 from hookstream.core.planning.rotation import Replaced
 from hookstream.core.statistics.counts import Statistics
 from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
+from hookstream.entry.admin.lanes import SubscriptionLane
 from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.statistics import StatisticsWanted
 from hookstream.entry.admin.subscriptions import SubscriptionFacts
@@ -78,6 +79,17 @@ class SubscriptionCommands(Protocol):
 
     def found(self, subscription_id: str) -> SubscriptionFacts:
         """Return one subscription."""
+
+    def lane(self, subscription_id: str, workers: Sequence[str]) -> SubscriptionLane:
+        """Return what workers say that its lane does now.
+
+        Args:
+            subscription_id: Whose.
+            workers: `host:port` of those to ask; none: those that the settings name, a console's or these.
+
+        Raises:
+            InputRefused: There is none, or it is pulled, and so has no lane.
+        """
 
     def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
         """Return the jobs that fill gaps of one, by their ids; one that ended long ago is not there."""

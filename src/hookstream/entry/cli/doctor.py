@@ -7,15 +7,14 @@ from hookstream.entry.admin.doctor import CHECKS, Examination, Level
 from hookstream.entry.admin.doctor_checks import examine
 from hookstream.entry.cli.context import Context, pass_context
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.options import as_json_option
-from hookstream.entry.cli.status import WORKERS
+from hookstream.entry.cli.options import as_json_option, workers_option
 
 FINDINGS = 1
 """The exit code where there is a problem."""
 
 
 @click.command()
-@WORKERS
+@workers_option
 @click.option(
     "--only",
     multiple=True,

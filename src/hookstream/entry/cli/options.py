@@ -11,6 +11,7 @@ from typing import TypeAlias
 import click
 
 from hookstream.entry.cli.moments import moment
+from hookstream.settings.kinds import worker_addresses
 
 
 class Amount(click.FloatRange):
@@ -61,6 +62,30 @@ def rate_option(text: str) -> Callable[[Added], Added]:
     """Return the option `--rate`, which arrives as `rate`; `text` is its help."""
     return click.option("--rate", type=Rate(), metavar="N[/s]", help=text)
 
+
+class WorkerAddress(click.ParamType[str]):
+    """The address of a worker's metrics and health, `HOST:PORT`."""
+
+    name = "address"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address; anything else ends as a usage error."""
+        try:
+            (found,) = worker_addresses().read([value])
+        except ValueError:
+            self.fail(f"{value!r} is no HOST:PORT, such as worker:9464", param, ctx)
+        return found
+
+
+workers_option = click.option(
+    "--worker",
+    "workers",
+    multiple=True,
+    type=WorkerAddress(),
+    metavar="HOST:PORT",
+    help="A worker's address of metrics and health; repeatable. Else those of console.workers, or worker.listen.",
+)
+"""They arrive as `workers`."""
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

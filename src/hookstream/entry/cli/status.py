@@ -16,23 +16,15 @@ from hookstream.entry.admin.worker_pages import WorkerPage
 from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.moments import ago, lasted
-from hookstream.entry.cli.options import Amount, as_json_option
+from hookstream.entry.cli.options import Amount, as_json_option, workers_option
 from hookstream.errors import DependencyUnavailable
 
 _LINES = 8
 """How many lines one kind of trouble has at most: it is one screen."""
 
-WORKERS = click.option(
-    "--worker",
-    "workers",
-    multiple=True,
-    metavar="HOST:PORT",
-    help="A worker's address of metrics and health; repeatable. Else worker.listen, if it answers.",
-)
-
 
 @click.command()
-@WORKERS
+@workers_option
 @click.option("--watch", is_flag=True, help="Show it again and again, until interrupted.")
 @click.option(
     "--every",

@@ -30,6 +30,7 @@ from hookstream.entry.cli.gap_filling import GapCommand, GapOptions, gap_options
 from hookstream.entry.cli.job_view import how_to_go_on, require_finished
 from hookstream.entry.cli.options import as_json_option, definition_argument, yes_option
 from hookstream.entry.cli.secrets_shown import show_secrets
+from hookstream.entry.cli.subscription_lane import command as lane
 from hookstream.entry.cli.subscription_test import command as test
 from hookstream.entry.cli.terminal import confirm
 
@@ -56,6 +57,7 @@ def command() -> None:
 
 
 command.add_command(test)
+command.add_command(lane, "lane")
 command.add_command(release.subscription)
 
 

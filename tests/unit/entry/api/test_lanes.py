@@ -4,19 +4,23 @@ from dataclasses import replace
 
 import pytest
 from tests.doubles.api import ApiWorld
+from tests.doubles.api_records import subscription
 from tests.doubles.lanes import BROKEN, CALM, SAID
 
 from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.scopes import Scope
 from hookstream.core.lanes.lane_status import BreakerState, LaneStatus
+from hookstream.core.model.subscription import Limits
 
 LANE = "/v1/subscriptions/crm/lane"
 SUM = {
     "subscription": "crm",
     "known": True,
     "whole": False,
+    "idle": False,
     "in_flight": 1,
     "limit": 8,
+    "max_in_flight": 32,
     "ramping": False,
     "queued": 2,
     "rate": 10.0,
@@ -74,6 +78,19 @@ async def test_it_is_known_if_any_worker_answered_and_whole_if_all_did(
     found = (await world.send("GET", LANE)).json
     assert (found["known"], found["whole"]) == expected
     assert found["answers_in_ms"] is None
+
+
+async def test_where_no_worker_has_the_lane_any_more_it_is_idle_with_what_its_row_allows(
+    world: ApiWorld,
+) -> None:
+    world.add(replace(subscription("crm"), limits=Limits(max_in_flight=7, rate_limit=2.5)))
+    world.services.lanes_said = [WorkerLane("a:1", "a"), WorkerLane("b:1", "b")]
+    found = (await world.send("GET", LANE)).json
+    expected = {"idle": True, "in_flight": 0, "limit": 7, "max_in_flight": 7, "rate": 2.5}
+    assert {name: found[name] for name in expected} == expected
+    # Nobody knows whether the lane of one that did not answer is idle, too.
+    world.services.lanes_said = [WorkerLane("b:1", problem="gone")]
+    assert (await world.send("GET", LANE)).json["idle"] is False
 
 
 @pytest.mark.parametrize(

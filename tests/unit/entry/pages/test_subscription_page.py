@@ -6,6 +6,7 @@ from tests.doubles.api_records import subscription
 from tests.doubles.clock import NOON
 from tests.doubles.pages import PagesWorld, logged_in
 
+from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import HOUR
 from hookstream.core.model.subscription import Subscription, SubscriptionState
@@ -194,7 +195,7 @@ async def test_an_operator_sees_each_workers_lane_and_a_partner_its_own_in_sum(
         "Lane, as the workers report it In flight1 of 8requests",
         "hush-worker-1 hush-worker:9464 1 of 4 (10 at most) 2 5/s at most closed 250 ms",
         "open, probes in 30 s",
-        "it has had no work for it lately",
+        "idle: it had no work for it in the last ten minutes",
         "failing it gave no answer: hush",
     ):
         assert text in shown, text
@@ -203,6 +204,20 @@ async def test_an_operator_sees_each_workers_lane_and_a_partner_its_own_in_sum(
     assert "Its lane now In flight1 of 8requests" in shown
     assert "Breakerpartly openprobes in 30 s" in shown
     assert "Not all of what sends to it answered" in shown
+    assert "worker" not in shown
+
+
+async def test_the_lane_of_an_idle_subscription_is_idle_and_says_what_it_may(
+    world: PagesWorld,
+) -> None:
+    world.api.services.lanes_said = (WorkerLane("hush-a:1", "hush-a"),)
+    operator = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    shown = (await operator.get(CRM)).text
+    assert "In flightidleat most 32 in each worker" in shown
+    assert "0 of 0" not in shown
+    partner = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
+    shown = (await partner.get(CRM)).text
+    assert "In flightidleat most 32 Next" in shown
     assert "worker" not in shown
 
 

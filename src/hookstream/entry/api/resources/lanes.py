@@ -1,19 +1,13 @@
 """Route of a subscription's lane: what workers say that it does now; each worker's own words are for operators."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.scopes import Scope
-from hookstream.core.lanes.lane_status import BreakerState, LaneStatus
-from hookstream.core.model.instant import SECOND, Millis, to_rfc3339
+from hookstream.entry.admin.lanes import LaneNow, SubscriptionLane, lane_in_sum
 from hookstream.entry.api.caller import subscription_of
 from hookstream.entry.api.fields import OPERATORS_SEE, ApiOutput
+from hookstream.entry.api.filters import time_text
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
-
-PARTLY_OPEN = "partly_open"
-"""The breakers of some lanes are not closed."""
-_DIGITS = 3
 
 
 class LaneOfWorker(ApiOutput, frozen=True):
@@ -66,10 +60,15 @@ class LaneShown(ApiOutput, frozen=True):
     """Whether any worker answered; false: the rest says nothing."""
     whole: bool
     """Whether all of them did."""
+    idle: bool
+    """Whether none of those that answered had work for it lately: `limit` and `rate` are then what the subscription
+    allows, `limit` for each worker."""
     in_flight: int
     """Requests that are not answered."""
     limit: int
     """How many may be in flight now: it adapts to the endpoint."""
+    max_in_flight: int
+    """How many the subscription allows in each worker."""
     ramping: bool
     """Whether that still doubles with each round of answers."""
     queued: int
@@ -95,84 +94,53 @@ def get_lane(call: Call[Any, None]) -> ApiAnswer:
     """Return what the workers' lanes of a subscription do now."""
     found = subscription_of(call)
     said = call.services.lanes(found.id)
-    return ApiAnswer(_shown(found.id, said, call.services.now()))
+    return ApiAnswer(_shown(lane_in_sum(found, said, call.services.now())))
 
 
-def _shown(subscription_id: str, said: Sequence[WorkerLane], now: Millis) -> LaneShown:
-    lanes = [each.lane for each in said if each.lane is not None]
-    answered = [each for each in said if not each.problem]
-    paced = [each.rate for each in lanes if each.rate is not None]
+def _shown(lane: SubscriptionLane) -> LaneShown:
     return LaneShown(
-        subscription=subscription_id,
-        known=bool(answered),
-        whole=bool(answered) and len(answered) == len(said),
-        in_flight=sum(each.in_flight for each in lanes),
-        limit=sum(each.limit for each in lanes),
-        ramping=any(each.ramping for each in lanes),
-        queued=sum(each.queued for each in lanes),
-        rate=_rate(sum(paced)) if lanes and len(paced) == len(lanes) else None,
-        throttled=any(each.throttled for each in lanes),
-        breaker=_breaker([each.breaker for each in lanes]),
-        probe_at=_first(now, [_probe(each) for each in lanes]),
-        # What one lane still sends is sent.
-        rests_until=_first(now, [each.rests or None for each in lanes], needs_all=True),
-        answers_in_ms=max((_ms(each.answers_in) for each in lanes), default=None),
-        workers=tuple(_of_worker(each, now) for each in said),
-    )
-
-
-def _breaker(states: Sequence[BreakerState]) -> str:
-    if BreakerState.CLOSED in states:
-        return PARTLY_OPEN if len(set(states)) > 1 else BreakerState.CLOSED.value
-    if BreakerState.HALF_OPEN in states:
-        return BreakerState.HALF_OPEN.value
-    return BreakerState.OPEN.value if states else BreakerState.CLOSED.value
-
-
-def _of_worker(said: WorkerLane, now: Millis) -> WorkerLaneShown:
-    lane = said.lane
-    return WorkerLaneShown(
-        address=said.address,
-        worker=said.worker or None,
-        lane=None
-        if lane is None
-        else LaneOfWorker(
-            in_flight=lane.in_flight,
-            limit=lane.limit,
-            max_in_flight=lane.most,
-            ramping=lane.ramping,
-            overdue=lane.overdue,
-            queued=lane.queued,
-            rate=None if lane.rate is None else _rate(lane.rate),
-            throttled=lane.throttled,
-            breaker=lane.breaker.value,
-            probe_at=_first(now, [_probe(lane)]),
-            rests_until=_first(now, [lane.rests or None]),
-            answers_in_ms=_ms(lane.answers_in),
+        subscription=lane.subscription_id,
+        known=lane.known,
+        whole=lane.whole,
+        idle=lane.idle,
+        in_flight=lane.in_flight,
+        limit=lane.limit,
+        max_in_flight=lane.max_in_flight,
+        ramping=lane.ramping,
+        queued=lane.queued,
+        rate=lane.rate,
+        throttled=lane.throttled,
+        breaker=lane.breaker,
+        probe_at=time_text(lane.probe_at),
+        rests_until=time_text(lane.rests_until),
+        answers_in_ms=lane.answers_in_ms,
+        workers=tuple(
+            WorkerLaneShown(
+                address=each.address,
+                worker=each.worker or None,
+                lane=None if each.lane is None else _of_worker(each.lane),
+                problem=each.problem or None,
+            )
+            for each in lane.workers
         ),
-        problem=said.problem or None,
     )
 
 
-def _probe(lane: LaneStatus) -> float | None:
-    return None if lane.breaker is BreakerState.CLOSED else lane.probe_after
-
-
-def _first(now: Millis, after: Sequence[float | None], *, needs_all: bool = False) -> str | None:
-    """Return the first of some times, given in seconds from now, to the second; None: there is none."""
-    known = [each for each in after if each is not None]
-    if not known or (needs_all and len(known) < len(after)):
-        return None
-    at = now + _ms(min(known))
-    return to_rfc3339(at - at % SECOND)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * SECOND)
-
-
-def _rate(a_second: float) -> float:
-    return round(a_second, _DIGITS)
+def _of_worker(lane: LaneNow) -> LaneOfWorker:
+    return LaneOfWorker(
+        in_flight=lane.in_flight,
+        limit=lane.limit,
+        max_in_flight=lane.max_in_flight,
+        ramping=lane.ramping,
+        overdue=lane.overdue,
+        queued=lane.queued,
+        rate=lane.rate,
+        throttled=lane.throttled,
+        breaker=lane.breaker,
+        probe_at=time_text(lane.probe_at),
+        rests_until=time_text(lane.rests_until),
+        answers_in_ms=lane.answers_in_ms,
+    )
 
 
 ROUTES = (

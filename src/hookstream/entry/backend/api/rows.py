@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from hookstream.adapters.system import SystemClock
 from hookstream.core.access.tokens import ApiToken, is_token
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.hold import ALL, Hold, HoldKind
@@ -17,6 +18,12 @@ from hookstream.core.model.subscription import (
     UnreadableSubscription,
 )
 from hookstream.core.planning.rotation import Replaced
+from hookstream.entry.admin.lanes import (
+    SubscriptionLane,
+    ask_lanes,
+    lane_in_sum,
+    refuse_without_lane,
+)
 from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.subscriptions import SubscriptionFacts
 from hookstream.entry.admin.tokens import NewToken, WantedToken
@@ -28,6 +35,7 @@ from hookstream.entry.api.resources.holds import (
     HoldsPage,
 )
 from hookstream.entry.api.resources.jobs import JobShown
+from hookstream.entry.api.resources.lanes import LaneShown
 from hookstream.entry.api.resources.partners import (
     DeletePartnerQuery,
     PartnerDeleted,
@@ -50,6 +58,7 @@ from hookstream.entry.api.resources.tokens import (
     TokensQuery,
 )
 from hookstream.entry.backend.api.client import ApiClient, path
+from hookstream.entry.backend.api.lanes import lane_shown_in
 from hookstream.entry.backend.api.values import (
     facts_in,
     generated_in,
@@ -123,6 +132,15 @@ class ApiSubscriptions:
 
     def found(self, subscription_id: str) -> SubscriptionFacts:
         return facts_in(self._shown(subscription_id))
+
+    def lane(self, subscription_id: str, workers: Sequence[str]) -> SubscriptionLane:
+        found = subscription_in(self._shown(subscription_id))
+        refuse_without_lane(found)
+        if not workers:
+            where = path(f"{SUBSCRIPTION}/lane", subscription_id=subscription_id)
+            return lane_shown_in(self.api.get(where, LaneShown))
+        # A console asks no address that somebody gives it.
+        return lane_in_sum(found, ask_lanes(workers, subscription_id), SystemClock().now())
 
     def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
         found: dict[str, Job] = {}

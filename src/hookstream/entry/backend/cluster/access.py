@@ -9,10 +9,11 @@ from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.adapters.tables.sealed import Keys
+from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.entry.admin import delivery_tests, gaps, jobs, tokens, writing
+from hookstream.entry.admin import delivery_tests, gaps, jobs, lanes, tokens, writing
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
 from hookstream.entry.admin.event_sending import EventSender
@@ -45,6 +46,10 @@ class ClusterAccess:
     def console(self) -> ConsoleTable:
         """Read the console topic, as `read_console`."""
         return tokens.read_console(self.settings)
+
+    def lanes(self, subscription_id: str, workers: Sequence[str]) -> Sequence[WorkerLane]:
+        """Return what workers say of a lane, as `ask_named_lanes`."""
+        return lanes.ask_named_lanes(self.settings, workers, subscription_id)
 
     def jobs(self) -> JobListing:
         """Return all jobs, as `list_jobs`."""

@@ -27,10 +27,11 @@ from hookstream.entry.admin import (
     subscriptions,
 )
 from hookstream.entry.admin.known_names import Filter, names_of, refuse_unknown
+from hookstream.entry.admin.lanes import SubscriptionLane, lane_in_sum, refuse_without_lane
 from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.partners import live_subscriptions
 from hookstream.entry.admin.subscriptions import SubscriptionFacts, directory_of, facts_of
-from hookstream.entry.admin.tables import State, found_partner, no_subscription
+from hookstream.entry.admin.tables import State, found_partner, found_subscription, no_subscription
 from hookstream.entry.admin.tokens import (
     NewToken,
     WantedToken,
@@ -77,6 +78,12 @@ class ClusterSubscriptions:
         if subscription_id not in state.current.subscriptions:
             raise no_subscription(state, subscription_id)
         return facts_of(state, subscription_id, self.cluster.now())
+
+    def lane(self, subscription_id: str, workers: Sequence[str]) -> SubscriptionLane:
+        found = found_subscription(self.cluster.state(), subscription_id)
+        refuse_without_lane(found)
+        said = self.cluster.lanes(subscription_id, workers)
+        return lane_in_sum(found, said, self.cluster.now())
 
     def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
         named = {gap.filled_by for gap in subscription.gaps} - {None}
