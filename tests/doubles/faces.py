@@ -59,7 +59,7 @@ from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.admin.status import Status, with_workers
 from hookstream.entry.admin.surveys import Survey
 from hookstream.entry.admin.tables import State, StateReader, TablesSession
-from hookstream.entry.admin.worker_pages import read_worker
+from hookstream.entry.admin.worker_pages import read_workers
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.api.requests import CutOff
 from hookstream.entry.backend.api.backend import ApiBackend
@@ -389,7 +389,8 @@ class MemoryStatus:
 
     def read(self, workers: tuple[str, ...], most: int) -> Status:
         del most
-        return with_workers(a_status(), [read_worker(each) for each in workers])
+        status = a_status()
+        return with_workers(status, read_workers(workers)) if workers else status
 
 
 class MemoryReplays(ClusterReplays):

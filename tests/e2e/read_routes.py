@@ -15,7 +15,10 @@ _OF_MOMENT = {
 """What belongs to the moment of an answer: how far an index is, sealed cursors, new signatures, when it was made."""
 _UNTIL_NOW = {"since", "until"}
 """Of statistics whose interval ends now."""
-_OF_STATUS = {"at", "lag_ms", "unsettled_events", "partitions", "tiers", "open_breakers", "notes"}
+_OF_STATUS = {
+    *("at", "lag_ms", "unsettled_events", "partitions", "tiers", "open_breakers", "notes"),
+    *("workers", "lanes_at_limit"),
+}
 """Of the state of the installation: what waits, and for how long."""
 _OF_EXPLANATIONS = {"searched", "not_searched", "settled", "waits", "aside"}
 """How far workers are, and how far a search came."""

@@ -6,7 +6,7 @@ from itertools import count
 
 from hookstream.core.lanes.fair_queue import FairQueue
 from hookstream.core.lanes.lane import Lane
-from hookstream.core.lanes.lane_status import LaneStatus
+from hookstream.core.lanes.lane_status import LanesStatus, LaneStatus
 from hookstream.core.lanes.neighbours import Neighbours
 from hookstream.core.lanes.permits import Permits
 from hookstream.core.lanes.policy import LanePolicy
@@ -20,6 +20,7 @@ from hookstream.pipeline.attempts_of_tests import AttemptsOfTests
 from hookstream.pipeline.lane_clock import LaneClock
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lane_turns import Begin, LaneTurn, LaneTurns, Together
+from hookstream.pipeline.lanes_to_look_at import lanes_to_look_at
 from hookstream.pipeline.open_attempt import Came
 from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.work import Work
@@ -444,6 +445,11 @@ class Lanes:
         """Return what a lane does now; None: there is none, as it had no work for long."""
         queue = self._queues.get(subscription_id)
         return None if queue is None else queue.lane.status(queue.queued, self._clock.monotonic())
+
+    def to_look_at(self, most: int, partner_of: Callable[[str], str]) -> LanesStatus:
+        """Return the lanes that need a look, as `lanes_to_look_at`; each is asked whether it is broken."""
+        active, now = self._active.visited(), self._clock.monotonic()
+        return lanes_to_look_at(active, self.open_breakers, now, most, partner_of)
 
     @property
     def open_breakers(self) -> frozenset[str]:

@@ -216,7 +216,7 @@ class ConsoleSettings:
     workers: tuple[str, ...] = _set((), kinds.worker_addresses())
     """Where workers' health ports (`worker.listen`) are: they are asked there what their lanes do. A name with several
     addresses, such as a headless service's, is as many workers, and is looked up at each ask. Empty: pages and API say
-    nothing of lanes."""
+    nothing of lanes. The commands `status`, `doctor` and `subscriptions lane` ask the same."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
     """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
     max_connections: int = _set(800, kinds.whole(16, 100_000))

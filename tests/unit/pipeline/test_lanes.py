@@ -12,6 +12,7 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.deliveries import a_delivery
 from tests.doubles.seeing import RememberingLogger
 
+from hookstream.core.lanes.lane_status import LanesStatus
 from hookstream.core.lanes.policy import LanePolicy
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.outcome import DeferUntil, Delivered, Failed, FailureKind, Outcome
@@ -533,3 +534,31 @@ async def test_a_lane_says_what_is_in_flight_and_what_waits_and_one_without_work
         assert (found.in_flight, found.limit, found.most, found.queued) == (2, 2, 100, 3)
         await site.lanes.idle()
         assert site.lanes.status("b") is None
+
+
+async def test_lanes_at_their_limit_and_open_breakers_need_a_look_and_the_others_none() -> None:
+    site = Site(100, rates={"paced": 1.0}, takes={"gone": 0.01}, most=2)
+    names = dict.fromkeys(("few", "many", "paced", "gone", "well"), "acme")
+    async with asyncio.TaskGroup() as tasks:
+        site.lanes.open(tasks)
+        assert site.lanes.to_look_at(9, str) == LanesStatus((), 0, (), 0)
+        site.outcome = Failed(FailureKind.CONNECT, "refused")
+        site.offer("gone", 30)
+        await asyncio.sleep(1)
+        assert "gone" in site.lanes.open_breakers
+        site.outcome = OK
+        for name, count in (("few", 3), ("many", 9), ("paced", 2), ("well", 1)):
+            site.offer(name, count)
+        found = site.lanes.to_look_at(9, lambda name: names[name])
+        assert found.open_breakers == (("gone", "acme"),)
+        full = [(each.subscription_id, each.status.queued, each.why) for each in found.full]
+        assert full == [
+            ("many", 7, "2 of 2 in flight"),
+            ("few", 1, "2 of 2 in flight"),
+            ("paced", 1, "1/s at most"),
+        ]
+        cut = site.lanes.to_look_at(1, lambda _: "")
+        assert ([each.subscription_id for each in cut.full], cut.full_count) == (["many"], 3)
+        assert (cut.open_count, cut.full[0].partner_id) == (1, "")
+        await site.lanes.idle()
+        assert site.lanes.to_look_at(9, str).full == ()

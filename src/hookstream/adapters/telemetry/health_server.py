@@ -13,8 +13,8 @@ from hookstream.errors import ConfigurationError
 Check: TypeAlias = Callable[[], tuple[bool, Mapping[str, object]]]
 """Returns whether the check passes, with the facts that it is based on."""
 
-Lanes: TypeAlias = Callable[[str], bytes]
-"""Returns what a worker says of its lane of a subscription, as JSON."""
+Lanes: TypeAlias = Callable[[str | None], bytes]
+"""Returns what a worker says of its lane of a subscription, or, for None, of those that need a look, as JSON."""
 
 _EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HIGHEST_PORT = 65_535
@@ -45,7 +45,7 @@ class HealthServer:
         ready: Readiness; False makes a rollout wait.
         life: Seconds after which a connection is closed.
         setting: The name of the setting that `listen` comes from, for errors.
-        lanes: The source of `/lanes?subscription=ID`, called when it is asked for; None: there is none.
+        lanes: The source of `/lanes` and `/lanes?subscription=ID`, called when it is asked for; None: there is none.
 
     Raises:
         ConfigurationError: `listen` is not an address, or (on entering) cannot be listened on.
@@ -180,11 +180,12 @@ def _answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResp
 def _showing(lanes: Lanes) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         asked = request.query.getall("subscription", [])
-        if len(asked) != 1 or not 0 < len(asked[0]) <= _LONGEST_ID:
+        if len(asked) > 1 or not all(0 < len(each) <= _LONGEST_ID for each in asked):
             raise web.HTTPBadRequest(
                 text=f"/lanes?subscription=ID takes one id of 1 to {_LONGEST_ID} characters"
             )
-        return web.Response(body=lanes(asked[0]), content_type="application/json")
+        said = lanes(asked[0] if asked else None)
+        return web.Response(body=said, content_type="application/json")
 
     return answer
 

@@ -1,4 +1,4 @@
-"""What a worker says of one lane, as JSON: written by the worker, and read by consoles, maybe of another release."""
+"""What a worker says of its lanes, as JSON: written by the worker, and read by consoles, maybe of another release."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -6,10 +6,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from hookstream.core.lanes.lane_status import BreakerState, LaneStatus
+from hookstream.core.lanes.lane_status import BreakerState, FullLane, LanesStatus, LaneStatus
 
 LARGEST_REPORT = 64 << 10
-"""Bytes: a report has some hundred."""
+"""Bytes: a report of one lane has some hundred."""
+MOST_NAMED = 50
+"""Lanes with an open breaker, and lanes at their limit, that a report of all names."""
+LARGEST_OF_ALL = 256 << 10
+"""Bytes of a report of all lanes: the ids have 200 characters at most."""
 
 _Count = Annotated[int, Meta(ge=0, le=10**9)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e9)]
@@ -37,6 +41,27 @@ class _Report(msgspec.Struct, frozen=True, kw_only=True):
     lane: _Lane | None
 
 
+_Name = Annotated[str, Meta(max_length=500)]
+
+
+class _Open(msgspec.Struct, frozen=True, kw_only=True):
+    subscription: _Name
+    partner: _Name
+
+
+class _Full(msgspec.Struct, frozen=True, kw_only=True):
+    subscription: _Name
+    partner: _Name
+    lane: _Lane
+
+
+class _All(msgspec.Struct, frozen=True, kw_only=True):
+    open_breakers: Annotated[tuple[_Open, ...], Meta(max_length=MOST_NAMED)]
+    open_count: _Count
+    full: Annotated[tuple[_Full, ...], Meta(max_length=MOST_NAMED)]
+    full_count: _Count
+
+
 def lane_report(worker: str, status: LaneStatus | None) -> bytes:
     """Return what a worker of this name answers of a lane; None: it has none."""
     return msgspec.json.encode({"worker": worker, "lane": status and asdict(status)})
@@ -52,5 +77,50 @@ def read_lane_report(content: bytes) -> tuple[str, LaneStatus | None]:
         found = msgspec.json.decode(content, type=_Report)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    lane = found.lane
-    return found.worker, None if lane is None else LaneStatus(**msgspec.structs.asdict(lane))
+    return found.worker, None if found.lane is None else _status(found.lane)
+
+
+def lanes_report(status: LanesStatus) -> bytes:
+    """Return what a worker answers of all its lanes; it names `MOST_NAMED` of each kind at most."""
+    return msgspec.json.encode(
+        {
+            "open_breakers": [
+                {"subscription": name, "partner": partner}
+                for name, partner in status.open_breakers
+            ],
+            "open_count": status.open_count,
+            "full": [
+                {
+                    "subscription": each.subscription_id,
+                    "partner": each.partner_id,
+                    "lane": asdict(each.status),
+                }
+                for each in status.full
+            ],
+            "full_count": status.full_count,
+        }
+    )
+
+
+def read_lanes_report(content: bytes) -> LanesStatus:
+    """Return what `lanes_report` took.
+
+    Raises:
+        ValueError: It is no such report, or it is out of every bound.
+    """
+    try:
+        found = msgspec.json.decode(content, type=_All)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return LanesStatus(
+        tuple((each.subscription, each.partner) for each in found.open_breakers),
+        found.open_count,
+        tuple(
+            FullLane(each.subscription, each.partner, _status(each.lane)) for each in found.full
+        ),
+        found.full_count,
+    )
+
+
+def _status(lane: _Lane) -> LaneStatus:
+    return LaneStatus(**msgspec.structs.asdict(lane))

@@ -1,4 +1,4 @@
-"""What one worker's lane of a subscription does at one instant, for people."""
+"""What one worker's lanes do at one instant, for people."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,3 +40,41 @@ class LaneStatus:
     """Seconds for which it begins no attempt, as its endpoint asked; 0: it does not rest."""
     answers_in: float
     """Seconds in which the endpoint answers: the average, or more while an attempt is overdue; a guess at first."""
+
+
+@dataclass(slots=True, frozen=True)
+class FullLane:
+    """A lane in which deliveries wait, and that may begin no attempt now though its breaker is closed."""
+
+    subscription_id: str
+    partner_id: str
+    """Empty: nothing says whose it is."""
+    status: LaneStatus
+
+    @property
+    def why(self) -> str:
+        """What holds it up, in a few words."""
+        it = self.status
+        if it.rests > 0:
+            return "rests, as its endpoint asked"
+        if it.overdue:
+            return "an attempt is overdue"
+        if it.in_flight >= it.limit:
+            return f"{it.in_flight:,} of {it.limit:,} in flight"
+        if it.rate is not None:
+            return f"{it.rate:.3g}/s{', as its endpoint answers' if it.throttled else ' at most'}"
+        return "it may begin none now"
+
+
+@dataclass(slots=True, frozen=True)
+class LanesStatus:
+    """Which of a worker's lanes need a look."""
+
+    open_breakers: tuple[tuple[str, str], ...]
+    """Subscription and partner of some whose breaker is not closed, in the order of their names."""
+    open_count: int
+    """How many there are."""
+    full: tuple[FullLane, ...]
+    """Some at their limit, those in which most waits first."""
+    full_count: int
+    """How many there are."""

@@ -321,7 +321,7 @@ def worker_findings(pages: Sequence[WorkerPage], release: str) -> list[DoctorFin
     """
     if not pages:
         what = "no worker was asked: their releases and readiness are not known"
-        remedy = "name each with --worker HOST:PORT (its worker.listen)"
+        remedy = "name each with --worker HOST:PORT (its worker.listen), or all in console.workers"
         return [DoctorFinding("workers", Level.WARNING, what, remedy)]
     found: list[DoctorFinding] = []
     for page in pages:

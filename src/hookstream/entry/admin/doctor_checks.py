@@ -36,7 +36,7 @@ from hookstream.entry.admin.partitions import ReadPartitions
 from hookstream.entry.admin.status import open_partitions
 from hookstream.entry.admin.tables import SEALED, State, read_state
 from hookstream.entry.admin.topics import plan_topics
-from hookstream.entry.admin.worker_pages import read_workers
+from hookstream.entry.admin.worker_pages import read_named_workers
 from hookstream.entry.cluster import reached
 from hookstream.entry.keys import key_ring
 from hookstream.entry.registries import access_of
@@ -64,7 +64,7 @@ def examine(
 
     Args:
         settings: Of the installation.
-        workers: `host:port` of workers to ask; none: the one of the settings, if it answers.
+        workers: `host:port` of workers to ask; none: those that the settings name, or the one of the settings, if it answers.
         only: The names of the checks to make; none: all.
     """
     wanted = frozenset(only) or frozenset(CHECKS)
@@ -95,7 +95,7 @@ _Checks: TypeAlias = Iterator[tuple[Sequence[str], Callable[[], Iterable[DoctorF
 
 def _checks(settings: Settings, workers: tuple[str, ...], wanted: frozenset[str]) -> _Checks:
     yield ("registry",), lambda: asyncio.run(_registries(settings))
-    yield ("workers",), lambda: worker_findings(read_workers(settings, workers), __version__)
+    yield ("workers",), lambda: worker_findings(read_named_workers(settings, workers), __version__)
     keys: Keys = SEALED
     no_ring: list[DoctorFinding] = []
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hookstream.core.jobs.job import Job
+from hookstream.core.lanes.lane_status import FullLane
 from hookstream.core.model.counted import counted
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.hold import Hold
@@ -19,6 +20,11 @@ from hookstream.entry.admin.worker_pages import WorkerPage
 STANDS_AFTER: Millis = MINUTE
 """How old the oldest unsettled event of a partition is when the partition is listed."""
 
+NOT_ASKED = (
+    "no worker was asked, so lanes at their limit and some open breakers are not known: set console.workers, or name"
+    " some with --worker HOST:PORT"
+)
+"""The note where that is so."""
 _NOT_SETTLED = " has not been settled"
 _RANGES = 5
 """How many ranges of partitions are named."""
@@ -45,6 +51,20 @@ class BreakerStatus:
     partner_id: str
     waiting: int = 0
     """Its deliveries that wait in tiers for it."""
+
+
+@dataclass(slots=True, frozen=True)
+class LaneAtLimit:
+    """A subscription with deliveries in workers' lanes that begin no attempt now, though its breaker is closed."""
+
+    subscription_id: str
+    partner_id: str
+    queued: int
+    """Deliveries in those lanes."""
+    workers: int
+    """How many workers have such a lane."""
+    why: str
+    """What holds up the lane in which most waits."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,6 +95,9 @@ class Status:
     undecodable: dict[str, int]
     """Likewise."""
     workers: Sequence[WorkerPage] = ()
+    """Those that were asked."""
+    lanes_at_limit: Sequence[LaneAtLimit] = ()
+    """As those say it, the one in which most waits first."""
     notes: list[str] = field(default_factory=list)
     """What is not known or not counted, as sentences."""
 
@@ -104,6 +127,16 @@ class Status:
                     "waiting": each.waiting,
                 }
                 for each in self.breakers
+            ],
+            "lanes_at_limit": [
+                {
+                    "subscription": each.subscription_id,
+                    "partner": each.partner_id,
+                    "queued": each.queued,
+                    "workers": each.workers,
+                    "why": each.why,
+                }
+                for each in self.lanes_at_limit
             ],
             "holds": [
                 {
@@ -176,12 +209,39 @@ class TierTally:
 
 
 def with_workers(status: Status, workers: Sequence[WorkerPage]) -> Status:
-    """Return a status with what workers say: which breakers are not closed, and how they are themselves."""
-    notes = list(status.notes)
+    """Return a status with what workers say of breakers, of lanes and of themselves.
+
+    What other workers said of lanes and of themselves before is left out.
+    """
+    notes = [each for each in status.notes if each != NOT_ASKED]
     if not workers:
-        notes.append("no worker was asked: name some with --worker HOST:PORT")
+        notes.append(NOT_ASKED)
+    unnamed = sum(each.unnamed for each in workers)
+    if unnamed:
+        notes.append(
+            f"workers count {unnamed:,} more open breakers and lanes at their limit, and do not name them"
+        )
     breakers = _with_open(status.breakers, workers)
-    return replace(status, breakers=breakers, workers=workers, notes=notes)
+    lanes = _at_limit(workers)
+    return replace(status, breakers=breakers, workers=workers, lanes_at_limit=lanes, notes=notes)
+
+
+def _at_limit(workers: Iterable[WorkerPage]) -> list[LaneAtLimit]:
+    lanes: dict[str, list[FullLane]] = {}
+    for worker in workers:
+        for lane in worker.full_lanes:
+            lanes.setdefault(lane.subscription_id, []).append(lane)
+    found = [
+        LaneAtLimit(
+            name,
+            each[0].partner_id,
+            sum(lane.status.queued for lane in each),
+            len(each),
+            max(each, key=lambda lane: lane.status.queued).why,
+        )
+        for name, each in lanes.items()
+    ]
+    return sorted(found, key=lambda each: (-each.queued, each.subscription_id))
 
 
 def _with_open(

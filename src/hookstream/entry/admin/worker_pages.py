@@ -1,15 +1,29 @@
 """What workers answer at their own addresses: which release runs, and what only they know."""
 
 import http.client
-from dataclasses import dataclass
-from typing import Final
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from hookstream.adapters.system import SystemClock
+from hookstream.adapters.telemetry.lane_reports import LARGEST_OF_ALL, read_lanes_report
+from hookstream.core.lanes.lane_status import FullLane
 from hookstream.settings import Settings
+
+T = TypeVar("T")
 
 _SECONDS = 3.0
 """For an answer: a worker that takes longer cannot be helped by waiting."""
+_ALL_SECONDS = 10.0
+"""For the names of all workers, and for their answers."""
+_AT_ONCE = 16
+"""Workers that are asked at a time."""
+_MOST: Final = 64
+"""Workers that are asked; beyond, one name stands for those that are not."""
 _LARGEST: Final = 16 << 20
 """Bytes of a page that are read: of 10,000 subscriptions it has about ten million."""
 _OK = 200
@@ -24,25 +38,87 @@ class WorkerPage:
     release: str = ""
     """The release of hookstream that runs; empty: it is unknown."""
     open_breakers: tuple[tuple[str, str], ...] = ()
-    """Subscription and partner of each circuit breaker that is not closed, as far as it has series."""
+    """Subscription and partner of each circuit breaker that is not closed, as far as it names them."""
     stopped_partitions: int = 0
     not_ready: str = ""
     """Why it matches nothing now; empty: it does."""
     problem: str = ""
     """Why it gave no answer; empty: it did."""
+    full_lanes: tuple[FullLane, ...] = ()
+    """The lanes that are at their limit, as far as it names them."""
+    unnamed: int = 0
+    """Open breakers, and lanes at their limit, that it counts and does not name."""
 
 
-def read_workers(settings: Settings, addresses: tuple[str, ...]) -> list[WorkerPage]:
-    """Return what workers answer. One after the other, each within a few seconds.
+def read_named_workers(settings: Settings, addresses: Sequence[str]) -> list[WorkerPage]:
+    """Return what workers answer, as `read_workers`.
 
     Args:
-        settings: Name the address at which a worker of these settings listens.
-        addresses: The workers; none: the one of the settings, if it answers.
+        settings: Name workers (`console.workers`), or the address at which a worker of these settings listens.
+        addresses: The workers; none: those of the settings, or the one that listens, if it answers.
     """
-    if addresses:
-        return [read_worker(address) for address in addresses]
+    named = tuple(addresses) or settings.console.workers
+    if named:
+        return read_workers(named)
     found = read_worker(settings.worker.listen)
     return [] if found.problem else [found]
+
+
+def read_workers(named: Sequence[str]) -> list[WorkerPage]:
+    """Return what workers answer, some at a time, all within about twenty seconds.
+
+    Args:
+        named: `host:port` of each; a name with several addresses is as many workers.
+    """
+    found: list[WorkerPage] = []
+    addresses: list[str] = []
+    for name, resolved in _each(_resolved, named):
+        if isinstance(resolved, str):
+            found.append(WorkerPage(name, problem=resolved))
+        else:
+            addresses += resolved
+    for address, page in _each(read_worker, addresses[:_MOST]):
+        found.append(WorkerPage(address, problem=page) if isinstance(page, str) else page)
+    if len(addresses) > _MOST:
+        left = f"{len(addresses) - _MOST} more workers were not asked"
+        found.append(WorkerPage(named[-1], problem=left))
+    return found
+
+
+def _each(act: Callable[[str], T], names: Sequence[str]) -> Iterable[tuple[str, T | str]]:
+    """Yield what an act returns for each name; text: it took too long."""
+    if not names:
+        return
+    pool = ThreadPoolExecutor(min(_AT_ONCE, len(names)), thread_name_prefix="workers")
+    clock = SystemClock()
+    until = clock.monotonic() + _ALL_SECONDS
+    try:
+        for name, future in [(each, pool.submit(act, each)) for each in names]:
+            try:
+                yield name, future.result(max(0.0, until - clock.monotonic()))
+            except TimeoutError:
+                yield name, f"it gave no answer within {_ALL_SECONDS:g} s"
+    finally:
+        # Whoever still waits for an answer is not waited for.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _resolved(named: str) -> list[str] | str:
+    """Return the addresses behind a name; text: why there are none."""
+    host, _, port = named.rpartition(":")
+    try:
+        answers = socket.getaddrinfo(
+            host.removeprefix("[").removesuffix("]"), int(port), type=socket.SOCK_STREAM
+        )
+    except (OSError, ValueError) as error:
+        return f"its name was not found: {error}"
+    # A worker with addresses of both kinds is one worker.
+    families = {each[0] for each in answers}
+    family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+    hosts = sorted({str(each[4][0]) for each in answers if each[0] == family})
+    if len(hosts) == 1:
+        return [named]
+    return [f"[{each}]:{port}" if ":" in each else f"{each}:{port}" for each in hosts]
 
 
 def read_worker(address: str) -> WorkerPage:
@@ -53,20 +129,28 @@ def read_worker(address: str) -> WorkerPage:
             return WorkerPage(address, problem=f"/metrics was answered {status}")
         ready, why = _fetch(address, "/readyz")
         page = page_of(address, text)
+        lanes, said = _fetch(address, "/lanes", LARGEST_OF_ALL)
+        # One of a release that does not say it is known by its metrics.
+        page = with_lanes(page, said) if lanes == _OK else page
     except (OSError, http.client.HTTPException, ValueError) as error:
         return WorkerPage(
             address, problem=f"it gave no answer: {str(error) or type(error).__name__}"
         )
-    return page if ready == _OK else _not_ready(page, why)
+    if ready == _OK:
+        return page
+    return replace(page, not_ready=" ".join(why.split())[:200] or "/readyz fails")
 
 
-def _not_ready(page: WorkerPage, why: str) -> WorkerPage:
-    return WorkerPage(
-        page.address,
-        page.release,
-        page.open_breakers,
-        page.stopped_partitions,
-        " ".join(why.split())[:200] or "/readyz fails",
+def with_lanes(page: WorkerPage, said: str) -> WorkerPage:
+    """Return a page with what its worker says of its lanes.
+
+    Raises:
+        ValueError: It is no such report.
+    """
+    lanes = read_lanes_report(said.encode())
+    unnamed = lanes.open_count - len(lanes.open_breakers) + lanes.full_count - len(lanes.full)
+    return replace(
+        page, open_breakers=lanes.open_breakers, full_lanes=lanes.full, unnamed=max(0, unnamed)
     )
 
 
@@ -92,7 +176,7 @@ def page_of(address: str, text: str) -> WorkerPage:
     return WorkerPage(address, release, tuple(breakers), stopped)
 
 
-def _fetch(address: str, path: str) -> tuple[int, str]:
+def _fetch(address: str, path: str, largest: int = _LARGEST) -> tuple[int, str]:
     host, _, port = address.rpartition(":")
     if not (host and port.isascii() and port.isdigit()):
         raise ValueError(f"{address!r} is no HOST:PORT")
@@ -102,9 +186,9 @@ def _fetch(address: str, path: str) -> tuple[int, str]:
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        body = answer.read(_LARGEST + 1)
+        body = answer.read(largest + 1)
     finally:
         connection.close()
-    if len(body) > _LARGEST:
-        raise ValueError(f"its {path} is larger than {_LARGEST} bytes")
+    if len(body) > largest:
+        raise ValueError(f"its {path} is larger than {largest} bytes")
     return answer.status, body.decode("utf-8", "replace")

@@ -15,6 +15,6 @@ class StatusCommand(Protocol):
         """Return the state now.
 
         Args:
-            workers: `host:port` of workers to ask; none: what the settings name, if it answers.
+            workers: `host:port` of workers to ask; none: what the settings name, a console's or these.
             most: How many tier records are read at most, and how many records of each dead-letter topic.
         """

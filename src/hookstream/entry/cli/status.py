@@ -56,8 +56,8 @@ def command(
     """Show on one screen what waits, what is stopped, and what was given up in the last hour.
 
     Lag, partitions that nobody reads or that stand, what waits in tiers and what of it is overdue, open
-    breakers by name, holds, stalled jobs, dead letters and undecodable records by reason. It asks the brokers
-    and, where it can, workers: only those know all open breakers.
+    breakers and lanes at their limit by name, holds, stalled jobs, dead letters and undecodable records by
+    reason. It asks the brokers and, where it can, workers: only those know their lanes.
     """
 
     def show() -> None:
@@ -99,12 +99,13 @@ def show_status(context: Context, status: Status) -> None:
     lines = {
         "at": [to_rfc3339(now)],
         "lag": [f"{lasted(status.lag)}, {counted(status.unsettled, 'record')} unsettled"],
-        "workers": [_worker(page) for page in status.workers],
+        "workers": [_worker(page) for page in status.workers] or ["none was asked"],
         "partitions": [f"{named}: {why}" for named, why in by_cause(status.partitions)],
         "open breakers": [
-            f"{each.subscription_id} ({each.partner_id}), {each.waiting:,} wait"
+            f"{each.subscription_id} ({each.partner_id or '?'}), {each.waiting:,} wait in tiers"
             for each in status.breakers
         ],
+        "lanes at limit": _lanes(status),
         "holds": [
             f"{subject(hold.kind, hold.name)} for {ago(now, hold.since)}: {hold.reason or '-'}"
             for hold in status.holds
@@ -145,6 +146,16 @@ def _bounded(lines: Sequence[str]) -> Iterator[tuple[bool, str]]:
         yield place == 0, line
     if len(lines) > _LINES:
         yield False, f"and {len(lines) - _LINES:,} more"
+
+
+def _lanes(status: Status) -> list[str]:
+    if not status.workers:
+        return ["not known"]
+    return [
+        f"{each.subscription_id} ({each.partner_id or '?'}), {each.queued:,} next: {each.why}"
+        + (f", in {each.workers:,} workers" if each.workers > 1 else "")
+        for each in status.lanes_at_limit
+    ]
 
 
 def _worker(page: WorkerPage) -> str:

@@ -34,7 +34,7 @@ def command(
         click.echo(json_line(lane.as_json()))
         return
     now = SystemClock().now()
-    context.out.fields(_sum(lane, now).items())
+    context.out.fields(_sum(lane, now).items(), pad_edge=False)
     if lane.workers:
         columns = ("worker", *_NUMBERS, "rate", "breaker", "answers in", "notes")
         rows = [_row(each, now) for each in lane.workers]

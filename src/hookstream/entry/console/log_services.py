@@ -47,10 +47,11 @@ from hookstream.entry.admin.previews import known_preview, preview_of
 from hookstream.entry.admin.purges import narrowed
 from hookstream.entry.admin.redrives import rules_of
 from hookstream.entry.admin.replays import SurveyWatch, survey_replay
-from hookstream.entry.admin.status import Status
+from hookstream.entry.admin.status import Status, with_workers
 from hookstream.entry.admin.status_reading import read_status
 from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.worker_pages import read_workers
 from hookstream.entry.api.rates import ScanRates
 from hookstream.entry.console.at_once import AtOnce
 from hookstream.settings import Settings
@@ -203,7 +204,8 @@ class LogServices(ABC):
     def status(self, most: int) -> Status:
         """As ConsoleServices says."""
         with self._looking.one(None):
-            return read_status(self.settings, most)
+            status = read_status(self.settings, most)
+            return with_workers(status, read_workers(self.settings.console.workers))
 
     def positions(self) -> list[GroupPosition]:
         """As ConsoleServices says."""

@@ -12,8 +12,8 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from hookstream.adapters.system import worker_name
-from hookstream.adapters.telemetry.health_server import HealthServer
-from hookstream.adapters.telemetry.lane_reports import lane_report
+from hookstream.adapters.telemetry.health_server import HealthServer, Lanes
+from hookstream.adapters.telemetry.lane_reports import MOST_NAMED, lane_report, lanes_report
 from hookstream.entry.process import causes_of
 from hookstream.entry.worker.health import Health
 from hookstream.entry.worker.shutdown import Shutdown
@@ -41,13 +41,12 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         health = Health(parts, settings.worker.stuck_after)
         parts.metrics.observe(health.gauges)
         parts.metrics.observe_breakers(lambda: parts.engine.lanes.open_breakers)
-        name, lanes = worker_name(settings.worker.name), parts.engine.lanes
         async with HealthServer(
             settings.worker.listen,
             parts.metrics,
             health.live,
             health.ready,
-            lanes=lambda subscription_id: lane_report(name, lanes.status(subscription_id)),
+            lanes=_lanes(parts, worker_name(settings.worker.name)),
         ) as server:
             _on_signals(stop, shutdown)
             parts.logger.info(
@@ -62,6 +61,22 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             in_time = await _run(parts, health, stop, shutdown)
             parts.logger.info("worker.stopped", drained="yes" if in_time else "no")
             return 0 if in_time else 1
+
+
+def _lanes(parts: Wired, name: str) -> Lanes:
+    """Return what a worker of this name says of its lanes."""
+    lanes, directory = parts.engine.lanes, parts.directory
+
+    def partner_of(subscription_id: str) -> str:
+        found = directory.partner_of(subscription_id)
+        return "" if found is None else found.id
+
+    def said(subscription_id: str | None) -> bytes:
+        if subscription_id is None:
+            return lanes_report(lanes.to_look_at(MOST_NAMED, partner_of))
+        return lane_report(name, lanes.status(subscription_id))
+
+    return said
 
 
 async def _run(parts: Wired, health: Health, stop: asyncio.Event, shutdown: Shutdown) -> bool:

@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from tests.doubles.lanes import CALM
 
+from hookstream.adapters.telemetry.lane_reports import lanes_report
+from hookstream.core.lanes.lane_status import FullLane, LanesStatus
 from hookstream.core.model.delivery import DeferReason, Delivery
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND
 from hookstream.core.model.record import Origin, Record, TopicPartition
@@ -11,14 +14,26 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.entry.admin.status import (
+    NOT_ASKED,
     BreakerStatus,
+    LaneAtLimit,
+    Status,
     TierStatus,
     TierTally,
     by_reason,
     lag_of,
     open_partitions,
+    with_workers,
 )
-from hookstream.entry.admin.worker_pages import WorkerPage, page_of, read_worker
+from hookstream.entry.admin.worker_pages import (
+    WorkerPage,
+    page_of,
+    read_named_workers,
+    read_worker,
+    read_workers,
+    with_lanes,
+)
+from hookstream.settings import load
 
 NOW = 1_795_000_000_000
 TOPICS = Topics("hookstream")
@@ -34,6 +49,8 @@ READ = GroupPosition(
     10,
     None,
 )
+
+STATUS = Status(NOW, 0, 0, [], [], [], [], [], {}, {})
 
 
 def tier_record(tier: str, at: int) -> Record:
@@ -136,3 +153,57 @@ def test_a_worker_that_does_not_answer_is_a_problem_and_no_exception(
 def test_a_page_that_is_not_a_worker_s_is_refused() -> None:
     with pytest.raises(ValueError, match="no worker of hookstream"):
         page_of("a:1", "process_open_fds 3\n")
+
+
+def test_a_worker_names_the_open_breakers_that_its_metrics_have_no_series_of() -> None:
+    page = page_of("a:1", PAGE)
+    said = LanesStatus((("erp", "rival"),), 7, (FullLane("crm", "acme", CALM),), 1)
+    assert with_lanes(page, lanes_report(said).decode()) == replace(
+        page, open_breakers=(("erp", "rival"),), full_lanes=said.full, unnamed=6
+    )
+    with pytest.raises(ValueError, match="JSON"):
+        with_lanes(page, "# HELP")
+
+
+def full(name: str, queued: int, **changed: object) -> FullLane:
+    return FullLane(name, "acme", replace(CALM, queued=queued, **changed))  # type: ignore[arg-type]
+
+
+def test_lanes_at_their_limit_are_summed_over_workers_and_say_why_where_most_waits() -> None:
+    pages = [
+        WorkerPage("a:1", "1.0", full_lanes=(full("crm", 3, in_flight=4), full("erp", 1))),
+        WorkerPage("b:1", "1.0", full_lanes=(full("crm", 9, rests=1.0),), unnamed=2),
+        WorkerPage("c:1", problem="gone"),
+    ]
+    found = with_workers(replace(STATUS, notes=["a part was not read", NOT_ASKED]), pages)
+    assert found.lanes_at_limit == [
+        LaneAtLimit("crm", "acme", 12, 2, "rests, as its endpoint asked"),
+        LaneAtLimit("erp", "acme", 1, 1, "5/s at most"),
+    ]
+    assert found.notes == [
+        "a part was not read",
+        "workers count 2 more open breakers and lanes at their limit, and do not name them",
+    ]
+    again = with_workers(found, [])
+    assert (again.lanes_at_limit, again.notes[-1]) == ([], NOT_ASKED)
+
+
+def test_workers_are_asked_side_by_side_and_each_that_gives_no_answer_says_why() -> None:
+    found = read_workers(("127.0.0.1:1", "[::1]:1", "no..host:9464"))
+    assert {each.address for each in found} == {
+        "127.0.0.1:1",
+        "[::1]:1",
+        "no..host:9464",
+    }
+    assert all(each.problem for each in found)
+    assert read_workers(()) == []
+
+
+def test_the_settings_name_the_workers_and_else_the_one_that_listens_is_asked_if_it_answers() -> (
+    None
+):
+    silent = {"HOOKSTREAM_WORKER__LISTEN": "127.0.0.1:1"}
+    assert read_named_workers(load(None, silent, {}), ()) == []
+    named = load(None, {**silent, "HOOKSTREAM_CONSOLE__WORKERS": "127.0.0.1:2"}, {})
+    for given, asked in (((), "127.0.0.1:2"), (("127.0.0.1:3",), "127.0.0.1:3")):
+        assert [each.address for each in read_named_workers(named, given)] == [asked]

@@ -6,7 +6,13 @@ import pytest
 
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.record import TopicPartition
-from hookstream.entry.admin.status import BreakerStatus, OpenPartition, Status, TierStatus
+from hookstream.entry.admin.status import (
+    BreakerStatus,
+    LaneAtLimit,
+    OpenPartition,
+    Status,
+    TierStatus,
+)
 from hookstream.entry.admin.worker_pages import WorkerPage
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.status import keep_shown, show_status
@@ -46,7 +52,7 @@ def shown(**changed: object) -> str:
 
 def test_where_all_is_well_each_kind_of_trouble_is_none() -> None:
     screen = shown(workers=[WorkerPage("a:1", "1.0")])
-    assert screen.count(" none") == 6
+    assert screen.count(" none") == 7
     assert "a:1 runs 1.0" in screen
     assert "Nothing waits in the tiers." in screen
 
@@ -55,6 +61,10 @@ def test_what_is_not_well_is_named() -> None:
     screen = shown(
         lag=90_000,
         breakers=[BreakerStatus("crm", "acme", 1_200)],
+        lanes_at_limit=[
+            LaneAtLimit("shop", "rival", 160, 2, "rests, as its endpoint asked"),
+            LaneAtLimit("erp", "", 1, 1, "4 of 4 in flight"),
+        ],
         holds=[Hold(HoldKind.PARTNER, "acme", NOW - 7_200_000, "a deploy")],
         dead_letters={"gone": 3},
         tiers=[TierStatus("hookstream.retry.5m", 2_000, 5, NOW - 60_000)],
@@ -63,7 +73,9 @@ def test_what_is_not_well_is_named() -> None:
     )
     for line in (
         "90s, 0 records unsettled",
-        "crm (acme), 1,200 wait",
+        "crm (acme), 1,200 wait in tiers",
+        "shop (rival), 160 next: rests, as its endpoint asked, in 2 workers",
+        "erp (?), 1 next: 4 of 4 in flight",
         "partner acme for 2h: a deploy",
         "3 gone",
         "a:1 runs 1.0, not ready: tables",
@@ -72,6 +84,12 @@ def test_what_is_not_well_is_named() -> None:
     ):
         assert line in screen
     assert screen.splitlines()[-2].split() == ["hookstream.retry.5m", "2,000", "5", "1m"]
+
+
+def test_what_no_worker_was_asked_for_is_not_known_rather_than_none() -> None:
+    screen = " ".join(shown().split())
+    assert "workers none was asked" in screen
+    assert "lanes at limit not known" in screen
 
 
 def test_a_flood_of_one_kind_leaves_room_for_the_others() -> None:

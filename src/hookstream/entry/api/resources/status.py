@@ -49,6 +49,33 @@ class BreakerShown(ApiOutput, frozen=True):
     waiting: int
 
 
+class LaneAtLimitShown(ApiOutput, frozen=True):
+    """A subscription with deliveries in workers' lanes that begin no attempt now, though its breaker is closed."""
+
+    subscription: str
+    partner: str
+    queued: int
+    """Deliveries in those lanes."""
+    workers: int
+    """How many workers have such a lane."""
+    why: str
+    """What holds up the lane in which most waits."""
+
+
+class StatusWorkerShown(ApiOutput, frozen=True):
+    """What one worker answered."""
+
+    address: str
+    """Where it was asked."""
+    release: str | None
+    """Null: it is not known."""
+    stopped_partitions: int
+    not_ready: str | None
+    """Why it matches nothing now; null: it does."""
+    problem: str | None
+    """Why it gave no answer; null: it did."""
+
+
 class StatusJobShown(ApiOutput, frozen=True):
     """A job on which nothing works."""
 
@@ -68,13 +95,17 @@ class StatusShown(ApiOutput, frozen=True):
     """Those that nobody reads, or that make no progress."""
     tiers: tuple[StatusTierShown, ...]
     open_breakers: tuple[BreakerShown, ...]
-    """As what waits says; only workers know all of them."""
+    """As what waits and the workers say; only those know all of them."""
     holds: tuple[HoldInForce, ...]
     stalled_jobs: tuple[StatusJobShown, ...]
     dead_letters: dict[str, int]
     """Of the last hour, by reason."""
     undecodable: dict[str, int]
     """Likewise."""
+    workers: tuple[StatusWorkerShown, ...]
+    """Those that `console.workers` names."""
+    lanes_at_limit: tuple[LaneAtLimitShown, ...]
+    """As those say, the one in which most waits first."""
     notes: tuple[str, ...]
     """What is not known or not counted."""
 
@@ -114,6 +145,26 @@ def _shown(status: Status) -> StatusShown:
         ),
         dead_letters=dict(status.dead_letters),
         undecodable=dict(status.undecodable),
+        workers=tuple(
+            StatusWorkerShown(
+                address=each.address,
+                release=each.release or None,
+                stopped_partitions=each.stopped_partitions,
+                not_ready=each.not_ready or None,
+                problem=each.problem or None,
+            )
+            for each in status.workers
+        ),
+        lanes_at_limit=tuple(
+            LaneAtLimitShown(
+                subscription=each.subscription_id,
+                partner=each.partner_id,
+                queued=each.queued,
+                workers=each.workers,
+                why=each.why,
+            )
+            for each in status.lanes_at_limit
+        ),
         notes=tuple(status.notes),
     )
 

@@ -7,12 +7,13 @@ from hookstream.core.model.instant import from_rfc3339
 from hookstream.core.model.record import TopicPartition
 from hookstream.entry.admin.status import (
     BreakerStatus,
+    LaneAtLimit,
     OpenPartition,
     Status,
     TierStatus,
     with_workers,
 )
-from hookstream.entry.admin.worker_pages import read_worker
+from hookstream.entry.admin.worker_pages import WorkerPage, read_workers
 from hookstream.entry.api.resources.status import MOST_SCANNED, StatusQuery, StatusShown
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.values import hold_in, instant_or_none
@@ -28,7 +29,7 @@ class ApiStatus:
         query = StatusQuery(scan=min(most, MOST_SCANNED))
         status = _status(self.api.get("/v1/status", StatusShown, query))
         # A console asks no address that somebody gives it.
-        return with_workers(status, [read_worker(each) for each in workers])
+        return with_workers(status, read_workers(workers)) if workers else status
 
 
 def _status(shown: StatusShown) -> Status:
@@ -52,5 +53,19 @@ def _status(shown: StatusShown) -> Status:
         stalled_jobs=[Job(each.id, each.kind, {}, 0) for each in shown.stalled_jobs],
         dead_letters=dict(shown.dead_letters),
         undecodable=dict(shown.undecodable),
+        workers=[
+            WorkerPage(
+                each.address,
+                each.release or "",
+                stopped_partitions=each.stopped_partitions,
+                not_ready=each.not_ready or "",
+                problem=each.problem or "",
+            )
+            for each in shown.workers
+        ],
+        lanes_at_limit=[
+            LaneAtLimit(each.subscription, each.partner, each.queued, each.workers, each.why)
+            for each in shown.lanes_at_limit
+        ],
         notes=list(shown.notes),
     )

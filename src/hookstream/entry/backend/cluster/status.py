@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hookstream.entry.admin.status import Status, with_workers
 from hookstream.entry.admin.status_reading import read_status
-from hookstream.entry.admin.worker_pages import read_workers
+from hookstream.entry.admin.worker_pages import read_named_workers
 from hookstream.settings import Settings
 
 
@@ -15,5 +15,5 @@ class ClusterStatus:
     settings: Settings
 
     def read(self, workers: tuple[str, ...], most: int) -> Status:
-        pages = read_workers(self.settings, workers)
+        pages = read_named_workers(self.settings, workers)
         return with_workers(read_status(self.settings, most), pages)
