@@ -162,7 +162,9 @@ def _from_file(file: Path) -> dict[str, _Given]:
         with file.open("rb") as stream:
             raw = stream.read(_LARGEST_FILE + 1)
     except OSError as error:
-        raise ConfigurationError(f"{file}: {error.strerror or error}") from None
+        raise ConfigurationError(
+            f"the settings file {file} cannot be read: {error.strerror or error}"
+        ) from None
     if len(raw) > _LARGEST_FILE:
         raise ConfigurationError(f"{file}: larger than {_LARGEST_FILE} bytes")
     try:

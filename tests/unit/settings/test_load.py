@@ -222,7 +222,9 @@ def test_a_file_is_refused_by_its_name(tmp_path: Path, text: str, sentence: str)
 def test_a_file_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load(Path("/nowhere/hookstream.toml"), {}, {})
-    assert str(refusal.value) == "/nowhere/hookstream.toml: No such file or directory"
+    assert str(refusal.value) == (
+        "the settings file /nowhere/hookstream.toml cannot be read: No such file or directory"
+    )
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ class ApiConnection:
         self._host, self._port = parts.hostname or "", parts.port
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._path = parts.path.rstrip("/")
+        self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._token = token
 
     def send(
@@ -115,7 +116,10 @@ class ApiConnection:
             connection.request(method, self._path + target, body, sent)
             return connection.getresponse()
         except _BROKEN as error:
-            raise _no_answer(error) from None
+            raise DependencyUnavailable(
+                f"the API does not answer: {self._where}: {_why(error)}; check the URL (--api or api.url), and that"
+                " a console listens there"
+            ) from None
 
     def _opened(self, seconds: float) -> http.client.HTTPConnection:
         if self._tls is None:
@@ -174,4 +178,5 @@ def _no_answer(error: Exception) -> DependencyUnavailable:
 
 
 def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error) or type(error).__name__

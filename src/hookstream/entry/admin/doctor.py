@@ -101,7 +101,7 @@ CHECKS: Mapping[str, str] = {
     "keys": "the key ring is there, and opens every signing secret",
     "tables": "every row of the tables can be read",
     "endpoints": "endpoints may be sent to, and their names resolve",
-    "registry": "registries of schemas answer",
+    "registry": "each registry of schemas that is set answers",
     "partitions": "every partition is assigned to a worker, and makes progress",
     "workers": "workers answer, match events, and run this release",
 }

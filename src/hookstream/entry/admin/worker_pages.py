@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.telemetry.lane_reports import LARGEST_OF_ALL, read_lanes_report
 from hookstream.core.lanes.lane_status import FullLane
+from hookstream.core.model.counted import counted
 from hookstream.settings import Settings
 
 T = TypeVar("T")
@@ -27,6 +29,17 @@ _MOST: Final = 64
 _LARGEST: Final = 16 << 20
 """Bytes of a page that are read: of 10,000 subscriptions it has about ten million."""
 _OK = 200
+_LONGEST_WHY = 400
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """What a worker that is not ready says; facts that it leaves out are well."""
+
+    tables_current: bool = True
+    unreadable_rows: int = 0
+    unreadable_row: str = ""
+    clock: str = ""
+    partitions: int = 1
 
 
 @dataclass(slots=True, frozen=True)
@@ -138,7 +151,25 @@ def read_worker(address: str) -> WorkerPage:
         )
     if ready == _OK:
         return page
-    return replace(page, not_ready=" ".join(why.split())[:200] or "/readyz fails")
+    return replace(page, not_ready=why_not_ready(why))
+
+
+def why_not_ready(said: str) -> str:
+    """Return what a worker's answer at /readyz is about, in words; any other answer as it is, cut."""
+    try:
+        facts = msgspec.json.decode(said, type=_Facts)
+    except (msgspec.MsgspecError, RecursionError):
+        facts = _Facts()
+    found = [] if facts.tables_current else ["its tables are not current"]
+    if facts.unreadable_rows:
+        first = f" ({facts.unreadable_row})" if facts.unreadable_row else ""
+        found.append(f"{counted(facts.unreadable_rows, 'row')} cannot be read{first}")
+    if facts.clock:
+        found.append(facts.clock)
+    if facts.partitions == 0:
+        found.append("no partition is assigned to it")
+    why = ", ".join(found) or said
+    return " ".join(why.split())[:_LONGEST_WHY] or "/readyz fails"
 
 
 def with_lanes(page: WorkerPage, said: str) -> WorkerPage:

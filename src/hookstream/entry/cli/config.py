@@ -8,6 +8,8 @@ from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option
 from hookstream.settings import sources
 
+_NOT_SET = "-"
+
 
 @click.group()
 def command() -> None:
@@ -19,7 +21,7 @@ def command() -> None:
 @as_json_option
 @pass_context
 def show(context: Context, *, given: bool, as_json: bool) -> None:
-    """Show every setting in effect, and where it comes from. Secrets are hidden.
+    """Show every setting in effect, and where it comes from. Secrets are hidden, and - is a setting without a value.
 
     The command line overrides the environment, which overrides the file, which overrides the default.
     Nothing is connected to.
@@ -33,5 +35,6 @@ def show(context: Context, *, given: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json_line([each.as_json() for each in settings]))
         return
-    rows = [(each.name, each.value, each.source) for each in settings]
+    # Whoever reads it must see that a setting is empty, and not that a column is missing.
+    rows = [(each.name, each.value or _NOT_SET, each.source) for each in settings]
     context.out.table(("setting", "value", "from"), rows)

@@ -108,6 +108,7 @@ def show_status(context: Context, status: Status) -> None:
         "lanes at limit": _lanes(status),
         "holds": [
             f"{subject(hold.kind, hold.name)} for {ago(now, hold.since)}: {hold.reason or '-'}"
+            + (f" ({hold.set_by})" if hold.set_by else "")
             for hold in status.holds
         ],
         "stalled jobs": [f"{job.id} ({job.kind})" for job in status.stalled_jobs],

@@ -1,5 +1,6 @@
 """One look shows what waits, what is overdue, whose breaker is open and what stands."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -31,6 +32,7 @@ from hookstream.entry.admin.worker_pages import (
     read_named_workers,
     read_worker,
     read_workers,
+    why_not_ready,
     with_lanes,
 )
 from hookstream.settings import load
@@ -207,3 +209,30 @@ def test_the_settings_name_the_workers_and_else_the_one_that_listens_is_asked_if
     named = load(None, {**silent, "HOOKSTREAM_CONSOLE__WORKERS": "127.0.0.1:2"}, {})
     for given, asked in (((), "127.0.0.1:2"), (("127.0.0.1:3",), "127.0.0.1:3")):
         assert [each.address for each in read_named_workers(named, given)] == [asked]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            {"tables_current": False, "partitions": 0},
+            "its tables are not current, no partition is assigned to it",
+        ),
+        (
+            {"unreadable_rows": 2, "unreadable_row": "crm: no key", "partitions": 3},
+            "2 rows cannot be read (crm: no key)",
+        ),
+        ({"clock": "it is a minute  ahead"}, "it is a minute ahead"),
+        ({"mood": "bad"}, '{"mood": "bad"}'),
+        ({"partitions": "none"}, '{"partitions": "none"}'),
+    ],
+)
+def test_a_worker_that_is_not_ready_says_in_words_why(said: dict[str, object], why: str) -> None:
+    assert why_not_ready(json.dumps(said)) == why
+
+
+def test_an_answer_that_is_no_workers_is_shown_as_it_is_and_cut() -> None:
+    assert why_not_ready("<html> bad gateway") == "<html> bad gateway"
+    assert len(why_not_ready("x" * 10_000)) == 400
+    assert why_not_ready("[" * 100_000).startswith("[[")
+    assert why_not_ready("") == "/readyz fails"
