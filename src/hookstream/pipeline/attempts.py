@@ -267,6 +267,7 @@ class Attempts:
     ) -> None:
         """Settle what the request of an open attempt came to. Nothing is raised: the caller is a socket."""
         came: Came | Rest[Came]
+        attempt.exchange = None
         try:
             if isinstance(answer, Rest):
                 came = Rest(partial(self._awaited, attempt, answer))

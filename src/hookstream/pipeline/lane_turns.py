@@ -136,6 +136,8 @@ class LaneTurns:
     def ended(self, turn: LaneTurn, came: Came | Rest[Came]) -> None:
         """Note how an open attempt ended. Nothing is raised: the caller is a socket."""
         self._open.discard(turn)
+        # They refer to each other: the garbage collector would have to find every delivery.
+        turn.open = None
         if self._cut:
             return
         try:

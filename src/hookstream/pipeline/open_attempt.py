@@ -62,7 +62,7 @@ class OpenAttempt:
     notify: AttemptListener
     span: Span | None = None
     exchange: Exchange | None = field(default=None, repr=False)
-    """None: what it comes to is awaited."""
+    """None: what it comes to is awaited, or was answered."""
 
     def abandon(self) -> None:
         """Close its connection; nothing of it is settled, and nobody is notified."""
