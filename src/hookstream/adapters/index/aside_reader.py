@@ -1,9 +1,9 @@
 """One day's file for a reader: dead letters, undecodable records and operations events, newest first."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hookstream.adapters.index.answers import (
     AsideGroup,
@@ -140,23 +140,6 @@ class AsideReader:
         """Yield the records before a place, the newest first; None for one that is not selected."""
         if wanted.of is not None and not wanted.of:
             return
-        table, where, given = "aside", "source = ?", [NUMBER_OF[wanted.source]]
-        values: list[object] = [*given]
-        if wanted.delivery_id is not None:
-            table, where = _OF_DELIVERY
-            values = [wanted.delivery_id, *given]
-        elif wanted.of is not None and len(wanted.of) == 1:
-            # The order alone would make the day's whole file be read.
-            table, where = "aside INDEXED BY aside_of", where + " AND of = ?"
-            values.extend(wanted.of)
-        if before is not None:
-            where += _BEFORE
-            values.extend(before)
-        rows = self._db.cursor().execute(
-            "SELECT at, partition, offset, of, partner, type, event, reason, status, resolved, body"
-            f" FROM {table} WHERE {where}{_NEWEST_FIRST}",
-            values,
-        )
         for (
             at,
             partition,
@@ -169,7 +152,7 @@ class AsideReader:
             status,
             resolved,
             body,
-        ) in rows:
+        ) in self._rows(wanted, before):
             record: AsideRecord | None = None
             selected = (
                 wanted.partner_id in (None, partner)
@@ -179,12 +162,34 @@ class AsideReader:
                 and (wanted.reasons is None or reason in wanted.reasons)
                 and (wanted.statuses is None or status in wanted.statuses)
                 and wanted.open in (None, resolved is None)
-                and (wanted.since is None or at >= wanted.since)
-                and (wanted.until is None or at < wanted.until)
             )
             if selected:
                 record = AsideRecord(read_summary(body), read_resolved(resolved))
             yield (at, partition, offset), record
+
+    def _rows(self, wanted: AsideWanted, before: Place | None) -> Iterator[tuple[Any, ...]]:
+        """Return the rows among which the records are, the newest first."""
+        table, where, given = "aside", "source = ?", [NUMBER_OF[wanted.source]]
+        values: list[object] = [*given]
+        if wanted.delivery_id is not None:
+            table, where = _OF_DELIVERY
+            values = [wanted.delivery_id, *given]
+        elif wanted.of is not None and len(wanted.of) == 1:
+            # The order alone would make the day's whole file be read.
+            table, where = "aside INDEXED BY aside_of", where + " AND of = ?"
+            values.extend(wanted.of)
+        if before is not None:
+            where += _BEFORE
+            values.extend(before)
+        for bound, sign in ((wanted.since, ">="), (wanted.until, "<")):
+            if bound is not None:
+                where += f" AND at {sign} ?"
+                values.append(bound)
+        return self._db.cursor().execute(
+            "SELECT at, partition, offset, of, partner, type, event, reason, status, resolved, body"
+            f" FROM {table} WHERE {where}{_NEWEST_FIRST}",
+            values,
+        )
 
     def of_delivery(self, delivery_id: str) -> list[AsideRecord]:
         """Return the dead letters of a delivery."""
@@ -193,6 +198,17 @@ class AsideReader:
             (delivery_id, NUMBER_OF[RedriveSource.DEAD_LETTERS]),
         )
         return [AsideRecord(read_summary(body), read_resolved(by)) for body, by in rows]
+
+    def dead_among(self, deliveries: Iterable[str]) -> Iterator[tuple[str, bool]]:
+        """Yield which of some deliveries have a dead letter, and whether one of theirs is resolved."""
+        for delivery_id, is_resolved in self._db.execute(
+            "SELECT j.value, max(resolved IS NOT NULL) FROM json_each(?) j CROSS JOIN {} ON {}"
+            " GROUP BY j.value".format(
+                _OF_DELIVERY[0], _OF_DELIVERY[1].replace("= ?", "= j.value", 1)
+            ),
+            (json.dumps([*deliveries]), NUMBER_OF[RedriveSource.DEAD_LETTERS]),
+        ):
+            yield delivery_id, bool(is_resolved)
 
     def counts(
         self, source: RedriveSource, whose: Whose, counter: AsideCounter | None

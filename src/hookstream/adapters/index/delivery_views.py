@@ -12,7 +12,8 @@ from hookstream.adapters.index.answers import (
     IndexedDelivery,
 )
 from hookstream.adapters.index.aside_reader import AsideReader
-from hookstream.adapters.index.folder import IndexFile
+from hookstream.adapters.index.attempt_rows import AttemptShape
+from hookstream.adapters.index.folder import Family, IndexFile
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, MetAttempt, Place
 from hookstream.adapters.index.lives import NewestEntry
 from hookstream.adapters.index.now_reader import NowReader
@@ -137,10 +138,7 @@ class Runs(NamedTuple):
     def dead_of(self, delivery_id: str, origin_at: Millis = 0) -> list[AsideRecord]:
         """Return the dead letters of a delivery; `origin_at` is its event's time, which none comes before."""
         found: list[AsideRecord] = []
-        for file in self.days:
-            # By as much as the clocks of brokers differ, a letter may seem to come first.
-            if file.start + DAY + HOUR <= origin_at:
-                continue
+        for file in self._days_after(origin_at):
             with self.day(file) as day:
                 found += () if day is None else day.of_delivery(delivery_id)
         return found
@@ -198,6 +196,43 @@ class Runs(NamedTuple):
             return (entry,)
         # A run is noted before its entry is written, and an hour that was damaged is read again.
         return self._entries_of(run, life.key.origin.timestamp)
+
+    # What is known of many runs, without the runs themselves.
+
+    def newest_shapes(self, lives: Iterable[FoundLife]) -> dict[LifeKey, AttemptShape]:
+        """Return what recurs of each run's newest entry; a run is left out whose entry is not at its place."""
+        of_hours: dict[Millis, list[FoundLife]] = {}
+        for life in lives:
+            if life.newest is not None:
+                of_hours.setdefault(Family.ATTEMPTS.start_of(life.newest.at), []).append(life)
+        found: dict[LifeKey, AttemptShape] = {}
+        for start, some in of_hours.items():
+            file = self._hour_of(start)
+            if file is not None:
+                with self.hour(file) as hour:
+                    found.update(() if hour is None else hour.newest_shapes(some))
+        return found
+
+    def waiting_among(self, lives: Iterable[FoundLife]) -> set[str]:
+        """Return the deliveries of runs that have a tier record; the runs are a few hundred."""
+        with self.now() as now:
+            return now.waiting_among([*{each.delivery_id for each in lives}])
+
+    def dead_among(self, lives: Sequence[FoundLife]) -> dict[str, bool]:
+        """Return the deliveries of runs that have a dead letter, and whether one of theirs is resolved."""
+        asked = {each.delivery_id for each in lives}
+        oldest = min((each.key.origin.timestamp for each in lives), default=0)
+        found: dict[str, bool] = {}
+        for file in self._days_after(oldest):
+            with self.day(file) as day:
+                for delivery_id, is_resolved in () if day is None else day.dead_among(asked):
+                    found[delivery_id] = found.get(delivery_id, False) or is_resolved
+        return found
+
+    def _days_after(self, origin_at: Millis) -> Iterator[IndexFile]:
+        """Yield the days that may have dead letters of an event of a time, which none comes before."""
+        # By as much as the clocks of brokers differ, a letter may seem to come first.
+        return (each for each in self.days if each.start + DAY + HOUR > origin_at)
 
     def _hour_of(self, instant: Millis) -> IndexFile | None:
         start = instant - instant % HOUR

@@ -191,6 +191,32 @@ class HourReader:
         ).fetchone()
         return None if found is None else self.attempt(found[0])
 
+    def newest_shapes(self, lives: Iterable[FoundLife]) -> Iterator[tuple[LifeKey, AttemptShape]]:
+        """Yield the runs whose newest entry is in this hour, each with what recurs of that entry.
+
+        A run is left out if another one's entry, or none, is at the place that is known for its own.
+        """
+        numbers: dict[str, int | None] = {}
+        for key, delivery_id, _, _, newest in lives:
+            if newest is None:
+                continue
+            name, job = key.subscription_id, key.job
+            if name not in numbers:
+                numbers[name] = self._number(SUBSCRIPTION, name)
+            found = self._db.execute(
+                "SELECT shape, opart, ooffset, job, delivery FROM attempts INDEXED BY of_subscription"
+                " WHERE sub = ? AND at = ? AND partition = ? AND offset = ?",
+                (numbers[name], newest.at - self.start, newest.partition, newest.offset),
+            ).fetchone()
+            if found is None:
+                continue
+            shape, origin = self.shape(found[0]), key.origin
+            place = shape.origin_topic, *found[1:4]
+            if place == (origin.topic, origin.partition, origin.offset, job) and (
+                delivery_of(found[4]) == delivery_id
+            ):
+                yield key, shape
+
     def lives(
         self, subs: Sequence[int] | None, before: Place | None, endings: frozenset[Ending]
     ) -> Iterator[tuple[Place, FoundLife]]:

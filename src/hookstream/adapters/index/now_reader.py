@@ -1,7 +1,7 @@
 """The file of the present for a reader: what waits, how much of it, and how far everything was read."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -95,6 +95,16 @@ class NowReader:
             (packed_delivery(delivery_id),),
         )
         return [_record(row) for row in rows if row[5]]
+
+    def waiting_among(self, deliveries: Sequence[str]) -> set[str]:
+        """Return which of some deliveries, a few hundred, have a tier record."""
+        marks = ",".join("?" * len(deliveries))
+        found = self._db.execute(
+            f"SELECT DISTINCT delivery FROM waiting INDEXED BY waiting_of_delivery"
+            f" WHERE delivery IN ({marks})",
+            [*map(packed_delivery, deliveries)],
+        )
+        return {delivery_of(each) for (each,) in found}
 
     def has_newer(self, record: PendingRecord) -> bool:
         """Return whether a run's record has moved to another tier, which has a newer one."""

@@ -37,6 +37,7 @@ from hookstream.adapters.index.folder import Family, IndexFile, IndexFolder
 from hookstream.adapters.index.hour_reader import FoundLife, HourReader, Place
 from hookstream.adapters.index.id_filter import IdFilter
 from hookstream.adapters.index.interval_statistics import statistics_of
+from hookstream.adapters.index.likely_runs import likely_runs
 from hookstream.adapters.index.now_reader import NowReader
 from hookstream.adapters.index.opened_files import OpenedFiles, OpenLimit, reading, using
 from hookstream.adapters.index.overviews import overview_of
@@ -48,7 +49,6 @@ from hookstream.adapters.index.selecting import (
     id_asked,
     key_of,
     lives_before,
-    may_be,
     met,
     place_of,
     selects,
@@ -76,8 +76,8 @@ from hookstream.errors import DependencyUnavailable, InputRefused
 MOST_LOOKED = 20_000
 """How many attempts a page looks at at most."""
 
-_MOST_RUNS = 200
-"""How many runs a page works out the states of at most."""
+_MOST_RUNS, _MOST_MET = 200, 4_000
+"""How many runs a page works out the states of at most, and how many it meets."""
 
 _MOST_STEPS = 2_000
 _MOST_FILTERS = 1_000
@@ -157,9 +157,9 @@ class IndexReader:
         looked = 0
         runs = self._runs(window)
         for hour in self._of_window(window, wanted.since, wanted.until, before and before[:3]):
-            for key, life in self._lives(hour, wanted, before):
-                looked += 1
-                if may_be(wanted, life):
+            for key, life, is_likely in self._lives(hour, wanted, before, runs):
+                looked += MOST_LOOKED // _MOST_MET
+                if is_likely:
                     each = runs.of_life(life)
                     if each is not None and selects_run(wanted, each):
                         found.append(each)
@@ -365,18 +365,19 @@ class IndexReader:
     # Runs of deliveries.
 
     def _lives(
-        self, hour: IndexFile, wanted: DeliveryFilter, before: LifeOrder | None
-    ) -> Iterator[tuple[LifeOrder, FoundLife]]:
-        """Yield the runs of an hour before a key; no file stays open in between."""
+        self, hour: IndexFile, wanted: DeliveryFilter, before: LifeOrder | None, runs: Runs
+    ) -> Iterator[tuple[LifeOrder, FoundLife, bool]]:
+        """Yield the runs of an hour before a key, and whether each is likely; no file stays open in between."""
         most = _LIVES_AT_FIRST
         while True:
             with self._hour(hour) as reader:
                 met = () if reader is None else lives_before(reader, wanted, before)
                 some = [*islice(met, most)]
-            yield from some
+            likely = likely_runs(runs, wanted, [life for _, life in some])
+            yield from ((*each, is_likely) for each, is_likely in zip(some, likely, strict=True))
             if len(some) < most:
                 return
-            before, most = some[-1][0], _LIVES_AT_ONCE
+            before, most = some[-1][0], min(2 * most, _LIVES_AT_ONCE)
 
     def _runs(self, window: Window) -> Runs:
         return Runs(

@@ -1,7 +1,7 @@
 """Which rows of the index a filter selects, and where a list goes on: the cursors of lists."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import cast
 
 from hookstream.adapters.index.answers import (
@@ -43,7 +43,13 @@ def id_asked(wanted: AttemptFilter) -> tuple[Of, Packed] | None:
 
 
 def met(reader: HourReader, wanted: AttemptFilter, before: Place | None) -> Iterable[MetAttempt]:
-    """Return the attempts of an hour among which a filter's are, the newest first."""
+    """Return the attempts of an hour among which a filter's are, the newest first; none is older than it asks."""
+    since = wanted.since
+    found = _met(reader, wanted, before)
+    return found if since is None else takewhile(lambda each: each.place[0] >= since, found)
+
+
+def _met(reader: HourReader, wanted: AttemptFilter, before: Place | None) -> Iterable[MetAttempt]:
     asked = id_asked(wanted)
     if asked is not None:
         return reader.matching(*asked, before)
@@ -98,7 +104,7 @@ def has_ids(wanted: AttemptFilter, attempt: IndexedAttempt) -> bool:
 def lives_before(
     reader: HourReader, wanted: DeliveryFilter, before: LifeOrder | None
 ) -> Iterator[tuple[LifeOrder, FoundLife]]:
-    """Yield the runs before a key, the newest first, also among those of one event."""
+    """Yield the runs of a filter's interval before a key, the newest first, also among those of one event."""
     subs = reader.subscriptions(wanted.partner_id, wanted.subscriptions)
     endings = frozenset(
         ending
@@ -108,19 +114,13 @@ def lives_before(
     upper = None if wanted.until is None else (wanted.until, -1, -1)
     bounds = [bound for bound in (before and before[:3], upper) if bound is not None]
     met = reader.lives(subs, min(bounds, default=None), endings)
-    for _, together in groupby(met, key=lambda each: each[0]):
+    for place, together in groupby(met, key=lambda each: each[0]):
+        if wanted.since is not None and place[0] < wanted.since:
+            return
         lives = sorted(((order_of(life.key), life) for _, life in together), reverse=True)
         for key, life in lives:
             if before is None or key < before:
                 yield key, life
-
-
-def may_be(wanted: DeliveryFilter, life: FoundLife) -> bool:
-    """Return whether a run may be selected, before its state is worked out."""
-    at = life.key.origin.timestamp
-    return (wanted.since is None or at >= wanted.since) and (
-        wanted.until is None or at < wanted.until
-    )
 
 
 _UNENDED = frozenset({DeliveryState.PENDING, DeliveryState.DEAD_LETTERED})

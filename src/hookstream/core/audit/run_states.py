@@ -283,8 +283,13 @@ _STATES = {
 }
 
 
+def state_after(disposition: str) -> DeliveryState:
+    """Return the state that an audit entry's disposition says its run is in."""
+    return _STATES.get(disposition, DeliveryState.PENDING)
+
+
 def _ended(entry: AuditEntry) -> RunState:
-    state = _STATES.get(entry.disposition, DeliveryState.PENDING)
+    state = state_after(entry.disposition)
     return RunState(
         run=run_of(entry),
         subscription_id=entry.subscription_id,

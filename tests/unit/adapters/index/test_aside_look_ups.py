@@ -82,6 +82,19 @@ LOOK_UPS: dict[str, tuple[Callable[[AsideReader], object], object]] = {
         lambda reader: dead(reader, DeadLetterFilter(subscriptions=frozenset({subscription(17)}))),
         [LETTERS + 17 - SUBSCRIPTIONS * back for back in range(1, 6)],
     ),
+    "the newest before an instant": (
+        lambda reader: dead(reader, DeadLetterFilter(until=START + 5)),
+        [4, 3, 2, 1, 0],
+    ),
+    "all since an instant": (
+        lambda reader: [
+            place[2]
+            for place, _ in reader.aside(
+                aside_filter(DEAD, DeadLetterFilter(since=START + LETTERS - 2)), None
+            )
+        ],
+        [LETTERS - 1, LETTERS - 2],
+    ),
     "whose a subscription is that has none": (
         lambda reader: [
             *reader.reasons(DEAD, Whose(subscriptions=frozenset({"other"})), START, START + DAY)

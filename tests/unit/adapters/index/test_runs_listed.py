@@ -17,9 +17,11 @@ from tests.doubles.index_log import (
     indexed,
 )
 
-from hookstream.adapters.index.answers import DeliveryFilter
+from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter
 from hookstream.adapters.index.folder import Family, IndexFolder
+from hookstream.adapters.index.hour_reader import HourReader
 from hookstream.adapters.index.reader import IndexReader
+from hookstream.adapters.index.selecting import lives_before, met
 from hookstream.adapters.index.writer import IndexWriter
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.instant import HOUR, MINUTE
@@ -165,3 +167,16 @@ def test_an_end_without_an_attempt_keeps_the_entity_of_the_attempts_before(tmp_p
     [found] = reader.deliveries(DeliveryFilter()).items
     reader.close()
     assert (found.state.state.value, found.entity_id) == ("cancelled", "quote-0")
+
+
+def test_a_list_meets_nothing_from_before_its_interval(tmp_path: Path) -> None:
+    write_all(tmp_path, a_log()).close()
+    reader = HourReader(IndexFolder(tmp_path).file(Family.ATTEMPTS, START))
+    since = START + MINUTE
+    runs = lives_before(reader, DeliveryFilter(since=since), None)
+    of_everybody = met(reader, AttemptFilter(since=since), None)
+    of_an_entity = met(reader, AttemptFilter(since=since, entity_id="quote-0"), None)
+    assert [life.key.origin.offset for _, life in runs] == [2, 1]
+    assert [each.place[0] for each in of_everybody] == [START + 2 * MINUTE, since]
+    assert [*of_an_entity] == []
+    reader.close()
