@@ -1,18 +1,20 @@
-"""What redrives and purges share: they read one dead-letter topic, in a thread, and no other job does so."""
+"""What redrives and purges share: they take turns at a dead-letter topic, and read it in a thread."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import Job, jobs_of
 from hookstream.core.jobs.row_problem import RowProblem
+from hookstream.core.jobs.step import JobWait
+from hookstream.core.jobs.turns import at_work_beside
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.ledger import Ledger, read_ledger
 from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.rivals import removable, rival, withdrawal
-from hookstream.errors import Conflict, InputRefused
+from hookstream.core.redrive.rivals import removable
+from hookstream.errors import DependencyUnavailable, InputRefused
 from hookstream.pipeline.job_kind import JobWork
 from hookstream.pipeline.ports import Offload
 
@@ -77,17 +79,26 @@ def required_request(found: Request | RowProblem | None, job: Job) -> Request:
     return found
 
 
-def ledger_of(dead_letters: DeadLetters, job_id: str, source: RedriveSource) -> Ledger:
-    """Return which dead letters are resolved, for the one job that works on their topic. Blocks.
+def ledger_in_turn(dead_letters: DeadLetters, job: Job) -> Ledger | JobWait:
+    """Return which dead letters are resolved, if it is a job's turn to resolve others. Blocks.
+
+    Args:
+        dead_letters: What it reads.
+        job: Its row after the claim of the executor that asks, or a later one.
 
     Raises:
-        Conflict: Another job does so.
+        DependencyUnavailable: The table was not read up to that row: the claims before it are not known.
         InputRefused: A row of the jobs table cannot be read: what is open is not known.
     """
     rows = dead_letters.jobs()
-    other = rival(rows, job_id, source)
+    jobs, _ = jobs_of(rows)
+    if not any(each.id == job.id and each.revision >= job.revision for each in jobs):
+        raise DependencyUnavailable(
+            f"the jobs table was read without revision {job.revision} of {job.id}, which is in it"
+        )
+    other = at_work_beside(jobs, job)
     if other is not None:
-        raise Conflict(withdrawal(job_id, other, source))
+        return JobWait(other)
     ledger, problems = read_ledger(rows)
     refuse_unreadable(problems)
     return ledger

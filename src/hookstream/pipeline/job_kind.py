@@ -140,6 +140,8 @@ class RunEnd(Enum):
     """The executor was asked to stop: the job is unfinished."""
     HELD = "held"
     """Another executor holds the job."""
+    WAITS = "waits"
+    """It is another job's turn: the job was handed back."""
     LOST = "lost"
     """The lease was over, or another process opened the writer: a new holder, or `jobs cancel`."""
 
@@ -153,6 +155,8 @@ class RunResult:
     """Its newest row that is known."""
     error: ConfigurationError | None = None
     """What made a job FAILED, where it was an exception."""
+    behind: Job | None = None
+    """The job whose turn it is, where this one waits."""
 
 
 def nothing_shown(_: Job) -> None:
@@ -173,6 +177,9 @@ class Executor:
     """How far ahead it sets the end of its leases, at most `HELD_FOR`."""
     patience: float | None = None
     """Seconds for which errors of the brokers are waited out before they are raised; None: without end."""
+    waits: bool = True
+    """Whether its work on a job that it handed back, since it is another's turn, goes on when that is
+    over. False: it ends with `RunEnd.WAITS`."""
     show: Callable[[Job], None] = nothing_shown
     """Called with the row after each step."""
     waiting: Callable[[Job, str], None] = lambda _job, _why: None

@@ -2,11 +2,11 @@
 
 import asyncio
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from hookstream.core.jobs import lease
+from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.book import JobBook
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
@@ -23,6 +23,9 @@ ASK_EVERY = 10.0
 FIRST_REST = 30.0
 LONGEST_REST = 600.0
 """Seconds for which a job is left alone that could not be worked on; they double from the first."""
+TURN_REST = 5.0
+"""Seconds for which a job is left alone that was handed back for another one's turn. As a rule the
+table shows whose turn it is, and such a job is not even claimed."""
 _LONGEST_STACK = 4_000
 
 
@@ -43,7 +46,8 @@ class JobPool:
     """The jobs that are worked on, by id."""
     _seen: dict[str, Seen] = field(default_factory=dict)
     _rest: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Jobs that could not be worked on: until when each is left alone, and for how long."""
+    """Jobs that are left alone: until when, and how long the longer and longer rest of those was that
+    could not be worked on; 0: it was another job's turn."""
     _runs: int = 0
     _asked_at: float = float("-inf")
     _clock: LeaseClock = field(init=False)
@@ -109,8 +113,15 @@ class JobPool:
             and job.kind in self.executor.kinds
             and not lease.is_left(job)
             and boot >= self._rest.get(job.id, (0.0, 0.0))[0]
+            and turns.ahead(self._in_line(), job) is None
         ]
         return sorted(maybe, key=lambda job: (job.asked_at, job.id))
+
+    def _in_line(self) -> Iterator[Job]:
+        """Yield the running jobs but those that cannot be worked on, for which no other one waits."""
+        for job in self.book.running.values():
+            if turns.is_at_work(job) or not self._rest.get(job.id, (0.0, 0.0))[1]:
+                yield job
 
     async def _now(self) -> Millis | None:
         """Return the brokers' time; None: it is not known, as no broker answers."""
@@ -127,7 +138,9 @@ class JobPool:
         """Work on a job, and log how that ended."""
         self._runs += 1
         name = f"{self.executor.name}.{self._runs}"
-        run = self.active[job.id] = JobRun(replace(self.executor, name=name), self.stop)
+        run = self.active[job.id] = JobRun(
+            replace(self.executor, name=name, waits=False), self.stop
+        )
         try:
             self._ended(await run.resume(job.id, seen=seen))
         except MemoryError:
@@ -158,6 +171,8 @@ class JobPool:
                 self.logger.info("job.handed_back", **fields)
             case RunEnd.LOST:
                 self.logger.warning("job.lost", **fields, holder=job.holder)
+            case RunEnd.WAITS:
+                self._rest[job.id] = (self._clock.boot + TURN_REST, 0.0)
             case RunEnd.HELD:
                 pass
 

@@ -8,19 +8,20 @@
 4. A holder whose lease is over by its own clock, or that was fenced, writes nothing more.
 5. If the end of a transaction is unknown, the writer is thrown away and the job is continued like any
    other: from 1., with a new writer of the same transactional id, from what the row then says.
-6. At a stop, the lease is handed back, so that another executor goes on at once.
+6. At a stop, or if it is another job's turn, the lease is handed back: anybody may go on at once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from hookstream.core.jobs import lease
+from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.job import Job, JobState, first_row
 from hookstream.core.jobs.row_problem import RowProblem
-from hookstream.core.jobs.step import JobEnd, JobPause, JobStep, NextStep
+from hookstream.core.jobs.step import JobEnd, JobPause, JobStep, JobWait, NextStep
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import (
@@ -135,7 +136,10 @@ class JobRun:
         backoff = FIRST_BACKOFF
         while True:
             try:
-                return await self._once(begin)
+                result = await self._once(begin)
+                if result.behind is None or not self.executor.waits:
+                    return result
+                begin = partial(self._in_turn, result.job.id, result.behind)
             except DependencyUnavailable:
                 now = self.executor.clock.monotonic()
                 if self._failing_since is None:
@@ -231,6 +235,25 @@ class JobRun:
             if not await self._sleep(LOOK_AGAIN):
                 return RunResult(RunEnd.STOPPED, job)
 
+    async def _in_turn(self, job_id: str, behind: Job) -> RunResult | None:
+        """Claim a job once that is over for which it was handed back; None: it is claimed."""
+        other: Job | RowProblem | None = behind
+        clock = self.executor.clock
+        left_since = clock.monotonic()
+        while True:
+            job = await self._read(job_id)
+            if job.state is not JobState.RUNNING:
+                return RunResult(RunEnd.ENDED, job)
+            if isinstance(other, Job) and turns.is_at_work(other):
+                left_since = clock.monotonic()
+            if turns.may_claim_again(job, other, clock.monotonic() - left_since):
+                return await self._take_over(job_id, wait=True)
+            self.executor.waiting(job, turns.words(behind))
+            self._failing_since = None
+            if not await self._sleep(LOOK_AGAIN):
+                return RunResult(RunEnd.STOPPED, job)
+            other = await self.executor.table.read(behind.id)
+
     async def _read(self, job_id: str) -> Job:
         self._newest = required(await self.executor.table.read(job_id), job_id)
         return self._newest
@@ -292,11 +315,20 @@ class JobRun:
                 case JobPause():
                     self.executor.waiting(self._held, found.why)
                     await self._wait(found.seconds)
+                case JobWait():
+                    back = lease.handed_back(self._held, self._clock.now())
+                    return await self._over(
+                        found, RunResult(RunEnd.WAITS, back, behind=found.behind)
+                    )
                 case JobEnd():
                     ended = self._held.ended(found.state, found.reason)
-                    if await self._write(found.records, ended):
-                        raise InvariantBroken(f"the last step of job {ended.id} is too large")
-                    return RunResult(RunEnd.ENDED, ended)
+                    return await self._over(found, RunResult(RunEnd.ENDED, ended))
+
+    async def _over(self, last: JobWait | JobEnd, result: RunResult) -> RunResult:
+        """Write the last row of this work, and return the result."""
+        if await self._write(last.records, result.job):
+            raise InvariantBroken(f"the last step of job {result.job.id} is too large")
+        return result
 
     def _after(self, step: JobStep) -> Job:
         """Return the row that a step writes."""

@@ -1,8 +1,8 @@
 """A purge is the kind of job that resolves dead letters without delivering them.
 
 1. A barrier is written, which keeps releases without purges from redriving.
-2. The purge withdraws if another job works on the same topic: whichever of two came first, one sees the
-   other, since each has written its row, or its barrier, before it looks.
+2. The purge waits while another job is at work on the same topic (`core/jobs/turns.py`), and removes
+   the barrier meanwhile.
 3. Records are read up to the job's ends; those that are resolved or not selected are skipped. Up to
    10,000 of them make a step: the marks that resolve them. An executor that dies leaves whole steps
    behind, and the next one continues with what is still open.
@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
-from hookstream.core.jobs.job import Job, JobState
-from hookstream.core.jobs.step import JobEnd, JobStep, NextStep
+from hookstream.core.jobs.job import PURGE, Job, JobState
+from hookstream.core.jobs.step import JobEnd, JobStep, JobWait, NextStep
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.ledger import Ledger
@@ -28,13 +28,13 @@ from hookstream.core.redrive.marks import (
     barrier,
     barrier_key,
 )
-from hookstream.core.redrive.purge import PURGE, PurgeRequest, purge_of
+from hookstream.core.redrive.purge import PurgeRequest, purge_of
 from hookstream.errors import InputRefused, InvariantBroken
 from hookstream.pipeline.dead_letter_jobs import (
     REMOVED_AT_ONCE,
     ClosingOffload,
     DeadLetters,
-    ledger_of,
+    ledger_in_turn,
     removable_rows,
     required_request,
     worked_on,
@@ -109,21 +109,25 @@ class Purging:
         purged = self.request.purged(self.job.asked_at)
         self._book = MarkBook(self.job.id, self.request.source, BOOK_RANGES, purged)
 
-    async def next(self, job: Job) -> NextStep:  # noqa: ARG002  marks say what is done
+    async def next(self, job: Job) -> NextStep:
         """As `JobWork` says.
 
         Raises:
-            Conflict: Another job is at work on the same topic.
+            DependencyUnavailable: The jobs table was not read to its end.
             InputRefused: A row of the jobs table cannot be read: what is open is not known.
         """
         if self._stage is _Stage.BARRIER:
             self._stage = _Stage.RIVALS
             return JobStep([self._row(barrier_key(self.job.id), barrier())])
         if self._stage is _Stage.RIVALS:
-            self._withdrawal = await self.offload.run(self._begin)
-            if self._withdrawal is not None:
+            stopped = await self.offload.run(lambda: self._begin(job))
+            if stopped is not None:
                 self._stage = _Stage.WITHDRAWN
-                return JobStep([self._row(barrier_key(self.job.id), None)])
+                without = [self._row(barrier_key(self.job.id), None)]
+                if isinstance(stopped, JobWait):
+                    return JobWait(stopped.behind, without)
+                self._withdrawal = stopped
+                return JobStep(without)
             self._stage = _Stage.READING
         if self._withdrawal is not None:
             raise self._withdrawal
@@ -170,13 +174,15 @@ class Purging:
 
     # In the thread.
 
-    def _begin(self) -> InputRefused | None:
-        """Begin to read, or return why the purge withdraws: the barrier is not needed then."""
+    def _begin(self, job: Job) -> InputRefused | JobWait | None:
+        """Begin to read, or return why the purge does not: the barrier is not needed then."""
         try:
             means = self._means = self.kind.means(self.request)
-            ledger = ledger_of(means.dead_letters, self.job.id, self.request.source)
+            ledger = ledger_in_turn(means.dead_letters, job)
         except InputRefused as refused:
             return refused
+        if isinstance(ledger, JobWait):
+            return ledger
         self._open = self._selected(means, ledger)
         return None
 

@@ -1,6 +1,6 @@
 """A redrive is the kind of job that brings dead letters back to `retry.0s`.
 
-1. It withdraws if another job works on the same topic.
+1. It waits while another job is at work on the same topic (`core/jobs/turns.py`).
 2. Dead letters are read up to the job's ends; those that are resolved or not selected are skipped.
 3. Up to 500 of them make a step: their tier records, and the marks that resolve them. An executor
    that dies leaves whole steps behind, so each dead letter comes back once, however often the job is
@@ -19,6 +19,7 @@ from hookstream.core.jobs.step import (
     STEP_BYTES,
     JobEnd,
     JobStep,
+    JobWait,
     NextStep,
     bounded_by_rate,
 )
@@ -32,7 +33,7 @@ from hookstream.pipeline.dead_letter_jobs import (
     REMOVED_AT_ONCE,
     ClosingOffload,
     DeadLetters,
-    ledger_of,
+    ledger_in_turn,
     removable_rows,
     required_request,
     worked_on,
@@ -115,14 +116,17 @@ class Redriving:
         """As `JobWork` says.
 
         Raises:
-            Conflict: Another job is at work on the same topic.
+            DependencyUnavailable: The jobs table was not read to its end.
             InputRefused: A row of the jobs table cannot be read: what is open is not known.
         """
         if self._alone:
             self._chunk = [self._alone[0]]
         else:
             most = bounded_by_rate(job.rate)
-            self._chunk = await self.offload.run(lambda: self._gather(most))
+            found = await self.offload.run(lambda: self._gather(job, most))
+            if isinstance(found, JobWait):
+                return found
+            self._chunk = found
         if not self._chunk:
             return await self.offload.run(lambda: self._last(job))
         self._trial = self._book.trial()
@@ -168,12 +172,14 @@ class Redriving:
 
     # In the thread.
 
-    def _gather(self, most: int) -> list[Revived]:
-        """Return the records of the next step, up to `most`."""
+    def _gather(self, job: Job, most: int) -> list[Revived] | JobWait:
+        """Return the records of the next step, up to `most`, if it is the job's turn."""
         if self._means is None:
-            self._means = means = self.kind.means(self.request)
-            ledger = ledger_of(means.dead_letters, self.job_id, self.request.source)
-            self._found = self._revived(means, ledger)
+            means = self.kind.means(self.request)
+            ledger = ledger_in_turn(means.dead_letters, job)
+            if isinstance(ledger, JobWait):
+                return ledger
+            self._means, self._found = means, self._revived(means, ledger)
         chunk: list[Revived] = []
         size = 0
         while len(chunk) < most and size < STEP_BYTES and not self._is_over:

@@ -8,6 +8,7 @@ from typing import Self
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.doubles.clock import NOON
 from tests.doubles.jobs import (
     TOPICS,
     Counting,
@@ -18,13 +19,16 @@ from tests.doubles.jobs import (
     numbers,
 )
 from tests.doubles.logger import BookkeepingLogger
+from tests.doubles.redriving import Letters, redriving
 from tests.doubles.seeing import FixedChance
 from tests.doubles.virtual_time import run as run_virtually
 
 from hookstream.core.jobs import lease
 from hookstream.core.jobs.book import JobBook
 from hookstream.core.jobs.job import Job, JobState
-from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.model.record import OutgoingRecord, Record
+from hookstream.core.redrive.job import RedriveRequest
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.pipeline.job_kind import JobKind
 from hookstream.pipeline.job_pool import JobPool
 
@@ -210,6 +214,52 @@ async def test_a_cancel_is_not_fenced_by_the_executor_that_it_fenced(broker: Job
         await writer.write([OutgoingRecord(TOPICS.jobs, b"count-1", cancelled.encode())])
         await asyncio.sleep(60.0)
     assert broker.job("count-1").state is JobState.CANCELLED
+
+
+async def test_jobs_that_wait_for_their_turn_take_no_place_and_are_not_claimed(
+    broker: JobsBroker,
+) -> None:
+    """The holder of the first died: were its only place taken by a waiting job, nobody would go on with it."""
+    at = Letters(
+        broker, [Record(TOPICS.dead_letters, 0, n, NOON, b"", b"v", ()) for n in range(9)]
+    )
+    request = RedriveRequest(RedriveSource.DEAD_LETTERS, {}, {0: 9})
+    jobs = [request.job(f"redrive-{n}", NOON + n, 9) for n in range(3)]
+    broker.put(lease.held(jobs[1], "dead", broker.now()))
+    for waits in (jobs[0], jobs[2]):
+        broker.put(free(waits, broker))
+    machine = Machine(broker, "a", (redriving(at),), at_once=1)
+    async with Cluster(broker, machine) as cluster:
+        await asyncio.sleep(25.0)
+        assert broker.epochs == {}
+        assert machine.pool.gauges()["hookstream_jobs_stalled"] == 0
+        ended = [await cluster.until_ended(job.id) for job in jobs]
+    order = [row.id for row in broker.revisions if row.state is JobState.DONE]
+    assert (order, [job.done for job in ended]) == (
+        ["redrive-1", "redrive-0", "redrive-2"],
+        [0, 9, 0],
+    )
+    assert set(broker.epochs.values()) == {1}
+
+
+async def test_a_job_that_was_claimed_before_its_turn_is_handed_back_and_comes_later(
+    broker: JobsBroker,
+) -> None:
+    """The executor's copy of the table was behind: by its claim it found who is at work."""
+    at = Letters(broker, [])
+    request = RedriveRequest(RedriveSource.DEAD_LETTERS, {}, {0: 9})
+    machine = Machine(broker, "a", (redriving(at),))
+    async with Cluster(broker, machine) as cluster:
+        await asyncio.sleep(0.0)
+        broker.put(free(request.job("second", NOON + 1, 0), broker))
+        while not machine.pool.active:  # noqa: ASYNC110  on virtual time
+            await asyncio.sleep(0.001)
+        broker.put(lease.held(request.job("first", NOON, 0), "another", broker.now()))
+        await asyncio.sleep(20.0)
+        assert (broker.job("second").state, broker.job("second").holder) == (JobState.RUNNING, "")
+        broker.put(broker.job("first").ended(JobState.DONE))
+        ended = await cluster.until_ended("second")
+    assert (ended.state, broker.epochs) == (JobState.DONE, {"second": 2})
 
 
 faults = st.tuples(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ from hookstream.core.redrive.marks import (
     barrier_key,
 )
 from hookstream.core.redrive.purge import PurgeRequest
-from hookstream.errors import Conflict, InputRefused
+from hookstream.errors import InputRefused
 from hookstream.pipeline import purge as purging
 from hookstream.pipeline.job_kind import Executor, RunEnd, RunResult
 from hookstream.pipeline.jobs import JobRun
@@ -76,9 +76,11 @@ def executor(process: Process, stored: Letters, name: str = "a") -> Executor:
     return Executor(name, TOPICS, process, {kind.name: kind}, process.broker.clock)
 
 
-async def purge(stored: Letters, asked: PurgeRequest, process: Process | None = None) -> RunResult:
-    run = JobRun(executor(process or Process(stored.broker), stored), asyncio.Event())
-    return await run.start(asked.job("p", NOON, 0))
+async def purge(
+    stored: Letters, asked: PurgeRequest, process: Process | None = None, *, waits: bool = True
+) -> RunResult:
+    able = replace(executor(process or Process(stored.broker), stored), waits=waits)
+    return await JobRun(able, asyncio.Event()).start(asked.job("p", NOON, 0))
 
 
 def resolved(stored: Letters) -> dict[Position, ResolvedBy | None]:
@@ -126,18 +128,18 @@ async def test_a_million_of_them_are_a_few_small_steps() -> None:
     assert max(len(row) for row, _ in broker.rows.values()) < 500
 
 
-async def test_a_purge_withdraws_while_another_job_works_on_its_topic() -> None:
+async def test_a_purge_waits_without_its_barrier_while_another_job_works_on_its_topic() -> None:
     stored = letters(JobsBroker(), (0, 1))
     redrive = Job("r", REDRIVE, {"topic": "dead-letters", "selector": {}, "ends": {}}, NOON)
     stored.broker.put(redrive)
-    ended = await purge(stored, request(p0=2))
-    assert isinstance(ended.error, Conflict)
-    assert (ended.job.state, ended.job.reason[:31]) == (
-        JobState.FAILED,
-        "it withdrew: r is redriving dea",
-    )
-    assert sorted(stored.broker.rows) == ["p", "r"]
-    assert resolved(stored) == {Position(0, 1): None}
+    async with asyncio.TaskGroup() as tasks:
+        purging_ = tasks.create_task(purge(stored, request(p0=2)))
+        await asyncio.sleep(60.0)
+        assert (sorted(stored.broker.rows), stored.broker.job("p").holder) == (["p", "r"], "")
+        assert resolved(stored) == {Position(0, 1): None}
+        stored.broker.put(redrive.ended(JobState.DONE))
+    assert purging_.result().job.state is JobState.DONE
+    assert resolved(stored) == {Position(0, 1): BY_ADA}
 
 
 async def test_nothing_is_purged_while_a_mark_cannot_be_read() -> None:
@@ -239,7 +241,7 @@ class ReleaseBefore:
 def test_the_release_before_never_redrives_what_a_purge_of_the_same_time_resolves(
     announced: int, looks: int
 ) -> None:
-    """Its command knows no purge: the barrier, or the purge's marks, make it refuse; or the purge withdraws."""
+    """Its command knows no purge: the barrier, or the purge's marks, make it refuse; or the purge waits."""
 
     async def story() -> None:
         stored = letters(JobsBroker(), (0, 1), (0, 2), (0, 3))
@@ -255,7 +257,7 @@ def test_the_release_before_never_redrives_what_a_purge_of_the_same_time_resolve
         else:
             process.at_point[min(announced, looks)] = before.announce
             process.at_point[max(announced, looks)] = before.look
-        ended = await purge(stored, request(p0=13), process)
+        ended = await purge(stored, request(p0=13), process, waits=False)
         for _, left in sorted(process.at_point.items()):
             left(process)
         purged = {place for place, by in resolved(stored).items() if by is not None}

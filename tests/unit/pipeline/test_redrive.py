@@ -1,7 +1,7 @@
 """A redrive redrives each dead letter once, however often its process dies."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,15 +14,17 @@ from tests.doubles.redriving import DOOR, Letters, redriving
 from tests.doubles.virtual_time import run as run_virtually
 
 from hookstream.core.jobs.job import KEPT, Job, JobState
-from hookstream.core.jobs.lease import handed_back
+from hookstream.core.jobs.lease import HELD_FOR, handed_back, held
 from hookstream.core.jobs.step import STEP_RECORDS
+from hookstream.core.jobs.turns import is_at_work
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.job import RedriveRequest
 from hookstream.core.redrive.ledger import read_ledger
 from hookstream.core.redrive.marks import Mark, Position, RedriveSource, extended
 from hookstream.core.redrive.revive import Unredrivable
-from hookstream.errors import Conflict, InputRefused
+from hookstream.errors import InputRefused
 from hookstream.pipeline import redrive as redrive_module
+from hookstream.pipeline.job_control import cancel
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 from hookstream.pipeline.jobs import JobRun
 
@@ -144,17 +146,81 @@ async def test_a_rate_is_kept_over_the_whole_redrive() -> None:
     assert (done_by_step(at), 2.0 <= at.broker.clock.monotonic() < 2.5) == ([10, 10, 5], True)
 
 
-async def test_a_second_redrive_withdraws_while_one_is_at_work_and_can_be_resumed_later() -> None:
+def waiting(at: Letters, said: list[str], name: str, *, waits: bool = True) -> JobRun:
+    able = executor(Process(at.broker), name, redriving(at, of_crm))
+    able = replace(
+        able, waits=waits, waiting=lambda job, why: said.append(f"{job.id} waits {why}")
+    )
+    return JobRun(able, asyncio.Event())
+
+
+async def test_a_second_redrive_waits_until_the_first_is_at_work_no_more() -> None:
+    """Its holder died: the second one goes on once an operator has ended the first, not before."""
+    at, said = letters(dead_letter(0, 1)), list[str]()
+    at.broker.put(held(job("first", p0=2), "dead", NOON - HELD_FOR))
+    async with asyncio.TaskGroup() as tasks:
+        second = tasks.create_task(waiting(at, said, "on-second").start(job("second", p0=2)))
+        await asyncio.sleep(7_200.0)
+        assert (at.door, is_at_work(at.broker.job("second"))) == ([], False)
+        await cancel(executor(Process(at.broker), "kim"), "first", "by kim")
+    assert (keys(at), second.result().job.state) == (["0@1"], JobState.DONE)
+    why = "first is redriving dead-letters. If nothing works on that, continue it: hookstream jobs resume"
+    assert set(said) == {
+        f"second waits for its turn: {why} first, or end it: hookstream jobs cancel first"
+    }
+
+
+async def test_where_an_executor_does_not_wait_the_job_is_handed_back_at_once() -> None:
     at = letters(dead_letter(0, 1))
-    at.broker.put(handed_back(job("first", p0=1), NOON))
-    result = await run(at, job("second", p0=2))
-    assert isinstance(result.error, Conflict)
-    assert (at.door, at.broker.job("second").state) == ([], JobState.FAILED)
-    assert "it withdrew: first is redriving dead-letters too" in result.job.reason
-    assert result.job.reason.endswith("hookstream jobs resume second")
-    await run(at, job("first", p0=1))
-    await run(at, job("second", p0=2))
-    assert keys(at) == ["0@1"]
+    at.broker.put(held(job("first", p0=2), "alive", NOON))
+    result = await waiting(at, [], "a", waits=False).start(job("second", p0=2))
+    assert (result.why, result.behind) == (RunEnd.WAITS, at.broker.job("first"))
+    row = at.broker.job("second")
+    assert (row.state, row.holder, at.door) == (JobState.RUNNING, "", [])
+
+
+async def test_a_redrive_that_waits_can_be_cancelled_and_its_executor_stopped() -> None:
+    at = letters(dead_letter(0, 1))
+    at.broker.put(held(job("first", p0=2), "alive", NOON))
+    runs = {name: waiting(at, [], name) for name in ("cancelled", "stopped")}
+    async with asyncio.TaskGroup() as tasks:
+        ends = {name: tasks.create_task(run.start(job(name, p0=2))) for name, run in runs.items()}
+        await asyncio.sleep(60.0)
+        runs["stopped"].stop.set()
+        await cancel(executor(Process(at.broker), "kim"), "cancelled", "by kim")
+    assert {name: (end.result().why, end.result().job.state) for name, end in ends.items()} == {
+        "cancelled": (RunEnd.ENDED, JobState.CANCELLED),
+        "stopped": (RunEnd.STOPPED, JobState.RUNNING),
+    }
+    assert at.door == []
+
+
+async def test_two_redrives_that_begin_at_one_instant_take_turns() -> None:
+    """Each finds the claim of the other: both hand back, and the one that was asked for first goes on."""
+    at = letters(dead_letter(0, 1), dead_letter(0, 2))
+    younger = replace(job("a", p0=3), asked_at=NOON + 1)
+    async with asyncio.TaskGroup() as tasks:
+        runs = [
+            tasks.create_task(waiting(at, [], f"on-{each.id}").start(each))
+            for each in (younger, job("b", p0=3))
+        ]
+    assert [run.result().job.state for run in runs] == [JobState.DONE] * 2
+    assert (keys(at), [run.result().job.done for run in runs]) == (["0@1", "0@2"], [0, 2])
+
+
+async def test_an_executor_whose_reading_lacks_its_own_claim_reads_again() -> None:
+    """A leader that was replaced may answer with an older end: claims before its own are missing, too."""
+    at = letters(dead_letter(0, 1))
+    whole, readings = at.jobs, list[int]()
+
+    def jobs() -> Mapping[str, bytes]:
+        readings.append(len(readings))
+        rows = whole()
+        return {} if len(readings) == 1 else rows
+
+    at.jobs = jobs  # type: ignore[method-assign]  # the reading that comes too early
+    result = await run(at, job(p0=2))
+    assert (keys(at), result.job.state) == (["0@1"], JobState.DONE)
 
 
 async def test_nothing_is_redriven_while_a_mark_cannot_be_read() -> None:

@@ -1,6 +1,6 @@
 """The running jobs of the table as it is followed: marks and ended jobs are not kept."""
 
-from hookstream.core.jobs import lease
+from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.job import Job, JobState, read_job
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import Millis
@@ -32,10 +32,17 @@ class JobBook:
     def stalled(self, now: Millis) -> list[Job]:
         """Return the running jobs that have had no holder for `STALLED_AFTER`, oldest first.
 
+        One that waits for another's turn is not among them: that other one may be.
+
         Args:
             now: By the brokers' clock.
         """
-        stalled = [job for job in self.running.values() if lease.is_stalled(job, now)]
+        running = self.running.values()
+        stalled = [
+            job
+            for job in running
+            if lease.is_stalled(job, now) and turns.ahead(running, job) is None
+        ]
         return sorted(stalled, key=lambda job: (job.asked_at, job.id))
 
     def gauges(self, now: Millis) -> dict[str, float]:

@@ -36,6 +36,8 @@ from hookstream.errors import InputRefused
 
 JOB_FORMAT = 1
 REDRIVE = "redrive"
+PURGE = "purge"
+"""What `Job.kind` says of the kinds that the jobs table itself knows."""
 KEPT: Millis = 90 * DAY
 """How long the row of an ended job is kept, counted from the request."""
 LARGEST_ASKED = 192 * 1024

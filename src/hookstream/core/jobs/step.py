@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from hookstream.core.jobs.job import JobState
+from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord
 
@@ -43,6 +43,16 @@ class JobPause:
 
 
 @dataclass(slots=True, frozen=True)
+class JobWait:
+    """It is another job's turn: this one is handed back until that is at work no more."""
+
+    behind: Job
+    """The other job."""
+    records: Sequence[OutgoingRecord] = ()
+    """Records that are written with the row that hands the job back."""
+
+
+@dataclass(slots=True, frozen=True)
 class JobEnd:
     """There is nothing left to do, or it cannot be done."""
 
@@ -54,7 +64,7 @@ class JobEnd:
     """Records that are written with the job's last row."""
 
 
-NextStep: TypeAlias = JobStep | JobPause | JobEnd
+NextStep: TypeAlias = JobStep | JobPause | JobWait | JobEnd
 
 
 def bounded_by_rate(rate: float | None) -> int:

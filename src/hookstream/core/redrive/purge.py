@@ -8,7 +8,7 @@ without purges do not know the kind; a barrier among the rows of the jobs table 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import PURGE, Job
 from hookstream.core.jobs.row_problem import RowProblem, unreadable
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
@@ -22,9 +22,6 @@ from hookstream.core.model.row_fields import (
 from hookstream.core.redrive.job import ENDS
 from hookstream.core.redrive.marks import MAX_BY, MAX_WHY, Purged, RedriveSource
 from hookstream.errors import InputRefused
-
-PURGE = "purge"
-"""What `Job.kind` says."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,18 +1,15 @@
-"""Of the jobs over one dead-letter topic only one may work, whether it redrives or purges.
+"""A command on Kafka begins no redrive or purge while another is running; rows that are not needed go.
 
-A command looks for rivals before it writes its job's row, and is refused then. The job looks again once
-its row is there, so of two that start at the same time at least one sees the other and withdraws.
+It looks before it writes its job's row. Jobs that begin all the same take turns: `core/jobs/turns.py`.
 """
 
 from collections.abc import Mapping
 
-from hookstream.core.jobs.job import REDRIVE, Job, JobState, forgotten, jobs_of
+from hookstream.core.jobs.job import Job, JobState, forgotten, jobs_of
+from hookstream.core.jobs.turns import DOES, topic_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.redrive.marks import RedriveSource, barrier_of, outlived
-from hookstream.core.redrive.purge import PURGE
 from hookstream.errors import Conflict
-
-_DOES = {REDRIVE: "redriving", PURGE: "purging"}
 
 
 def rival(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> Job | None:
@@ -26,8 +23,7 @@ def rival(rows: Mapping[str, bytes], job_id: str, source: RedriveSource) -> Job 
     for other in jobs_of(rows)[0]:
         if (
             other.id != job_id
-            and other.kind in _DOES
-            and other.asked.get("topic") == source.value
+            and topic_of(other) == source.value
             and other.state is JobState.RUNNING
         ):
             return other
@@ -50,18 +46,10 @@ def refuse_rival(rows: Mapping[str, bytes], source: RedriveSource, job_id: str =
         raise Conflict(rival_words(other, source))
 
 
-def withdrawal(job_id: str, other: Job, source: RedriveSource) -> str:
-    """Return why a job withdraws that was begun though it has a rival; its row keeps the text."""
-    return (
-        f"it withdrew: {other.id} is {_DOES[other.kind]} {source} too, and was not running yet when this"
-        f" one was asked for, or went on. Once that has ended: hookstream jobs resume {job_id}"
-    )
-
-
 def rival_words(other: Job, source: RedriveSource) -> str:
     """Return what a rival does, and what can be done about it."""
     return (
-        f"{other.id} is already {_DOES[other.kind]} {source} ({other.done} of {other.total} done)."
+        f"{other.id} is already {DOES[other.kind]} {source} ({other.done} of {other.total} done)."
         f" Wait for it; if nothing works on it, continue it: hookstream jobs resume {other.id}, or"
         f" end it: hookstream jobs cancel {other.id}"
     )

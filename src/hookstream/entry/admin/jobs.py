@@ -7,7 +7,7 @@ back, so that `jobs run` or another command goes on at once. Each function block
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 from hookstream.adapters.kafka.jobs import KafkaJobs
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.system import SystemClock
-from hookstream.core.jobs import lease
+from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.job import Job, read_job
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import Millis
@@ -53,6 +53,10 @@ class JobStatus:
     job: Job
     is_held: bool
     is_stalled: bool
+    waits: bool = False
+    """Whether it waits for its turn: another job over its topic is at work, or was asked for before it."""
+    waits_for: str | None = None
+    """That job; None: it does not wait, or its reader may not see which job that is."""
 
 
 @dataclass(slots=True)
@@ -72,16 +76,17 @@ def list_jobs(settings: Settings) -> JobListing:
     table = settings.topics_names.jobs
     rows = read_tables(reached(settings), [table])[table]
     now = SystemClock().now()
-    listing = JobListing()
+    listing, jobs = JobListing(), list[Job]()
     for key, row in rows.items():
         match read_job(key, row.value or b"", row.timestamp):
             case Job() as job:
-                listing.jobs.append(status_of(job, now))
+                jobs.append(job)
             case RowProblem() as problem:
                 listing.unreadable.append(problem)
             case None:
                 pass
-    listing.jobs.sort(key=lambda each: (each.job.asked_at, each.job.id))
+    jobs.sort(key=turns.age)
+    listing.jobs += (status_of(job, now, jobs) for job in jobs)
     return listing
 
 
@@ -92,13 +97,31 @@ def find_job(settings: Settings, job_id: str) -> JobStatus:
         InputRefused: There is no such job, or its row cannot be read.
         DependencyUnavailable: The brokers cannot be reached.
     """
-    job = _with_jobs(settings, lambda jobs: jobs.read(job_id))
-    return status_of(required(job, job_id), SystemClock().now())
+    found = _with_jobs(settings, lambda jobs: jobs.read(job_id))
+    job = required(found, job_id)
+    if turns.may_wait(job):
+        for status in list_jobs(settings).jobs:
+            if status.job.id == job_id:
+                return status
+    return status_of(job, SystemClock().now())
 
 
-def status_of(job: Job, now: Millis) -> JobStatus:
-    """Return what a job's lease means at a time."""
-    return JobStatus(job, lease.is_held(job, now), lease.is_stalled(job, now))
+def status_of(job: Job, now: Millis, jobs: Collection[Job] = ()) -> JobStatus:
+    """Return what a job's lease means at a time.
+
+    Args:
+        job: The job.
+        now: The time.
+        jobs: All jobs, for one of which it may wait; none: it does not.
+    """
+    other = turns.ahead(jobs, job)
+    return JobStatus(
+        job,
+        is_held=lease.is_held(job, now),
+        is_stalled=other is None and lease.is_stalled(job, now),
+        waits=other is not None,
+        waits_for=None if other is None else other.id,
+    )
 
 
 def start_job(

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from hookstream.adapters.system import SystemClock, ThreadOffload
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import PURGE, Job
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.marks import MAX_BY, RedriveSource
-from hookstream.core.redrive.purge import PURGE, PurgeRequest
+from hookstream.core.redrive.purge import PurgeRequest
 from hookstream.core.redrive.revive import position_of
 from hookstream.core.redrive.selector import Selector, read_selector
 from hookstream.entry.admin.actor import who

@@ -46,6 +46,8 @@ def job_document(status: JobStatus) -> JsonObject:
         "held_until": None if job.held_until is None else to_rfc3339(job.held_until),
         "held": status.is_held,
         "stalled": status.is_stalled,
+        "waits": status.waits,
+        "waits_for": status.waits_for,
         "notes": notes,
     }
 
@@ -97,7 +99,9 @@ def show_job(context: Context, status: JobStatus) -> None:
     out.fields(fields)
     for note in job.notes:
         out.text(f"{to_the_second(note.at)}  {note.text}")
-    if not status.is_held and job.state.is_resumable:
+    if status.waits:
+        context.err.text(how_to_end_its_wait(status))
+    elif not status.is_held and job.state.is_resumable:
         context.err.text(how_to_go_on(job.id, job.state))
 
 
@@ -137,6 +141,8 @@ def state_of(status: JobStatus) -> str:
     """Return a job's state for people."""
     if status.is_stalled:
         return "stalled"
+    if status.waits:
+        return f"waits for {status.waits_for or 'another job'}"
     if status.job.state is JobState.RUNNING and not status.is_held:
         return "running, held by nobody"
     return status.job.state.value
@@ -151,6 +157,18 @@ def how_to_go_on(job_id: str, state: JobState = JobState.RUNNING) -> str:
     if state is JobState.FAILED:
         by_itself = "It failed, so no process 'hookstream jobs run' goes on by itself"
     return f"{todo} ({by_itself})"
+
+
+def how_to_end_its_wait(status: JobStatus) -> str:
+    """Return what an operator does about a job that waits for its turn."""
+    goes_on = f"{status.job.id} goes on by itself once it is its turn"
+    other = status.waits_for
+    if other is None:
+        return f"{goes_on}: another job works on the same records, or was asked for before it"
+    return (
+        f"{goes_on}. If nothing works on {other}: hookstream jobs resume {other}, or hookstream jobs"
+        f" cancel {other}"
+    )
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""Of the jobs over one dead-letter topic, one works at a time; rows that are not needed are removed."""
+"""A command begins no job beside another over its topic; rows that are not needed are removed."""
 
 from dataclasses import replace
 
 import pytest
 
-from hookstream.core.jobs.job import KEPT, LONGEST_TEXT, REDRIVE, Job, JobState
+from hookstream.core.jobs.job import KEPT, REDRIVE, Job, JobState
 from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.marks import (
     Mark,
@@ -14,13 +14,7 @@ from hookstream.core.redrive.marks import (
     barrier_key,
 )
 from hookstream.core.redrive.purge import PurgeRequest
-from hookstream.core.redrive.rivals import (
-    refuse_rival,
-    removable,
-    rival,
-    rival_words,
-    withdrawal,
-)
+from hookstream.core.redrive.rivals import refuse_rival, removable, rival, rival_words
 from hookstream.errors import Conflict
 
 NOW = 1_795_000_000_000
@@ -70,15 +64,6 @@ def test_while_a_rival_runs_no_other_job_begins_and_its_own_goes_on() -> None:
         refuse_rival(table, DEAD)
     refuse_rival(table, DEAD, "running")
     refuse_rival(table, RedriveSource.UNDECODABLE)
-
-
-def test_a_row_keeps_the_whole_reason_why_a_job_withdrew() -> None:
-    """With ids as they are made: `redrive-20261129-091907-0a1b2c3d`."""
-    other, mine = f"redrive-{'0' * 28}", f"purge-{'1' * 28}"
-    why = withdrawal(mine, redrive(other), RedriveSource.UNDECODABLE)
-    assert len(why) < LONGEST_TEXT
-    assert f"{other} is redriving undecodable too, and was not running yet" in why
-    assert why.endswith(f"hookstream jobs resume {mine}")
 
 
 def test_rows_are_removed_when_nothing_needs_them_any_more() -> None:

@@ -8,7 +8,8 @@ from tests.doubles.api_records import ACME
 
 from hookstream.adapters.tables.rows import write_partner
 from hookstream.core.access.scopes import Scope
-from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.jobs.job import REDRIVE, Job, JobState
+from hookstream.core.jobs.lease import handed_back, held
 from hookstream.core.model.json import JsonObject
 from hookstream.entry.admin.surveys import Survey
 
@@ -93,6 +94,36 @@ async def test_a_job_that_failed_is_resumed_within_the_limits_alone(world: ApiWo
     ended(world, second.json["id"], 90)
     assert (await world.send("POST", path, token=token)).status == 429
     assert (await world.send("POST", path)).status == 200
+
+
+async def test_of_two_partners_redrives_the_second_waits_for_its_turn(
+    world: ApiWorld,
+) -> None:
+    """Its partner sees that it waits, and of whose job nothing but its own."""
+    ours, now = world.tokens[Scope.PARTNER_MANAGE], world.services.now()
+    first, theirs, second = (
+        Job(
+            f"redrive-{number}",
+            REDRIVE,
+            {"topic": "dead-letters", "selector": {"partners": [partner]}, "ends": {}},
+            now + number,
+        )
+        for number, partner in enumerate(("acme", "rival", "acme"))
+    )
+    for job in (held(first, "a console", now), handed_back(theirs, now), handed_back(second, now)):
+        put(world, job)
+
+    async def waits(job_id: str, token: str | None = None) -> tuple[bool, str | None]:
+        shown = (await world.send("GET", f"/v1/jobs/{job_id}", token=token)).json
+        return shown["waits"], shown["waits_for"]
+
+    assert await waits(first.id) == (False, None)
+    for each, whose in ((theirs, None), (second, None), (second, ours)):
+        assert await waits(each.id, whose or world.tokens[Scope.OPERATOR_READ]) == (True, first.id)
+    assert await waits(theirs.id, world.rival) == (True, None)
+    put(world, first.ended(JobState.DONE))
+    assert (await waits(theirs.id), await waits(second.id)) == ((False, None), (True, theirs.id))
+    assert await waits(second.id, ours) == (True, None)
 
 
 async def test_a_preview_is_paid_for_before_more_is_read(world: ApiWorld) -> None:

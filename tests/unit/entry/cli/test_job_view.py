@@ -176,8 +176,31 @@ def test_a_jobs_document_has_its_lease() -> None:
         "held_until": "2026-11-18T11:07:10.000Z",
         "held": True,
         "stalled": False,
+        "waits": False,
+        "waits_for": None,
         "notes": [],
     }
+
+
+def test_a_job_that_waits_for_its_turn_says_for_which_and_how_to_end_that(
+    context: Context,
+) -> None:
+    first, later = held(replace(JOB, id="first"), "host:7:ab", NOW), handed_back(JOB, NOW)
+    listing = JobListing([status_of(each, LATE, (first, later)) for each in (first, later)])
+    show_jobs(context, listing)
+    assert "Nothing works on first." in said(context)
+    assert "redrive-1  │" not in said(context)
+    status = listing.jobs[1]
+    assert (status.is_stalled, status.waits, status.waits_for) == (False, True, "first")
+    show_job(context, status)
+    assert "redrive-1: waits for first" in said(context)
+    remedy = (
+        "If nothing works on first: hookstream jobs resume first, or hookstream jobs cancel first"
+    )
+    assert f"redrive-1 goes on by itself once it is its turn. {remedy}" in said(context)
+    hidden = replace(status, waits_for=None)
+    show_job(context, hidden)
+    assert "redrive-1: waits for another job" in said(context)
 
 
 def test_why_a_job_waits_is_said_once_a_minute_though_it_moves(context: Context) -> None:

@@ -3,7 +3,9 @@
 from tests.doubles.pages import PagesWorld, logged_in
 
 from hookstream.core.access.scopes import Scope
-from hookstream.core.jobs.job import JobState
+from hookstream.core.jobs.job import REDRIVE, Job, JobState
+from hookstream.core.jobs.lease import handed_back, held
+from hookstream.core.model.json import JsonObject
 
 
 async def test_a_job_is_cancelled_by_a_button_that_said_what_stays(world: PagesWorld) -> None:
@@ -17,6 +19,25 @@ async def test_a_job_is_cancelled_by_a_button_that_said_what_stays(world: PagesW
     assert job is not None
     assert job.state is JobState.CANCELLED
     assert [each.action for each in done.parsed.forms if "jobs" in each.action] == []
+
+
+async def test_a_job_that_waits_for_its_turn_leads_to_the_one_that_it_waits_for(
+    world: PagesWorld,
+) -> None:
+    services = world.api.services
+    now = services.now()
+    asked: JsonObject = {"topic": "dead-letters", "selector": {}, "ends": {}}
+    for job in (
+        held(Job("redrive-1", REDRIVE, asked, now), "a console", now),
+        handed_back(Job("redrive-2", REDRIVE, asked, now + 1), now),
+    ):
+        world.api.tables.put(services.settings.topics_names.jobs, job.id, job.encode())
+    browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
+    for path in ("/ui/jobs/redrive-2", "/ui/jobs"):
+        assert "waits for redrive-1" in (await browser.get(path)).text
+    shown = await browser.get("/ui/jobs/redrive-2")
+    assert "It goes on by itself once it is its turn" in shown.text
+    assert "/ui/jobs/redrive-1" in [each.get("href") for each in shown.attributes("a")]
 
 
 async def test_whoever_may_only_read_is_offered_no_act(world: PagesWorld) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from hookstream.core.access.scopes import Scope
-from hookstream.core.jobs import lease
+from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.record import OutgoingRecord
@@ -67,6 +67,10 @@ class JobShown(ApiOutput, frozen=True):
     """Whether something works on it now."""
     stalled: bool
     """Whether nothing has worked on it for a while."""
+    waits: bool
+    """Whether it waits for its turn: another redrive or purge of such records is at work, or came first."""
+    waits_for: str | None
+    """That job, if the caller may see it."""
     partner: str | None
     """The one partner that it is about."""
     holder: Annotated[str, OPERATORS_SEE]
@@ -162,7 +166,12 @@ def _kept(call: Call[Any, Any], answer: Callable[[Job], ApiAnswer]) -> JobRecord
 def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
     """Return what may be shown of a job."""
     now = call.services.now()
-    asked = job.asked
+    asked, subscriptions = job.asked, call.services.state().current.subscriptions
+    other = turns.ahead(call.services.jobs(), job) if turns.may_wait(job) else None
+    is_seen = other is not None and call.caller.partner_id in (
+        None,
+        partner_of_job(other, subscriptions),
+    )
     if not call.by_operator:
         asked = {name: asked[name] for name in _FOR_PARTNERS if name in asked}
     return JobShown(
@@ -177,8 +186,10 @@ def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
         rate=job.rate,
         revision=job.revision,
         held=lease.is_held(job, now),
-        stalled=lease.is_stalled(job, now),
-        partner=partner_of_job(job, call.services.state().current.subscriptions),
+        stalled=other is None and lease.is_stalled(job, now),
+        waits=other is not None,
+        waits_for=other.id if other is not None and is_seen else None,
+        partner=partner_of_job(job, subscriptions),
         holder=job.holder,
         held_until=time_text(job.held_until),
         asked_by=job.asked_by,

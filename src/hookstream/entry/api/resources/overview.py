@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from hookstream.adapters.index.answers import DueFilter, ReasonCounts, Whose
 from hookstream.core.access.scopes import Scope
-from hookstream.core.jobs import lease
+from hookstream.core.jobs import lease, turns
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, to_rfc3339
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Held
@@ -293,8 +293,9 @@ def _partitions(call: Call[Any, Any]) -> OpenPartitionsShown:
 
 def _stalled(call: Call[Any, Any], state: State, mine: Whose, now: Millis) -> StalledJobsShown:
     stalled: list[StalledJobShown] = []
-    for job in call.services.jobs():
-        if lease.is_stalled(job, now):
+    jobs = call.services.jobs()
+    for job in jobs:
+        if lease.is_stalled(job, now) and turns.ahead(jobs, job) is None:
             partner = partner_of_job(job, state.current.subscriptions)
             named = job.asked.get("subscription")
             if mine.partner_id in (None, partner) and (

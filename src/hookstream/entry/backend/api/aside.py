@@ -137,7 +137,7 @@ class ApiAside:
         return ApiExport(self.api, self.source, selector, progress, with_resolved)
 
     def refuse_rival(self, job_id: str = "") -> None:
-        """Leave it to executors, which wait for one another."""
+        """Let the new job wait for its turn: executors take one after the other."""
 
     def survey(
         self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress

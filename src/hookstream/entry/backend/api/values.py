@@ -307,4 +307,4 @@ def job_in(shown: JobShown) -> JobStatus:
         reason=shown.reason,
         asked_by=shown.asked_by,
     )
-    return JobStatus(job, shown.held, shown.stalled)
+    return JobStatus(job, shown.held, shown.stalled, shown.waits, shown.waits_for)

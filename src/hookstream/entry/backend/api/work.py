@@ -100,7 +100,10 @@ class ApiJobs:
             watch.progress(job)
             if job.state is not JobState.RUNNING:
                 return RunResult(RunEnd.ENDED, job)
-            held = now if status.is_held else held
+            if status.waits:
+                other = status.waits_for or "another job, which works on the same records"
+                watch.waiting(job, f"for its turn, after {other}")
+            held = now if status.is_held or status.waits else held
             if now - held > _LONE:
                 watch.waiting(job, "nothing works on it: does a console or `hookstream jobs run`?")
             self.api.sleep(_EVERY)
