@@ -16,6 +16,7 @@ from tests.simulation.drawing_past import (
     purge,
     replay,
     resend,
+    rivals,
     tests,
 )
 from tests.simulation.flaws import FLAWS
@@ -538,5 +539,6 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.12, grow),
     (0.2, tests),
     (0.06, appear),
+    (0.1, rivals),
 )
 """The share of the stories that has each of them."""

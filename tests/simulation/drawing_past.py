@@ -106,6 +106,23 @@ def purge(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -
     return acts
 
 
+def rivals(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
+    """Draw redrives and purges that are asked for at once, or while another one works, over the same letters."""
+    at = max(times) + chance.uniform(0.5, 6)
+    acts: list[Act] = []
+    for _ in range(chance.choice((2, 2, 3))):
+        at = round(at + chance.choice((0.0, 0.0, 0.05, 1.0)), 3)
+        who = chance.choice(("", "", chance.choice(wishes).id))
+        rate = chance.choice((0, 1, 2))
+        if chance.random() < 0.25:
+            acts.append(Act(at, "purge", who, more=fates(chance)))
+        else:
+            acts.append(Act(at, "redrive", who, 1.0, (rate, *fates(chance))))
+    if chance.random() < 0.3:
+        acts.append(Act(round(at + chance.uniform(0, 8), 3), "cancel"))
+    return acts
+
+
 def resend(chance: random.Random, wishes: tuple[Wish, ...], times: list[float]) -> list[Act]:
     """Draw resends where dead letters are likely, some at once with a redrive of the same."""
     at = round(max(times) + chance.uniform(0.5, 6), 3)

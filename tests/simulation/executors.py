@@ -22,7 +22,7 @@ from tests.simulation.story import Act, Story
 from tests.simulation.tables import View
 from tests.simulation.world import SCHEMA_GRACE, Host, Parts
 
-from hookstream.core.jobs import lease
+from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition, header_text
@@ -185,22 +185,30 @@ class Executors(Logs):
 
     async def _run(self, job_id: str, process: Process) -> None:
         world = self.world
+        number = next(self._names)
         executor = Executor(
-            f"executor-{next(self._names)}",
+            f"executor-{number}",
             world.topics,
             process,
             self.kinds,
             world.clock,
             lease=LEASE,
+            waits=number % 2 == 0,
         )
         while self.jobs.job(job_id).state is JobState.RUNNING:
             run = JobRun(executor, asyncio.Event())
             try:
-                await run.resume(job_id, wait=True)
+                if executor.waits or not self._has_others_ahead(job_id):
+                    await run.resume(job_id, wait=True)
             except ConfigurationError as error:
                 world.ledger.note(f"{job_id}: {error}")
             if self.jobs.job(job_id).state is JobState.RUNNING:
                 await asyncio.sleep(ANOTHER_AFTER)
+
+    def _has_others_ahead(self, job_id: str) -> bool:
+        """Return whether a pool would leave a job alone, by a table that it has read to the end."""
+        jobs = [self.jobs.job(each) for each in self._working]
+        return turns.ahead(jobs, self.jobs.job(job_id)) is not None
 
     def unfinished(self) -> list[str]:
         """Return the jobs that are running, each with somebody who works on it."""

@@ -80,6 +80,7 @@ SEARCH = "the search in a refused batch takes few requests"
 
 REPLAYED = "each record of a replay's interval is replayed exactly once, if it may be"
 WINDOWED = "no more of a replay is out than its window"
+IN_TURN = "redrives and purges of one topic work in turn"
 ONE_WRITER = "one executor at a time commits steps of a job"
 BEHIND = "replays go behind the live deliveries of their lane"
 

@@ -5,13 +5,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 from tests.doubles.broker import BrokerSource
+from tests.doubles.redriving import Letters
 from tests.simulation.defects import Defect, built_with
 from tests.simulation.executors import StoryWriter
 from tests.simulation.invariants import (
     BEHIND,
     EXACT,
+    IN_TURN,
     INTERVALS,
     JUSTIFIED,
+    ONCE,
     ONE_WRITER,
     PROMISE,
     REPLAYED,
@@ -21,7 +24,8 @@ from tests.simulation.invariants import (
 from tests.simulation.past import StoryEndings, StoryPast
 from tests.simulation.world import Parts
 
-from hookstream.core.jobs.job import Job
+from hookstream.core.jobs.job import Job, jobs_of
+from hookstream.core.jobs.lease import handed_back
 from hookstream.core.matching.directory import Directory
 from hookstream.core.matching.granted import GrantedType, GrantTimeline
 from hookstream.core.model import header_names as names
@@ -69,6 +73,15 @@ class Hurried(StoryPast):
 
     async def now(self) -> Millis:
         return await super().now() + 3_000
+
+
+class Blind(Letters):
+    """A reading of the jobs table in which nobody has claimed anything."""
+
+    def jobs(self) -> Mapping[str, bytes]:
+        rows = super().jobs()
+        jobs, _ = jobs_of(rows)
+        return {**rows, **{job.id: handed_back(job, 0).encode() for job in jobs}}
 
 
 def hurried(ports: ReplayPorts) -> ReplayPorts:
@@ -338,6 +351,13 @@ PAST_DEFECTS = (
         frozenset({INTERVALS, EXACT, PROMISE, REPLAYED}),
         within=100,
         shown_by=3,
+    ),
+    Defect(
+        "does not look whether another job is at work",
+        Parts(letters=Blind),
+        frozenset({IN_TURN, ONCE}),
+        within=400,
+        shown_by=242,
     ),
     Defect(
         "merges the runs of a delivery",

@@ -10,14 +10,14 @@ from tests.doubles.redriving import Letters, ThreadOnTheLoop
 from tests.simulation.executors import Executors
 from tests.simulation.expectation import Event, Owed
 from tests.simulation.headers import origin_of
-from tests.simulation.invariants import ONCE
+from tests.simulation.invariants import IN_TURN, ONCE
 from tests.simulation.runs import Replay
 from tests.simulation.sent_tests import SentTest
 from tests.simulation.story import PLAIN, Act, Story
 from tests.simulation.world import Parts
 
 from hookstream.core.delivery.identity import delivery_id
-from hookstream.core.jobs.job import REDRIVE, Job, JobState
+from hookstream.core.jobs.job import PURGE, REDRIVE, Job, JobState
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import read_delivery
 from hookstream.core.model.instant import HOUR, Millis
@@ -32,7 +32,7 @@ from hookstream.core.model.record import (
 from hookstream.core.redrive.job import UNREDRIVABLE, RedriveRequest, redrives_of, request_of
 from hookstream.core.redrive.ledger import read_ledger
 from hookstream.core.redrive.marks import RedriveSource
-from hookstream.core.redrive.purge import PURGE, PurgeRequest, purge_of
+from hookstream.core.redrive.purge import PurgeRequest, purge_of
 from hookstream.core.redrive.revive import Unredrivable, position_of
 from hookstream.core.redrive.runs import TEST_ENVIRONMENT, TEST_EVENT_ID, Run
 from hookstream.core.redrive.selector import Selector, read_selector
@@ -49,6 +49,10 @@ class Redrives(Executors):
         self._letters = Letters(
             self.jobs, stored=self.world.broker.logs[self._dead_letters].records
         )
+        self._read = parts.letters(self.jobs, stored=self._letters.stored)
+        """The same, as jobs read it."""
+        self._at_work: dict[str, str] = {}
+        """By job: the holder that has committed a step, and has neither ended nor lost it since."""
         self._tests = itertools.count(1)
         self._revived: dict[int, tuple[Record, OutgoingRecord]] = {}
         """Dead letters and their redriven records, by the identity of those."""
@@ -57,13 +61,16 @@ class Redrives(Executors):
         self.kinds[PURGE] = PurgeKind(topics, clock, self._purge_means, offload=ThreadOnTheLoop)
 
     def do_redrive(self, act: Act) -> None:
-        """Redrive every open dead letter, of one subscription or all; continue what a dead job left."""
+        """Redrive every open dead letter, of one subscription or all.
+
+        Without an amount, what a dead job left is continued where there is one.
+        """
         rate, *fates = act.more
         world = self.world
         if not world.broker.up.is_set():
             return
         for job, _ in redrives_of(self._letters.jobs())[0]:
-            if job.state is JobState.RUNNING:
+            if job.state is JobState.RUNNING and not act.amount:
                 self.work_on(job.id, fates)
                 return
         asked = Selector(subscriptions=frozenset({act.who}) if act.who else None)
@@ -74,7 +81,7 @@ class Redrives(Executors):
         )
 
     def do_purge(self, act: Act) -> None:
-        """Purge every open dead letter, of one subscription or all; it withdraws where a redrive runs."""
+        """Purge every open dead letter, of one subscription or all; it waits where a redrive works."""
         world = self.world
         if not world.broker.up.is_set():
             return
@@ -125,14 +132,14 @@ class Redrives(Executors):
         self.tier_record(run.tested(value, (), kind, name, delivery, subscription, now=now))
 
     def _purge_means(self, request: PurgeRequest) -> PurgeMeans:
-        return PurgeMeans(self._letters, self._means_of(request))
+        return PurgeMeans(self._read, self._means_of(request))
 
     def _means_of(self, request: RedriveRequest | PurgeRequest) -> Callable[[Record], bool]:
         selector = read_selector(request.selector, request.source)
         return lambda letter: selector.selects(letter.headers, letter.timestamp)
 
     def _means(self, request: RedriveRequest) -> RedriveMeans:
-        return RedriveMeans(self._letters, self._means_of(request), self._revive)
+        return RedriveMeans(self._read, self._means_of(request), self._revive)
 
     def _revive(self, dead_letter: Record) -> OutgoingRecord | Unredrivable:
         world = self.world
@@ -160,7 +167,19 @@ class Redrives(Executors):
         request = purge_of(job) if isinstance(job, Job) else None
         if isinstance(request, PurgeRequest):
             self._purged(request)
+        if isinstance(job, Job) and (isinstance(request, PurgeRequest) or request_of(job)):
+            earlier = None if before is None else seen_job(key, *before)
+            self._take_turn(job, earlier.done if isinstance(earlier, Job) else 0)
         super().row_written(key, before)
+
+    def _take_turn(self, job: Job, done: int) -> None:
+        """Check that a job commits a step only while no other one is at work."""
+        if not job.holder or self._at_work.get(job.id) != job.holder:
+            self._at_work.pop(job.id, None)
+        if job.done > done:
+            for other in self._at_work.keys() - {job.id}:
+                self.world.ledger.blame(IN_TURN, f"{job.id} and {other} are at work at once")
+            self._at_work[job.id] = job.holder
 
     def _purged(self, request: PurgeRequest) -> None:
         """Note which dead letters were purged: only those that were asked for may be."""

@@ -12,6 +12,7 @@ from tests.doubles.broker import Broker, BrokerSource
 from tests.doubles.clock import NOON, LoopClock
 from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
+from tests.doubles.redriving import Letters
 from tests.simulation import behaviours
 from tests.simulation.expectation import (
     AHEAD,
@@ -83,6 +84,8 @@ class Parts:
     replay: Callable[[Callable[[], AbstractAsyncContextManager[ReplayPorts]]], JobKind] = (
         ReplayKind
     )
+    letters: type[Letters] = Letters
+    """What redrives and purges read."""
     writer: "Callable[..., Any] | None" = None
     """Makes the writers of jobs; None: the right ones."""
 
