@@ -156,7 +156,7 @@ class MemoryAccess(ClusterAccess):
 
     def jobs(self) -> JobListing:
         found = self.world.services.jobs()
-        return JobListing([status_of(each, self.now()) for each in found])
+        return JobListing([status_of(each, self.now(), found) for each in found])
 
     def change(
         self,
@@ -222,7 +222,7 @@ class MemoryJobs(ClusterJobs):
 
     def found(self, job_id: str) -> JobStatus:
         job = required(self.access.world.services.job(job_id), job_id)
-        return status_of(job, self.access.now())
+        return status_of(job, self.access.now(), self.access.world.services.jobs())
 
     def cancel(self, job_id: str) -> Job:
         self.found(job_id)

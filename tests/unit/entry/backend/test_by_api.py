@@ -14,6 +14,7 @@ from hookstream.adapters.index.answers import IndexedAttempt
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs import lease
 from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.summary import Group
 from hookstream.entry.admin.audit import AuditSelection
 from hookstream.entry.admin.surveys import Survey
@@ -113,6 +114,28 @@ def test_a_redrive_counts_asks_and_follows_its_job(kind: str) -> None:
     assert (job.asked["topic"], job.rate, job.done) == (source, 5.0, 7)
     listed = json.loads(run(ApiFace(world), kind, "jobs", "--json").out)
     assert [each["id"] for each in listed] == [job.id]
+
+
+@pytest.mark.parametrize(
+    ("scope", "after"),
+    [
+        (Scope.OPERATOR_WRITE, "redrive-first"),
+        (Scope.PARTNER_MANAGE, "another job, which works on the same records"),
+    ],
+)
+def test_a_redrive_that_waits_for_its_turn_says_so_and_is_followed(
+    scope: Scope, after: str
+) -> None:
+    world = Counted()
+    asked: JsonObject = {"topic": "dead-letters", "selector": {}, "ends": {}}
+    first = Job("redrive-first", "redrive", asked, NOON)
+    offer = world.services.offer_job
+    offer(lease.held(first, "hush", NOON), lambda _: (), None)
+    # As a console writes it: for any executor.
+    world.services.offer_job = lambda job, *more: offer(lease.handed_back(job, NOON), *more)  # type: ignore[method-assign]
+    said = run(ApiFace(world, scope), "dlq", "redrive", "--yes")
+    assert (said.code, f"waits: for its turn, after {after}" in said.err) == (0, True), said
+    assert "Redrove 7 dead letters as redrive-" in said.out
 
 
 def test_a_dry_run_begins_nothing() -> None:
