@@ -16,6 +16,8 @@ from hookstream.core.redrive.ledger import Ledger, ResolvedBy
 from hookstream.core.redrive.marks import OffsetRange, Position, Purged, RedriveSource
 from hookstream.core.redrive.summary import DeadLetterSummary
 
+# `aside_open` ends with what its condition asks for: without that, each record that is counted is looked up too.
+# Files of earlier releases lack the column there, and are read alike.
 SCHEMA: Final = """
 CREATE TABLE aside (
   source INTEGER NOT NULL, at INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
@@ -25,7 +27,8 @@ CREATE TABLE aside (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX aside_places ON aside (source, partition, offset);
 CREATE INDEX aside_of ON aside (source, of, at, partition, offset);
-CREATE INDEX aside_open ON aside (source, of, partner, reason, status, at) WHERE resolved IS NULL;
+CREATE INDEX aside_open ON aside (source, of, partner, reason, status, at, resolved)
+  WHERE resolved IS NULL;
 CREATE INDEX aside_deliveries ON aside (delivery) WHERE delivery <> '';
 CREATE TABLE reasons (
   source INTEGER NOT NULL, who TEXT NOT NULL, minute INTEGER NOT NULL, reason TEXT NOT NULL,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hookstream.adapters.index.answers import (
@@ -98,11 +98,13 @@ class AsideCounter:
         key = group.of, group.reason, group.status
         known = self.groups.get(key)
         if known is not None:
-            group = replace(
-                group,
-                records=known.records + group.records,
-                oldest=min(known.oldest, group.oldest),
-                newest=max(known.newest, group.newest),
+            group = AsideGroup(
+                group.of,
+                group.reason,
+                known.records + group.records,
+                min(known.oldest, group.oldest),
+                max(known.newest, group.newest),
+                group.status,
             )
         self.groups[key] = group
 

@@ -106,8 +106,17 @@ class Counts:
 
     def include(self, other: "Counts") -> None:
         """Count what another has as well."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        # By name: a statistic of a day by minute adds up 1,440 of them.
+        self.open += other.open
+        self.overdue += other.overdue
+        self.dead_lettered += other.dead_lettered
+        self.cancelled += other.cancelled
+        self.delivered += other.delivered
+        self.delivered_at_once += other.delivered_at_once
+        self.retries += other.retries
+        self.held += other.held
+        self.replays += other.replays
+        self.tests += other.tests
 
 
 class CountedRuns(NamedTuple):

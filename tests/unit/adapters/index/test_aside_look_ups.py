@@ -1,6 +1,8 @@
 """What was set aside on a day is looked up by delivery and by subscription, and never by a scan of that day."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,8 +18,8 @@ from hookstream.adapters.index.aside_reader import AsideReader, aside_filter
 from hookstream.adapters.index.folder import Family, IndexFolder
 from hookstream.core.delivery.identity import delivery_id
 from hookstream.core.model.instant import DAY
-from hookstream.core.redrive.ledger import Ledger
-from hookstream.core.redrive.marks import Position, RedriveSource
+from hookstream.core.redrive.ledger import Ledger, ResolvedBy
+from hookstream.core.redrive.marks import OffsetRange, Position, RedriveSource
 
 DEAD = RedriveSource.DEAD_LETTERS
 DAY_OF_START = START - START % DAY
@@ -114,6 +116,43 @@ LOOK_UPS: dict[str, tuple[Callable[[AsideReader], object], object]] = {
         [LETTERS + 17 - SUBSCRIPTIONS * back for back in range(1, 6)],
     ),
 }
+
+
+@pytest.mark.parametrize("whose", [Whose(), Whose("acme")])
+def test_open_records_are_counted_by_their_index_alone(reader: AsideReader, whose: Whose) -> None:
+    asked: list[str] = []
+    db = reader._db  # noqa: SLF001  its statements are explained
+    db.set_trace_callback(asked.append)
+    try:
+        reader.counts(DEAD, whose, None)
+    finally:
+        db.set_trace_callback(None)
+    [statement] = asked
+    plan = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    assert plan[0] == "SEARCH aside USING COVERING INDEX aside_open (source=?)"
+
+
+def test_a_file_of_an_earlier_release_is_counted_alike(
+    reader: AsideReader, tmp_path: Path
+) -> None:
+    file = IndexFolder(tmp_path).file(Family.ASIDE, DAY_OF_START)
+    written = AsideFile(file)
+    with closing(sqlite3.connect(file.path)) as opened:
+        opened.executescript(
+            "DROP INDEX aside_open; CREATE INDEX aside_open"
+            " ON aside (source, of, partner, reason, status, at) WHERE resolved IS NULL"
+        )
+    written.add(map(letter, range(LETTERS)), (), {}, Ledger())
+    written.resolve(DEAD, 0, [OffsetRange(0, 7)], ResolvedBy("redrive-1"))
+    written.close()
+    earlier = AsideReader(file)
+    found = earlier.counts(DEAD, Whose(), None).largest_first()
+    earlier.close()
+    expected = reader.counts(DEAD, Whose(), None).largest_first()
+    left = {each.of: each.records for each in expected}
+    for number in range(8):
+        left[subscription(number)] -= 1
+    assert {each.of: each.records for each in found} == left
 
 
 @pytest.mark.parametrize("asked", LOOK_UPS)
