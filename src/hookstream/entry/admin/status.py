@@ -1,8 +1,9 @@
 """The state of a whole installation at one look, from what the brokers, the tables and the workers know."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from hookstream.core.jobs.job import Job
 from hookstream.core.lanes.lane_status import FullLane
@@ -25,7 +26,14 @@ NOT_ASKED = (
     " some with --worker HOST:PORT"
 )
 """The note where that is so."""
+_FOR_ITS_LANE: Final[Mapping[DeferReason, str]] = {
+    DeferReason.LANE_FULL: "more comes than it answers",
+    DeferReason.RATE_LIMITED: "its rate limit",
+    DeferReason.THROTTLED: "its endpoint slows it down",
+}
+"""Why a delivery waits in a tier for room in its lane."""
 _NOT_SETTLED = " has not been settled"
+_SEVERAL: Final = {"it is ": "they are ", "its log ends ": "their logs end ", "its ": "their "}
 _RANGES = 5
 """How many ranges of partitions are named."""
 
@@ -55,16 +63,18 @@ class BreakerStatus:
 
 @dataclass(slots=True, frozen=True)
 class LaneAtLimit:
-    """A subscription with deliveries in workers' lanes that begin no attempt now, though its breaker is closed."""
+    """A subscription for which more comes than its lanes may attempt, though its breaker is closed."""
 
     subscription_id: str
     partner_id: str
+    waiting: int
+    """Its deliveries that wait in tiers for that."""
     queued: int
-    """Deliveries in those lanes."""
+    """Its deliveries in lanes that may begin no attempt now."""
     workers: int
-    """How many workers have such a lane."""
+    """How many workers say that they have such a lane."""
     why: str
-    """What holds up the lane in which most waits."""
+    """What holds up the lane in which most is queued, or, where no worker says, what most of it waits for."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -97,7 +107,7 @@ class Status:
     workers: Sequence[WorkerPage] = ()
     """Those that were asked."""
     lanes_at_limit: Sequence[LaneAtLimit] = ()
-    """As those say it, the one in which most waits first."""
+    """As they and what waits say, the one of which most waits first."""
     notes: list[str] = field(default_factory=list)
     """What is not known or not counted, as sentences."""
 
@@ -132,6 +142,7 @@ class Status:
                 {
                     "subscription": each.subscription_id,
                     "partner": each.partner_id,
+                    "waiting": each.waiting,
                     "queued": each.queued,
                     "workers": each.workers,
                     "why": each.why,
@@ -177,6 +188,7 @@ class TierTally:
         self._now = now
         self._tiers: dict[str, TierStatus] = {}
         self._behind_breakers: dict[str, BreakerStatus] = {}
+        self._behind_lanes: dict[tuple[str, str], Counter[DeferReason]] = {}
 
     def add(self, record: Record, delivery: Delivery) -> None:
         """Count a tier record that is not settled."""
@@ -190,12 +202,27 @@ class TierTally:
             tier.overdue += 1
             first = tier.overdue_since
             tier.overdue_since = due if first is None else min(first, due)
-        if delivery.deferred_reason is DeferReason.BREAKER_OPEN:
+        reason = delivery.deferred_reason
+        if reason is DeferReason.BREAKER_OPEN:
             found = self._behind_breakers.setdefault(
                 delivery.subscription_id,
                 BreakerStatus(delivery.subscription_id, delivery.partner_id),
             )
             found.waiting += 1
+        elif reason is not None and reason in _FOR_ITS_LANE:
+            reasons = self._behind_lanes.setdefault(
+                (delivery.subscription_id, delivery.partner_id), Counter()
+            )
+            reasons[reason] += 1
+
+    def lanes_at_limit(self) -> list[LaneAtLimit]:
+        """Return the subscriptions of which some waits for room in a lane."""
+        return _most_first(
+            LaneAtLimit(
+                name, partner, waits.total(), 0, 0, _FOR_ITS_LANE[waits.most_common(1)[0][0]]
+            )
+            for (name, partner), waits in self._behind_lanes.items()
+        )
 
     def tiers(self) -> list[TierStatus]:
         """Return the tiers in which something waits, by their delays."""
@@ -222,26 +249,31 @@ def with_workers(status: Status, workers: Sequence[WorkerPage]) -> Status:
             f"workers count {unnamed:,} more open breakers and lanes at their limit, and do not name them"
         )
     breakers = _with_open(status.breakers, workers)
-    lanes = _at_limit(workers)
+    lanes = _at_limit(status.lanes_at_limit, workers)
     return replace(status, breakers=breakers, workers=workers, lanes_at_limit=lanes, notes=notes)
 
 
-def _at_limit(workers: Iterable[WorkerPage]) -> list[LaneAtLimit]:
+def _at_limit(known: Iterable[LaneAtLimit], workers: Iterable[WorkerPage]) -> list[LaneAtLimit]:
+    found = {
+        each.subscription_id: replace(each, queued=0, workers=0) for each in known if each.waiting
+    }
     lanes: dict[str, list[FullLane]] = {}
     for worker in workers:
         for lane in worker.full_lanes:
             lanes.setdefault(lane.subscription_id, []).append(lane)
-    found = [
-        LaneAtLimit(
-            name,
-            each[0].partner_id,
-            sum(lane.status.queued for lane in each),
-            len(each),
-            max(each, key=lambda lane: lane.status.queued).why,
+    for name, each in lanes.items():
+        nothing = LaneAtLimit(name, each[0].partner_id, 0, 0, 0, "")
+        found[name] = replace(
+            found.get(name, nothing),
+            queued=sum(lane.status.queued for lane in each),
+            workers=len(each),
+            why=max(each, key=lambda lane: lane.status.queued).why,
         )
-        for name, each in lanes.items()
-    ]
-    return sorted(found, key=lambda each: (-each.queued, each.subscription_id))
+    return _most_first(found.values())
+
+
+def _most_first(lanes: Iterable[LaneAtLimit]) -> list[LaneAtLimit]:
+    return sorted(lanes, key=lambda each: (-each.waiting - each.queued, each.subscription_id))
 
 
 def _with_open(
@@ -296,10 +328,18 @@ def by_cause(partitions: Iterable[OpenPartition]) -> list[tuple[str, str]]:
     return [
         (
             f"{counted(len(group), 'partition')} ({partition_ranges([each.at for each in group], _RANGES)})",
-            group[0].why,
+            group[0].why if len(group) == 1 else _of_several(group[0].why),
         )
         for group in alike.values()
     ]
+
+
+def _of_several(why: str) -> str:
+    """Return why several partitions need a look, from why the first of them does."""
+    for one, several in _SEVERAL.items():
+        if why.startswith(one):
+            return several + why.removeprefix(one)
+    return why
 
 
 def by_reason(reasons: Iterable[str]) -> dict[str, int]:

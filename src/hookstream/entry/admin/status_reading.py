@@ -52,6 +52,7 @@ def read_status(settings: Settings, most: int = MOST_READ) -> Status:
         partitions=open_partitions(events, tiers, now),
         tiers=waiting.tiers(),
         breakers=waiting.breakers(),
+        lanes_at_limit=waiting.lanes_at_limit(),
         holds=read_state(settings).holds,
         stalled_jobs=[each.job for each in jobs.jobs if each.is_stalled],
         dead_letters=_reasons(settings, RedriveSource.DEAD_LETTERS, now - HOUR, most, notes),

@@ -29,6 +29,8 @@ _MOST: Final = 64
 _LARGEST: Final = 16 << 20
 """Bytes of a page that are read: of 10,000 subscriptions it has about ten million."""
 _OK = 200
+_NO_ANSWER: Final = (OSError, http.client.HTTPException, ValueError)
+"""What asking a worker raises."""
 _LONGEST_WHY = 400
 
 
@@ -68,13 +70,18 @@ def read_named_workers(settings: Settings, addresses: Sequence[str]) -> list[Wor
 
     Args:
         settings: Name workers (`console.workers`), or the address at which a worker of these settings listens.
-        addresses: The workers; none: those of the settings, or the one that listens, if it answers.
+        addresses: The workers; none: those of the settings, or the one that listens, if there is one.
     """
     named = tuple(addresses) or settings.console.workers
     if named:
         return read_workers(named)
-    found = read_worker(settings.worker.listen)
-    return [] if found.problem else [found]
+    try:
+        return [_asked(settings.worker.listen)]
+    except TimeoutError as error:
+        # Somebody is there, and hangs: that is what the reader looks for.
+        return [_silent(settings.worker.listen, error)]
+    except _NO_ANSWER:
+        return []
 
 
 def read_workers(named: Sequence[str]) -> list[WorkerPage]:
@@ -137,18 +144,24 @@ def _resolved(named: str) -> list[str] | str:
 def read_worker(address: str) -> WorkerPage:
     """Return what the worker at `host:port` answers; whatever is wrong with it is its `problem`."""
     try:
-        status, text = _fetch(address, "/metrics")
-        if status != _OK:
-            return WorkerPage(address, problem=f"/metrics was answered {status}")
-        ready, why = _fetch(address, "/readyz")
-        page = page_of(address, text)
-        lanes, said = _fetch(address, "/lanes", LARGEST_OF_ALL)
-        # One of a release that does not say it is known by its metrics.
-        page = with_lanes(page, said) if lanes == _OK else page
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return WorkerPage(
-            address, problem=f"it gave no answer: {str(error) or type(error).__name__}"
-        )
+        return _asked(address)
+    except _NO_ANSWER as error:
+        return _silent(address, error)
+
+
+def _silent(address: str, error: Exception) -> WorkerPage:
+    return WorkerPage(address, problem=f"it gave no answer: {str(error) or type(error).__name__}")
+
+
+def _asked(address: str) -> WorkerPage:
+    status, text = _fetch(address, "/metrics")
+    if status != _OK:
+        raise ValueError(f"/metrics was answered {status}")
+    ready, why = _fetch(address, "/readyz")
+    page = page_of(address, text)
+    lanes, said = _fetch(address, "/lanes", LARGEST_OF_ALL)
+    # One of a release that does not say it is known by its metrics.
+    page = with_lanes(page, said) if lanes == _OK else page
     if ready == _OK:
         return page
     return replace(page, not_ready=why_not_ready(why))

@@ -150,13 +150,13 @@ def _bounded(lines: Sequence[str]) -> Iterator[tuple[bool, str]]:
 
 
 def _lanes(status: Status) -> list[str]:
-    if not status.workers:
-        return ["not known"]
-    return [
-        f"{each.subscription_id} ({each.partner_id or '?'}), {each.queued:,} next: {each.why}"
+    found = [
+        f"{each.subscription_id} ({each.partner_id or '?'}), {each.waiting:,} wait in tiers,"
+        f" {each.queued:,} in lanes: {each.why}"
         + (f", in {each.workers:,} workers" if each.workers > 1 else "")
         for each in status.lanes_at_limit
     ]
+    return found if found or status.workers else ["not known"]
 
 
 def _worker(page: WorkerPage) -> str:

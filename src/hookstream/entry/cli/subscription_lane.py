@@ -3,6 +3,7 @@
 import click
 
 from hookstream.adapters.system import SystemClock
+from hookstream.core.lanes.lane_status import BreakerState
 from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_the_second
 from hookstream.entry.admin.lanes import LaneNow, SubscriptionLane, WorkersWord
@@ -47,7 +48,9 @@ def _sum(lane: SubscriptionLane, now: Millis) -> dict[str, str]:
         return rows | {"lane": _unknown(lane)}
     more = "" if lane.whole else "; not all workers answered: there may be more"
     if lane.idle:
-        rows["lane"] = f"idle: no worker had work for it in the last ten minutes{more}"
+        rows["lane"] = (
+            f"idle: no worker had work for it for ten minutes, or since it started{more}"
+        )
         rows["in flight"] = f"0, at most {lane.limit:,} in each worker"
         rows["rate"] = _rate(lane.rate, throttled=False)
         return rows
@@ -76,7 +79,7 @@ def _row(said: WorkersWord, now: Millis) -> tuple[str, ...]:
     name = f"{said.worker} ({said.address})" if said.worker else said.address
     lane = said.lane
     if lane is None:
-        why = said.problem or "idle: it had no work for it in the last ten minutes"
+        why = said.problem or "idle: it had no work for it for ten minutes, or since it started"
         return (name, "", "", "", "", "", why)
     most = "" if lane.limit == lane.max_in_flight else f" ({lane.max_in_flight:,} at most)"
     return (
@@ -106,6 +109,8 @@ def _rate(rate: float | None, *, throttled: bool) -> str:
 
 
 def _breaker(state: str, probe_at: Millis | None, now: Millis) -> str:
+    if state == BreakerState.HALF_OPEN:
+        return "half open: the next attempt is a probe"
     words = state.replace("_", " ")
     return words if probe_at is None else f"{words}, probes {_until(probe_at, now, before='at')}"
 

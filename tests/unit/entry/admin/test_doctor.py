@@ -155,8 +155,8 @@ def test_partitions_of_one_cause_are_one_finding() -> None:
         ]
     )
     assert [each.what for each in found] == [
-        "2 partitions (events/0-1): it is assigned to no worker",
-        "2 partitions (events/2-3): its oldest event has not been settled for 2m",
+        "2 partitions (events/0-1): they are assigned to no worker",
+        "2 partitions (events/2-3): their oldest event has not been settled for 2m",
     ]
 
 

@@ -1,6 +1,7 @@
 """One look shows what waits, what is overdue, whose breaker is open and what stands."""
 
 import json
+import socket
 from dataclasses import replace
 
 import pytest
@@ -14,13 +15,16 @@ from hookstream.core.model.record import Origin, Record, TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
+from hookstream.entry.admin import worker_pages
 from hookstream.entry.admin.status import (
     NOT_ASKED,
     BreakerStatus,
     LaneAtLimit,
+    OpenPartition,
     Status,
     TierStatus,
     TierTally,
+    by_cause,
     by_reason,
     lag_of,
     open_partitions,
@@ -87,6 +91,26 @@ def test_open_breakers_are_named_by_what_waits_for_them_and_by_workers() -> None
     ]
 
 
+def test_what_waits_for_room_in_a_lane_names_its_subscription_and_what_most_of_it_waits_for() -> (
+    None
+):
+    waiting = TierTally(TOPICS, NOW)
+    for name, reason in (
+        ("crm", DeferReason.LANE_FULL),
+        ("crm", DeferReason.RATE_LIMITED),
+        ("crm", DeferReason.RATE_LIMITED),
+        ("erp", DeferReason.THROTTLED),
+        ("held", DeferReason.HELD),
+        ("gone", DeferReason.BREAKER_OPEN),
+    ):
+        delivery = replace(DELIVERY, subscription_id=name, deferred_reason=reason)
+        waiting.add(tier_record("30s", NOW), delivery)
+    assert waiting.lanes_at_limit() == [
+        LaneAtLimit("crm", "acme", 3, 0, 0, "its rate limit"),
+        LaneAtLimit("erp", "acme", 1, 0, 0, "its endpoint slows it down"),
+    ]
+
+
 def test_the_lag_is_the_age_of_the_oldest_unsettled_event() -> None:
     behind = replace(READ, oldest=NOW - 3 * SECOND)
     assert lag_of([READ, behind, replace(READ, oldest=NOW - SECOND)], NOW) == 3 * SECOND
@@ -112,6 +136,20 @@ def test_a_partition_is_listed_with_why_it_needs_a_look(
 ) -> None:
     found = open_partitions([replace(READ, **changed)], [READ], NOW)  # type: ignore[arg-type]
     assert [each.why for each in found] == ([] if why is None else [why])
+
+
+def test_partitions_of_one_cause_are_one_line() -> None:
+    for why, several in (
+        ("it is assigned to no worker", "they are assigned to no worker"),
+        ("its log ends early", "their logs end early"),
+        (
+            "its oldest event has not been settled for 2m",
+            "their oldest event has not been settled for 2m",
+        ),
+    ):
+        found = [OpenPartition(TopicPartition("events", n), why) for n in range(3)]
+        assert by_cause(found) == [("3 partitions (events/0-2)", several)]
+        assert by_cause(found[:1]) == [("1 partition (events/0)", why)]
 
 
 def test_what_waits_in_a_tier_is_no_partition_that_stands() -> None:
@@ -177,17 +215,25 @@ def test_lanes_at_their_limit_are_summed_over_workers_and_say_why_where_most_wai
         WorkerPage("b:1", "1.0", full_lanes=(full("crm", 9, rests=1.0),), unnamed=2),
         WorkerPage("c:1", problem="gone"),
     ]
-    found = with_workers(replace(STATUS, notes=["a part was not read", NOT_ASKED]), pages)
+    known = [
+        LaneAtLimit("erp", "acme", 90, 8, 9, "its rate limit"),
+        LaneAtLimit("old", "acme", 0, 8, 9, "4 of 4 in flight"),
+        LaneAtLimit("paced", "acme", 2, 0, 0, "its rate limit"),
+    ]
+    status = replace(STATUS, notes=["a part was not read", NOT_ASKED], lanes_at_limit=known)
+    found = with_workers(status, pages)
     assert found.lanes_at_limit == [
-        LaneAtLimit("crm", "acme", 12, 2, "rests, as its endpoint asked"),
-        LaneAtLimit("erp", "acme", 1, 1, "5/s at most"),
+        LaneAtLimit("erp", "acme", 90, 1, 1, "5/s at most"),
+        LaneAtLimit("crm", "acme", 0, 12, 2, "rests, as its endpoint asked"),
+        LaneAtLimit("paced", "acme", 2, 0, 0, "its rate limit"),
     ]
     assert found.notes == [
         "a part was not read",
         "workers count 2 more open breakers and lanes at their limit, and do not name them",
     ]
     again = with_workers(found, [])
-    assert (again.lanes_at_limit, again.notes[-1]) == ([], NOT_ASKED)
+    assert [each.subscription_id for each in again.lanes_at_limit] == ["erp", "paced"]
+    assert again.notes[-1] == NOT_ASKED
 
 
 def test_workers_are_asked_side_by_side_and_each_that_gives_no_answer_says_why() -> None:
@@ -199,6 +245,16 @@ def test_workers_are_asked_side_by_side_and_each_that_gives_no_answer_says_why()
     }
     assert all(each.problem for each in found)
     assert read_workers(()) == []
+
+
+def test_a_worker_of_these_settings_that_hangs_is_a_problem_and_not_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_pages, "_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as hangs:
+        listen = f"127.0.0.1:{hangs.getsockname()[1]}"
+        [page] = read_named_workers(load(None, {"HOOKSTREAM_WORKER__LISTEN": listen}, {}), ())
+    assert (page.address, page.problem) == (listen, "it gave no answer: timed out")
 
 
 def test_the_settings_name_the_workers_and_else_the_one_that_listens_is_asked_if_it_answers() -> (

@@ -69,7 +69,7 @@ def test_the_sum_and_each_worker_say_what_holds_the_lane_up() -> None:
         "breaker partly open, probes at 2026-11-24 12:00:30Z",
         "answers in 250ms on average",
         "hush-worker-1 (hush-worker:9464) 1 of 4 (10 at most) 2 5/s at most closed 250ms -",
-        "10.0.0.3:9464) idle: it had no work for it in the last ten minutes",
+        "10.0.0.3:9464) idle: it had no work for it for ten minutes, or since it started",
         "hush-gone:9464 it gave no answer: hush",
     ):
         assert text in mixed, text
@@ -80,12 +80,13 @@ def test_the_sum_and_each_worker_say_what_holds_the_lane_up() -> None:
         "an attempt is overdue: no other begins, rests, as its endpoint asked, until 2026-11-24 12:00:09Z",
     ):
         assert text in throttled, text
+    assert "breaker half open: the next attempt is a probe" in shown("probing")
     assert "in flight 1 of 4, ramping up" in shown("unbounded")
 
 
 def test_an_idle_lane_says_so_and_what_its_subscription_allows() -> None:
     for text in (
-        "lane idle: no worker had work for it in the last ten minutes",
+        "lane idle: no worker had work for it for ten minutes, or since it started",
         "in flight 0, at most 10 in each worker",
         "rate 5/s at most",
     ):

@@ -62,8 +62,8 @@ def test_what_is_not_well_is_named() -> None:
         lag=90_000,
         breakers=[BreakerStatus("crm", "acme", 1_200)],
         lanes_at_limit=[
-            LaneAtLimit("shop", "rival", 160, 2, "rests, as its endpoint asked"),
-            LaneAtLimit("erp", "", 1, 1, "4 of 4 in flight"),
+            LaneAtLimit("shop", "rival", 2_000, 160, 2, "rests, as its endpoint asked"),
+            LaneAtLimit("erp", "", 0, 1, 1, "4 of 4 in flight"),
         ],
         holds=[Hold(HoldKind.PARTNER, "acme", NOW - 7_200_000, "a deploy", "ann@desk")],
         dead_letters={"gone": 3},
@@ -74,8 +74,8 @@ def test_what_is_not_well_is_named() -> None:
     for line in (
         "90s, 0 records unsettled",
         "crm (acme), 1,200 wait in tiers",
-        "shop (rival), 160 next: rests, as its endpoint asked, in 2 workers",
-        "erp (?), 1 next: 4 of 4 in flight",
+        "shop (rival), 2,000 wait in tiers, 160 in lanes: rests, as its endpoint asked, in 2 workers",
+        "erp (?), 0 wait in tiers, 1 in lanes: 4 of 4 in flight",
         "partner acme for 2h: a deploy (ann@desk)",
         "3 gone",
         "a:1 runs 1.0, not ready: tables",

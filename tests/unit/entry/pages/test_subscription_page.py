@@ -195,7 +195,7 @@ async def test_an_operator_sees_each_workers_lane_and_a_partner_its_own_in_sum(
         "Lane, as the workers report it In flight1 of 8requests",
         "hush-worker-1 hush-worker:9464 1 of 4 (10 at most) 2 5/s at most closed 250 ms",
         "open, probes in 30 s",
-        "idle: it had no work for it in the last ten minutes",
+        "idle: it had no work for it for ten minutes, or since it started",
         "failing it gave no answer: hush",
     ):
         assert text in shown, text

@@ -50,16 +50,18 @@ class BreakerShown(ApiOutput, frozen=True):
 
 
 class LaneAtLimitShown(ApiOutput, frozen=True):
-    """A subscription with deliveries in workers' lanes that begin no attempt now, though its breaker is closed."""
+    """A subscription for which more comes than its lanes may attempt, though its breaker is closed."""
 
     subscription: str
     partner: str
+    waiting: int
+    """Its deliveries that wait in tiers for that."""
     queued: int
-    """Deliveries in those lanes."""
+    """Its deliveries in lanes that may begin no attempt now."""
     workers: int
-    """How many workers have such a lane."""
+    """How many workers say that they have such a lane."""
     why: str
-    """What holds up the lane in which most waits."""
+    """What holds up the lane in which most is queued, or, where no worker says, what most of it waits for."""
 
 
 class StatusWorkerShown(ApiOutput, frozen=True):
@@ -105,7 +107,7 @@ class StatusShown(ApiOutput, frozen=True):
     workers: tuple[StatusWorkerShown, ...]
     """Those that `console.workers` names."""
     lanes_at_limit: tuple[LaneAtLimitShown, ...]
-    """As those say, the one in which most waits first."""
+    """As those and what waits say, the one of which most waits first."""
     notes: tuple[str, ...]
     """What is not known or not counted."""
 
@@ -159,6 +161,7 @@ def _shown(status: Status) -> StatusShown:
             LaneAtLimitShown(
                 subscription=each.subscription_id,
                 partner=each.partner_id,
+                waiting=each.waiting,
                 queued=each.queued,
                 workers=each.workers,
                 why=each.why,

@@ -64,7 +64,9 @@ def _status(shown: StatusShown) -> Status:
             for each in shown.workers
         ],
         lanes_at_limit=[
-            LaneAtLimit(each.subscription, each.partner, each.queued, each.workers, each.why)
+            LaneAtLimit(
+                each.subscription, each.partner, each.waiting, each.queued, each.workers, each.why
+            )
             for each in shown.lanes_at_limit
         ],
         notes=list(shown.notes),
