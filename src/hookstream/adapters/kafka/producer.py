@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
@@ -37,11 +37,14 @@ from hookstream.errors import InvariantBroken
 from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.ports import Acknowledged, Logger, WriteRefused
 
-_LINGER_MILLIS = 5
+PROMPT: Final = 5
+"""Milliseconds that a write waits for others, where somebody waits for its acknowledgement."""
+PATIENT: Final = 20
+"""The same where nobody does. librdkafka's thread spins while brokers have not answered and records are
+due: that took 20 to 74 µs of CPU a record at 5 ms, and 0 to 3 µs at 20 (docs/benchmarks.md)."""
 _BATCH_BYTES = 262_144
 """Below any sensible `max.message.bytes`. A larger record always makes a batch of its own."""
 _QUEUE_KILOBYTES = 32_768
-_BUSY_SECONDS = 0.005
 _IDLE_SECONDS = 1.0
 """How soon an error is noticed while nothing is being written."""
 _CLOSE_SECONDS = 5.0
@@ -79,6 +82,7 @@ class KafkaSink:
         max_record_bytes: The largest record that may be written, of any topic.
         logger: The log.
         clock: Learns the times at which brokers append, for a few records twice a second.
+        linger: Milliseconds that a write waits for others, to be sent with them.
     """
 
     def __init__(
@@ -87,8 +91,11 @@ class KafkaSink:
         max_record_bytes: int,
         logger: Logger,
         clock: BrokerClock | None = None,
+        linger: int = PROMPT,
     ) -> None:
         self._clock = clock
+        self._busy_seconds = max(PROMPT, linger / 2) / 1000
+        """How soon delivery reports are handled that are ready."""
         self._stamped_at = float("-inf")
         self._to_stamp = 0
         """How many of the next records give their broker's time."""
@@ -116,7 +123,7 @@ class KafkaSink:
         self._producer = opened(
             Producer,
             {
-                "linger.ms": _LINGER_MILLIS,
+                "linger.ms": linger,
                 "batch.size": _BATCH_BYTES,
                 "queue.buffering.max.kbytes": _QUEUE_KILOBYTES,
                 "message.max.bytes": max_record_bytes,
@@ -136,7 +143,7 @@ class KafkaSink:
         if self._idle.is_set():
             self._idle.clear()
             self._timer.cancel()
-            self._timer = self._loop.call_later(_BUSY_SECONDS, self._serve)
+            self._timer = self._loop.call_later(self._busy_seconds, self._serve)
         if not self._backlog:
             # All of one turn of the loop together: code that runs again at once is in the CPU's cache.
             self._loop.call_soon(self._hand_over)
@@ -275,7 +282,7 @@ class KafkaSink:
             verdicts, self._verdicts = self._verdicts, []
             self._acknowledge(verdicts)
         if not self._closed:
-            pause = _IDLE_SECONDS if self._idle.is_set() else _BUSY_SECONDS
+            pause = _IDLE_SECONDS if self._idle.is_set() else self._busy_seconds
             self._timer = self._loop.call_later(pause, self._serve)
 
     def _stamping(self, write: _Write) -> Callable[[KafkaError | None, Message], None]:

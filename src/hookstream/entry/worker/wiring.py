@@ -19,7 +19,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.ed25519 import signer
 from hookstream.adapters.http.sender import HttpSender
 from hookstream.adapters.kafka.consumer import KafkaSource
-from hookstream.adapters.kafka.producer import KafkaSink
+from hookstream.adapters.kafka.producer import PATIENT, KafkaSink
 from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.kafka.topic_ids import KafkaTopicIds
@@ -127,7 +127,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         stack.push_async_callback(tables.close)
         await tables.read_to_end(_TABLES_DEADLINE)
         _refuse_empty(settings, topics, feed)
-        sink = KafkaSink(client, settings.events.max_record_bytes + HEADROOM, logger, clock)
+        sink = _sink(settings, logger, clock)
         stack.push_async_callback(sink.close)
         # The following steps use the brokers' time. Without it nothing is sent either, see
         # `BrokerClock.agrees`.
@@ -198,6 +198,11 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             feed.jobs,
             avro,
         )
+
+
+def _sink(settings: Settings, logger: StructuredLogger, clock: BrokerClock) -> KafkaSink:
+    largest = settings.events.max_record_bytes + HEADROOM
+    return KafkaSink(client_of(settings), largest, logger, clock, PATIENT)
 
 
 def _codec(settings: Settings, book: SchemaBook) -> AvroCodec:
