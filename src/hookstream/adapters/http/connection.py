@@ -375,7 +375,8 @@ class Connection(asyncio.Protocol):
         """
         if self._parser.get_status_code() < _LEAST_STATUS:
             raise NoStatus(f"its status is below {_LEAST_STATUS}")
-        self.on_status(b"")
+        if not self._status:
+            self.on_status(b"")
         self._headed = self._status > 0
 
     def on_body(self, data: bytes) -> None:
