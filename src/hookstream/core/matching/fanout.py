@@ -144,6 +144,7 @@ class Fanout:
         "_by_pin",
         "_earlier_tests",
         "_intervals",
+        "_lookups",
         "_paths",
         "_plain",
         "_requests",
@@ -167,6 +168,8 @@ class Fanout:
         """A cache: the latest change of a grant, and the comparisons for a value of later records."""
         self._earlier_tests: int | None = None
         """A cache: the most comparisons that an earlier grant makes for one value."""
+        self._lookups: int | None = None
+        """A cache: how many fields of a body all indexes look up."""
         self.changes = 0
         """How many times a request was put or dropped."""
 
@@ -222,14 +225,16 @@ class Fanout:
 
     def _changed(self) -> None:
         # Counted when the index is whole again: a thread that read half a change must notice it.
-        self._intervals = self._tests = self._earlier_tests = self._paths = None
+        self._intervals = self._tests = self._earlier_tests = self._paths = self._lookups = None
         self.changes += 1
 
     def is_heavy(self, load: int, timestamp: Millis) -> bool:
         """Return whether matching an event of this load would block the event loop for long."""
         if load * self._most_tests(timestamp) > MOST_TESTS:
             return True
-        return load * sum(index.paths for index in self._by_pin.values()) > MOST_LOOKUPS
+        if self._lookups is None:
+            self._lookups = sum(index.paths for index in self._by_pin.values())
+        return load * self._lookups > MOST_LOOKUPS
 
     def _most_tests(self, timestamp: Millis) -> int:
         if self._tests is None:
