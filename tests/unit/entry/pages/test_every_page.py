@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from tests.doubles.pages import HERE, Browser, PageReply, PagesWorld, logged_in
+from tests.doubles.pages import A_FORM, HERE, Browser, PageReply, PagesWorld, logged_in
 from tests.unit.entry.pages.expectations import EXPECTATIONS
 
 from hookstream.core.access.scopes import IMPLIED, Caller, Scope
@@ -44,7 +44,7 @@ async def asked(
     path = expected.path(page.path, params)
     if page.method == "GET":
         return await browser.get(path)
-    shown = await browser.get("/ui/login" if page.scope is None else "/ui/overview")
+    shown = await browser.get("/ui/login" if page.scope is None else A_FORM)
     hidden = {
         name: value
         for form in shown.parsed.forms
@@ -146,31 +146,35 @@ async def test_each_page_says_that_nothing_from_elsewhere_and_nothing_inline_run
             assert attributes["src"].startswith("/ui/static/")
 
 
+NOT_SHOWN_HERE: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "another site": ({"sec-fetch-site": "cross-site"}, {}),
+    "a neighbouring host": ({"sec-fetch-site": "same-site"}, {}),
+    "no page": ({"sec-fetch-site": "none"}, {}),
+    "nobody says where from": ({}, {}),
+    "another origin": ({"origin": "https://evil.example"}, {}),
+    "no origin": ({"origin": "null"}, {}),
+    "a broken origin": ({"origin": "https://[", "host": "console.example"}, {}),
+    "without the form's token": (HERE, {"_form": ""}),
+    "with another token": (HERE, {"_form": "A" * 43}),
+    "with a token that is none": (HERE, {"_form": "\N{PILE OF POO}"}),
+}
+"""What a browser sends with a form: headers, and fields in place of those that it was shown."""
+
+
 @pytest.mark.parametrize("page", ACTS)
-@pytest.mark.parametrize(
-    ("headers", "fields"),
-    [
-        pytest.param({"sec-fetch-site": "cross-site"}, {}, id="another site"),
-        pytest.param({"sec-fetch-site": "same-site"}, {}, id="a neighbouring host"),
-        pytest.param({"sec-fetch-site": "none"}, {}, id="no page"),
-        pytest.param({}, {}, id="nobody says where from"),
-        pytest.param({"origin": "https://evil.example"}, {}, id="another origin"),
-        pytest.param({"origin": "null"}, {}, id="no origin"),
-        pytest.param({"origin": "https://[", "host": "console.example"}, {}, id="a broken one"),
-        pytest.param(HERE, {"_form": ""}, id="without the form's token"),
-        pytest.param(HERE, {"_form": "A" * 43}, id="with another token"),
-        pytest.param(HERE, {"_form": "\N{PILE OF POO}"}, id="with a token that is none"),
-    ],
-)
 async def test_a_form_that_this_browser_was_not_shown_here_is_refused(
-    world: PagesWorld, page: ConsolePage, headers: dict[str, str], fields: dict[str, str]
+    world: PagesWorld, page: ConsolePage
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
     before, cookies = written(world), {**browser.cookies}
-    reply = await asked(browser, page, headers=headers, fields=fields)
-    assert reply.status == 403, reply.text
-    assert written(world) == before
-    assert browser.cookies.get("__Host-hookstream") == cookies["__Host-hookstream"]
+    for case, (headers, fields) in NOT_SHOWN_HERE.items():
+        reply = await asked(browser, page, headers=headers, fields=fields)
+        assert reply.status == 403, f"{case}: {reply.text}"
+        assert written(world) == before, case
+        assert browser.cookies.get("__Host-hookstream") == cookies["__Host-hookstream"], case
+    # Nothing else was wrong with it.
+    reply = await asked(browser, page)
+    assert reply.status == EXPECTATIONS[page.name].status, reply.text
 
 
 @pytest.mark.parametrize("page", ACTS)
@@ -179,7 +183,7 @@ async def test_a_form_that_another_session_was_shown_is_refused(
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
     other = await logged_in(world, world.api.tokens[Scope.ADMIN])
-    shown = await other.get("/ui/login" if page.scope is None else "/ui/overview")
+    shown = await other.get("/ui/login" if page.scope is None else A_FORM)
     token = shown.parsed.forms[0].fields["_form"]
     before = written(world)
     assert (await asked(browser, page, fields={"_form": token})).status == 403
