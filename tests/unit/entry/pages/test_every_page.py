@@ -1,9 +1,14 @@
-"""Every page of the table: without a session, with each scope, with hostile names, and each form of another's."""
+"""Every page of the table: without a session, with each scope, with hostile names, and each form of another's.
+
+Pages that change nothing are asked for one after another in one world: a test for each would take more CPU than
+its page. A failing one is named by the assertion.
+"""
 
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from types import MappingProxyType
 from typing import Any
 
@@ -18,9 +23,9 @@ from hookstream.entry.pages.page import ConsolePage
 from hookstream.entry.pages.table import PAGES
 
 ALL = [pytest.param(page, id=page.name) for page in PAGES.pages]
-SHOWN = [pytest.param(page, id=page.name) for page in PAGES.pages if page.method == "GET"]
 ACTS = [pytest.param(page, id=page.name) for page in PAGES.pages if page.method == "POST"]
-IN_SESSIONS = [pytest.param(page, id=page.name) for page in PAGES.pages if page.scope]
+SHOWN = [page for page in PAGES.pages if page.method == "GET"]
+IN_SESSIONS = [page for page in PAGES.pages if page.scope]
 POLICY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -68,65 +73,71 @@ def test_each_page_in_the_navigation_has_a_path_without_parameters() -> None:
 
 
 @pytest.mark.parametrize("page", ALL)
-@pytest.mark.parametrize("scope", Scope)
 async def test_a_session_shows_what_its_scope_allows_and_nothing_else(
-    world: PagesWorld, page: ConsolePage, scope: Scope
+    worlds: dict[Scope, PagesWorld], page: ConsolePage
 ) -> None:
+    for scope, world in worlds.items():
+        await _shows_what_is_allowed(world, page, scope)
+
+
+async def _shows_what_is_allowed(world: PagesWorld, page: ConsolePage, scope: Scope) -> None:
     browser = await logged_in(world, world.api.tokens[scope])
     reply, expected = await asked(browser, page), EXPECTATIONS[page.name]
     if page.scope is None or page.scope in IMPLIED[scope]:
-        assert reply.status == expected.status, reply.text
+        assert reply.status == expected.status, (scope, reply.text)
         said = reply.headers["Location"] if reply.status == 303 else reply.text
-        assert expected.says in said
+        assert expected.says in said, scope
     elif scope.is_of_partner and not page.scope.is_of_partner:
         # As a page that nobody has.
         absent = await browser.get("/ui/no-such-page")
-        assert (reply.status, reply.text) == (404, absent.text)
+        assert (reply.status, reply.text) == (404, absent.text), scope
         other = "GET" if page.method == "POST" else "POST"
         again = await browser.send(other, expected.path(page.path), {}, headers=HERE)
-        assert (again.status, again.text) == (404, absent.text)
+        assert (again.status, again.text) == (404, absent.text), scope
     else:
-        assert reply.status == 403
-        assert "forbidden" in reply.text
+        assert reply.status == 403, scope
+        assert "forbidden" in reply.text, scope
 
 
-@pytest.mark.parametrize("page", IN_SESSIONS)
 async def test_without_a_session_a_page_leads_to_the_login_and_an_act_does_nothing(
-    world: PagesWorld, page: ConsolePage
+    world: PagesWorld,
 ) -> None:
-    for cookie in ("", "nonsense", "A" * 200):
+    before = written(world)
+    for page, cookie in product(IN_SESSIONS, ("", "nonsense", "A" * 200)):
         browser = Browser(world)
         browser.cookies = {"__Host-hookstream": cookie} if cookie else {}
-        before = written(world)
         path = EXPECTATIONS[page.name].path(page.path)
         reply = await browser.send(page.method, path, {}, headers=HERE)
         if page.method == "GET":
-            assert (reply.status, reply.headers["Location"][:13]) == (303, "/ui/login?to=")
+            led = (reply.status, reply.headers["Location"][:13])
+            assert led == (303, "/ui/login?to="), (page.name, cookie)
         else:
-            assert (reply.status, written(world)) == (401, before)
+            assert (reply.status, written(world)) == (401, before), (page.name, cookie)
 
 
-@pytest.mark.parametrize("page", IN_SESSIONS)
-async def test_a_session_ends_with_its_token(world: PagesWorld, page: ConsolePage) -> None:
+async def test_a_session_ends_with_its_token(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    cookies = {**browser.cookies}
     world.api.tables.now += 10 * 86_400_000
     before = written(world)
-    path = EXPECTATIONS[page.name].path(page.path)
-    reply = await browser.send(page.method, path, {}, headers=HERE)
-    assert (reply.status, written(world)) == (303 if page.method == "GET" else 401, before)
+    for page in IN_SESSIONS:
+        browser.cookies = {**cookies}
+        path = EXPECTATIONS[page.name].path(page.path)
+        reply = await browser.send(page.method, path, {}, headers=HERE)
+        ended = 303 if page.method == "GET" else 401
+        assert (reply.status, written(world)) == (ended, before), page.name
 
 
-@pytest.mark.parametrize("page", ALL)
-async def test_while_the_tables_are_not_current_no_session_is_believed(
-    world: PagesWorld, page: ConsolePage
-) -> None:
+async def test_while_the_tables_are_not_current_no_session_is_believed(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
+    cookies = {**browser.cookies}
     world.api.services.is_current = False
-    reply = await browser.send(
-        page.method, EXPECTATIONS[page.name].path(page.path), {}, headers=HERE
-    )
-    assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
-    assert "Log out" not in reply.text
+    for page in PAGES.pages:
+        browser.cookies = {**cookies}
+        path = EXPECTATIONS[page.name].path(page.path)
+        reply = await browser.send(page.method, path, {}, headers=HERE)
+        assert (reply.status, reply.headers["Retry-After"]) == (503, "1"), page.name
+        assert "Log out" not in reply.text, page.name
 
 
 @pytest.mark.parametrize("page", ALL)
@@ -190,30 +201,28 @@ async def test_a_form_that_another_session_was_shown_is_refused(
     assert written(world) == before
 
 
-@pytest.mark.parametrize("page", IN_SESSIONS)
-async def test_what_is_another_partners_is_shown_as_what_is_absent(
-    world: PagesWorld, page: ConsolePage
-) -> None:
-    expected = EXPECTATIONS[page.name]
-    if expected.foreign is None:
-        assert "{" not in page.path or (page.scope and not page.scope.is_of_partner)
-        return
+async def test_what_is_another_partners_is_shown_as_what_is_absent(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
     before = written(world)
-    foreign = await asked(browser, page, expected.foreign)
-    absent = await asked(browser, page, dict.fromkeys(expected.foreign, "no-such-thing"))
-    assert (foreign.status, foreign.text) == (404, absent.text)
-    assert written(world) == before
+    for page in IN_SESSIONS:
+        named = EXPECTATIONS[page.name].foreign
+        if named is None:
+            assert "{" not in page.path or (page.scope and not page.scope.is_of_partner), page.name
+            continue
+        foreign = await asked(browser, page, named)
+        absent = await asked(browser, page, dict.fromkeys(named, "no-such-thing"))
+        assert (foreign.status, foreign.text) == (404, absent.text), page.name
+        assert written(world) == before, page.name
 
 
-@pytest.mark.parametrize("page", SHOWN)
 async def test_a_partner_sees_no_word_of_operators_and_nothing_of_another_partner(
-    world: PagesWorld, page: ConsolePage
+    world: PagesWorld,
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
-    shown = (await asked(browser, page)).html
-    for text in ("hush", "theirs", "rival", "t-3@40", "files:core", "crm.example-1"):
-        assert text not in shown
+    for page in SHOWN:
+        shown = (await asked(browser, page)).html
+        for text in ("hush", "theirs", "rival", "t-3@40", "files:core", "crm.example-1"):
+            assert text not in shown, (page.name, text)
 
 
 class HostileApi:
@@ -243,57 +252,62 @@ def _hostile(value: Any) -> Any:  # noqa: ANN401  JSON
             return value
 
 
-@pytest.mark.parametrize("page", SHOWN)
 @pytest.mark.parametrize("scope", [Scope.ADMIN, Scope.PARTNER_MANAGE])
 async def test_whatever_texts_have_in_them_is_shown_and_never_obeyed(
-    world: PagesWorld, page: ConsolePage, scope: Scope
+    world: PagesWorld, scope: Scope
 ) -> None:
     browser = await logged_in(world, world.api.tokens[scope])
     world.site._dispatcher = HostileApi(world.api.dispatcher)  # noqa: SLF001
+    for page in SHOWN:
+        _obeys_nothing(await asked(browser, page), page)
+
+
+def _obeys_nothing(reply: PageReply, page: ConsolePage) -> None:
     expected = EXPECTATIONS[page.name]
-    reply = await asked(browser, page)
-    assert reply.status in (200, 403, 404) or reply.status == expected.status, reply.text
-    assert (
-        re.findall(r"[^\x20-\x7e\n\N{EN DASH}\N{MIDDLE DOT}\N{HORIZONTAL ELLIPSIS}]", reply.html)
-        == []
+    assert reply.status in (200, 403, 404, expected.status), (page.name, reply.text)
+    strange = re.findall(
+        r"[^\x20-\x7e\n\N{EN DASH}\N{MIDDLE DOT}\N{HORIZONTAL ELLIPSIS}]", reply.html
     )
+    assert strange == [], page.name
     if expected.is_file and reply.status == 200:
         # No browser reads it: it is kept.
-        assert reply.headers["Content-Disposition"].startswith("attachment; ")
+        assert reply.headers["Content-Disposition"].startswith("attachment; "), page.name
         return
     if expected.status == 303:
         # It only leads on.
         return
     scripts = reply.attributes("script")
-    assert [each["src"].partition("?")[0] for each in scripts] == ["/ui/static/console.js"]
+    sources = [each["src"].partition("?")[0] for each in scripts]
+    assert sources == ["/ui/static/console.js"], page.name
     if page.scope in (None, Scope.PARTNER_READ) and expected.status == 200:
-        assert reply.status == 200
+        assert reply.status == 200, page.name
     for _, attributes in reply.parsed.tags:
-        assert not [name for name in attributes if name.startswith("on")]
+        assert not [name for name in attributes if name.startswith("on")], page.name
 
 
-@pytest.mark.parametrize("page", SHOWN)
-async def test_a_filter_that_a_page_does_not_have_is_refused(
-    world: PagesWorld, page: ConsolePage
-) -> None:
+async def test_a_filter_that_a_page_does_not_have_is_refused(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
-    path = EXPECTATIONS[page.name].path(page.path)
-    reply = await browser.get(f"{path}{'&' if '?' in path else '?'}nonsense=1")
-    assert reply.status == 422
-    assert "nonsense" in reply.text
+    for page in SHOWN:
+        path = EXPECTATIONS[page.name].path(page.path)
+        reply = await browser.get(f"{path}{'&' if '?' in path else '?'}nonsense=1")
+        assert reply.status == 422, page.name
+        assert "nonsense" in reply.text, page.name
 
 
-@pytest.mark.parametrize("page", [each for each in SHOWN if each.values[0].scope])  # type: ignore[union-attr]  # A page
 async def test_a_part_that_is_kept_current_is_not_sent_again_while_only_time_goes_by(
-    world: PagesWorld, page: ConsolePage
+    world: PagesWorld,
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.ADMIN])
-    shown = await asked(browser, page)
-    for section in [each for each in shown.attributes("section") if "data-live" in each]:
-        first = await browser.get(section["data-live"])
-        assert first.status == 200
-        assert "<html" not in first.html
-        world.api.tables.now += 1_000
-        again = await browser.get(section["data-live"], if_none_match=first.headers["ETag"])
-        assert (again.status, again.html) == (304, "")
-        assert {name: again.headers[name] for name in POLICY} == POLICY
+    kept = 0
+    for page in SHOWN:
+        shown = await asked(browser, page)
+        for section in [each for each in shown.attributes("section") if "data-live" in each]:
+            kept += 1
+            first = await browser.get(section["data-live"])
+            assert first.status == 200, page.name
+            assert "<html" not in first.html, page.name
+            world.api.tables.now += 1_000
+            again = await browser.get(section["data-live"], if_none_match=first.headers["ETag"])
+            assert (again.status, again.html) == (304, ""), page.name
+            assert {name: again.headers[name] for name in POLICY} == POLICY, page.name
+    assert kept > 0
