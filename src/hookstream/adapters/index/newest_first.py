@@ -151,7 +151,8 @@ def _sliced(
     if subs is not None:
         whose = "SELECT value AS who FROM json_each(?)"
     named = () if subs is None else (json.dumps(subs),)
-    end = HOUR if before is None else before[0] + 1
+    # A place may be of any later hour: what lies between is not walked through.
+    end = HOUR if before is None else min(HOUR, before[0] + 1)
     times = 1
     while end > 0:
         if kind.is_exact and not counts.get((end - 1) // MINUTE):

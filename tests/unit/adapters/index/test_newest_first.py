@@ -15,7 +15,7 @@ from hookstream.adapters.index.newest_first import (
     kind_of_runs,
     newest_first,
 )
-from hookstream.core.model.instant import HOUR, MINUTE, SECOND
+from hookstream.core.model.instant import HOUR, LATEST, MINUTE, SECOND
 from hookstream.core.statistics.life import Ending
 
 SUBSCRIPTIONS = range(1, 2 * FEW)
@@ -137,3 +137,15 @@ def test_the_first_rows_of_many_subscriptions_are_found_without_reading_the_hour
     # The whole hour takes millions of instructions.
     assert steps < 50
     opened.close()
+
+
+@pytest.mark.parametrize("db", ["over the hour"], indirect=True)
+@pytest.mark.timeout(60)
+def test_a_place_of_thousands_of_years_later_takes_no_steps_of_its_own(
+    db: sqlite3.Connection,
+) -> None:
+    """Minute by minute, these would be billions: whoever lists up to the year 9999 would block a thread."""
+    count_minutes(db)
+    place = (LATEST, 0, 0)
+    for kind in (kind_of_runs(), kind_of_attempts(failures=False)):
+        assert len([*newest_first(db, kind, None, place, including=True)]) == ROWS
