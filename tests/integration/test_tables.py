@@ -17,7 +17,7 @@ from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.record import TopicPartition as Place
-from hookstream.errors import ConfigurationError, InputRefused, ProducerFenced
+from hookstream.errors import ConfigurationError, InputRefused, InvariantBroken, ProducerFenced
 
 Client = dict[str, str | int | float | bool]
 
@@ -97,6 +97,40 @@ def test_what_is_read_behind_the_end_that_was_asked_for_is_kept(
         while not copy.tables[table]:
             copy._read_to(log, {at: 1}, past_open=True)  # noqa: SLF001
         assert len(copy.tables[table]) == log.next[at] == 3
+
+
+def test_a_copy_of_a_table_requests_nothing_between_two_readings(
+    client: Client, table: str
+) -> None:
+    """Its clients stay, and each reading goes on where the one before ended."""
+    copy = TableCopy(client, [table])
+    for number in range(3):
+        with writer(client, table) as tables:
+            tables.write([TableChange(table, f"row-{number}", b"{}")])
+        assert [record.key for record in copy.read_on()] == [f"row-{number}".encode()]
+        assert copy._log is not None  # noqa: SLF001
+        # The client requests what is assigned to it, and nothing else.
+        assert copy._log._consumer.assignment() == []  # noqa: SLF001
+    assert copy.read_on() == []
+    copy.close()
+
+
+def test_a_table_that_was_made_again_between_two_readings_is_noticed_though_it_is_shorter(
+    client: Client, table: str
+) -> None:
+    copy = TableCopy(client, [table])
+    with writer(client, table) as tables:
+        tables.write([TableChange(table, f"row-{number}", b"{}") for number in range(3)])
+    assert len(copy.read_on()) == 3
+    admin = AdminClient(client)
+    for deleted in admin.delete_topics([table]).values():
+        deleted.result(30)
+    make_table(client, table)
+    with pytest.raises(InvariantBroken, match="was created again or truncated"):
+        copy.read_on()
+    copy.close()
+    assert copy.read_on() == []
+    copy.close()
 
 
 def writer(client: Client, table: str) -> TableWriter:

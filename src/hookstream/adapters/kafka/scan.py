@@ -106,6 +106,20 @@ class LogReader:
         self.gone.difference_update(positions)
         self.at_end.difference_update(positions)
 
+    def rest(self) -> None:
+        """Request nothing of the brokers until `go_on`, and keep the connections.
+
+        The client's own pause would do the same, but takes a quarter of a second to end.
+        """
+        self._consumer.incremental_unassign([KafkaPartition(*at) for at in self.next])
+
+    def go_on(self) -> None:
+        """Read all partitions again from where they are."""
+        self.at_end.clear()
+        self._consumer.incremental_assign(
+            [KafkaPartition(*at, offset) for at, offset in self.next.items()]
+        )
+
     def poll(self, most: int = _BATCH, seconds: float = _POLL_SECONDS) -> list[Record] | None:
         """Wait and return what is ready, moving `next` on; None: nothing moved it.
 
