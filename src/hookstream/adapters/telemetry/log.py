@@ -4,14 +4,16 @@ A suppressed level costs a comparison only: the delivered attempts of a busy wor
 each, and they are all in the audit topic anyway.
 """
 
+import datetime as dt
 import re
 import sys
-from typing import TextIO
+import threading
+from collections.abc import Callable, Mapping
+from typing import TextIO, TypeAlias
 
 import orjson
-import structlog
-from structlog.typing import EventDict, WrappedLogger
 
+from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.trail import canonical_line
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.outcome import DeadLetter, Delivered
@@ -23,6 +25,10 @@ _SECRET = re.compile(
     r"\b(wh(?:sec|sk)_|hs_(?:adm|op[rw]|prd|pmg)_)[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+@"
 )
 """Signing secrets, tokens, and user and password in a URL."""
+_Line: TypeAlias = dict[str, object]
+_clock = SystemClock()
+_writing = threading.Lock()
+"""Held while a line is written: those of two threads are not mixed."""
 
 
 class StructuredLogger:
@@ -43,25 +49,15 @@ class StructuredLogger:
         if level not in LEVELS:
             raise ConfigurationError(f"log.level {level!r} is none of {', '.join(LEVELS)}")
         self._threshold = LEVELS[level]
-        rendering: list[structlog.typing.Processor]
+        self._text: Callable[[_Line], str]
         match style:
             case "json":
-                rendering = [structlog.processors.JSONRenderer(serializer=_to_json)]
+                self._text = _as_json
             case "console":
-                console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-                rendering = [_harmless, console]
+                self._text = _for_console(colors=sys.stderr.isatty())
             case _:
                 raise ConfigurationError(f"log.format {style!r} is neither json nor console")
-        self._log = structlog.wrap_logger(
-            structlog.PrintLogger(out if out is not None else sys.stderr),
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                *rendering,
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(level),
-            context_class=dict,
-        ).bind()
+        self._out = out if out is not None else sys.stderr
 
     def attempt(self, record: AttemptRecord) -> None:
         """Write the line of an attempt: debug if delivered, warning if given up."""
@@ -72,27 +68,51 @@ class StructuredLogger:
         else:
             level = "info"
         if self._threshold <= LEVELS[level]:
-            self._log.log(LEVELS[level], "attempt", **canonical_line(record))
+            self._write(level, "attempt", canonical_line(record))
 
     def info(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator may want to know."""
-        self._log.info(event, **fields)
+        self._write("info", event, fields)
 
     def warning(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator should look at."""
-        self._log.warning(event, **fields)
+        self._write("warning", event, fields)
 
     def error(self, event: str, **fields: str | float | None) -> None:
         """Write an event that an operator must act on."""
-        self._log.error(event, **fields)
+        self._write("error", event, fields)
+
+    def _write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
+        if self._threshold > LEVELS[level]:
+            return
+        line = {**fields, "event": event, "level": level, "timestamp": _now()}
+        text = self._text(line)
+        with _writing:
+            self._out.write(f"{text}\n")
+            self._out.flush()
 
 
-def _harmless(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """Sanitise every text of a line for a terminal, before colours are added."""
-    for name, value in line.items():
-        if isinstance(value, str):
-            line[name] = _blotted(value)
-    return line
+def _now() -> str:
+    moment = dt.datetime.fromtimestamp(_clock.moment().wall, dt.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _for_console(*, colors: bool) -> Callable[[_Line], str]:
+    """Return what makes readable text of a line."""
+    # Here alone: with rich, which it looks for, its import is a fifth of a worker's start.
+    from structlog.dev import ConsoleRenderer  # noqa: PLC0415
+
+    rendered = ConsoleRenderer(colors=colors)
+
+    def text(line: _Line) -> str:
+        # Before colours are added: a terminal must not obey what a line says.
+        harmless = {
+            name: _blotted(value) if isinstance(value, str) else value
+            for name, value in line.items()
+        }
+        return rendered(None, "", harmless)
+
+    return text
 
 
 def _blotted(text: str) -> str:
@@ -107,6 +127,6 @@ def _blotted(text: str) -> str:
     return text
 
 
-def _to_json(line: EventDict, **_: object) -> str:
+def _as_json(line: _Line) -> str:
     # The whole line at once: JSON escaping separates its texts, whatever they contain.
     return _blotted(orjson.dumps(line, default=str).decode())
