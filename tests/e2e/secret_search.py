@@ -14,6 +14,8 @@ _ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|[\"\\/nrt])")
 _UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _SHORTEST = 12
 """A part of a secret that is shorter is found by chance."""
+_WORD = re.compile(rb"[A-Za-z0-9+/=_-]{%d,}" % _SHORTEST)
+"""Characters of base64, of hex and of most secrets' texts, as many as there are."""
 _SEE_OTHER = 303
 _KEY_PREFIXES = ("whsec_", "whsk_")
 
@@ -73,6 +75,9 @@ def found_in(
         contents: What is looked through, by its name; equal ones are looked through once.
     """
     wanted = {name: forms(secret) for name, secret in secrets.items()}
+    needles = sorted({needle for each in wanted.values() for needle in each})
+    words = [each for each in needles if _WORD.fullmatch(each)]
+    others = [each for each in needles if not _WORD.fullmatch(each)]
     seen: set[bytes] = set()
     found = set()
     for where, content in contents:
@@ -80,11 +85,14 @@ def found_in(
             continue
         seen.add(content)
         for reading in readings(content):
-            found |= {
-                (name, where)
-                for name, needles in wanted.items()
-                if any(needle in reading for needle in needles)
-            }
+            # What consists of a word's characters can only be within a word. Most words stand in a log many times.
+            within = b"\n".join(set(_WORD.findall(reading)))
+            met = {each for each in words if each in within}
+            met |= {each for each in others if each in reading}
+            if met:
+                found |= {
+                    (name, where) for name, each in wanted.items() if not met.isdisjoint(each)
+                }
     return found
 
 
