@@ -31,7 +31,7 @@ from hookstream.adapters.system import SystemChance, SystemClock, ThreadOffload,
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
-from hookstream.adapters.telemetry.tracing import NoTracer
+from hookstream.adapters.telemetry.no_tracer import NoTracer
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.freshness import age
 from hookstream.core.model.instant import parse_duration

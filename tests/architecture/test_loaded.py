@@ -15,7 +15,10 @@ OF_COMMANDS = frozenset({"click", "yaml"})
     [
         ("hookstream.entry.cli", ON_SCREEN | OF_PAGES | OF_HTTP | {"confluent_kafka", "asyncio"}),
         ("hookstream.entry.cli.status", OF_PAGES | OF_HTTP | {"structlog", "yaml"}),
-        ("hookstream.entry.cli.worker", ON_SCREEN | OF_PAGES | {"yaml", "sqlite3"}),
+        (
+            "hookstream.entry.cli.worker",
+            ON_SCREEN | OF_PAGES | {"yaml", "sqlite3", "opentelemetry"},
+        ),
         ("hookstream.entry.cli.console", ON_SCREEN),
         ("hookstream.entry.executor.executor", ON_SCREEN | OF_PAGES | {"sqlite3"}),
         (

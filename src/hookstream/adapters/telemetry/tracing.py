@@ -23,6 +23,7 @@ from opentelemetry.trace import Tracer as OtelTracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from hookstream import __version__
+from hookstream.adapters.telemetry.no_tracer import SHUTDOWN_SECONDS
 from hookstream.adapters.telemetry.span_file import SpanFile
 from hookstream.adapters.telemetry.span_names import (
     Attributes,
@@ -39,7 +40,6 @@ from hookstream.core.model.record import Record
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import Chance, Span
 
-SHUTDOWN_SECONDS = 5.0
 _FILE_DELAY_MILLIS = 200
 _MAX_KEY = 256
 _TRACEPARENT_LENGTH = 55
@@ -100,21 +100,6 @@ class SampledSpan:
             self._span.set_attribute("error.type", error)
             self._span.set_status(Status(StatusCode.ERROR))
         self._span.end()
-
-
-class NoTracer:
-    """The `Tracer` without an exporter: every method returns None."""
-
-    lost = 0
-    """Without spans none is lost."""
-
-    def _start(self, *_: object, **__: object) -> None:
-        """Start nothing."""
-
-    process = post = send = cancel = produce = request = _start
-
-    def shutdown(self, deadline: float = SHUTDOWN_SECONDS) -> None:
-        """Close nothing."""
 
 
 class CountingExporter(SpanExporter):
@@ -289,14 +274,12 @@ class SdkTracer:
         )
 
 
-def tracer_of(settings: TracingOptions, chance: Chance) -> NoTracer | SdkTracer:
-    """Return the tracer that the settings select.
+def exporting_tracer(settings: TracingOptions, chance: Chance) -> SdkTracer:
+    """Return the tracer with the exporter that the settings select, which is not `none`.
 
     Raises:
         ConfigurationError: The exporter `file` has no file, or one that cannot be written.
     """
-    if settings.exporter == "none":
-        return NoTracer()
     # The sampling decision is ours, so the SDK records every span that we start.
     provider = TracerProvider(sampler=ALWAYS_ON, resource=_resource(), shutdown_on_exit=False)
     if settings.exporter == "file":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, TypeAlias
 
 from hookstream.adapters.system import SystemChance
-from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.adapters.telemetry.tracers import tracer_of
 from hookstream.core.topology.plan import event_topics
 from hookstream.entry.admin.event_lines import (
     MAX_LINE_BYTES,

@@ -28,7 +28,7 @@ from hookstream.adapters.telemetry.failure_metrics import FailureMetrics
 from hookstream.adapters.telemetry.gauges import GaugeMetrics
 from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.adapters.telemetry.log import StructuredLogger
-from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.adapters.telemetry.tracers import tracer_of
 from hookstream.core.failures.book import MOST_GROUPS
 from hookstream.entry.admin.index_process import IndexProcess
 from hookstream.entry.admin.job_ids import executor_name

@@ -34,7 +34,7 @@ from hookstream.adapters.system import (
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.metrics import PrometheusMetrics
-from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.adapters.telemetry.tracers import tracer_of
 from hookstream.core.delivery.address import address_problem
 from hookstream.core.jobs.book import JobBook
 from hookstream.core.matching.directory import Directory

@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from hookstream.adapters.telemetry.tracing import CountingExporter, SdkTracer, tracer_of
+from hookstream.adapters.telemetry.tracers import tracer_of
+from hookstream.adapters.telemetry.tracing import CountingExporter, SdkTracer
 from hookstream.core.model.delivery import Delivery, OnlyFor, Trigger, UnmatchedEvent
 from hookstream.core.model.outcome import RetryAt
 from hookstream.core.model.record import Header, Origin, Record
@@ -310,7 +311,7 @@ def test_without_an_exporter_there_are_no_spans() -> None:
 
 COLLECTOR_IS_DOWN = """
 from hookstream.adapters.system import SystemChance
-from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.adapters.telemetry.tracers import tracer_of
 from hookstream.settings.groups import TracingSettings
 
 exporter = TracingSettings(exporter="otlp", ratio=1.0, endpoint="http://127.0.0.1:1")
