@@ -8,13 +8,21 @@ ON_SCREEN = frozenset({"rich", "pygments", "structlog"})
 OF_PAGES = frozenset({"jinja2", "markupsafe"})
 OF_HTTP = frozenset({"aiohttp", "aiodns", "pycares"})
 OF_COMMANDS = frozenset({"click", "yaml"})
+STATUS = (
+    "hookstream.entry.cli.status, hookstream.entry.backend.cluster.backend as cluster;"
+    " cluster.ClusterBackend(None).status"
+)
+"""The command, and the part of the cluster that it works on."""
 
 
 @pytest.mark.parametrize(
     ("module", "never"),
     [
         ("hookstream.entry.cli", ON_SCREEN | OF_PAGES | OF_HTTP | {"confluent_kafka", "asyncio"}),
-        ("hookstream.entry.cli.status", OF_PAGES | OF_HTTP | {"structlog", "yaml"}),
+        (
+            STATUS,
+            OF_PAGES | OF_HTTP | {"structlog", "rich", "yaml", "sqlite3", "opentelemetry"},
+        ),
         (
             "hookstream.entry.cli.worker",
             ON_SCREEN | OF_PAGES | {"yaml", "sqlite3", "opentelemetry"},

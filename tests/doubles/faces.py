@@ -49,7 +49,7 @@ from hookstream.entry.admin.event_sending import EventSender
 from hookstream.entry.admin.event_tail import event_in
 from hookstream.entry.admin.explain import ExplainRequest
 from hookstream.entry.admin.explanation import Explanation
-from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch, status_of
+from hookstream.entry.admin.job_listing import JobListing, JobStatus, Watch, status_of
 from hookstream.entry.admin.known_names import NO_TOPIC, Filter, names_of, refuse_unknown
 from hookstream.entry.admin.lanes import ask_lanes
 from hookstream.entry.admin.partitions import StartAt, ask_skip, ask_start

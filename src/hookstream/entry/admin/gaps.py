@@ -34,7 +34,7 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.gap_jobs import filling_request, job_of
 from hookstream.entry.admin.job_ids import new_job_id
-from hookstream.entry.admin.jobs import list_jobs
+from hookstream.entry.admin.job_listing import list_jobs
 from hookstream.entry.admin.replays import SurveyWatch, survey_replay
 from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import at_revision

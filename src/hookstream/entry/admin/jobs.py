@@ -1,4 +1,4 @@
-"""Lists, shows, starts, resumes and cancels jobs, whatever their kind.
+"""Shows, starts, resumes and cancels jobs, whatever their kind.
 
 What works on a job here stays until it has ended, or until SIGINT or SIGTERM: then the lease is handed
 back, so that `jobs run` or another command goes on at once. Each function blocks.
@@ -7,25 +7,23 @@ back, so that `jobs run` or another command goes on at once. Each function block
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from hookstream.adapters.kafka.jobs import KafkaJobs
-from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.system import SystemClock
-from hookstream.core.jobs import lease, turns
-from hookstream.core.jobs.job import Job, read_job
-from hookstream.core.jobs.row_problem import RowProblem
-from hookstream.core.model.instant import Millis
+from hookstream.core.jobs import turns
+from hookstream.core.jobs.job import Job
 from hookstream.entry.admin.actor import who
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
+from hookstream.entry.admin.job_listing import JobStatus, Watch, list_jobs, status_of
 from hookstream.entry.cluster import reached
 from hookstream.pipeline import job_control
 from hookstream.pipeline.job_control import AlsoWritten
-from hookstream.pipeline.job_kind import Executor, JobKind, RunResult, nothing_shown
+from hookstream.pipeline.job_kind import Executor, JobKind, RunResult
 from hookstream.pipeline.jobs import JobRun, required
 from hookstream.settings import Settings
 
@@ -34,60 +32,6 @@ T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds for which a command waits out errors of the brokers."""
 _IMPATIENT_EXIT = 1
-
-
-@dataclass(slots=True, frozen=True)
-class Watch:
-    """What is shown while a command works on a job. Both are called on its event loop."""
-
-    progress: Callable[[Job], None] = nothing_shown
-    """Called with the job's row after each step."""
-    waiting: Callable[[Job, str], None] = lambda _job, _why: None
-    """Called with the reason whenever the job waits."""
-
-
-@dataclass(slots=True, frozen=True)
-class JobStatus:
-    """A job, and what its lease means by this machine's clock: only for showing it."""
-
-    job: Job
-    is_held: bool
-    is_stalled: bool
-    waits: bool = False
-    """Whether it waits for its turn: another job over its topic is at work, or was asked for before it."""
-    waits_for: str | None = None
-    """That job; None: it does not wait, or its reader may not see which job that is."""
-
-
-@dataclass(slots=True)
-class JobListing:
-    """The jobs of the table, oldest first."""
-
-    jobs: list[JobStatus] = field(default_factory=list)
-    unreadable: list[RowProblem] = field(default_factory=list)
-
-
-def list_jobs(settings: Settings) -> JobListing:
-    """Return all jobs.
-
-    Raises:
-        DependencyUnavailable: The brokers cannot be reached.
-    """
-    table = settings.topics_names.jobs
-    rows = read_tables(reached(settings), [table])[table]
-    now = SystemClock().now()
-    listing, jobs = JobListing(), list[Job]()
-    for key, row in rows.items():
-        match read_job(key, row.value or b"", row.timestamp):
-            case Job() as job:
-                jobs.append(job)
-            case RowProblem() as problem:
-                listing.unreadable.append(problem)
-            case None:
-                pass
-    jobs.sort(key=turns.age)
-    listing.jobs += (status_of(job, now, jobs) for job in jobs)
-    return listing
 
 
 def find_job(settings: Settings, job_id: str) -> JobStatus:
@@ -104,24 +48,6 @@ def find_job(settings: Settings, job_id: str) -> JobStatus:
             if status.job.id == job_id:
                 return status
     return status_of(job, SystemClock().now())
-
-
-def status_of(job: Job, now: Millis, jobs: Collection[Job] = ()) -> JobStatus:
-    """Return what a job's lease means at a time.
-
-    Args:
-        job: The job.
-        now: The time.
-        jobs: All jobs, for one of which it may wait; none: it does not.
-    """
-    other = turns.ahead(jobs, job)
-    return JobStatus(
-        job,
-        is_held=lease.is_held(job, now),
-        is_stalled=other is None and lease.is_stalled(job, now),
-        waits=other is not None,
-        waits_for=None if other is None else other.id,
-    )
 
 
 def start_job(

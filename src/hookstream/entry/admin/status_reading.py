@@ -7,7 +7,7 @@ from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
-from hookstream.entry.admin.jobs import list_jobs
+from hookstream.entry.admin.job_listing import list_jobs
 from hookstream.entry.admin.partitions import ReadPartitions
 from hookstream.entry.admin.pending import PendingReader
 from hookstream.entry.admin.status import (

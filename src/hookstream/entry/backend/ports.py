@@ -28,7 +28,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.planning.rotation import Replaced
 from hookstream.core.statistics.counts import Statistics
-from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
+from hookstream.entry.admin.job_listing import JobListing, JobStatus, Watch
 from hookstream.entry.admin.lanes import SubscriptionLane
 from hookstream.entry.admin.ownership import ReleasedTo
 from hookstream.entry.admin.statistics import StatisticsWanted

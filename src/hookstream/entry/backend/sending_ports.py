@@ -15,7 +15,7 @@ from hookstream.core.replay.survey import ReplaySurvey
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
 from hookstream.entry.admin.event_lines import EventLine
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
-from hookstream.entry.admin.jobs import Watch
+from hookstream.entry.admin.job_listing import Watch
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.backend.ports import Effect
 from hookstream.pipeline.job_kind import RunResult

@@ -15,7 +15,7 @@ from hookstream.core.model.subscription import Disabled
 from hookstream.core.planning import transitions
 from hookstream.entry.admin import gaps
 from hookstream.entry.admin.gaps import EndedGap, FillOptions, GapCount
-from hookstream.entry.admin.jobs import status_of
+from hookstream.entry.admin.job_listing import status_of
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.backend.ports import JobCommands
 from hookstream.entry.backend.sending_ports import GapBefore

@@ -10,7 +10,7 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import to_rfc3339, to_the_second
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
+from hookstream.entry.admin.job_listing import JobListing, JobStatus, Watch
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.progress import bar
 from hookstream.pipeline.job_kind import RunEnd, RunResult

@@ -3,7 +3,7 @@
 import click
 
 from hookstream.core.model.json import Json
-from hookstream.entry.admin.jobs import JobStatus
+from hookstream.entry.admin.job_listing import JobStatus
 from hookstream.entry.cli.context import Context, pass_context, takes_api
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.job_view import (

@@ -14,7 +14,7 @@ from hookstream.core.replay.interval import Interval
 from hookstream.core.replay.preview import ReplayPreview, read_replay_preview
 from hookstream.core.replay.request import ReplayRequest
 from hookstream.core.replay.survey import ReplaySurvey
-from hookstream.entry.admin.jobs import status_of
+from hookstream.entry.admin.job_listing import status_of
 from hookstream.entry.admin.replays import SurveyWatch
 from hookstream.entry.backend.sending_ports import NewJob
 from hookstream.entry.cli.context import Context, takes_api

@@ -10,7 +10,7 @@ from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back, held
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.json import Json, JsonObject
-from hookstream.entry.admin.jobs import JobListing, status_of
+from hookstream.entry.admin.job_listing import JobListing, status_of
 from hookstream.entry.cli.context import Context
 from hookstream.entry.cli.job_view import (
     FINDINGS,

@@ -47,7 +47,7 @@ from hookstream.core.model.subscription_status import (
     Paused,
     SubscriptionStatus,
 )
-from hookstream.entry.admin.jobs import JobStatus
+from hookstream.entry.admin.job_listing import JobStatus
 from hookstream.entry.admin.subscriptions import SubscriptionFacts
 from hookstream.entry.api.resources.holds import HoldInForce
 from hookstream.entry.api.resources.jobs import JobShown

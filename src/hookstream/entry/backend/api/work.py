@@ -14,7 +14,7 @@ from hookstream.core.model.instant import (
 )
 from hookstream.core.statistics.counts import Counts, LastAttempt, Statistics, StatisticsStep
 from hookstream.core.statistics.errors import ErrorPattern, Fingerprint
-from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
+from hookstream.entry.admin.job_listing import JobListing, JobStatus, Watch
 from hookstream.entry.admin.statistics import StatisticsWanted
 from hookstream.entry.api.resources.jobs import JobShown, JobsPage, JobsQuery, ResumeQuery
 from hookstream.entry.api.resources.statistics import (

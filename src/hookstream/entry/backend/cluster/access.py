@@ -17,7 +17,7 @@ from hookstream.entry.admin import delivery_tests, gaps, jobs, lanes, tokens, wr
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.delivery_tests import PreparedTest, SentTest
 from hookstream.entry.admin.event_sending import EventSender
-from hookstream.entry.admin.jobs import JobListing, Watch
+from hookstream.entry.admin.job_listing import JobListing, Watch, list_jobs
 from hookstream.entry.admin.tables import SEALED, State, StateReader, read_rows, read_state
 from hookstream.entry.admin.writing import Changed
 from hookstream.entry.backend.ports import Effect
@@ -53,7 +53,7 @@ class ClusterAccess:
 
     def jobs(self) -> JobListing:
         """Return all jobs, as `list_jobs`."""
-        return jobs.list_jobs(self.settings)
+        return list_jobs(self.settings)
 
     def change(
         self,

@@ -8,7 +8,7 @@ from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import Millis, to_the_second
 from hookstream.core.statistics.counts import Statistics
 from hookstream.entry.admin import jobs
-from hookstream.entry.admin.jobs import JobListing, JobStatus, Watch
+from hookstream.entry.admin.job_listing import JobListing, JobStatus, Watch, list_jobs
 from hookstream.entry.admin.known_names import name_filters, read_names, refuse_unknown
 from hookstream.entry.admin.statistics import StatisticsReader, StatisticsWanted
 from hookstream.entry.backend.ports import StatisticsRead
@@ -23,7 +23,7 @@ class ClusterJobs:
     settings: Settings
 
     def listed(self) -> JobListing:
-        return jobs.list_jobs(self.settings)
+        return list_jobs(self.settings)
 
     def found(self, job_id: str) -> JobStatus:
         return jobs.find_job(self.settings, job_id)
