@@ -14,16 +14,25 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import sys
 from typing import NamedTuple
 
+from hookstream.entry.backend import cluster
 from hookstream.entry.cli import main
 from hookstream.entry.cli.root import COMMANDS
 
 LARGEST = 200_000
 """Bytes of a request."""
+LOADED_LATER = {
+    "hookstream.adapters.telemetry.tracing",
+    "hookstream.entry.backend.api.backend",
+    "hookstream.entry.executor.executor",
+    *(each.name for each in pkgutil.iter_modules(cluster.__path__, f"{cluster.__name__}.")),
+}
+"""What commands load as they run."""
 
 
 class Start(NamedTuple):
@@ -83,8 +92,9 @@ def _become(start: Start, out: int, err: int) -> None:
 
 
 if __name__ == "__main__":
-    for command in {each.module for each in COMMANDS.values()}:
-        importlib.import_module(f"hookstream.entry.cli.{command}")
+    commands = {f"hookstream.entry.cli.{each.module}" for each in COMMANDS.values()}
+    for module in commands | LOADED_LATER:
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as given:
