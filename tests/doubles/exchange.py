@@ -18,18 +18,19 @@ class PlayedExchange:
         within: Awaitable[Answer] | None = None,
     ) -> None:
         """Play `sent`, which awaits `within`."""
-        self._answered = answered
         self._unstarted = [each for each in (sent, within) if isinstance(each, Coroutine)]
-        self._task = asyncio.get_running_loop().create_task(self._play(sent))
+        self._task = asyncio.get_running_loop().create_task(self._play(sent, answered))
 
-    async def _play(self, sent: Coroutine[Any, Any, Answer | Withheld]) -> None:
+    async def _play(
+        self, sent: Coroutine[Any, Any, Answer | Withheld], answered: Answered
+    ) -> None:
         answer: Answer | Withheld | Exception
         self._unstarted.clear()
         try:
             answer = await sent
         except Exception as error:  # noqa: BLE001  as Answered says
             answer = error
-        self._answered(answer)
+        answered(answer)
 
     def abandon(self) -> None:
         """As Exchange says."""

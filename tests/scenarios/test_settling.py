@@ -1,17 +1,13 @@
 """What settling guarantees when the broker is down, refuses, or acknowledges slowly."""
 
 import asyncio
-import gc
 
 from tests.doubles.endpoint import hang, status
 from tests.scenarios.world import EVENTS, World
 
 from hookstream.core.model.instant import MINUTE, SECOND
 from hookstream.core.model.record import TopicPartition, header_text
-from hookstream.pipeline.lane_turns import LaneTurn
-from hookstream.pipeline.open_attempt import OpenAttempt
 from hookstream.pipeline.ports import WriteRefused
-from hookstream.pipeline.work import Work
 
 TOO_LARGE = WriteRefused("message too large", too_large=True)
 
@@ -175,25 +171,3 @@ async def test_a_batch_that_waits_for_the_tables_is_no_part_of_a_later_assignmen
         await world.until(world.settled, within=60)
 
         assert world.accepted("crm") == {"e1": 1, "e2": 1}
-
-
-async def test_nothing_of_a_settled_delivery_waits_for_the_garbage_collector() -> None:
-    """It would have to find each one, and until then the next ones would be made of memory that no cache has."""
-    async with World() as world:
-        world.subscribe("crm")
-        await world.worker()
-        gc.collect()
-        gc.disable()
-        try:
-            world.publish(*(f"e{number}" for number in range(50)))
-            await world.until(world.settled)
-            left = [
-                each
-                for each in gc.get_objects()
-                if isinstance(each, LaneTurn | OpenAttempt | Work)
-            ]
-        finally:
-            gc.enable()
-
-        assert world.accepted("crm").total() == 50
-        assert left == []

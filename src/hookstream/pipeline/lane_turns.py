@@ -48,6 +48,7 @@ class LaneTurn:
         self.kept = kept
         """Whether its permit is a reserved one."""
         self.open: OpenAttempt | None = None
+        """Its attempt, while that is open."""
 
     def ended(self, came: Came | Rest[Came]) -> None:
         """As AttemptListener says."""
@@ -136,7 +137,8 @@ class LaneTurns:
     def ended(self, turn: LaneTurn, came: Came | Rest[Came]) -> None:
         """Note how an open attempt ended. Nothing is raised: the caller is a socket."""
         self._open.discard(turn)
-        # They refer to each other: the garbage collector would have to find every delivery.
+        # Each refers to the other. Together they would keep the delivery's event and body for as long as the
+        # garbage collector takes to come, which then stops the event loop to free thousands of them.
         turn.open = None
         if self._cut:
             return
@@ -164,8 +166,9 @@ class LaneTurns:
         self._cut = True
         turns, self._open = self._open, set()
         for turn in turns:
-            if turn.open is not None:
-                turn.open.abandon()
+            attempt, turn.open = turn.open, None
+            if attempt is not None:
+                attempt.abandon()
 
 
 async def _raise(error: BaseException) -> None:

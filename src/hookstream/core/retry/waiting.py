@@ -272,7 +272,7 @@ class WaitingRoom(Generic[T]):
     def _unlink(self, entry: _WaitingEntry[T]) -> None:
         if entry.key is not None:
             del self._by_key[entry.key]
-        owned = entry.owned
+        owned, entry.owned = entry.owned, None
         if owned is not None:
             owned.left -= 1
             if owned.left == 0:
