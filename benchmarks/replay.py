@@ -13,6 +13,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -163,14 +164,16 @@ class Beside:
 
     def stretch(self, rate: float, seconds: float, *, replaying: bool) -> Stretch:
         """Write live events for so long, and return how they arrived."""
-        load, (_, other_core) = self.rig.load, self.cores
+        load = self.rig.load
         since = load.ends()
         self.look()
         self.others.clear()
-        before = self._used(other_core)
+        before = self._used()
         began = time.time()
         sent = load.scheduled(rate, seconds)
-        ended, after = time.time(), self._used(other_core)
+        ended = time.time()
+        used = [now - then for now, then in zip(self._used(), before, strict=True)]
+        worker, own_core, other_core = (each / (ended - began) for each in used)
         logged = load.appended(since)
         healthy, own = self._deliveries(logged, self.healthy), self._deliveries(logged, [REPLAYED])
         self.live.update(own)
@@ -192,15 +195,18 @@ class Beside:
                 for name, at in self._deliveries(counted, [REPLAYED]).items()
             ],
             late_ms=[(handed - due) * 1000 for due, handed in sent.values()],
-            worker=(after[0] - before[0]) / (ended - began),
-            other_core=(after[1] - before[1]) / (ended - began),
+            worker=worker,
+            other_core=other_core,
+            others=max(0.0, own_core - worker),
             replayed=sum(
                 began <= at <= ended for name, at in self.arrived.items() if name not in self.live
             ),
         )
 
-    def _used(self, core: int) -> tuple[float, float]:
-        return cpu_seconds(self.worker_pid), core_busy_seconds(core)
+    def _used(self) -> tuple[float, float, float]:
+        """Return what the worker, its core and the other core have used, in seconds."""
+        own, other = self.cores
+        return cpu_seconds(self.worker_pid), core_busy_seconds(own), core_busy_seconds(other)
 
     def _deliveries(self, logged: dict[str, float], names: list[str]) -> dict[str, float]:
         """Return when the event of each delivery to some subscriptions was appended."""
@@ -285,8 +291,8 @@ def _records(servers: str, topics: Sequence[str]) -> Iterator[Message]:
         consumer.close()
 
 
-def measure(given: argparse.Namespace) -> None:
-    """Measure, print the table, and write the JSON where it is wanted."""
+def measure(given: argparse.Namespace) -> bool:
+    """Measure, print the table, and write the JSON where it is wanted; return whether the target is met."""
     own, other = cores()
     with rig_on(other, "lz4", _JAVA) as rig, Sink(_folder(rig.stage.folder / "replayed")) as sink:
         past = write_past(rig.stage, rig.load, given.events)
@@ -327,6 +333,7 @@ def measure(given: argparse.Namespace) -> None:
     found.show()
     if given.json is not None:
         given.json.write_text(json.dumps(found.document(), indent=2) + "\n")
+    return found.reached
 
 
 def _folder(path: Path) -> Path:
@@ -357,8 +364,8 @@ def _now() -> str:
     return to_rfc3339(int(time.time() * 1000))
 
 
-def main() -> None:
-    """Read the command line and measure."""
+def main() -> int:
+    """Read the command line and measure; return 0 where the target is met."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.replay", description="Measure what a replay costs others."
     )
@@ -375,8 +382,8 @@ def main() -> None:
     parser.add_argument("--replay-rate", type=float, help="the replay's --rate; else unlimited")
     parser.add_argument("--nice", type=int, default=10, help="niceness of the replay's executor")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    measure(parser.parse_args())
+    return 0 if measure(parser.parse_args()) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,9 @@
 """The figures of a replay beside live deliveries, as tables and as JSON."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import NamedTuple
 
 from rich.console import Console
@@ -14,7 +15,10 @@ WINDOW = 2_000
 """Deliveries of a replay that are out at most, as documented."""
 TARGET = 1.5
 """The healthy endpoints' p99 beside a replay, in multiples of that without."""
-
+_DISTURBED = 0.1
+"""Share of the worker's core that others may use before the output says that they disturbed the run."""
+_LEAST_MS = 0.1
+"""Less than this without a replay counts as this, so that a ratio can be made."""
 
 PARTS = (
     ("healthy_ms", "healthy endpoints, append to receipt"),
@@ -54,6 +58,8 @@ class Stretch:
     """Share of its core that the worker used."""
     other_core: float
     """Share of the other core that was in use."""
+    others: float
+    """Share of the worker's core that processes used which are not the worker."""
     replayed: int
     """Replayed deliveries that arrived."""
     seconds: float
@@ -62,6 +68,17 @@ class Stretch:
     def healthy_ms(self) -> list[float]:
         """From append to receipt, of each live delivery to a healthy endpoint."""
         return [(each.received - each.appended) * 1000 for each in self.healthy]
+
+
+class Ratio(NamedTuple):
+    """The healthy endpoints' latency beside a replay, in multiples of that without."""
+
+    p50: float
+    p99: float
+
+    def __str__(self) -> str:
+        """Return both as text."""
+        return f"p50 {self.p50:.2f}, p99 {self.p99:.2f}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,7 +115,10 @@ class Result:
             "events": given.events,
             "endpoints": given.endpoints,
             "rate": given.rate,
-            "p99_ratio": self.ratio,
+            "reached": self.reached,
+            "p50_ratio": self.ratio.p50,
+            "p99_ratio": self.ratio.p99,
+            "ratios_by_stretch": [each._asdict() for each in self.by_stretch],
             "without": self._both(replaying=False),
             "beside": self._both(replaying=True),
             "stretches": [self._stretch(each) for each in self.stretches],
@@ -111,14 +131,26 @@ class Result:
         }
 
     @property
-    def ratio(self) -> float:
-        """The healthy endpoints' p99 beside the replay, in multiples of that without."""
-        without = percentiles(self._healthy(replaying=False))["p99"]
-        return round(percentiles(self._healthy(replaying=True))["p99"] / max(without, 0.1), 2)
+    def ratio(self) -> Ratio:
+        """That of all stretches together."""
+        return _ratio(
+            [each for each in self.stretches if each.replaying],
+            [each for each in self.stretches if not each.replaying],
+        )
 
-    def _healthy(self, *, replaying: bool) -> list[float]:
-        found = [each.healthy_ms for each in self.stretches if each.replaying is replaying]
-        return [latency for each in found for latency in each]
+    @property
+    def by_stretch(self) -> list[Ratio]:
+        """That of each stretch beside the replay and the two around it: what lasts for longer is in both."""
+        return [
+            _ratio([each], self.stretches[place - 1 : place + 2 : 2])
+            for place, each in enumerate(self.stretches)
+            if each.replaying
+        ]
+
+    @property
+    def reached(self) -> bool:
+        """Whether the target is met."""
+        return self.ratio.p99 <= TARGET
 
     def _both(self, *, replaying: bool) -> dict[str, object]:
         kind = [each for each in self.stretches if each.replaying is replaying]
@@ -129,7 +161,7 @@ class Result:
         healthy = [each for stretch in kind for each in stretch.healthy]
         begun = [self.begun[each.delivery_id] for each in healthy]
         return {
-            "healthy_ms": percentiles(self._healthy(replaying=replaying)),
+            "healthy_ms": percentiles(_healthy_ms(kind)),
             "due_ms": percentiles([(x.received - x.due) * 1000 for x in healthy]),
             "append_ms": percentiles([(x.appended - x.handed) * 1000 for x in healthy]),
             "begun_ms": percentiles(
@@ -138,11 +170,12 @@ class Result:
             "answered_ms": percentiles(
                 [(x.received - at) * 1000 for x, at in zip(healthy, begun, strict=True)]
             ),
-            "deliveries": len(self._healthy(replaying=replaying)),
+            "deliveries": len(healthy),
             "own_ms": percentiles(own),
             "sent_late_ms": percentiles(late),
             "worker_core": round(sum(each.worker for each in kind) / len(kind), 2),
             "other_core": round(sum(each.other_core for each in kind) / len(kind), 2),
+            "others": round(sum(each.others for each in kind) / len(kind), 2),
             "replayed": replayed,
             "replayed_per_second": round(replayed / seconds),
         }
@@ -156,6 +189,7 @@ class Result:
             "sent_late_ms": percentiles(stretch.late_ms),
             "worker_core": round(stretch.worker, 2),
             "other_core": round(stretch.other_core, 2),
+            "others": round(stretch.others, 2),
             "replayed": stretch.replayed,
         }
 
@@ -194,7 +228,9 @@ class Result:
         live = given.rate * (given.endpoints + 1)
         seconds = sum(each.seconds for each in self.stretches if each.replaying)
         print(
-            f"p99 beside the replay / p99 without: {self.ratio} (wanted: at most {TARGET})\n"
+            f"beside the replay / without: {self.ratio} (wanted: p99 at most {TARGET})\n"
+            f"each stretch beside it / those around it: {'; '.join(map(str, self.by_stretch))};"
+            f" medians: {_middle(self.by_stretch)}\n"
             f"live: {live:,.0f} deliveries a second; executor at nice {given.nice},"
             " on the core of broker, nginx and load\n"
             f"replay: {given.events:,} events of the past, measured for {seconds:.0f} s, then"
@@ -204,6 +240,26 @@ class Result:
             f"not answered 204: {self.refused}; received twice: {self.repeated};"
             f" peak memory of the worker: {self.peak_mib:.0f} MiB; its exit code: {self.code}"
         )
+        others = max(each.others for each in self.stretches)
+        if others > _DISTURBED:
+            print(
+                f"others used up to {others:.0%} of the worker's core, in a stretch: these latencies"
+                " are theirs too"
+            )
+
+
+def _healthy_ms(stretches: Sequence[Stretch]) -> list[float]:
+    return [latency for each in stretches for latency in each.healthy_ms]
+
+
+def _ratio(beside: Sequence[Stretch], without: Sequence[Stretch]) -> Ratio:
+    taken, usual = (percentiles(_healthy_ms(each)) for each in (beside, without))
+    of_both = (round(taken[name] / max(usual[name], _LEAST_MS), 2) for name in ("p50", "p99"))
+    return Ratio(*of_both)
+
+
+def _middle(ratios: Sequence[Ratio]) -> Ratio:
+    return Ratio(median(each.p50 for each in ratios), median(each.p99 for each in ratios))
 
 
 def _of(kind: dict[str, object], group: str, name: str) -> object:
