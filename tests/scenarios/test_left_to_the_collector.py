@@ -4,13 +4,11 @@ Objects that refer to each other keep an event and its bodies until the collecto
 budget is. With 50,000 of them at a time, each collection stops the event loop for longer than an attempt takes.
 """
 
-import gc
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.doubles.collector import left_to_the_collector
 from tests.doubles.endpoint import Behaviour, refuse_connections, status
 from tests.scenarios.replaying import grant_ever, replay, send_test
 from tests.scenarios.world import World
@@ -18,26 +16,6 @@ from tests.scenarios.world import World
 from hookstream.core.model.subscription import Batch
 
 EVENTS = 20
-
-
-@contextmanager
-def collected() -> Iterator[Counter[str]]:
-    """Count, by type, the objects of hookstream that only the collector frees."""
-    found: Counter[str] = Counter()
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield found
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        kinds = [type(each) for each in gc.garbage]
-        found.update(kind.__name__ for kind in kinds if kind.__module__.startswith("hookstream"))
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        if was_enabled:
-            gc.enable()
 
 
 def publish(world: World) -> None:
@@ -80,7 +58,7 @@ async def test_nothing_of_a_delivery_that_ended_is_left_to_the_collector(
             world.directory.put_subscription(subscription)
         world.endpoints.script("crm", *answers)
         await world.worker()
-        with collected() as left:
+        with left_to_the_collector() as left:
             act(world)
             await world.until(world.settled)
         assert world.endpoints.to("crm")

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.doubles.certificates import certificate
+from tests.doubles.collector import left_to_the_collector
 from tests.doubles.raw_server import (
     Conversation,
     Play,
@@ -21,6 +22,7 @@ from tests.doubles.raw_server import (
 )
 from tests.integration.http.sending import anywhere, post
 
+from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.sender import HttpSender
 from hookstream.core.model.outcome import (
     AddressBlocked,
@@ -30,6 +32,7 @@ from hookstream.core.model.outcome import (
     TransportFailure,
     Withheld,
 )
+from hookstream.pipeline.ports import always_permitted
 
 # Connections.
 
@@ -39,6 +42,20 @@ async def test_a_connection_is_used_again(sender: HttpSender) -> None:
         for _ in range(3):
             assert await sender.send(post(running.url)) == Response(200, excerpt="ok")
     assert [seen.connection for seen in running.seen] == [1, 1, 1]
+
+
+async def test_an_exchange_over_a_kept_connection_leaves_nothing_to_the_garbage_collector(
+    sender: HttpSender,
+) -> None:
+    async with server(response(204)) as running:
+        await sender.send(post(running.url))
+        with left_to_the_collector() as left:
+            for _ in range(5):
+                answer = asyncio.get_running_loop().create_future()
+                begun = sender.begin(post(running.url), always_permitted, answer.set_result)
+                assert isinstance(begun, Connection)
+                assert await answer == Response(204)
+    assert left == {}
 
 
 async def test_a_chunked_response_keeps_the_connection(sender: HttpSender) -> None:
