@@ -56,7 +56,7 @@ from rich.text import Text
 from hookstream.adapters.dev.broker import BrokerProcess
 from hookstream.adapters.dev.kafka_jars import fetch_kafka, find_java
 from hookstream.adapters.system import SystemChance
-from hookstream.adapters.telemetry.tracing import tracer_of
+from hookstream.adapters.telemetry.tracers import tracer_of
 from hookstream.producer import EventProducer
 from hookstream.settings.groups import TracingSettings
 

@@ -253,16 +253,16 @@ def _hostile(value: Any) -> Any:  # noqa: ANN401  JSON
 
 
 @pytest.mark.parametrize("scope", [Scope.ADMIN, Scope.PARTNER_MANAGE])
-async def test_whatever_texts_have_in_them_is_shown_and_never_obeyed(
+async def test_whatever_texts_have_in_them_is_shown_and_never_interpreted(
     world: PagesWorld, scope: Scope
 ) -> None:
     browser = await logged_in(world, world.api.tokens[scope])
     world.site._dispatcher = HostileApi(world.api.dispatcher)  # noqa: SLF001
     for page in SHOWN:
-        _obeys_nothing(await asked(browser, page), page)
+        _interprets_nothing(await asked(browser, page), page)
 
 
-def _obeys_nothing(reply: PageReply, page: ConsolePage) -> None:
+def _interprets_nothing(reply: PageReply, page: ConsolePage) -> None:
     expected = EXPECTATIONS[page.name]
     assert reply.status in (200, 403, 404, expected.status), (page.name, reply.text)
     strange = re.findall(
