@@ -14,7 +14,6 @@ than `--bound` milliseconds.
 
 import argparse
 import asyncio
-import gc
 import random
 import statistics
 import sys
@@ -22,17 +21,15 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import local
 from typing import NamedTuple, cast
 from urllib.parse import urlencode
 
 from benchmarks.busy_day import Known, Size, filled
 from hookstream.adapters.index.answers import DeliveryAnswer, Whose
-from hookstream.adapters.index.opened_files import OpenLimit
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.keyring import KeyRing, read_ring
-from hookstream.adapters.system import SystemClock, new_id, random_bytes
+from hookstream.adapters.system import SystemClock, new_id, random_bytes, spare_collector
 from hookstream.adapters.tables.console_rows import token_key, write_token
 from hookstream.adapters.tables.failure_group_rows import (
     failure_group_key,
@@ -62,6 +59,7 @@ from hookstream.entry.api.rates import TokenRates
 from hookstream.entry.api.requests import ApiRequest
 from hookstream.entry.api.services import ConsoleServices
 from hookstream.entry.api.table import TABLE
+from hookstream.entry.console.index_readers import IndexReaders
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
 from hookstream.entry.console.sessions import ConsoleSessions
@@ -93,11 +91,9 @@ class Console:
     ) -> None:
         self.settings = settings
         self.keys = keys
-        self._folder = folder
         self._present = present
         self._live = live
-        self._of_thread = local()
-        self._open_files = OpenLimit()
+        self._readers = IndexReaders(folder, self.now)
         self.state = live.state
         self.failures = live.failures
         self.jobs, self.job = live.jobs, live.job
@@ -126,12 +122,8 @@ class Console:
         return self._live.session_caller(token_hash(cookie), self._present)
 
     def index(self) -> IndexReader:
-        """As ConsoleServices says: each thread has its own."""
-        found: IndexReader | None = getattr(self._of_thread, "index", None)
-        if found is None:
-            found = IndexReader(self._folder, self.now, limit=self._open_files)
-            self._of_thread.index = found
-        return found
+        """As ConsoleServices says."""
+        return self._readers.own()
 
     def open_partitions(self) -> PartitionsLook:
         """As ConsoleServices says."""
@@ -405,6 +397,8 @@ async def measure(given: argparse.Namespace, folder: Path) -> int:
     quiet = settings.console.failures_quiet
     groups = tables.add_failures(console.index(), size.present, quiet)
     site, threads = _site(console, tables.live)
+    # As a console does once its tables are read.
+    spare_collector()
     print(f"{len(groups):,} failure groups\n")
     print(f"{f'page, of {given.requests} answers each':<52}{'CPU ms':>8}{'':>8}{'wall ms':>10}")
     print(f"{'':<52}{'p50':>8}{'p95':>8}{'p50':>10}{'p95':>8}")
@@ -439,8 +433,6 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="that fill the index")
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    # As the command line does once all is imported.
-    gc.freeze()
     with tempfile.TemporaryDirectory(prefix="hookstream-pages-") as made:
         folder = given.folder or Path(made)
         folder.mkdir(parents=True, exist_ok=True)

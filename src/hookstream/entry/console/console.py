@@ -21,7 +21,7 @@ from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.kafka.jobs import KafkaJobs
 from hookstream.adapters.kafka.reach import wait_for_brokers
 from hookstream.adapters.kafka.tables.reader import TableReader
-from hookstream.adapters.system import SystemChance, SystemClock, new_id
+from hookstream.adapters.system import SystemChance, SystemClock, new_id, spare_collector
 from hookstream.adapters.telemetry.api_metrics import ApiMetrics
 from hookstream.adapters.telemetry.asked_workers import asked_workers
 from hookstream.adapters.telemetry.failure_metrics import FailureMetrics
@@ -198,6 +198,8 @@ async def _opened(
     try:
         await reader.read_to_end(_TABLES_DEADLINE)
         await asyncio.to_thread(live.state)
+        # Else each full collection looks through all tables, in the middle of some request.
+        spare_collector()
         executor = Executor(
             name=executor_name(),
             topics=topics,

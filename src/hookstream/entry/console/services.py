@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock, local
+from threading import Lock
 from typing import TypeVar
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.index.answers import DeliveryAnswer
-from hookstream.adapters.index.opened_files import OpenLimit
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.record_writer import RecordWriter
 from hookstream.adapters.kafka.tables.reader import TableReader
@@ -49,6 +48,7 @@ from hookstream.entry.admin.turns import Turn
 from hookstream.entry.admin.writing import EqualWriting
 from hookstream.entry.api.services import JobRecords
 from hookstream.entry.cluster import reached
+from hookstream.entry.console.index_readers import IndexReaders
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.log_services import LogServices
 from hookstream.errors import DependencyUnavailable
@@ -92,11 +92,9 @@ class KafkaServices(LogServices):
         self._loop = asyncio.get_running_loop()
         self._writing = EqualWriting(settings, keys, console=True)
         self._one_writer = Lock()
-        self._folder = folder
         self._door = door
         self._workers = workers
-        self._of_thread = local()
-        self._open_files = OpenLimit()
+        self._readers = IndexReaders(folder)
         self._uses = ApiUses()
         self._uses_lock = Lock()
         self._name = executor_name()
@@ -235,10 +233,7 @@ class KafkaServices(LogServices):
 
     def index(self) -> IndexReader:
         """As ConsoleServices says."""
-        found: IndexReader | None = getattr(self._of_thread, "index", None)
-        if found is None:
-            found = self._of_thread.index = IndexReader(self._folder, limit=self._open_files)
-        return found
+        return self._readers.own()
 
     def details(self, found: DeliveryAnswer) -> DeliveryDetails:
         """As ConsoleServices says."""
