@@ -30,7 +30,8 @@ class JobWork(Protocol):
     """One executor's work on one job, from what its row says. It supplies steps and writes nothing.
 
     `next` is called again and again, and each answer is followed by exactly one of: `committed`,
-    `refused`, another `next` (after a JobPause), or the end of the work, which may come at every await.
+    `refused`, another `next` (after a JobPause), or the end of the work, which may come at every await; a
+    JobWait is followed by the end.
     """
 
     async def next(self, job: Job) -> NextStep:
