@@ -75,9 +75,10 @@ class Platform:
             "reason": "the morning's incident",
         }
         await self.made("/v1/holds", hold)
-        # A job that finds nothing to do.
-        await self.made("/v1/redrives", {"selector": {"subscriptions": ["waiting"]}})
+        # A job that finds nothing to do, and that has ended before answers are compared.
+        job = await self.made("/v1/redrives", {"selector": {"subscriptions": ["waiting"]}})
         console = self.consoles["first"]
+        await console.until(f"/v1/jobs/{job['id']}", self.token, has_ended)
         await console.until("/v1/dead-letters?limit=100", self.token, has(EVENTS))
         await console.until("/v1/pending?limit=100", self.token, has(EVENTS))
         await console.until(
