@@ -181,13 +181,14 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
                 )
 
     def _due(self) -> list[_Call]:
-        """Remove and return the timers that are due, in the order in which they fire."""
+        """Remove and return the timers that are due, in the order in which they fire: there is one at least."""
         scheduled, now = self._scheduled, self._seconds + _RESOLUTION
-        due = []
+        due = [heappop(scheduled)]
+        if not scheduled or scheduled[0] >= now:
+            return due
         while scheduled and scheduled[0] < now:
             due.append(heappop(scheduled))
-        if len(due) > 1:
-            self.ties(due)
+        self.ties(due)
         return due
 
     def _move(self) -> None:

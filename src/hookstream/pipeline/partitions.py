@@ -283,11 +283,12 @@ class Partitions:
         """
         room = note_room(len(self._trackers))
         due: dict[TopicPartition, CommitPosition] = {}
+        crowded = self._pauses.having(PauseReason.CROWDED)
         for where, tracker in self._trackers.items():
             progress = None if where in self._unpublished else tracker.to_commit(room)
             if progress is not None:
                 due[where] = progress
-            if tracker.crowded != self._pauses.has(where, PauseReason.CROWDED):
+            if tracker.crowded != (where in crowded):
                 (self.pause if tracker.crowded else self.resume)(where, PauseReason.CROWDED)
         if due:
             self._source.commit(due)
@@ -315,7 +316,7 @@ class Partitions:
     @property
     def unsettled(self) -> int:
         """Records taken and not settled, over all partitions."""
-        return sum(tracker.unsettled for tracker in self._trackers.values())
+        return sum([tracker.unsettled for tracker in self._trackers.values()])
 
     def oldest_in_hand(self) -> dict[TopicPartition, tuple[int, int]]:
         """Return the generation and lowest unsettled offset of each partition that is not blocked."""

@@ -360,11 +360,13 @@ class Retrier:
             if next_due is not None:
                 due_in = (next_due - self._clock.now()) / 1000
                 seconds = min(seconds, max(0.001, not_before, due_in))
+        # A timer alone: a worker without work does nothing more often than this, and a timeout, which
+        # cancels the task and catches that again, takes as long as all else in its turn.
+        waker = asyncio.get_running_loop().call_later(seconds, self._arrived.set)
         try:
-            async with asyncio.timeout(seconds):
-                await self._arrived.wait()
-        except TimeoutError:
-            return
+            await self._arrived.wait()
+        finally:
+            waker.cancel()
 
     def _flow(self) -> None:
         """Pause partitions whose share of the room is full; fetch them again at half."""

@@ -303,6 +303,9 @@ class WaitingRoom(Generic[T]):
 
         The caller pauses them; they stay paused until `to_resume` returns them.
         """
+        if self._size < self._floor:
+            # A share is never less. That is so whenever a worker has nothing to do.
+            return []
         limit = self._floor if self._size >= self._budget else self._even_share()
         full = [
             share for share in self._shares.values() if not share.paused and share.size >= limit
