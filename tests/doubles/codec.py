@@ -209,7 +209,8 @@ class JsonCodec:
         return {
             "type": event.event_type,
             "version": version,
-            "timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            # Not strftime: it takes three times as long.
+            "timestamp": f"{moment.isoformat(timespec='microseconds')[:-6]}Z",
             "id": event.event_id,
             "environment": event.environment,
             "entity_id": event.entity_id,
