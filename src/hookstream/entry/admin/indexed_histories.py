@@ -10,6 +10,7 @@ from hookstream.core.model.event import Event
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.entry.admin.event_search import SearchBudget
 from hookstream.entry.admin.explain import Mentioned
+from hookstream.pipeline.broker_clock import MOST_SKEW
 
 _MOST_PAGES: Final = 50
 _IN_PAGE: Final = 200
@@ -47,11 +48,10 @@ class IndexedHistories:
     def of(self, delivery_id: str, since: Millis) -> DeliveryHistory | None:
         """As `Histories` says."""
         found = self.index.delivery(delivery_id, partner_id=self.partner_id)
-        return (
-            DeliveryHistory(delivery_id, (), ())
-            if found is None
-            else found.history.within(since, None)
-        )
+        if found is None:
+            return DeliveryHistory(delivery_id, (), ())
+        # An event has the time of a broker, its attempt what a worker took for that: it may seem to come before.
+        return found.history.within(since - MOST_SKEW, None)
 
 
 def _limit(window: Window) -> str:
