@@ -9,6 +9,9 @@ from tests.conftest import Broker
 from tests.integration.definitions_world import World, make_world
 
 from hookstream.adapters.tables.holds_and_skips import read_start
+from hookstream.core.model.record import TopicPartition as Place
+from hookstream.entry.admin.partitions import ReadPartition, ReadPartitions
+from hookstream.settings.load import load
 
 
 @pytest.fixture
@@ -98,6 +101,21 @@ def test_a_skip_reports_the_request_and_when_the_partition_resumes(world: World)
         0,
         f"Skipped {EVENTS}/1 offset 0. The partition resumes if that record was blocking it.\n",
     )
+
+
+def test_a_console_says_of_one_partition_what_it_says_of_it_among_all(world: World) -> None:
+    """What is not settled decides whether its page offers a remedy."""
+    events_in(world, 1, 3)
+    servers = world.client["bootstrap.servers"]
+    flags = {"kafka.bootstrap_servers": servers, "topics.prefix": world.names.prefix}
+    settings, at = load(None, {}, flags), Place(EVENTS, 1)
+    # Other tests have records there, too.
+    commit(world, EVENTS, 1, ReadPartition(settings, at).position().end - 2)
+
+    shown = ReadPartition(settings, at).shown()
+
+    assert [shown] == [each for each in ReadPartitions(settings).positions() if each.at == at]
+    assert (shown.unsettled, shown.oldest is None) == (2, False)
 
 
 def commit(world: World, topic: str, partition: int, offset: int) -> None:

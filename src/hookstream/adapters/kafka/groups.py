@@ -89,7 +89,14 @@ class KafkaGroups:
             ends = ask_offsets(self._admin, partitions, "latest", self._timeout, what)
             found = [
                 GroupPosition(
-                    group, at, members.get(at), committed.get(at), starts[at], ends[at], None
+                    group,
+                    at,
+                    members.get(at),
+                    committed.get(at),
+                    starts[at],
+                    ends[at],
+                    oldest=None,
+                    looked=oldest,
                 )
                 for at in partitions
             ]

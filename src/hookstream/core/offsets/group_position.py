@@ -35,12 +35,14 @@ class GroupPosition:
     end: int
     """The offset after the last record, including those of open transactions."""
     oldest: Millis | None
-    """When the first unsettled record was appended; None if no record is unsettled."""
+    """When the first unsettled record was appended; None if no record is unsettled, or nobody looked for it."""
+    looked: bool = True
+    """Whether that record was looked for."""
 
     @property
     def unsettled(self) -> int:
         """The most offsets that may be unsettled: transaction markers among them count."""
-        if self.oldest is None:
+        if self.looked and self.oldest is None:
             return 0
         return max(0, self.end - self.unread_from - self.settled_above)
 

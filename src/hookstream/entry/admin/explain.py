@@ -17,7 +17,7 @@ from hookstream.core.matching.granted import asks_for
 from hookstream.core.model import header_names as names
 from hookstream.core.model.active_interval import Arrival, arrival_of
 from hookstream.core.model.event import Event, Identified
-from hookstream.core.model.instant import Millis, to_rfc3339
+from hookstream.core.model.instant import MINUTE, Millis, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Origin, Record, TopicPartition, header_text
 from hookstream.core.model.record_place import RecordPlace, place_of
@@ -47,6 +47,8 @@ from hookstream.settings import Settings
 
 MOST_SUBSCRIPTIONS: Final = 50
 """The most subscriptions that are explained for one event."""
+SKEW: Final = MINUTE
+"""How much earlier than its event's record an attempt may seem to have begun: a worker's time is not its broker's."""
 MOST_HISTORIES: Final = 10
 """The most deliveries of one event whose history is read."""
 MOST_CHANGES: Final = 20
@@ -152,7 +154,7 @@ class AuditHistories:
     def mentioned(self, event: Event, since: Millis) -> Mentioned:
         """As `Histories` says."""
         audit = AuditLog(self.settings, self.budget.progress)
-        selection = AuditSelection(event=event.event_id, since=since)
+        selection = AuditSelection(event=event.event_id, since=max(0, since - SKEW))
         topic = self.settings.topics_names.attempts
         left_out = len(self.budget.left_out)
         entries = self.budget.within(topic, since, lambda: audit.entries(selection))
@@ -167,7 +169,7 @@ class AuditHistories:
         found = self.budget.within(
             f"the history of {delivery_id}",
             since,
-            lambda: [history_of(audit, dead_letters, delivery_id, since)],
+            lambda: [history_of(audit, dead_letters, delivery_id, max(0, since - SKEW))],
         )
         return next(iter(list(found)), None)
 

@@ -9,8 +9,7 @@ from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.model.event import Event
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.entry.admin.event_search import SearchBudget
-from hookstream.entry.admin.explain import Mentioned
-from hookstream.pipeline.broker_clock import MOST_SKEW
+from hookstream.entry.admin.explain import SKEW, Mentioned
 
 _MOST_PAGES: Final = 50
 _IN_PAGE: Final = 200
@@ -33,7 +32,9 @@ class IndexedHistories:
             self.budget.left_out.append(
                 f"attempts that are not in the console's index, which {_limit(window)}"
             )
-        wanted = AttemptFilter(partner_id=self.partner_id, event_id=event.event_id, since=since)
+        wanted = AttemptFilter(
+            partner_id=self.partner_id, event_id=event.event_id, since=max(0, since - SKEW)
+        )
         found: set[str] = set()
         after: Cursor | None = None
         for _ in range(_MOST_PAGES):
@@ -48,10 +49,11 @@ class IndexedHistories:
     def of(self, delivery_id: str, since: Millis) -> DeliveryHistory | None:
         """As `Histories` says."""
         found = self.index.delivery(delivery_id, partner_id=self.partner_id)
-        if found is None:
-            return DeliveryHistory(delivery_id, (), ())
-        # An event has the time of a broker, its attempt what a worker took for that: it may seem to come before.
-        return found.history.within(since - MOST_SKEW, None)
+        return (
+            DeliveryHistory(delivery_id, (), ())
+            if found is None
+            else found.history.within(max(0, since - SKEW), None)
+        )
 
 
 def _limit(window: Window) -> str:

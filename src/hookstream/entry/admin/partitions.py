@@ -157,6 +157,18 @@ class ReadPartition:
                     raise
                 time.sleep(_POLL_SECONDS)
 
+    def shown(self) -> GroupPosition:
+        """Return the group's current position with the time of its oldest unsettled record, if that can be read.
+
+        Raises:
+            DependencyUnavailable: As `position`.
+        """
+        try:
+            return self._groups.positions(self._group, [self.at])[0]
+        except DependencyUnavailable:
+            # The record that stops a partition may be unreadable: the rest is wanted all the more then.
+            return self.position()
+
     def position_within(
         self, seconds: float, reached_it: Callable[[GroupPosition], bool]
     ) -> GroupPosition:

@@ -217,7 +217,7 @@ class LogServices(ABC):
 
     def position(self, at: TopicPartition) -> GroupPosition:
         """As ConsoleServices says."""
-        return ReadPartition(self.settings, at).position()
+        return ReadPartition(self.settings, at).shown()
 
     def offset_at(self, at: TopicPartition, where: StartAt) -> int:
         """As ConsoleServices says."""

@@ -1,5 +1,7 @@
 """What a position counts as unsettled: from the commit to the end, less what the commit's metadata lists."""
 
+from dataclasses import replace
+
 import pytest
 
 from hookstream.core.model.record import TopicPartition
@@ -43,6 +45,11 @@ def test_metadata_of_another_program_is_ignored() -> None:
 
 def test_if_only_transaction_markers_follow_the_commit_nothing_is_unsettled() -> None:
     assert position(CommitPosition(99), oldest=None).unsettled == 0
+
+
+def test_if_nobody_looked_for_records_what_follows_the_commit_may_be_unsettled() -> None:
+    unknown = replace(position(CommitPosition(70), oldest=None), looked=False)
+    assert unknown.unsettled == 30
 
 
 def test_a_commit_beyond_the_end_of_the_log_is_reported_though_nothing_is_unsettled() -> None:

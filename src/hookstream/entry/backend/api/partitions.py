@@ -121,4 +121,5 @@ def _position(shown: PartitionShown) -> GroupPosition:
         start=shown.start,
         end=shown.end,
         oldest=None if shown.oldest is None else from_rfc3339(shown.oldest),
+        looked=shown.oldest is not None or not shown.unsettled,
     )
