@@ -5,13 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-)
-from tests.e2e.world import World, until, until_accepted, until_status
+from tests.e2e.world import World, take_nothing, until, until_accepted, until_status
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -129,11 +123,3 @@ async def test_an_operator_skips_a_record_that_stops_its_partition(world: World)
     [found] = [entry for entry in await world.read("operations") if entry.key == place.encode()]
     assert found.value is not None
     assert b"A1" in found.value
-
-
-def take_nothing(servers: str, topic: str) -> None:
-    """Have a topic refuse whatever is written to it, as a broken quota or right would."""
-    tiny = ConfigEntry("max.message.bytes", "1", incremental_operation=AlterConfigOpType.SET)
-    asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[tiny])
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    admin.incremental_alter_configs([asked])[asked].result(30)

@@ -19,7 +19,12 @@ from secrets import token_bytes
 from typing import Any
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 from examples.consumers.receiver import Answer, Receiver
 from examples.demo.log import Entry, Log, event_id_of
 from examples.demo.stage import PARTNER, ROOT, SUBSCRIPTION, CommandFailed
@@ -311,3 +316,23 @@ async def refused(world: World) -> tuple[int | None, str]:
         sentences = [line["detail"] for line in lines if line["event"] == "worker.failed"]
         return worker.returncode if worker else None, "\n".join(sentences)
     raise AssertionError("the worker became ready")
+
+
+def take_nothing(servers: str, topic: str) -> None:
+    """Have a topic refuse whatever is written to it, as a broken quota or right would."""
+    _set_largest(servers, topic, ConfigEntry(_LARGEST, "1", incremental_operation=_SET))
+
+
+def take_again(servers: str, topic: str) -> None:
+    """Have a topic that took nothing take records as large as any other topic does."""
+    _set_largest(servers, topic, ConfigEntry(_LARGEST, None, incremental_operation=_UNSET))
+
+
+_LARGEST = "max.message.bytes"
+_SET, _UNSET = AlterConfigOpType.SET, AlterConfigOpType.DELETE
+
+
+def _set_largest(servers: str, topic: str, entry: ConfigEntry) -> None:
+    asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    admin.incremental_alter_configs([asked])[asked].result(30)
