@@ -167,7 +167,7 @@ class KafkaWorld:
     async def transaction(self, topic: str, *values: bytes) -> None:
         last = await asyncio.to_thread(self._transact, topic, values)
         at = KafkaPartition(topic, 0)
-        async with asyncio.timeout(10):  # the marker is written after the commit is answered
+        async with asyncio.timeout(60):  # the marker is written after the commit is answered
             while await self._end(at) < last + 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 

@@ -149,7 +149,7 @@ async def test_an_acknowledged_record_can_be_read(world: World) -> None:
     acknowledged = asyncio.Event()
 
     world.sink.write(OutgoingRecord(world.topic, b"k", b"v"), lambda _: acknowledged.set())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await acknowledged.wait()
 
     assert await world.stored() == [(b"k", b"v", [])]
@@ -194,7 +194,7 @@ async def test_a_writer_may_write_again_from_its_acknowledgement(world: World) -
         sink.write(OutgoingRecord(world.topic, b"k", b"again"), lambda _: done.set())
 
     sink.write(OutgoingRecord(world.topic, b"k", bytes(20 * LIMIT)), again)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await done.wait()
 
     assert await sink.flush(10)
@@ -219,7 +219,7 @@ async def test_an_acknowledgement_that_raises_ends_the_sink(world: World) -> Non
         raise ValueError("no")
 
     world.sink.write(OutgoingRecord(world.topic, b"k", b"v"), refuse)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.wait([world.sink.failed])
 
     assert "ValueError('no')" in str(world.sink.failed.exception())

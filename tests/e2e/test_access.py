@@ -177,7 +177,7 @@ async def test_each_role_works_with_the_documented_rights_and_no_other_client_ca
         ) as producer:
             event = world.next_event()
             sent = await producer.send(event.event_type, event.data, entity_id=event.entity_id)
-        await until_accepted(crm, [sent], 20)
+        await until_accepted(crm, [sent], 60)
         act_as("operator")
         await world.ask("attempts", "list")
         await world.stage.hookstream("dlq", "list")

@@ -39,7 +39,7 @@ async def test_batches_of_both_formats_are_what_was_agreed_and_the_audit_has_eac
     await world.stage.start_worker()
     sent = await world.publish(COUNT)
     for partner in (plain, cloud):
-        await until_accepted(partner, sent, 20)
+        await until_accepted(partner, sent, 60)
     assert await world.stage.stop_worker() == 0
 
     for partner, name, media_type in (
@@ -89,8 +89,8 @@ async def test_an_event_that_is_refused_comes_again_until_it_is_accepted_and_the
     crm.answer(picky)
     await world.stage.start_worker()
     sent = await world.publish(COUNT)
-    await until_accepted(crm, sent, 40)
-    await world.until_settled(20)
+    await until_accepted(crm, sent, 60)
+    await world.until_settled(60)
 
     assert crm.accepted == Counter(each.event_id for each in sent)
     [late] = refused

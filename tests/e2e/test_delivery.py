@@ -16,7 +16,7 @@ async def test_an_event_reaches_a_verified_partner_under_one_trace(world: World)
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     [sent] = await world.publish(1)
-    await until_accepted(crm, [sent], 10)
+    await until_accepted(crm, [sent], 60)
     assert await world.stage.stop_worker() == 0
 
     body = crm.bodies[sent.event_id]
@@ -57,7 +57,7 @@ template_secrets:
     await world.stage.start_worker()
     [sent] = await world.publish(1)
     for partner in (full, thin, cloud, own):
-        await until_accepted(partner, [sent], 10)
+        await until_accepted(partner, [sent], 60)
     assert await world.stage.stop_worker() == 0
 
     standard = full.bodies[sent.event_id]
@@ -92,8 +92,8 @@ async def test_a_record_that_is_not_an_event_is_listed_and_the_stream_continues(
     await world.stage.start_worker()
     await world.publish_bytes(GARBAGE)
     sent = await world.publish(6)
-    await until_accepted(crm, sent, 10)
-    await world.until_settled(10)
+    await until_accepted(crm, sent, 60)
+    await world.until_settled(60)
 
     listed = await world.ask("undecodable", "list")
 
@@ -118,7 +118,7 @@ async def test_groups_of_the_classic_protocol_deliver_and_retry(world: World) ->
     crm.answer(down_at_first)
     await world.stage.start_worker()
     sent = await world.publish(6)
-    await until_accepted(crm, sent, 20)
+    await until_accepted(crm, sent, 60)
 
     assert await world.group_types() == {"CLASSIC"}
     assert sorted(crm.statuses) == [204] * 6 + [503]

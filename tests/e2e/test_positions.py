@@ -16,8 +16,8 @@ async def positions(world: World, *options: str) -> dict[tuple[str, int], dict[s
 async def test_partitions_are_listed_with_their_owner_and_what_is_unsettled(world: World) -> None:
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
-    await until_accepted(crm, await world.publish(6), 20)
-    await world.until_settled(20)
+    await until_accepted(crm, await world.publish(6), 60)
+    await world.until_settled(60)
 
     held = await positions(world)
 

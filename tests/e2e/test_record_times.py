@@ -52,8 +52,8 @@ async def test_bytes_stamped_with_microseconds_are_undecodable_and_shown_with_th
     for timestamp in (MICROSECONDS, 1, 0):
         await asyncio.to_thread(append, world.stage.servers, world.topic, b"junk!", timestamp)
 
-    await until_accepted(crm, await world.publish(3), 20)
-    await world.until_settled(20)
+    await until_accepted(crm, await world.publish(3), 60)
+    await world.until_settled(60)
 
     aside = await world.read("undecodable")
     assert [entry.headers.get("hs-origin-timestamp-ms") for entry in aside].count(
@@ -79,14 +79,14 @@ async def test_an_operator_skips_records_that_carry_their_producers_time(
         found = [json.loads(line) for line in lines if '"topic.stopped"' in line]
         return [line["offset"] for line in found]
 
-    await until(lambda: stopped() == [0], 30, world.stage.log.read_text)
+    await until(lambda: stopped() == [0], 60, world.stage.log.read_text)
     place = f"{world.topic}/0"
     await world.stage.hookstream("partition", "skip", place, "0", "--reason", "A1")
-    await until(lambda: stopped() == [0, 1], 10, world.stage.log.read_text)
+    await until(lambda: stopped() == [0, 1], 60, world.stage.log.read_text)
 
     await world.stage.hookstream("partition", "start", place, "--at", "latest", "--reason", "A2")
 
-    await world.until_settled(20)
+    await world.until_settled(60)
     assert await world.read("undecodable") == []
     published = [entry for entry in await world.read("operations") if entry.key == place.encode()]
     assert [b"A1" in (entry.value or b"") for entry in published[:1]] == [True]

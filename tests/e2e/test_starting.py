@@ -44,7 +44,7 @@ async def test_all_that_a_worker_writes_is_json_though_the_collector_of_traces_i
     }
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
-    await until_accepted(crm, await world.publish(3), 15)
+    await until_accepted(crm, await world.publish(3), 60)
 
     none_yet = "\nhookstream_spans_lost_total 0.0\n"
     while none_yet in await world.stage.ask_worker("/metrics"):  # noqa: ASYNC110  nothing notifies

@@ -15,7 +15,7 @@ async def test_what_is_held_waits_in_tiers_and_arrives_when_the_hold_is_cleared(
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
     first = await world.publish(1)
-    await until_accepted(crm, first, 10)
+    await until_accepted(crm, first, 60)
     await world.stage.hookstream("hold", "set", "partner", "crm", "--reason", "they asked")
     await until_the_worker_knows_of_a_hold(world)
     held = await world.publish(3)
@@ -26,8 +26,8 @@ async def test_what_is_held_waits_in_tiers_and_arrives_when_the_hold_is_cleared(
     assert len(crm.statuses) == 1
     await world.stage.hookstream("hold", "clear", "partner", "crm")
 
-    await until_accepted(crm, held, 15)
-    await world.until_settled(10)
+    await until_accepted(crm, held, 60)
+    await world.until_settled(60)
     assert len(crm.statuses) == 4
     assert await world.read("dead-letters") == []
 
@@ -66,8 +66,8 @@ async def test_an_endpoint_that_only_fails_is_disabled_and_operators_are_notifie
     crm.answer(down)
     await world.stage.start_worker()
     [sent] = await world.publish(1)
-    await until(lambda: len(ops.bodies) == 2, 30, lambda: ops.bodies)
-    await world.until_settled(10)
+    await until(lambda: len(ops.bodies) == 2, 60, lambda: ops.bodies)
+    await world.until_settled(60)
 
     data = {body["type"]: body["data"] for body in ops.bodies.values()}
     disabled, dead = data["endpoint.disabled"], data["delivery.dead_lettered"]

@@ -34,8 +34,8 @@ async def test_a_header_name_that_is_not_text_does_not_prevent_delivery(world: W
         )
     await world.stage.start_worker()
 
-    await until(lambda: sum(partner.accepted.values()) >= 2, 30, lambda: partner.statuses)
-    await world.until_settled(30)
+    await until(lambda: sum(partner.accepted.values()) >= 2, 60, lambda: partner.statuses)
+    await world.until_settled(60)
     listed = await world.stage.hookstream(
         "events", "tail", "--topic", world.topic, "--from-beginning", "--no-follow"
     )

@@ -20,7 +20,7 @@ async def test_a_receiver_disables_its_subscription_with_a_refusal_and_with_a_su
     await world.stage.start_worker()
     [refused] = await world.publish(1)
     await until_status(crm, 500, 20)
-    await world.until_settled(20)
+    await world.until_settled(60)
     [found] = await world.ask("subscriptions", "list")
     assert (found["state"], found["reason"]) == ("disabled", "asked")
     [dead_letter] = await world.read("dead-letters")
@@ -32,8 +32,8 @@ async def test_a_receiver_disables_its_subscription_with_a_refusal_and_with_a_su
     up = True
     await world.stage.hookstream("subscriptions", "enable", "crm", "--no-replay")
     [accepted] = await world.publish(1)
-    await until_accepted(crm, [accepted], 20)
-    await world.until_settled(20)
+    await until_accepted(crm, [accepted], 60)
+    await world.until_settled(60)
     [again] = await world.ask("subscriptions", "list")
     assert (again["state"], again["reason"]) == ("disabled", "asked")
     assert len(await world.read("dead-letters")) == 1
@@ -41,7 +41,7 @@ async def test_a_receiver_disables_its_subscription_with_a_refusal_and_with_a_su
     crm.receiver.words = {}
     await world.stage.hookstream("subscriptions", "enable", "crm", "--no-replay")
     await world.stage.hookstream("dlq", "redrive", "--reason", "asked", "--yes")
-    await until_accepted(crm, [refused], 20)
+    await until_accepted(crm, [refused], 60)
     assert crm.statuses == [500, 204, 204]
 
 
@@ -57,7 +57,7 @@ async def test_a_receiver_aborts_a_delivery_and_rests_its_lane(world: World) -> 
     await world.stage.start_worker()
     [aborted] = await world.publish(1)
     await until_status(crm, 400, 20)
-    await world.until_settled(20)
+    await world.until_settled(60)
     [dead_letter] = await world.read("dead-letters")
     assert (dead_letter.headers["hs-reason"], dead_letter.headers["hs-attempt"]) == (
         "aborted",
@@ -67,12 +67,12 @@ async def test_a_receiver_aborts_a_delivery_and_rests_its_lane(world: World) -> 
     crm.answer(None)
     crm.receiver.words = {"RateLimit": '"default";r=0;t=4'}
     [last] = await world.publish(1)
-    await until_accepted(crm, [last], 20)
+    await until_accepted(crm, [last], 60)
     crm.receiver.words = {}
     later = await world.publish(3)
-    await until_accepted(fine, later, 20)
-    await until_accepted(crm, later, 30)
-    await world.until_settled(20)
+    await until_accepted(fine, later, 60)
+    await until_accepted(crm, later, 60)
+    await world.until_settled(60)
     before, after = crm.receiver.book.entries[1:3]
     assert after.at - before.at >= 4
     assert [entry.attempt for entry in crm.receiver.book.entries] == [1, 1, 1, 1, 1]

@@ -60,7 +60,7 @@ async def test_what_was_held_while_a_worker_was_cut_off_is_not_sent(place: Place
     await world.publish(EVENTS)
     await until(
         lambda: all(len(each.came) >= 8 for each in slow.values()),
-        30,
+        60,
         lambda: {name: len(each.came) for name, each in slow.items()},
     )
 

@@ -27,7 +27,7 @@ async def begin(world: World) -> Partner:
     crm = await world.subscribe("crm")
     world.stage.environ["HOOKSTREAM_KAFKA__CLIENT"] = json.dumps(CLIENT)
     await world.stage.start_worker()
-    await until_accepted(crm, await world.publish(20), 30)
+    await until_accepted(crm, await world.publish(20), 60)
     return crm
 
 

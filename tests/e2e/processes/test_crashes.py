@@ -33,15 +33,15 @@ async def test_a_worker_killed_in_mid_delivery_loses_nothing(world: World) -> No
     crm.answer(answering(0.1, failing=0.2))
     await world.stage.start_worker()
     sent = await world.publish(150)
-    await until(lambda: len(crm.accepted) >= 40, 20, lambda: crm.accepted)
+    await until(lambda: len(crm.accepted) >= 40, 60, lambda: crm.accepted)
 
     await world.stage.kill_worker()
 
     unsettled = await world.unsettled()
     assert len(crm.accepted) < len(sent)
     await world.stage.start_worker()
-    await until_accepted(crm, sent, 30)
-    await world.until_settled(20)
+    await until_accepted(crm, sent, 60)
+    await world.until_settled(60)
     repeated = {event_id for event_id, times in crm.accepted.items() if times > 1}
     assert repeated <= unsettled
     assert crm.receiver.book.forged == 0
@@ -56,14 +56,14 @@ async def test_a_worker_that_is_asked_to_shut_down_drains_and_the_next_repeats_n
     await world.stage.start_worker()
     async with asyncio.TaskGroup() as tasks:
         publishing = tasks.create_task(world.publish(80, every=0.02))
-        await until(lambda: len(crm.accepted) >= 10, 20, lambda: crm.accepted)
+        await until(lambda: len(crm.accepted) >= 10, 60, lambda: crm.accepted)
 
         code = await world.stage.stop_worker()
 
         assert (code, len(crm.accepted) < 80) == (0, True)
     await world.stage.start_worker()
-    await until_accepted(crm, publishing.result(), 30)
-    await world.until_settled(20)
+    await until_accepted(crm, publishing.result(), 60)
+    await world.until_settled(60)
     assert crm.statuses == [204] * 80
 
 
@@ -81,13 +81,13 @@ async def test_a_second_worker_comes_and_goes_and_nothing_is_lost_or_repeated(
         # However long its start took, there are attempts in flight when it leaves.
         leaving = tasks.create_task(world.publish(150, every=0.03))
         before = len(crm.accepted)
-        await until(lambda: len(crm.accepted) >= before + 40, 20, lambda: crm.accepted)
+        await until(lambda: len(crm.accepted) >= before + 40, 60, lambda: crm.accepted)
 
         code = await second.stop_worker()
 
         assert (code, len(crm.accepted) < 300) == (0, True)
-    await until_accepted(crm, [*joining.result(), *leaving.result()], 30)
-    await world.until_settled(20)
+    await until_accepted(crm, [*joining.result(), *leaving.result()], 60)
+    await world.until_settled(60)
     assert crm.statuses == [204] * 300
 
 
@@ -101,12 +101,12 @@ async def test_a_broker_killed_in_mid_stream_loses_nothing_and_the_worker_contin
         await world.stage.start_worker()
         async with asyncio.TaskGroup() as tasks:
             publishing = tasks.create_task(world.publish(120, every=0.02))
-            await until(lambda: len(crm.accepted) >= 20, 20, lambda: crm.accepted)
+            await until(lambda: len(crm.accepted) >= 20, 60, lambda: crm.accepted)
 
             await asyncio.to_thread(own_broker.kill)
             await asyncio.to_thread(own_broker.start)
 
-        await until_accepted(crm, publishing.result(), 40)
-        await world.until_settled(30)
+        await until_accepted(crm, publishing.result(), 60)
+        await world.until_settled(60)
         assert await world.read("dead-letters") == []
         assert await world.stage.stop_worker() == 0

@@ -28,7 +28,7 @@ async def test_what_was_held_while_a_worker_was_frozen_is_not_sent(world: World)
     await world.publish(60)
     await until(
         lambda: all(len(each.came) >= 4 for each in slow.values()),
-        30,
+        60,
         lambda: {name: len(each.came) for name, each in slow.items()},
     )
     assert world.stage.worker is not None
@@ -114,7 +114,7 @@ async def test_a_freeze_within_the_handshake_sends_nothing_that_was_held_meanwhi
         await world.publish(1)
         await until(
             lambda: all(each.begun for each in endpoints.values()),
-            30,
+            60,
             lambda: {name: each.begun for name, each in endpoints.items()},
         )
         assert world.stage.worker is not None

@@ -21,8 +21,8 @@ async def test_a_killed_worker_has_its_partitions_back_at_once(world: World) -> 
     world.stage.environ["HOOKSTREAM_KAFKA__GROUP_INSTANCE_ID"] = "worker-0"
     crm = await world.subscribe("crm")
     await world.stage.start_worker()
-    await until_accepted(crm, await world.publish(9), 20)
-    await world.until_settled(20)
+    await until_accepted(crm, await world.publish(9), 60)
+    await world.until_settled(60)
     assert await world.group_types() == {"CLASSIC"}
     await world.stage.kill_worker()
     world.stage.log.unlink()

@@ -46,10 +46,10 @@ class Taken:
         return {json.loads(body)["id"] for _, body in self.requests}
 
     async def until_sent(self, count: int) -> None:
-        await until(lambda: len(self.requests) > count, 20, lambda: len(self.requests))
+        await until(lambda: len(self.requests) > count, 60, lambda: len(self.requests))
 
     async def until_events(self, sent: set[str]) -> None:
-        await until(lambda: self.events() >= sent, 30, lambda: len(self.events()))
+        await until(lambda: self.events() >= sent, 60, lambda: len(self.events()))
 
     async def until_signed_by(self, names: list[str]) -> None:
         """Wait until a request is signed by these secrets alone."""

@@ -89,7 +89,7 @@ async def test_what_comes_while_no_descriptor_is_left_waits_and_is_sent_once(
     sent = await world.publish(EVENTS)
     await until(
         lambda: b'"egress.short"' in world.stage.log.read_bytes(),
-        30,
+        60,
         lambda: world.stage.log.read_text()[-2000:],
     )
     await asyncio.sleep(3)

@@ -48,7 +48,7 @@ async def test_a_worker_40_days_off_leaves_what_is_pending_to_one_whose_clock_is
         starting = tasks.create_task(wrong.start_worker())
         try:
             await until(
-                lambda: b'"clock.wrong"' in said(wrong.log), 40, lambda: said(wrong.log)[-2000:]
+                lambda: b'"clock.wrong"' in said(wrong.log), 60, lambda: said(wrong.log)[-2000:]
             )
             await asyncio.sleep(4)
             ready = await wrong.ask_worker("/readyz")

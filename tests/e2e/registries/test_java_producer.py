@@ -120,7 +120,7 @@ async def test_events_of_apicurios_serializer_for_java_are_delivered_and_retried
         given="\n".join(map(as_java_reads, sent.values())),
     )
     await until_arrived(crm, sent)
-    await world.until_settled(30)
+    await world.until_settled(60)
     assert await world.stage.stop_worker() == 0
     values = {entry.value for entry in world.log.read(world.topic)}
     assert values == {prefixed(int(found[1])) + body for body in sent.values()}

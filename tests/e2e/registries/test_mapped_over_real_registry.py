@@ -66,7 +66,7 @@ async def test_a_foreign_schema_with_a_reference_is_filtered_pinned_retried_and_
     await asyncio.to_thread(send, world, registry_url, topic, shipped(), 1, 3)
     await asyncio.to_thread(send, world, registry_url, topic, LONGER, 2)
     await until(lambda: len(crm.statuses) == 4, 90, lambda: crm.statuses)
-    await world.until_settled(30)
+    await world.until_settled(60)
     up = True
     await world.stage.hookstream("dlq", "redrive", "--subscription", "crm", "--yes")
     await until_arrived(crm, ["event-1", "event-2"])

@@ -114,7 +114,7 @@ async def test_events_of_a_service_with_confluents_serializer_are_filtered_retri
     service = Service(world, client_of(registry.url))
     sent = await service.send(2)
     await until(lambda: len(crm.statuses) == 6, 90, lambda: crm.statuses)
-    await world.until_settled(30)
+    await world.until_settled(60)
 
     # What follows needs no registry: neither a redrive, nor a restart, nor commands.
     registry.stop()

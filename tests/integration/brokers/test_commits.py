@@ -52,7 +52,7 @@ async def test_if_the_broker_refuses_metadata_offsets_are_committed_without_it(
     source = world.source("g", lambda topics: [t for t in topics if t == topic])
     await source.start(listener)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await source.take(1):
                 pass
             source.commit({at: CommitPosition(1, "x" * 4_096)})

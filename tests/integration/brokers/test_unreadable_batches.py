@@ -88,14 +88,14 @@ async def test_a_damaged_batch_stops_its_partition_until_an_operator_skips_it(
     await source.start(listener)
     try:
         before = await take_some(source, 1)
-        await take_until(source, lambda: at in source.stopped, seconds=30)
+        await take_until(source, lambda: at in source.stopped, seconds=60)
         assert [record.offset for record in before] == [0]
         assert f"{topic}/0 from offset 1 on cannot be fetched" in source.stopped[at]
 
         if word == "start":
             source.start_partition(at, "latest")
             # `latest` is resolved when the position is applied.
-            await take_until(source, lambda: at not in source.stopped, seconds=30)
+            await take_until(source, lambda: at not in source.stopped, seconds=60)
         else:
             source.skip(at, 1)
         await asyncio.to_thread(append, own_broker.bootstrap_servers, topic, b"4", compression)

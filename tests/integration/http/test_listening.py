@@ -74,7 +74,7 @@ def pages(*drawn: JsonObject | ApiLater) -> PageOf:
 
 
 async def listened(page_of: PageOf, url: str, session: SessionKey | None, lines: Lines) -> None:
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         listening = group.create_task(listen(page_of, url, session, lines))
         await lines.done.wait()
         listening.cancel()
