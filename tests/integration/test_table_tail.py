@@ -59,6 +59,26 @@ def test_the_table_is_read_once_and_then_what_was_appended_since(world: World) -
     assert (value(tail), tail.read) == (b"3", MANY + 5)
 
 
+class LateReader(TableTail):
+    """Asks where the table ends, and reads it only after another row was appended."""
+
+    def __init__(self, world: World, late: list[tuple[str, bytes]]) -> None:
+        super().__init__(world.client, world.names.jobs, "job")
+        self._world, self._late = world, late
+
+    def _read_to(self, end: int) -> None:
+        if self._late:
+            self._world.write(self._world.names.jobs, self._late.pop(0))
+        super()._read_to(end)
+
+
+def test_a_row_that_comes_while_the_table_is_read_is_there_the_next_time(world: World) -> None:
+    """An executor would go on from a row that is not the newest: of a job that was cancelled meanwhile, too."""
+    world.write(world.names.jobs, ("job", b"1"))
+    tail = LateReader(world, [("job", b"2"), ("job", b"3")])
+    assert [value(tail) for _ in range(3)] == [b"1", b"2", b"3"]
+
+
 def test_a_row_that_was_removed_or_never_written_is_none(world: World) -> None:
     jobs = world.names.jobs
     tail = TableTail(world.client, jobs, "job")

@@ -77,4 +77,5 @@ class TableTail:
                             self._row = None if record.value is None else record
         except KafkaException as error:
             raise table_error(error) from error
-        self._next = log.next[self._at]
+        # Not where the reader is: what came after the end is not in what it returned.
+        self._next = end
