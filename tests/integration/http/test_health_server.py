@@ -8,7 +8,9 @@ import os
 import resource
 import socket
 import sys
+import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 import pytest
@@ -188,6 +190,37 @@ async def _serve_few(url: str) -> None:
         sys.stdout.flush()
         for each in attempts:
             each.cancel()
+
+
+async def test_what_a_request_has_compressed_is_dropped_and_never_inflated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """400 KB become 400 MB: meanwhile the worker's loop would attempt nothing."""
+    inflated: list[object] = []
+    inflate = zlib.decompressobj
+
+    def counted(*given: Any, **named: Any) -> Any:  # noqa: ANN401  as zlib takes and gives them
+        inflated.append(given)
+        return inflate(*given, **named)
+
+    monkeypatch.setattr(zlib, "decompressobj", counted)
+    body = gzip.compress(bytes(8 << 20))
+    head = (
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    async with (
+        HealthServer("127.0.0.1:0", SomeMetrics(), well, well) as server,
+        asyncio.timeout(60),
+    ):
+        host, _, port = server.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head.encode() + body)
+        assert (await reader.readline()).split()[1] == b"200"
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+    assert inflated == []
 
 
 async def test_a_connection_is_closed_a_few_seconds_after_it_was_opened() -> None:

@@ -138,7 +138,13 @@ class _Bounded(web.RequestHandler):
         life: float,
     ) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type]  # no log
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # no log
+            # No page takes a body: inflating what comes anyway would keep the worker's loop.
+            auto_decompress=False,
+        )
         self._connections = connections
         self._life = life
         self._timer: asyncio.TimerHandle | None = None
