@@ -23,6 +23,7 @@ from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.scopes import Scope
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.jobs.job import Job, JobState
+from hookstream.core.jobs.turns import JobLine
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
@@ -156,7 +157,8 @@ class MemoryAccess(ClusterAccess):
 
     def jobs(self) -> JobListing:
         found = self.world.services.jobs()
-        return JobListing([status_of(each, self.now(), found) for each in found])
+        line = JobLine(found)
+        return JobListing([status_of(each, self.now(), line) for each in found])
 
     def change(
         self,
@@ -222,7 +224,8 @@ class MemoryJobs(ClusterJobs):
 
     def found(self, job_id: str) -> JobStatus:
         job = required(self.access.world.services.job(job_id), job_id)
-        return status_of(job, self.access.now(), self.access.world.services.jobs())
+        line = JobLine(self.access.world.services.jobs())
+        return status_of(job, self.access.now(), line)
 
     def cancel(self, job_id: str) -> Job:
         self.found(job_id)

@@ -106,6 +106,7 @@ class JobPool:
         for known in (self._seen, self._rest):
             for job_id in [each for each in known if each not in running]:
                 del known[job_id]
+        line = turns.JobLine(self._in_line())
         maybe = [
             job
             for job in running.values()
@@ -113,7 +114,7 @@ class JobPool:
             and job.kind in self.executor.kinds
             and not lease.is_left(job)
             and boot >= self._rest.get(job.id, (0.0, 0.0))[0]
-            and turns.ahead(self._in_line(), job) is None
+            and line.ahead(job) is None
         ]
         return sorted(maybe, key=lambda job: (job.asked_at, job.id))
 

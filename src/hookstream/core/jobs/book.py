@@ -37,11 +37,11 @@ class JobBook:
         Args:
             now: By the brokers' clock.
         """
-        running = self.running.values()
+        line = turns.JobLine(self.running.values())
         stalled = [
             job
-            for job in running
-            if lease.is_stalled(job, now) and turns.ahead(running, job) is None
+            for job in self.running.values()
+            if lease.is_stalled(job, now) and line.ahead(job) is None
         ]
         return sorted(stalled, key=lambda job: (job.asked_at, job.id))
 

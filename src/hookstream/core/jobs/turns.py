@@ -75,19 +75,48 @@ def at_work_beside(jobs: Iterable[Job], job: Job) -> Job | None:
     return next(filter(is_at_work, rivals(jobs, job)), None)
 
 
-def ahead(jobs: Iterable[Job], job: Job) -> Job | None:
-    """Return the job for which one waits that nobody holds; None: an executor may claim it.
+class JobLine:
+    """Which jobs go before which, of all jobs at one instant: each is looked at once, however many wait.
 
-    That is a rival at work, or else the oldest that was asked for before it. A job that is at work
-    waits for none: whoever goes on with it has to find that out by its claim.
+    Args:
+        jobs: All jobs. Ended ones, and those that take no turns, may be among them.
     """
-    if not may_wait(job):
-        return None
-    others = rivals(jobs, job)
-    working = next(filter(is_at_work, others), None)
-    if working is not None:
-        return working
-    return next((other for other in others if age(other) < age(job)), None)
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._first: dict[str, Job] = {}
+        """By topic, the running job that was asked for before all others."""
+        self._at_work: dict[str, list[Job]] = {}
+        """By topic, those at work: rarely more than one."""
+        for job in jobs:
+            topic = topic_of(job) if job.state is JobState.RUNNING else None
+            if topic is None:
+                continue
+            first = self._first.get(topic)
+            if first is None or age(job) < age(first):
+                self._first[topic] = job
+            if is_at_work(job):
+                self._at_work.setdefault(topic, []).append(job)
+
+    def ahead(self, job: Job) -> Job | None:
+        """Return the job for which one waits that nobody holds; None: an executor may claim it.
+
+        That is a rival at work, or else the oldest that was asked for before it. A job that is at work
+        waits for none: whoever goes on with it has to find that out by its claim.
+        """
+        topic = topic_of(job)
+        if topic is None or not may_wait(job):
+            return None
+        # Its own row may be newer among the others.
+        working = [each for each in self._at_work.get(topic, ()) if each.id != job.id]
+        if working:
+            return min(working, key=age)
+        first = self._first.get(topic)
+        return first if first is not None and age(first) < age(job) else None
+
+
+def ahead(jobs: Iterable[Job], job: Job) -> Job | None:
+    """Return what `JobLine` says of one job among all. Of many, ask one line."""
+    return JobLine(jobs).ahead(job)
 
 
 def may_claim_again(job: Job, other: Job | RowProblem | None, left_for: float) -> bool:

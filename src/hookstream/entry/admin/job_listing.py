@@ -1,6 +1,6 @@
 """Lists the jobs of the table, and what their leases mean, without what works on them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hookstream.adapters.kafka.tables.log import read_tables
@@ -64,19 +64,20 @@ def list_jobs(settings: Settings) -> JobListing:
             case None:
                 pass
     jobs.sort(key=turns.age)
-    listing.jobs += (status_of(job, now, jobs) for job in jobs)
+    line = turns.JobLine(jobs)
+    listing.jobs += (status_of(job, now, line) for job in jobs)
     return listing
 
 
-def status_of(job: Job, now: Millis, jobs: Collection[Job] = ()) -> JobStatus:
+def status_of(job: Job, now: Millis, line: turns.JobLine | None = None) -> JobStatus:
     """Return what a job's lease means at a time.
 
     Args:
         job: The job.
         now: The time.
-        jobs: All jobs, for one of which it may wait; none: it does not.
+        line: Of all jobs, for one of which it may wait; None: it does not.
     """
-    other = turns.ahead(jobs, job)
+    other = None if line is None else line.ahead(job)
     return JobStatus(
         job,
         is_held=lease.is_held(job, now),

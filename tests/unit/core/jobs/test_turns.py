@@ -9,7 +9,7 @@ from hookstream.core.jobs.book import JobBook
 from hookstream.core.jobs.job import PURGE, REDRIVE, Job, JobState
 from hookstream.core.jobs.lease import HELD_FOR, STALLED_AFTER, handed_back, held
 from hookstream.core.jobs.row_problem import RowProblem
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 
 NOW = 1_795_000_000_000
 
@@ -90,6 +90,27 @@ def test_a_job_that_waits_is_not_stalled_but_the_one_for_which_it_waits_may_be()
     assert [each.id for each in book.stalled(later)] == ["b"]
     book.put("b", None, NOW)
     assert [each.id for each in book.stalled(later)] == ["a"]
+
+
+class CountedAsked(dict[str, Json]):
+    """What was asked of a job, and how often that was looked at."""
+
+    looks = 0
+
+    def get(self, key: str, default: Json = None) -> Json:  # type: ignore[override]
+        """Return a value."""
+        self.looks += 1
+        return super().get(key, default)
+
+
+def test_each_job_is_looked_at_a_few_times_however_many_wait() -> None:
+    """Workers count stalled jobs on their event loop, and a script may redrive letters one by one."""
+    book, asked = JobBook(), CountedAsked(topic="dead-letters", selector={}, ends={})
+    for number in range(200):
+        waits = replace(job(f"j{number:03}", asked_at=NOW + number), asked=asked)
+        book.running[waits.id] = waits
+    assert [each.id for each in book.stalled(NOW + STALLED_AFTER)] == ["j000"]
+    assert asked.looks <= 4 * 200
 
 
 def test_what_a_job_waits_for_is_said_with_the_remedies() -> None:

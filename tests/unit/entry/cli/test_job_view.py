@@ -9,6 +9,7 @@ import pytest
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back, held
 from hookstream.core.jobs.row_problem import RowProblem
+from hookstream.core.jobs.turns import JobLine
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.entry.admin.job_listing import JobListing, status_of
 from hookstream.entry.cli.context import Context
@@ -186,7 +187,9 @@ def test_a_job_that_waits_for_its_turn_says_for_which_and_how_to_end_that(
     context: Context,
 ) -> None:
     first, later = held(replace(JOB, id="first"), "host:7:ab", NOW), handed_back(JOB, NOW)
-    listing = JobListing([status_of(each, LATE, (first, later)) for each in (first, later)])
+    listing = JobListing(
+        [status_of(each, LATE, JobLine((first, later))) for each in (first, later)]
+    )
     show_jobs(context, listing)
     assert "Nothing works on first." in said(context)
     assert "redrive-1  │" not in said(context)

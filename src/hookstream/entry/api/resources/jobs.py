@@ -105,10 +105,10 @@ class ResumeQuery(ApiInput, frozen=True):
 def list_jobs_(call: Call[JobsQuery, None]) -> ApiAnswer:
     """Return jobs."""
     subscriptions = call.services.state().current.subscriptions
-    query = call.query
+    query, jobs = call.query, call.services.jobs()
     found = [
         job
-        for job in reversed(call.services.jobs())
+        for job in reversed(jobs)
         if call.caller.partner_id in (None, partner_of_job(job, subscriptions))
         and query.state in (None, job.state.value)
         and query.kind in (None, job.kind)
@@ -116,7 +116,8 @@ def list_jobs_(call: Call[JobsQuery, None]) -> ApiAnswer:
     # Their order is that of time: newest first.
     keyed = [(f"{2**53 - job.asked_at:016d}/{job.id}", job) for job in found]
     page, following = page_of(call, sorted(keyed), lambda each: each[0])
-    items = tuple(shown_job(call, job) for _, job in page)
+    line = turns.JobLine(jobs)
+    items = tuple(shown_job(call, job, line) for _, job in page)
     return ApiAnswer(JobsPage(items=items, next=following))
 
 
@@ -163,11 +164,13 @@ def _kept(call: Call[Any, Any], answer: Callable[[Job], ApiAnswer]) -> JobRecord
     return also
 
 
-def shown_job(call: Call[Any, Any], job: Job) -> JobShown:
-    """Return what may be shown of a job."""
+def shown_job(call: Call[Any, Any], job: Job, line: turns.JobLine | None = None) -> JobShown:
+    """Return what may be shown of a job; `line` is that of all jobs, and is made where it is None."""
     now = call.services.now()
     asked, subscriptions = job.asked, call.services.state().current.subscriptions
-    other = turns.ahead(call.services.jobs(), job) if turns.may_wait(job) else None
+    if line is None:
+        line = turns.JobLine(call.services.jobs() if turns.may_wait(job) else ())
+    other = line.ahead(job)
     is_seen = other is not None and call.caller.partner_id in (
         None,
         partner_of_job(other, subscriptions),

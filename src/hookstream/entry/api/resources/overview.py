@@ -294,8 +294,9 @@ def _partitions(call: Call[Any, Any]) -> OpenPartitionsShown:
 def _stalled(call: Call[Any, Any], state: State, mine: Whose, now: Millis) -> StalledJobsShown:
     stalled: list[StalledJobShown] = []
     jobs = call.services.jobs()
+    line = turns.JobLine(jobs)
     for job in jobs:
-        if lease.is_stalled(job, now) and turns.ahead(jobs, job) is None:
+        if lease.is_stalled(job, now) and line.ahead(job) is None:
             partner = partner_of_job(job, state.current.subscriptions)
             named = job.asked.get("subscription")
             if mine.partner_id in (None, partner) and (
