@@ -208,11 +208,19 @@ async def read_content(request: ApiRequest, most: int = LARGEST_BODY) -> bytes:
     """Return the bytes of a request's body, so many at most.
 
     Raises:
-        RequestRefused: It is too large.
+        RequestRefused: It is too large, or compressed.
     """
     content = await request.read(most)
     if len(content) > most:
         raise RequestRefused(ProblemKind.TOO_LARGE, f"the body has more than {most:,} bytes")
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if content and coding not in ("", "identity"):
+        raise RequestRefused(
+            ProblemKind.UNSUPPORTED_MEDIA_TYPE,
+            "a compressed body is not taken",
+            field="content-encoding",
+            remedy="send the body as it is, without `Content-Encoding`",
+        )
     return content
 
 

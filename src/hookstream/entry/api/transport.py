@@ -195,7 +195,7 @@ def api_server(
             connection.request_ended()
 
     async def answered(request: web.BaseRequest) -> web.StreamResponse:
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         response = await answering.answer(
             ApiRequest(
                 method=request.method,
@@ -224,10 +224,17 @@ def api_server(
         ),
         bounds,
         access_log=None,
+        # What is left of a refused body is read and dropped: inflating it would keep all others waiting.
+        auto_decompress=False,
         max_line_size=_LARGEST_HEADERS,
         max_field_size=_LARGEST_HEADERS,
         keepalive_timeout=bounds.idle_seconds,
     )
+
+
+def _text(value: str) -> str:
+    """Return a header's value, of which bytes that are no UTF-8 are replaced: aiohttp makes halves of pairs of them."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _sent_in_pieces(request: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
