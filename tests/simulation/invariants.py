@@ -314,9 +314,14 @@ class Ledger:
         for pair in self.expected.owed_to(event):
             self._must_stand(pair, place)
 
+    def tests_may_end_untraced(self) -> bool:
+        """Return whether there were two defects: nothing is written of a test but its record, and that of its defect."""
+        return self.defects() >= 2
+
     def _must_stand(self, pair: Pair, place: str) -> None:
         if is_test(pair):
-            if not self.audited[pair] and not self.pending(pair) and not self.is_given_up(pair):
+            stands = self.audited[pair] or self.pending(pair) or self.is_given_up(pair)
+            if not (stands or self.tests_may_end_untraced()):
                 self.blame(TESTED, f"{pair[0]} did not end, and {place} is committed")
             return
         if self.expected.owed(pair) is not Owed.MUST:

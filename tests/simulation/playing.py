@@ -435,6 +435,7 @@ class Player(Redrives):
             return
         safe = world.ledger.in_tiers_or_over(act.who)
         world.expectation.statuses[act.who].absences.append(Absence(None, safe))
+        world.look_at_losses_again()
         world.write_row(Row(lambda directory: directory.drop_subscription(act.who)))
         asyncio.get_running_loop().call_later(act.amount, self._return_row, act.who)
 

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.doubles.broker import Broker, BrokerSource
@@ -529,6 +529,13 @@ class World:
         self.ledger.note(f"the offset of {where.topic}/{where.partition} is lost")
         self.ledger.offsets_lost(where, self.committed(where), self._evidence(where))
         self.broker.forget(self.group_of(where), where)
+
+    def look_at_losses_again(self) -> None:
+        """Find out again what shows that offsets were lost: who lacks a subscription's row may not see it."""
+        lost = self.ledger.given_up.lost
+        for where, each in lost.items():
+            if each.evidence is not None:
+                lost[where] = replace(each, evidence=self._evidence(where))
 
     def _evidence(self, where: TopicPartition) -> int | None:
         """Return a record that has been due for so long that its loss is certain."""
