@@ -395,15 +395,13 @@ class IndexReader:
         """Return the runs of an event or entity, found by their attempts."""
         window, before = self.window(), key_of(after, limit)
         runs = self._runs(window)
-        lives = runs.of_ids(wanted)
+        lives = (each for each in runs.of_ids(wanted) if before is None or each[0] < before)
         found: list[IndexedDelivery] = []
-        for number, (key, life) in enumerate(lives):
-            if before is not None and key >= before:
-                continue
+        for looked, (key, life) in enumerate(lives, 1):
             each = runs.of_event(life)
             if each is not None and selects_run(wanted, each):
                 found.append(each)
-            if len(found) >= limit or number >= _MOST_RUNS:
+            if len(found) >= limit or looked >= _MOST_RUNS:
                 return Page(tuple(found), key, window)
         return Page(tuple(found), None, window)
 

@@ -149,6 +149,22 @@ def test_a_run_whose_events_hour_is_not_kept_is_listed_by_its_event(tmp_path: Pa
     assert listed(tmp_path, DeliveryFilter(event_id="event-1")) == AS_THEY_ARE[1:2]
 
 
+def test_the_pages_of_an_entity_with_many_runs_are_full(tmp_path: Path) -> None:
+    """What the pages before one had looked at counted as looked at by that one, too."""
+    log = IndexLog()
+    for event in range(220):
+        log.append(START + event, entry_for(event, at=START + event, entity="quote-7"))
+    write_all(tmp_path, log).close()
+    reader, wanted = IndexReader(tmp_path, lambda: NOW), DeliveryFilter(entity_id="quote-7")
+    pages = [reader.deliveries(wanted, limit=100)]
+    while pages[-1].after is not None:
+        pages.append(reader.deliveries(wanted, pages[-1].after, limit=100))
+    reader.close()
+    assert [len(page.items) for page in pages] == [100, 100, 20]
+    listed_events = [each.state.event_id for page in pages for each in page.items]
+    assert listed_events == [f"event-{event}" for event in reversed(range(220))]
+
+
 def test_an_end_without_an_attempt_keeps_the_entity_of_the_attempts_before(tmp_path: Path) -> None:
     log = IndexLog()
     log.append(START, first(0))
