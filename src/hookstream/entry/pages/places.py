@@ -13,6 +13,11 @@ REPLAYS = "/ui/replays"
 _LOCAL = re.compile(r"/ui/[A-Za-z0-9/_.~%?&=+,:@-]{0,2000}")
 
 
+_SHORTENED = re.compile(r"//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+"""What a browser or a proxy may take out of a path: what is left could be another site's address."""
+
+
 def local_path(text: str) -> str:
     """Return a path of this site that somebody gave, or that of the first page: never another site's address."""
-    return text if _LOCAL.fullmatch(text) else HOME
+    path = text.partition("?")[0]
+    return text if _LOCAL.fullmatch(text) and not _SHORTENED.search(path) else HOME

@@ -57,3 +57,30 @@ def test_any_text_leads_to_a_page_of_this_site(text: str) -> None:
         assert found in (HOME, each)
         assert "\\" not in found
         assert found.isprintable()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ui/..//evil.example/",
+        "/ui/../..//evil.example",
+        "/ui/%2e%2E//evil.example",
+        "/ui/.%2e/v1/me",
+        "/ui/..",
+        "/ui/./x",
+        "/ui//evil.example",
+        "/ui/x/..?a=b",
+    ],
+)
+def test_no_path_that_a_browser_shortens_leads_anywhere(path: str) -> None:
+    """With its dots it would be `//evil.example`, or what is no page: only what stands as it is given is followed."""
+    assert local_path(path) == HOME
+
+
+def test_dots_in_names_and_in_a_query_lead_where_they_say() -> None:
+    for path in (
+        "/ui/subscriptions/acme..x",
+        "/ui/subscriptions/.x?window=../..//",
+        "/ui/a?b=//c",
+    ):
+        assert local_path(path) == path
