@@ -63,10 +63,11 @@ def read_line(line: bytes) -> EventLine:
     found = parse_exact(line)
     if not isinstance(found, dict):
         raise InputRefused("not a JSON object")
+    unknown = [name for name in found if name not in _FIELDS]
+    # Only of those that are said: a line has room for very many names.
+    meant = {name: did_you_mean(name, _FIELDS) for name in unknown[:MAX_PROBLEMS]}
     problems = [
-        f"{path_part(name)}: there is no such field{did_you_mean(name, _FIELDS)}"
-        for name in found
-        if name not in _FIELDS
+        f"{path_part(name)}: there is no such field{meant.get(name, '')}" for name in unknown
     ]
     valid: dict[str, Any] = {}
     for name, (types, wrong) in _FIELDS.items():

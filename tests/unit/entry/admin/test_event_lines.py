@@ -142,3 +142,15 @@ def test_no_line_raises_anything_but_a_refusal_in_plain_text(line: bytes) -> Non
     except InputRefused as refused:
         said = refusal(refused)
     assert said.isascii()
+
+
+def test_what_was_meant_is_looked_up_for_the_fields_that_are_said_alone() -> None:
+    """A body of a megabyte has 50,000 names: to look each of them up took seconds."""
+    names = [f"environment{each}" for each in range(50)]
+    line = SOUND + b"".join(f',"{name}":1'.encode() for name in names) + b"}"
+    with pytest.raises(LineRefused) as refused:
+        read_line(line)
+    problems = refused.value.problems
+    assert len(problems) == len(names)
+    hinted = [problem.endswith("(did you mean environment?)") for problem in problems]
+    assert hinted == [True] * 20 + [False] * 30
