@@ -412,7 +412,7 @@ async def every_screen_shows_what_there_is(walk: Walk, chromium: Browser) -> Non
             for page in SHOWN:
                 found = await wrong_with(window, page, scope, walk.found)
                 wrong += [f"{scope} {window.look.path} {each}" for each in found]
-    assert not wrong, wrong
+    assert not wrong, "\n".join(wrong)
 
 
 async def wrong_with(

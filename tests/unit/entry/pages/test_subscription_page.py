@@ -62,9 +62,11 @@ async def test_a_pause_says_what_waits_and_its_end_counts_the_gap_and_replays_it
     assert f"{CRM}/pause" not in [each.action for each in paused.parsed.forms]
     early = await browser.get(f"{CRM}/gap")
     assert (early.status, "Its gap has" in early.text) == (200, False)
+    assert ", and paused from in " in early.text, early.text
     world.api.tables.now += HOUR
     asked = await browser.get(f"{CRM}/gap")
     assert "Its gap has 43 events up to now" in asked.text
+    assert ", and paused from" not in asked.text
     done = await browser.submit(asked.form(f"{CRM}/gap"), fill="1", rate="50")
     (job,) = [
         each

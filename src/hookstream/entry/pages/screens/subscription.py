@@ -144,8 +144,9 @@ async def confirm_gap_end(call: PageCall) -> Shown | Moved:
         return Moved(at(PAGE, name), "It is neither paused nor disabled: nothing is to be ended")
     since = _gap_start(found)
     count = None
-    # One that was paused a moment ago begins in a moment: there is nothing to count yet.
-    if since is not None and (instant_of(since) or 0) < call.now:
+    # One that was paused a moment ago is so in a moment: there is nothing to count yet.
+    begins = since is not None and (instant_of(since) or 0) >= call.now
+    if since is not None and not begins:
         path = at(API + "/replays/preview", name)
         count = (await call.api.act("POST", path, {"since": since})).body
     return Shown(
@@ -153,6 +154,7 @@ async def confirm_gap_end(call: PageCall) -> Shown | Moved:
             "found": found,
             "count": count,
             "since": since,
+            "begins": begins,
             "act": _end_of_gap(answer, act, count),
         },
         title=f"{act.capitalize()} {name}",
