@@ -71,7 +71,7 @@ class Executor:
         rows = self.table.rows.values()
         if self._row.state is not JobState.RUNNING:
             return
-        if self.is_older or not self.heeds_line or turns.ahead(rows, self._row) is None:
+        if self.is_older or not self.heeds_line or turns.JobLine(rows).ahead(self._row) is None:
             self.epoch, self.stage = self.table.open(self.job_id), "opened"
 
     def _opened(self) -> None:

@@ -208,7 +208,7 @@ class Executors(Logs):
     def _has_others_ahead(self, job_id: str) -> bool:
         """Return whether a pool would leave a job alone, by a table that it has read to the end."""
         jobs = [self.jobs.job(each) for each in self._working]
-        return turns.ahead(jobs, self.jobs.job(job_id)) is not None
+        return turns.JobLine(jobs).ahead(self.jobs.job(job_id)) is not None
 
     def unfinished(self) -> list[str]:
         """Return the jobs that are running, each with somebody who works on it."""

@@ -114,11 +114,6 @@ class JobLine:
         return first if first is not None and age(first) < age(job) else None
 
 
-def ahead(jobs: Iterable[Job], job: Job) -> Job | None:
-    """Return what `JobLine` says of one job among all. Of many, ask one line."""
-    return JobLine(jobs).ahead(job)
-
-
 def may_claim_again(job: Job, other: Job | RowProblem | None, left_for: float) -> bool:
     """Return whether a command claims a job again that it handed back for another.
 

@@ -42,9 +42,9 @@ def test_a_job_is_at_work_while_its_row_has_a_holder_whenever_its_lease_was_over
 )
 def test_jobs_over_another_topic_or_of_another_kind_take_no_turns_with_it(other: Job) -> None:
     jobs = [job("c"), working(other)]
-    assert turns.ahead(jobs, jobs[0]) is None
+    assert turns.JobLine(jobs).ahead(jobs[0]) is None
     assert turns.at_work_beside(jobs, working(jobs[0])) is None
-    assert turns.ahead([working(job("c")), other], other) is None
+    assert turns.JobLine([working(job("c")), other]).ahead(other) is None
 
 
 def test_whoever_claimed_a_job_looks_for_others_at_work_alone() -> None:
@@ -56,13 +56,17 @@ def test_whoever_claimed_a_job_looks_for_others_at_work_alone() -> None:
 
 def test_a_job_that_nobody_holds_waits_for_one_at_work_and_then_for_older_ones() -> None:
     first, second, third = (job(name, asked_at=NOW + at) for at, name in enumerate("cba"))
-    assert [turns.ahead([third, second, first], each) for each in (first, second, third)] == [
+    assert [
+        turns.JobLine([third, second, first]).ahead(each) for each in (first, second, third)
+    ] == [
         None,
         first,
         first,
     ]
     at_work = working(third)
-    assert [turns.ahead([first, second, at_work], each) for each in (first, second, at_work)] == [
+    assert [
+        turns.JobLine([first, second, at_work]).ahead(each) for each in (first, second, at_work)
+    ] == [
         at_work,
         at_work,
         None,
@@ -71,7 +75,7 @@ def test_a_job_that_nobody_holds_waits_for_one_at_work_and_then_for_older_ones()
 
 def test_of_jobs_that_were_asked_for_at_one_instant_the_id_decides() -> None:
     jobs = [job("b"), job("a")]
-    assert [turns.ahead(jobs, each) for each in jobs] == [jobs[1], None]
+    assert [turns.JobLine(jobs).ahead(each) for each in jobs] == [jobs[1], None]
 
 
 def test_a_command_claims_again_once_the_other_ended_or_an_older_one_left_its_turn() -> None:
