@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::cursor::{Answer, Cursor, Stop};
 use crate::plain;
-use crate::pick::skip;
+use crate::pick::{skip, skip_all};
 use crate::program::{Node, Pinned, Program, Reread, Wider};
 use crate::text::{single, Text};
 
@@ -120,8 +120,8 @@ pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize) -> Answer<Text> {
     Ok(data)
 }
 
-/// Returns where the fields of the writer start.
-fn starts_of<'a>(
+/// Returns where the fields of the writer start, and goes to their end.
+pub fn starts_of<'a>(
     nodes: &[Node],
     reread: &Reread,
     cursor: &mut Cursor<'a>,
@@ -188,7 +188,14 @@ impl Pass<'_> {
             Node::Double => out.double(f64::from_le_bytes(cursor.exactly()?)),
             Node::Widened { int: is_int, to } => {
                 let number = if *is_int { int(cursor)? } else { cursor.long()? };
-                widened(number, *to, out)
+                match to {
+                    Wider::Text => {
+                        out.push(b'"')?;
+                        out.whole(number)?;
+                        out.push(b'"')
+                    }
+                    to => out.double(widened(number, *to)?),
+                }
             }
             Node::Reread(reread) => self.reread(reread, cursor, out),
             _ => {
@@ -229,11 +236,11 @@ impl Pass<'_> {
                     out.put(&made.default)?;
                     continue;
                 };
-                self.skip(&reread.written[done..place], cursor)?;
+                skip_all(self.nodes, &reread.written[done..place], cursor)?;
                 self.value(&self.nodes[node], cursor, out)?;
                 done = place + 1;
             }
-            self.skip(&reread.written[done..], cursor)?;
+            skip_all(self.nodes, &reread.written[done..], cursor)?;
         } else {
             let starts = starts_of(self.nodes, reread, cursor)?;
             for made in &reread.fields {
@@ -247,11 +254,6 @@ impl Pass<'_> {
             }
         }
         out.push(b'}')
-    }
-
-    fn skip(&self, written: &[usize], cursor: &mut Cursor) -> Answer<()> {
-        let mut nodes = written.iter();
-        nodes.try_for_each(|node| skip(self.nodes, &self.nodes[*node], cursor))
     }
 
     fn map(&mut self, item: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
@@ -283,20 +285,17 @@ impl Pass<'_> {
     }
 }
 
-fn widened(number: i64, to: Wider, out: &mut Text) -> Answer<()> {
+/// Returns a whole number as a reader's float or double, unless that rounds it.
+#[inline]
+pub fn widened(number: i64, to: Wider) -> Answer<f64> {
     let double = number as f64;
     let shown = match to {
-        Wider::Text => {
-            out.push(b'"')?;
-            out.whole(number)?;
-            return out.push(b'"');
-        }
         // The shown text counts: 2^30 is a float, but its shortest text is 1073741800.
         Wider::Float => single(double as f32).ok_or(Stop::Unanswered)?,
-        Wider::Double => double,
+        Wider::Double | Wider::Text => double,
     };
     if shown as i128 == i128::from(number) {
-        out.double(shown)
+        Ok(shown)
     } else {
         Err(Stop::Unanswered)
     }

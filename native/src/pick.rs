@@ -2,19 +2,26 @@
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyString};
 use pyo3::IntoPyObjectExt;
 
 use crate::cursor::{Answer, Cursor, Stop};
-use crate::pass::{boolean, float, int, long};
+use crate::pass::{boolean, float, int, long, starts_of, widened};
 use crate::plain;
-use crate::program::{Node, Program};
+use crate::program::{guarded, Node, Pinned, Program, Reread, Wider};
 use crate::text::Text;
 
-/// What is asked of a program's data.
+/// What is asked of the data that the records of a program have.
 #[pyclass(frozen, module = "hookstream_native")]
 pub struct Selection {
+    source: Source,
     plan: Plan,
+}
+
+/// Whose records they are.
+enum Source {
+    Own(Py<Program>),
+    Pinned(Py<Pinned>),
 }
 
 /// What is asked of a value.
@@ -25,10 +32,25 @@ enum Plan {
     Empty,
     /// Fields by their places, ascending, each with its name and what is asked of it.
     Record(Vec<(usize, Py<PyString>, Plan)>),
+    /// Fields of a reader in its order, and whether the writer's are in the same one.
+    Reread(Vec<Wanted>, bool),
     /// Values by their keys.
     Map(Vec<(String, Py<PyString>, Plan)>),
     Array(Box<Plan>),
     Union(Vec<Plan>),
+}
+
+/// A field of a reader that is asked for.
+struct Wanted {
+    name: Py<PyString>,
+    from: Origin,
+}
+
+enum Origin {
+    /// The place of the writer's field, the type as which it is read, and what is asked of it.
+    Written(usize, usize, Plan),
+    /// All of its default. Nothing changes what was picked, so all records share it.
+    Default(Py<PyAny>),
 }
 
 /// Ends a walk: an error of Python's, or a value that this module does not answer for.
@@ -53,82 +75,133 @@ impl From<PyErr> for End {
 }
 
 impl Selection {
-    pub fn new(program: &Program, asked: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let data = program.field(program.places.data).unwrap_or(&Node::Null);
+    /// Asks for paths of the data as records of a program have it.
+    pub fn own(program: &Bound<'_, Program>, asked: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let found = program.get();
+        let data = found.field(found.places.data).unwrap_or(&Node::Null);
         Ok(Selection {
-            plan: plan_of(program, data, asked)?,
+            plan: plan_of(&found.nodes, data, asked, None)?,
+            source: Source::Own(program.clone().unbind()),
         })
     }
 
-    /// Returns what is selected of a record's data; None: Python answers.
-    pub fn of<'py>(
+    /// Asks for paths of the data as a reader has it. `loads` makes a default of its JSON text.
+    pub fn pinned(
+        pair: &Bound<'_, Pinned>,
+        asked: &Bound<'_, PyDict>,
+        loads: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let found = pair.get();
+        let data = found.written_data().map_or(&Node::Null, |(_, _, data)| data);
+        Ok(Selection {
+            plan: plan_of(&found.nodes, data, asked, Some(loads))?,
+            source: Source::Pinned(pair.clone().unbind()),
+        })
+    }
+
+    fn find<'py>(&self, py: Python<'py>, cursor: &mut Cursor) -> Result<Bound<'py, PyAny>, End> {
+        match &self.source {
+            Source::Own(program) => {
+                let program = program.get();
+                let (nodes, fields) = (&program.nodes, program.fields());
+                let data = fields.get(program.places.data).ok_or(Stop::Unanswered)?;
+                for field in &fields[..program.places.data] {
+                    skip(nodes, &nodes[field.node], cursor)?;
+                }
+                take(py, nodes, &self.plan, &nodes[data.node], cursor)
+            }
+            Source::Pinned(pair) => {
+                let pair = pair.get();
+                let (root, place, data) = pair.written_data().ok_or(Stop::Unanswered)?;
+                skip_all(&pair.nodes, &root.written[..place], cursor)?;
+                take(py, &pair.nodes, &self.plan, data, cursor)
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Selection {
+    /// Returns what is selected of a record whose data the program made before; None: Python answers.
+    fn pick<'py>(
         &self,
         py: Python<'py>,
-        program: &Program,
-        value: &[u8],
+        value: &Bound<'py, PyBytes>,
         body_at: usize,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.find(py, program, &mut Cursor::new(value, body_at)) {
+        match guarded(|| self.find(py, &mut Cursor::new(value.as_bytes(), body_at)))? {
             Ok(found) => Ok(Some(found)),
             Err(End::Unanswered) => Ok(None),
             Err(End::Raised(raised)) => Err(raised),
         }
     }
-
-    fn find<'py>(
-        &self,
-        py: Python<'py>,
-        program: &Program,
-        cursor: &mut Cursor,
-    ) -> Result<Bound<'py, PyAny>, End> {
-        let Node::Record(fields) = &program.nodes[program.root] else {
-            return Err(End::Unanswered);
-        };
-        for field in &fields[..program.places.data] {
-            skip(&program.nodes, &program.nodes[field.node], cursor)?;
-        }
-        let data = &program.nodes[fields[program.places.data].node];
-        take(py, program, &self.plan, data, cursor)
-    }
 }
 
-fn plan_of(program: &Program, node: &Node, asked: &Bound<'_, PyDict>) -> PyResult<Plan> {
+fn plan_of(
+    nodes: &[Node],
+    node: &Node,
+    asked: &Bound<'_, PyDict>,
+    loads: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Plan> {
+    let part = |node: usize, asked: &Bound<'_, PyDict>| plan_of(nodes, &nodes[node], asked, loads);
     Ok(match node {
-        Node::Record(_) | Node::Map(_) if asked.is_empty() => Plan::Empty,
+        Node::Record(_) | Node::Reread(_) | Node::Map(_) if asked.is_empty() => Plan::Empty,
         Node::Record(fields) => {
             let mut parts = Vec::new();
             for (place, field) in fields.iter().enumerate() {
                 if let Some(below) = asked.get_item(&field.name)? {
-                    let plan = plan_of(program, &program.nodes[field.node], below.cast()?)?;
+                    let plan = part(field.node, below.cast()?)?;
                     let name = PyString::intern(asked.py(), &field.name);
                     parts.push((place, name.unbind(), plan));
                 }
             }
             Plan::Record(parts)
         }
+        Node::Reread(reread) => {
+            let mut parts = Vec::new();
+            let (mut done, mut in_order) = (0, true);
+            for made in &reread.fields {
+                let Some(below) = asked.get_item(&made.name)? else {
+                    continue;
+                };
+                let from = match (made.from, loads) {
+                    (Some((place, node)), _) => {
+                        in_order &= place >= done;
+                        done = place + 1;
+                        Origin::Written(place, node, part(node, below.cast()?)?)
+                    }
+                    (None, Some(loads)) => {
+                        let text = PyBytes::new(asked.py(), &made.default);
+                        Origin::Default(loads.call1((text,))?.unbind())
+                    }
+                    (None, None) => Origin::Default(asked.py().None()),
+                };
+                let name = PyString::intern(asked.py(), &made.name).unbind();
+                parts.push(Wanted { name, from });
+            }
+            Plan::Reread(parts, in_order)
+        }
         Node::Map(values) => {
             let mut parts = Vec::new();
             for (key, below) in asked {
-                let plan = plan_of(program, &program.nodes[*values], below.cast()?)?;
+                let plan = part(*values, below.cast()?)?;
                 let key: Bound<'_, PyString> = key.cast_into()?;
                 parts.push((key.to_str()?.to_owned(), key.unbind(), plan));
             }
             Plan::Map(parts)
         }
-        Node::Array(items) => Plan::Array(Box::new(plan_of(program, &program.nodes[*items], asked)?)),
-        Node::Union(branches) => Plan::Union(
-            branches
-                .iter()
-                .map(|branch| plan_of(program, &program.nodes[*branch], asked))
-                .collect::<PyResult<_>>()?,
-        ),
+        Node::Array(items) => Plan::Array(Box::new(part(*items, asked)?)),
+        Node::Union(branches) => {
+            let plans = branches.iter().map(|branch| part(*branch, asked));
+            Plan::Union(plans.collect::<PyResult<_>>()?)
+        }
         _ => Plan::Whole,
     })
 }
 
 fn take<'py>(
     py: Python<'py>,
-    program: &Program,
+    nodes: &[Node],
     plan: &Plan,
     node: &Node,
     cursor: &mut Cursor,
@@ -139,27 +212,34 @@ fn take<'py>(
             let mut done = 0;
             for (place, name, below) in parts {
                 for field in &fields[done..*place] {
-                    skip(&program.nodes, &program.nodes[field.node], cursor)?;
+                    skip(nodes, &nodes[field.node], cursor)?;
                 }
-                let inner = &program.nodes[fields[*place].node];
-                made.set_item(name, take(py, program, below, inner, cursor)?)?;
+                let inner = &nodes[fields[*place].node];
+                made.set_item(name, take(py, nodes, below, inner, cursor)?)?;
                 done = place + 1;
             }
             for field in &fields[done..] {
-                skip(&program.nodes, &program.nodes[field.node], cursor)?;
+                skip(nodes, &nodes[field.node], cursor)?;
             }
             Ok(made.into_any())
+        }
+        (Plan::Reread(parts, in_order), Node::Reread(reread)) => {
+            if *in_order {
+                reread_in_order(py, nodes, parts, reread, cursor)
+            } else {
+                reread_at_places(py, nodes, parts, reread, cursor)
+            }
         }
         (Plan::Map(parts), Node::Map(values)) => {
             let made = PyDict::new(py);
             each(cursor, |cursor| {
                 let key = cursor.bytes()?;
-                let values = &program.nodes[*values];
+                let values = &nodes[*values];
                 match parts.iter().find(|(asked, _, _)| asked.as_bytes() == key) {
                     Some((_, name, below)) => {
-                        made.set_item(name, take(py, program, below, values, cursor)?)?;
+                        made.set_item(name, take(py, nodes, below, values, cursor)?)?;
                     }
-                    None => skip(&program.nodes, values, cursor)?,
+                    None => skip(nodes, values, cursor)?,
                 }
                 Ok::<(), End>(())
             })?;
@@ -168,21 +248,65 @@ fn take<'py>(
         (Plan::Array(below), Node::Array(items)) => {
             let made = PyList::empty(py);
             each(cursor, |cursor| {
-                made.append(take(py, program, below, &program.nodes[*items], cursor)?)?;
+                made.append(take(py, nodes, below, &nodes[*items], cursor)?)?;
                 Ok::<(), End>(())
             })?;
             Ok(made.into_any())
         }
         (Plan::Union(plans), Node::Union(branches)) => {
             let branch = cursor.index(branches.len())?;
-            take(py, program, &plans[branch], &program.nodes[branches[branch]], cursor)
+            take(py, nodes, &plans[branch], &nodes[branches[branch]], cursor)
         }
         (Plan::Empty, _) => {
-            skip(&program.nodes, node, cursor)?;
+            skip(nodes, node, cursor)?;
             Ok(PyDict::new(py).into_any())
         }
         _ => leaf(py, node, cursor),
     }
+}
+
+fn reread_in_order<'py>(
+    py: Python<'py>,
+    nodes: &[Node],
+    parts: &[Wanted],
+    reread: &Reread,
+    cursor: &mut Cursor,
+) -> Result<Bound<'py, PyAny>, End> {
+    let made = PyDict::new(py);
+    let mut done = 0;
+    for wanted in parts {
+        match &wanted.from {
+            Origin::Written(place, node, below) => {
+                skip_all(nodes, &reread.written[done..*place], cursor)?;
+                made.set_item(&wanted.name, take(py, nodes, below, &nodes[*node], cursor)?)?;
+                done = place + 1;
+            }
+            Origin::Default(value) => made.set_item(&wanted.name, value)?,
+        }
+    }
+    skip_all(nodes, &reread.written[done..], cursor)?;
+    Ok(made.into_any())
+}
+
+fn reread_at_places<'py>(
+    py: Python<'py>,
+    nodes: &[Node],
+    parts: &[Wanted],
+    reread: &Reread,
+    cursor: &mut Cursor,
+) -> Result<Bound<'py, PyAny>, End> {
+    let made = PyDict::new(py);
+    let starts = starts_of(nodes, reread, cursor)?;
+    for wanted in parts {
+        match &wanted.from {
+            Origin::Written(place, node, below) => {
+                let found = take(py, nodes, below, &nodes[*node], &mut starts[*place].clone())?;
+                made.set_item(&wanted.name, found)?;
+            }
+            Origin::Default(value) => made.set_item(&wanted.name, value)?,
+        }
+    }
+    Ok(made.into_any())
 }
 
 /// Calls for each item of all blocks.
@@ -216,6 +340,15 @@ fn leaf<'py>(py: Python<'py>, node: &Node, cursor: &mut Cursor) -> Result<Bound<
                 return Err(End::Unanswered);
             }
             PyFloat::new(py, number).into_any()
+        }
+        Node::Widened { int: is_int, to } => {
+            let number = if *is_int { int(cursor)? } else { cursor.long()? };
+            match to {
+                Wider::Text => {
+                    PyString::new(py, itoa::Buffer::new().format(number)).into_any()
+                }
+                to => PyFloat::new(py, widened(number, *to)?).into_any(),
+            }
         }
         _ => {
             let mut text = Text::sized(32)?;
@@ -255,14 +388,17 @@ pub fn skip(nodes: &[Node], node: &Node, cursor: &mut Cursor) -> Answer<()> {
         Node::Record(fields) => fields
             .iter()
             .try_for_each(|field| skip(nodes, &nodes[field.node], cursor)),
-        Node::Reread(reread) => {
-            let mut written = reread.written.iter();
-            written.try_for_each(|node| skip(nodes, &nodes[*node], cursor))
-        }
+        Node::Reread(reread) => skip_all(nodes, &reread.written, cursor),
         Node::Array(items) => each(cursor, |cursor| skip(nodes, &nodes[*items], cursor)),
         Node::Map(values) => each(cursor, |cursor| {
             cursor.bytes()?;
             skip(nodes, &nodes[*values], cursor)
         }),
     }
+}
+
+/// Walks over the values of some types.
+pub fn skip_all(nodes: &[Node], types: &[usize], cursor: &mut Cursor) -> Answer<()> {
+    let mut types = types.iter();
+    types.try_for_each(|node| skip(nodes, &nodes[*node], cursor))
 }

@@ -80,6 +80,7 @@ pub struct Reread {
 
 /// A field of a reader.
 pub struct Made {
+    pub name: String,
     /// See `Field::key`.
     pub key: Vec<u8>,
     /// The place of the writer's field, and the type as which it is read; None: its default.
@@ -136,18 +137,15 @@ impl Pinned {
     #[new]
     fn new(types: Vec<Description>, data: usize, most_fills: u64) -> PyResult<Self> {
         let nodes = nodes_of(&types).map_err(PyValueError::new_err)?;
-        let has_data = match nodes.last() {
-            Some(Node::Reread(root)) => root.fields.get(data).is_some_and(|made| made.from.is_some()),
-            _ => false,
-        };
-        if !has_data {
-            return Err(PyValueError::new_err("the record has not the data of an event"));
-        }
-        Ok(Pinned {
+        let made = Pinned {
             nodes,
             data,
             most_fills,
-        })
+        };
+        if made.written_data().is_none() {
+            return Err(PyValueError::new_err("the record has not the data of an event"));
+        }
+        Ok(made)
     }
 
     /// Returns the JSON text of the data of a record that was read before; None: Python answers.
@@ -161,27 +159,52 @@ impl Pinned {
         let data = passed(py, bytes.len(), || pass::pinned(self, bytes, body_at))?;
         Ok(data.map(|data| PyBytes::new(py, &data.bytes)))
     }
+
+    /// Returns a selection of its data, as `Program.select`; `loads` makes a value of JSON text.
+    fn select(
+        slf: &Bound<'_, Self>,
+        asked: &Bound<'_, PyDict>,
+        loads: &Bound<'_, PyAny>,
+    ) -> PyResult<Selection> {
+        Selection::pinned(slf, asked, loads)
+    }
+}
+
+impl Pinned {
+    /// Returns the event's record, the place of its data among the writer's fields, and the data's type.
+    pub fn written_data(&self) -> Option<(&Reread, usize, &Node)> {
+        let Some(Node::Reread(root)) = self.nodes.last() else {
+            return None;
+        };
+        let (place, node) = root.fields.get(self.data)?.from?;
+        Some((root, place, &self.nodes[node]))
+    }
 }
 
 /// Returns what a pass over so many bytes answers; None: Python answers.
-///
-/// A defect of this module becomes an exception like any other: hookstream holds the record's partition
-/// then, and does not end.
 fn passed<T: Send>(
     py: Python<'_>,
     size: usize,
     pass: impl FnOnce() -> Answer<T> + Send,
 ) -> PyResult<Option<T>> {
-    let guarded = || catch_unwind(AssertUnwindSafe(pass));
-    let ended = if size > LARGE { py.detach(guarded) } else { guarded() };
-    match ended {
-        Ok(Ok(answer)) => Ok(Some(answer)),
-        Ok(Err(Stop::Unanswered)) => Ok(None),
-        Ok(Err(Stop::NoMemory)) => Err(PyMemoryError::new_err("no memory for a body")),
-        Err(_) => Err(PyRuntimeError::new_err(
-            "a defect of hookstream-native: run with HOOKSTREAM_NATIVE=0, and report the record",
-        )),
+    let ended = if size > LARGE { py.detach(|| guarded(pass)) } else { guarded(pass) };
+    match ended? {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Stop::Unanswered) => Ok(None),
+        Err(Stop::NoMemory) => Err(PyMemoryError::new_err("no memory for a body")),
     }
+}
+
+/// Returns what a pass returns.
+///
+/// A defect of this module becomes an exception like any other: hookstream holds the record's partition
+/// then, and does not end.
+pub fn guarded<T>(pass: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(pass)).map_err(|_| {
+        PyRuntimeError::new_err(
+            "a defect of hookstream-native: run with HOOKSTREAM_NATIVE=0, and report the record",
+        )
+    })
 }
 
 /// The identity of an event, whether it is plain ASCII within its bounds, and its body.
@@ -253,25 +276,14 @@ impl Program {
         )))
     }
 
-    /// Returns of a record that was read what is selected of its data; None: Python answers.
-    fn pick<'py>(
-        &self,
-        py: Python<'py>,
-        value: &Bound<'py, PyBytes>,
-        body_at: usize,
-        selection: &Selection,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        selection.of(py, self, value.as_bytes(), body_at)
-    }
-
     /// Returns a selection of its data: paths as nested objects, each name with what is asked below it.
-    fn select(&self, asked: &Bound<'_, PyDict>) -> PyResult<Selection> {
-        Selection::new(self, asked)
+    fn select(slf: &Bound<'_, Self>, asked: &Bound<'_, PyDict>) -> PyResult<Selection> {
+        Selection::own(slf, asked)
     }
 }
 
 impl Program {
-    fn fields(&self) -> &[Field] {
+    pub fn fields(&self) -> &[Field] {
         match &self.nodes[self.root] {
             Node::Record(fields) => fields,
             _ => &[],
@@ -441,6 +453,7 @@ fn reread(
             _ => return None,
         };
         fields.push(Made {
+            name: texts[0].clone(),
             key: key_of(&texts[0], number > 0).ok()?,
             from,
             default: texts[1].clone().into_bytes(),

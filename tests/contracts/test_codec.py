@@ -177,6 +177,27 @@ def test_an_excerpt_has_what_it_is_asked_for(world: World) -> None:
     assert (asked is None) is (world.codec.body(event, 1) is None)
 
 
+@pytest.mark.parametrize(("written", "read"), [(1, 2), (2, 1)])
+def test_an_excerpt_at_another_version_has_what_that_version_has(
+    world: World, written: int, read: int
+) -> None:
+    world.publish(1)
+    world.publish(2)
+    event = event_of(world, world.value(written, {"a": 7, "b": 8}, event_id="e1"))
+    asked = world.codec.excerpt(event, read, frozenset({("data", "a"), ("data", "b")}))
+    assert asked in (None, world.codec.document(event, read))
+    assert (asked is None) is (world.codec.body(event, read) is None)
+
+
+@pytest.mark.parametrize("version", [0, 9])
+def test_there_is_no_excerpt_of_a_version_that_was_never_published(
+    world: World, version: int
+) -> None:
+    world.publish(1)
+    event = event_of(world, world.value(1, {"a": 7}, event_id="e1"))
+    assert world.codec.excerpt(event, version, frozenset({("data", "a")})) is None
+
+
 def test_no_excerpt_and_no_body_is_made_of_what_json_cannot_represent(world: World) -> None:
     world.publish(1)
     event = event_of(world, world.not_renderable())

@@ -232,8 +232,8 @@ def moved(tree: Any, chance: random.Random) -> None:  # noqa: ANN401
 
 def widened(tree: Any, chance: random.Random) -> None:  # noqa: ANN401
     wider = {
-        "int": ["long", "double"],
-        "long": ["double"],
+        "int": ["long", "float", "double"],
+        "long": ["float", "double"],
         "float": ["double"],
         "string": ["bytes"],
     }

@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Final, cast
+from typing import cast
 
 import orjson
 from fastavro import schemaless_reader
@@ -21,14 +21,8 @@ from hookstream.adapters.avro.framing import (
     SchemaNames,
     no_registry,
 )
-from hookstream.adapters.avro.native import (
-    ENVELOPE,
-    NativeFields,
-    NativeProgram,
-    ReadersDiffer,
-    program_of,
-)
-from hookstream.adapters.avro.native_versions import PinnedProgram, pinned_program_of
+from hookstream.adapters.avro.native import ReadersDiffer
+from hookstream.adapters.avro.native_reader import MOST_COMPILED, NativeReader
 from hookstream.adapters.avro.published import ParsedSchema, PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.avro.scan import Malformed, TooMuch, ValueCount, holds_more
@@ -38,8 +32,6 @@ from hookstream.core.avro.standard_body import standard_document
 from hookstream.core.catalog.compatibility import vanished
 from hookstream.core.catalog.promotion import ValueUnresolvable
 from hookstream.core.catalog.resolution import Resolution, resolution
-from hookstream.core.delivery.bodies.formats import with_data
-from hookstream.core.delivery.bodies.standard import identity
 from hookstream.core.model.envelope import open_envelope
 from hookstream.core.model.event import (
     LARGE,
@@ -56,13 +48,6 @@ from hookstream.core.model.record import Origin, Record
 DEFAULT_MAX_RECORD_BYTES = 1 << 20
 DEFAULT_MAX_VALUES = 25_000
 """The library decodes this number in 10 to 30 ms, during which no other thread runs."""
-
-_MOST_COMPILED: Final = 4_096
-"""The schemas, or pairs of schemas, for which a compiled function is kept.
-
-They are distinguished as objects, not by their revisions: a rewritten row may differ in parts that a
-fingerprint leaves out.
-"""
 
 _BYTES_A_VALUE = 32
 """Bytes of a record that cost as much as one value: texts are checked, copied and escaped."""
@@ -94,17 +79,17 @@ class AvroCodec:
         Raises:
             ConfigurationError: The environment requires an accelerator that cannot be used.
         """
-        self._native = (implementation() if reads_by is None else reads_by).module
+        module = (implementation() if reads_by is None else reads_by).module
         self._book = book
         self._max_values = max_values
         self._max_record_bytes = max_record_bytes
         self._names = SchemaNames(book, registry_of)
-        self._renderer = lru_cache(_MOST_COMPILED)(compile_value)
-        self._resolution = lru_cache(_MOST_COMPILED)(_resolution)
-        self._show = lru_cache(_MOST_COMPILED)(partial(_show, most=max_values))
-        self._program = lru_cache(_MOST_COMPILED)(self._compiled)
-        self._picker = lru_cache(_MOST_COMPILED)(NativeProgram.picker)
-        self._pinned = lru_cache(_MOST_COMPILED)(self._compiled_pair)
+        self._renderer = lru_cache(MOST_COMPILED)(compile_value)
+        self._resolution = lru_cache(MOST_COMPILED)(_resolution)
+        self._show = lru_cache(MOST_COMPILED)(partial(_show, most=max_values))
+        self._native = NativeReader(
+            module, book, _sound, self._renderer, self._resolution, max_values
+        )
 
     def identify(self, record: Record, topic: str | None = None) -> Identification:
         """See `Codec.identify`."""
@@ -130,10 +115,9 @@ class AvroCodec:
         if schema is None or value is None:
             return _removed(identified.revision)
         origin = record.origin if origin is None else origin
-        if self._native is not None:
-            event = self._read(schema, identified, record, value, origin)
-            if event is not None:
-                return event
+        event = self._native.decode(schema, identified, record, value, origin)
+        if event is not None:
+            return event
         fields = self._fields(schema, value, identified.body_at)
         if isinstance(fields, Undecodable):
             return fields
@@ -156,81 +140,6 @@ class AvroCodec:
             origin,
             body_at=identified.body_at,
         )
-
-    def _read(
-        self,
-        schema: PublishedSchema,
-        identified: Identified,
-        record: Record,
-        value: bytes,
-        origin: Origin,
-    ) -> Event | Undecodable | None:
-        """Decode an event by the accelerator; None: Python does."""
-        program, body_at = self._program(schema), identified.body_at
-        read = None if program is None else program.read(value, body_at)
-        if program is None or read is None:
-            return None
-        event_id, occurred_at, entity_id, environment, is_plain, body = read
-        if not is_plain:
-            # Python's idea of what is printable decides.
-            named = zip(ENVELOPE, (event_id, occurred_at, entity_id, environment, {}), strict=True)
-            envelope = open_envelope(dict(named))
-            if isinstance(envelope, Undecodable):
-                return envelope
-        return Event(
-            identified.revision,
-            event_id,
-            occurred_at,
-            entity_id,
-            environment,
-            NativeFields(program, body, partial(_sound, schema, value, body_at)),
-            record,
-            origin,
-            body_at=body_at,
-        )
-
-    def _compiled(self, schema: PublishedSchema) -> NativeProgram | None:
-        """Return the accelerator's program for a schema, if it has one."""
-        if self._native is None or schema.data is None:
-            return None
-        try:
-            self._renderer(schema.data)
-        except NotRenderable:
-            # Each document is refused with the reason.
-            return None
-        return program_of(self._native, schema, self._max_values)
-
-    def _compiled_pair(
-        self, writer: PublishedSchema, reader: PublishedSchema
-    ) -> PinnedProgram | None:
-        """Return the accelerator's program for a pair of schemas, if it has one."""
-        if (
-            self._native is None
-            or reader.data is None
-            or self._resolution(writer, reader).problems
-        ):
-            return None
-        try:
-            self._renderer(reader.data)
-        except NotRenderable:
-            return None
-        return pinned_program_of(self._native, writer, reader, self._max_values)
-
-    def _pinned_body(
-        self, event: Event, fields: NativeFields, reader: PublishedSchema
-    ) -> bytes | None:
-        """Return the body of an event at another version, made once; None: Python makes it."""
-        if reader in fields.pinned:
-            return fields.pinned[reader]
-        body, writer, value = None, fields.program.schema, event.record.value
-        if value is not None and self._book.schema(event.revision) is writer:
-            program = self._pinned(writer, reader)
-            data = None if program is None else program.data(value, event.body_at)
-            if data is not None:
-                document = standard_document(event, reader.revision.event_version, None)
-                body = with_data(orjson.dumps(identity(document)), data)
-        fields.pinned[reader] = body
-        return body
 
     def load(self, identified: Identified, record: Record) -> int:
         """See `Codec.load`: by the record's size, or, if that allows many values, by counting them."""
@@ -298,7 +207,7 @@ class AvroCodec:
             return _unresolvable(event, version, "that version was never published")
         if reader.data is None:
             return _unresolvable(event, version, "the schema of that version has no data")
-        body = self._body(event, reader)
+        body = self._native.body(event, reader)
         if body is not None:
             return cast("JsonObject", orjson.loads(body))
         data: object
@@ -317,28 +226,12 @@ class AvroCodec:
     def body(self, event: Event, version: int) -> bytes | None:
         """See `Codec.body`: the accelerator makes it."""
         reader = self._book.reader(event.revision.event_type, version)
-        return None if reader is None else self._body(event, reader)
-
-    def _body(self, event: Event, reader: PublishedSchema) -> bytes | None:
-        """Return the body of an event that the accelerator read, at a version; None: Python makes it."""
-        fields = event.fields
-        if not isinstance(fields, NativeFields):
-            return None
-        if fields.program.schema is reader:
-            return fields.body
-        if reader.revision == event.revision:
-            # The schema's row was written again meanwhile.
-            return None
-        return self._pinned_body(event, fields, reader)
+        return None if reader is None else self._native.body(event, reader)
 
     def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | None:
         """See `Codec.excerpt`: the accelerator picks it."""
-        reader, value = self._book.reader(event.revision.event_type, version), event.record.value
-        read = None if reader is None else _native_fields(event, reader)
-        if read is None or value is None:
-            return None
-        picked = self._picker(read.program, paths)(value, event.body_at)
-        return None if picked is None else standard_document(event, version, picked)
+        reader = self._book.reader(event.revision.event_type, version)
+        return None if reader is None else self._native.excerpt(event, reader, paths)
 
     def shown(self, event: Event, version: int) -> JsonObject | Refused:
         """Return the `standard` body in the form that input accepts: for tools that show events.
@@ -384,14 +277,6 @@ def _removed(revision: Revision) -> Undecodable:
     """Return the result for a record whose schema's row was removed since it was identified."""
     why = f"{revision.event_type} v{revision.event_version} was removed from the schemas table"
     return Undecodable(UndecodableReason.UNKNOWN_SCHEMA, why)
-
-
-def _native_fields(event: Event, reader: PublishedSchema) -> NativeFields | None:
-    """Return what the accelerator read of an event if the schema is the one that it read it by."""
-    fields = event.fields
-    if isinstance(fields, NativeFields) and fields.program.schema is reader:
-        return fields
-    return None
 
 
 def _sound(schema: PublishedSchema, value: bytes, body_at: int) -> dict[str, object]:

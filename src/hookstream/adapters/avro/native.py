@@ -34,7 +34,7 @@ from hookstream.errors import HookstreamError
 
 Description: TypeAlias = tuple[str, list[str], list[int]]
 """A type for the accelerator: its kind, texts (names of fields, symbols) and numbers (parts, sizes)."""
-_Asked: TypeAlias = dict[str, "_Asked"]
+Asked: TypeAlias = dict[str, "Asked"]
 """Paths as nested objects: each name with what is asked below it."""
 Read: TypeAlias = tuple[str, int, str, str, bool, bytes]
 """Event id, time, entity, environment, whether these three texts are printable ASCII within their bounds
@@ -58,8 +58,18 @@ class ReadersDiffer(HookstreamError):
     """Raised if Python refuses a record that the accelerator read: a defect of one of them."""
 
 
-class _Selection(Protocol):
+Pick: TypeAlias = Callable[[bytes, int], JsonObject | None]
+"""Returns what is at some paths of an event's data, by the record's value and where its body starts.
+
+The record's data was made before. Whatever is on the way to a value is kept: an array has all its
+elements, an object the fields that are asked for. None: Python answers. Nobody changes what is returned.
+"""
+
+
+class Selection(Protocol):
     """Paths, compiled for one program."""
+
+    pick: Pick
 
 
 class _Program(Protocol):
@@ -67,9 +77,7 @@ class _Program(Protocol):
 
     def read(self, value: bytes, body_at: int) -> Read | None: ...
 
-    def select(self, asked: _Asked) -> _Selection: ...
-
-    def pick(self, value: bytes, body_at: int, selection: _Selection) -> JsonObject | None: ...
+    def select(self, asked: Asked) -> Selection: ...
 
 
 class NativeProgram:
@@ -83,19 +91,19 @@ class NativeProgram:
         self.read: Callable[[bytes, int], Read | None] = program.read
         """Returns what an event's record has, by its value and where its body starts; None: Python answers."""
 
-    def picker(self, paths: Paths) -> Callable[[bytes, int], JsonObject | None]:
-        """Return the function that picks the data at paths of a body out of a record that was read.
+    def picker(self, paths: Paths) -> Pick:
+        """Return the function that picks the data at paths of a body out of a record that was read."""
+        return self._program.select(asked_of(paths)).pick
 
-        Whatever is on the way to a value is kept: an array has all its elements, an object the fields
-        that are asked for.
-        """
-        asked: _Asked = {}
-        for first, *rest in paths:
-            below = asked if first == "data" else {}
-            for name in rest:
-                below = below.setdefault(name, {})
-        selection, pick = self._program.select(asked), self._program.pick
-        return lambda value, body_at: pick(value, body_at, selection)
+
+def asked_of(paths: Paths) -> Asked:
+    """Return what paths of a body ask for of its data."""
+    asked: Asked = {}
+    for first, *rest in paths:
+        below = asked if first == "data" else {}
+        for name in rest:
+            below = below.setdefault(name, {})
+    return asked
 
 
 class NativeFields(Mapping[str, object]):

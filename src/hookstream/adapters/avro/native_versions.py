@@ -1,15 +1,24 @@
-"""Makes the bodies of pinned versions by the native accelerator, where a record is read as another schema.
+"""Makes bodies of pinned versions, and picks from them, by the native accelerator: records read as another schema.
 
 `core.catalog.resolution` is the reference for what is read as what; a pair of schemas that it refuses has
 no program here, and a value that it refuses is left to it.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Final, Protocol, cast
 
 import orjson
 
-from hookstream.adapters.avro.native import Descriptions, Unwritten, writes_alike
+from hookstream.adapters.avro.native import (
+    Asked,
+    Descriptions,
+    Pick,
+    Selection,
+    Unwritten,
+    asked_of,
+    writes_alike,
+)
 from hookstream.adapters.avro.published import PublishedSchema
 from hookstream.core.avro.nodes import (
     Array,
@@ -25,6 +34,7 @@ from hookstream.core.avro.nodes import (
 )
 from hookstream.core.avro.render import NotRenderable, Renderings
 from hookstream.core.catalog.resolution import UnionBranches, defaults_of, sources_of
+from hookstream.core.model.json import Paths
 from hookstream.errors import InvariantBroken
 
 _FILLED: Final = (-1, -1)
@@ -36,6 +46,14 @@ class PinnedProgram(Protocol):
 
     def data(self, value: bytes, body_at: int) -> bytes | None:
         """Return the JSON text of a record's data as the reader has it; None: Python answers."""
+
+    def select(self, asked: Asked, loads: Callable[[bytes], object]) -> Selection:
+        """Return a selection of that data; `loads` makes a default of its JSON text."""
+
+
+def picker_of(pair: PinnedProgram, paths: Paths) -> Pick:
+    """Return the function that picks the data at paths of a body out of a record whose data was made."""
+    return pair.select(asked_of(paths), orjson.loads).pick
 
 
 def pinned_program_of(

@@ -23,7 +23,7 @@ from hookstream.adapters.avro.accelerator import (
 from hookstream.errors import ConfigurationError
 
 MODULE = ModuleType("an_accelerator")
-THERE = FoundAccelerator(MODULE, "1.2.3 has contract 1")
+THERE = FoundAccelerator(MODULE, f"1.2.3 has contract {CONTRACT}")
 MISSING = FoundAccelerator(None, "is not installed")
 
 
@@ -55,7 +55,7 @@ def built_from(folder: Path, source: str) -> None:
 
 def test_without_a_wish_the_accelerator_runs_where_it_is_there() -> None:
     chosen = choose(None, THERE)
-    assert chosen == Implementation(MODULE, "hookstream-native 1.2.3 has contract 1")
+    assert chosen == Implementation(MODULE, f"hookstream-native 1.2.3 has contract {CONTRACT}")
     assert chosen.name == "native"
 
 
@@ -102,7 +102,7 @@ def test_the_environment_is_read_whenever_it_is_asked_for(monkeypatch: pytest.Mo
 def test_a_module_of_the_same_contract_is_used(importable: Path) -> None:
     built_from(importable, "")
     found = look_for("built", None)
-    assert (found.module, found.detail) == (sys.modules["built"], "1.2.3 has contract 1")
+    assert (found.module, found.detail) == (sys.modules["built"], f"1.2.3 has contract {CONTRACT}")
 
 
 def test_a_module_of_another_contract_is_not_used(importable: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 import pytest
 from tests.avro_oracle import Schema, encode
+from tests.doubles.excerpts import excerpt
 from tests.native_parity import PYTHON, answer, long
-from tests.properties.test_schema_evolution import HEAD, event_schema
+from tests.properties.test_schema_evolution import HEAD, TYPE, event_schema
 
 from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.avro.codec import AvroCodec
@@ -15,6 +16,7 @@ from hookstream.adapters.avro.native import NativeFields
 from hookstream.adapters.avro.published import schema_row
 from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.core.model.event import Event, Identified
+from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
 
 NATIVE = implementation()
@@ -47,6 +49,12 @@ def read_by(tree: Any, datum: Any, **head: object) -> str:  # noqa: ANN401
     assert answer(native, record, paths) == answer(python, record, paths)
     event = event_of(native, record)
     return "native" if isinstance(event.fields, NativeFields) else "python"
+
+
+def data_of(*fields: Any) -> Any:  # noqa: ANN401
+    """Return a record of fields: name, type, and other attributes, which may be left out."""
+    made = [{"name": each[0], "type": each[1], **dict(*each[2:])} for each in fields]
+    return {"type": "record", "name": "n.Data", "fields": made}
 
 
 def decimal(precision: int) -> Any:  # noqa: ANN401
@@ -289,3 +297,96 @@ if NATIVE.module is not None:
         assert pick(record.value or b"", event.body_at) == {
             "f": [{"g1": 1, "g3": "x", "g4": {"l": 8}}, None, {"g1": -1, "g3": None, "g4": {}}]
         }
+
+    def pinned_part(written: Any, read: Any, datum: Any, *paths: str) -> Any:  # noqa: ANN401
+        """Return what the accelerator picks at another version, which must be what Python's body has."""
+        older, newer = event_schema(written, 1), event_schema(read, 2)
+        book = SchemaBook([older, newer])
+        writer = book.reader(TYPE, 1)
+        assert writer is not None
+        body = encode(Schema(older), older, {**HEAD, "data": datum})
+        record = Record("t", 0, 0, 0, None, writer.prefix + body, ())
+        asked = frozenset(("data", *path.split(".")) for path in paths)
+        native, python = (AvroCodec(book, reads_by=each) for each in (NATIVE, PYTHON))
+        part = native.excerpt(event_of(native, record), 2, asked)
+        whole = python.document(event_of(python, record), 2)
+        if part is None:
+            assert isinstance(whole, Refused)
+            return whole.reason
+        assert isinstance(whole, dict)
+        assert repr(excerpt(part, asked)) == repr(excerpt(whole, asked))
+        return part["data"]
+
+    def test_what_filters_ask_of_a_pinned_version_are_its_values_and_not_the_writers() -> None:
+        status = {"type": "enum", "name": "n.S", "symbols": ["A", "Z"]}
+        newer_status = {**status, "symbols": ["A", "B"], "default": "B"}
+        item = {"type": "record", "name": "n.Item", "fields": [{"name": "g", "type": "int"}]}
+        filled = {"name": "h", "type": ["null", "double"], "default": 3}
+        newer_item = {**item, "fields": [filled, {"name": "g", "type": "double"}]}
+        written = data_of(
+            ("same", "string"),
+            ("int", "int"),
+            ("digits", "int"),
+            ("single", "float"),
+            ("text", "string"),
+            ("status", status),
+            ("items", {"type": "array", "items": ["null", item]}),
+            ("old", "long"),
+        )
+        read = data_of(
+            ("status", newer_status),
+            ("items", {"type": "array", "items": ["null", newer_item]}),
+            ("single", "double"),
+            ("new", "long", {"aliases": ["old"]}),
+            ("text", "bytes"),
+            ("digits", "long", {"json": "string"}),
+            ("int", ["null", "double"]),
+            ("more", {"type": "map", "values": newer_item["name"]}, {"default": {"k": {"g": 1}}}),
+            ("same", "string"),
+        )
+        datum = {
+            "same": "s", "int": 7, "digits": -5, "single": 0.7, "text": "é", "status": "Z",
+            "items": [(1, {"g": 2}), (0, None)], "old": 2**53 - 1,
+        }  # fmt: skip
+        everything = [each["name"] for each in read["fields"]]
+        found = pinned_part(written, read, datum, "items.g", "items.h", "more.k", *everything)
+        assert found == {
+            "status": "B",
+            "items": [{"h": 3.0, "g": 2.0}, None],
+            "single": 0.7,
+            "new": 2**53 - 1,
+            "text": "w6k=",
+            "digits": "-5",
+            "int": 7.0,
+            "more": {"k": {"h": 3.0, "g": 1.0}},
+            "same": "s",
+        }
+        assert list(found) == everything
+        assert pinned_part(written, read, datum, "int", "same") == {"int": 7.0, "same": "s"}
+        assert pinned_part(written, read, datum, "same", "gone", "old") == {"same": "s"}
+        assert pinned_part(written, read, datum, "items", "more") == {
+            "items": [{}, None],
+            "more": {"k": {"h": 3.0, "g": 1.0}},
+        }
+
+    @pytest.mark.parametrize("wider", ["float", "double"])
+    def test_nothing_is_picked_of_a_pinned_version_where_an_unasked_number_would_be_rounded(
+        wider: str,
+    ) -> None:
+        written = data_of(("a", "int"), ("b", "long", {"json": "string"}))
+        read = data_of(("a", "int"), ("b", wider))
+        assert pinned_part(written, read, {"a": 1, "b": 7}, "a") == {"a": 1}
+        refused = pinned_part(written, read, {"a": 1, "b": 2**53 + 1}, "a")
+        assert refused == "version_not_resolvable"
+
+    def test_nothing_is_picked_where_defaults_would_fill_in_too_many_values() -> None:
+        filled = {"name": "h", "type": {"type": "array", "items": "int"}, "default": [0] * 49}
+        item = {"type": "record", "name": "n.Item", "fields": [{"name": "g", "type": "boolean"}]}
+        newer = {**item, "fields": [*item["fields"], filled]}
+        written, read = (
+            data_of(("a", "int"), ("b", {"type": "array", "items": each}))
+            for each in (item, newer)
+        )
+        few, many = ({"a": 1, "b": [{"g": True}] * count} for count in (500, 501))
+        assert pinned_part(written, read, few, "a") == {"a": 1}
+        assert pinned_part(written, read, many, "a") == "version_not_resolvable"

@@ -1,0 +1,190 @@
+"""Reads events by the native accelerator, where it is there: their identity, bodies and what filters ask for.
+
+It compiles schemas and pairs of them once, by `native.py` and `native_versions.py`. Whatever it answers
+with None is left to Python.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from types import ModuleType
+from typing import Final, TypeAlias
+
+import orjson
+
+from hookstream.adapters.avro.native import (
+    ENVELOPE,
+    NativeFields,
+    NativeProgram,
+    Pick,
+    program_of,
+)
+from hookstream.adapters.avro.native_versions import PinnedProgram, picker_of, pinned_program_of
+from hookstream.adapters.avro.published import PublishedSchema
+from hookstream.adapters.avro.registry import SchemaBook
+from hookstream.core.avro.nodes import AvroSchema
+from hookstream.core.avro.render import NotRenderable
+from hookstream.core.avro.standard_body import standard_document
+from hookstream.core.catalog.resolution import Resolution
+from hookstream.core.delivery.bodies.formats import with_data
+from hookstream.core.delivery.bodies.standard import identity
+from hookstream.core.model.envelope import open_envelope
+from hookstream.core.model.event import Event, Identified, Undecodable
+from hookstream.core.model.json import JsonObject, Paths
+from hookstream.core.model.record import Origin, Record
+
+MOST_COMPILED: Final = 4_096
+"""The schemas, or pairs of schemas, for which a compiled function is kept.
+
+They are distinguished as objects, not by their revisions: a rewritten row may differ in parts that a
+fingerprint leaves out.
+"""
+
+Decode: TypeAlias = Callable[[PublishedSchema, bytes, int], Mapping[str, object]]
+"""Decodes a record that the accelerator read, by its schema, its value and where its body starts."""
+
+
+class NativeReader:
+    """What the accelerator answers of events. Thread-safe.
+
+    Args:
+        module: The accelerator; None: everything is left to Python.
+        book: The schemas.
+        decode: Decodes in Python what the accelerator read, if something asks for a field.
+        renderer: Returns what renders data of a schema, or raises NotRenderable.
+        resolution: Returns how records of one schema are read as another.
+        most_values: The most values of a record, and the most that defaults may fill in.
+    """
+
+    def __init__(
+        self,
+        module: ModuleType | None,
+        book: SchemaBook,
+        decode: Decode,
+        renderer: Callable[[AvroSchema], object],
+        resolution: Callable[[PublishedSchema, PublishedSchema], Resolution],
+        most_values: int,
+    ) -> None:
+        self._module = module
+        self._book = book
+        self._decode = decode
+        self._renderer = renderer
+        self._resolution = resolution
+        self._most_values = most_values
+        self._program = lru_cache(MOST_COMPILED)(self._compiled)
+        self._pair = lru_cache(MOST_COMPILED)(self._compiled_pair)
+        self._picker = lru_cache(MOST_COMPILED)(NativeProgram.picker)
+        self._pinned_picker = lru_cache(MOST_COMPILED)(self._picker_of_pair)
+
+    def decode(
+        self,
+        schema: PublishedSchema,
+        identified: Identified,
+        record: Record,
+        value: bytes,
+        origin: Origin,
+    ) -> Event | Undecodable | None:
+        """Decode an event; None: Python does."""
+        program, body_at = self._program(schema), identified.body_at
+        read = None if program is None else program.read(value, body_at)
+        if program is None or read is None:
+            return None
+        event_id, occurred_at, entity_id, environment, is_plain, body = read
+        if not is_plain:
+            # Python's idea of what is printable decides.
+            named = zip(ENVELOPE, (event_id, occurred_at, entity_id, environment, {}), strict=True)
+            envelope = open_envelope(dict(named))
+            if isinstance(envelope, Undecodable):
+                return envelope
+        return Event(
+            identified.revision,
+            event_id,
+            occurred_at,
+            entity_id,
+            environment,
+            NativeFields(program, body, partial(self._decode, schema, value, body_at)),
+            record,
+            origin,
+            body_at=body_at,
+        )
+
+    def body(self, event: Event, reader: PublishedSchema) -> bytes | None:
+        """Return the body of an event that the accelerator read, at a version; None: Python makes it."""
+        fields = event.fields
+        if not isinstance(fields, NativeFields):
+            return None
+        if fields.program.schema is reader:
+            return fields.body
+        if reader.revision == event.revision:
+            # The schema's row was written again meanwhile.
+            return None
+        return self._pinned_body(event, fields, reader)
+
+    def excerpt(self, event: Event, reader: PublishedSchema, paths: Paths) -> JsonObject | None:
+        """Return what of a body at a version is at paths, see `Codec.excerpt`; None: Python makes it.
+
+        It picks only what it made a body of: so there is no value in the whole that Python would refuse.
+        """
+        fields, value = event.fields, event.record.value
+        if (
+            value is None
+            or not isinstance(fields, NativeFields)
+            or self.body(event, reader) is None
+        ):
+            return None
+        writer = fields.program.schema
+        if writer is reader:
+            pick: Pick | None = self._picker(fields.program, paths)
+        else:
+            pick = self._pinned_picker(writer, reader, paths)
+        picked = None if pick is None else pick(value, event.body_at)
+        version = reader.revision.event_version
+        return None if picked is None else standard_document(event, version, picked)
+
+    def _compiled(self, schema: PublishedSchema) -> NativeProgram | None:
+        """Return the accelerator's program for a schema, if it has one."""
+        if self._module is None or schema.data is None:
+            return None
+        try:
+            self._renderer(schema.data)
+        except NotRenderable:
+            # Each document is refused with the reason.
+            return None
+        return program_of(self._module, schema, self._most_values)
+
+    def _compiled_pair(
+        self, writer: PublishedSchema, reader: PublishedSchema
+    ) -> PinnedProgram | None:
+        """Return the accelerator's program for a pair of schemas, if it has one."""
+        if (
+            self._module is None
+            or reader.data is None
+            or self._resolution(writer, reader).problems
+        ):
+            return None
+        try:
+            self._renderer(reader.data)
+        except NotRenderable:
+            return None
+        return pinned_program_of(self._module, writer, reader, self._most_values)
+
+    def _picker_of_pair(
+        self, writer: PublishedSchema, reader: PublishedSchema, paths: Paths
+    ) -> Pick | None:
+        pair = self._pair(writer, reader)
+        return None if pair is None else picker_of(pair, paths)
+
+    def _pinned_body(
+        self, event: Event, fields: NativeFields, reader: PublishedSchema
+    ) -> bytes | None:
+        """Return the body of an event at another version, made once; None: Python makes it."""
+        if reader in fields.pinned:
+            return fields.pinned[reader]
+        body, writer, value = None, fields.program.schema, event.record.value
+        if value is not None and self._book.schema(event.revision) is writer:
+            program = self._pair(writer, reader)
+            data = None if program is None else program.data(value, event.body_at)
+            if data is not None:
+                document = standard_document(event, reader.revision.event_version, None)
+                body = with_data(orjson.dumps(identity(document)), data)
+        fields.pinned[reader] = body
+        return body
