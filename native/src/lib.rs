@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod cursor;
+mod foreign;
 mod pass;
 mod pick;
+mod pinned;
 mod plain;
 mod program;
 mod text;
@@ -15,7 +17,7 @@ mod text;
 use pyo3::prelude::*;
 
 /// The version of what this module and hookstream's Python agree on; each refuses another.
-const CONTRACT: u32 = 2;
+const CONTRACT: u32 = 3;
 
 /// The hash of the files that this was built from (`python -m tools.native`), empty if nobody said it.
 const SOURCE: &str = match option_env!("HOOKSTREAM_NATIVE_SOURCE") {
@@ -29,7 +31,8 @@ fn hookstream_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SOURCE", SOURCE)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<program::Program>()?;
-    module.add_class::<program::Pinned>()?;
+    module.add_class::<pinned::Pinned>()?;
+    module.add_class::<foreign::Foreign>()?;
     module.add_class::<pick::Selection>()?;
     module.add_function(wrap_pyfunction!(text::number_texts, module)?)
 }

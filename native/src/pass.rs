@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use crate::cursor::{Answer, Cursor, Stop};
-use crate::plain;
 use crate::pick::{skip, skip_all};
-use crate::program::{Node, Pinned, Program, Reread, Wider};
-use crate::text::{single, Text};
+use crate::pinned::Pinned;
+use crate::plain;
+use crate::program::{Node, Program, Reread, Wider};
+use crate::text::{single, Checked, Out, Text};
 
 /// Beyond it, a reader that parses numbers as doubles reads another number (RFC 8259, section 6).
 pub const LARGEST_EXACT: i64 = (1 << 53) - 1;
@@ -17,14 +18,44 @@ const LONGEST_ENVIRONMENT: usize = 64;
 /// Keys of a map up to which each is compared with each.
 const FEW: usize = 8;
 
-/// What a pass found of an event.
-pub struct Event<'a> {
+/// What identifies an event, and stands in its bodies before the data.
+pub struct Identity<'a> {
     pub event_id: &'a str,
     pub occurred_at: i64,
     pub entity_id: &'a str,
     pub environment: &'a str,
-    /// Whether ids and environment are printable ASCII within their bounds; else Python judges them.
-    pub is_plain: bool,
+}
+
+impl Identity<'_> {
+    /// Writes a body up to its data; `begins` is its text before the timestamp.
+    fn write(&self, begins: &[u8], out: &mut Text) -> Answer<()> {
+        out.put(begins)?;
+        plain::moment(self.occurred_at, 6, true, out)?;
+        out.put(b"\",\"id\":")?;
+        out.string(self.event_id)?;
+        out.put(b",\"environment\":")?;
+        out.string(self.environment)?;
+        out.put(b",\"entity_id\":")?;
+        out.string(self.entity_id)?;
+        out.put(b",\"data\":")
+    }
+
+    /// About as many bytes as that takes.
+    fn size(&self, begins: &[u8]) -> usize {
+        begins.len() + 160 + self.event_id.len() + self.entity_id.len()
+    }
+
+    /// Returns whether ids and environment are printable ASCII within their bounds; else Python judges them.
+    pub fn is_plain(&self) -> bool {
+        is_plain(self.event_id, LONGEST_ID)
+            && is_plain(self.entity_id, LONGEST_ID)
+            && is_plain(self.environment, LONGEST_ENVIRONMENT)
+    }
+}
+
+/// What a pass found of an event.
+pub struct Event<'a> {
+    pub identity: Identity<'a>,
     /// The body up to its data.
     pub head: Text,
     /// The JSON text of the data.
@@ -64,60 +95,76 @@ pub fn event<'a>(program: &'a Program, value: &'a [u8], body_at: usize) -> Answe
             };
         } else {
             // No body has it, but its bytes must be sound.
-            pass.value(node, &mut cursor, &mut Text::sized(0)?)?;
+            pass.value(node, &mut cursor, &mut Checked)?;
         }
     }
     if !cursor.is_at_end() || !(0..=LAST_INSTANT).contains(&occurred_at) {
         return Err(Stop::Unanswered);
     }
-    let mut head = Text::sized(program.head.len() + 160 + event_id.len() + entity_id.len())?;
-    head.put(&program.head)?;
-    plain::moment(occurred_at, 6, true, &mut head)?;
-    head.put(b"\",\"id\":")?;
-    head.string(event_id)?;
-    head.put(b",\"environment\":")?;
-    head.string(environment)?;
-    head.put(b",\"entity_id\":")?;
-    head.string(entity_id)?;
-    head.put(b",\"data\":")?;
-    Ok(Event {
+    let identity = Identity {
         event_id,
         occurred_at,
         entity_id,
         environment,
-        is_plain: is_plain(event_id, LONGEST_ID)
-            && is_plain(entity_id, LONGEST_ID)
-            && is_plain(environment, LONGEST_ENVIRONMENT),
+    };
+    let mut head = Text::sized(identity.size(&program.head))?;
+    identity.write(&program.head, &mut head)?;
+    Ok(Event {
+        identity,
         head,
         data,
     })
 }
 
-/// Writes the data of a record as a reader has it. The record was read before, so its bytes are sound.
-pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize) -> Answer<Text> {
-    let Some(Node::Reread(root)) = pair.nodes.last() else {
-        return Err(Stop::Unanswered);
-    };
+/// Checks a record whose body starts at a place: its bytes are sound, and it can be rendered.
+pub fn check(nodes: &[Node], root: &Node, most: u64, value: &[u8], body_at: usize) -> Answer<()> {
     let mut pass = Pass {
-        nodes: &pair.nodes,
+        nodes,
+        left: most,
+        fills: 0,
+    };
+    let mut cursor = Cursor::new(value, body_at);
+    pass.value(root, &mut cursor, &mut Checked)?;
+    if cursor.is_at_end() {
+        Ok(())
+    } else {
+        Err(Stop::Unanswered)
+    }
+}
+
+/// Writes the body of an event as a reader has it. The record was read before, so its bytes are sound.
+pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize, identity: &Identity) -> Answer<Text> {
+    let (root, _, data) = pair.written_data().ok_or(Stop::Unanswered)?;
+    let nodes = &pair.nodes;
+    let mut pass = Pass {
+        nodes,
         left: u64::MAX,
         fills: pair.most_fills,
     };
     pass.fill(root.fills)?;
-    let starts = starts_of(&pair.nodes, root, &mut Cursor::new(value, body_at))?;
-    let mut data = Text::sized(value.len() * 2)?;
-    for (number, made) in root.fields.iter().enumerate() {
-        if let Some((place, node)) = made.from {
-            let (node, mut cursor) = (&pair.nodes[node], starts[place].clone());
+    let mut body = Text::sized(identity.size(&pair.head) + value.len() * 2)?;
+    identity.write(&pair.head, &mut body)?;
+    let mut cursor = Cursor::new(value, body_at);
+    if pair.bare {
+        // The envelope has texts and a time, which every reader that has them reads as they are.
+        pass.value(data, &mut cursor, &mut body)?;
+    } else {
+        let starts = starts_of(nodes, root, &mut cursor)?;
+        for (number, made) in root.fields.iter().enumerate() {
+            let Some((place, node)) = made.from else {
+                continue;
+            };
+            let mut cursor = starts[place].clone();
             if number == pair.data {
-                pass.value(node, &mut cursor, &mut data)?;
+                pass.value(&nodes[node], &mut cursor, &mut body)?;
             } else {
                 // No body has it, but a number that the reader would round refuses the record.
-                pass.value(node, &mut cursor, &mut Text::sized(0)?)?;
+                pass.value(&nodes[node], &mut cursor, &mut Checked)?;
             }
         }
     }
-    Ok(data)
+    body.push(b'}')?;
+    Ok(body)
 }
 
 /// Returns where the fields of the writer start, and goes to their end.
@@ -161,7 +208,7 @@ impl Pass<'_> {
     }
 
     /// Writes one value. It nests as deep as the schema does, which `program` bounds.
-    fn value(&mut self, node: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+    fn value(&mut self, node: &Node, cursor: &mut Cursor, out: &mut impl Out) -> Answer<()> {
         match node {
             Node::Text => out.string(cursor.text()?),
             Node::Union(branches) => {
@@ -184,7 +231,7 @@ impl Pass<'_> {
             Node::Boolean => out.put(if boolean(cursor)? { b"true" } else { b"false" }),
             Node::Int => out.whole(int(cursor)?),
             Node::Long => out.whole(long(cursor)?),
-            Node::Float => out.double(float(cursor)?),
+            Node::Float => out.float(f32::from_le_bytes(cursor.exactly()?)),
             Node::Double => out.double(f64::from_le_bytes(cursor.exactly()?)),
             Node::Widened { int: is_int, to } => {
                 let number = if *is_int { int(cursor)? } else { cursor.long()? };
@@ -206,7 +253,7 @@ impl Pass<'_> {
         }
     }
 
-    fn array(&mut self, item: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+    fn array(&mut self, item: &Node, cursor: &mut Cursor, out: &mut impl Out) -> Answer<()> {
         out.push(b'[')?;
         let mut is_first = true;
         loop {
@@ -225,7 +272,7 @@ impl Pass<'_> {
         }
     }
 
-    fn reread(&mut self, reread: &Reread, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+    fn reread(&mut self, reread: &Reread, cursor: &mut Cursor, out: &mut impl Out) -> Answer<()> {
         self.fill(reread.fills)?;
         out.push(b'{')?;
         if reread.in_order {
@@ -256,7 +303,7 @@ impl Pass<'_> {
         out.push(b'}')
     }
 
-    fn map(&mut self, item: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<()> {
+    fn map(&mut self, item: &Node, cursor: &mut Cursor, out: &mut impl Out) -> Answer<()> {
         out.push(b'{')?;
         let mut keys: Vec<&str> = Vec::new();
         loop {

@@ -7,8 +7,9 @@ use pyo3::IntoPyObjectExt;
 
 use crate::cursor::{Answer, Cursor, Stop};
 use crate::pass::{boolean, float, int, long, starts_of, widened};
+use crate::pinned::Pinned;
 use crate::plain;
-use crate::program::{guarded, Node, Pinned, Program, Reread, Wider};
+use crate::program::{guarded, Node, Program, Reread, Wider};
 use crate::text::Text;
 
 /// What is asked of the data that the records of a program have.
@@ -25,9 +26,11 @@ enum Source {
 }
 
 /// What is asked of a value.
-enum Plan {
-    /// The value as it is.
+pub enum Plan {
+    /// The value as it is in JSON.
     Whole,
+    /// The value as Python decodes it, without its logical type.
+    Raw,
     /// A record or a map of which nothing is asked, but that it is one.
     Empty,
     /// Fields by their places, ascending, each with its name and what is asked of it.
@@ -40,13 +43,22 @@ enum Plan {
     Union(Vec<Plan>),
 }
 
+/// How values without parts are picked.
+#[derive(Clone, Copy)]
+pub enum Leaves<'a> {
+    /// As in JSON; of the JSON text of a default this makes a value.
+    InJson(Option<&'a Bound<'a, PyAny>>),
+    /// See `Plan::Raw`.
+    Raw,
+}
+
 /// A field of a reader that is asked for.
-struct Wanted {
+pub struct Wanted {
     name: Py<PyString>,
     from: Origin,
 }
 
-enum Origin {
+pub enum Origin {
     /// The place of the writer's field, the type as which it is read, and what is asked of it.
     Written(usize, usize, Plan),
     /// All of its default. Nothing changes what was picked, so all records share it.
@@ -54,9 +66,20 @@ enum Origin {
 }
 
 /// Ends a walk: an error of Python's, or a value that this module does not answer for.
-enum End {
+pub enum End {
     Unanswered,
     Raised(PyErr),
+}
+
+impl End {
+    /// Returns what a walk found; None: Python answers.
+    pub fn as_answer<T>(found: Result<T, End>) -> PyResult<Option<T>> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(End::Unanswered) => Ok(None),
+            Err(End::Raised(raised)) => Err(raised),
+        }
+    }
 }
 
 impl From<Stop> for End {
@@ -80,7 +103,7 @@ impl Selection {
         let found = program.get();
         let data = found.field(found.places.data).unwrap_or(&Node::Null);
         Ok(Selection {
-            plan: plan_of(&found.nodes, data, asked, None)?,
+            plan: plan_of(&found.nodes, data, asked, Leaves::InJson(None))?,
             source: Source::Own(program.clone().unbind()),
         })
     }
@@ -94,7 +117,7 @@ impl Selection {
         let found = pair.get();
         let data = found.written_data().map_or(&Node::Null, |(_, _, data)| data);
         Ok(Selection {
-            plan: plan_of(&found.nodes, data, asked, Some(loads))?,
+            plan: plan_of(&found.nodes, data, asked, Leaves::InJson(Some(loads)))?,
             source: Source::Pinned(pair.clone().unbind()),
         })
     }
@@ -113,7 +136,9 @@ impl Selection {
             Source::Pinned(pair) => {
                 let pair = pair.get();
                 let (root, place, data) = pair.written_data().ok_or(Stop::Unanswered)?;
-                skip_all(&pair.nodes, &root.written[..place], cursor)?;
+                if !pair.bare {
+                    skip_all(&pair.nodes, &root.written[..place], cursor)?;
+                }
                 take(py, &pair.nodes, &self.plan, data, cursor)
             }
         }
@@ -129,21 +154,32 @@ impl Selection {
         value: &Bound<'py, PyBytes>,
         body_at: usize,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match guarded(|| self.find(py, &mut Cursor::new(value.as_bytes(), body_at)))? {
-            Ok(found) => Ok(Some(found)),
-            Err(End::Unanswered) => Ok(None),
-            Err(End::Raised(raised)) => Err(raised),
-        }
+        End::as_answer(guarded(|| self.find(py, &mut Cursor::new(value.as_bytes(), body_at)))?)
     }
 }
 
-fn plan_of(
+impl Plan {
+    /// Returns what is asked of a record whose body starts at a place.
+    pub fn of<'py>(
+        &self,
+        py: Python<'py>,
+        nodes: &[Node],
+        root: &Node,
+        value: &[u8],
+        body_at: usize,
+    ) -> Result<Bound<'py, PyAny>, End> {
+        take(py, nodes, self, root, &mut Cursor::new(value, body_at))
+    }
+}
+
+/// Returns the plan of what is asked of a type: names as nested objects.
+pub fn plan_of(
     nodes: &[Node],
     node: &Node,
     asked: &Bound<'_, PyDict>,
-    loads: Option<&Bound<'_, PyAny>>,
+    leaves: Leaves,
 ) -> PyResult<Plan> {
-    let part = |node: usize, asked: &Bound<'_, PyDict>| plan_of(nodes, &nodes[node], asked, loads);
+    let part = |node: usize, asked: &Bound<'_, PyDict>| plan_of(nodes, &nodes[node], asked, leaves);
     Ok(match node {
         Node::Record(_) | Node::Reread(_) | Node::Map(_) if asked.is_empty() => Plan::Empty,
         Node::Record(fields) => {
@@ -164,17 +200,17 @@ fn plan_of(
                 let Some(below) = asked.get_item(&made.name)? else {
                     continue;
                 };
-                let from = match (made.from, loads) {
+                let from = match (made.from, leaves) {
                     (Some((place, node)), _) => {
                         in_order &= place >= done;
                         done = place + 1;
                         Origin::Written(place, node, part(node, below.cast()?)?)
                     }
-                    (None, Some(loads)) => {
+                    (None, Leaves::InJson(Some(loads))) => {
                         let text = PyBytes::new(asked.py(), &made.default);
                         Origin::Default(loads.call1((text,))?.unbind())
                     }
-                    (None, None) => Origin::Default(asked.py().None()),
+                    (None, _) => Origin::Default(asked.py().None()),
                 };
                 let name = PyString::intern(asked.py(), &made.name).unbind();
                 parts.push(Wanted { name, from });
@@ -195,7 +231,10 @@ fn plan_of(
             let plans = branches.iter().map(|branch| part(*branch, asked));
             Plan::Union(plans.collect::<PyResult<_>>()?)
         }
-        _ => Plan::Whole,
+        _ => match leaves {
+            Leaves::InJson(_) => Plan::Whole,
+            Leaves::Raw => Plan::Raw,
+        },
     })
 }
 
@@ -261,6 +300,7 @@ fn take<'py>(
             skip(nodes, node, cursor)?;
             Ok(PyDict::new(py).into_any())
         }
+        (Plan::Raw, _) => raw(py, node, cursor),
         _ => leaf(py, node, cursor),
     }
 }
@@ -359,6 +399,18 @@ fn leaf<'py>(py: Python<'py>, node: &Node, cursor: &mut Cursor) -> Result<Bound<
             PyString::new(py, text).into_any()
         }
     })
+}
+
+/// Returns a value of a type that an envelope may be read of.
+fn raw<'py>(py: Python<'py>, node: &Node, cursor: &mut Cursor) -> Result<Bound<'py, PyAny>, End> {
+    match node {
+        Node::Null | Node::Text | Node::Enum(_) => leaf(py, node, cursor),
+        Node::Int | Node::Long | Node::LongText | Node::Moment { .. } => {
+            Ok(cursor.long()?.into_bound_py_any(py)?)
+        }
+        Node::Uuid => Ok(PyBytes::new(py, &cursor.exactly::<16>()?).into_any()),
+        _ => Err(End::Unanswered),
+    }
 }
 
 /// Walks over one value of a record that was read before.

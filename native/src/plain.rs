@@ -1,11 +1,8 @@
 //! Writes values whose JSON is a string of plain ASCII: times, decimals, bytes, digits. Nothing needs an escape.
 
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine;
-
 use crate::cursor::{Answer, Cursor, Stop};
 use crate::program::Node;
-use crate::text::{Text, HEX};
+use crate::text::{Out, HEX};
 
 const DAY: i64 = 86_400;
 /// Days from the first of March of the year 0 to 1970-01-01.
@@ -15,15 +12,15 @@ const LAST_DAY: i64 = 2_932_896;
 
 /// Writes a value if its type is one of these; false: it is not, and nothing was taken.
 #[inline]
-pub fn write(node: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<bool> {
+pub fn write(node: &Node, cursor: &mut Cursor, out: &mut impl Out) -> Answer<bool> {
     match node {
         Node::LongText => out.whole(cursor.long()?)?,
         Node::Date => day(cursor.long()?, out)?,
         Node::TimeMillis => time(cursor.long()?, 3, out)?,
         Node::TimeMicros => time(cursor.long()?, 6, out)?,
         Node::Moment { places, utc } => moment(cursor.long()?, *places, *utc, out)?,
-        Node::Bytes => base64(cursor.bytes()?, out)?,
-        Node::Fixed(size) => base64(cursor.take(*size)?, out)?,
+        Node::Bytes => out.base64(cursor.bytes()?)?,
+        Node::Fixed(size) => out.base64(cursor.take(*size)?)?,
         Node::Decimal { precision, scale } => decimal(cursor.bytes()?, *precision, *scale, out)?,
         Node::FixedDecimal {
             size,
@@ -38,7 +35,7 @@ pub fn write(node: &Node, cursor: &mut Cursor, out: &mut Text) -> Answer<bool> {
 }
 
 /// Writes a number of so many digits.
-fn digits(mut number: u64, places: usize, out: &mut Text) -> Answer<()> {
+fn digits(mut number: u64, places: usize, out: &mut impl Out) -> Answer<()> {
     let mut text = [b'0'; 20];
     for digit in text[..places].iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -48,7 +45,7 @@ fn digits(mut number: u64, places: usize, out: &mut Text) -> Answer<()> {
 }
 
 /// Writes a day of the years 1 to 9999, by the proleptic Gregorian calendar.
-fn day(number: i64, out: &mut Text) -> Answer<()> {
+fn day(number: i64, out: &mut impl Out) -> Answer<()> {
     if !(FIRST_DAY..=LAST_DAY).contains(&number) {
         return Err(Stop::Unanswered);
     }
@@ -73,7 +70,7 @@ fn day(number: i64, out: &mut Text) -> Answer<()> {
     out.put(&text)
 }
 
-fn clock(second: i64, out: &mut Text) -> Answer<()> {
+fn clock(second: i64, out: &mut impl Out) -> Answer<()> {
     let mut text = *b"00:00:00";
     for (place, value) in [(0, second / 3_600), (3, second / 60 % 60), (6, second % 60)] {
         text[place] = b'0' + (value / 10) as u8;
@@ -82,7 +79,7 @@ fn clock(second: i64, out: &mut Text) -> Answer<()> {
     out.put(&text)
 }
 
-fn time(number: i64, places: u32, out: &mut Text) -> Answer<()> {
+fn time(number: i64, places: u32, out: &mut impl Out) -> Answer<()> {
     let unit = 10i64.pow(places);
     let second = number.div_euclid(unit);
     if !(0..DAY).contains(&second) {
@@ -94,7 +91,7 @@ fn time(number: i64, places: u32, out: &mut Text) -> Answer<()> {
 }
 
 /// Writes an instant as RFC 3339 with so many decimal places of a second.
-pub fn moment(number: i64, places: u32, utc: bool, out: &mut Text) -> Answer<()> {
+pub fn moment(number: i64, places: u32, utc: bool, out: &mut impl Out) -> Answer<()> {
     let unit = 10i64.pow(places);
     let second = number.div_euclid(unit);
     day(second.div_euclid(DAY), out)?;
@@ -108,20 +105,8 @@ pub fn moment(number: i64, places: u32, utc: bool, out: &mut Text) -> Answer<()>
     Ok(())
 }
 
-fn base64(bytes: &[u8], out: &mut Text) -> Answer<()> {
-    // Written piece by piece: each but the last is a multiple of three, and so has no padding.
-    let mut text = [0u8; 1024];
-    for piece in bytes.chunks(768) {
-        let size = STANDARD
-            .encode_slice(piece, &mut text)
-            .map_err(|_| Stop::Unanswered)?;
-        out.put(&text[..size])?;
-    }
-    Ok(())
-}
-
 /// Writes a decimal from the big-endian bytes of its unscaled value; of no bytes it is zero.
-fn decimal(bytes: &[u8], precision: u32, scale: usize, out: &mut Text) -> Answer<()> {
+fn decimal(bytes: &[u8], precision: u32, scale: usize, out: &mut impl Out) -> Answer<()> {
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let sign = if negative { 0xff } else { 0 };
     // Bytes that only repeat the sign say nothing; what is left must fit.
@@ -157,7 +142,7 @@ fn decimal(bytes: &[u8], precision: u32, scale: usize, out: &mut Text) -> Answer
     out.put(below)
 }
 
-fn uuid(bytes: [u8; 16], out: &mut Text) -> Answer<()> {
+fn uuid(bytes: [u8; 16], out: &mut impl Out) -> Answer<()> {
     for (at, byte) in bytes.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
             out.push(b'-')?;
@@ -167,7 +152,7 @@ fn uuid(bytes: [u8; 16], out: &mut Text) -> Answer<()> {
     Ok(())
 }
 
-fn duration(bytes: [u8; 12], out: &mut Text) -> Answer<()> {
+fn duration(bytes: [u8; 12], out: &mut impl Out) -> Answer<()> {
     let part = |at: usize| {
         let four = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
         i64::from(u32::from_le_bytes(four))

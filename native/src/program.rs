@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use crate::cursor::{Answer, Stop};
 use crate::pass;
 use crate::pick::Selection;
-use crate::text::Text;
+use crate::text::{Out, Text};
 
 /// The most levels of types within each other: hookstream accepts no schema with half as many.
 const MOST_LEVELS: usize = 64;
@@ -120,69 +120,8 @@ pub struct Places {
     pub data: usize,
 }
 
-/// A pair of schemas: records of one, read as the other.
-#[pyclass(frozen, module = "hookstream_native")]
-pub struct Pinned {
-    pub nodes: Vec<Node>,
-    /// The place of `data` among the reader's fields.
-    pub data: usize,
-    /// The most values that defaults may fill into a record.
-    pub most_fills: u64,
-}
-
-#[pymethods]
-impl Pinned {
-    /// Takes the types, the event's record last; the place of `data` among the reader's fields; the most
-    /// values that defaults may fill in.
-    #[new]
-    fn new(types: Vec<Description>, data: usize, most_fills: u64) -> PyResult<Self> {
-        let nodes = nodes_of(&types).map_err(PyValueError::new_err)?;
-        let made = Pinned {
-            nodes,
-            data,
-            most_fills,
-        };
-        if made.written_data().is_none() {
-            return Err(PyValueError::new_err("the record has not the data of an event"));
-        }
-        Ok(made)
-    }
-
-    /// Returns the JSON text of the data of a record that was read before; None: Python answers.
-    fn data<'py>(
-        &self,
-        py: Python<'py>,
-        value: &Bound<'py, PyBytes>,
-        body_at: usize,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let bytes = value.as_bytes();
-        let data = passed(py, bytes.len(), || pass::pinned(self, bytes, body_at))?;
-        Ok(data.map(|data| PyBytes::new(py, &data.bytes)))
-    }
-
-    /// Returns a selection of its data, as `Program.select`; `loads` makes a value of JSON text.
-    fn select(
-        slf: &Bound<'_, Self>,
-        asked: &Bound<'_, PyDict>,
-        loads: &Bound<'_, PyAny>,
-    ) -> PyResult<Selection> {
-        Selection::pinned(slf, asked, loads)
-    }
-}
-
-impl Pinned {
-    /// Returns the event's record, the place of its data among the writer's fields, and the data's type.
-    pub fn written_data(&self) -> Option<(&Reread, usize, &Node)> {
-        let Some(Node::Reread(root)) = self.nodes.last() else {
-            return None;
-        };
-        let (place, node) = root.fields.get(self.data)?.from?;
-        Some((root, place, &self.nodes[node]))
-    }
-}
-
 /// Returns what a pass over so many bytes answers; None: Python answers.
-fn passed<T: Send>(
+pub fn passed<T: Send>(
     py: Python<'_>,
     size: usize,
     pass: impl FnOnce() -> Answer<T> + Send,
@@ -266,12 +205,13 @@ impl Program {
             body[head.len() + data.len()] = b'}';
             Ok(())
         })?;
+        let found = event.identity;
         Ok(Some((
-            PyString::new(py, event.event_id),
-            event.occurred_at,
-            PyString::new(py, event.entity_id),
-            PyString::new(py, event.environment),
-            event.is_plain,
+            PyString::new(py, found.event_id),
+            found.occurred_at,
+            PyString::new(py, found.entity_id),
+            PyString::new(py, found.environment),
+            found.is_plain(),
             body,
         )))
     }
@@ -314,7 +254,7 @@ impl Program {
     }
 }
 
-fn nodes_of(types: &[Description]) -> Result<Vec<Node>, String> {
+pub fn nodes_of(types: &[Description]) -> Result<Vec<Node>, String> {
     if types.is_empty() || types.len() > MOST_NODES {
         return Err(format!("{} types", types.len()));
     }

@@ -1,11 +1,35 @@
-//! Writes JSON text as orjson does, into memory that is bounded and may run out.
+//! Writes JSON text as orjson does, into memory that is bounded and may run out; or only checks what it would write.
 
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
 use pyo3::prelude::*;
 
 use crate::cursor::{Answer, Stop};
 
 /// The most bytes of text that one record becomes; beyond them Python answers, which has its own bounds.
 const MOST: usize = 16 << 20;
+
+/// Takes the JSON text of a value, part by part.
+pub trait Out {
+    fn push(&mut self, byte: u8) -> Answer<()>;
+
+    fn put(&mut self, text: &[u8]) -> Answer<()>;
+
+    /// Takes a JSON string.
+    fn string(&mut self, text: &str) -> Answer<()>;
+
+    /// Takes a whole number.
+    fn whole(&mut self, number: i64) -> Answer<()>;
+
+    /// Takes a finite double; JSON has no others.
+    fn double(&mut self, number: f64) -> Answer<()>;
+
+    /// Takes a finite 32-bit float, which is the double that its shortest text means.
+    fn float(&mut self, number: f32) -> Answer<()>;
+
+    /// Takes the base64 of bytes, without quotes.
+    fn base64(&mut self, bytes: &[u8]) -> Answer<()>;
+}
 
 /// Bytes of text that grow up to `MOST`.
 pub struct Text {
@@ -40,39 +64,6 @@ impl Text {
         reserved.map_err(|_| Stop::NoMemory)
     }
 
-    #[inline]
-    pub fn push(&mut self, byte: u8) -> Answer<()> {
-        self.room(1)?;
-        self.bytes.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    pub fn put(&mut self, text: &[u8]) -> Answer<()> {
-        self.room(text.len())?;
-        self.bytes.extend_from_slice(text);
-        Ok(())
-    }
-
-    /// Writes a JSON string.
-    #[inline]
-    pub fn string(&mut self, text: &str) -> Answer<()> {
-        let text = text.as_bytes();
-        self.room(text.len() + 2)?;
-        self.bytes.push(b'"');
-        let mut done = 0;
-        for (at, byte) in text.iter().enumerate() {
-            if !ESCAPED[usize::from(*byte)] {
-                continue;
-            }
-            self.put(&text[done..at])?;
-            self.escape(*byte)?;
-            done = at + 1;
-        }
-        self.put(&text[done..])?;
-        self.push(b'"')
-    }
-
     #[cold]
     fn escape(&mut self, byte: u8) -> Answer<()> {
         let short = match byte {
@@ -91,20 +82,113 @@ impl Text {
         };
         self.put(&[b'\\', short])
     }
+}
 
-    /// Writes a whole number.
+impl Out for Text {
     #[inline]
-    pub fn whole(&mut self, number: i64) -> Answer<()> {
+    fn push(&mut self, byte: u8) -> Answer<()> {
+        self.room(1)?;
+        self.bytes.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, text: &[u8]) -> Answer<()> {
+        self.room(text.len())?;
+        self.bytes.extend_from_slice(text);
+        Ok(())
+    }
+
+    #[inline]
+    fn string(&mut self, text: &str) -> Answer<()> {
+        let text = text.as_bytes();
+        self.room(text.len() + 2)?;
+        self.bytes.push(b'"');
+        let mut done = 0;
+        for (at, byte) in text.iter().enumerate() {
+            if !ESCAPED[usize::from(*byte)] {
+                continue;
+            }
+            self.put(&text[done..at])?;
+            self.escape(*byte)?;
+            done = at + 1;
+        }
+        self.put(&text[done..])?;
+        self.push(b'"')
+    }
+
+    #[inline]
+    fn whole(&mut self, number: i64) -> Answer<()> {
         self.put(itoa::Buffer::new().format(number).as_bytes())
     }
 
-    /// Writes a finite double; JSON has no others.
     #[inline]
-    pub fn double(&mut self, number: f64) -> Answer<()> {
+    fn double(&mut self, number: f64) -> Answer<()> {
         if !number.is_finite() {
             return Err(Stop::Unanswered);
         }
         self.put(zmij::Buffer::new().format_finite(number).as_bytes())
+    }
+
+    #[inline]
+    fn float(&mut self, number: f32) -> Answer<()> {
+        self.double(single(number).ok_or(Stop::Unanswered)?)
+    }
+
+    fn base64(&mut self, bytes: &[u8]) -> Answer<()> {
+        // Written piece by piece: each but the last is a multiple of three, and so has no padding.
+        let mut text = [0u8; 1024];
+        for piece in bytes.chunks(768) {
+            let size = STANDARD
+                .encode_slice(piece, &mut text)
+                .map_err(|_| Stop::Unanswered)?;
+            self.put(&text[..size])?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps no text: what a pass over such an output answers is that there would be one.
+pub struct Checked;
+
+impl Out for Checked {
+    #[inline]
+    fn push(&mut self, _: u8) -> Answer<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, _: &[u8]) -> Answer<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn string(&mut self, _: &str) -> Answer<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn whole(&mut self, _: i64) -> Answer<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn double(&mut self, number: f64) -> Answer<()> {
+        if number.is_finite() {
+            Ok(())
+        } else {
+            Err(Stop::Unanswered)
+        }
+    }
+
+    #[inline]
+    fn float(&mut self, number: f32) -> Answer<()> {
+        self.double(f64::from(number))
+    }
+
+    #[inline]
+    fn base64(&mut self, _: &[u8]) -> Answer<()> {
+        Ok(())
     }
 }
 

@@ -21,7 +21,8 @@ if NATIVE.module is not None:
     def test_the_accelerator_reads_most_of_the_drawn_events_that_can_be_rendered() -> None:
         """Or nothing would be compared."""
         tally = Tally()
-        for seed in range(15):
+        for seed in range(20):
             compare(seed, NATIVE, tally)
         assert tally.native > tally.rendered / 2
         assert tally.pinned > tally.native / 4
+        assert tally.mapped > 20

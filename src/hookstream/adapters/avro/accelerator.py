@@ -17,7 +17,7 @@ from typing import Final
 
 from hookstream.errors import ConfigurationError
 
-CONTRACT: Final = 2
+CONTRACT: Final = 3
 """The version of the calls between this release and the accelerator, `hookstream_native.CONTRACT`.
 
 Both are raised together, whenever a call, its result or a reason changes.

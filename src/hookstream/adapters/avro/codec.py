@@ -115,7 +115,7 @@ class AvroCodec:
         if schema is None or value is None:
             return _removed(identified.revision)
         origin = record.origin if origin is None else origin
-        event = self._native.decode(schema, identified, record, value, origin)
+        event = self._native.decode(schema, identified, record, value, origin, event_id)
         if event is not None:
             return event
         fields = self._fields(schema, value, identified.body_at)
@@ -288,7 +288,7 @@ def _sound(schema: PublishedSchema, value: bytes, body_at: int) -> dict[str, obj
     fields = read_body(value, body_at, schema.guarded, branch_names=schema.branch_names)
     if isinstance(fields, Undecodable):
         raise ReadersDiffer(f"the accelerator read what Python refuses: {fields.detail}")
-    return fields
+    return fields if schema.envelope is None else {"data": fields}
 
 
 def _could_hold(value: bytes, body_at: int, schema: PublishedSchema) -> int:

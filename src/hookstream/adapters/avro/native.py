@@ -5,7 +5,7 @@ makes the event's identity and its `standard` body, without a Python object for 
 makes the values at the paths that filters ask for. It leaves to Python, by an answer of None:
 
 - a record that is refused, or whose data cannot be rendered, so that each reason has one author;
-- a record of a schema that it has no program for, such as a mapped one (`program_of` names the others).
+- a record of a schema that it has no program for (`program_of` says which).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -72,28 +72,14 @@ class Selection(Protocol):
     pick: Pick
 
 
-class _Program(Protocol):
-    """A schema, as the accelerator compiled it."""
+class NativeProgram(Protocol):
+    """A published schema, as the accelerator compiled it."""
 
-    def read(self, value: bytes, body_at: int) -> Read | None: ...
+    def read(self, value: bytes, body_at: int) -> Read | None:
+        """Return what an event's record has, by its value and where its body starts; None: Python answers."""
 
-    def select(self, asked: Asked) -> Selection: ...
-
-
-class NativeProgram:
-    """A published schema whose records the accelerator reads."""
-
-    def __init__(self, schema: PublishedSchema, program: _Program) -> None:
-        """Take a schema and what the accelerator made of it."""
-        self.schema = schema
-        self._program = program
-
-        self.read: Callable[[bytes, int], Read | None] = program.read
-        """Returns what an event's record has, by its value and where its body starts; None: Python answers."""
-
-    def picker(self, paths: Paths) -> Pick:
-        """Return the function that picks the data at paths of a body out of a record that was read."""
-        return self._program.select(asked_of(paths)).pick
+    def select(self, asked: Asked) -> Selection:
+        """Return a selection of its data."""
 
 
 def asked_of(paths: Paths) -> Asked:
@@ -109,14 +95,18 @@ def asked_of(paths: Paths) -> Asked:
 class NativeFields(Mapping[str, object]):
     """The fields of a record that the accelerator read; Python decodes them once something asks for one."""
 
-    __slots__ = ("_decode", "_fields", "body", "pinned", "program")
+    __slots__ = ("_decode", "_fields", "body", "pinned", "schema")
 
     def __init__(
-        self, program: NativeProgram, body: bytes, decode: Callable[[], Mapping[str, object]]
+        self,
+        schema: PublishedSchema,
+        body: bytes | None,
+        decode: Callable[[], Mapping[str, object]],
     ) -> None:
-        """Take the program that read the record, its `standard` body, and what decodes it."""
-        self.program = program
+        """Take the schema of the record, its `standard` body at its own version, and what decodes it."""
+        self.schema = schema
         self.body = body
+        """None for a mapped record: its schema is no version of its type."""
         self.pinned: dict[PublishedSchema, bytes | None] = {}
         """The `standard` bodies at other versions, by the schemas of these; None: Python makes it."""
         self._decode = decode
@@ -145,13 +135,12 @@ def program_of(
 ) -> NativeProgram | None:
     """Compile a schema whose data can be rendered; None: Python reads its records.
 
-    That is so for a mapped schema, for decimals of more than 38 digits, for an envelope whose fields are
-    unions or have unusual types, and for numbers with fractions where the encoder of this installation
-    writes them in another form.
+    That is so for decimals of more than 38 digits, for an envelope whose fields are unions or have unusual
+    types, and for numbers with fractions where the encoder of this installation writes them in another form.
 
     Args:
         module: The accelerator.
-        schema: The schema.
+        schema: The schema; that of mapped records is for `native_mapped`.
         most_values: The most values of a record.
     """
     root = schema.nodes.root
@@ -165,10 +154,14 @@ def program_of(
         described.make(root)
     except Unwritten:
         return None
+    program = module.Program(described.types, places, begins_of(schema), most_values)
+    return cast("NativeProgram", program)
+
+
+def begins_of(schema: PublishedSchema) -> bytes:
+    """Return the text of a body at a version before its timestamp."""
     head = {"type": schema.revision.event_type, "version": schema.revision.event_version}
-    begins = orjson.dumps({**head, "timestamp": ""})[:-2]
-    program = module.Program(described.types, places, begins, most_values)
-    return NativeProgram(schema, cast("_Program", program))
+    return orjson.dumps({**head, "timestamp": ""})[:-2]
 
 
 def _places(nodes: AvroSchema, root: RecordNode) -> tuple[int, ...] | None:

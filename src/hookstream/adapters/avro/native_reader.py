@@ -1,7 +1,7 @@
 """Reads events by the native accelerator, where it is there: their identity, bodies and what filters ask for.
 
-It compiles schemas and pairs of them once, by `native.py` and `native_versions.py`. Whatever it answers
-with None is left to Python.
+It compiles schemas and pairs of them once, by `native.py`, `native_mapped.py` and `native_versions.py`.
+Whatever it answers with None is left to Python.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,15 +9,8 @@ from functools import lru_cache, partial
 from types import ModuleType
 from typing import Final, TypeAlias
 
-import orjson
-
-from hookstream.adapters.avro.native import (
-    ENVELOPE,
-    NativeFields,
-    NativeProgram,
-    Pick,
-    program_of,
-)
+from hookstream.adapters.avro.native import NativeFields, NativeProgram, Pick, asked_of, program_of
+from hookstream.adapters.avro.native_mapped import ForeignProgram, foreign_program_of
 from hookstream.adapters.avro.native_versions import PinnedProgram, picker_of, pinned_program_of
 from hookstream.adapters.avro.published import PublishedSchema
 from hookstream.adapters.avro.registry import SchemaBook
@@ -25,9 +18,7 @@ from hookstream.core.avro.nodes import AvroSchema
 from hookstream.core.avro.render import NotRenderable
 from hookstream.core.avro.standard_body import standard_document
 from hookstream.core.catalog.resolution import Resolution
-from hookstream.core.delivery.bodies.formats import with_data
-from hookstream.core.delivery.bodies.standard import identity
-from hookstream.core.model.envelope import open_envelope
+from hookstream.core.model.envelope import Envelope, open_envelope
 from hookstream.core.model.event import Event, Identified, Undecodable
 from hookstream.core.model.json import JsonObject, Paths
 from hookstream.core.model.record import Origin, Record
@@ -71,9 +62,9 @@ class NativeReader:
         self._resolution = resolution
         self._most_values = most_values
         self._program = lru_cache(MOST_COMPILED)(self._compiled)
+        self._foreign = lru_cache(MOST_COMPILED)(self._compiled_foreign)
         self._pair = lru_cache(MOST_COMPILED)(self._compiled_pair)
-        self._picker = lru_cache(MOST_COMPILED)(NativeProgram.picker)
-        self._pinned_picker = lru_cache(MOST_COMPILED)(self._picker_of_pair)
+        self._picker = lru_cache(MOST_COMPILED)(self._picker_of)
 
     def decode(
         self,
@@ -82,26 +73,33 @@ class NativeReader:
         record: Record,
         value: bytes,
         origin: Origin,
+        event_id: str,
     ) -> Event | Undecodable | None:
-        """Decode an event; None: Python does."""
-        program, body_at = self._program(schema), identified.body_at
-        read = None if program is None else program.read(value, body_at)
-        if program is None or read is None:
-            return None
-        event_id, occurred_at, entity_id, environment, is_plain, body = read
-        if not is_plain:
-            # Python's idea of what is printable decides.
-            named = zip(ENVELOPE, (event_id, occurred_at, entity_id, environment, {}), strict=True)
-            envelope = open_envelope(dict(named))
-            if isinstance(envelope, Undecodable):
-                return envelope
+        """Decode an event, see `Codec.decode`; None: Python does."""
+        body_at, body = identified.body_at, None
+        envelope: Envelope | Undecodable
+        if schema.envelope is None:
+            program = self._program(schema)
+            read = None if program is None else program.read(value, body_at)
+            if read is None:
+                return None
+            named, occurred_at, entity_id, environment, is_plain, body = read
+            envelope = Envelope(named, occurred_at, entity_id, environment)
+            if not is_plain:
+                # Python's idea of what is printable decides.
+                envelope = open_envelope({**envelope._asdict(), "data": {}})
+        else:
+            foreign = self._foreign(schema)
+            fields = None if foreign is None else foreign.read(value, body_at)
+            if fields is None:
+                return None
+            envelope = schema.envelope.read(fields, record.headers, origin.timestamp, event_id)
+        if isinstance(envelope, Undecodable):
+            return envelope
         return Event(
             identified.revision,
-            event_id,
-            occurred_at,
-            entity_id,
-            environment,
-            NativeFields(program, body, partial(self._decode, schema, value, body_at)),
+            *envelope,
+            NativeFields(schema, body, partial(self._decode, schema, value, body_at)),
             record,
             origin,
             body_at=body_at,
@@ -112,7 +110,7 @@ class NativeReader:
         fields = event.fields
         if not isinstance(fields, NativeFields):
             return None
-        if fields.program.schema is reader:
+        if fields.schema is reader:
             return fields.body
         if reader.revision == event.revision:
             # The schema's row was written again meanwhile.
@@ -131,25 +129,22 @@ class NativeReader:
             or self.body(event, reader) is None
         ):
             return None
-        writer = fields.program.schema
-        if writer is reader:
-            pick: Pick | None = self._picker(fields.program, paths)
-        else:
-            pick = self._pinned_picker(writer, reader, paths)
+        pick = self._picker(fields.schema, reader, paths)
         picked = None if pick is None else pick(value, event.body_at)
         version = reader.revision.event_version
         return None if picked is None else standard_document(event, version, picked)
 
     def _compiled(self, schema: PublishedSchema) -> NativeProgram | None:
         """Return the accelerator's program for a schema, if it has one."""
-        if self._module is None or schema.data is None:
-            return None
-        try:
-            self._renderer(schema.data)
-        except NotRenderable:
-            # Each document is refused with the reason.
+        if self._module is None or not self._can_be_rendered(schema):
             return None
         return program_of(self._module, schema, self._most_values)
+
+    def _compiled_foreign(self, schema: PublishedSchema) -> ForeignProgram | None:
+        """Return the accelerator's program for the schema of mapped records, if it has one."""
+        if self._module is None or not self._can_be_rendered(schema):
+            return None
+        return foreign_program_of(self._module, schema, self._most_values)
 
     def _compiled_pair(
         self, writer: PublishedSchema, reader: PublishedSchema
@@ -157,19 +152,26 @@ class NativeReader:
         """Return the accelerator's program for a pair of schemas, if it has one."""
         if (
             self._module is None
-            or reader.data is None
+            or not self._can_be_rendered(reader)
             or self._resolution(writer, reader).problems
         ):
             return None
-        try:
-            self._renderer(reader.data)
-        except NotRenderable:
-            return None
         return pinned_program_of(self._module, writer, reader, self._most_values)
 
-    def _picker_of_pair(
+    def _can_be_rendered(self, schema: PublishedSchema) -> bool:
+        """Return whether data of a schema can be rendered; else each document is refused with the reason."""
+        try:
+            return schema.data is not None and self._renderer(schema.data) is not None
+        except NotRenderable:
+            return False
+
+    def _picker_of(
         self, writer: PublishedSchema, reader: PublishedSchema, paths: Paths
     ) -> Pick | None:
+        """Return what picks the data at paths of a body at a version out of a record, whose body was made."""
+        if writer is reader:
+            program = self._program(writer)
+            return None if program is None else program.select(asked_of(paths)).pick
         pair = self._pair(writer, reader)
         return None if pair is None else picker_of(pair, paths)
 
@@ -179,12 +181,17 @@ class NativeReader:
         """Return the body of an event at another version, made once; None: Python makes it."""
         if reader in fields.pinned:
             return fields.pinned[reader]
-        body, writer, value = None, fields.program.schema, event.record.value
+        body, writer, value = None, fields.schema, event.record.value
         if value is not None and self._book.schema(event.revision) is writer:
-            program = self._pair(writer, reader)
-            data = None if program is None else program.data(value, event.body_at)
-            if data is not None:
-                document = standard_document(event, reader.revision.event_version, None)
-                body = with_data(orjson.dumps(identity(document)), data)
+            pair = self._pair(writer, reader)
+            if pair is not None:
+                body = pair.body(
+                    value,
+                    event.body_at,
+                    event.event_id,
+                    event.occurred_at,
+                    event.entity_id,
+                    event.environment,
+                )
         fields.pinned[reader] = body
         return body

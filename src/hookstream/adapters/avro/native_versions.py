@@ -17,6 +17,7 @@ from hookstream.adapters.avro.native import (
     Selection,
     Unwritten,
     asked_of,
+    begins_of,
     writes_alike,
 )
 from hookstream.adapters.avro.published import PublishedSchema
@@ -44,11 +45,19 @@ _FILLED: Final = (-1, -1)
 class PinnedProgram(Protocol):
     """A pair of schemas, as the accelerator compiled it."""
 
-    def data(self, value: bytes, body_at: int) -> bytes | None:
-        """Return the JSON text of a record's data as the reader has it; None: Python answers."""
+    def body(
+        self,
+        value: bytes,
+        body_at: int,
+        event_id: str,
+        occurred_at: int,
+        entity_id: str,
+        environment: str,
+    ) -> bytes | None:
+        """Return the `standard` body of an event as the reader has it; None: Python answers."""
 
     def select(self, asked: Asked, loads: Callable[[bytes], object]) -> Selection:
-        """Return a selection of that data; `loads` makes a default of its JSON text."""
+        """Return a selection of its data; `loads` makes a default of its JSON text."""
 
 
 def picker_of(pair: PinnedProgram, paths: Paths) -> Pick:
@@ -63,7 +72,7 @@ def pinned_program_of(
 
     Args:
         module: The accelerator.
-        writer: The schema of the records, which the accelerator reads.
+        writer: The schema of the records, which the accelerator reads; records of a mapped one are `data`.
         reader: The schema as which they are read; its data can be rendered.
         most_values: The most values that defaults may fill into a record.
     """
@@ -76,7 +85,9 @@ def pinned_program_of(
     except (Unwritten, NotRenderable):
         return None
     data = [field.name for field in root.fields].index("data")
-    found = module.Pinned(described.types, data, most_values)
+    is_bare = writer.envelope is not None
+    begins = begins_of(reader)
+    found = module.Pinned(described.types, data, most_values, is_bare, begins)
     return cast("PinnedProgram", found)
 
 

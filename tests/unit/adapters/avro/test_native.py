@@ -7,15 +7,19 @@ import orjson
 import pytest
 from tests.avro_oracle import Schema, encode
 from tests.doubles.excerpts import excerpt
-from tests.native_parity import PYTHON, answer, long
+from tests.drawn_records import long
+from tests.native_parity import PYTHON, Answer, answer
 from tests.properties.test_schema_evolution import HEAD, TYPE, event_schema
 
 from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.native import NativeFields
 from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.avro.registered import Foreign
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.core.model.event import Event, Identified
+from hookstream.core.catalog.mapped_schema import event_schema as mapped_schema
+from hookstream.core.model.event import Event, Identified, Revision
+from hookstream.core.model.mapping import FieldSource, HeaderSource, Mapping, TimeUnit
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
 
@@ -55,6 +59,9 @@ def data_of(*fields: Any) -> Any:  # noqa: ANN401
     """Return a record of fields: name, type, and other attributes, which may be left out."""
     made = [{"name": each[0], "type": each[1], **dict(*each[2:])} for each in fields]
     return {"type": "record", "name": "n.Data", "fields": made}
+
+
+LOGICAL_TIME = {"type": "long", "logicalType": "timestamp-millis"}
 
 
 def decimal(precision: int) -> Any:  # noqa: ANN401
@@ -290,11 +297,12 @@ if NATIVE.module is not None:
         one = {"g0": "a", "g1": 1, "g2": 0.5, "g3": (1, "x"), "g4": {"k": 7, "l": 8}}
         two = {"g0": "b", "g1": -1, "g2": 2.0, "g3": (0, None), "g4": {}}
         record = record_of(tree, [(1, one), (0, None), (1, two)])
-        event = event_of(AvroCodec(SchemaBook([tree])), record)
-        assert isinstance(event.fields, NativeFields)
+        codec = AvroCodec(SchemaBook([tree]))
+        event = event_of(codec, record)
         asked = [("g1",), ("g3",), ("g4", "l"), ("g9",)]
-        pick = event.fields.program.picker(frozenset(("data", "f", *path) for path in asked))
-        assert pick(record.value or b"", event.body_at) == {
+        part = codec.excerpt(event, 1, frozenset(("data", "f", *path) for path in asked))
+        assert part is not None
+        assert part["data"] == {
             "f": [{"g1": 1, "g3": "x", "g4": {"l": 8}}, None, {"g1": -1, "g3": None, "g4": {}}]
         }
 
@@ -390,3 +398,83 @@ if NATIVE.module is not None:
         few, many = ({"a": 1, "b": [{"g": True}] * count} for count in (500, 501))
         assert pinned_part(written, read, few, "a") == {"a": 1}
         assert pinned_part(written, read, many, "a") == "version_not_resolvable"
+
+    UUID = {"type": "fixed", "name": "n.Uuid", "size": 16, "logicalType": "uuid"}
+    PLACE = {"type": "enum", "name": "n.Place", "symbols": ["production", "test"]}
+
+    def mapped(kind: Any, datum: Any, time: Any, moment: Any, **more: Any) -> tuple[str, Answer]:  # noqa: ANN401
+        """Return what reads a record whose envelope is of two of its fields, and what both say of it."""
+        inner = {"type": "record", "name": "n.Meta", "fields": [{"name": "id", "type": kind}]}
+        tree = data_of(("meta", ["null", inner]), ("at", time), ("more", "long"))
+        mapping = Mapping(
+            "orders",
+            ("t",),
+            TYPE,
+            (1,),
+            entity_id=FieldSource(("meta", "id")),
+            environment=HeaderSource("env"),
+            occurred_at=FieldSource(("at",)),
+            record="n.Data",
+            **more,
+        )
+        book = SchemaBook([mapped_schema(tree, mapping, 1)])
+        found = book.mapped.fit(mapping, Foreign("0" * 16, "n.Data", tree))
+        assert isinstance(found, Revision)
+        fields = {"meta": (1, {"id": datum}), "at": moment, "more": 7}
+        value = bytes(5) + encode(Schema(tree), tree, fields)
+        record = Record("t", 0, 0, 0, None, value, (("env", b"production"),))
+        identified = Identified(found, 5, by_position=True)
+        codecs = [AvroCodec(book, reads_by=each) for each in (NATIVE, PYTHON)]
+        paths = frozenset({("data", "more")})
+        native, python = (answer(each, record, paths, None, 1, identified) for each in codecs)
+        assert native == python
+        event = codecs[0].decode(identified, record, event_id="position")
+        is_native = isinstance(event, Event) and isinstance(event.fields, NativeFields)
+        return "native" if is_native else "python", native
+
+    @pytest.mark.parametrize(
+        ("kind", "datum", "entity_id"),
+        [
+            ("string", "é", "é"),
+            ("int", -7, "-7"),
+            ("long", 2**53 - 1, "9007199254740991"),
+            (["null", "string"], (1, "a"), "a"),
+            (["int", "string"], (0, 7), "7"),
+            (PLACE, "test", "test"),
+            (UUID, bytes(range(16)), "00010203-0405-0607-0809-0a0b0c0d0e0f"),
+            (["string", UUID], (1, bytes(16)), "00000000-0000-0000-0000-000000000000"),
+        ],
+    )
+    def test_a_mapped_record_is_read_natively_whatever_names_its_entity(
+        kind: Any,  # noqa: ANN401
+        datum: Any,  # noqa: ANN401
+        entity_id: str,
+    ) -> None:
+        reader, said = mapped(kind, datum, LOGICAL_TIME, 1_764_072_000_123)
+        assert reader == "native"
+        assert f"'position', 1764072000123000, '{entity_id}', 'production'" in said.event
+        assert said.part.endswith("'data': {'more': 7}}")
+
+    @pytest.mark.parametrize(
+        ("time", "moment", "unit"),
+        [
+            ({"type": "long", "logicalType": "timestamp-nanos"}, 1_764_072_000_123_456_789, None),
+            ({"type": "long", "logicalType": "timestamp-micros"}, 1_764_072_000_123_456, None),
+            ("string", "2025-11-25T12:00:00.123456Z", None),
+            ("long", 1_764_072_000_123_456, TimeUnit.MICROS),
+        ],
+    )
+    def test_a_mapped_record_is_read_natively_whatever_its_time_is(
+        time: Any,  # noqa: ANN401
+        moment: Any,  # noqa: ANN401
+        unit: TimeUnit | None,
+    ) -> None:
+        reader, said = mapped("string", "a", time, moment, unit=unit)
+        assert reader == "native"
+        assert "1764072000123456" in said.event
+
+    def test_a_mapped_record_without_what_its_envelope_needs_is_refused_in_the_same_words() -> (
+        None
+    ):
+        _, said = mapped(["null", "string"], (0, None), LOGICAL_TIME, 0)
+        assert "mapping orders: field meta.id: entity_id is missing" in said.event

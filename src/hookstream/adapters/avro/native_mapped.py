@@ -1,0 +1,48 @@
+"""Reads mapped records by the native accelerator, which picks the fields that their envelope is read of.
+
+It reads no envelope itself: the values go to `core.catalog.mapped_envelope` as Python decodes them.
+"""
+
+from types import ModuleType
+from typing import Protocol, cast
+
+from hookstream.adapters.avro.native import Descriptions, Unwritten, asked_of, writes_alike
+from hookstream.adapters.avro.published import PublishedSchema
+from hookstream.core.avro.nodes import RecordNode
+from hookstream.core.model.mapping import FieldSource
+
+
+class ForeignProgram(Protocol):
+    """A foreign schema, as the accelerator compiled it."""
+
+    def read(self, value: bytes, body_at: int) -> dict[str, object] | None:
+        """Return the fields that an envelope is read of, logical types raw; None: Python answers.
+
+        All of the record is sound then, and can be rendered.
+        """
+
+
+def foreign_program_of(
+    module: ModuleType, schema: PublishedSchema, most_values: int
+) -> ForeignProgram | None:
+    """Compile the schema of mapped records whose data can be rendered; None: Python reads them.
+
+    Args:
+        module: The accelerator.
+        schema: The schema; it has an `envelope`.
+        most_values: The most values of a record.
+    """
+    if schema.envelope is None or schema.data is None:
+        return None
+    root = schema.data.resolve(schema.data.root)
+    if not isinstance(root, RecordNode):
+        return None
+    described = Descriptions(schema.data, fractions=writes_alike(module))
+    try:
+        described.make(root)
+    except Unwritten:
+        return None
+    sources = [source for _, source, _ in schema.envelope.sources]
+    paths = [("data", *source.path) for source in sources if isinstance(source, FieldSource)]
+    found = module.Foreign(described.types, asked_of(frozenset(paths)), most_values)
+    return cast("ForeignProgram", found)
