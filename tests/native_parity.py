@@ -132,12 +132,16 @@ def _compare_published(seed: int, native: Implementation, tally: Tally) -> None:
     [schema] = list(book)
     with contextlib.suppress(InputRefused):
         book.publish(trees[1])
-    both = [AvroCodec(book, max_values=MOST_VALUES, reads_by=each) for each in (native, PYTHON)]
+    made = [AvroCodec(book, max_values=MOST_VALUES, reads_by=each) for each in (native, PYTHON)]
     paths = drawn_paths(maker.chance, *trees)
+    # A record is read without its own body until somebody has asked for such a one.
+    is_first = seed % 8 == 0
     for body in records(maker, tree):
+        if is_first:
+            made[0] = AvroCodec(book, max_values=MOST_VALUES, reads_by=native)
         record = Record("t", 0, 0, 0, None, schema.prefix + body, ())
         case = f"seed {seed}, {trees}, {paths}, {body.hex()}"
-        _compare_record(both, record, paths, tally, tree["eventVersion"], None, case)
+        _compare_record(made, record, paths, tally, tree["eventVersion"], None, case)
 
 
 def _compare_mapped(seed: int, native: Implementation, tally: Tally) -> None:

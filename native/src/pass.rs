@@ -53,20 +53,13 @@ impl Identity<'_> {
     }
 }
 
-/// What a pass found of an event.
-pub struct Event<'a> {
-    pub identity: Identity<'a>,
-    /// The body up to its data.
-    pub head: Text,
-    /// The JSON text of the data.
-    pub data: Text,
-}
-
-/// Reads a record whose Avro body starts at a place.
-pub fn event<'a>(program: &'a Program, value: &'a [u8], body_at: usize) -> Answer<Event<'a>> {
-    let Node::Record(fields) = &program.nodes[program.root] else {
-        return Err(Stop::Unanswered);
-    };
+/// Reads a record whose Avro body starts at a place; `data` takes the JSON text of its data.
+pub fn event<'a>(
+    program: &'a Program,
+    value: &'a [u8],
+    body_at: usize,
+    data: &mut impl Out,
+) -> Answer<Identity<'a>> {
     let places = &program.places;
     let mut pass = Pass {
         nodes: &program.nodes,
@@ -74,22 +67,26 @@ pub fn event<'a>(program: &'a Program, value: &'a [u8], body_at: usize) -> Answe
         fills: 0,
     };
     let mut cursor = Cursor::new(value, body_at);
-    let mut data = Text::sized(value.len() * 2)?;
-    let (mut event_id, mut entity_id, mut environment) = ("", "", "");
-    let mut occurred_at = 0;
+    let mut found = Identity {
+        event_id: "",
+        occurred_at: 0,
+        entity_id: "",
+        environment: "",
+    };
+    let fields = program.fields();
     pass.count(fields.len() as u64)?;
     for (place, field) in fields.iter().enumerate() {
         let node = &program.nodes[field.node];
         if place == places.data {
-            pass.value(node, &mut cursor, &mut data)?;
+            pass.value(node, &mut cursor, data)?;
         } else if place == places.event_id {
-            event_id = cursor.text()?;
+            found.event_id = cursor.text()?;
         } else if place == places.entity_id {
-            entity_id = cursor.text()?;
+            found.entity_id = cursor.text()?;
         } else if place == places.occurred_at {
-            occurred_at = cursor.long()?;
+            found.occurred_at = cursor.long()?;
         } else if place == places.environment {
-            environment = match node {
+            found.environment = match node {
                 Node::Enum(symbols) => &symbols[cursor.index(symbols.len())?],
                 _ => cursor.text()?,
             };
@@ -98,22 +95,24 @@ pub fn event<'a>(program: &'a Program, value: &'a [u8], body_at: usize) -> Answe
             pass.value(node, &mut cursor, &mut Checked)?;
         }
     }
-    if !cursor.is_at_end() || !(0..=LAST_INSTANT).contains(&occurred_at) {
-        return Err(Stop::Unanswered);
+    if cursor.is_at_end() && (0..=LAST_INSTANT).contains(&found.occurred_at) {
+        Ok(found)
+    } else {
+        Err(Stop::Unanswered)
     }
-    let identity = Identity {
-        event_id,
-        occurred_at,
-        entity_id,
-        environment,
-    };
-    let mut head = Text::sized(identity.size(&program.head))?;
-    identity.write(&program.head, &mut head)?;
-    Ok(Event {
-        identity,
-        head,
-        data,
-    })
+}
+
+/// Reads such a record, and writes its body: up to its data, and its data.
+pub fn body<'a>(
+    program: &'a Program,
+    value: &'a [u8],
+    body_at: usize,
+) -> Answer<(Identity<'a>, Text, Text)> {
+    let mut data = Text::sized(value.len() * 2)?;
+    let found = event(program, value, body_at, &mut data)?;
+    let mut head = Text::sized(found.size(&program.head))?;
+    found.write(&program.head, &mut head)?;
+    Ok((found, head, data))
 }
 
 /// Checks a record whose body starts at a place: its bytes are sound, and it can be rendered.
@@ -148,19 +147,30 @@ pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize, identity: &Identity) 
     if pair.bare {
         // The envelope has texts and a time, which every reader that has them reads as they are.
         pass.value(data, &mut cursor, &mut body)?;
+        body.push(b'}')?;
+        return Ok(body);
+    }
+    let starts = if root.in_order {
+        Vec::new()
     } else {
-        let starts = starts_of(nodes, root, &mut cursor)?;
-        for (number, made) in root.fields.iter().enumerate() {
-            let Some((place, node)) = made.from else {
-                continue;
-            };
-            let mut cursor = starts[place].clone();
-            if number == pair.data {
-                pass.value(&nodes[node], &mut cursor, &mut body)?;
-            } else {
-                // No body has it, but a number that the reader would round refuses the record.
-                pass.value(&nodes[node], &mut cursor, &mut Checked)?;
-            }
+        starts_of(nodes, root, &mut cursor)?
+    };
+    let mut done = 0;
+    for (number, made) in root.fields.iter().enumerate() {
+        let Some((place, node)) = made.from else {
+            continue;
+        };
+        if root.in_order {
+            skip_all(nodes, &root.written[done..place], &mut cursor)?;
+            done = place + 1;
+        } else {
+            cursor = starts[place].clone();
+        }
+        if number == pair.data {
+            pass.value(&nodes[node], &mut cursor, &mut body)?;
+        } else {
+            // No body has it, but a number that the reader would round refuses the record.
+            pass.value(&nodes[node], &mut cursor, &mut Checked)?;
         }
     }
     body.push(b'}')?;

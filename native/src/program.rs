@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::cursor::{Answer, Stop};
-use crate::pass;
+use crate::pass::{self, Identity};
 use crate::pick::Selection;
-use crate::text::{Out, Text};
+use crate::text::{Checked, Out, Text};
 
 /// The most levels of types within each other: hookstream accepts no schema with half as many.
 const MOST_LEVELS: usize = 64;
@@ -146,15 +146,30 @@ pub fn guarded<T>(pass: impl FnOnce() -> T) -> PyResult<T> {
     })
 }
 
-/// The identity of an event, whether it is plain ASCII within its bounds, and its body.
+/// The identity of an event, whether it is plain ASCII within its bounds, and its body where it was made.
 type Read<'py> = (
     Bound<'py, PyString>,
     i64,
     Bound<'py, PyString>,
     Bound<'py, PyString>,
     bool,
-    Bound<'py, PyBytes>,
+    Option<Bound<'py, PyBytes>>,
 );
+
+fn read_of<'py>(
+    py: Python<'py>,
+    found: &Identity,
+    body: Option<Bound<'py, PyBytes>>,
+) -> Read<'py> {
+    (
+        PyString::new(py, found.event_id),
+        found.occurred_at,
+        PyString::new(py, found.entity_id),
+        PyString::new(py, found.environment),
+        found.is_plain(),
+        body,
+    )
+}
 
 #[pymethods]
 impl Program {
@@ -187,7 +202,21 @@ impl Program {
         Ok(made)
     }
 
-    /// Returns the identity of the event in a record and its `standard` body; None: Python answers.
+    /// Returns the identity of the event in a record that can be rendered; None: Python answers.
+    fn check<'py>(
+        &self,
+        py: Python<'py>,
+        value: &Bound<'py, PyBytes>,
+        body_at: usize,
+    ) -> PyResult<Option<Read<'py>>> {
+        let bytes = value.as_bytes();
+        let event = passed(py, bytes.len(), || {
+            pass::event(self, bytes, body_at, &mut Checked)
+        })?;
+        Ok(event.map(|event| read_of(py, &event, None)))
+    }
+
+    /// Returns that, and the event's `standard` body; None: Python answers.
     fn read<'py>(
         &self,
         py: Python<'py>,
@@ -195,25 +224,18 @@ impl Program {
         body_at: usize,
     ) -> PyResult<Option<Read<'py>>> {
         let bytes = value.as_bytes();
-        let Some(event) = passed(py, bytes.len(), || pass::event(self, bytes, body_at))? else {
+        let found = passed(py, bytes.len(), || pass::body(self, bytes, body_at))?;
+        let Some((event, head, data)) = found else {
             return Ok(None);
         };
-        let (head, data) = (&event.head.bytes, &event.data.bytes);
+        let (head, data) = (&head.bytes, &data.bytes);
         let body = PyBytes::new_with(py, head.len() + data.len() + 1, |body| {
             body[..head.len()].copy_from_slice(head);
             body[head.len()..head.len() + data.len()].copy_from_slice(data);
             body[head.len() + data.len()] = b'}';
             Ok(())
         })?;
-        let found = event.identity;
-        Ok(Some((
-            PyString::new(py, found.event_id),
-            found.occurred_at,
-            PyString::new(py, found.entity_id),
-            PyString::new(py, found.environment),
-            found.is_plain(),
-            body,
-        )))
+        Ok(Some(read_of(py, &event, Some(body))))
     }
 
     /// Returns a selection of its data: paths as nested objects, each name with what is asked below it.

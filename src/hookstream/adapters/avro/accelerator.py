@@ -17,7 +17,7 @@ from typing import Final
 
 from hookstream.errors import ConfigurationError
 
-CONTRACT: Final = 3
+CONTRACT: Final = 4
 """The version of the calls between this release and the accelerator, `hookstream_native.CONTRACT`.
 
 Both are raised together, whenever a call, its result or a reason changes.

@@ -1,8 +1,9 @@
 """Reads events by the native accelerator, which answers what Python would answer, or nothing.
 
 A published schema is compiled once to a program of the accelerator. From a record's bytes one call of it
-makes the event's identity and its `standard` body, without a Python object for each field; another one
-makes the values at the paths that filters ask for. It leaves to Python, by an answer of None:
+makes the event's identity, and its `standard` body where such are asked for, without a Python object for
+each field; another one makes the values at the paths that filters ask for. It leaves to Python, by an
+answer of None:
 
 - a record that is refused, or whose data cannot be rendered, so that each reason has one author;
 - a record of a schema that it has no program for (`program_of` says which).
@@ -36,9 +37,9 @@ Description: TypeAlias = tuple[str, list[str], list[int]]
 """A type for the accelerator: its kind, texts (names of fields, symbols) and numbers (parts, sizes)."""
 Asked: TypeAlias = dict[str, "Asked"]
 """Paths as nested objects: each name with what is asked below it."""
-Read: TypeAlias = tuple[str, int, str, str, bool, bytes]
+Read: TypeAlias = tuple[str, int, str, str, bool, bytes | None]
 """Event id, time, entity, environment, whether these three texts are printable ASCII within their bounds
-(else they are still to be judged), and the `standard` body at the record's own version."""
+(else they are still to be judged), and the `standard` body at the record's own version where it was made."""
 
 ENVELOPE: Final = {
     "event_id": ("string",),
@@ -72,14 +73,36 @@ class Selection(Protocol):
     pick: Pick
 
 
-class NativeProgram(Protocol):
+class _Program(Protocol):
     """A published schema, as the accelerator compiled it."""
 
-    def read(self, value: bytes, body_at: int) -> Read | None:
-        """Return what an event's record has, by its value and where its body starts; None: Python answers."""
+    def check(self, value: bytes, body_at: int) -> Read | None: ...
 
-    def select(self, asked: Asked) -> Selection:
-        """Return a selection of its data."""
+    def read(self, value: bytes, body_at: int) -> Read | None: ...
+
+    def select(self, asked: Asked) -> Selection: ...
+
+
+class NativeProgram:
+    """A published schema whose records the accelerator reads.
+
+    A body takes as long as all the rest, and nobody wants it where all subscriptions have another version.
+    So it is made with the rest only since somebody asked for that of a record.
+    """
+
+    def __init__(self, program: _Program) -> None:
+        """Take what the accelerator made of a schema."""
+        self._program = program
+        self.read: Callable[[bytes, int], Read | None] = program.check
+        """Returns what an event's record has, by its value and where its body starts; None: Python answers."""
+        self.select = program.select
+        """Returns a selection of its data."""
+
+    def body(self, value: bytes, body_at: int) -> bytes | None:
+        """Return the `standard` body of an event that was read without; None: Python makes it."""
+        self.read = self._program.read
+        read = self.read(value, body_at)
+        return None if read is None else read[-1]
 
 
 def asked_of(paths: Paths) -> Asked:
@@ -95,7 +118,7 @@ def asked_of(paths: Paths) -> Asked:
 class NativeFields(Mapping[str, object]):
     """The fields of a record that the accelerator read; Python decodes them once something asks for one."""
 
-    __slots__ = ("_decode", "_fields", "body", "pinned", "schema")
+    __slots__ = ("_decode", "_fields", "bodies", "schema")
 
     def __init__(
         self,
@@ -103,12 +126,10 @@ class NativeFields(Mapping[str, object]):
         body: bytes | None,
         decode: Callable[[], Mapping[str, object]],
     ) -> None:
-        """Take the schema of the record, its `standard` body at its own version, and what decodes it."""
+        """Take the schema of the record, its body at its own version if it was made, and what decodes it."""
         self.schema = schema
-        self.body = body
-        """None for a mapped record: its schema is no version of its type."""
-        self.pinned: dict[PublishedSchema, bytes | None] = {}
-        """The `standard` bodies at other versions, by the schemas of these; None: Python makes it."""
+        self.bodies: dict[PublishedSchema, bytes | None] = {} if body is None else {schema: body}
+        """The `standard` bodies so far, by the schemas of their versions; None: Python makes it."""
         self._decode = decode
         self._fields: Mapping[str, object] | None = None
 
@@ -155,7 +176,7 @@ def program_of(
     except Unwritten:
         return None
     program = module.Program(described.types, places, begins_of(schema), most_values)
-    return cast("NativeProgram", program)
+    return NativeProgram(cast("_Program", program))
 
 
 def begins_of(schema: PublishedSchema) -> bytes:

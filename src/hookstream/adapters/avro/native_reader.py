@@ -9,7 +9,14 @@ from functools import lru_cache, partial
 from types import ModuleType
 from typing import Final, TypeAlias
 
-from hookstream.adapters.avro.native import NativeFields, NativeProgram, Pick, asked_of, program_of
+from hookstream.adapters.avro.native import (
+    ENVELOPE,
+    NativeFields,
+    NativeProgram,
+    Pick,
+    asked_of,
+    program_of,
+)
 from hookstream.adapters.avro.native_mapped import ForeignProgram, foreign_program_of
 from hookstream.adapters.avro.native_versions import PinnedProgram, picker_of, pinned_program_of
 from hookstream.adapters.avro.published import PublishedSchema
@@ -18,7 +25,7 @@ from hookstream.core.avro.nodes import AvroSchema
 from hookstream.core.avro.render import NotRenderable
 from hookstream.core.avro.standard_body import standard_document
 from hookstream.core.catalog.resolution import Resolution
-from hookstream.core.model.envelope import Envelope, open_envelope
+from hookstream.core.model.envelope import open_envelope
 from hookstream.core.model.event import Event, Identified, Undecodable
 from hookstream.core.model.json import JsonObject, Paths
 from hookstream.core.model.record import Origin, Record
@@ -77,28 +84,33 @@ class NativeReader:
     ) -> Event | Undecodable | None:
         """Decode an event, see `Codec.decode`; None: Python does."""
         body_at, body = identified.body_at, None
-        envelope: Envelope | Undecodable
         if schema.envelope is None:
             program = self._program(schema)
             read = None if program is None else program.read(value, body_at)
             if read is None:
                 return None
-            named, occurred_at, entity_id, environment, is_plain, body = read
-            envelope = Envelope(named, occurred_at, entity_id, environment)
+            event_id, occurred_at, entity_id, environment, is_plain, body = read
             if not is_plain:
                 # Python's idea of what is printable decides.
-                envelope = open_envelope({**envelope._asdict(), "data": {}})
+                named = zip(ENVELOPE, (*read[:4], {}), strict=True)
+                envelope = open_envelope(dict(named))
+                if isinstance(envelope, Undecodable):
+                    return envelope
         else:
             foreign = self._foreign(schema)
             fields = None if foreign is None else foreign.read(value, body_at)
             if fields is None:
                 return None
             envelope = schema.envelope.read(fields, record.headers, origin.timestamp, event_id)
-        if isinstance(envelope, Undecodable):
-            return envelope
+            if isinstance(envelope, Undecodable):
+                return envelope
+            event_id, occurred_at, entity_id, environment = envelope
         return Event(
             identified.revision,
-            *envelope,
+            event_id,
+            occurred_at,
+            entity_id,
+            environment,
             NativeFields(schema, body, partial(self._decode, schema, value, body_at)),
             record,
             origin,
@@ -110,24 +122,21 @@ class NativeReader:
         fields = event.fields
         if not isinstance(fields, NativeFields):
             return None
-        if fields.schema is reader:
-            return fields.body
-        if reader.revision == event.revision:
-            # The schema's row was written again meanwhile.
-            return None
-        return self._pinned_body(event, fields, reader)
+        bodies = fields.bodies
+        if reader not in bodies:
+            bodies[reader] = self._body(event, fields.schema, reader)
+        return bodies[reader]
 
     def excerpt(self, event: Event, reader: PublishedSchema, paths: Paths) -> JsonObject | None:
         """Return what of a body at a version is at paths, see `Codec.excerpt`; None: Python makes it.
 
-        It picks only what it made a body of: so there is no value in the whole that Python would refuse.
+        At another version than the record's it picks only what it made a body of: so there is no value in
+        the whole that Python would refuse. At its own there is none in any record that it read.
         """
         fields, value = event.fields, event.record.value
-        if (
-            value is None
-            or not isinstance(fields, NativeFields)
-            or self.body(event, reader) is None
-        ):
+        if value is None or not isinstance(fields, NativeFields):
+            return None
+        if fields.schema is not reader and self.body(event, reader) is None:
             return None
         pick = self._picker(fields.schema, reader, paths)
         picked = None if pick is None else pick(value, event.body_at)
@@ -175,23 +184,27 @@ class NativeReader:
         pair = self._pair(writer, reader)
         return None if pair is None else picker_of(pair, paths)
 
-    def _pinned_body(
-        self, event: Event, fields: NativeFields, reader: PublishedSchema
+    def _body(
+        self, event: Event, writer: PublishedSchema, reader: PublishedSchema
     ) -> bytes | None:
-        """Return the body of an event at another version, made once; None: Python makes it."""
-        if reader in fields.pinned:
-            return fields.pinned[reader]
-        body, writer, value = None, fields.schema, event.record.value
-        if value is not None and self._book.schema(event.revision) is writer:
-            pair = self._pair(writer, reader)
-            if pair is not None:
-                body = pair.body(
-                    value,
-                    event.body_at,
-                    event.event_id,
-                    event.occurred_at,
-                    event.entity_id,
-                    event.environment,
-                )
-        fields.pinned[reader] = body
-        return body
+        """Make the body of an event at a version; None: Python makes it."""
+        value = event.record.value
+        if value is None:
+            return None
+        if writer is reader:
+            program = self._program(writer)
+            return None if program is None else program.body(value, event.body_at)
+        if reader.revision == event.revision or self._book.schema(event.revision) is not writer:
+            # The schema's row was written again meanwhile.
+            return None
+        pair = self._pair(writer, reader)
+        if pair is None:
+            return None
+        return pair.body(
+            value,
+            event.body_at,
+            event.event_id,
+            event.occurred_at,
+            event.entity_id,
+            event.environment,
+        )
