@@ -1,4 +1,4 @@
-//! The pass over a record: it checks every byte, counts the values, and writes the JSON text of the data.
+//! The pass over a record: it checks every byte, counts the values, and writes the JSON text of the data if asked.
 
 use std::collections::HashSet;
 

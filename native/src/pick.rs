@@ -147,7 +147,9 @@ impl Selection {
 
 #[pymethods]
 impl Selection {
-    /// Returns what is selected of a record whose data the program made before; None: Python answers.
+    /// Returns what is selected of a record that the program read, or whose body the pair made, before.
+    ///
+    /// None: Python answers.
     fn pick<'py>(
         &self,
         py: Python<'py>,
