@@ -1,8 +1,9 @@
 """The source on a real broker, beyond the contract: rest, cancellation, offsets that vanish."""
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import pytest
 from confluent_kafka import Producer
@@ -13,6 +14,7 @@ from tests.doubles.listener import BookkeepingListener
 from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.consumer import KafkaSource
+from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -86,6 +88,60 @@ async def test_a_member_that_takes_nothing_releases_partitions_when_another_join
 
     await two.close()
     await one.close()
+
+
+async def test_a_member_that_closes_just_after_another_leaves_has_committed(
+    world: KafkaWorld, broker: Broker
+) -> None:
+    """Its client has an assignment to report by then, and leaves before it reports the revocation.
+
+    A commit after the leave is refused; now and then an assertion of the client ended the process.
+    """
+    topic, group = f"{world.prefix}.wide", f"{world.prefix}.w"
+    await world.create(topic, partitions=2)
+    held, free = threading.Event(), threading.Event()
+    free.set()
+
+    def pick(_: Iterable[str]) -> list[str]:
+        if not free.is_set():
+            held.set()
+            free.wait(120)
+        return [topic]
+
+    ours, theirs = BookkeepingListener(), BookkeepingListener()
+    one, two = world.source("w", pick), world.source("w", lambda _: [topic])
+    await one.start(ours)
+    await take_until(one, lambda: len(ours.assigned) == 2, 60)
+    await two.start(theirs)
+    await take_until(one, lambda: bool(theirs.assigned), 60)
+    [stays] = ours.assigned
+    ours.settled = {stays: CommitPosition(3)}
+    free.clear()
+    one.refresh_now()
+    await eventually(held.is_set, 60)
+
+    await two.close()
+    groups = KafkaGroups({"bootstrap.servers": broker.bootstrap_servers})
+    async with asyncio.timeout(60):
+        while len(await asyncio.to_thread(holders, groups, group, topic)) != 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    async with asyncio.TaskGroup() as tasks:
+        closing = tasks.create_task(one.close())
+        await asyncio.sleep(
+            0
+        )  # it is to end, before it is free to look at what the client reports
+        free.set()
+
+    assert closing.result()
+    assert await world.committed("w", stays) == 3
+    assert ours.book[-1] == ("revoked", [stays])
+
+
+def holders(groups: KafkaGroups, group: str, topic: str) -> set[str | None]:
+    """Return the ids of the members that have a topic's two partitions; None: nobody has one."""
+    partitions = [TopicPartition(topic, number) for number in range(2)]
+    found = groups.positions(group, partitions, oldest=False)
+    return {each.holder.id if each.holder is not None else None for each in found}
 
 
 async def test_partitions_that_stay_continue_while_others_move(world: KafkaWorld) -> None:

@@ -76,6 +76,8 @@ class Assignment:
         self._blocked: set[TopicPartition] = set()
         """Which of these are blocked by a record in hand, and can be fetched."""
         self._sequence = SequenceCheck()
+        self._closing = False
+        """Everything is given up, and the client is being closed."""
         self.commits = Commits(consumer, self._uncommitted, clock)
         self.fetch_errors = FetchErrors(listener, loop, logger, clock)
         self._lock = threading.Lock()
@@ -263,6 +265,21 @@ class Assignment:
         for at, remedy in [*self._stopped.items(), *self.fetch_errors]:
             self._logger.warning("partition.stopped", **at._asdict(), remedy=remedy)
 
+    def give_up(self) -> None:
+        """Commit what is settled of all partitions, and nothing more: the client is closed next.
+
+        Not left to the revocation of the close. If the client has another callback to make by then, as
+        when a second member has just left, it makes that one first, and takes the answer to it for the
+        end of all partitions: it leaves the group before it reports their revocation. The broker then
+        refuses the commit, as of an unknown member. And one that reaches the client in the turn in which
+        its leave is answered ends the process: `rd_kafka_cgrp_terminated: assert:
+        !rd_kafka_assignment_in_progress` (librdkafka 2.16.0, its issue 4792).
+        """
+        self._closing = True
+        gone = sorted({*self.read, *self._unstarted, *self._stopped})
+        if gone:
+            self._commit_last(gone)
+
     # What the group does.
 
     def on_assign(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
@@ -270,25 +287,30 @@ class Assignment:
         new = [place_of(each) for each in partitions]
         beyond = [KafkaPartition(*at, _BEYOND) for at in new]
         self._consumer.incremental_assign(beyond)
+        if self._closing:
+            return  # the client took that for giving up
         self._consumer.pause(beyond)
         self._unstarted.update(new)
         self.start_waiting()
 
     def on_revoke(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions are being revoked: commit what is settled of them."""
-        gone = [place_of(each) for each in partitions]
-        waiting = self.commits.take(gone)
+        if not self._closing:
+            self._commit_last([place_of(each) for each in partitions])
+        self._consumer.incremental_unassign(partitions)
+
+    def _commit_last(self, gone: Sequence[TopicPartition]) -> None:
+        """Commit what is settled of partitions that are being given up, without waiting for the answer."""
+        settled = self.commits.take(gone)
         read = self._forget(gone)
         try:
-            settled = {
-                **waiting,
-                **self._loop.run(self._listener.on_revoked(gone), _REVOKE_SECONDS),
-            }
-            self.commits.give_up({at: last for at, last in settled.items() if at in read})
+            try:
+                settled |= self._loop.run(self._listener.on_revoked(gone), _REVOKE_SECONDS)
+            finally:
+                self.commits.give_up({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError, CancelledError) as error:
             # Its records will come again, to whoever has the partition next.
             self._logger.warning("revocation.not_committed", detail=repr(error))
-        self._consumer.incremental_unassign(partitions)
 
     def on_lost(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
         """Partitions were lost: others may have them already."""

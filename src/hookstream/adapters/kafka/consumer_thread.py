@@ -135,7 +135,7 @@ class ConsumerThread(threading.Thread):
             self._changed.notify()
 
     def run(self) -> None:
-        """Serve until `end`, then leave the group. The listener is notified of any other end."""
+        """Serve until `end`, then commit and leave the group. The listener is notified of any other end."""
         try:
             while not self._ending:
                 self.turned_at = self._clock.monotonic()
@@ -150,12 +150,13 @@ class ConsumerThread(threading.Thread):
             self._end_by(broken)
         # A close can hang while brokers misbehave: the thread that joins this one then gives up.
         # A client that lost its broker raises once more; that was reported already.
-        try:
-            self._consumer.close()
-        except KafkaException:
-            pass
-        except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
-            self._logger.error("consumer.close_failed", detail=repr(error))
+        for leave in (self.assignment.give_up, self._consumer.close):
+            try:
+                leave()
+            except KafkaException:
+                pass
+            except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
+                self._logger.error("consumer.close_failed", detail=repr(error))
 
     def look_up(self) -> None:
         """Look up the topics, and subscribe again if the picked ones changed."""
@@ -188,9 +189,8 @@ class ConsumerThread(threading.Thread):
     # On the thread.
 
     def _end_by(self, error: HookstreamError) -> None:
-        """Report what ended the thread, and commit what is settled, as no revocation will."""
+        """Report what ended the thread."""
         self._loop.post(self._listener.on_failed, error)
-        self.assignment.commit_settled()
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
         """A commit was answered, within a poll: send the next one."""

@@ -89,6 +89,32 @@ def test_a_revocation_that_the_loop_cancels_ends_without_a_commit_and_is_logged(
     assert [event for _, event, _ in member.logger.lines] == ["revocation.not_committed"]
 
 
+def test_a_revocation_that_the_loop_does_not_answer_commits_what_was_handed_over() -> None:
+    member = Member()
+    member.assignment.commits.settled({HERE: CommitPosition(12)})
+    member.loop.busy = True
+
+    member.assignment.on_revoke(member.client, [KafkaPartition(*HERE)])
+
+    assert (member.consumer.commits, member.consumer.offsets) == ([{HERE: 12}], {THERE: 20})
+    assert [event for _, event, _ in member.logger.lines] == ["revocation.not_committed"]
+
+
+def test_what_the_group_does_while_the_client_closes_commits_nothing_and_asks_for_nothing() -> (
+    None
+):
+    """A commit that meets the answer to the client's leave ends the process: the client asserts."""
+    member = Member()
+    member.loop.settled = {HERE: CommitPosition(13)}
+
+    member.assignment.give_up()
+    member.assignment.on_assign(member.client, [KafkaPartition("u", 0)])
+    member.assignment.on_revoke(member.client, [KafkaPartition(*HERE), KafkaPartition(*THERE)])
+
+    assert member.consumer.commits == [{HERE: 13}]
+    assert (member.consumer.asked, member.loop.posted, member.assignment.read) == (0, [], {})
+
+
 def test_nothing_is_committed_for_a_partition_that_was_revoked_since() -> None:
     """Another member may have committed more of it by now."""
     member = Member()

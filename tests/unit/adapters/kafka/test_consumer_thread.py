@@ -101,6 +101,7 @@ class ScriptedConsumer:
 
     def commit(self, *, offsets: list[KafkaPartition], asynchronous: bool) -> None:
         assert asynchronous
+        assert not self.closed
         self.commits.append({TopicPartition(p.topic, p.partition): p.offset for p in offsets})
 
     def close(self) -> None:
@@ -115,6 +116,8 @@ class Asker:
     def __init__(self, times: int, most: int) -> None:
         self.records: list[Record] = []
         self.errors: list[Exception] = []
+        self.settled: dict[TopicPartition, CommitPosition] = {}
+        """What a revocation finds settled."""
         self.between: dict[int, Callable[[], None]] = {}
         """What it does when so many requests are left."""
         self.member: ConsumerThread | None = None
@@ -125,6 +128,12 @@ class Asker:
 
     def post(self, callback: Callable[..., None], *arguments: object) -> None:
         callback(*arguments)
+
+    def run(self, answer: dict[TopicPartition, CommitPosition], _: float) -> object:
+        return answer
+
+    def on_revoked(self, _: list[TopicPartition]) -> dict[TopicPartition, CommitPosition]:
+        return self.settled
 
     def on_records(self, records: list[Record]) -> None:
         self.records += records
@@ -269,18 +278,19 @@ def test_a_partition_is_not_stalled_while_more_is_ready_than_is_requested() -> N
     assert (consumer.sought, asker.logger.lines) == ({}, [])
 
 
-def test_a_member_that_is_stopped_leaves_its_last_commit_to_the_revocation() -> None:
+def test_a_member_that_is_stopped_makes_one_last_commit_before_its_client_closes() -> None:
     """Of two commits in flight the older could overwrite the newer, and set offsets back."""
-    consumer, _, member = ready([], end=10)
+    consumer, asker, member = ready([], end=10)
     member.end()
-    member.assignment.commits.settled({HERE: CommitPosition(11)})
+    member.assignment.commits.settled({HERE: CommitPosition(11), THERE: CommitPosition(11)})
+    asker.settled = {THERE: CommitPosition(12)}
 
     member.run()
 
-    assert (consumer.closed, consumer.commits) == (True, [])
+    assert (consumer.closed, consumer.commits) == (True, [{HERE: 11, THERE: 12}])
 
 
-def test_a_member_that_fails_commits_what_is_settled_as_no_revocation_will() -> None:
+def test_a_member_that_fails_commits_what_is_settled_before_its_client_closes() -> None:
     forbidden = failed(HERE, -1, KafkaError.TOPIC_AUTHORIZATION_FAILED)
     consumer, asker, member = ready([forbidden], end=10)
     member.order(lambda: member.assignment.commits.settled({HERE: CommitPosition(11)}))
@@ -366,8 +376,7 @@ def test_a_record_that_makes_the_reader_raise_stops_its_partition_and_no_other()
 
     taken_ = [(record.where, record.offset) for record in asker.records]
     assert (taken_, asker.errors) == ([(HERE, 10), (THERE, 10)], [])
-    assert consumer.sought == {HERE: 11}
-    assert HERE in member.assignment.fetch_errors
+    assert (consumer.sought, consumer.paused) == ({HERE: 11}, {HERE})
     [defect] = [fields for _, event, fields in asker.logger.lines if event == "defect.found"]
     assert "a poisonous record" in str(defect["stack"])
 
@@ -393,8 +402,7 @@ def test_a_record_that_makes_the_reader_raise_is_skipped_on_request_and_reported
     member.run()
 
     assert gaps == [(HERE, 10, 11)]
-    assert consumer.sought == {HERE: 11}
-    assert HERE not in member.assignment.fetch_errors
+    assert (consumer.sought, consumer.paused) == ({HERE: 11}, set())
 
 
 def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> None:
@@ -409,11 +417,10 @@ def test_three_partitions_that_one_line_of_the_reader_stops_end_the_member() -> 
 
 
 def test_a_shortage_of_memory_is_not_the_records_fault() -> None:
-    _, asker, member = ready([raising(HERE, 10, MemoryError)], end=20)
+    consumer, asker, member = ready([raising(HERE, 10, MemoryError)], end=20)
     member.run()
 
-    assert len(asker.errors) == 1
-    assert HERE not in member.assignment.fetch_errors
+    assert (len(asker.errors), consumer.paused) == (1, set())
 
 
 def test_what_comes_soon_after_a_hand_over_is_handed_over_together_and_nothing_else_waits() -> (
