@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from tests.conftest import ROOT, Broker
 from tests.integration.definitions_world import RING, World, make_folder, make_world
 
+from hookstream.adapters.kafka.tables import log
 from hookstream.entry.cli.root import root
 
 SEEDS = range(4)
@@ -162,6 +163,8 @@ def world(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
+    # The console topic is missing, and does not appear: each command would wait two seconds for it.
+    monkeypatch.setattr(log, "_APPEAR_SECONDS", 0.0)
     return make_world(broker, prefix, capsys, monkeypatch)
 
 
