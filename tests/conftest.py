@@ -16,6 +16,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
 from tests.real_broker import LeftTopics, a_broker, a_shared_broker
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from hookstream.adapters.avro import published
 from hookstream.adapters.avro.accelerator import implementation
@@ -34,6 +35,28 @@ LONG = (
 """What takes seconds for each test."""
 LEAVES_PROCESSES = (ROOT / "tests" / "e2e" / "pages",)
 """What has a worker, a console and a browser that run until the session ends."""
+TOGETHER = {
+    name: tuple(ROOT / "tests" / path for path in paths)
+    for name, paths in {
+        "pages": ("e2e/pages",),
+        "consoles": ("e2e/test_consoles.py",),
+        "sessions": ("e2e/test_page_sessions.py",),
+        "access": ("e2e/test_access.py",),
+        "reach": ("integration/brokers/test_reach.py",),
+        "unreadable": ("integration/brokers/test_unreadable_batches.py",),
+        "registry": (
+            "e2e/registries/test_java_producer.py",
+            "e2e/registries/test_mapped_over_real_registry.py",
+            "e2e/registries/test_real_registry.py",
+        ),
+    }.items()
+}
+"""What shares a platform, a registry or a broker of its own: one process of a spread run has all of one."""
+LONGEST_FIRST = tuple(
+    ROOT / "tests" / name
+    for name in ("e2e/outages", "e2e/past", "fuzz", "e2e/processes", "e2e", "integration/brokers")
+)
+"""What takes longest on Kafka, in the order in which a spread run begins it."""
 IN_MEMORY = tuple(
     ROOT / "tests" / folder
     for folder in ("scenarios", "unit", "properties", "architecture", "compatibility")
@@ -55,6 +78,7 @@ gc.set_threshold(200_000, 10, 10)
 # is never closed, and its warning fails whichever test the garbage collector runs in.
 asyncio.set_event_loop(None)
 
+_SERVERS = "HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS"
 _STARTS_A_BROKER = ("broker", "class_archive", "kafka_jars")
 
 _PATIENCE = 300
@@ -70,6 +94,10 @@ class Broker:
     bootstrap_servers: str
 
 
+_SPREAD_BROKER = pytest.StashKey[str]()
+"""The address of the broker that the processes of a spread run share."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--ties",
@@ -83,6 +111,33 @@ def pytest_report_header() -> str:
     return f"avro: {chosen.name} ({chosen.because})"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Give each process of a run that is spread the address of one broker, which lives as long as the run.
+
+    A broker takes 2.5 s of CPU to start, and as long as it is new what it does costs it more.
+    """
+    config = node.config
+    if not _is_on_kafka(config) or _SERVERS in os.environ:
+        return
+    if _SPREAD_BROKER not in config.stash:
+        process = a_shared_broker()
+        config.add_cleanup(process.stop)
+        process.start()
+        config.stash[_SPREAD_BROKER] = process.bootstrap_servers
+    node.workerinput["broker"] = config.stash[_SPREAD_BROKER]
+
+
+def _is_on_kafka(config: pytest.Config) -> bool:
+    """Return whether a run may have tests on the shared broker."""
+    asked = [(ROOT / each.partition("::")[0]).resolve() for each in config.args]
+    return config.option.markexpr != "not kafka" and any(
+        _within(path, ON_KAFKA) or any(_within(folder, (path,)) for folder in ON_KAFKA)
+        for path in asked
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by its folder what needs real time and the real broker, so that no file can forget to."""
     for item in items:
@@ -90,6 +145,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(_PATIENCE))
         if item.get_closest_marker("kafka") and not _within(item.path, ON_KAFKA):
             raise pytest.UsageError(f"{item.nodeid}: no target of the Makefile runs it on Kafka")
+        for name in _shared_by(item.path):
+            item.add_marker(pytest.mark.xdist_group(name))
         if _within(item.path, REAL_TIME):
             item.add_marker("real_time")
             if not _within(item.path, NO_KAFKA):
@@ -99,8 +156,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The tests that take seconds each come first: otherwise one process is left with some of them while the
     # others have nothing more to do. What leaves processes comes last: they would run beside all other tests.
     items.sort(
-        key=lambda item: (item.path not in LONG, _within(item.path.parent, LEAVES_PROCESSES))
+        key=lambda item: (
+            item.path not in LONG,
+            _within(item.path.parent, LEAVES_PROCESSES),
+            [not _within(item.path, (each,)) for each in LONGEST_FIRST],
+        )
     )
+
+
+def _shared_by(path: Path) -> list[str]:
+    """Return the name of what the tests of a file share, if they share something."""
+    return [name for name, paths in TOGETHER.items() if _within(path, paths)]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -186,10 +252,11 @@ def nothing_forgotten() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
-    """A real Apache Kafka: the one named in the environment, else one of our own."""
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A real Apache Kafka: the one named in the environment or shared by a spread run, else one of our own."""
     with ExitStack() as stack:
-        given = os.environ.get("HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS")
+        spread: dict[str, str] = getattr(request.config, "workerinput", {})
+        given = os.environ.get(_SERVERS) or spread.get("broker")
         servers = given or stack.enter_context(a_shared_broker()).bootstrap_servers
         _left.append(LeftTopics(servers))
         stack.callback(_left.clear)
