@@ -16,6 +16,8 @@ from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
 from tests.real_broker import LeftTopics, a_broker, a_shared_broker
+from tests.units import UnitScheduling
+from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from hookstream.adapters.avro import published
@@ -35,23 +37,6 @@ LONG = (
 """What takes seconds for each test."""
 LEAVES_PROCESSES = (ROOT / "tests" / "e2e" / "pages",)
 """What has a worker, a console and a browser that run until the session ends."""
-TOGETHER = {
-    name: tuple(ROOT / "tests" / path for path in paths)
-    for name, paths in {
-        "pages": ("e2e/pages",),
-        "consoles": ("e2e/test_consoles.py",),
-        "sessions": ("e2e/test_page_sessions.py",),
-        "access": ("e2e/test_access.py",),
-        "reach": ("integration/brokers/test_reach.py",),
-        "unreadable": ("integration/brokers/test_unreadable_batches.py",),
-        "registry": (
-            "e2e/registries/test_java_producer.py",
-            "e2e/registries/test_mapped_over_real_registry.py",
-            "e2e/registries/test_real_registry.py",
-        ),
-    }.items()
-}
-"""What shares a platform, a registry or a broker of its own: one process of a spread run has all of one."""
 LONGEST_FIRST = tuple(
     ROOT / "tests" / name
     for name in ("e2e/outages", "e2e/past", "fuzz", "e2e/processes", "e2e", "integration/brokers")
@@ -128,6 +113,12 @@ def pytest_configure_node(node: WorkerController) -> None:
     node.workerinput["broker"] = config.stash[_SPREAD_BROKER]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> UnitScheduling | None:
+    """Keep what shares something together, if a run on Kafka is spread with `--dist=loadgroup`."""
+    return UnitScheduling(config, log) if config.option.dist == "loadgroup" else None
+
+
 def _is_on_kafka(config: pytest.Config) -> bool:
     """Return whether a run may have tests on the shared broker."""
     asked = [(ROOT / each.partition("::")[0]).resolve() for each in config.args]
@@ -137,7 +128,6 @@ def _is_on_kafka(config: pytest.Config) -> bool:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by its folder what needs real time and the real broker, so that no file can forget to."""
     for item in items:
@@ -145,8 +135,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(_PATIENCE))
         if item.get_closest_marker("kafka") and not _within(item.path, ON_KAFKA):
             raise pytest.UsageError(f"{item.nodeid}: no target of the Makefile runs it on Kafka")
-        for name in _shared_by(item.path):
-            item.add_marker(pytest.mark.xdist_group(name))
         if _within(item.path, REAL_TIME):
             item.add_marker("real_time")
             if not _within(item.path, NO_KAFKA):
@@ -162,11 +150,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             [not _within(item.path, (each,)) for each in LONGEST_FIRST],
         )
     )
-
-
-def _shared_by(path: Path) -> list[str]:
-    """Return the name of what the tests of a file share, if they share something."""
-    return [name for name, paths in TOGETHER.items() if _within(path, paths)]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
