@@ -163,9 +163,10 @@ def world(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
+    made = make_world(broker, prefix, capsys, monkeypatch)
     # The console topic is missing, and does not appear: each command would wait two seconds for it.
     monkeypatch.setattr(log, "_APPEAR_SECONDS", 0.0)
-    return make_world(broker, prefix, capsys, monkeypatch)
+    return made
 
 
 @pytest.mark.parametrize("path", [*commands(root)], ids=" ".join)
