@@ -1,10 +1,7 @@
 """Processes `hookstream jobs run` on a real broker, killed and frozen while they hold a job."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from hookstream.adapters.kafka.tables.log import read_tables
+from tests.e2e.forked_stage import BlockingProcess
+
+from hookstream.adapters.kafka.tables.log import TableCopy, TableRecord, read_tables
 from hookstream.core.jobs.job import Job, JobState, read_job
 from hookstream.core.model.topics import Topics
 
@@ -41,7 +40,11 @@ class Cluster(Protocol):
 
 def row_of(cluster: Cluster, job_id: str) -> Job:
     """Return a job's row as it is now."""
-    row = read_tables(cluster.client, [cluster.names.jobs])[cluster.names.jobs][job_id]
+    return _job(job_id, read_tables(cluster.client, [cluster.names.jobs])[cluster.names.jobs])
+
+
+def _job(job_id: str, rows: Mapping[str, TableRecord]) -> Job:
+    row = rows[job_id]
     job = read_job(job_id, row.value or b"", row.timestamp)
     assert isinstance(job, Job)
     return job
@@ -61,27 +64,18 @@ class ExecutorProcess:
 
     cluster: Cluster
     log: Path
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: BlockingProcess = field(init=False)
 
     def __post_init__(self) -> None:
         options = ["--set", f"jobs.lease={LEASE}", "--set", "jobs.listen=127.0.0.1:0"]
-        command = [
-            sys.executable,
-            "-m",
-            "hookstream",
-            *self.cluster.options,
-            *options,
-            "jobs",
-            "run",
-        ]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stderr=log)  # noqa: S603
+            self.process = BlockingProcess([*self.cluster.options, *options, "jobs", "run"], log)
 
     def holds(self, job: Job) -> bool:
         return f":{self.process.pid}:" in job.holder
 
     def signal(self, number: int) -> None:
-        os.kill(self.process.pid, number)
+        self.process.send_signal(number)
 
     def lines(self, event: str) -> int:
         """Return how often an event is in its log."""
@@ -97,7 +91,7 @@ class ExecutorProcess:
     def end(self) -> int:
         """Stop it in order, and return its exit code."""
         self.signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 @dataclass(eq=False)
@@ -108,6 +102,27 @@ class Executors:
     folder: Path
     alive: list[ExecutorProcess] = field(default_factory=list)
     started: int = 0
+    _table: TableCopy = field(init=False)
+    """It is asked ten times a second, so its clients stay open."""
+
+    def __post_init__(self) -> None:
+        self._table = TableCopy(self.cluster.client, [self.cluster.names.jobs])
+
+    def row(self, job_id: str) -> Job:
+        """Return a job's row as it is now."""
+        self._table.read_on()
+        return _job(job_id, self._table.tables[self.cluster.names.jobs])
+
+    def until_done(self, job_id: str) -> None:
+        """Wait until a job is done."""
+        until(lambda: self.row(job_id).state is JobState.DONE, f"{job_id} does not end")
+
+    def close(self) -> None:
+        """Kill what runs."""
+        for each in self.alive:
+            each.process.kill()
+            each.process.wait(PATIENCE)
+        self._table.close()
 
     def start(self) -> ExecutorProcess:
         self.started += 1
@@ -120,7 +135,7 @@ class Executors:
         found: list[ExecutorProcess] = []
 
         def one_holds() -> bool:
-            job = row_of(self.cluster, job_id)
+            job = self.row(job_id)
             found[:] = [each for each in self.alive if each.holds(job)]
             return bool(found)
 
@@ -132,10 +147,10 @@ class Executors:
 
         On a busy machine a holder may lose its lease to another meanwhile.
         """
-        done = row_of(self.cluster, job_id).done
+        done = self.row(job_id).done
 
         def moved() -> bool:
-            job = row_of(self.cluster, job_id)
+            job = self.row(job_id)
             assert job.state is JobState.RUNNING, "the job has ended too early for this test"
             return job.done > done and any(each.holds(job) for each in self.alive)
 
@@ -146,7 +161,7 @@ class Executors:
         self.until_progress(job_id)
         holder = self.holder(job_id)
         holder.signal(signal.SIGKILL)
-        holder.process.wait(30)
+        holder.process.wait(PATIENCE)
         self.alive.remove(holder)
         self.start()
 
@@ -173,7 +188,4 @@ def executors(cluster: Cluster, folder: Path, count: int) -> Iterator[Executors]
             made.start()
         yield made
     finally:
-        for each in made.alive:
-            if each.process.poll() is None:
-                each.process.kill()
-                each.process.wait(30)
+        made.close()

@@ -1,13 +1,15 @@
-"""A stage whose processes are forked from one that has hookstream imported."""
+"""Processes, and a stage with them, that are forked from one that has hookstream imported."""
 
 import asyncio
 import atexit
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from tempfile import TemporaryFile
 from typing import IO
@@ -69,13 +71,63 @@ class ForkedStage(Stage):
         # `communicate` closes them.
         out, err = (log, log) if log else (TemporaryFile(), TemporaryFile())  # noqa: SIM115
         start = Start([*self.options, *arguments], str(ROOT), self.environ)
-        request = json.dumps(start).encode()
-        assert len(request) < LARGEST
-        answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            descriptors = [theirs.fileno(), out.fileno(), err.fileno()]
-            socket.send_fds(_fork_server(), [request], descriptors)
-        return ForkedProcess(answers, out, err)
+        return ForkedProcess(_forked(start, out, err), out, err)
+
+
+class BlockingProcess:
+    """A process that the fork server forked, with the methods of `subprocess.Popen`, which block.
+
+    Args:
+        arguments: Of `hookstream`.
+        log: Takes all that it writes.
+    """
+
+    def __init__(self, arguments: Sequence[str], log: IO[bytes]) -> None:
+        start = Start([*arguments], str(ROOT), dict(os.environ))
+        self._answers = _forked(start, log, log)
+        self.pid = _number(self._answers)
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        return self._ended_within(0)
+
+    def wait(self, seconds: float) -> int:
+        """Wait until it ends, and return its exit code.
+
+        Raises:
+            TimeoutError: It did not end in time.
+        """
+        code = self._ended_within(seconds)
+        if code is None:
+            raise TimeoutError(f"process {self.pid} did not end within {seconds} s")
+        return code
+
+    def _ended_within(self, seconds: float) -> int | None:
+        if self.returncode is None and select.select([self._answers], [], [], seconds)[0]:
+            with self._answers:
+                self.returncode = _number(self._answers)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it, unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _forked(start: Start, out: IO[bytes], err: IO[bytes]) -> socket.socket:
+    """Have the server fork a process, and return the socket of its answers."""
+    request = json.dumps(start).encode()
+    assert len(request) < LARGEST
+    answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        descriptors = [theirs.fileno(), out.fileno(), err.fileno()]
+        socket.send_fds(_fork_server(), [request], descriptors)
+    return answers
 
 
 def _number(answers: socket.socket) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.conftest import Broker
+from tests.e2e.forked_stage import BlockingProcess
 from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 
 from hookstream.adapters.kafka.scan import LogScan
@@ -277,12 +277,13 @@ def test_a_dead_letter_by_reference_is_read_from_its_origin(world: World) -> Non
 
 
 @pytest.fixture
-def cut_off(world: World) -> str:
+def cut_off(world: World, tmp_path: Path) -> str:
     """A redrive of 12 dead letters whose process was killed after some steps: its job."""
     for number in range(12):
         world.die(delivery(number), partition=number % 2)
-    command = [sys.executable, "-m", "hookstream", *world.options, "--set", "jobs.lease=2s"]
-    process = subprocess.Popen([*command, "dlq", "redrive", "--yes", "--rate", "3"])  # noqa: S603
+    command = (*world.options, "--set", "jobs.lease=2s", "dlq", "redrive", "--yes", "--rate", "3")
+    with (tmp_path / "redrive.log").open("wb") as log:
+        process = BlockingProcess(command, log)
     try:
         for _ in range(300):
             jobs = job_rows(world)

@@ -1,9 +1,6 @@
 """Executors take over from each other on a real broker, and each dead letter is redriven once."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 from tests.conftest import Broker
+from tests.e2e.forked_stage import BlockingProcess
 from tests.executor_processes import executors, row_of, until
 from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 
@@ -73,7 +71,7 @@ def test_each_dead_letter_is_redriven_once_though_holders_are_killed_and_frozen(
         frozen = running.freeze_holder("redrive-1")
         running.kill_holder("redrive-1")
         again = running.freeze_holder("redrive-1")
-        until(lambda: row_of(world, "redrive-1").state is JobState.DONE, "it does not end")
+        running.until_done("redrive-1")
         until(lambda: frozen.lines("job.lost") + again.lines("job.lost") >= 1, "nothing was lost")
         shown = running.alive[0].metrics()
         codes = [each.end() for each in running.alive]
@@ -96,15 +94,13 @@ def test_an_interrupted_command_hands_its_job_back_and_jobs_run_goes_on_at_its_r
     world: World, tmp_path: Path
 ) -> None:
     die(world, 60)
-    command = [sys.executable, "-m", "hookstream", *world.options]
     said = tmp_path / "said"
-    with said.open("wb") as err:
-        process = subprocess.Popen(  # noqa: S603
-            [*command, "dlq", "redrive", "--yes", "--rate", "6"], stderr=err, stdout=err
-        )
+    with said.open("wb") as log:
+        command = (*world.options, "dlq", "redrive", "--yes", "--rate", "6")
+        process = BlockingProcess(command, log)
     try:
         until(lambda: bool(_jobs(world)) and _jobs(world)[0].done > 0, "it does not begin")
-        os.kill(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         code = process.wait(60)
     finally:
         process.kill()
@@ -114,7 +110,7 @@ def test_an_interrupted_command_hands_its_job_back_and_jobs_run_goes_on_at_its_r
     assert f"hookstream jobs resume {left.id}" in said.read_text()
     with executors(world, tmp_path, 1) as running:
         began = time.monotonic()
-        until(lambda: row_of(world, left.id).state is JobState.DONE, "it does not end")
+        running.until_done(left.id)
         took = time.monotonic() - began
         assert running.alive[0].end() == 0
     assert (set(redriven(world).values()), len(redriven(world))) == ({1}, 60)
@@ -176,6 +172,6 @@ def test_executors_go_on_with_a_job_that_an_operator_leaves_to_them_and_with_no_
     with executors(world, tmp_path, 1) as running:
         until(lambda: running.alive[0].lines("jobs.starting") == 1, "it does not start")
         freed = world.run("jobs", "resume", "failed", "--detach")
-        until(lambda: row_of(world, "failed").state is JobState.DONE, "it does not end")
+        running.until_done("failed")
         assert running.alive[0].end() == 0
     assert (freed.code, row_of(world, "redrive-1"), redriven(world)) == (0, before_leases, {})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.past.test_replays import Past, border, the_job, until_settled
 from tests.e2e.world import World, until, until_accepted
-from tests.executor_processes import Cluster, executors, row_of
+from tests.executor_processes import Cluster, executors
 from tests.executor_processes import until as until_true
 
 from hookstream.core.jobs.job import Job, JobState
@@ -49,13 +49,13 @@ def outlived(cluster: Cluster, folder: Path, job_id: str) -> tuple[Job, list[int
         frozen = running.freeze_holder(job_id)
         running.kill_holder(job_id)
         again = running.freeze_holder(job_id)
-        until_true(lambda: row_of(cluster, job_id).state is JobState.DONE, "it does not end")
+        running.until_done(job_id)
         # Of the two that went on after the lease was over, at least one is not yet killed.
         until_true(
             lambda: frozen.lines("job.lost") + again.lines("job.lost") >= 1,
             "nobody lost it, so nobody was frozen beyond its lease",
         )
-        return row_of(cluster, job_id), [each.end() for each in running.alive]
+        return running.row(job_id), [each.end() for each in running.alive]
 
 
 async def test_each_delivery_of_a_replay_is_written_once_and_arrives_whoever_dies_or_freezes(
