@@ -398,14 +398,17 @@ class Stage:
             stderr=output,
         )
 
-    async def start_worker(self) -> None:
+    async def start_worker(self, *options: str) -> None:
         """Start a worker as its own process and wait until it is ready.
+
+        Args:
+            options: Further options of the command.
 
         Raises:
             CommandFailed: It ended, or was not ready within a minute.
         """
         with self.log.open("ab") as log:
-            self.worker = await self.launch("worker", log=log)
+            self.worker = await self.launch(*options, "worker", log=log)
         for _ in range(600):
             if self.worker.returncode is not None:
                 break

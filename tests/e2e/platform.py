@@ -19,6 +19,8 @@ from hookstream.producer import EventProducer
 EVENTS = 30
 """Published before the first test: as many are delivered, dead-lettered and pending."""
 LEASE = "2s"
+RARELY = '{"fetch.wait.max.ms": 500}'
+"""The worker rests most of the time: it asks the broker twice a second, not ten times, for what is new."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Platform:
         self.token = self.kept("the admin's token", await admin(self.world))
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self.up("first"))
-            starting.create_task(self.world.stage.start_worker())
+            starting.create_task(self.world.stage.start_worker("--set", f"kafka.client={RARELY}"))
 
     async def set_up(self) -> None:
         """Start it; publish what is delivered, what is refused and what waits."""
@@ -64,8 +66,9 @@ class Platform:
         await self.made("/v1/partners", partner)
         self.partner = await self.new_token("acme")
         retry = {"schedule": ["1h"], "final_statuses": [400]}
-        for name in ("healthy", "refused", "waiting"):
-            await self.subscribe(name, retry=retry)
+        async with asyncio.TaskGroup() as subscribing:
+            for name in ("healthy", "refused", "waiting"):
+                subscribing.create_task(self.subscribe(name, retry=retry))
         self.endpoint.statuses = {"/refused": 400, "/waiting": 503}
         await self.publish(EVENTS)
         await self.world.publish_bytes(b"no framing at all")

@@ -1,5 +1,6 @@
 """Uses every kind of secret of the API: each is sent to an endpoint, refused, changed, rotated and read around."""
 
+import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -100,10 +101,13 @@ class SecretUses:
             "template": {"id": "<$.id>", "key": {"secret": "key"}},
             "template_secrets": {"key": self.new("template secret")},
         }
-        for name, endpoint in endpoints.items():
-            more = template if name == "by-login" else {}
-            retry = {"schedule": ["1s"], "final_statuses": [400]}
-            await platform.subscribe(name, endpoint=endpoint, retry=retry, **more)
+        retry = {"schedule": ["1s"], "final_statuses": [400]}
+        async with asyncio.TaskGroup() as subscribing:
+            for name, endpoint in endpoints.items():
+                more = template if name == "by-login" else {}
+                subscribing.create_task(
+                    platform.subscribe(name, endpoint=endpoint, retry=retry, **more)
+                )
 
     async def refused(self) -> None:
         """Send the secrets in places that do not take them, or not so."""
@@ -179,8 +183,9 @@ class SecretUses:
         await platform.console.until(
             f"/v1/jobs/{job['id']}", platform.token, lambda found: found["state"] == "done"
         )
-        for name in NAMES:
-            await self.read_around(name)
+        async with asyncio.TaskGroup() as reading:
+            for name in NAMES:
+                reading.create_task(self.read_around(name))
         await self.links()
         await self.commands()
         for number in range(1, len(self.login.fetched_at) + 1):
