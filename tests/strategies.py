@@ -5,7 +5,7 @@ from string import ascii_lowercase, digits
 
 from hypothesis import strategies as st
 
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.partner_limits import (
     DEFAULT_PARTNER_LIMITS,
     PARTNER_LIMIT_BOUNDS,
@@ -110,6 +110,28 @@ gaps = st.builds(
     st.none() | IDS,
     st.booleans(),
 )
+
+
+def documents(
+    leaves: st.SearchStrategy[Json], keys: st.SearchStrategy[str] | None = None
+) -> st.SearchStrategy[Json]:
+    """JSON of these leaves: five deep and five wide, or flat and of any length; with keys, objects too.
+
+    `st.recursive` starts again whenever it has drawn a hundred leaves, and wants as many of most documents.
+    """
+
+    def around(inner: st.SearchStrategy[Json], most: int | None) -> st.SearchStrategy[Json]:
+        lists = st.lists(inner, max_size=most).map(lambda found: [*found])
+        if keys is None:
+            return lists
+        return lists | st.dictionaries(keys, inner, max_size=most).map(lambda found: {**found})
+
+    # Deferred, it counts as one: with each kind of leaf an alternative, few documents would be deep.
+    leaf = st.deferred(lambda: leaves)
+    found: st.SearchStrategy[Json] = leaf
+    for _ in range(5):
+        found = leaf | around(found, 5)
+    return found | around(leaf, None)
 
 
 def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subscription]:

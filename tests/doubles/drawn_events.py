@@ -94,10 +94,15 @@ PLAIN: list[Typed] = [
 ]
 
 
+_NUMBERS = st.shared(st.builds(count, st.just(1)), key="numbers of an example's names")
+_NAMED_KINDS = st.sampled_from(["enum", "fixed", "uuid", "duration", "decimal"])
+_SIZES = st.sampled_from([1, 3, 12, 16])
+
+
 @st.composite
-def named(draw: st.DrawFn, names: "count[int]") -> Typed:
-    name = f"t.N{next(names)}"
-    match draw(st.sampled_from(["enum", "fixed", "uuid", "duration", "decimal"])):
+def named(draw: st.DrawFn) -> Typed:
+    name = f"t.N{next(draw(_NUMBERS))}"
+    match draw(_NAMED_KINDS):
         case "enum":
             symbols = ["A", "AA", "string", "NaN"]
             return (
@@ -106,7 +111,7 @@ def named(draw: st.DrawFn, names: "count[int]") -> Typed:
                 st.sampled_from(symbols),
             )
         case "fixed":
-            size = draw(st.sampled_from([1, 3, 12, 16]))
+            size = draw(_SIZES)
             return (
                 {"type": "fixed", "name": name, "size": size},
                 name,
@@ -130,35 +135,43 @@ def named(draw: st.DrawFn, names: "count[int]") -> Typed:
             return schema, name, st.integers(-(10**9) + 1, 10**9 - 1).map(unscaled(5))
 
 
+# Each strategy is made once: a new one is examined before it draws, which took longer than to draw.
+_PLAIN = st.sampled_from(PLAIN)
+_LEAVES = st.sampled_from(["plain", "plain", "named"])
+_KINDS = st.sampled_from(
+    ["plain", "plain", "named", "union", "union", "array", "map", "record"],
+)
+_PARTS = st.lists(st.sampled_from("abn"), min_size=1, max_size=2, unique=True)
+_FIELDS = st.lists(st.sampled_from("uvw"), min_size=1, max_size=2, unique=True)
+
+
 @st.composite
-def types(draw: st.DrawFn, names: "count[int]", depth: int = 3) -> Typed:
-    kinds = ["plain", "plain", "named"]
-    kinds += ["union", "union", "array", "map", "record"] if depth else []
-    match draw(st.sampled_from(kinds)):
+def types(draw: st.DrawFn, depth: int) -> Typed:
+    match draw(_KINDS if depth else _LEAVES):
         case "plain":
-            return draw(st.sampled_from(PLAIN))
+            return draw(_PLAIN)
         case "named":
-            return draw(named(names))
+            return draw(_NAMED)
         case "array":
-            inner, _, values = draw(types(names, depth - 1))
+            inner, _, values = draw(_TYPES[depth - 1])
             return {"type": "array", "items": inner}, "array", st.lists(values, max_size=2)
         case "map":
-            inner, _, values = draw(types(names, depth - 1))
+            inner, _, values = draw(_TYPES[depth - 1])
             maps = st.dictionaries(KEYS, values, max_size=2)
             return {"type": "map", "values": inner}, "map", maps
         case "record":
-            return draw(records(names, depth - 1))
+            return draw(_RECORDS[depth - 1])
         case _:
-            return draw(unions(names, depth - 1))
+            return draw(_UNIONS[depth - 1])
 
 
 @st.composite
-def records(draw: st.DrawFn, names: "count[int]", depth: int) -> Typed:
-    name = f"t.R{next(names)}"
+def records(draw: st.DrawFn, depth: int) -> Typed:
+    name = f"t.R{next(draw(_NUMBERS))}"
     fields: list[Json] = []
     values: dict[str, Raw] = {}
-    for part in draw(st.lists(st.sampled_from("abn"), min_size=1, max_size=2, unique=True)):
-        kind, _, strategy = draw(types(names, depth))
+    for part in draw(_PARTS):
+        kind, _, strategy = draw(_TYPES[depth])
         as_text: JsonObject = {"json": "string"} if draw(st.booleans()) else {}
         default: JsonObject = {"default": 0} if kind == "int" and draw(st.booleans()) else {}
         fields.append(field(part, kind, **as_text, **default))
@@ -168,10 +181,9 @@ def records(draw: st.DrawFn, names: "count[int]", depth: int) -> Typed:
 
 
 @st.composite
-def unions(draw: st.DrawFn, names: "count[int]", depth: int) -> Typed:
+def unions(draw: st.DrawFn, depth: int) -> Typed:
     branches: list[Typed] = []
-    inner = st.sampled_from(PLAIN) | named(names) | types(names, depth)
-    for branch in draw(st.lists(inner, min_size=1, max_size=4)):
+    for branch in draw(_BRANCHES[depth]):
         if isinstance(branch[0], list) or branch[1] in [name for _, name, _ in branches]:
             continue
         branches.append(branch)
@@ -183,13 +195,19 @@ def unions(draw: st.DrawFn, names: "count[int]", depth: int) -> Typed:
     return schemas, "union", st.one_of(cast("list[Raw]", values))
 
 
+_NAMED = named()
+_TYPES = [types(depth) for depth in range(4)]
+_RECORDS = [records(depth) for depth in range(3)]
+_UNIONS = [unions(depth) for depth in range(3)]
+_BRANCHES = [st.lists(_PLAIN | _NAMED | each, min_size=1, max_size=4) for each in _TYPES[:3]]
+
+
 @st.composite
 def events(draw: st.DrawFn) -> tuple[JsonObject, JsonObject]:
     """Return a schema, and the data of an event as the writer takes them."""
-    names = count(1)
     fields, data = [], {}
-    for name in draw(st.lists(st.sampled_from("uvw"), min_size=1, max_size=2, unique=True)):
-        kind, _, values = draw(types(names))
+    for name in draw(_FIELDS):
+        kind, _, values = draw(_TYPES[3])
         as_text: JsonObject = {"json": "string"} if draw(st.booleans()) else {}
         fields.append(field(name, kind, **as_text))
         data[name] = draw(values)

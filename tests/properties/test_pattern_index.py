@@ -43,16 +43,24 @@ clauses: st.SearchStrategy[Json] = st.one_of(
 leaves = st.lists(clauses, min_size=1, max_size=3).map(lambda found: [*found])
 
 
+# Each strategy is made once: a new one is examined before it draws.
+some_names = st.lists(NAMES, min_size=1, max_size=2, unique=True)
+quarters = st.integers(0, 3)
+
+
 @st.composite
 def patterns(draw: st.DrawFn, depth: int = 2) -> JsonObject:
     document: JsonObject = {}
-    for name in draw(st.lists(NAMES, min_size=1, max_size=2, unique=True)):
+    for name in draw(some_names):
         nested = depth > 0 and draw(st.booleans())
-        document[name] = draw(patterns(depth=depth - 1)) if nested else draw(leaves)
-    if depth > 0 and draw(st.integers(0, 3)) == 0:
-        inner = patterns(depth=depth - 1)
-        document["$or"] = [*draw(st.lists(inner, min_size=2, max_size=2))]
+        document[name] = draw(SHALLOWER[depth - 1] if nested else leaves)
+    if depth > 0 and draw(quarters) == 0:
+        document["$or"] = [*draw(PAIRS[depth - 1])]
     return document
+
+
+SHALLOWER = [patterns(depth=depth) for depth in range(2)]
+PAIRS = [st.lists(each, min_size=2, max_size=2) for each in SHALLOWER]
 
 
 def _ids_found(index: PatternIndex[int], body: JsonObject) -> list[int]:

@@ -68,9 +68,7 @@ skips = st.builds(
 )
 failings = st.builds(Failing, strategies.IDS, strategies.INSTANTS)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-documents = st.recursive(
-    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner)
-)
+documents = strategies.documents(scalars, st.text(max_size=8))
 
 Meaning = Partner | Subscription | Hold | StartAsked | SkipAsked | Disabled | Failing
 

@@ -13,22 +13,31 @@ from hookstream.core.model.json import Json, JsonObject
 _PLAIN = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"]
 _DEFAULTS: JsonObject = {"int": 1, "long": 2, "double": 0.5, "string": "x", "null": None}
 
+# Each strategy is made once: a new one is examined before it draws.
+_SHAPES = st.sampled_from(["plain", "plain", "union", "array", "map", "enum", "record"])
+_NAMES = st.sampled_from(_PLAIN)
+_BRANCHES = st.lists(_NAMES, min_size=1, max_size=3, unique=True)
+_SYMBOLS = st.lists(st.sampled_from("ABC"), min_size=1, unique=True)
+_FIELDS = st.lists(st.sampled_from("abcd"), max_size=3, unique=True)
+_ALIASES = st.sampled_from("abcdx")
+_QUARTERS = st.integers(0, 3)
+
 
 @st.composite
 def kinds(draw: st.DrawFn, depth: int = 2) -> Json:
     """Return a type made of few names, so that two of them meet often."""
-    shape = draw(st.sampled_from(["plain", "plain", "union", "array", "map", "enum", "record"]))
+    shape = draw(_SHAPES)
     if shape == "plain" or depth == 0:
-        return draw(st.sampled_from(_PLAIN))
+        return draw(_NAMES)
     match shape:
         case "union":
-            names = draw(st.lists(st.sampled_from(_PLAIN), min_size=1, max_size=3, unique=True))
+            names = draw(_BRANCHES)
             branches: list[Json] = [*names]
             return branches
         case "array":
-            return {"type": "array", "items": draw(kinds(depth=depth - 1))}
+            return {"type": "array", "items": draw(KINDS[depth - 1])}
         case "map":
-            return {"type": "map", "values": draw(kinds(depth=depth - 1))}
+            return {"type": "map", "values": draw(KINDS[depth - 1])}
         case "enum":
             return draw(enums(f"n.E{depth}"))
         case _:
@@ -37,7 +46,7 @@ def kinds(draw: st.DrawFn, depth: int = 2) -> Json:
 
 @st.composite
 def enums(draw: st.DrawFn, name: str) -> Json:
-    symbols = draw(st.lists(st.sampled_from("ABC"), min_size=1, unique=True))
+    symbols = draw(_SYMBOLS)
     enum: JsonObject = {"type": "enum", "name": name, "symbols": [*symbols]}
     if draw(st.booleans()):
         enum["default"] = symbols[0]
@@ -48,15 +57,18 @@ def enums(draw: st.DrawFn, name: str) -> Json:
 def records(draw: st.DrawFn, name: str = "n.Root", depth: int = 2) -> JsonObject:
     """Return a record; a named type is defined in one place only."""
     fields: list[Json] = []
-    for field_name in draw(st.lists(st.sampled_from("abcd"), max_size=3, unique=True)):
-        kind = draw(kinds(depth=depth if not fields else 0))
+    for field_name in draw(_FIELDS):
+        kind = draw(KINDS[0 if fields else depth])
         field: JsonObject = {"name": field_name, "type": kind}
         if isinstance(kind, str) and kind in _DEFAULTS and draw(st.booleans()):
             field["default"] = _DEFAULTS[kind]
-        if draw(st.integers(0, 3)) == 0:
-            field["aliases"] = [draw(st.sampled_from("abcdx"))]
+        if draw(_QUARTERS) == 0:
+            field["aliases"] = [draw(_ALIASES)]
         fields.append(field)
     return {"type": "record", "name": name, "fields": fields}
+
+
+KINDS = [kinds(depth=depth) for depth in range(3)]
 
 
 @given(records(), records())

@@ -37,12 +37,17 @@ from hookstream.core.model.instant import DAY
 NOON = 1_764_072_000_000
 IDS = ("tok-1", "tok-2", "tok-3")
 
+SCOPES = st.sampled_from(Scope)
+PARTNERS = st.sampled_from(["acme", "globex"])
+SOMETIMES = st.none() | strategies.INSTANTS
+REVISIONS = st.integers(1, 10**9)
+
 
 @st.composite
 def tokens(draw: st.DrawFn, token_id: str = IDS[0]) -> ApiToken:
     """Return what may be kept of a token of this id, whose text is the id's own."""
-    scope = draw(st.sampled_from(Scope))
-    partner = draw(st.sampled_from(["acme", "globex"])) if scope.is_of_partner else None
+    scope = draw(SCOPES)
+    partner = draw(PARTNERS) if scope.is_of_partner else None
     return ApiToken(
         token_id,
         scope,
@@ -52,10 +57,10 @@ def tokens(draw: st.DrawFn, token_id: str = IDS[0]) -> ApiToken:
         draw(strategies.INSTANTS),
         draw(strategies.NAMES),
         draw(strategies.NAMES),
-        draw(st.none() | strategies.INSTANTS),
-        draw(st.none() | strategies.INSTANTS),
+        draw(SOMETIMES),
+        draw(SOMETIMES),
         draw(strategies.NAMES),
-        draw(st.integers(1, 10**9)),
+        draw(REVISIONS),
     )
 
 
@@ -68,14 +73,13 @@ callers = st.none() | st.one_of(
         st.sampled_from(["acme", "globex"]),
     ),
 )
-records = st.lists(
-    st.sampled_from(IDS).flatmap(
-        lambda each: st.tuples(
-            st.just(each), st.none() | st.binary(max_size=8) | tokens(each).map(write_token)
-        )
-    ),
-    max_size=12,
-)
+rows = {
+    each: st.tuples(
+        st.just(each), st.none() | st.binary(max_size=8) | tokens(each).map(write_token)
+    )
+    for each in IDS
+}
+records = st.lists(st.sampled_from(IDS).flatmap(rows.__getitem__), max_size=12)
 
 
 @given(tokens())

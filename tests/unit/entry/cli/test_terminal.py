@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
+from tests import strategies
 
 from hookstream.core.model.json import Json
 from hookstream.core.model.visible_text import shown
@@ -77,7 +78,7 @@ def test_json_keeps_each_number_as_its_text() -> None:
     assert json.loads(json_line(["\ud800", price]), parse_float=Decimal) == ["\ud800", price]
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(), st.lists))
+@given(strategies.documents(st.none() | st.integers() | st.text()))
 def test_any_json_survives_its_line(document: Json) -> None:
     line = json_line(document).decode()
     assert json.loads(line) == document
