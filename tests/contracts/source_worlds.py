@@ -231,6 +231,15 @@ class KafkaWorld:
         return f"{self.prefix}.{name}"
 
 
+def only(topic: str) -> Pick:
+    """Pick one topic as soon as the brokers list it, which may be later than its creation is answered."""
+
+    def pick(topics: Iterable[str]) -> list[str]:
+        return [name for name in topics if name == topic]
+
+    return pick
+
+
 async def take_some(source: Source, count: int, seconds: float = 15.0) -> list[Record]:
     """Take until so many records came or the time is over."""
     taken: list[Record] = []

@@ -1,15 +1,15 @@
 """Every record source, in memory or on Kafka, keeps these promises to the pipeline."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
 from tests.contracts.source_worlds import (
     KafkaWorld,
     MemoryWorld,
-    Pick,
     Source,
     World,
+    only,
     take_some,
     take_until,
 )
@@ -36,13 +36,6 @@ async def world(request: pytest.FixtureRequest) -> World:
         return MemoryWorld()
     servers = request.getfixturevalue("broker").bootstrap_servers
     return KafkaWorld(servers, request.getfixturevalue("prefix"), request.param)
-
-
-def only(topic: str) -> Pick:
-    def pick(topics: Iterable[str]) -> list[str]:
-        return [name for name in topics if name == topic]
-
-    return pick
 
 
 @pytest.fixture
@@ -394,7 +387,7 @@ async def test_a_partition_that_is_added_is_read_from_its_start_once_it_is_looke
     topic = f"{world.prefix}.events"
     await world.create(topic)
     listener = BookkeepingListener()
-    source = await started(stack, world.source("g", lambda _: [topic]), listener)
+    source = await started(stack, world.source("g", only(topic)), listener)
     await take_until(source, lambda: len(listener.assigned) == 1)
 
     await world.add_partitions(topic, 3)

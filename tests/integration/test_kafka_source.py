@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import pytest
 from confluent_kafka import Producer
 from tests.conftest import Broker
-from tests.contracts.source_worlds import KafkaWorld, Source, take_some, take_until
+from tests.contracts.source_worlds import KafkaWorld, Source, only, take_some, take_until
 from tests.doubles.broker import FROM_THE_START
 from tests.doubles.listener import BookkeepingListener
 from tests.doubles.logger import BookkeepingLogger
@@ -42,7 +42,7 @@ def listener() -> BookkeepingListener:
 async def source(
     world: KafkaWorld, topic: str, listener: BookkeepingListener
 ) -> AsyncIterator[Source]:
-    source = world.source("g", lambda topics: [t for t in topics if t == topic])
+    source = world.source("g", only(topic))
     await source.start(listener)
     yield source
     await source.close()
@@ -77,15 +77,43 @@ async def test_a_member_that_takes_nothing_releases_partitions_when_another_join
     topic = f"{world.prefix}.wide"
     await world.create(topic, partitions=2)
 
-    one = world.source("w", lambda _: [topic])
+    one = world.source("w", only(topic))
     await one.start(listener)
     await eventually(lambda: len(listener.assigned) == 2)
     theirs = BookkeepingListener()
-    two = world.source("w", lambda _: [topic])
+    two = world.source("w", only(topic))
     await two.start(theirs)
 
     await eventually(lambda: len(listener.assigned) == 1 and len(theirs.assigned) == 1)
 
+    await two.close()
+    await one.close()
+
+
+async def test_a_partition_that_is_paused_and_resumed_all_the_time_moves(
+    world: KafkaWorld, listener: BookkeepingListener
+) -> None:
+    """The client's poll waits for the loop then, and the loop must not wait for the client."""
+    topic = f"{world.prefix}.wide"
+    await world.create(topic, partitions=2)
+    theirs = BookkeepingListener()
+    one, two = (world.source("w", only(topic)) for _ in range(2))
+
+    async def pause_and_resume() -> None:
+        while not theirs.assigned:
+            for number in range(2):
+                one.pause(TopicPartition(topic, number))
+                one.resume(TopicPartition(topic, number))
+            await asyncio.sleep(0.01)
+
+    await one.start(listener)
+    await take_until(one, lambda: len(listener.assigned) == 2, 60)
+    await two.start(theirs)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(pause_and_resume())
+        await take_until(one, lambda: bool(theirs.assigned), 60)
+
+    assert len(listener.assigned) == len(theirs.assigned) == 1
     await two.close()
     await one.close()
 
@@ -102,14 +130,14 @@ async def test_a_member_that_closes_just_after_another_leaves_has_committed(
     held, free = threading.Event(), threading.Event()
     free.set()
 
-    def pick(_: Iterable[str]) -> list[str]:
+    def pick(topics: Iterable[str]) -> list[str]:
         if not free.is_set():
             held.set()
             free.wait(120)
-        return [topic]
+        return only(topic)(topics)
 
     ours, theirs = BookkeepingListener(), BookkeepingListener()
-    one, two = world.source("w", pick), world.source("w", lambda _: [topic])
+    one, two = world.source("w", pick), world.source("w", only(topic))
     await one.start(ours)
     await take_until(one, lambda: len(ours.assigned) == 2, 60)
     await two.start(theirs)
@@ -160,8 +188,8 @@ async def longest_wait_of_what_stays(world: KafkaWorld, group: str) -> float:
     await world.create(topic, partitions=4)
     listener = BookkeepingListener()
     listener.dawdle = 0.5
-    one = world.source(group, lambda _: [topic])
-    two = world.source(group, lambda _: [topic])
+    one = world.source(group, only(topic))
+    two = world.source(group, only(topic))
     late: dict[TopicPartition, list[float]] = {}
 
     async def take() -> None:
@@ -269,7 +297,7 @@ async def test_a_listener_that_fails_ends_the_source(world: KafkaWorld, topic: s
         def on_assigned(self, positions: object) -> None:  # noqa: ARG002
             raise ValueError("no")
 
-    source = world.source("f", lambda _: [topic])
+    source = world.source("f", only(topic))
     await source.start(Failing())
 
     with pytest.raises(InvariantBroken, match="ValueError"):

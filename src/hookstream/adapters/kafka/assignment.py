@@ -92,20 +92,28 @@ class Assignment:
     # On the loop.
 
     def pause(self, partition: TopicPartition) -> None:
-        """Fetch no more of a partition."""
+        """Note that a partition is to be fetched no more. `flow`, on the thread, has the client do it."""
         with self._lock:
             self._pauses.add(partition, PauseReason.REQUESTED)
-            if not self.is_idle:
-                self._consumer.pause([KafkaPartition(*partition)])
 
     def resume(self, partition: TopicPartition) -> None:
-        """Fetch a partition again."""
+        """Note that a partition is to be fetched again. `flow`, on the thread, has the client do it."""
         with self._lock:
             self._pauses.remove(partition, PauseReason.REQUESTED)
-            if self._flows(partition):
-                self._consumer.resume([KafkaPartition(*partition)])
 
     # On the thread.
+
+    def flow(self, partition: TopicPartition) -> None:
+        """Have the client fetch a partition or not, as is noted now.
+
+        Not done on the loop: the client (confluent-kafka 2.16.1) serves one thread at a time, so that
+        the loop would wait for the poll that is under way, and for ever if that poll waits for the loop.
+        """
+        if partition not in self.read or self.is_idle:
+            return
+        with self._lock:
+            flows = self._flows(partition)
+        (self._consumer.resume if flows else self._consumer.pause)([KafkaPartition(*partition)])
 
     def commit_settled(self) -> None:
         """Commit what was settled of the partitions that are still read, without waiting."""

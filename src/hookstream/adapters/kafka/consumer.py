@@ -168,12 +168,12 @@ class KafkaSource:
     def pause(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
         if partition in self._assigned and not self._closed:
-            self._thread.assignment.pause(partition)
+            self._thread.pause(partition)
 
     def resume(self, partition: TopicPartition) -> None:
         """As RecordSource says."""
         if partition in self._assigned and not self._closed:
-            self._thread.assignment.resume(partition)
+            self._thread.resume(partition)
 
     def distrust(self) -> None:
         """Commit nothing more: what is settled is no longer certain."""

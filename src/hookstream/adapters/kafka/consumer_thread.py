@@ -128,6 +128,16 @@ class ConsumerThread(threading.Thread):
         self.assignment.commits.settled(offsets)
         self.order(self.assignment.commit_settled)
 
+    def pause(self, partition: TopicPartition) -> None:
+        """Fetch no more of a partition, after the poll that is under way."""
+        self.assignment.pause(partition)
+        self.order(lambda: self.assignment.flow(partition))
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Fetch a partition again, after the poll that is under way."""
+        self.assignment.resume(partition)
+        self.order(lambda: self.assignment.flow(partition))
+
     def end(self) -> None:
         """End the thread after its present turn."""
         with self._changed:

@@ -278,6 +278,21 @@ def test_a_partition_is_not_stalled_while_more_is_ready_than_is_requested() -> N
     assert (consumer.sought, asker.logger.lines) == ({}, [])
 
 
+def test_a_pause_or_resume_that_is_requested_during_a_poll_is_made_after_it() -> None:
+    """The client serves one thread at a time: the loop would wait, and for ever if the poll waits for the loop."""
+    consumer, _, member = ready([], end=10, times=3)
+    requests, seen = iter((member.pause, member.resume, member.pause)), []
+
+    def request_meanwhile() -> None:
+        next(requests)(HERE)
+        seen.append(set(consumer.paused))
+
+    consumer.arrive = request_meanwhile
+    member.run()
+
+    assert seen == [set(), {HERE}, set()]
+
+
 def test_a_member_that_is_stopped_makes_one_last_commit_before_its_client_closes() -> None:
     """Of two commits in flight the older could overwrite the newer, and set offsets back."""
     consumer, asker, member = ready([], end=10)
