@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.conftest import Broker
-from tests.contracts.source_worlds import KafkaWorld, take_some
+from tests.contracts.source_worlds import KafkaWorld, only, take_some
 from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.kafka.groups import KafkaGroups
@@ -40,7 +40,7 @@ async def test_a_member_its_commit_and_its_settled_offsets_above_are_reported(
     began = world.now()
     for number in range(10):
         await world.append(topic, b"%d" % number)
-    source = world.source("g", lambda _: [topic])
+    source = world.source("g", only(topic))
 
     await source.start(BookkeepingListener())
     try:
