@@ -8,7 +8,6 @@ command line, as an operator uses it.
 import asyncio
 import itertools
 import json
-import shutil
 import time
 from base64 import b64encode
 from collections import Counter
@@ -30,6 +29,7 @@ from examples.demo.log import Entry, Log, event_id_of
 from examples.demo.stage import PARTNER, ROOT, SUBSCRIPTION, CommandFailed
 from examples.printprice.generator import Happening, events
 from tests.e2e.forked_stage import ForkedStage
+from tests.e2e.made_topics import MadeTopics, made_topics
 
 from hookstream.producer import EventProducer, Published
 
@@ -37,7 +37,8 @@ EVENT_TYPE = "pricing.completed"
 _POLL = 0.05
 _PATIENCE = 120.0
 """Seconds for which a condition is waited for at least."""
-_made_keys: list[Path] = []
+_first: list[tuple[str, MadeTopics]] = []
+"""The keys and the topics of the first world, once it is made."""
 _PRICED = [each for each in events(seed=7, n=1_500) if each.event_type == EVENT_TYPE]
 
 
@@ -92,18 +93,24 @@ class World:
         self._unsent = iter(_PRICED)
 
     async def set_up(self) -> None:
-        """Make every topic and publish the schemas, as an operator would."""
-        await asyncio.to_thread(self.log.create, [self.topic], self._partitions)
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._make_keys(self.stage.folder / "keys.json"))
-            both.create_task(self.stage.hookstream("topics", "apply", "--yes"))
-        await self.stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+        """Make every topic, the keys, and publish the schemas.
 
-    async def _make_keys(self, file: Path) -> None:
-        """Have the command make the first world's keys; every other world has the same."""
-        if not _same_keys(file):
-            await self.stage.hookstream("dev", "keys", str(file))
-            _made_keys.append(file)
+        The first world's are made by commands, as an operator would; every other world has the same.
+        """
+        servers, file = self.stage.servers, self.stage.folder / "keys.json"
+        await asyncio.to_thread(self.log.create, [self.topic], self._partitions)
+        if not _first:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self.stage.hookstream("dev", "keys", str(file)))
+                both.create_task(self.stage.hookstream("topics", "apply", "--yes"))
+            await self.stage.hookstream("schemas", "apply", str(ROOT / "schemas"), "--yes")
+            made = await asyncio.to_thread(made_topics, servers, self.prefix, without=self.topic)
+            _first.append((file.read_text(), made))
+            return
+        keys, topics = _first[0]
+        file.touch(0o600)
+        file.write_text(keys)
+        await asyncio.to_thread(topics.make, servers, self.prefix)
 
     async def subscribe(
         self,
@@ -245,15 +252,6 @@ class World:
             committed = await asyncio.to_thread(self.log.committed, group, topics)
             lag += sum(end - committed[place] for place, end in ends.items())
         return lag
-
-
-def _same_keys(file: Path) -> bool:
-    """Copy the keys of the first world, where they still exist."""
-    if not _made_keys or not _made_keys[0].exists():
-        _made_keys.clear()
-        return False
-    shutil.copy(_made_keys[0], file)
-    return True
 
 
 @asynccontextmanager
