@@ -36,6 +36,8 @@ _OF_WAITING = {
     "later",
 }
 """Of what waits: it is attempted meanwhile."""
+_OF_TIERS = {"committed", "settled_above", "settled_spans", "end", "unsettled", "oldest"}
+"""Of a partition of a tier: what waits longer than the tier's delay is written on, again and again."""
 _NEEDED = {"explain_event": "event"}
 """The parameter without which a route answers nothing, and that another one may replace."""
 _INSTEAD = {("explain_event", "place")}
@@ -112,6 +114,8 @@ def _without(value: Any, names: set[str]) -> Any:  # noqa: ANN401  JSON
         ) == "pending":
             # Where and why it waits changes by itself.
             return {name: value[name] for name in ("delivery", "job", "subscription")}
+        if value.keys() > _OF_TIERS and ".retry." in value["topic"]:
+            names = names | _OF_TIERS
         return {name: _without(each, names) for name, each in value.items() if name not in names}
     if isinstance(value, list):
         return [_without(each, names) for each in value]
