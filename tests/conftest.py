@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
-from tests.real_broker import LeftTopics, a_broker, a_shared_broker
+from tests.real_broker import LeftTopics, a_broker, a_shared_broker, scratch
 from tests.units import UnitScheduling
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
@@ -89,6 +90,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="first",
         help="which timer of one instant fires first on virtual time: first (made), last, or a seed",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have files in memory: a disk costs each file of an index that is opened a millisecond of CPU for its fsyncs.
+
+    What has processes on Kafka has its files on the disk, where people have them.
+    """
+    memory = scratch()
+    if config.option.markexpr != "not kafka" or memory is None or "TMPDIR" in os.environ:
+        return
+    # Some tests run programs that they write.
+    if not os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(memory)
+        tempfile.tempdir = None
 
 
 def pytest_report_header() -> str:
