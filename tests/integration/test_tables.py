@@ -177,6 +177,24 @@ async def test_a_transaction_marker_at_a_table_s_end_does_not_keep_it_from_being
     assert reader.current()
 
 
+async def test_a_table_that_ends_with_a_marker_is_current_before_a_fetch_has_found_nothing(
+    client: Client, table: str, collected: CollectedRows
+) -> None:
+    """A fetch waits for 55 seconds here: the client says only after it that it is at an end."""
+    patient = client | {"fetch.wait.max.ms": 55_000}
+    reader = TableReader(patient, [table], collected, BookkeepingLogger(), SystemClock())
+    reader.start()
+    try:
+        await reader.read_to_end(30)
+        await asyncio.to_thread(_write, client, table, [("a", b"1")])
+
+        await reader.read_to_end(40)
+
+        assert collected.rows == [("a", b"1")]
+    finally:
+        await reader.close()
+
+
 async def test_an_aborted_transaction_at_a_table_s_end_does_not_keep_it_from_being_current(
     open_transaction: Producer, table: str, reader: TableReader, collected: CollectedRows
 ) -> None:

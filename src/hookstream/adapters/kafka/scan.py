@@ -29,6 +29,7 @@ from hookstream.adapters.kafka.client import (
     opened,
     translated,
 )
+from hookstream.adapters.kafka.offsets import place_of
 from hookstream.adapters.kafka.record import record_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
@@ -119,6 +120,20 @@ class LogReader:
         self._consumer.incremental_assign(
             [KafkaPartition(*at, offset) for at, offset in self.next.items()]
         )
+
+    def skip_markers(self) -> bool:
+        """Move `next` past transaction markers that the client has read; return whether any was moved.
+
+        The client says that it is at an end only when a fetch found nothing, however long that waits. Not
+        for a reader whose partitions are placed: the client's position may be that of before.
+        """
+        moved = False
+        for now in self._consumer.position([KafkaPartition(*at) for at in self.next]):
+            at = place_of(now)
+            if now.offset > self.next[at]:
+                self.next[at] = now.offset
+                moved = True
+        return moved
 
     def poll(self, most: int = _BATCH, seconds: float = _POLL_SECONDS) -> list[Record] | None:
         """Wait and return what is ready, moving `next` on; None: nothing moved it.

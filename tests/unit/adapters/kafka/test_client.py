@@ -18,6 +18,7 @@ from hookstream.adapters.kafka.client import (
     ask_offsets,
     bounded,
     consumer_properties,
+    lasting,
     producer_properties,
     transactional_properties,
 )
@@ -164,6 +165,12 @@ def test_a_reader_that_knows_its_end_waits_for_a_fetch_only_shortly() -> None:
     name = "fetch.wait.max.ms"
     assert consumer_properties(bounded({}), "g", None)[name] == 10
     assert consumer_properties(bounded({name: 700}), "g", None)[name] == 700
+
+
+def test_a_reader_that_stays_at_its_ends_asks_twice_a_second_while_there_is_nothing() -> None:
+    name = "fetch.wait.max.ms"
+    assert consumer_properties(lasting({}), "g", None)[name] == 500
+    assert consumer_properties(lasting({name: 70}), "g", None)[name] == 70
 
 
 def test_a_longer_first_pause_before_a_client_connects_again_is_taken() -> None:

@@ -16,6 +16,7 @@ from hookstream.adapters.kafka.client import (
     ClientSettings,
     Trouble,
     admin_client,
+    lasting,
 )
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.adapters.kafka.scan import LogReader
@@ -36,6 +37,9 @@ from hookstream.pipeline.ports import Clock, Logger
 _CLOSE_SECONDS = 5.0
 _ASK_SECONDS = 0.5
 """How often the high watermarks are requested."""
+_POLL_SECONDS = 0.2
+_BEHIND_SECONDS = 0.05
+"""How long a poll waits while the tables go on: what is left may be a marker, of which no poll returns anything."""
 _ASKS_KEPT = 16
 _REPLACE_SECONDS = 10.0
 """How long the client that requests them may fail before another replaces it: once a client assumes that
@@ -198,14 +202,20 @@ class TableReader:
     def _follow(self) -> None:
         self._admin = self._make_admin(self._client)
         self._answered_at = self._clock.monotonic()
+        self._ends: Offsets = {}
+        """The high watermarks of the last answer."""
         starts = self._find_starts()
         if starts is None:
             return
         self._hand_over((), starts)
         next_ask = 0.0
-        with LogReader(self._client, starts, group=TABLES_GROUP, logger=self._logger) as log:
+        client = lasting(self._client)
+        with LogReader(client, starts, group=TABLES_GROUP, logger=self._logger) as log:
             while not self._stop.is_set():
-                records = log.poll()
+                behind = any(log.next[at] < end for at, end in self._ends.items())
+                records = log.poll(seconds=_BEHIND_SECONDS if behind else _POLL_SECONDS)
+                if records is None and behind and log.skip_markers():
+                    records = []
                 if records is not None:
                     self._hand_over([table_record(record) for record in records], dict(log.next))
                 now = self._clock.monotonic()
@@ -239,6 +249,7 @@ class TableReader:
             return
         self._stale.over()
         self._answered_at = self._clock.monotonic()
+        self._ends = ends
         self._bridge.post(self._asked, asked, ends)
 
     def _ask_by_another(self) -> None:
