@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -110,16 +111,31 @@ def test_a_taken_port_is_refused_with_its_number(tmp_path: Path) -> None:
             broker.start()
 
 
-def test_a_broker_starts_from_the_archive_of_its_classes() -> None:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a broker with temporary data while it ran."""
+
+    files: str
+    """The files that Java had mapped."""
+    folder: Path
+    was_there: bool
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Seen:
+    """A broker that ran for a moment, with its classes archived before: its start is shared, it is not changed."""
     libs, java = fetch_kafka(CACHE, print), find_java()
     archive_classes(libs, java)
     with BrokerProcess(libs, java) as process:
-        mapped = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
-    assert str(class_archive(libs, java)) in mapped
+        files = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
+        return Seen(files, process.data, process.data.is_dir())
 
 
-def test_a_stopped_broker_takes_its_temporary_data_with_it() -> None:
-    libs = fetch_kafka(CACHE, print)
-    with BrokerProcess(libs, find_java()) as process:
-        folder = process.data
-    assert not folder.exists()
+def test_a_broker_starts_from_the_archive_of_its_classes(stopped: Seen) -> None:
+    libs, java = fetch_kafka(CACHE, print), find_java()
+    assert str(class_archive(libs, java)) in stopped.files
+
+
+def test_a_stopped_broker_takes_its_temporary_data_with_it(stopped: Seen) -> None:
+    assert stopped.was_there
+    assert not stopped.folder.exists()
