@@ -242,13 +242,18 @@ def bounded(client: ClientSettings) -> ClientSettings:
     return {"fetch.wait.max.ms": 10, **client}
 
 
-def lasting(client: ClientSettings) -> ClientSettings:
+def lasting(client: ClientSettings, millis: int = 500) -> ClientSettings:
     """Return settings for a consumer that stays at the ends of the same partitions; those of `client` override them.
 
-    What is appended is answered at once. Only a partition that is added or placed would wait for the running
-    fetch: so brokers and consumer need not look at nothing ten times a second.
+    What is appended is answered at once. Only a partition that is added or placed would wait for the
+    running fetch: so brokers and consumer need not look at nothing ten times a second.
+
+    Args:
+        client: librdkafka's settings.
+        millis: How long a fetch waits at most. Only one that found nothing says that its partitions are at
+            their ends.
     """
-    return {"fetch.wait.max.ms": 500, **client}
+    return {"fetch.wait.max.ms": millis, **client}
 
 
 def producer_properties(client: ClientSettings, logger: Logger | None) -> Properties:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.writer import IndexWriter, Log, ReadAgain
-from hookstream.adapters.kafka.client import admin_client, translating
+from hookstream.adapters.kafka.client import admin_client, lasting, translating
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.adapters.kafka.topic_ids import topic_ids_of
@@ -35,6 +35,9 @@ _POLLED = 2_000
 _ANSWER_SECONDS = 30.0
 _LIVE_SECONDS = 0.2
 """How long a poll waits for what is appended, while nothing of the past is left to read."""
+_FETCH_MILLIS = 250
+"""How long a fetch of the present waits at most: so late it shows that everything was read, which is looked at
+once a second."""
 _BATCH = 5_000
 """Records are written at the latest when there are so many."""
 _BATCH_SECONDS = 1.0
@@ -180,7 +183,8 @@ class _Following:
         ]
         starts |= self._groups.offsets_at(tables, "earliest")
         self._live_from = {at: self._borders[Family.ATTEMPTS][1][at] for at in self._tiers}
-        self._live = LogReader(self._client, starts, notes_gone=True)
+        client = lasting(self._client, _FETCH_MILLIS)
+        self._live = LogReader(client, starts, notes_gone=True)
         self._listed_at = time.monotonic()
 
     def step(self) -> None:

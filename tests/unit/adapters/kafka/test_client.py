@@ -167,9 +167,10 @@ def test_a_reader_that_knows_its_end_waits_for_a_fetch_only_shortly() -> None:
     assert consumer_properties(bounded({name: 700}), "g", None)[name] == 700
 
 
-def test_a_reader_that_stays_at_its_ends_asks_twice_a_second_while_there_is_nothing() -> None:
+def test_a_reader_that_stays_at_its_ends_asks_less_often_while_there_is_nothing() -> None:
     name = "fetch.wait.max.ms"
     assert consumer_properties(lasting({}), "g", None)[name] == 500
+    assert consumer_properties(lasting({}, 250), "g", None)[name] == 250
     assert consumer_properties(lasting({name: 70}), "g", None)[name] == 70
 
 
