@@ -198,13 +198,13 @@ class Broker:
             return WriteRefused(f"{record.topic} does not exist", too_large=False)
         if (refusal := self.refusals.get(record.topic)) is not None:
             return refusal
-        size = Record(record.topic, 0, 0, 0, record.key, record.value, record.headers).size
+        size = len(record.key or b"") + len(record.value or b"")
+        size += sum(len(name) + len(value or b"") for name, value in record.headers)
         limit = self.limits[record.topic]
         if size > limit:
             return WriteRefused(f"{size} bytes, {record.topic} takes {limit}", too_large=True)
         headers = [
-            (name.encode("utf-8", "backslashreplace").decode(), value)
-            for name, value in record.headers
+            each if each[0].isascii() else (_escaped(each[0]), each[1]) for each in record.headers
         ]
         self.append(record.topic, record.value, key=record.key, headers=headers)
         return None
@@ -552,6 +552,11 @@ class BrokerSource:
             if records:
                 positions[at] = records[-1].offset + 1
                 taken.extend(records)
+
+
+def _escaped(name: str) -> str:
+    """Return a header's name as it is read again: what UTF-8 cannot express is escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _end(waits: asyncio.Future[str], how: str) -> None:

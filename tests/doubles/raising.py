@@ -1,6 +1,7 @@
 """A port in front of another one that raises an unexpected exception where a test requests it."""
 
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, cast
 
 
@@ -31,6 +32,9 @@ class Raising:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  as the wrapped port has it
         found = getattr(self._inner, name)
         if name != self._method:
+            if isinstance(found, MethodType):
+                # Found at once from now on: a worker asks for some of them thousands of times.
+                self.__dict__[name] = found
             return found
 
         def call(*arguments: object, **named: object) -> object:
@@ -40,4 +44,5 @@ class Raising:
                 raise self._error()
             return cast("Callable[..., object]", found)(*arguments, **named)
 
+        self.__dict__[name] = call
         return call

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.doubles.jobs import JobsBroker, Process, WriterOf, seen_job
 from tests.doubles.offload import OnTheLoop
 from tests.simulation.expectation import Stretch, of_run
-from tests.simulation.headers import attempts_of, is_to_be_matched, origin_of
+from tests.simulation.headers import attempts_of, is_to_be_matched, origin_of, text_in
 from tests.simulation.invariants import EXACT, ONE_WRITER, REPLAYED, WINDOWED
 from tests.simulation.link import Link
 from tests.simulation.logs import Logs
@@ -25,7 +25,7 @@ from tests.simulation.world import SCHEMA_GRACE, Host, Parts
 from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import OutgoingRecord, TopicPartition, header_text
+from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.planning.gap_fills import GapFill, incomplete
 from hookstream.core.replay import outstanding
@@ -273,8 +273,8 @@ class Executors(Logs):
     def tier_record(self, record: OutgoingRecord) -> None:
         """Append a tier record of a step."""
         world = self.world
-        replay = world.ledger.replays.by_job.get(header_text(record.headers, "hs-job") or "")
-        if replay is not None and header_text(record.headers, "hs-trigger") == "replay":
+        replay = world.ledger.replays.by_job.get(text_in(record, "hs-job") or "")
+        if replay is not None and text_in(record, "hs-trigger") == "replay":
             self._replayed(replay, record)
         world.broker.append(record.topic, record.value, key=record.key, headers=record.headers)
         world.broker.mark(TopicPartition(record.topic, 0))

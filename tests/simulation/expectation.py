@@ -173,15 +173,20 @@ class SubscriptionStatus:
             return self._late(event)
         if self.deleted_at is not None and at > self.deleted_at + LAG:
             return Owed.NEVER
-        verdicts = {disabling.owed(at) for disabling in self.disablings}
-        verdicts.add(self.grants.owed(event))
-        if self.grants.owed(event) is Owed.NEVER:
+        granted = self.grants.owed(event)
+        if granted is Owed.NEVER:
             return Owed.NEVER
-        verdicts |= {Owed.MAY for stretch in self.slacks if stretch.holds(at)}
-        if Owed.NEVER in verdicts:
+        disabled = [disabling.owed(at) for disabling in self.disablings]
+        if Owed.NEVER in disabled:
             return self._late(event)
-        unsure = any(self._lost_sight(absence, event) for absence in self.absences)
-        return Owed.MAY if unsure or Owed.MAY in verdicts else Owed.MUST
+        unsure = granted is Owed.MAY or Owed.MAY in disabled or self._may_miss(event)
+        return Owed.MAY if unsure else Owed.MUST
+
+    def _may_miss(self, event: Event) -> bool:
+        """Return whether a replay has an event instead, or a worker may not have known the subscription."""
+        return any(stretch.holds(event.timestamp) for stretch in self.slacks) or any(
+            self._lost_sight(absence, event) for absence in self.absences
+        )
 
     def _late(self, event: Event) -> Owed:
         """Return whether an event of a gap is delivered by workers: what a replay lost may wait for its schema."""

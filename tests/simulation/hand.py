@@ -53,9 +53,14 @@ class Hand:
         """Return how often it took the event of a delivery; a replay's delivery never comes from that."""
         return 0 if is_run(pair) else self.events[pair[0]]
 
+    def due_at_once(self, pair: Pair) -> set[int]:
+        """Return the attempts after which a copy of a delivery may be due at once, as its batch is searched."""
+        searched = self.searched.get(pair)
+        return {each for each, copies in searched.items() if copies > 0} if searched else set()
+
     def made_before(self, pair: Pair) -> set[int]:
         """Attempts that were made before, of each copy that it took."""
-        copies, searched = self.copies.get(pair, ()), set(+self.searched[pair])
+        copies, searched = self.copies.get(pair, ()), self.due_at_once(pair)
         if searched and len(copies) + self.fresh(pair) == 1:
             return {max(searched)}
         made = {attempt for attempt, _ in copies} | searched
@@ -65,7 +70,7 @@ class Hand:
         """The earliest due time of a copy on which this attempt can follow."""
         if attempt == 1 and self.fresh(pair):
             return 0
-        if self.searched[pair][attempt - 1] > 0:
+        if attempt - 1 in self.due_at_once(pair):
             return 0
         return min(due for made, due in self.copies[pair] if made == attempt - 1)
 
@@ -97,7 +102,7 @@ class Hand:
 
     def goes_on(self, pair: Pair, attempt: int) -> None:
         """Note that a copy of a delivery is not due at once any more."""
-        if self.searched[pair][attempt] > 0:
+        if attempt in self.due_at_once(pair):
             self.searched[pair][attempt] -= 1
 
     def audited(self, batch: str | None, pair: Pair, attempt: int, *, at_once: bool) -> bool:

@@ -40,6 +40,7 @@ from tests.simulation.headers import (
     is_delivery,
     is_to_be_matched,
     origin_of,
+    text_in,
 )
 from tests.simulation.runs import Replays
 from tests.simulation.sent_tests import TESTED, SentTests
@@ -47,7 +48,7 @@ from tests.simulation.story import LATE, NEVER, Broken
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Answer, Response
-from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
 from hookstream.pipeline.broker_clock import TIME_KEY
@@ -180,7 +181,7 @@ class Ledger:
 
     def _given_up(self, dead_letter: Record) -> None:
         pair, attempts = self._pair(dead_letter), attempts_of(dead_letter)
-        reason = header_text(dead_letter.headers, "hs-reason") or ""
+        reason = text_in(dead_letter, "hs-reason") or ""
         self.dead[pair].append(reason)
         self.dead_letters.write((dead_letter.where, dead_letter.offset), pair)
         self._may_be_owed(pair, f"was dead-lettered ({reason})")
@@ -191,7 +192,7 @@ class Ledger:
         searches = most * longest_search(events) if (events := self.bounds.events[who]) > 1 else 0
         if not self.dead_letters.exhausts(pair, attempts, most, searches):
             self.blame(EXACT, f"{_named(pair)} is dead-lettered after {attempts} attempts")
-        status = int(header_text(dead_letter.headers, "hs-last-status") or 0)
+        status = int(text_in(dead_letter, "hs-last-status") or 0)
         if status in REFUSES_BODY and status not in self.alone.since_redrive[pair]:
             self.blame(JUSTIFIED, f"{_named(pair)} is dead-lettered for the {status} of a batch")
 
@@ -211,9 +212,9 @@ class Ledger:
     def _pair(self, record: Record | OutgoingRecord) -> Pair:
         """Return the delivery of a record of ours: its origin identifies the event, not its id."""
         event = self.expected.by_origin.get(origin_of(record))
-        named = header_text(record.headers, "hs-event-id") if event is None else event.id
-        who = header_text(record.headers, "hs-subscription-id") or ""
-        return of_run(named or "", who, header_text(record.headers, "hs-job"))
+        named = text_in(record, "hs-event-id") if event is None else event.id
+        who = text_in(record, "hs-subscription-id") or ""
+        return of_run(named or "", who, text_in(record, "hs-job"))
 
     def _audited_pair(self, entry: Mapping[str, Any]) -> Pair:
         name = entry["event_id"]
@@ -227,7 +228,7 @@ class Ledger:
     def _into_tier(self, record: Record) -> None:
         self.tier_writes += 1
         place = (record.where, record.offset)
-        if header_text(record.headers, "hs-subscription-id") is None:
+        if text_in(record, "hs-subscription-id") is None:
             event = self.expected.by_origin[origin_of(record)]
             self._unmatched[event.id].append(place)
             self._carried[place] = event.id
@@ -239,7 +240,7 @@ class Ledger:
             self._may_be_owed(pair, f"went to {record.topic}")
 
     def _set_aside(self, record: Record) -> None:
-        reason = header_text(record.headers, "hs-reason") or ""
+        reason = text_in(record, "hs-reason") or ""
         origin = origin_of(record)
         if is_to_be_matched(record):
             self.aside_in_runs[self._pair(record)] = reason
@@ -417,7 +418,7 @@ class Ledger:
             known = self._ids.setdefault(base_of(pair), delivery)
             if known != delivery:
                 self.blame(IDENTITY, f"{_named(pair)} is {known}, then {delivery}")
-            hand.runs[pair] = hand.runs[pair] + 1 if +hand.searched[pair] else 1
+            hand.runs[pair] = hand.runs[pair] + 1 if hand.due_at_once(pair) else 1
             if hand.runs[pair] > longest_search(most):
                 self.blame(SEARCH, f"{_named(pair)} is sent {hand.runs[pair]} times")
         return hand.send(batch, numbers)
@@ -485,7 +486,7 @@ class Ledger:
         elif record.topic == topics.health and record.key != TIME_KEY:
             if hand.tested and not (repeated or self.flawed):
                 self.blame(TESTED, f"a test's answer changes {(record.key or b'').decode()}")
-        elif header_text(record.headers, "hs-trigger") == "test":
+        elif text_in(record, "hs-trigger") == "test":
             self.blame(TESTED, f"{self._pair(record)[0]} is written to {record.topic}")
         elif (into_tier or record.topic == topics.dead_letters) and is_delivery(record):
             self._passing_on(hand, record, now, into_tier=into_tier)
@@ -499,14 +500,14 @@ class Ledger:
         attempt = attempts_of(record)
         made = hand.made_before(pair)
         answered = hand.answered.get(pair, set())
-        put_back = header_text(record.headers, "hs-deferred-reason") is not None
+        put_back = text_in(record, "hs-deferred-reason") is not None
         if not into_tier:
             right = made | answered
         elif put_back or (attempt, due_of(record)) in hand.copies.get(pair, ()):
             right = made
         else:
             right = answered
-        if header_text(record.headers, "hs-deferred-reason") in OF_LANES and attempt in made:
+        if text_in(record, "hs-deferred-reason") in OF_LANES and attempt in made:
             due = hand.due(pair, attempt + 1)
             if max(hand.latest, now) < due:
                 self.blame(

@@ -20,7 +20,7 @@ from tests.doubles.seeing import (
 from tests.simulation.expectation import Pair, is_test
 from tests.simulation.flaws import BY_THE_SENDER
 from tests.simulation.hand import Hand, Sent
-from tests.simulation.headers import OF_LANES
+from tests.simulation.headers import OF_LANES, text_in
 from tests.simulation.invariants import (
     BEHIND,
     ENDS,
@@ -49,7 +49,7 @@ from hookstream.core.model.outcome import (
     TransportFailure,
     Withheld,
 )
-from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition, header_text
+from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.outcome.words import rest_in
 from hookstream.pipeline.broker_clock import BrokerClock, time_request
@@ -113,16 +113,14 @@ class HostClock:
     def __init__(self, true: Callable[[], Millis]) -> None:
         self.ahead: Millis = 0
         self._true = true
-        self._seconds = asyncio.get_running_loop().time
+        # The loop's function itself: a worker asks for the time thousands of times in a story.
+        self.monotonic: Callable[[], float] = asyncio.get_running_loop().time
 
     def now(self) -> Millis:
         return self._true() + self.ahead
 
-    def monotonic(self) -> float:
-        return self._seconds()
-
     def moment(self) -> Moment:
-        return Moment(self._seconds(), self.now() / 1000)
+        return Moment(self.monotonic(), (self._true() + self.ahead) / 1000)
 
 
 class DrawnChance:
@@ -400,15 +398,13 @@ class SeenSink:
 
     def _is_deferred_rightly(self, record: OutgoingRecord) -> None:
         """Check that no replayed delivery keeps a place in a lane that defers a live one."""
-        process, headers = self._process, record.headers
-        who = header_text(headers, "hs-subscription-id")
-        by_lane = header_text(headers, "hs-deferred-reason") in OF_LANES
-        into_tier = process.world.topics.delay_of(record.topic) is not None
+        process = self._process
         if (
-            not (into_tier and by_lane)
+            process.world.topics.delay_of(record.topic) is None
+            or text_in(record, "hs-deferred-reason") not in OF_LANES
             or any(each is record for each in self._refused)
-            or who is None
-            or header_text(headers, "hs-job") is not None
+            or (who := text_in(record, "hs-subscription-id")) is None
+            or text_in(record, "hs-job") is not None
         ):
             return
         queue = process.engine.lanes._queues[who]  # noqa: SLF001  no other part shows what waits where
