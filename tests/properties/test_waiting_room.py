@@ -31,6 +31,8 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         self.waiting: dict[Item, tuple[Millis, int, int | None, Owner | None]] = {}
         self.ranks: dict[Item, int] = {}
         self.paused: set[TopicPartition] = set()
+        self.flowed = -1
+        """The room's moves when it was asked last which partitions to pause and to resume."""
         self.admitted: dict[Item, int] = {}
         """In which order they came, which decides between equal due times."""
 
@@ -122,12 +124,19 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
         self.paused.discard(partition)
 
     def flow(self) -> None:
+        self.flowed = self.room.moves
         newly = self.room.to_pause()
         assert not self.paused.intersection(newly)
         self.paused.update(newly)
         resumed = self.room.to_resume()
         assert self.paused.issuperset(resumed)
         self.paused.difference_update(resumed)
+
+    @invariant()
+    def it_pauses_and_resumes_nothing_more_until_a_record_came_or_went(self) -> None:
+        if self.flowed == self.room.moves:
+            assert self.room.to_pause() == []
+            assert self.room.to_resume() == []
 
     @invariant()
     def it_counts_exactly(self) -> None:

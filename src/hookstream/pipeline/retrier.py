@@ -112,7 +112,10 @@ class Retrier:
         self._eligibility = eligibility
         self._event_ids = event_ids
         self._fence = fence
-        self._arrived = asyncio.Event()
+        self._sleeps: asyncio.Future[None] | None = None
+        """What ends the sleep until a record is due; None: nothing sleeps."""
+        self._flowed = -1
+        """The moves of the room up to the last look at its shares."""
         self._new = 0
         """New deliveries up to the last release."""
         self._background = Background()
@@ -164,7 +167,7 @@ class Retrier:
         # `state` has hookstream's own headers, which take more memory than everything else together.
         receipt.record = replace(record, headers=carried(record.headers))
         self._wait(WaitingRecord(receipt, state, hop, appended_at + delay, release.instant))
-        self._arrived.set()
+        self._wake()
 
     def _wait(self, waiting: WaitingRecord) -> None:
         """Put a record into the room until its instant."""
@@ -351,7 +354,19 @@ class Retrier:
 
     async def _sleep(self) -> None:
         """Sleep until a record is due, one arrives, lanes are asked again, or half a second passed."""
-        self._arrived.clear()
+        # A timer alone: a worker without work does nothing more often than this, and a timeout, which
+        # cancels the task and catches that again, takes as long as all else in its turn.
+        loop = asyncio.get_running_loop()
+        self._sleeps = loop.create_future()
+        waker = loop.call_later(self._until_due() if self._room else _LONGEST_SLEEP, self._wake)
+        try:
+            await self._sleeps
+        finally:
+            waker.cancel()
+            self._sleeps = None
+
+    def _until_due(self) -> float:
+        """Return the seconds until a record is due, or may be early, at most those of the longest sleep."""
         seconds, now = _LONGEST_SLEEP, self._clock.monotonic()
         if self._room.owned:
             seconds = min(seconds, max(0.001, self._early_at - now))
@@ -360,16 +375,18 @@ class Retrier:
             if next_due is not None:
                 due_in = (next_due - self._clock.now()) / 1000
                 seconds = min(seconds, max(0.001, not_before, due_in))
-        # A timer alone: a worker without work does nothing more often than this, and a timeout, which
-        # cancels the task and catches that again, takes as long as all else in its turn.
-        waker = asyncio.get_running_loop().call_later(seconds, self._arrived.set)
-        try:
-            await self._arrived.wait()
-        finally:
-            waker.cancel()
+        return seconds
+
+    def _wake(self) -> None:
+        """End the sleep, if there is one."""
+        if self._sleeps is not None and not self._sleeps.done():
+            self._sleeps.set_result(None)
 
     def _flow(self) -> None:
         """Pause partitions whose share of the room is full; fetch them again at half."""
+        if self._flowed == self._room.moves:
+            return
+        self._flowed = self._room.moves
         for where in self._room.to_pause():
             self._partitions.pause(where, PauseReason.FULL)
         for where in self._room.to_resume():

@@ -3,8 +3,8 @@
 Pure. Local times are seconds since boot, by a clock that nobody sets.
 """
 
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from hookstream.core.model.instant import Millis
 
@@ -23,8 +23,7 @@ _NARROW = 0.5
 _MOST_PLACES = 256
 
 
-@dataclass(slots=True, frozen=True)
-class TimeBounds:
+class TimeBounds(NamedTuple):
     """Lower and upper bound of a broker's clock minus the local clock since boot, in seconds."""
 
     low: float
@@ -87,13 +86,20 @@ class BrokerTime:
         self._agree()
 
     def _agree(self) -> None:
-        self.doubt = min(b.doubt for b in self._bounds.values())
+        # Each acknowledgement comes here.
+        self.doubt = min([b.doubt for b in self._bounds.values()])
         # Bounds from an answer that took minutes are too wide: they are ignored if better ones exist.
         wide = max(self.doubt, _NARROW)
         counted = [b for b in self._bounds.values() if b.doubt <= wide]
-        middles = [b.middle for b in counted]
-        self.apart = max(middles) - min(middles)
+        middles = sorted([b.middle for b in counted])
+        self.apart = middles[-1] - middles[0]
         if self.doubt <= MOST_WIDE:
             # Keep the previous estimate: the clock since boot is better than an answer that took long.
-            self.ahead = median(middles)
-            self.ahead_at_least = median(b.low for b in counted)
+            self.ahead = _median(middles)
+            self.ahead_at_least = _median(sorted([b.low for b in counted]))
+
+
+def _median(ordered: Sequence[float]) -> float:
+    """Return the middle of what is in order; the mean of the two in the middle where there are two."""
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -208,7 +208,8 @@ def carried(headers: Headers) -> list[Header]:
         if name in names.WIRE_FORMAT:
             kept.append((name, value))
             continue
-        if not is_upstreams(name):
+        # First as we write them, as nearly all of a tier record are.
+        if name.startswith(names.OURS) or not is_upstreams(name):
             continue
         size = len(name.encode()) + len(value or b"")
         if count < MAX_CARRIED and size <= room:

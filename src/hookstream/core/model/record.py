@@ -50,7 +50,9 @@ class Record:
         """Bytes of key, value and headers: its memory cost."""
         size = len(self.value or b"") + len(self.key or b"")
         for name, value in self.headers:
-            size += len(name) + len(value or b"")
+            size += len(name)
+            if value:
+                size += len(value)
         return size
 
 

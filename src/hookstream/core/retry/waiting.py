@@ -120,6 +120,8 @@ class WaitingRoom(Generic[T]):
         self._floor = floor_bytes
         self._goes_behind = goes_behind
         self._size = 0
+        self.moves = 0
+        """How often a record came or went: until it changes, `to_pause` and `to_resume` have nothing more to say."""
         self._line: _ByDue[T] = _ByDue()
         self._behind: _ByDue[T] = _ByDue()
         self._order = 0
@@ -192,6 +194,7 @@ class WaitingRoom(Generic[T]):
         share.entries[offset] = entry
         share.size += size
         self._size += size
+        self.moves += 1
         self._order += 1
         heapq.heappush(line.heap, (due, self._order, entry))
         if owner is not None:
@@ -266,6 +269,7 @@ class WaitingRoom(Generic[T]):
         entry.item = None
         entry.share.size -= entry.size
         self._size -= entry.size
+        self.moves += 1
         del entry.share.entries[entry.offset]
         self._unlink(entry)
 
@@ -339,6 +343,7 @@ class WaitingRoom(Generic[T]):
             entry.line.stale += 1
             self._unlink(entry)
         self._size -= share.size
+        self.moves += 1
         self._sweep()
 
     def _even_share(self) -> int:
