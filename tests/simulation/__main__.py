@@ -1,6 +1,7 @@
 """Plays the stories of many seeds, or of one: `python -m tests.simulation --help`."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -118,4 +119,8 @@ def _show_short(story: Story, broken: Broken, parts: Parts) -> None:
 
 
 if __name__ == "__main__":
+    # What is imported stays: the collector's rounds leave it out, as in pytest (tests/conftest.py).
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 50, 10)
     sys.exit(main(sys.argv[1:]))
