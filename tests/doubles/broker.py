@@ -199,7 +199,7 @@ class Broker:
         if (refusal := self.refusals.get(record.topic)) is not None:
             return refusal
         size = len(record.key or b"") + len(record.value or b"")
-        size += sum(len(name) + len(value or b"") for name, value in record.headers)
+        size += sum([len(name) + len(value or b"") for name, value in record.headers])
         limit = self.limits[record.topic]
         if size > limit:
             return WriteRefused(f"{size} bytes, {record.topic} takes {limit}", too_large=True)
