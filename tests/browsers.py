@@ -12,6 +12,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ _MARGIN = 20.0
 NOT_CURRENT = 503
 _PAUSE = 0.5
 SERIOUS = ("serious", "critical")
+LIGHT = ("minor", "moderate")
+"""The other impacts that axe-core's rules have."""
 _ALONE = (
     "--no-sandbox",
     "--disable-gpu",
@@ -48,6 +51,17 @@ _ALONE = (
     "--disable-sync",
     "--no-first-run",
 )
+_WITHOUT_LIGHT_ONES = """
+async light => {
+  // A rule's impact is that of whatever violates it.
+  const others = axe._audit.rules.filter(rule => light.includes(rule.impact));
+  const found = await axe.run(document, {
+    resultTypes: ["violations"],
+    rules: Object.fromEntries(others.map(rule => [rule.id, {enabled: false}])),
+  });
+  return found.violations.map(each => [each.impact, each.id, each.nodes.map(node => node.target)]);
+}
+"""
 Scheme: TypeAlias = Literal["dark", "light"]
 
 
@@ -66,6 +80,7 @@ async def a_chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+@cache
 def axe() -> str:
     """Return the script of axe-core."""
     found: list[Path] = sorted(ROOT.glob(AXE))
@@ -79,6 +94,8 @@ class Look:
 
     page: Page
     url: str
+    scripts: bool = True
+    """Whether its pages run any."""
     complaints: list[str] = field(default_factory=list)
     """What the browser refused or failed at: policies, scripts, requests to elsewhere."""
 
@@ -152,17 +169,23 @@ class Look:
         height = min(most, float(size["height"]), bottom + _MARGIN)
         return {"x": 0.0, "y": 0.0, "width": float(size["width"]), "height": height}
 
+    async def see(self, scheme: Scheme, width: int) -> None:
+        """Have other colours preferred and another width from now on, as when a person changes them before a page."""
+        size = self.page.viewport_size
+        assert size is not None
+        await self.page.emulate_media(color_scheme=scheme)
+        await self.page.set_viewport_size({"width": width, "height": size["height"]})
+
     async def barriers(self) -> list[str]:
         """Return what is seriously in the way of people who cannot see, point or tell colours apart."""
-        # The policy of pages lets no script in: axe comes by the debugger, which no policy concerns.
-        await self.page.evaluate(axe())
-        found: dict[str, Any] = await self.page.evaluate(
-            "axe.run(document, {resultTypes: ['violations']})"
-        )
+        # The policy of pages lets no script in: axe comes by the debugger, which no policy concerns; once for a page.
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(axe())
+        found: list[list[Any]] = await self.page.evaluate(_WITHOUT_LIGHT_ONES, list(LIGHT))
         return [
-            f"{each['impact']}: {each['id']}: {json.dumps([node['target'] for node in each['nodes']])}"
-            for each in found["violations"]
-            if each["impact"] in SERIOUS
+            f"{impact}: {rule}: {json.dumps(nodes)}"
+            for impact, rule, nodes in found
+            if impact in SERIOUS
         ]
 
 
@@ -195,7 +218,7 @@ async def a_look(
     )
     context.set_default_timeout(PATIENCE)
     try:
-        look = Look(await context.new_page(), url)
+        look = Look(await context.new_page(), url, scripts)
 
         def came(request: Request) -> None:
             if not request.url.startswith((f"{url}/", "data:", "blob:")):

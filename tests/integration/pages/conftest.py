@@ -1,14 +1,15 @@
-"""The pages over the API in memory on a real socket, and a real browser; both stay for the tests of a file."""
+"""The pages over the API in memory on a real socket, for the tests of a file, and one real browser for all of them."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
-from tests.browsers import a_chromium
-from tests.doubles.pages import PagesWorld
+from tests.browsers import Look, a_chromium
+from tests.doubles.pages import PagesWorld, logged_in
 from tests.doubles.served import Served
 
+from hookstream.core.access.scopes import Scope
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
 
 
@@ -22,6 +23,24 @@ class ServedPages(Served):
     async def answer(self, request: ApiRequest) -> ApiResponse:
         return await self.world.site.answer(request)
 
+    async def let_in(self, look: Look, scope: Scope) -> None:
+        """Let a browser have a session of the world, which was begun outside of it.
+
+        A login by the browser costs as much as three pages; `test_pages_in_browser.py` has it.
+        """
+        person = await logged_in(self.world, self.world.api.tokens[scope])
+        await look.page.context.add_cookies(
+            [
+                {
+                    "name": name,
+                    "value": value,
+                    "url": self.url.replace("http:", "https:"),
+                    "secure": True,
+                }
+                for name, value in person.cookies.items()
+            ]
+        )
+
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[ServedPages]:
@@ -31,7 +50,7 @@ def served() -> Iterator[ServedPages]:
     served.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def chromium() -> AsyncIterator[Browser]:
     async with a_chromium() as browser:
         yield browser

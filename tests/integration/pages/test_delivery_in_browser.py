@@ -11,7 +11,7 @@ from tests.unit.entry.pages.test_delivery import DELIVERED, FAILED, PAGE, put
 
 from hookstream.core.access.scopes import Scope
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e\x1b[2J</pre><script>alert(2)</script>"
 
@@ -20,7 +20,7 @@ async def test_a_delivery_that_waits_is_seen_to_complete_without_loading_the_pag
     served: ServedPages, chromium: Browser
 ) -> None:
     async with a_look(chromium, served.url) as look:
-        await look.log_in(served.world.api.tokens[Scope.ADMIN])
+        await served.let_in(look, Scope.ADMIN)
         await look.open(PAGE)
         now = look.page.locator("ol.timeline > li[aria-current=step]")
         assert await now.count() == 1
@@ -42,7 +42,7 @@ async def test_an_answer_that_is_markup_is_read_and_never_obeyed(
     put(served.world, hostile)
     async with a_look(chromium, served.url, scripts=scripts) as look:
         look.page.on("dialog", lambda dialog: look.complaints.append(dialog.message))
-        await look.log_in(served.world.api.tokens[Scope.ADMIN])
+        await served.let_in(look, Scope.ADMIN)
         await look.open(PAGE)
         answer = await look.page.locator("ol.timeline pre").inner_text()
         assert answer == (
@@ -58,7 +58,7 @@ async def test_a_partner_sends_its_delivery_again_by_keyboard(
 ) -> None:
     put(served.world, FAILED, DELIVERED)
     async with a_look(chromium, served.url, scripts=scripts) as look:
-        await look.log_in(served.world.api.tokens[Scope.PARTNER_MANAGE])
+        await served.let_in(look, Scope.PARTNER_MANAGE)
         await look.open(PAGE)
         await look.page.get_by_label("Reason").focus()
         await look.page.keyboard.type("they lost it")
@@ -78,7 +78,7 @@ async def test_a_whole_life_is_in_nobodys_way(
 ) -> None:
     put(served.world, FAILED, replace(DELIVERED, started_at=NOON - 5_000, worker="w" * 200))
     async with a_look(chromium, served.url, scheme=scheme, width=width) as look:  # type: ignore[arg-type]
-        await look.log_in(served.world.api.tokens[Scope.ADMIN])
+        await served.let_in(look, Scope.ADMIN)
         await look.open(PAGE)
         await look.page.get_by_text("The same from a terminal").click()
         assert await look.barriers() == []

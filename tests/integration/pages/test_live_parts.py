@@ -11,7 +11,7 @@ from tests.integration.pages.conftest import ServedPages
 
 from hookstream.core.access.scopes import Scope
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 EVERY = 5_000
 """Milliseconds between two requests for a part."""
@@ -28,7 +28,7 @@ async def watched(
     """Look at a partner's subscriptions on a clock of the test's; yield the statuses of parts, too."""
     statuses: list[int] = []
     async with a_look(chromium, served.url) as look:
-        await look.log_in(served.world.api.tokens[Scope.ADMIN])
+        await served.let_in(look, Scope.ADMIN)
         await look.page.clock.install()
         look.page.on(
             "response",

@@ -15,9 +15,10 @@ from hookstream.core.access.scopes import IMPLIED, Scope
 from hookstream.entry.pages.page import ConsolePage
 from hookstream.entry.pages.table import PAGES
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 _LEADS_ON = 303
+WIDE = 1280
 SHOWN = [
     pytest.param(page, id=page.name)
     for page in PAGES.pages
@@ -29,27 +30,32 @@ SHOWN = [
 class Person:
     """Who looks, and through what."""
 
-    scope: Scope = Scope.ADMIN
-    scripts: bool = True
-    scheme: Scheme = "light"
-    width: int = 1280
+    scope: Scope
+    scripts: bool
 
 
+OPERATOR = Person(Scope.ADMIN, scripts=True)
+PEOPLE = (
+    OPERATOR,
+    Person(Scope.PARTNER_MANAGE, scripts=True),
+    Person(Scope.ADMIN, scripts=False),
+    Person(Scope.PARTNER_MANAGE, scripts=False),
+)
 SEEN = [
     pytest.param(
-        person, *each.values, id=f"{'with scripts' if scripts else 'without'}-{each.id}, {scope}"
+        (person, *each.values),
+        id=f"{'with scripts' if person.scripts else 'without'}-{each.id}, {person.scope}",
     )
-    for scripts in (True, False)
-    for scope in (Scope.ADMIN, Scope.PARTNER_MANAGE)
-    for person in (Person(scope, scripts),)
+    for person in PEOPLE
     for each in SHOWN
-    if each.values[0].scope in IMPLIED[scope]  # type: ignore[union-attr]  # A page
+    if each.values[0].scope in IMPLIED[person.scope]  # type: ignore[union-attr]  # A page
 ]
-"""Each page with those who may see it."""
+"""Each page with those who may see it; the operator, who may see all of them, comes first."""
+BY_OPERATOR = SEEN[: len(SHOWN)]
 
 
 class People:
-    """Lets one person at a time look, who stays logged in: a login costs more than a page."""
+    """Lets one person at a time look, who stays in a window: a new one costs more than a page."""
 
     def __init__(self, served: ServedPages, chromium: Browser) -> None:
         self._served, self._chromium = served, chromium
@@ -58,20 +64,13 @@ class People:
         self._window = AsyncExitStack()
 
     async def look(self, person: Person) -> Look:
-        """Return the window of a person, with no complaint yet."""
+        """Return the window of a person."""
         if person != self._person:
             await self.close()
-            window = a_look(
-                self._chromium,
-                self._served.url,
-                scripts=person.scripts,
-                scheme=person.scheme,
-                width=person.width,
-            )
+            window = a_look(self._chromium, self._served.url, scripts=person.scripts)
             self._look = await self._window.enter_async_context(window)
-            await self._look.log_in(self._served.world.api.tokens[person.scope])
+            await self._served.let_in(self._look, person.scope)
             self._person = person
-        self._look.complaints.clear()
         return self._look
 
     async def close(self) -> None:
@@ -79,44 +78,74 @@ class People:
         await self._window.aclose()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def people(served: ServedPages, chromium: Browser) -> AsyncIterator[People]:
     people = People(served, chromium)
     yield people
     await people.close()
 
 
-@pytest.mark.parametrize(("person", "page"), SEEN)
-async def test_a_browser_shows_a_page_without_a_complaint(
-    people: People, person: Person, page: ConsolePage
-) -> None:
-    expected = EXPECTATIONS[page.name]
+@dataclass(frozen=True)
+class Opened:
+    """A page that somebody opened, and still looks at."""
+
+    page: ConsolePage
+    look: Look
+    status: int
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def opened(people: People, request: pytest.FixtureRequest) -> Opened:
+    """A page, which is opened once for all tests of it: pytest has them follow each other."""
+    person, page = request.param
     look = await people.look(person)
-    status = await look.open(expected.path(page.path))
+    await look.see("light", WIDE)
+    look.complaints.clear()
+    return Opened(page, look, await look.open(EXPECTATIONS[page.name].path(page.path)))
+
+
+@pytest.mark.parametrize("opened", SEEN, indirect=True)
+async def test_a_browser_shows_a_page_without_a_complaint(opened: Opened) -> None:
+    look, expected = opened.look, EXPECTATIONS[opened.page.name]
     if expected.status == _LEADS_ON:
-        assert (status, expected.says in look.path) == (200, True)
+        assert (opened.status, expected.says in look.path) == (200, True)
     else:
-        assert status == expected.status
+        assert opened.status == expected.status
         assert expected.says in await look.page.locator("main").inner_text()
     assert look.complaints == []
 
 
-@pytest.mark.parametrize("page", SHOWN)
+@pytest.mark.parametrize("opened", BY_OPERATOR, indirect=True)
 @pytest.mark.parametrize(
-    "person",
-    [Person(), Person(scheme="dark"), Person(width=360)],
+    ("scheme", "width"),
+    [("light", WIDE), ("dark", WIDE), ("light", 360)],
     ids=["light-1280", "dark-1280", "light-360"],
 )
 async def test_nothing_serious_is_in_the_way_of_anybody(
-    people: People, person: Person, page: ConsolePage
+    opened: Opened, scheme: Scheme, width: int
 ) -> None:
     """In the colours of each scheme, and on a narrow screen, which nothing makes wider."""
-    look = await people.look(person)
-    await look.open(EXPECTATIONS[page.name].path(page.path))
+    look = opened.look
+    await look.see(scheme, width)
     assert await look.barriers() == []
-    wide = await look.page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= person.width
+    assert await look.page.evaluate("document.documentElement.scrollWidth") <= width
     assert look.complaints == []
+
+
+async def test_what_is_seriously_in_the_way_is_found_in_each_scheme(chromium: Browser) -> None:
+    """What is not, as a page without a heading, is not named."""
+    async with a_look(chromium, "http://partner.example") as look:
+        await look.page.set_content(
+            "<!doctype html><html lang=en><title>A page</title><main><img src=data:,>"
+            "<style>@media (prefers-color-scheme: dark) { p { color: #777; background: #666 } }</style>"
+            "<p>Grey</p></main></html>"
+        )
+        assert await look.barriers() == ['critical: image-alt: [["img"]]']
+        await look.see("dark", WIDE)
+        assert await look.barriers() == [
+            'serious: color-contrast: [["p"]]',
+            'critical: image-alt: [["img"]]',
+        ]
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
@@ -147,7 +176,7 @@ async def test_the_first_key_leads_past_the_navigation(
     served: ServedPages, chromium: Browser
 ) -> None:
     async with a_look(chromium, served.url) as look:
-        await look.log_in(served.world.api.tokens[Scope.ADMIN])
+        await served.let_in(look, Scope.ADMIN)
         await look.open("/ui/subscriptions")
         await look.page.keyboard.press("Tab")
         await look.page.keyboard.press("Enter")

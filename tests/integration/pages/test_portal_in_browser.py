@@ -10,10 +10,10 @@ from tests.integration.pages.conftest import ServedPages
 
 from hookstream.core.access.scopes import Scope
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def link(served: ServedPages) -> AsyncIterator[str]:
     """The path of a link for partner acme, which is used or revoked afterwards."""
     made = await served.world.api.send("POST", "/v1/partners/acme/portal-links", {})

@@ -10,7 +10,7 @@ from tests.unit.entry.pages.test_set_aside import found
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 
@@ -30,7 +30,7 @@ async def test_an_operator_redrives_at_a_rate_and_purges_with_a_reason_what_a_fi
 ) -> None:
     found(served.world, 3)
     async with a_look(chromium, served.url, scripts=scripts) as look:
-        await look.log_in(served.world.api.tokens[Scope.OPERATOR_WRITE])
+        await served.let_in(look, Scope.OPERATOR_WRITE)
         await look.open(path)
         await look.page.get_by_role("link", name="Redrive what the filter has").click()
         await look.page.get_by_label("At most so many a second").fill("5")
@@ -51,7 +51,7 @@ async def test_a_partner_resolves_a_failure_group_and_reopens_it(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
     async with a_look(chromium, served.url, scripts=scripts) as look:
-        await look.log_in(served.world.api.tokens[Scope.PARTNER_MANAGE])
+        await served.let_in(look, Scope.PARTNER_MANAGE)
         await look.open("/ui/failures")
         await look.page.get_by_role("link", name="failed 503").click()
         assert look.path == f"/ui/failures/{OUR_FAILURE.id}"
@@ -70,7 +70,7 @@ async def test_a_replay_is_counted_and_then_begun(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
     async with a_look(chromium, served.url, scripts=scripts) as look:
-        await look.log_in(served.world.api.tokens[Scope.OPERATOR_WRITE])
+        await served.let_in(look, Scope.OPERATOR_WRITE)
         await look.open("/ui/jobs")
         await look.page.get_by_role("link", name="Replay events of the past").click()
         await look.page.get_by_label("Subscription").fill("crm")
@@ -87,7 +87,7 @@ async def test_an_event_id_is_pasted_and_explained(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
     async with a_look(chromium, served.url, scripts=scripts) as look:
-        await look.log_in(served.world.api.tokens[Scope.PARTNER_READ])
+        await served.let_in(look, Scope.PARTNER_READ)
         await look.open("/ui/explain")
         await look.page.get_by_label("Event id").fill("e-1")
         await look.page.keyboard.press("Enter")

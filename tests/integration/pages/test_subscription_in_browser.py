@@ -8,7 +8,7 @@ from tests.integration.pages.conftest import ServedPages
 
 from hookstream.core.access.scopes import Scope
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(300)]
 
 
 async def press(look: Look, name: str) -> str:
@@ -27,7 +27,7 @@ async def test_each_button_of_a_subscription_does_what_it_says(
     served.world.api.add(subscription(name))
     page = f"/ui/subscriptions/{name}"
     async with a_look(chromium, served.url, scripts=scripts) as look:
-        await look.log_in(served.world.api.tokens[scope])
+        await served.let_in(look, scope)
 
         await look.open(f"{page}/edit")
         await look.page.fill("[name=timeout]", "9s")
@@ -72,7 +72,7 @@ async def test_a_subscription_is_created_from_the_list(
     served: ServedPages, chromium: Browser, scope: Scope, *, scripts: bool
 ) -> None:
     async with a_look(chromium, served.url, scripts=scripts) as look:
-        await look.log_in(served.world.api.tokens[scope])
+        await served.let_in(look, scope)
         await look.open("/ui/subscriptions?partner=acme")
         await look.page.get_by_role("link", name="New subscription").click()
         await look.page.fill("[name=url]", "https://partner.example/in")
