@@ -10,7 +10,7 @@ CODE := src tests examples benchmarks chaos tools
 # Bytecode is kept: a run of the tests starts hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup accelerator prepared kafka nginx prometheus chromium registry demo quick test test-memory test-sockets test-python test-kafka test-past test-workers test-consoles test-processes test-registries test-outages test-brokers check lint format types contracts coverage simulate fuzz parity bench chaos broker lock docs pictures clean
+.PHONY: help setup accelerator prepared kafka nginx prometheus chromium registry demo quick test test-memory test-sockets test-python test-kafka check lint format types contracts coverage simulate fuzz parity bench chaos broker lock docs pictures clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  \1|/p' Makefile | column -t -s '|'
@@ -64,14 +64,13 @@ SPREAD = --numprocesses=auto --dist=worksteal
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# Tests in memory compute all the time; each group on Kafka has its own broker and mostly waits: it takes 0.2 to 0.3 of
-# a core. So those in memory run beside all others, on what these leave, and of these four run at a time, the
-# longest first: what has deadlines is not late because of what has none.
-GROUPS = test-consoles test-past test-workers test-kafka test-memory test-processes test-brokers test-registries \
-	test-sockets test-python test-outages
+# Tests in memory compute all the time; those on Kafka mostly wait, so six processes take turns at one broker
+# (tests/units.py says what stays together). Both run side by side, those in memory on what the others leave: what has
+# deadlines is not late because of what has none.
+GROUPS = test-kafka test-memory test-sockets test-python
 LAST = nice -n 10
-JOBS ?= 5
-AT_ONCE = $(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target
+PROCESSES ?= 6
+AT_ONCE = $(MAKE) --no-print-directory --jobs=6 --output-sync=target
 test: $(READY) ## Run every test, real Kafka included
 	@$(AT_ONCE) $(GROUPS)
 
@@ -82,15 +81,6 @@ prepared: $(READY)
 	@sh tools/prepare.sh prometheus
 	@sh tools/prepare.sh chromium
 $(GROUPS): prepared
-
-# Their tests start brokers of their own.
-OF_BROKERS = tests/integration/brokers tests/e2e/test_access.py tests/e2e/test_quickstart.py \
-	tests/e2e/processes/test_shutdown.py
-NOT_OF_BROKERS = $(OF_BROKERS:%=--ignore=%)
-OF_PAST = tests/integration/test_jobs.py tests/integration/test_gaps_written.py tests/integration/test_endings.py \
-	tests/integration/test_pending_deliveries.py tests/integration/test_dead_letters_purged.py
-OF_CONSOLES = tests/e2e/pages tests/e2e/test_api.py tests/e2e/test_commands_by_api.py tests/e2e/test_consoles.py \
-	tests/e2e/test_files_by_api.py tests/e2e/test_listening.py tests/e2e/test_page_sessions.py
 
 test-memory:
 	@$(LAST) $(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/integration $(SPREAD)
@@ -107,30 +97,8 @@ test-python:
 	fi
 
 test-kafka:
-	@$(BIN)/python -m pytest -q -m kafka tests/contracts tests/fuzz tests/integration --ignore=tests/integration/http \
-		--ignore=tests/integration/pages $(NOT_OF_BROKERS) $(OF_PAST:%=--ignore=%)
-
-test-workers:
-	@$(BIN)/python -m pytest -q tests/e2e --ignore=tests/e2e/outages --ignore=tests/e2e/past \
-		--ignore=tests/e2e/processes --ignore=tests/e2e/registries $(NOT_OF_BROKERS) $(OF_CONSOLES:%=--ignore=%)
-
-test-consoles:
-	@$(BIN)/python -m pytest -q $(OF_CONSOLES)
-
-test-past:
-	@$(BIN)/python -m pytest -q tests/e2e/past $(OF_PAST)
-
-test-processes:
-	@$(BIN)/python -m pytest -q tests/e2e/processes $(NOT_OF_BROKERS)
-
-test-brokers:
-	@$(BIN)/python -m pytest -q $(OF_BROKERS)
-
-test-registries:
-	@$(BIN)/python -m pytest -q tests/e2e/registries
-
-test-outages:
-	@$(BIN)/python -m pytest -q tests/e2e/outages
+	@$(BIN)/python -m pytest -q -m kafka --numprocesses=$(PROCESSES) --dist=loadgroup tests/contracts tests/fuzz tests/e2e \
+		tests/integration --ignore=tests/integration/http --ignore=tests/integration/pages
 
 # Style before all else. Types take half a minute of one core: they are checked while Kafka is fetched and its tests begin.
 check: lint ## Do what continuous integration does
