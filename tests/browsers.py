@@ -40,6 +40,8 @@ _MARGIN = 20.0
 """Pixels below the content of a picture."""
 NOT_CURRENT = 503
 _PAUSE = 0.5
+_AGAIN = 1.0
+"""Seconds between two looks at a page that is to change: each costs a tenth of a second of CPU, and the console's."""
 SERIOUS = ("serious", "critical")
 LIGHT = ("minor", "moderate")
 """The other impacts that axe-core's rules have."""
@@ -122,6 +124,11 @@ class Look:
                 # While its tables are not current, a console believes no token.
                 assert f"({NOT_CURRENT})" in await self.page.inner_text("main"), self.path
                 await self._wait_until_current()
+
+    async def open_again(self, path: str) -> int:
+        """Load a page again for whoever waits for what it is to show, a while after the last time."""
+        await asyncio.sleep(_AGAIN)
+        return await self.open(path)
 
     async def _wait_until_current(self) -> None:
         """Wait before the console is asked again; what the browser said of its answer is no complaint then."""

@@ -90,12 +90,13 @@ class Person:
     async def until(self, path: str, *says: str | re.Pattern[str]) -> str:
         """Open a page again and again until it says all of this, and return what it says."""
         deadline = time.monotonic() + DEADLINE
-        while True:
-            said = await self.open(path)
-            if _has(said, says):
-                return said
+        said = await self.open(path)
+        while not _has(said, says):
             assert time.monotonic() < deadline, (path, says, said)
-            await asyncio.sleep(_PAUSE)
+            status = await self.look.open_again(path)
+            said = await self.main()
+            assert status == 200, (path, status, said)
+        return said
 
 
 def _has(said: str, wanted: Iterable[str | re.Pattern[str]]) -> bool:

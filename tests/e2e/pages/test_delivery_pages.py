@@ -30,7 +30,7 @@ async def shows(look: Look, expected: list[str]) -> None:
     deadline = time.monotonic() + DEADLINE
     while (found := [each for each in await steps(look) if each != "Waited"]) != expected:
         assert time.monotonic() < deadline, found
-        await look.open(look.path)
+        await look.open_again(look.path)
 
 
 async def steps(look: Look) -> list[str]:

@@ -65,12 +65,13 @@ class Walk:
     async def until_figures(self, path: str, wanted: dict[str, str]) -> None:
         """Load a page until its figures are as wanted, by their labels."""
         deadline = time.monotonic() + DEADLINE
+        await self.look.open(path)
         while True:
-            await self.look.open(path)
             found = {label: await self.look.figure(label) for label in wanted}
             if found == wanted:
                 return
             assert time.monotonic() < deadline, found
+            await self.look.open_again(path)
 
     async def go(self, name: str) -> None:
         """Follow a link of the navigation."""
@@ -144,12 +145,14 @@ async def it_is_held(walk: Walk) -> None:
 
     deadline = time.monotonic() + DEADLINE
     # Workers stop within two seconds; what has a slot says so when that is due.
+    held = f"/ui/retries?hours=1&subscription={FAILING}"
+    await walk.look.open(held)
     while True:
-        await walk.look.open(f"/ui/retries?hours=1&subscription={FAILING}")
         why = await walk.page.locator("tbody .why").all_inner_texts()
         if why and all("held" in each and "breaker" not in each for each in why):
             break
         assert time.monotonic() < deadline, why
+        await walk.look.open_again(held)
     assert int(await walk.look.figure("Waiting")) > 0
     await walk.picture("retries-held")
 

@@ -65,7 +65,7 @@ async def reaches(look: Look, label: str) -> None:
     deadline = time.monotonic() + DEADLINE
     while int(found := await look.figure(label)) < EVENTS:
         assert time.monotonic() < deadline, (label, found)
-        await look.open(look.path)
+        await look.open_again(look.path)
 
 
 async def followed(look: Look) -> int:
