@@ -48,7 +48,7 @@ NAMES = st.text(_CHARACTERS, max_size=12)
 EVENT_TYPES = st.sampled_from(["pricing.completed", "order.generated", "pricing.*", "*"])
 ENVIRONMENTS = st.sampled_from(["live", "test"])
 _MOST = 5
-"""Of what a row has any number of: half as many are drawn as without a bound, in a quarter of the time within another."""
+"""Of what a row has any number of: on average half as many as without a bound, a quarter where one is in another."""
 
 patterns: st.SearchStrategy[JsonObject] = st.dictionaries(
     st.text(_CHARACTERS, min_size=1, max_size=12),
