@@ -111,6 +111,10 @@ def is_half_done(job: dict[str, Any]) -> bool:
     return bool(job["held"] and job["done"] > 2)
 
 
+def has_items(page: dict[str, Any]) -> bool:
+    return bool(page["items"])
+
+
 async def test_an_index_whose_writer_is_killed_while_it_writes_has_each_record_once(
     platform: Platform,
 ) -> None:
@@ -120,9 +124,14 @@ async def test_an_index_whose_writer_is_killed_while_it_writes_has_each_record_o
     path, token = "/v1/attempts", platform.token
     events = len(platform.endpoint.of("/healthy", "initial"))
     for _ in range(2):
-        newest = (await first.done("GET", path, token)).json["items"][0]
+        # Right after an hour has begun its list is empty.
+        newest = (await first.until(path, token, has_items))["items"][0]
         publishing = asyncio.get_running_loop().create_task(world.publish(100, every=0.03))
-        await first.until(path, token, lambda page, seen=newest: page["items"][0] != seen)  # type: ignore[misc]
+        await first.until(
+            path,
+            token,
+            lambda page, seen=newest: has_items(page) and page["items"][0] != seen,  # type: ignore[misc]
+        )
         await first.kill(index=True)
         events += len(await publishing)
         await first.start()
@@ -235,7 +244,7 @@ async def test_what_fails_is_one_group_and_each_of_its_changes_one_event_whichev
     first, second = platform.consoles["first"], platform.consoles["second"]
     await platform.up("first", "second")
     path = "/v1/failure-groups?subscription=waiting&partner=acme"
-    listed = await second.until(path, platform.token, lambda found: bool(found["items"]))
+    listed = await second.until(path, platform.token, has_items)
     [group] = [each for each in listed["items"] if each["status"] == 503]
     # Its breaker opened after some of them; each of those failed once.
     assert group["state"] == "open"
@@ -277,7 +286,7 @@ async def sample_values(platform: Platform) -> dict[str, str]:
     first, token = platform.console, platform.token
 
     async def one(path: str) -> dict[str, Any]:
-        found: dict[str, Any] = (await first.done("GET", path, token)).json["items"][0]
+        found: dict[str, Any] = (await first.until(path, token, has_items))["items"][0]
         return found
 
     delivery = await one("/v1/deliveries?subscription=healthy&limit=1")
@@ -287,7 +296,7 @@ async def sample_values(platform: Platform) -> dict[str, str]:
     undecodable = await one("/v1/undecodable?limit=1")
     # Consoles look for failures every half a minute.
     path = "/v1/failure-groups?limit=1"
-    await first.until(path, token, lambda found: bool(found["items"]))
+    await first.until(path, token, has_items)
     return {
         "partner_id": "acme",
         "subscription_id": "healthy",

@@ -360,13 +360,24 @@ SHORT = {"python": 16 << 20, "native": 1 << 18}
 """Bytes that are less than each needs for a record of a megabyte."""
 
 
-@pytest.mark.parametrize("name", dict.fromkeys(["python", implementation().name]))
-def test_a_shortage_of_memory_does_not_count_as_the_records_fault(name: str) -> None:
-    run(f"starve({name!r})")
+SHORTAGES = dict.fromkeys(
+    [("python", "at once"), (implementation().name, "at once"), (implementation().name, "later")]
+)
+"""Who reads a record, and whether a body is made with it or once one is asked for: in Python all are made later."""
 
 
-def starve(name: str) -> None:
-    """Decode an accepted record with less memory than it needs."""
+@pytest.mark.parametrize(
+    ("name", "body"), [each for each in SHORTAGES if each != ("python", "later")]
+)
+def test_a_shortage_of_memory_does_not_count_as_the_records_fault(name: str, body: str) -> None:
+    run(f"starve({name!r}, later={body == 'later'})")
+
+
+def starve(name: str, *, later: bool) -> None:
+    """Decode an accepted record with less memory than it needs.
+
+    `later`: the accelerator only reads it, since nobody has asked for a body; then somebody does.
+    """
     tree = many({"type": "array", "items": "int"})
     book = SchemaBook([tree])
     [schema] = list(book)
@@ -374,13 +385,21 @@ def starve(name: str) -> None:
     codec, prefix = AvroCodec(book, max_values=10_000_000, reads_by=reads_by), schema.prefix
     warm = Record("t", 0, 0, 0, None, prefix + bytes_of(tree, 1, b"\x00"), ())
     assert isinstance(fields_of(codec, warm), dict)
-    assert isinstance(codec.decode(Identified(schema.revision, len(prefix)), warm), Event)
+    small = codec.decode(Identified(schema.revision, len(prefix)), warm)
+    assert isinstance(small, Event)
+    version = schema.revision.event_version
+    if not later:
+        # From now on the accelerator makes each body while it reads.
+        codec.body(small, version)
     record = Record("t", 0, 0, 0, None, prefix + bytes_of(tree, 1_000_000, b"\x00"), ())
     identified = codec.identify(record)
     assert isinstance(identified, Identified)
     limit_memory(SHORT[name])
     try:
         found = codec.decode(identified, record)
+        if later:
+            assert isinstance(found, Event)
+            codec.body(found, version)
     except MemoryError:
         return
     raise AssertionError(f"{type(found).__name__} where there was no memory")

@@ -149,7 +149,7 @@ class Partitions:
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
         """Drop what is queued of them, wait a moment, and return what may be committed."""
-        going = frozenset(partitions) & self._trackers.keys()
+        going = frozenset(self._trackers.keys() & partitions)
         for where in going:
             # Otherwise what starts during the wait would be cut off by its end, and made twice.
             self.taking.pop(where, None)
@@ -172,7 +172,7 @@ class Partitions:
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget partitions that are another member's already."""
-        going = frozenset(partitions) & self._trackers.keys()
+        going = frozenset(self._trackers.keys() & partitions)
         self._listener.on_gone(going)
         self._forget(going)
         self._log("partitions.lost", going)
