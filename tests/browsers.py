@@ -23,6 +23,7 @@ from playwright.async_api import (
     Locator,
     Page,
     Request,
+    Response,
     async_playwright,
 )
 from tests.conftest import ROOT
@@ -129,6 +130,18 @@ class Look:
         """Load a page again for whoever waits for what it is to show, a while after the last time."""
         await asyncio.sleep(_AGAIN)
         return await self.open(path)
+
+    async def press(self, button: Locator) -> Response:
+        """Press, and return what comes; a console that is not current is asked the same again, as people do."""
+        async with asyncio.timeout(PATIENCE / 1_000):
+            async with self.page.expect_navigation() as coming:
+                await button.click()
+            answer: Response | None = await coming.value
+            while answer is None or answer.status == NOT_CURRENT:
+                await self._wait_until_current()
+                # What was sent is sent again: a form's key makes that one act.
+                answer = await self.page.reload()
+            return answer
 
     async def _wait_until_current(self) -> None:
         """Wait before the console is asked again; what the browser said of its answer is no complaint then."""

@@ -1,6 +1,7 @@
 """Topics on a real broker: planned, applied, and then as planned."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -47,6 +48,24 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: st
     assert tier.config["retention.ms"] == str(14 * DAY)
     assert tier.config["max.message.bytes"] == "2065536"
     assert existing[f"{prefix}.attempts"].config["compression.type"] == "zstd"
+
+
+def test_a_topic_that_is_deleted_while_topics_are_read_is_left_out(
+    client: Client, prefix: str
+) -> None:
+    names = [f"{prefix}.gone", f"{prefix}.stays"]
+    admin = AdminClient(client)
+    for made in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
+        made.result(30)
+
+    def pick(_: Iterable[str]) -> list[str]:
+        admin.delete_topics(names[:1])[names[0]].result(30)
+        deadline = time.monotonic() + 60
+        while names[0] in admin.list_topics(timeout=10).topics:
+            assert time.monotonic() < deadline
+        return names
+
+    assert [*KafkaTopics(client).existing(pick)] == names[1:]
 
 
 def test_new_topics_have_leaders_when_apply_returns(client: Client, prefix: str) -> None:

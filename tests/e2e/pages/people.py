@@ -1,6 +1,5 @@
 """Who walks through the pages: opens them, fills in their forms as they are shown, and presses their buttons."""
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -8,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, Locator, Response
-from tests.browsers import NOT_CURRENT, Look, a_look
+from playwright.async_api import Browser, Locator
+from tests.browsers import Look, a_look
 from tests.e2e.consoles import DEADLINE
 
 from hookstream.entry.pages.page import ConsolePage
@@ -60,7 +59,7 @@ class Person:
         """As `press`, of a form that does not say where it is sent to, or that is one of several."""
         for name, value in filled.items():
             await _fill(shown, name, value)
-        answer, page = await self._sent(shown.locator("button")), page_at("POST", action)
+        answer, page = await self.look.press(shown.locator("button")), page_at("POST", action)
         said = await self.main()
         assert answer.status == 200, (action, answer.status, said)
         assert page is not None, action
@@ -69,23 +68,10 @@ class Person:
 
     async def follow(self, link: Locator) -> str:
         """Follow a link, and return what the page says that comes."""
-        answer = await self._sent(link)
+        answer = await self.look.press(link)
         said = await self.main()
         assert answer.status == 200, (self.look.path, answer.status, said)
         return said
-
-    async def _sent(self, button: Locator) -> Response:
-        """Press; a console that is not current is asked the same again, as people do."""
-        async with self.look.page.expect_navigation() as coming:
-            await button.click()
-        answer: Response | None = await coming.value
-        deadline = time.monotonic() + DEADLINE
-        while answer is None or answer.status == NOT_CURRENT:
-            assert time.monotonic() < deadline, await self.main()
-            await asyncio.sleep(_PAUSE)
-            # What was sent is sent again: a form's key makes that one act.
-            answer = await self.look.page.reload()
-        return answer
 
     async def until(self, path: str, *says: str | re.Pattern[str]) -> str:
         """Open a page again and again until it says all of this, and return what it says."""

@@ -78,7 +78,7 @@ async def test_a_dead_letter_is_sent_again_and_the_page_keeps_up_with_it(
         assert (await steps(look))[-2:] == ["Attempt 1", "Dead-lettered"]
         platform.endpoint.statuses.pop("/refused")
         await look.page.get_by_label("Reason").fill("they take it now")
-        await look.page.get_by_role("button", name="Send it again").click()
+        await look.press(look.page.get_by_role("button", name="Send it again"))
         await look.page.get_by_role("status").wait_for()
         await expect(look.page.get_by_text("Resend began")).to_have_count(1, timeout=PATIENCE)
         await expect(look.page.locator("ol.timeline > li").last).to_contain_text(

@@ -140,7 +140,7 @@ async def it_is_held(walk: Walk) -> None:
     await walk.page.get_by_label("Reason").fill("503 since their release; they roll it back")
     await walk.page.get_by_text("The same from a terminal").click()
     await walk.picture("hold")
-    await walk.page.get_by_role("button", name="Hold", exact=True).click()
+    await walk.look.press(walk.page.get_by_role("button", name="Hold", exact=True))
     await walk.page.get_by_role("status").wait_for()
 
     deadline = time.monotonic() + DEADLINE
@@ -162,13 +162,13 @@ async def it_is_mended(shops: Platform, walk: Walk, dead: str) -> None:
     shops.endpoint.statuses = {}
     await walk.go("Holds")
     await walk.page.get_by_label("Reason").fill("they rolled it back")
-    await walk.page.get_by_role("button", name="Clear").click()
+    await walk.look.press(walk.page.get_by_role("button", name="Clear"))
     await walk.page.get_by_role("status").wait_for()
     await walk.until_figures(f"/ui/retries?subscription={FAILING}", {"Waiting": "0"})
 
     await walk.look.open(f"/ui/deliveries/{dead}")
     await walk.page.get_by_label("Reason").fill("a trial before the rest is redriven")
-    await walk.page.get_by_role("button", name="Send it again").click()
+    await walk.look.press(walk.page.get_by_role("button", name="Send it again"))
     await walk.page.get_by_role("status").wait_for()
     steps = walk.page.locator("ol.timeline > li")
     await expect(steps.last).to_contain_text("Completed", timeout=PATIENCE)
@@ -185,7 +185,7 @@ async def what_was_given_up_is_redriven(walk: Walk) -> None:
     await walk.page.get_by_role("link", name="Redrive what the filter has").click()
     await walk.page.wait_for_url("**/ui/dead-letters/redrive?**")
     await walk.picture("redrive")
-    await walk.page.get_by_role("button", name="Redrive", exact=True).click()
+    await walk.look.press(walk.page.get_by_role("button", name="Redrive", exact=True))
     await walk.page.wait_for_url("**/ui/jobs/redrive-*")
     await expect(walk.page.locator(".figure", has_text="State")).to_contain_text(
         "done", timeout=PATIENCE

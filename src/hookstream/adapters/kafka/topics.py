@@ -16,6 +16,7 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from hookstream.adapters.kafka.client import (
+    TOPIC_GONE,
     ClientSettings,
     admin_client,
     kafka_error,
@@ -99,7 +100,8 @@ class KafkaTopics:
     def existing(self, pick: Callable[[Iterable[str]], Iterable[str]]) -> dict[str, Existing]:
         """Return topics with their settings.
 
-        A topic has some forty settings, and a cluster may have thousands of others' topics.
+        A topic has some forty settings, and a cluster may have thousands of others' topics. One that is
+        deleted meanwhile is left out.
 
         Args:
             pick: Chooses from the names of all topics that are not Kafka's own.
@@ -112,13 +114,19 @@ class KafkaTopics:
             names = pick(name for name in metadata if not name.startswith("__"))
             asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
             answers = self._admin.describe_configs(asked) if asked else {}
-            return {
-                resource.name: Existing(
+            found: dict[str, Existing] = {}
+            for resource, answer in answers.items():
+                try:
+                    settings = answer.result(_SECONDS)
+                except KafkaException as error:
+                    if kafka_error(error).code() in TOPIC_GONE:
+                        continue  # it was deleted since it was listed
+                    raise
+                found[resource.name] = Existing(
                     len(metadata[resource.name].partitions),
-                    {name: str(entry.value) for name, entry in answer.result(_SECONDS).items()},
+                    {name: str(entry.value) for name, entry in settings.items()},
                 )
-                for resource, answer in answers.items()
-            }
+            return found
 
     def access(self) -> WriteAccess | None:
         """Return the rules that say who may use topics; None: reading them is not allowed.
