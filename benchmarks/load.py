@@ -4,7 +4,7 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -35,8 +35,6 @@ _LONGER = 4
 _ID = slice(11, 47)
 """Where the event id starts: after the marker, the fingerprint and its own length."""
 _TICK = 0.002
-_CLIENTS = 8
-"""Clients of a paced load: as many batches may be unacknowledged."""
 _PARTITIONS = 4
 
 # Values as an upstream service would set them: batches, acknowledged by all replicas.
@@ -59,12 +57,8 @@ class Load:
         self._schemas = schemas
         self._templates = templates(schemas)
         self._dice = random.Random(SEED)
-        self._settings = {
-            "bootstrap.servers": servers,
-            **_PRODUCER,
-            "compression.type": compression,
-        }
-        self._producer = Producer(self._settings)
+        settings = {**_PRODUCER, "compression.type": compression}
+        self._producer = Producer({"bootstrap.servers": servers, **settings})
 
     @property
     def record_bytes(self) -> int:
@@ -87,9 +81,9 @@ class Load:
     def preload(self, n: int) -> None:
         """Write `n` events as fast as it goes and wait until all are durable."""
         for value in self._events(n):
-            self._produce(value, self._producer)
+            self._produce(value)
             self._producer.poll(0)
-        _flush(self._producer)
+        self._flush()
 
     def paced(self, rate: float, seconds: float) -> dict[str, tuple[float, float]]:
         """Write events evenly at `rate` a second for `seconds`.
@@ -100,17 +94,18 @@ class Load:
         """
         n = int(rate * seconds)
         sent: dict[str, tuple[float, float]] = {}
-        turns = _Turns(self._settings)
         began = time.time()
         for number, value in enumerate(self._events(n)):
             due = began + number / rate
             if due > time.time():
-                turns.next()
+                # Acknowledged before the next: while requests are on their way and records wait,
+                # librdkafka's thread spins, and starves a broker that shares its core.
+                self._flush()
             while due > time.time():
                 time.sleep(_TICK)
-            self._produce(value, turns.producer)
+            self._produce(value)
             sent[value[_ID].decode()] = (due, time.time())
-        turns.flush()
+        self._flush()
         return sent
 
     def scheduled(self, rate: float, seconds: float) -> dict[str, tuple[float, float]]:
@@ -129,10 +124,10 @@ class Load:
             while (left := due - time.time()) > 0:
                 time.sleep(left)
             handed = time.time()
-            self._produce(value, self._producer)
+            self._produce(value)
             self._producer.poll(0)
             sent[value[_ID].decode()] = (due, handed)
-        _flush(self._producer)
+        self._flush()
         return sent
 
     def appended(self, since: dict[int, int]) -> dict[str, float]:
@@ -167,46 +162,18 @@ class Load:
             identity = str(uuid.UUID(int=self._dice.getrandbits(128), version=4)).encode()
             yield template[: _ID.start] + identity + template[_ID.stop :]
 
-    def _produce(self, value: bytes, producer: Producer) -> None:
+    def _produce(self, value: bytes) -> None:
         dice = self._dice
         flags = "01" if dice.random() < SAMPLED else "00"
         trace = f"00-{dice.getrandbits(128):032x}-{dice.getrandbits(64):016x}-{flags}"
-        producer.produce(self.topic, value, value[_ID], headers=[("traceparent", trace.encode())])
+        self._producer.produce(
+            self.topic, value, value[_ID], headers=[("traceparent", trace.encode())]
+        )
 
-
-class _Turns:
-    """Clients that take turns, so that none has records waiting while requests are on their way.
-
-    There librdkafka's thread spins, and starves a broker that shares its core. One client alone would
-    have to wait for each acknowledgement, and the load would be late by that.
-    """
-
-    def __init__(self, settings: Mapping[str, str | int | float | bool]) -> None:
-        self._producers = [Producer(dict(settings)) for _ in range(_CLIENTS)]
-        """The one that was used last is the last one."""
-        self.producer = self._producers[0]
-        """Takes the records of this turn."""
-
-    def next(self) -> None:
-        """Give the turn to a client that has nothing on its way; wait for the oldest if there is none."""
-        for producer in self._producers:
-            producer.poll(0)
-        idle = [producer for producer in self._producers if not len(producer)]
-        self.producer = idle[0] if idle else self._producers[0]
-        _flush(self.producer)
-        self._producers.remove(self.producer)
-        self._producers.append(self.producer)
-
-    def flush(self) -> None:
-        """Wait until all records are durable."""
-        for producer in self._producers:
-            _flush(producer)
-
-
-def _flush(producer: Producer) -> None:
-    left = producer.flush(60)
-    if left:
-        raise SystemExit(f"the broker did not acknowledge {left} events within a minute")
+    def _flush(self) -> None:
+        left = self._producer.flush(60)
+        if left:
+            raise SystemExit(f"the broker did not acknowledge {left} events within a minute")
 
 
 def ends(servers: str, topics: list[str]) -> dict[tuple[str, int], int]:
