@@ -155,16 +155,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         *args: object,
         context: Context | None = None,
     ) -> _Call:
-        # As `call_at`, without a second call: nearly all timers are made here.
-        if self._closed:
-            raise RuntimeError("the loop is closed")
-        call = _Call(self._seconds + delay)
-        call.context = copy_context() if context is None else context
-        call.callback = callback
-        call.args = args
-        call.made = self._timers = self._timers + 1
-        heappush(self._scheduled, call)
-        return call
+        return self.call_at(self._seconds + delay, callback, *args, context=context)
 
     def _run_once(self) -> None:
         """Go round once: move the time if nothing is to be done now, and make the calls that are due."""

@@ -106,8 +106,8 @@ class Assignment:
     def flow(self, partition: TopicPartition) -> None:
         """Have the client fetch a partition or not, as is noted now.
 
-        Not done on the loop: the client (confluent-kafka 2.16.1) serves one thread at a time, so that
-        the loop would wait for the poll that is under way, and for ever if that poll waits for the loop.
+        Not done on the loop: the client (confluent-kafka 2.16.1) serves one thread at a time. The loop
+        would block until the current poll returns, and deadlock if that poll waits for the loop.
         """
         if partition not in self.read or self.is_idle:
             return

@@ -158,15 +158,7 @@ class ConsumerThread(threading.Thread):
             broken = InvariantBroken(f"the group member failed: {error!r}")
             broken.__cause__ = error
             self._end_by(broken)
-        # A close can hang while brokers misbehave: the thread that joins this one then gives up.
-        # A client that lost its broker raises once more; that was reported already.
-        for leave in (self.assignment.give_up, self._consumer.close):
-            try:
-                leave()
-            except KafkaException:
-                pass
-            except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
-                self._logger.error("consumer.close_failed", detail=repr(error))
+        self._leave()
 
     def look_up(self) -> None:
         """Look up the topics, and subscribe again if the picked ones changed."""
@@ -197,6 +189,20 @@ class ConsumerThread(threading.Thread):
         )
 
     # On the thread.
+
+    def _leave(self) -> None:
+        """Commit what is settled, then close the client, whatever the commit raises."""
+        try:
+            self.assignment.give_up()
+        except Exception as error:  # noqa: BLE001  the listener raised it, and nobody is above
+            self._logger.error("consumer.close_failed", detail=repr(error))
+        # A close can hang while brokers misbehave: the thread that joins this one then gives up.
+        try:
+            self._consumer.close()
+        except KafkaException:
+            pass  # a client that lost its broker raises once more: that was reported already
+        except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
+            self._logger.error("consumer.close_failed", detail=repr(error))
 
     def _end_by(self, error: HookstreamError) -> None:
         """Report what ended the thread."""

@@ -128,10 +128,10 @@ class LogReader:
         for a reader whose partitions are placed: the client's position may be that of before.
         """
         moved = False
-        for now in self._consumer.position([KafkaPartition(*at) for at in self.next]):
-            at = place_of(now)
-            if now.offset > self.next[at]:
-                self.next[at] = now.offset
+        for reached in self._consumer.position([KafkaPartition(*at) for at in self.next]):
+            at = place_of(reached)
+            if reached.offset > self.next[at]:
+                self.next[at] = reached.offset
                 moved = True
         return moved
 

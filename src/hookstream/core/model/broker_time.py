@@ -3,7 +3,7 @@
 Pure. Local times are seconds since boot, by a clock that nobody sets.
 """
 
-from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 from hookstream.core.model.instant import Millis
@@ -91,15 +91,9 @@ class BrokerTime:
         # Bounds from an answer that took minutes are too wide: they are ignored if better ones exist.
         wide = max(self.doubt, _NARROW)
         counted = [b for b in self._bounds.values() if b.doubt <= wide]
-        middles = sorted([b.middle for b in counted])
-        self.apart = middles[-1] - middles[0]
+        middles = [b.middle for b in counted]
+        self.apart = max(middles) - min(middles)
         if self.doubt <= MOST_WIDE:
             # Keep the previous estimate: the clock since boot is better than an answer that took long.
-            self.ahead = _median(middles)
-            self.ahead_at_least = _median(sorted([b.low for b in counted]))
-
-
-def _median(ordered: Sequence[float]) -> float:
-    """Return the middle of what is in order; the mean of the two in the middle where there are two."""
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+            self.ahead = median(middles)
+            self.ahead_at_least = median([b.low for b in counted])

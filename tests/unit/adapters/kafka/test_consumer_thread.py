@@ -118,6 +118,8 @@ class Asker:
         self.errors: list[Exception] = []
         self.settled: dict[TopicPartition, CommitPosition] = {}
         """What a revocation finds settled."""
+        self.mistake: Exception | None = None
+        """What a revocation raises."""
         self.between: dict[int, Callable[[], None]] = {}
         """What it does when so many requests are left."""
         self.member: ConsumerThread | None = None
@@ -133,6 +135,8 @@ class Asker:
         return answer
 
     def on_revoked(self, _: list[TopicPartition]) -> dict[TopicPartition, CommitPosition]:
+        if self.mistake is not None:
+            raise self.mistake
         return self.settled
 
     def on_records(self, records: list[Record]) -> None:
@@ -314,6 +318,19 @@ def test_a_member_that_fails_commits_what_is_settled_before_its_client_closes() 
 
     assert [type(error) for error in asker.errors] == [ConfigurationError]
     assert (consumer.closed, consumer.commits) == (True, [{HERE: 11}])
+
+
+def test_what_the_last_commit_raises_is_logged_and_the_client_closes() -> None:
+    consumer, asker, member = ready([], end=10)
+    member.assignment.commits.settled({HERE: CommitPosition(11)})
+    asker.mistake = ValueError("no such partition")
+
+    member.run()
+
+    assert asker.logger.lines == [
+        ("error", "consumer.close_failed", {"detail": "ValueError('no such partition')"})
+    ]
+    assert (consumer.closed, consumer.commits[-1]) == (True, {HERE: 11})
 
 
 def test_what_a_callback_raises_while_the_client_closes_is_logged() -> None:

@@ -37,7 +37,6 @@ from hookstream.pipeline.ports import Clock, Logger
 _CLOSE_SECONDS = 5.0
 _ASK_SECONDS = 0.5
 """How often the high watermarks are requested."""
-_POLL_SECONDS = 0.2
 _BEHIND_SECONDS = 0.05
 """How long a poll waits while the tables go on: what is left may be a marker, of which no poll returns anything."""
 _ASKS_KEPT = 16
@@ -213,7 +212,7 @@ class TableReader:
         with LogReader(client, starts, group=TABLES_GROUP, logger=self._logger) as log:
             while not self._stop.is_set():
                 behind = any(log.next[at] < end for at, end in self._ends.items())
-                records = log.poll(seconds=_BEHIND_SECONDS if behind else _POLL_SECONDS)
+                records = log.poll(seconds=_BEHIND_SECONDS) if behind else log.poll()
                 if records is None and behind and log.skip_markers():
                     records = []
                 if records is not None:
