@@ -49,7 +49,10 @@ LOOKS = st.builds(
     st.dictionaries(ERRORS, SEEN, max_size=12),
     st.dictionaries(st.sampled_from([*OWNERS]), TIMES),
 )
-NAMES = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
+# Exactly what `str.isprintable` takes: as a filter it refused nine of ten texts.
+NAMES = st.text(
+    st.characters(exclude_categories=["C", "Z"], include_characters=" "), min_size=1, max_size=20
+)
 GROUPS = st.builds(
     lambda errors, **more: FailureGroup(
         group_id(errors), errors.partner_id, *errors.fingerprint, **more
