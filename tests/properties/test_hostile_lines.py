@@ -7,7 +7,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.doubles.drawn_events import Tools, events
+from tests.doubles.drawn_events import Tools, events, tools_of
 from tests.doubles.schemas import event_schema, field
 
 from hookstream.core.model.json import Json, JsonObject
@@ -133,7 +133,7 @@ def test_a_line_that_is_made_to_cost_is_answered_within_seconds(kind: str, text:
         "deep": nested(8, count()),
         "items": {"type": "array", "items": union},
     }
-    tools = Tools(event_schema(field("v", types[kind])))
+    tools = tools_of(event_schema(field("v", types[kind])))
     line = (
         '{"type":"thing.done","entity_id":"e","environment":"s","timestamp":"2026-11-28T08:00:00Z",'
         f'"id":"7d5f6d9e-6f2e-4b8e-9d53-6d7f2f1a4c11","data":{{"v":{text}}}}}'
