@@ -53,7 +53,14 @@ _ALONE = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # A window has one process for its pages and no spare one; what draws has none of its own.
+    "--disable-site-isolation-trials",
+    "--renderer-process-limit=1",
+    "--in-process-gpu",
+    "--disable-software-rasterizer",
 )
+_NO_GPU = "--enable-unsafe-swiftshader"
+"""Of Playwright: a second way to draw, which nothing here needs."""
 _WITHOUT_LIGHT_ONES = """
 async light => {
   // A rule's impact is that of whatever violates it.
@@ -75,7 +82,7 @@ async def a_chromium() -> AsyncIterator[Browser]:
     assert found is not None, "there is no chromium: make chromium"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=found, args=_ALONE, timeout=PATIENCE
+            executable_path=found, args=_ALONE, ignore_default_args=[_NO_GPU], timeout=PATIENCE
         )
         try:
             yield browser
