@@ -59,8 +59,8 @@ _ALONE = (
     "--in-process-gpu",
     "--disable-software-rasterizer",
 )
-_NO_GPU = "--enable-unsafe-swiftshader"
-"""Of Playwright: a second way to draw, which nothing here needs."""
+_DROPPED = ("--enable-unsafe-swiftshader",)
+"""Of the arguments that Playwright gives: a second way to draw, which nothing here needs."""
 _WITHOUT_LIGHT_ONES = """
 async light => {
   // A rule's impact is that of whatever violates it.
@@ -82,7 +82,7 @@ async def a_chromium() -> AsyncIterator[Browser]:
     assert found is not None, "there is no chromium: make chromium"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=found, args=_ALONE, ignore_default_args=[_NO_GPU], timeout=PATIENCE
+            executable_path=found, args=_ALONE, ignore_default_args=_DROPPED, timeout=PATIENCE
         )
         try:
             yield browser

@@ -17,8 +17,8 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  each broker makes its own folder there
 _ENOUGH = 4 << 30
 """Bytes that must be free there: a container often has 64 MB."""
 
-UNVERIFIED = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote")
-"""Java takes Kafka's classes as they are: to verify those outside the archive is a sixth of a start's CPU."""
+_UNVERIFIED = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote")
+"""Java takes Kafka's classes as they are: to verify those outside the archive is a tenth of a start's CPU."""
 
 _PATIENCE = 15
 """Seconds for the broker to list its topics."""
@@ -27,7 +27,7 @@ _PATIENCE = 15
 def a_broker(settings: Mapping[str, str] | None = None) -> BrokerProcess:
     """Return a broker that does not run yet, with a temporary log."""
     libs, java = _kafka()
-    return BrokerProcess(libs, java, settings=settings, scratch=scratch(), options=UNVERIFIED)
+    return BrokerProcess(libs, java, settings=settings, scratch=scratch(), options=_UNVERIFIED)
 
 
 def a_shared_broker() -> BrokerProcess:
