@@ -23,11 +23,13 @@ RUN python -m venv /hookstream \
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 COPY --from=native /wheel /wheel
-# The last command fails if the accelerator is not that of this release.
+# The last command but one fails if the accelerator is not that of this release. The last compiles the pages'
+# templates, beside Python's bytecode: the user of the last stage owns nothing, and could not keep them.
 RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
  && /hookstream/bin/pip install --no-cache-dir --no-index --no-deps /wheel/*.whl \
  && HOOKSTREAM_NATIVE=1 /hookstream/bin/python -c \
-    "from hookstream.adapters.avro.accelerator import implementation as i; print(i().because)"
+    "from hookstream.adapters.avro.accelerator import implementation as i; print(i().because)" \
+ && /hookstream/bin/python -c "from hookstream.entry.pages.rendering import templates; templates()"
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin hookstream

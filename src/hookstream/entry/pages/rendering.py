@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from hookstream.entry.pages import showing
 from hookstream.entry.pages.asking import at, query_text
+from hookstream.entry.pages.compiled import CompiledTemplates
 from hookstream.entry.pages.files import StaticFiles
 from hookstream.entry.pages.forgery import form_token
 
@@ -44,7 +45,7 @@ class PageRendering:
     def __init__(self, files: StaticFiles, new_key: Callable[[], str]) -> None:
         self.files = files
         self._given = {"file_url": files.url, "new_key": new_key}
-        self._environment = _compiled()
+        self._environment = templates()
 
     def page(self, template: str, values: Mapping[str, Any]) -> bytes:
         """Return a whole page."""
@@ -67,10 +68,11 @@ class PageRendering:
 
 
 @cache
-def _compiled() -> Environment:
-    """Return all templates, compiled: once in a process, since that takes a second."""
+def templates() -> Environment:
+    """Return all templates, compiled: once in a process, and where possible once in an installation."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
+        bytecode_cache=CompiledTemplates((Path(__file__), Path(showing.__file__))),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=showing.visible,
