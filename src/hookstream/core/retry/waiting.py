@@ -24,6 +24,12 @@ T = TypeVar("T")
 _STALE_ENTRIES_KEPT = 1024
 """Up to this many dropped entries are left in the heap for `due` to skip."""
 
+_LEFT_ENTRIES_KEPT = 32
+"""So many entries more than records is what an owner keeps at most, of which there are thousands."""
+
+_MUCH_LONGER = 8
+"""A heap so many times as long is cheaper to add to than to make again."""
+
 
 class Owner(NamedTuple):
     """The lane that may take a record early."""
@@ -77,11 +83,37 @@ class _WaitingEntry(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class _Owned(Generic[T]):
-    """The records that wait for one owner, which may take them before they are due."""
+    """The records that wait for one owner, which may take them before they are due.
+
+    They are put in order when they are asked for: nobody does while the owner's endpoint is down.
+    """
 
     owner: Owner
     left: int = 0
     heap: list[tuple[Millis, int, _WaitingEntry[T]]] = field(default_factory=list)
+    fresh: list[tuple[Millis, int, _WaitingEntry[T]]] = field(default_factory=list)
+    """Those that came since they were last put in order."""
+
+    def add(self, place: tuple[Millis, int, _WaitingEntry[T]]) -> None:
+        """Add a record, and forget those that have left where they are the most."""
+        self.fresh.append(place)
+        self.left += 1
+        if len(self.fresh) + len(self.heap) > 2 * self.left + _LEFT_ENTRIES_KEPT:
+            self.heap = [each for each in self.heap if each[2].item is not None]
+            self.fresh = [each for each in self.fresh if each[2].item is not None]
+            heapq.heapify(self.heap)
+
+    def earliest(self) -> _WaitingEntry[T]:
+        """Remove and return the entry that is due first, which may have left."""
+        if self.fresh:
+            if len(self.fresh) < len(self.heap) // _MUCH_LONGER:
+                for place in self.fresh:
+                    heapq.heappush(self.heap, place)
+            else:
+                self.heap += self.fresh
+                heapq.heapify(self.heap)
+            self.fresh.clear()
+        return heapq.heappop(self.heap)[2]
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +158,10 @@ class WaitingRoom(Generic[T]):
         self._behind: _ByDue[T] = _ByDue()
         self._order = 0
         self._shares: dict[TopicPartition, _Share[T]] = {}
+        self._occupied = 0
+        """How many of them have records."""
+        self.paused = 0
+        """How many partitions are paused now."""
         self._by_key: dict[Hashable, _WaitingEntry[T]] = {}
         self._by_owner: dict[Owner, _Owned[T]] = {}
 
@@ -191,6 +227,8 @@ class WaitingRoom(Generic[T]):
                     return item
                 replaced = self._replace(copy)
             self._by_key[key] = entry
+        if not share.entries:
+            self._occupied += 1
         share.entries[offset] = entry
         share.size += size
         self._size += size
@@ -213,11 +251,7 @@ class WaitingRoom(Generic[T]):
         owned = self._by_owner.get(owner)
         if owned is None:
             owned = self._by_owner[owner] = _Owned(owner)
-        heap = owned.heap
-        while heap and heap[0][2].item is None:
-            heapq.heappop(heap)
-        heapq.heappush(heap, (due, self._order, entry))
-        owned.left += 1
+        owned.add((due, self._order, entry))
         entry.owned = owned
 
     def due(self, now: Millis, most: int | None = None, *, behind: bool = False) -> list[T]:
@@ -255,7 +289,7 @@ class WaitingRoom(Generic[T]):
         found: list[T] = []
         owned = self._by_owner.get(owner)
         while owned is not None and owned.left and len(found) < most:
-            entry = heapq.heappop(owned.heap)[2]
+            entry = owned.earliest()
             item = entry.item
             if item is not None:
                 self._take_out(entry)
@@ -266,11 +300,14 @@ class WaitingRoom(Generic[T]):
 
     def _take_out(self, entry: _WaitingEntry[T]) -> None:
         """Remove an entry, except from the heap of due times."""
+        share = entry.share
         entry.item = None
-        entry.share.size -= entry.size
+        share.size -= entry.size
         self._size -= entry.size
         self.moves += 1
-        del entry.share.entries[entry.offset]
+        del share.entries[entry.offset]
+        if not share.entries:
+            self._occupied -= 1
         self._unlink(entry)
 
     def _unlink(self, entry: _WaitingEntry[T]) -> None:
@@ -297,40 +334,37 @@ class WaitingRoom(Generic[T]):
         known = [due for due in (self._line.first(), self._behind.first()) if due is not None]
         return min(known, default=None)
 
-    @property
-    def paused(self) -> int:
-        """How many partitions are paused now."""
-        return sum(share.paused for share in self._shares.values())
-
     def to_pause(self) -> list[TopicPartition]:
         """Return the partitions that became full since the last call, each once.
 
         The caller pauses them; they stay paused until `to_resume` returns them.
         """
-        if self._size < self._floor:
-            # A share is never less. That is so whenever a worker has nothing to do.
-            return []
         limit = self._floor if self._size >= self._budget else self._even_share()
+        if self._size < limit:
+            return []
         full = [
             share for share in self._shares.values() if not share.paused and share.size >= limit
         ]
         for share in full:
             share.paused = True
+        self.paused += len(full)
         return [share.partition for share in full]
 
     def to_resume(self) -> list[TopicPartition]:
         """Return the paused partitions that have at most half of their share, each once."""
-        paused = [share for share in self._shares.values() if share.paused]
-        if not paused:
+        if not self.paused:
             return []
         limit = self._even_share()
         # Only below three quarters of the budget: near the limit a partition would alternate between
         # pause and resume, and each pause discards prefetched records.
         if self._size * 4 > self._budget * 3:
             limit = self._floor
-        resumed = [share for share in paused if share.size * 2 <= limit]
+        resumed = [
+            share for share in self._shares.values() if share.paused and share.size * 2 <= limit
+        ]
         for share in resumed:
             share.paused = False
+        self.paused -= len(resumed)
         return [share.partition for share in resumed]
 
     def drop(self, partition: TopicPartition) -> None:
@@ -338,6 +372,8 @@ class WaitingRoom(Generic[T]):
         share = self._shares.pop(partition, None)
         if share is None:
             return
+        self.paused -= share.paused
+        self._occupied -= bool(share.entries)
         for entry in share.entries.values():
             entry.item = None
             entry.line.stale += 1
@@ -347,5 +383,4 @@ class WaitingRoom(Generic[T]):
         self._sweep()
 
     def _even_share(self) -> int:
-        occupied = sum(1 for share in self._shares.values() if share.entries)
-        return max(self._floor, self._budget // max(occupied, 1))
+        return max(self._floor, self._budget // max(self._occupied, 1))
