@@ -30,6 +30,8 @@ REAL_TIME = (ROOT / "tests" / "integration", ROOT / "tests" / "e2e")
 ON_KAFKA = (*REAL_TIME, ROOT / "tests" / "contracts", ROOT / "tests" / "fuzz")
 NO_KAFKA = tuple(ROOT / "tests" / "integration" / folder for folder in ("http", "pages"))
 """What of these has real sockets, and no broker."""
+KAFKA_ONLY = (*REAL_TIME, ROOT / "tests" / "fuzz" / "test_fuzz.py")
+"""Where every test is on Kafka, but for those of `NO_KAFKA`."""
 LONG = (
     ROOT / "tests" / "simulation" / "test_stories.py",
     ROOT / "tests" / "scenarios" / "test_backlogs.py",
@@ -168,8 +170,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import what would only be deselected: it takes each process of a run a second."""
-    on_kafka_only = _within(collection_path, REAL_TIME) and not (
+    """Do not import what would only be deselected: it takes each process of a run more than a second."""
+    on_kafka_only = _within(collection_path, KAFKA_ONLY) and not (
         _within(collection_path, NO_KAFKA)
         or any(folder.is_relative_to(collection_path) for folder in NO_KAFKA)
     )
