@@ -14,7 +14,7 @@ from tests.doubles.schemas import field as schema_field
 
 from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import PublishedSchema, published, schema_row
-from hookstream.adapters.kafka.client import ask_offsets
+from hookstream.adapters.kafka.lookups import ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.rows import disabled_row, failing_row

@@ -22,7 +22,7 @@ from hookstream.adapters.avro.registry import SchemaBook
 from hookstream.adapters.index.answers import AttemptFilter, IndexedAttempt, Whose
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.index.writer import Log
-from hookstream.adapters.kafka.client import ask_offsets
+from hookstream.adapters.kafka.lookups import ask_offsets
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.audit.entry import AuditEntry
 from hookstream.core.model.attempt import AttemptRecord

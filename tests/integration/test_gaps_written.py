@@ -19,7 +19,7 @@ from tests.integration.definitions_world import (
     make_world,
 )
 
-from hookstream.adapters.kafka.client import ask_offsets
+from hookstream.adapters.kafka.lookups import ask_offsets
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.kafka.transactions import JobWriter

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
-from hookstream.adapters.kafka.client import ask_offsets
+from hookstream.adapters.kafka.lookups import ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.entry.admin.turns import Turn, written_in_turn

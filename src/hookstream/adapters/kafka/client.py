@@ -1,6 +1,6 @@
 """What all of our Kafka clients share: settings, logging, errors and closing.
 
-The only file that other Kafka adapters import; it has no client of its own.
+It has no client of its own; `lookups.py` has the one that look-ups share.
 """
 
 import contextlib
@@ -8,25 +8,12 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, TypeVar
 
-from confluent_kafka import (
-    OFFSET_INVALID,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    Producer,
-)
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
-from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.errors import ConfigurationError, DependencyUnavailable, HookstreamError
 from hookstream.pipeline.ports import Clock, Logger
@@ -61,30 +48,6 @@ OFFSETS_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  
 """The log does not have the offset: it was deleted, or the topic truncated or created again."""
 TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 """A record was refused for its size, alone or with its batch."""
-_LEADERLESS = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    # Another broker leads than the client assumes, or the same one restarted.
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    # "No leaders found": a broker that was frozen has lost its session, and leads nothing until it
-    # has registered again.
-    KafkaError._NOENT,  # noqa: SLF001
-}
-_LEADERLESS_PAUSE = 0.1
-_LEADERLESS_SECONDS = 5.0
-"""How long a request is retried at least."""
-
-LogPosition: TypeAlias = Literal["earliest", "latest"] | Millis
-"""An end of a log, or the first record appended at a time or later."""
-# The client library's own functions have no types.
-_LOG_ENDS: dict[str, OffsetSpec] = {
-    "earliest": OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
-    "latest": OffsetSpec.latest(),  # type: ignore[no-untyped-call]
-}
-_NO_RECORD = -1
-
 _Client = TypeVar("_Client")
 
 _NO_SUCH = re.compile(r'No such configuration property: "([^"]*)"')
@@ -354,93 +317,6 @@ def translated(raised: KafkaException, doing: str) -> HookstreamError:
     if error.code() in FORBIDDEN | TOPIC_GONE:
         return ConfigurationError(text)
     return DependencyUnavailable(text)
-
-
-@contextmanager
-def translating(doing: str, timeout: float) -> Iterator[None]:
-    """Translate the client's errors that are raised within. `doing` begins their text.
-
-    Args:
-        doing: What is done, such as 'asking for x'.
-        timeout: Seconds that an answer may take.
-    """
-    try:
-        yield
-    except KafkaException as error:
-        raise translated(error, doing) from error
-    except TimeoutError:
-        raise DependencyUnavailable(f"{doing}: no answer within {timeout:g} s") from None
-
-
-def ask_offsets(
-    admin: AdminClient,
-    partitions: Collection[tuple[str, int]],
-    where: LogPosition,
-    timeout: float,
-    what: str,
-) -> dict[TopicPartition, int]:
-    """Return the offset of a position in each partition, records of open transactions included.
-
-    The offset of a time is the log's end where no record is so young.
-
-    Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
-    client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
-    to refresh its metadata; otherwise it would be refused for many minutes.
-
-    Args:
-        admin: The client.
-        partitions: Partitions that exist.
-        where: The position.
-        timeout: Seconds to wait at most for one answer.
-        what: What is asked for, for an error's text, such as 'the ends of x'.
-
-    Raises:
-        KafkaException: The broker refuses for another reason.
-        DependencyUnavailable: No answer came in time, or nobody leads a partition.
-    """
-    spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
-    until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
-    while time.monotonic() < until:
-        answers = admin.list_offsets(
-            {KafkaPartition(*at): spec for at in partitions},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=timeout,
-        )
-        try:
-            found = {
-                TopicPartition(at.topic, at.partition): answer.result(timeout).offset
-                for at, answer in answers.items()
-            }
-        except TimeoutError:
-            found = {TopicPartition(*at): OFFSET_INVALID for at in partitions}
-        except KafkaException as error:
-            _look_for_leaders(admin, timeout)
-            if kafka_error(error).code() not in _LEADERLESS:
-                raise
-            time.sleep(_LEADERLESS_PAUSE)
-            continue
-        if all(_is_answer(where, offset) for offset in found.values()):
-            late = [at for at, offset in found.items() if offset == _NO_RECORD]
-            return found | ask_offsets(admin, late, "latest", timeout, what) if late else found
-        _look_for_leaders(admin, timeout)
-        raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
-    raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
-
-
-def _is_answer(where: LogPosition, offset: int) -> bool:
-    """Return whether an offset came from a broker.
-
-    librdkafka 2.16 sometimes returns -1001 (invalid) without an error when a broker did not answer. An
-    end below every position would let old tables pass for complete. Only a timestamp can have no offset:
-    -1, no record is so young.
-    """
-    return offset >= 0 or (offset == _NO_RECORD and isinstance(where, int))
-
-
-def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
-    # Any error shows in the next answer; this only refreshes the client's metadata.
-    with contextlib.suppress(KafkaException):
-        admin.list_topics(timeout=timeout)
 
 
 def close_within(seconds: float, close: Callable[[], object]) -> bool:

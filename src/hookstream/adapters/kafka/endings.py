@@ -14,14 +14,9 @@ from typing import Final
 
 from confluent_kafka.admin import AdminClient
 
-from hookstream.adapters.kafka.client import (
-    ClientSettings,
-    LogPosition,
-    admin_client,
-    ask_offsets,
-    translating,
-)
+from hookstream.adapters.kafka.client import ClientSettings, admin_client
 from hookstream.adapters.kafka.key_partition import partition_of_key
+from hookstream.adapters.kafka.lookups import LogPosition, ask_offsets, translating
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.replay.outstanding import Place

@@ -9,16 +9,8 @@ from typing import TypeVar
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from hookstream.adapters.kafka.client import (
-    ClientSettings,
-    LogPosition,
-    Properties,
-    admin_client,
-    ask_offsets,
-    bounded,
-    kafka_error,
-    translating,
-)
+from hookstream.adapters.kafka.client import ClientSettings, Properties, bounded, kafka_error
+from hookstream.adapters.kafka.lookups import LOOKUPS, LogPosition, ask_offsets, translating
 from hookstream.adapters.kafka.offsets import commit_positions, place_of
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
@@ -45,7 +37,7 @@ class KafkaGroups:
 
     def __init__(self, client: ClientSettings, *, timeout: float = 30.0) -> None:
         self._client = client
-        self._admin: AdminClient = admin_client(client)
+        self._admin: AdminClient = LOOKUPS.client(client)
         self._timeout = timeout
 
     def topics(self) -> dict[str, int]:

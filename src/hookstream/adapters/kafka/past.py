@@ -13,14 +13,8 @@ from typing import Final, TypeVar
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from hookstream.adapters.kafka.client import (
-    ClientSettings,
-    LogPosition,
-    admin_client,
-    ask_offsets,
-    translated,
-    translating,
-)
+from hookstream.adapters.kafka.client import ClientSettings, admin_client, translated
+from hookstream.adapters.kafka.lookups import LogPosition, ask_offsets, translating
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.adapters.kafka.topic_ids import topic_ids_of
 from hookstream.core.model.instant import Millis

@@ -18,10 +18,7 @@ from hookstream.adapters.kafka.client import (
     OFFSETS_GONE,
     TOPIC_GONE,
     ClientSettings,
-    LogPosition,
     Properties,
-    admin_client,
-    ask_offsets,
     bounded,
     close_within,
     consumer_properties,
@@ -29,6 +26,7 @@ from hookstream.adapters.kafka.client import (
     opened,
     translated,
 )
+from hookstream.adapters.kafka.lookups import LOOKUPS, LogPosition, ask_offsets
 from hookstream.adapters.kafka.offsets import place_of
 from hookstream.adapters.kafka.record import record_of
 from hookstream.core.model.instant import Millis
@@ -289,7 +287,7 @@ class LogScan:
 
     def __init__(self, client: ClientSettings, topic: str, *, timeout: float = 30.0) -> None:
         self._client = client
-        self._admin = admin_client(client)
+        self._admin = LOOKUPS.client(client)
         self._topic = topic
         self._timeout = timeout
 
@@ -472,6 +470,7 @@ def _translating(topics: str) -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
+        LOOKUPS.forget()
         if kafka_error(error).code() not in OFFSETS_GONE:
             raise translated(error, f"{topics} cannot be read") from error
         raise DependencyUnavailable(

@@ -15,14 +15,8 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from hookstream.adapters.kafka.client import (
-    TOPIC_GONE,
-    ClientSettings,
-    admin_client,
-    kafka_error,
-    translated,
-    translating,
-)
+from hookstream.adapters.kafka.client import TOPIC_GONE, ClientSettings, kafka_error, translated
+from hookstream.adapters.kafka.lookups import LOOKUPS, translating
 from hookstream.core.topology.plan import (
     Configure,
     CreateTopic,
@@ -60,7 +54,7 @@ class KafkaTopics:
     """
 
     def __init__(self, client: ClientSettings) -> None:
-        self._admin: AdminClient = admin_client(client)
+        self._admin: AdminClient = LOOKUPS.client(client)
 
     def brokers(self) -> int:
         """Return how many brokers the cluster has.

@@ -2,7 +2,7 @@
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registry import SchemaBook
-from hookstream.adapters.kafka.client import admin_client
+from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.kafka.topic_ids import topic_id_of
 from hookstream.adapters.system import SystemClock
@@ -120,7 +120,7 @@ class EventDecoder:
         if known is not None:
             return known
         if origin.topic not in self._topic_ids:
-            admin = admin_client(reached(self._settings))
+            admin = LOOKUPS.client(reached(self._settings))
             self._topic_ids[origin.topic] = topic_id_of(admin, origin.topic)
         topic_id = self._topic_ids[origin.topic]
         return "" if topic_id is None else position_id(topic_id, origin.partition, origin.offset)

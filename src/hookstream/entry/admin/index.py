@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.writer import IndexWriter, Log, ReadAgain
-from hookstream.adapters.kafka.client import admin_client, lasting, translating
+from hookstream.adapters.kafka.client import admin_client, lasting
 from hookstream.adapters.kafka.groups import KafkaGroups
+from hookstream.adapters.kafka.lookups import translating
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.adapters.kafka.topic_ids import topic_ids_of
 from hookstream.adapters.system import SystemClock

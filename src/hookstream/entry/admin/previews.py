@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping
 
-from hookstream.adapters.kafka.client import admin_client
+from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.adapters.kafka.topic_ids import topic_id_of
 from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.ledger import Ledger
@@ -82,5 +82,5 @@ def refuse_positions(
 
 
 def _topic_id(reader: DeadLetterReader) -> str:
-    found = topic_id_of(admin_client(reached(reader.settings)), reader.topic)
+    found = topic_id_of(LOOKUPS.client(reached(reader.settings)), reader.topic)
     return "" if found is None else base64.urlsafe_b64encode(found).decode().rstrip("=")

@@ -11,14 +11,11 @@ from confluent_kafka.admin import AdminClient
 from hookstream.adapters.kafka.client import (
     OFFSETS_GONE,
     ClientSettings,
-    LogPosition,
-    admin_client,
-    ask_offsets,
     bounded,
     kafka_error,
     translated,
-    translating,
 )
+from hookstream.adapters.kafka.lookups import LOOKUPS, LogPosition, ask_offsets, translating
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
@@ -69,7 +66,7 @@ def read_tables(
         ConfigurationError: A topic does not exist, or may not be read.
         DependencyUnavailable: The ends were not reached in time.
     """
-    admin = admin_client(client)
+    admin = LOOKUPS.client(client)
     require_topics(admin, topics, timeout)
     starts = table_offsets(admin, topics, "earliest", timeout)
     ends = table_offsets(admin, topics, "latest", timeout)
@@ -86,7 +83,7 @@ def read_tables(
 class TableCopy:
     """Tables in memory that are read on to their ends whenever that is asked. Blocks; for one thread.
 
-    Its clients stay open between readings, so that one takes a request and what is new, not the whole.
+    Its client stays open between readings, so that one takes a request and what is new, not the whole.
     Between them nothing is requested: a reader that finds ends quickly asks a hundred times a second.
 
     Args:
@@ -101,7 +98,6 @@ class TableCopy:
         self._client = client
         self._topics = tuple(topics)
         self._timeout = timeout
-        self._admin: AdminClient | None = None
         self._log: LogReader | None = None
         self.tables: dict[str, dict[str, TableRecord]] = {topic: {} for topic in self._topics}
         """The live rows by topic and key, as of the last reading."""
@@ -112,8 +108,8 @@ class TableCopy:
         return self._log is None
 
     def close(self) -> None:
-        """Close the clients and forget the rows. It can be read again, from the beginning."""
-        log, self._log, self._admin = self._log, None, None
+        """Close the client and forget the rows. It can be read again, from the beginning."""
+        log, self._log = self._log, None
         self.tables = {topic: {} for topic in self._topics}
         if log is not None:
             log.__exit__()
@@ -133,7 +129,9 @@ class TableCopy:
         try:
             log = self._opened()
             try:
-                ends = table_offsets(self._admin_client(), self._topics, "latest", self._timeout)
+                ends = table_offsets(
+                    LOOKUPS.client(self._client), self._topics, "latest", self._timeout
+                )
                 return self._read_to(log, ends, past_open=past_open)
             finally:
                 log.rest()
@@ -172,18 +170,13 @@ class TableCopy:
 
     def _opened(self) -> LogReader:
         if self._log is None:
-            admin = self._admin_client()
+            admin = LOOKUPS.client(self._client)
             require_topics(admin, self._topics, self._timeout)
             starts = table_offsets(admin, self._topics, "earliest", self._timeout)
             self._log = LogReader(bounded(self._client), starts, group=TABLES_GROUP)
         else:
             self._log.go_on()
         return self._log
-
-    def _admin_client(self) -> AdminClient:
-        if self._admin is None:
-            self._admin = admin_client(self._client)
-        return self._admin
 
 
 def apply_records(

@@ -5,7 +5,8 @@ import threading
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from hookstream.adapters.kafka.client import ClientSettings, LogPosition, admin_client, bounded
+from hookstream.adapters.kafka.client import ClientSettings, bounded
+from hookstream.adapters.kafka.lookups import LOOKUPS, LogPosition
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.adapters.kafka.tables.log import (
     TABLES_GROUP,
@@ -51,8 +52,7 @@ class TableTail:
             InvariantBroken: The table was created again, or truncated; the next call reads it from its start.
         """
         with self._one:
-            # A new one each time: one that knows of no leader may know of none for a quarter of an hour.
-            admin = admin_client(self._client)
+            admin = LOOKUPS.client(self._client)
             if self._next is None:
                 require_topics(admin, [self._at.topic], self._timeout)
             end = self._offset(admin, "latest")

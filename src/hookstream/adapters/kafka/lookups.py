@@ -1,0 +1,205 @@
+"""Look-ups of topics and offsets share one client, for as long as it gets answers."""
+
+import atexit
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias
+
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # OffsetSpec is public
+    AdminClient,
+    OffsetSpec,
+)
+
+from hookstream.adapters.kafka.client import ClientSettings, admin_client, kafka_error, translated
+from hookstream.core.model.instant import Millis
+from hookstream.core.model.record import TopicPartition
+from hookstream.errors import DependencyUnavailable
+
+_MOST_CLIENTS = 4
+"""Clusters, or settings for one, of which a client is kept."""
+_LEADERLESS = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    # Another broker leads than the client assumes, or the same one restarted.
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    # "No leaders found": a broker that was frozen has lost its session, and leads nothing until it
+    # has registered again.
+    KafkaError._NOENT,  # noqa: SLF001
+}
+_LEADERLESS_PAUSE = 0.1
+_LEADERLESS_SECONDS = 5.0
+"""How long a request is retried at least."""
+
+LogPosition: TypeAlias = Literal["earliest", "latest"] | Millis
+"""An end of a log, or the first record appended at a time or later."""
+# The client library's own functions have no types.
+_LOG_ENDS: dict[str, OffsetSpec] = {
+    "earliest": OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
+    "latest": OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+}
+_NO_RECORD = -1
+
+
+class LookupClients:
+    """One client for each cluster that is asked now and then, by whichever thread.
+
+    Each client connects to the brokers twice, and a command asks from three to eight places. Whoever asks
+    for as long as a process lives, such as a table's reader, has a client of its own.
+
+    Args:
+        make: Makes a client with these settings of librdkafka's.
+    """
+
+    def __init__(self, make: Callable[[ClientSettings], AdminClient] = admin_client) -> None:
+        self._make = make
+        self._one = threading.Lock()
+        self._clients: dict[frozenset[tuple[str, str | int | float | bool]], AdminClient] = {}
+        """By settings, the latest last."""
+
+    def client(self, settings: ClientSettings) -> AdminClient:
+        """Return the client for these settings of librdkafka's.
+
+        Raises:
+            ConfigurationError: The library refuses a property.
+        """
+        key = frozenset(settings.items())
+        with self._one:
+            client = self._clients.pop(key, None)
+            if client is None:
+                client = self._make(settings)
+            self._clients[key] = client
+            # The last to refer to a client waits for its threads to end: not while others wait for the lock.
+            oldest = next(iter(self._clients))
+            surplus = self._clients.pop(oldest) if len(self._clients) > _MOST_CLIENTS else None
+        del surplus
+        return client
+
+    def instead_of(self, client: AdminClient) -> AdminClient:
+        """Return another client in place of one that had no good answer; itself if it is not shared.
+
+        A client that knows of no leader, once a broker was frozen, may know of none for a quarter of an hour.
+        """
+        with self._one:
+            for key, each in self._clients.items():
+                if each is client:
+                    self._clients[key] = another = self._make(dict(key))
+                    return another
+        return client
+
+    def forget(self) -> None:
+        """Keep no client: the next look-up makes one."""
+        with self._one:
+            gone, self._clients = self._clients, {}
+        gone.clear()
+
+
+LOOKUPS = LookupClients()
+# Not left to the interpreter's end: their threads would outlive what they report to.
+atexit.register(LOOKUPS.forget)
+
+
+@contextmanager
+def translating(doing: str, timeout: float) -> Iterator[None]:
+    """Translate the client's errors that are raised within. `doing` begins their text.
+
+    After one, whichever it was, the next look-up has a new client.
+
+    Args:
+        doing: What is done, such as 'asking for x'.
+        timeout: Seconds that an answer may take.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        LOOKUPS.forget()
+        raise translated(error, doing) from error
+    except TimeoutError:
+        LOOKUPS.forget()
+        raise DependencyUnavailable(f"{doing}: no answer within {timeout:g} s") from None
+
+
+def ask_offsets(
+    admin: AdminClient,
+    partitions: Collection[tuple[str, int]],
+    where: LogPosition,
+    timeout: float,
+    what: str,
+    *,
+    shared: LookupClients = LOOKUPS,
+) -> dict[TopicPartition, int]:
+    """Return the offset of a position in each partition, records of open transactions included.
+
+    The offset of a time is the log's end where no record is so young.
+
+    Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
+    client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
+    to refresh its metadata; otherwise it would be refused for many minutes.
+
+    Args:
+        admin: The client.
+        partitions: Partitions that exist.
+        where: The position.
+        timeout: Seconds to wait at most for one answer.
+        what: What is asked for, for an error's text, such as 'the ends of x'.
+        shared: Has another client in place of one of its own that had no good answer.
+
+    Raises:
+        KafkaException: The broker refuses for another reason.
+        DependencyUnavailable: No answer came in time, or nobody leads a partition.
+    """
+    spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
+    until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
+    while time.monotonic() < until:
+        answers = admin.list_offsets(
+            {KafkaPartition(*at): spec for at in partitions},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=timeout,
+        )
+        try:
+            found = {
+                TopicPartition(at.topic, at.partition): answer.result(timeout).offset
+                for at, answer in answers.items()
+            }
+        except TimeoutError:
+            found = {TopicPartition(*at): OFFSET_INVALID for at in partitions}
+        except KafkaException as error:
+            admin = shared.instead_of(admin)
+            _look_for_leaders(admin, timeout)
+            if kafka_error(error).code() not in _LEADERLESS:
+                raise
+            time.sleep(_LEADERLESS_PAUSE)
+            continue
+        if all(_is_answer(where, offset) for offset in found.values()):
+            late = [at for at, offset in found.items() if offset == _NO_RECORD]
+            return (
+                found | ask_offsets(admin, late, "latest", timeout, what, shared=shared)
+                if late
+                else found
+            )
+        admin = shared.instead_of(admin)
+        _look_for_leaders(admin, timeout)
+        raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
+    raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
+
+
+def _is_answer(where: LogPosition, offset: int) -> bool:
+    """Return whether an offset came from a broker.
+
+    librdkafka 2.16 sometimes returns -1001 (invalid) without an error when a broker did not answer. An
+    end below every position would let old tables pass for complete. Only a timestamp can have no offset:
+    -1, no record is so young.
+    """
+    return offset >= 0 or (offset == _NO_RECORD and isinstance(where, int))
+
+
+def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
+    # Any error shows in the next answer; this only refreshes the client's metadata.
+    with contextlib.suppress(KafkaException):
+        admin.list_topics(timeout=timeout)

@@ -1,0 +1,149 @@
+"""A partition without a leader is queried again, and look-ups share a client while it gets answers."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from hookstream.adapters.kafka.client import ClientSettings
+from hookstream.adapters.kafka.lookups import (
+    LOOKUPS,
+    LogPosition,
+    LookupClients,
+    ask_offsets,
+    translating,
+)
+from hookstream.errors import DependencyUnavailable
+
+HERE: ClientSettings = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
+
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class Recovering(AdminClient):
+    """A client whose broker is not a leader yet, for so many queries; then it answers `offset`.
+
+    Its log ends at `end`, or where nothing else is said at `offset`.
+    """
+
+    def __init__(self, *errors: int, offset: int = 7, end: int | None = None) -> None:
+        super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+        self.errors = list(errors)
+        self.offset = offset
+        self.end = offset if end is None else end
+        self.looked = 0
+
+    def list_offsets(  # type: ignore[override]
+        self, asked: Mapping[TopicPartition, OffsetSpec], **_: object
+    ) -> dict[TopicPartition, Future[SimpleNamespace]]:
+        answers = {}
+        error = self.errors.pop(0) if self.errors else None
+        for place, spec in asked.items():
+            offset = self.end if spec is LATEST else self.offset
+            answer = answers[place] = Future[SimpleNamespace]()
+            if error is None:
+                answer.set_result(SimpleNamespace(offset=offset))
+            else:
+                answer.set_exception(KafkaException(KafkaError(error)))
+        return answers
+
+    def list_topics(self, *_: object, **__: object) -> None:  # type: ignore[override]
+        self.looked += 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KafkaError._NOENT, KafkaError.FENCED_LEADER_EPOCH, KafkaError.LEADER_NOT_AVAILABLE],  # noqa: SLF001
+)
+def test_a_restarted_broker_is_queried_until_it_leads(error: int) -> None:
+    """Frozen or killed, it has to register again; the client must query for it, or never finds it."""
+    admin = Recovering(error, error)
+
+    found = ask_offsets(admin, [("t", 0)], "latest", 1.0, "the ends")
+
+    assert (found, admin.looked) == ({("t", 0): 7}, 2)
+
+
+NOON = 1_795_521_600_000
+
+
+@pytest.mark.parametrize(
+    ("where", "offset"), [("latest", -1001), ("latest", -1), ("earliest", -1001), (NOON, -1001)]
+)
+def test_an_offset_that_no_broker_gave_is_no_answer(where: LogPosition, offset: int) -> None:
+    """The client returned -1001 for an end while its link was cut: old tables counted as current."""
+    with pytest.raises(DependencyUnavailable, match="did not return the ends within 1 s"):
+        ask_offsets(Recovering(offset=offset), [("t", 0)], where, 1.0, "the ends")
+
+
+def test_a_time_after_the_last_record_is_the_end_of_the_log() -> None:
+    found = ask_offsets(Recovering(offset=-1, end=9), [("t", 0)], NOON, 1.0, "the offsets")
+    assert found == {("t", 0): 9}
+
+
+def test_a_permanent_error_is_not_retried() -> None:
+    admin = Recovering(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    with pytest.raises(KafkaException):
+        ask_offsets(admin, [("t", 0)], "latest", 1.0, "the ends")
+
+
+def settings(port: int) -> ClientSettings:
+    return {**HERE, "bootstrap.servers": f"127.0.0.1:{port}"}
+
+
+def test_look_ups_with_equal_settings_share_a_client() -> None:
+    clients = LookupClients()
+
+    assert clients.client(dict(HERE)) is clients.client(dict(sorted(HERE.items(), reverse=True)))
+    assert clients.client(settings(2)) is not clients.client(HERE)
+
+
+def test_of_settings_that_differ_the_latest_four_keep_their_client() -> None:
+    clients = LookupClients()
+    first, second = clients.client(settings(1)), clients.client(settings(2))
+    for port in (3, 4, 1, 5):
+        clients.client(settings(port))
+
+    assert clients.client(settings(1)) is first
+    assert clients.client(settings(2)) is not second
+
+
+def test_where_the_shared_client_finds_no_leader_another_one_is_asked_at_once() -> None:
+    """One that a frozen broker left blind would find none for a quarter of an hour."""
+    blind, sees = Recovering(*[KafkaError._NOENT] * 9), Recovering()  # noqa: SLF001
+    made = [blind, sees]
+    clients = LookupClients(lambda _: made.pop(0))
+
+    asked = clients.client(HERE)
+    found = ask_offsets(asked, [("t", 0)], "latest", 1.0, "the ends", shared=clients)
+
+    assert found == {("t", 0): 7}
+    assert clients.client(HERE) is sees
+    assert len(blind.errors) == 8
+
+
+def test_a_client_that_is_not_shared_is_asked_again_itself() -> None:
+    admin, clients = Recovering(KafkaError._NOENT), LookupClients()  # noqa: SLF001
+    shared = clients.client(HERE)
+
+    ask_offsets(admin, [("t", 0)], "latest", 1.0, "the ends", shared=clients)
+
+    assert clients.client(HERE) is shared
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KafkaException(KafkaError(KafkaError._TRANSPORT)), TimeoutError()],  # noqa: SLF001
+)
+def test_after_an_error_the_next_look_up_has_a_new_client(error: Exception) -> None:
+    before = LOOKUPS.client(HERE)
+
+    with pytest.raises(DependencyUnavailable), translating("asking for x", 1.0):
+        raise error
+
+    assert LOOKUPS.client(HERE) is not before
+    LOOKUPS.forget()
