@@ -20,7 +20,7 @@ from tests.doubles.api_records import (
     subscription,
 )
 from tests.doubles.api_tables import InlineThreads, MemoryTables, StagedRows
-from tests.doubles.clock import NOON
+from tests.doubles.clock import NOON, HandClock
 from tests.doubles.dead_letter_topic import DeadLetterTopic, dead_letter
 from tests.doubles.event_topics import MemoryTopics
 from tests.doubles.explained import explained
@@ -249,7 +249,7 @@ class MemoryServices(MemoryPreviews):
     ) -> T:
         self.is_behind = False
         staged = StagedRows(self.tables)
-        session = TablesSession(self.settings, self.reader, staged)
+        session = TablesSession(self.settings, self.reader, staged, HandClock())
         writer = ChangeWriter(session, KEYS)
         result = act(writer)
         more = also(result, writer)

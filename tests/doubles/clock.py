@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from math import ceil
 
 from hookstream.core.model.freshness import Moment
 from hookstream.core.model.instant import Millis, from_rfc3339
@@ -54,6 +55,10 @@ class HandClock:
     def forward(self, duration: Millis) -> None:
         """Move by so many milliseconds."""
         self.at += duration
+
+    def sleep(self, seconds: float) -> None:
+        """Move as somebody's wait does, rather too far than not far enough."""
+        self.at += ceil(seconds * 1000)
 
 
 class Unquestioned:

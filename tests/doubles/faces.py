@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 import click
 from tests.doubles.api import ApiReply as Answered
 from tests.doubles.api import ApiWorld
+from tests.doubles.clock import HandClock
 from tests.doubles.explained import explained
 from tests.doubles.status import a_status
 
@@ -210,7 +211,8 @@ class MemoryAccess(ClusterAccess):
         return RunResult(RunEnd.ENDED, finished(self.world, job))
 
     def _session(self) -> TablesSession:
-        return TablesSession(self.settings, self.world.services.reader, self.world.tables)
+        services = self.world.services
+        return TablesSession(self.settings, services.reader, self.world.tables, HandClock())
 
 
 @dataclass(slots=True, frozen=True)

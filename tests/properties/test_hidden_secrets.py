@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.doubles.clock import HandClock
 
 from hookstream.adapters.ed25519 import signer
 from hookstream.adapters.kafka.tables.log import TableRecord
@@ -130,7 +131,9 @@ def everything_shown(made: Plan, subscription: Subscription) -> str:
     out = io.StringIO()
     show_plan(Terminal(file=out, width=200), shown_plan(made))
     writer = Written()
-    session = TablesSession(Settings(), StateReader(Settings().topics_names, KEYS), writer)
+    session = TablesSession(
+        Settings(), StateReader(Settings().topics_names, KEYS), writer, HandClock()
+    )
     ChangeWriter(session, KEYS).write(made.writes)
     document = subscription_document(SubscriptionFacts(subscription, Live(subscription, ACME)), 0)
     prepared = PreparedRequests(signer).of(subscription, 0)
@@ -170,7 +173,9 @@ def test_no_byte_of_a_secret_is_shown(endpoints: list[Endpoint], keys: list[byte
 @given(endpoint=ENDPOINTS | SECRET_URLS, key=MATERIAL.map(lambda each: each * 2))
 def test_no_byte_of_a_secret_is_in_a_row_unencrypted(endpoint: Endpoint, key: bytes) -> None:
     writer = Written()
-    session = TablesSession(Settings(), StateReader(Settings().topics_names, KEYS), writer)
+    session = TablesSession(
+        Settings(), StateReader(Settings().topics_names, KEYS), writer, HandClock()
+    )
     ChangeWriter(session, KEYS).write(planned(endpoint, key, {}).writes)
     written = b"".join(each.value or b"" for each in writer.records)
     for material in (key, *(secret.value for _, secret in endpoint.named_secrets())):

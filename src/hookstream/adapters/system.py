@@ -43,6 +43,18 @@ class SystemClock:
         return _boot()
 
 
+class BlockingClock:
+    """The clock of this machine for what may block while it waits, as a command does."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, from an arbitrary start."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        time.sleep(seconds)
+
+
 class ThreadOffload:
     """An `Offload` on its own thread: the interpreter switches between both every few ms."""
 

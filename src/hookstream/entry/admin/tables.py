@@ -1,6 +1,5 @@
 """The tables as operators' commands see and change them."""
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -193,6 +192,16 @@ class RowWriter(Protocol):
         """Write rows, and records of other topics with them, all of them or none."""
 
 
+class WaitingClock(Protocol):
+    """The clock by which a session waits."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, from an arbitrary start."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Return after so many seconds."""
+
+
 class TablesSession:
     """The only writer of the tables while it is open: all others are fenced.
 
@@ -200,9 +209,12 @@ class TablesSession:
         settings: The cluster and the names of the tables.
         reader: Reads the rows.
         writer: Writes them.
+        clock: Waits for what was written to be in effect.
     """
 
-    def __init__(self, settings: Settings, reader: StateReader, writer: RowWriter) -> None:
+    def __init__(
+        self, settings: Settings, reader: StateReader, writer: RowWriter, clock: WaitingClock
+    ) -> None:
         self.names = settings.topics_names
         self._lead = settings.tables.activation_lead
         self._reader = reader
@@ -211,7 +223,8 @@ class TablesSession:
         """Encodes the operations events of operators' changes."""
         self.now: Millis = writer.broker_now()
         """The broker's time when the session began."""
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock.monotonic()
 
     @property
     def takes_effect(self) -> Millis:
@@ -247,8 +260,8 @@ class TablesSession:
 
         Their clock goes on by this machine's from where it was; rather too late than too early.
         """
-        while (now := self.now + int((time.monotonic() - self._began) * 1_000)) <= instant:
-            time.sleep((instant - now) / 1_000 + 0.01)
+        while (now := self.now + int((self._clock.monotonic() - self._began) * 1_000)) <= instant:
+            self._clock.sleep((instant - now) / 1_000 + 0.01)
 
 
 def found_subscription(state: State, subscription_id: str) -> Subscription:

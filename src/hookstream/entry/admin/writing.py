@@ -5,7 +5,6 @@ another writer took over before that is committed, nothing of it was written, an
 on the rows as they are then.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Self, TypeVar
@@ -13,7 +12,7 @@ from typing import Generic, Self, TypeVar
 from hookstream.adapters.kafka.tables.equal_writer import EqualWriter, NothingWritten
 from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.adapters.system import SystemChance
+from hookstream.adapters.system import BlockingClock, SystemChance
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
@@ -125,6 +124,7 @@ class EqualWriting:
         tables = [*operators_tables(names), *([names.console] if console else [])]
         self._tables = EqualWriter(reached(settings), names.writer, tables, names.subscriptions)
         self._fraction = SystemChance().fraction
+        self._clock = BlockingClock()
         self._took = 0.0
         """Seconds of the last attempt that wrote, or of a longer one since."""
 
@@ -167,15 +167,15 @@ class EqualWriting:
             if begun:
                 # Where brokers are slow, a short pause would only fence the others again.
                 most = max(_PAUSE_SECONDS, 2 * self._took) * 2 ** (begun - 1)
-                time.sleep(min(most, _LONGEST_PAUSE_SECONDS) * self._fraction())
-            began = time.monotonic()
+                self._clock.sleep(min(most, _LONGEST_PAUSE_SECONDS) * self._fraction())
+            began = self._clock.monotonic()
             try:
                 changed = self._attempt(act, also)
             except (ProducerFenced, NothingWritten) as why:
                 # One that learns at once that it was fenced says nothing about what a whole one takes.
-                failed, self._took = why, max(self._took, time.monotonic() - began)
+                failed, self._took = why, max(self._took, self._clock.monotonic() - began)
             else:
-                self._took = time.monotonic() - began
+                self._took = self._clock.monotonic() - began
                 return changed
         if isinstance(failed, NothingWritten):
             raise failed
@@ -195,7 +195,7 @@ class EqualWriting:
                 self._reader.state(self._tables.snapshot)
             self._tables.begin()
             staged = _Staged(self._tables)
-            session = TablesSession(self._settings, self._reader, staged)
+            session = TablesSession(self._settings, self._reader, staged, self._clock)
             writer = ChangeWriter(session, self._keys)
             result = act(writer)
             more = also(result, writer)
