@@ -29,7 +29,7 @@ from hookstream.pipeline.ports import Logger
 _SLICE_SECONDS = 0.25
 COMMAND_SECONDS = 8.0
 """How long a command tries: a broker that restarts mostly takes less."""
-_CERTAIN_SECONDS = 3.0
+CERTAIN_SECONDS = 3.0
 """How long it tries if waiting will hardly help: a wrong name, another protocol."""
 FIRST_WORD_SECONDS = 5.0
 _NEXT_WORD_SECONDS = 30.0
@@ -114,13 +114,15 @@ class Reach:
 
     Args:
         client: librdkafka's settings.
+        look_every: Seconds after which it looks again at what the client library has said.
 
     Raises:
         ConfigurationError: The client library refuses the settings.
     """
 
-    def __init__(self, client: ClientSettings) -> None:
+    def __init__(self, client: ClientSettings, look_every: float = _SLICE_SECONDS) -> None:
         self._client = client
+        self._look_every = look_every
         self._said: deque[tuple[ObstacleKind, str]] = deque(maxlen=_REMEMBERED)
         lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as in `client.py`
         lines.addHandler(_Lines(self._note))
@@ -141,7 +143,7 @@ class Reach:
         until = time.monotonic() + seconds
         while True:
             try:
-                if self._admin.list_topics(timeout=_SLICE_SECONDS).brokers:
+                if self._admin.list_topics(timeout=self._look_every).brokers:
                     return None
             except KafkaException as error:
                 problem = kafka_error(error)
@@ -185,21 +187,24 @@ class _Lines(logging.Handler):
         self._note(record.getMessage())
 
 
-def require_brokers(client: ClientSettings, seconds: float = COMMAND_SECONDS) -> None:
+def require_brokers(
+    client: ClientSettings, seconds: float = COMMAND_SECONDS, certain: float = CERTAIN_SECONDS
+) -> None:
     """Return when the brokers answer; for commands, which fail if they do not.
 
     Args:
         client: librdkafka's settings.
-        seconds: How long to try at most, more than three.
+        seconds: How long to try at most, more than `certain`.
+        certain: How long to try at most if waiting will hardly help.
 
     Raises:
         ConfigurationError: They refuse the credentials, or the client library the settings.
         DependencyUnavailable: None answered in time.
     """
     reach = Reach(client)
-    obstacle = reach.ask(_CERTAIN_SECONDS)
+    obstacle = reach.ask(certain)
     if obstacle is not None and obstacle.kind not in _CERTAIN:
-        obstacle = reach.ask(seconds - _CERTAIN_SECONDS)
+        obstacle = reach.ask(seconds - certain)
     if obstacle is not None:
         raise _as_error(obstacle)
 
