@@ -1,6 +1,7 @@
 """Lanes that wait for permits get them in proportion to their weights, whichever join and leave."""
 
 from itertools import combinations
+from operator import sub
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,25 +39,26 @@ class Waiting:
         longest, since = [0] * len(self.weights), [0] * len(self.weights)
         for turn in range(1, many + 1):
             served = self.serve()
-            for lane in range(len(self.weights)):
-                longest[lane] = max(longest[lane], turn - since[lane])
             if served is not None:
+                longest[served] = max(longest[served], turn - since[served])
                 since[served] = turn
-        return longest
+        return [max(found, many - last) for found, last in zip(longest, since, strict=True)]
 
     def unfairness(self, many: int, lanes: list[int]) -> float:
         """Return by how many turns, at most, two lanes were apart in any range of so many permits."""
         worst = 0.0
-        apart: dict[tuple[int, int], list[float]] = {pair: [] for pair in combinations(lanes, 2)}
+        given = [[*self.given]]
         for _ in range(many):
-            for (one, other), found in apart.items():
-                found.append(
-                    self.given[one] / self.weights[one] - self.given[other] / self.weights[other]
-                )
             self.serve()
-        for (one, other), found in apart.items():
+            given.append([*self.given])
+        advances = [
+            [permits / weight for permits in of_lane]
+            for of_lane, weight in zip(zip(*given, strict=True), self.weights, strict=True)
+        ]
+        for one, other in combinations(lanes, 2):
+            apart = list(map(sub, advances[one], advances[other]))
             turn_of_each = 1 / self.weights[one] + 1 / self.weights[other]
-            worst = max(worst, (max(found) - min(found)) / turn_of_each)
+            worst = max(worst, (max(apart) - min(apart)) / turn_of_each)
         return worst
 
 
@@ -131,11 +133,11 @@ def test_no_lane_starves(weights: list[int], served_before: int, kept: bool) -> 
 @given(weights)
 def test_a_lane_in_both_queues_gets_one_share_of_the_permits(weights: list[int]) -> None:
     waiting = Waiting(weights, [True] * len(weights))
-    total = 20 * sum(weights)
-    for _ in range(total):
-        waiting.join(*range(len(weights)))
+    waiting.join(*range(len(weights)))
+    for _ in range(20 * sum(weights)):
         waiting.turns.join(waiting.claims[0], 0, kept=False)
-        waiting.serve(again=False)
+        waiting.serve()
+        waiting.join(0)
 
     assert waiting.given[0] <= 20 * weights[0] + 2
 
