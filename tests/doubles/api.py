@@ -4,20 +4,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
-from tests.doubles.access_rows import link_row, session_row
+from tests.doubles.api_beginning import beginning, new_token
 from tests.doubles.api_previews import MemoryPreviews
 from tests.doubles.api_records import (
-    ACME,
     KEYS,
-    RIVAL,
     TYPE,
     an_index,
-    failure_groups,
-    subscription,
 )
 from tests.doubles.api_tables import InlineThreads, MemoryTables, StagedRows
 from tests.doubles.clock import NOON, HandClock
@@ -28,47 +24,37 @@ from tests.doubles.lanes import SAID, after
 from tests.doubles.lives import FIRST
 from tests.doubles.logger import BookkeepingLogger
 from tests.doubles.request_spans import RequestSpans
-from tests.doubles.schemas import EVENT_TYPES, printprice
 from tests.doubles.status import a_status
 
-from hookstream.adapters.avro.published import earlier_own_schemas, own_schemas, schema_row
 from hookstream.adapters.index.answers import (
     DeliveryAnswer,
 )
 from hookstream.adapters.index.reader import IndexReader
 from hookstream.adapters.kafka.tables.writer import TableChange
-from hookstream.adapters.ready_templates import ready_templates
-from hookstream.adapters.system import random_bytes
-from hookstream.adapters.tables.console_rows import token_key, write_token
 from hookstream.adapters.tables.failure_group_rows import (
     failure_group_key,
     write_failure_group,
 )
 from hookstream.adapters.tables.holds_and_skips import (
-    hold_key,
     skip_key,
     start_key,
-    write_hold,
 )
-from hookstream.adapters.tables.rows import write_partner
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.idempotency import KeptAnswer
 from hookstream.core.access.portal_links import PortalLink
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.access.sessions import Session, SessionRefusal
-from hookstream.core.access.tokens import TOKEN_BYTES, ApiToken, token_hash, token_text
+from hookstream.core.access.tokens import ApiToken, token_hash
 from hookstream.core.failures.book import FailureBook
 from hookstream.core.failures.groups import FailureGroup
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.lease import handed_back
 from hookstream.core.model.event import Event
-from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.model.subscription import (
-    Partner,
     Subscription,
 )
 from hookstream.core.offsets.commit_metadata import CommitPosition
@@ -98,7 +84,7 @@ from hookstream.entry.admin.explanation import Explanation
 from hookstream.entry.admin.partition_watch import PartitionsLook
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.admin.status import Status, open_partitions
-from hookstream.entry.admin.tables import State, StateReader, TablesSession
+from hookstream.entry.admin.tables import SEALED, State, StateReader, TablesSession
 from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.dispatch import Dispatcher
 from hookstream.entry.api.rates import ScanRates, TokenRates
@@ -109,25 +95,9 @@ from hookstream.entry.console.at_once import AtOnce
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.errors import InputRefused
 from hookstream.pipeline.pull.service import PullService
-from hookstream.settings import Settings, load
+from hookstream.settings import Settings
 
 T = TypeVar("T")
-
-
-@cache
-def _schema_rows() -> tuple[tuple[str, bytes], ...]:
-    return tuple(schema_row(printprice(event_type), 1) for event_type in EVENT_TYPES)
-
-
-_read_schemas: list[Any] = []
-"""The schemas of the first world as they were read: reading them is most of a world's cost."""
-
-
-def with_schemas_read(reader: StateReader) -> StateReader:
-    """Give a reader the schemas that another world has read: their rows are the same."""
-    if _read_schemas:
-        reader._schemas = _read_schemas[0]  # noqa: SLF001
-    return reader
 
 
 class MemoryDoor:
@@ -162,7 +132,7 @@ class MemoryServices(MemoryPreviews):
         self.settings = settings
         self.keys = KEYS
         self.tables = tables
-        self.reader = with_schemas_read(StateReader(settings.topics_names, KEYS))
+        self.reader = beginning().reader(KEYS)
         self.is_current = True
         self.tests: list[PreparedTest] = []
         self.memory_index = an_index()
@@ -458,13 +428,10 @@ class ApiWorld:
     """A console with two partners, a subscription of each, and a token of every scope."""
 
     def __init__(self) -> None:
-        # Read once and kept: what runs inline must not read files.
-        own_schemas()
-        earlier_own_schemas()
-        ready_templates()
-        self.settings = load(None, {}, {})
-        names = self.settings.topics_names
-        self.live = LiveTables(names)
+        began = beginning()
+        self.settings = began.settings
+        self.live = LiveTables(self.settings.topics_names)
+        self.live.reader = began.reader(SEALED)
         self.tables = MemoryTables(self.settings, self.live)
         self.services = MemoryServices(self.settings, self.tables)
         self.logger = BookkeepingLogger()
@@ -475,36 +442,10 @@ class ApiWorld:
         self.tracer = RequestSpans()
         self.pauses: list[float] = []
         """How long answers in pieces waited between two."""
-        for key, value in _schema_rows():
-            self.tables.put(names.schemas, key, value)
-        for partner in (ACME, RIVAL, Partner("lonely", "Lonely", ACME.grant, owner="api")):
-            self.tables.put(names.partners, partner.id, write_partner(partner))
-        for job_id, name in (("ours", "crm"), ("others", "theirs")):
-            asked: JsonObject = {"subscription": name, "extent": "hush"}
-            job = Job(f"replay-{job_id}", "replay", asked, NOON, state=JobState.FAILED)
-            self.tables.put(names.jobs, job.id, job.encode())
-        self.add(subscription("crm"))
-        place = "subscriptions/hush.yaml:3"
-        self.add(replace(subscription("filed", owner="files:core"), declared_at=place))
-        self.add(subscription("theirs", "rival"))
-        hold = Hold(HoldKind.ENDPOINT, "theirs", NOON, "hush-reason", "hush-operator")
-        self.tables.put(names.subscriptions, hold_key(hold.kind, hold.name), write_hold(hold))
-        for group in failure_groups():
-            self.put_failure_group(group)
-        with_schemas_read(self.live.reader)
+        self.tables.begin(began.records)
         self.services.state()
-        _read_schemas[:] = [self.live.reader._schemas]  # noqa: SLF001
-        self.tokens = {scope: self.token(scope) for scope in Scope}
-        self.rival = self.token(Scope.PARTNER_MANAGE, "rival")
-        self.token(Scope.PARTNER_READ, "acme", token_id="tok-ours")
-        self.token(Scope.PARTNER_READ, "rival", token_id="tok-theirs")
-        for name, partner_id in (("ours", "acme"), ("theirs", "rival")):
-            rows = (
-                session_row(f"ses-{name}", partner_id, f"tok-{name}", NOON),
-                link_row(f"lnk-{name}", partner_id, NOON),
-            )
-            for key, value in rows:
-                self.tables.put(names.console, key, value)
+        self.tokens = {**began.tokens}
+        self.rival = began.rival
         self.dispatcher = Dispatcher(
             TABLE,
             self.services,
@@ -533,12 +474,9 @@ class ApiWorld:
         token_id: str = "",
     ) -> str:
         """Return the text of a new token."""
-        if scope.is_of_partner and partner_id is None:
-            partner_id = "acme"
-        text = token_text(scope, random_bytes(TOKEN_BYTES))
         token_id = token_id or f"tok-{scope.value.replace(':', '-')}-{self.tables.offset}"
-        row = ApiToken(token_id, scope, partner_id, token_hash(text), NOON, expires)
-        self.tables.put(self.settings.topics_names.console, token_key(token_id), write_token(row))
+        text, key, value = new_token(scope, partner_id, expires, token_id)
+        self.tables.put(self.settings.topics_names.console, key, value)
         return text
 
     async def send(

@@ -2,7 +2,9 @@
 
 import json
 from base64 import b64encode
-from dataclasses import replace
+from copy import copy
+from dataclasses import fields, replace
+from functools import cache
 
 from tests.doubles.clock import NOON
 from tests.doubles.index import WINDOW, MemoryIndex
@@ -151,7 +153,13 @@ def undecodable_record() -> AsideRecord:
 
 
 def an_index() -> MemoryIndex:
-    """Return an index with a delivery of each partner."""
+    """Return an index with a delivery of each partner, whose lists are its own."""
+    made = _an_index()
+    return replace(made, **{each.name: copy(getattr(made, each.name)) for each in fields(made)})
+
+
+@cache
+def _an_index() -> MemoryIndex:
     theirs = replace(FIRST, delivery_id="msg_theirs", subscription_id="theirs", partner_id="rival")
     entries = [replace(FIRST, delivery_id="msg_ours"), theirs]
     index = MemoryIndex([IndexedAttempt(each, NOON, 0, at) for at, each in enumerate(entries)])

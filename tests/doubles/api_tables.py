@@ -39,6 +39,13 @@ class MemoryTables:
         names = self.settings.topics_names
         self.snapshot = {name: {} for name in (*names.tables, names.console)}
 
+    def begin(self, records: Sequence[TableRecord]) -> None:
+        """Take the first records, in the order of their offsets."""
+        for record in records:
+            self.snapshot[record.table][record.key] = record
+        self.offset = len(records)
+        self.live.take(records)
+
     def broker_now(self) -> Millis:
         return self.now
 

@@ -3,17 +3,18 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from html.parser import HTMLParser
 from itertools import count
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from tests.doubles.api import ApiWorld
-from tests.doubles.api_records import subscription
+from tests.doubles.api_records import KEYS, subscription
 from tests.doubles.api_tables import InlineThreads
 from tests.doubles.clock import NOON
 
+from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model.instant import HOUR
 from hookstream.core.model.subscription import Gap, SubscriptionState
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
@@ -28,13 +29,19 @@ A_FORM = "/ui/account"
 """A page that every session may see, with a form. It is small: an overview takes 10 ms, and 17 to parse."""
 
 
+@cache
+def _paused() -> bytes:
+    gap = Gap(NOON - HOUR, None, "paused")
+    row = replace(subscription("paused"), state=SubscriptionState.PAUSED, gaps=(gap,))
+    return write_subscription(row, KEYS)
+
+
 class PagesWorld:
     """The site over the API's world, in which acme has a subscription besides that is paused."""
 
     def __init__(self) -> None:
         self.api = ApiWorld()
-        gap = Gap(NOON - HOUR, None, "paused")
-        self.api.add(replace(subscription("paused"), state=SubscriptionState.PAUSED, gaps=(gap,)))
+        self.api.tables.put(self.api.settings.topics_names.subscriptions, "paused", _paused())
         self.ids = 0
         self.site: Site = pages_over(
             self.api.dispatcher,

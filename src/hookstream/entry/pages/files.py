@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
@@ -26,18 +27,23 @@ class _StaticFile:
     version: str
 
 
+@cache
+def _read() -> Mapping[str, _StaticFile]:
+    return {
+        path.name: _StaticFile(
+            _KINDS[path.suffix], content, hashlib.sha256(content).hexdigest()[:16]
+        )
+        for path in sorted(_FOLDER.iterdir())
+        if path.suffix in _KINDS
+        for content in (path.read_bytes(),)
+    }
+
+
 class StaticFiles:
-    """The files, read when it is made."""
+    """The files, read when a process makes its first."""
 
     def __init__(self) -> None:
-        self._files: Mapping[str, _StaticFile] = {
-            path.name: _StaticFile(
-                _KINDS[path.suffix], content, hashlib.sha256(content).hexdigest()[:16]
-            )
-            for path in sorted(_FOLDER.iterdir())
-            if path.suffix in _KINDS
-            for content in (path.read_bytes(),)
-        }
+        self._files = _read()
 
     def url(self, name: str) -> str:
         """Return the address of a file, which changes with its content.
