@@ -3,7 +3,9 @@
 import io
 import json
 import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -92,6 +94,27 @@ _CONSOLES: dict[str, dict[str, object]] = {
 }
 
 
+def terminal(console: str, out: io.StringIO) -> Terminal:
+    return Terminal(file=out, markup=False, emoji=False, **_CONSOLES[console])  # type: ignore[arg-type]
+
+
+def alone(console: str, lines: Iterable[Text]) -> str:
+    """Return what is printed of lines of which each is printed alone."""
+    out = io.StringIO()
+    for line in lines:
+        terminal(console, out).text(line)
+    return out.getvalue()
+
+
+def numbered(many: int) -> list[Text]:
+    return [Text(f"{number} line " * 9, "bold") for number in range(many)]
+
+
+@cache
+def numbered_alone(console: str, many: int) -> str:
+    return alone(console, numbered(many))
+
+
 @pytest.mark.parametrize("console", _CONSOLES)
 @given(
     words=st.lists(
@@ -104,15 +127,9 @@ def test_many_lines_are_printed_as_each_of_them_alone(
     console: str, words: list[list[str]], more: int
 ) -> None:
     lines = [Text("  ").join(Text(word, "red") for word in line) for line in words]
-    lines += [Text(f"{number} line " * 9, "bold") for number in range(more)]
-    one_by_one, together = (
-        Terminal(file=io.StringIO(), markup=False, emoji=False, **_CONSOLES[console])  # type: ignore[arg-type]
-        for _ in range(2)
-    )
-    for line in lines:
-        one_by_one.text(line)
-    together.lines(lines)
-    assert together.file.getvalue() == one_by_one.file.getvalue()  # type: ignore[attr-defined]
+    together = io.StringIO()
+    terminal(console, together).lines([*lines, *numbered(more)])
+    assert together.getvalue() == alone(console, lines) + numbered_alone(console, more)
 
 
 def test_lines_into_a_pipe_that_nobody_reads_end_the_program_as_any_text_does() -> None:
