@@ -142,15 +142,20 @@ def fingerprint_of(tree: JsonObject) -> str:
         raise _not_avro(problem) from problem
 
 
-def published(tree: JsonObject, number: int) -> PublishedSchema:
+def published(tree: JsonObject, number: int, read: AvroSchema | None = None) -> PublishedSchema:
     """Prepare a schema for use. Only for schemas that `core.catalog.safety` accepts.
+
+    Args:
+        tree: The schema.
+        number: Its revision number within its version, from 1.
+        read: What `read_schema` returned for it; None: it was not read yet.
 
     Raises:
         InputRefused: It is not an Avro schema, or does not declare its event type and version.
     """
     event_type, version = declared(tree)
     revision = Revision(event_type, version, fingerprint_of(tree))
-    nodes = read_schema(tree)
+    nodes = read or read_schema(tree)
     parsed, guarded, tagged = body_forms(nodes)
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
     data = None if nodes.data is None else AvroSchema(nodes.data, nodes.named)

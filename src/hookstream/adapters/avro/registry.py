@@ -24,7 +24,7 @@ from hookstream.adapters.tables.mappings import mapping_name
 from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.core.catalog.mapped_schema import foreign_schema, record_name
 from hookstream.core.catalog.publication import undocumented
-from hookstream.core.catalog.safety import hostile
+from hookstream.core.catalog.safety import safe_schema
 from hookstream.core.model.event import Identified, Revision, Undecodable, UndecodableReason
 from hookstream.core.model.framing import SINGLE_OBJECT_BODY
 from hookstream.core.model.json import JsonObject
@@ -89,15 +89,15 @@ class SchemaBook:
         if known is not None and repr((known.tree, known.number)) == repr((tree, number)):
             # The row was read again: what was compiled from its schema stays.
             return None
-        harm = hostile(tree)
-        if harm:
-            why = f"schema {'/'.join(map(str, revision))} must not be used: {harm[0]}"
+        read = safe_schema(tree)
+        if isinstance(read, list):
+            why = f"schema {'/'.join(map(str, revision))} must not be used: {read[0]}"
             self._named.setdefault(
                 bytes.fromhex(revision.fingerprint),
                 Undecodable(UndecodableReason.HOSTILE_SCHEMA, why),
             )
             return why
-        self._add(published(tree, number), revision)
+        self._add(published(tree, number, read), revision)
         return None
 
     def publish(self, tree: JsonObject, number: int = 1) -> Revision:

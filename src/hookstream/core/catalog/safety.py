@@ -34,13 +34,19 @@ def hostile(schema: Json) -> list[str]:
 
     Malformed schemas and those beyond the bounds of `core.avro.reader` are unsafe too.
     """
+    found = safe_schema(schema)
+    return found if isinstance(found, list) else []
+
+
+def safe_schema(schema: Json) -> AvroSchema | list[str]:
+    """Return a schema, read, if it is safe; otherwise why it is not, as `hostile`."""
     try:
         read = read_schema(schema)
     except SchemaRefused as refused:
         return [str(refused)]
     if read.loop is not None:
         return [f"the type {read.loop} contains itself, so a record could nest without end"]
-    return list(_problems(read))
+    return list(_problems(read)) or read
 
 
 def _problems(schema: AvroSchema) -> Iterator[str]:
