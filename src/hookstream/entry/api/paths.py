@@ -1,5 +1,6 @@
 """Finds what is filed under a path's template, such as `/v1/jobs/{job_id}`, and what the path has in its place."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
@@ -19,7 +20,10 @@ class PathMatch(NamedTuple, Generic[T]):
 class PathTable(Generic[T]):
     """Things by method and path."""
 
-    _by_shape: dict[tuple[str, ...], dict[str, tuple[str, T]]] = field(default_factory=dict)
+    _by_shape: dict[int, dict[tuple[str, ...], dict[str, tuple[str, T]]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """By the number of parts."""
 
     def put(self, method: str, path: str, thing: T) -> None:
         """File a thing.
@@ -27,7 +31,8 @@ class PathTable(Generic[T]):
         Raises:
             ValueError: Another has the same method and path.
         """
-        methods = self._by_shape.setdefault(_shape(path), {})
+        shape = _shape(path)
+        methods = self._by_shape[len(shape)].setdefault(shape, {})
         if method in methods:
             raise ValueError(f"{method} {path} is in the table twice")
         methods[method] = (path, thing)
@@ -41,10 +46,9 @@ class PathTable(Generic[T]):
             segments: The decoded parts of the path.
         """
         best: tuple[int, tuple[str, ...]] | None = None
-        for shape in self._by_shape:
-            if len(shape) == len(segments) and all(
-                part in ("", given) for part, given in zip(shape, segments, strict=True)
-            ):
+        of_length = self._by_shape.get(len(segments), {})
+        for shape in of_length:
+            if all(part in ("", given) for part, given in zip(shape, segments, strict=True)):
                 literal = sum(1 for part in shape if part)
                 if best is None or literal > best[0]:
                     best = literal, shape
@@ -52,7 +56,7 @@ class PathTable(Generic[T]):
             return {}
         return {
             method: PathMatch(thing, _params(path, segments))
-            for method, (path, thing) in self._by_shape[best[1]].items()
+            for method, (path, thing) in of_length[best[1]].items()
         }
 
 
