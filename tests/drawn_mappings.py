@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tests.drawn_records import WideMaker, long, text
-from tests.properties.test_schema_evolution import TYPE, evolve, in_order
+from tests.properties.test_schema_evolution import evolve, in_order
+from tests.thing_events import TYPE
 
 from hookstream.adapters.avro.registered import Foreign
 from hookstream.adapters.avro.registry import SchemaBook

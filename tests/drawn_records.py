@@ -8,7 +8,8 @@ from typing import Any
 
 from tests import avro_oracle as oracle
 from tests.avro_oracle import Schema
-from tests.properties.test_schema_evolution import Maker, event_schema, in_order
+from tests.properties.test_schema_evolution import Maker, in_order
+from tests.thing_events import event_schema
 
 from hookstream.core.model.json import Paths
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import avro_oracle as oracle
 from tests.avro_oracle import Schema, Unreadable
+from tests.thing_events import HEAD, event_schema
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registry import SchemaBook
@@ -19,19 +20,6 @@ from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record
 from hookstream.errors import InputRefused
 
-TYPE = "thing.happened"
-ENVELOPE = [
-    {"name": "event_id", "type": "string"},
-    {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
-    {"name": "entity_id", "type": "string"},
-    {"name": "environment", "type": "string"},
-]
-HEAD = {
-    "event_id": "e",
-    "occurred_at": 1_764_072_000_000_000,
-    "entity_id": "x",
-    "environment": "p",
-}
 LOGICAL: list[dict[str, Any]] = [
     {"type": "int", "logicalType": "date"},
     {"type": "int", "logicalType": "time-millis"},
@@ -309,16 +297,6 @@ def in_order(tree: dict[str, Any]) -> dict[str, Any]:  # noqa: C901
 
     ordered: dict[str, Any] = walk(tree)
     return ordered
-
-
-def event_schema(data: Any, version: int) -> dict[str, Any]:  # noqa: ANN401
-    return {
-        "type": "record",
-        "name": "n.Event",
-        "eventType": TYPE,
-        "eventVersion": version,
-        "fields": [*ENVELOPE, {"name": "data", "type": data}],
-    }
 
 
 def shown(codec: AvroCodec, book: SchemaBook, tree: Any, datum: Any, version: int) -> Any:  # noqa: ANN401

@@ -5,7 +5,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tests import avro_oracle as oracle
 from tests.avro_oracle import Schema
-from tests.properties.test_schema_evolution import HEAD, event_schema, record
+from tests.properties.test_schema_evolution import record
+from tests.thing_events import HEAD, event_schema
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.registry import SchemaBook

@@ -9,7 +9,7 @@ from tests.avro_oracle import Schema, encode
 from tests.doubles.excerpts import excerpt
 from tests.drawn_records import long
 from tests.native_parity import PYTHON, Answer, answer
-from tests.properties.test_schema_evolution import HEAD, TYPE, event_schema
+from tests.thing_events import HEAD, TYPE, event_schema
 
 from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.avro.codec import AvroCodec
