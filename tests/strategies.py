@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from string import ascii_lowercase, digits
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -136,6 +137,31 @@ def documents(
     return found | around(leaf, None)
 
 
+KEYS = st.binary(min_size=24, max_size=64)
+"""Keys of signing secrets."""
+_URLS = NAMES.map("https://partner.example/{}".format)
+_HEADERS = st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple)
+_CHOSEN_TYPES = st.lists(EVENT_TYPES, min_size=1, max_size=3).map(tuple)
+_CHOICES: dict[str, st.SearchStrategy[Any]] = {
+    "environments": st.none() | st.lists(ENVIRONMENTS, max_size=2).map(tuple),
+    "pattern": st.none() | patterns,
+    "format": st.sampled_from(BodyFormat),
+    "content": st.sampled_from(Content),
+    "template": st.none() | st.dictionaries(NAMES, NAMES),
+    "batch": st.none() | batches,
+    "retry": st.builds(
+        RetryPolicy,
+        st.lists(DURATIONS, max_size=4).map(tuple),
+        DURATIONS,
+        st.frozensets(st.integers(400, 599)),
+    ),
+    "limits": st.builds(
+        Limits, st.integers(1, 1000), st.none() | st.floats(0.01, 1e6), st.integers(1, 100)
+    ),
+}
+"""What somebody chooses for a subscription, besides its endpoint and types."""
+
+
 def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subscription]:
     """Subscriptions whose signing secrets have such keys."""
     signing_secrets = st.builds(
@@ -161,9 +187,9 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
     )
     endpoints = st.builds(
         Endpoint,
-        NAMES.map("https://partner.example/{}".format),
+        _URLS,
         st.lists(signing_secrets, max_size=2).map(tuple),
-        st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
+        _HEADERS,
         DURATIONS,
         st.none() | secrets,
         st.lists(st.tuples(NAMES, secrets), max_size=2).map(tuple),
@@ -177,24 +203,10 @@ def subscriptions_with(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[Subs
         IDS,
         IDS,
         endpoints,
-        st.lists(EVENT_TYPES, min_size=1, max_size=3).map(tuple),
+        _CHOSEN_TYPES,
         INSTANTS,
-        environments=st.none() | st.lists(ENVIRONMENTS, max_size=2).map(tuple),
-        pattern=st.none() | patterns,
         versions=st.dictionaries(NAMES, st.integers(1, 99) | st.just("latest")),
-        format=st.sampled_from(BodyFormat),
-        content=st.sampled_from(Content),
-        template=st.none() | st.dictionaries(NAMES, NAMES),
-        batch=st.none() | batches,
-        retry=st.builds(
-            RetryPolicy,
-            st.lists(DURATIONS, max_size=4).map(tuple),
-            DURATIONS,
-            st.frozensets(st.integers(400, 599)),
-        ),
-        limits=st.builds(
-            Limits, st.integers(1, 1000), st.none() | st.floats(0.01, 1e6), st.integers(1, 100)
-        ),
+        **_CHOICES,
         state=st.sampled_from(SubscriptionState),
         gaps=st.lists(gaps, max_size=3).map(tuple),
         revision=st.integers(1, 10**9),
@@ -210,6 +222,17 @@ def _with_its_template(drawn: Subscription) -> Subscription:
     return replace(drawn, template=template, batch=None)
 
 
-subscriptions = subscriptions_with(st.binary(min_size=24, max_size=64))
+subscriptions = subscriptions_with(KEYS)
+
+chosen_subscriptions = st.builds(
+    Subscription,
+    st.just("a"),
+    st.just("acme"),
+    st.builds(Endpoint, _URLS, st.just(()), _HEADERS, DURATIONS),
+    _CHOSEN_TYPES,
+    st.just(0),
+    **_CHOICES,
+).map(_with_its_template)
+"""Those of which only what somebody chooses is drawn, without secrets."""
 
 disableds = st.builds(Disabled, IDS, INSTANTS, NAMES, NAMES)

@@ -50,50 +50,42 @@ PARTNERS = ["acme", "zenith"]
 IDS = ["a", "b", "c"]
 
 
+kept_secrets = st.lists(st.builds(DeclaredSecret, strategies.NAMES, strategies.KEYS), max_size=2)
+generated_secrets = st.lists(st.sampled_from([UNNAMED, "spring"]), max_size=3).filter(
+    lambda names: names.count("spring") < 2
+)
+partners = st.tuples(
+    *(st.builds(Partner, st.just(each), strategies.NAMES, strategies.grants) for each in PARTNERS)
+)
+ids = st.lists(st.sampled_from(IDS), unique=True)
+
+
 def declared_of(
-    subscription: Subscription, name: str, partner_id: str, generated: list[str]
+    name: str, chosen: Subscription, kept: list[DeclaredSecret], generated: list[str]
 ) -> DeclaredSubscription:
-    endpoint = subscription.endpoint
-    headers = tuple(dict(endpoint.headers).items())
-    row = Subscription(
-        id=name,
-        partner_id=partner_id,
-        endpoint=Endpoint(endpoint.url, (), headers, endpoint.timeout),
-        event_types=subscription.event_types,
-        active_from=0,
-        environments=subscription.environments,
-        pattern=subscription.pattern,
-        format=subscription.format,
-        content=subscription.content,
-        template=subscription.template,
-        batch=subscription.batch,
-        retry=subscription.retry,
-        limits=subscription.limits,
-    )
-    kept = [DeclaredSecret(each.id, each.key) for each in endpoint.secrets]
+    # An id keeps its partner over all declarations of one example, as it must.
+    headers = tuple(dict(chosen.endpoint.headers).items())
+    row = replace(chosen, id=name, endpoint=replace(chosen.endpoint, headers=headers))
     return DeclaredSubscription(row, (*kept, *(DeclaredSecret(each, None) for each in generated)))
 
 
-# An id keeps its partner over all declarations of one example, as it must.
-subscriptions = st.builds(
-    declared_of,
-    strategies.subscriptions,
-    st.sampled_from(IDS),
-    st.just("acme"),
-    st.lists(st.sampled_from([UNNAMED, "spring"]), max_size=3).filter(
-        lambda names: names.count("spring") < 2
-    ),
-)
-declarations = st.builds(
-    Declared,
-    st.tuples(
-        *(
-            st.builds(Partner, st.just(each), strategies.NAMES, strategies.grants)
-            for each in PARTNERS
-        )
-    ),
-    st.lists(subscriptions, max_size=3, unique_by=lambda each: each.row.id).map(tuple),
-)
+@st.composite
+def declared(draw: st.DrawFn) -> Declared:
+    return Declared(
+        draw(partners),
+        tuple(
+            declared_of(
+                name,
+                draw(strategies.chosen_subscriptions),
+                draw(kept_secrets),
+                draw(generated_secrets),
+            )
+            for name in draw(ids)
+        ),
+    )
+
+
+declarations = declared()
 
 
 def made(declared: Declared, current: Current, now: int) -> Plan:
