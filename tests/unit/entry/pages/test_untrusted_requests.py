@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,6 @@ from hookstream.core.access.scopes import Scope
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
 from hookstream.entry.pages.table import PAGES
 
-_WORLD = PagesWorld()
 ANSWERS = {200, 303, 304, 400, 401, 403, 404, 405, 410, 413, 414, 415, 422, 428, 429}
 """Statuses of answers that were thought of."""
 
@@ -37,8 +37,14 @@ headers = st.dictionaries(
 )
 
 
+@cache
+def the_world() -> PagesWorld:
+    """Return one world for all examples; templates are compiled with the first of a process."""
+    return PagesWorld()
+
+
 def answered(request: ApiRequest) -> ApiResponse:
-    return asyncio.run(_WORLD.site.answer(request))
+    return asyncio.run(the_world().site.answer(request))
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -82,7 +88,7 @@ _sessions: list[str] = []
 
 def _session() -> str:
     if not _sessions:
-        browser = asyncio.run(logged_in(_WORLD, _WORLD.api.tokens[Scope.ADMIN]))
+        browser = asyncio.run(logged_in(the_world(), the_world().api.tokens[Scope.ADMIN]))
         _sessions.append("; ".join(f"{name}={value}" for name, value in browser.cookies.items()))
     return _sessions[0]
 
@@ -99,12 +105,12 @@ def _session() -> str:
     ],
 )
 async def test_a_form_that_cannot_be_read_is_refused_and_says_why(
-    content: bytes, status: int
+    world: PagesWorld, content: bytes, status: int
 ) -> None:
     async def read(most: int) -> bytes:
         return content[: most + 1]
 
     sent = {**HERE, "content-type": "application/x-www-form-urlencoded", "cookie": "x=1"}
-    answer = await _WORLD.site.answer(ApiRequest("POST", "/ui/login", "", sent, read))
+    answer = await world.site.answer(ApiRequest("POST", "/ui/login", "", sent, read))
     assert answer.status == status
     assert b'<div class="problem" role="alert">' in answer.body
