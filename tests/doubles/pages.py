@@ -1,12 +1,11 @@
 """The pages over the API in memory, and a browser that keeps cookies, reads forms and follows redirects."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from html.parser import HTMLParser
 from itertools import count
-from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from tests.doubles.api import ApiWorld
@@ -17,9 +16,10 @@ from tests.doubles.clock import NOON
 from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.model.instant import HOUR
 from hookstream.core.model.subscription import Gap, SubscriptionState
-from hookstream.entry.api.requests import ApiRequest, ApiResponse
+from hookstream.entry.api.requests import ApiRequest
 from hookstream.entry.console.sessions import ConsoleSessions
 from hookstream.entry.pages.composition import pages_over
+from hookstream.entry.pages.cookies import SESSION, set_cookie
 from hookstream.entry.pages.site import Site
 
 HOST = "console.example"
@@ -43,10 +43,11 @@ class PagesWorld:
         self.api = ApiWorld()
         self.api.tables.put(self.api.settings.topics_names.subscriptions, "paused", _paused())
         self.ids = 0
+        self.sessions = ConsoleSessions(self.api.services, count(step=1.0).__next__)
         self.site: Site = pages_over(
             self.api.dispatcher,
             self.api.services,
-            ConsoleSessions(self.api.services, count(step=1.0).__next__),
+            self.sessions,
             InlineThreads(),
             self.api.logger,
             lambda: self.api.seconds,
@@ -190,7 +191,7 @@ class Browser:
         response = await self.world.site.answer(
             ApiRequest(method, target, query, sent, read, "192.0.2.7")
         )
-        self._keep(response)
+        self.keep(response.cookies)
         body = response.body
         if response.pieces is not None:
             body = b"".join([piece async for piece in response.pieces])
@@ -199,8 +200,9 @@ class Browser:
             assert not event.endswith(".defect") or not self.world.api.fails_at_defects, logged
         return PageReply(response.status, response.headers, body.decode(), response.cookies)
 
-    def _keep(self, response: ApiResponse) -> None:
-        for cookie in response.cookies:
+    def keep(self, cookies: Sequence[str]) -> None:
+        """Take the headers `Set-Cookie` of an answer."""
+        for cookie in cookies:
             pair, *attributes = cookie.split("; ")
             name, _, value = pair.partition("=")
             if "Max-Age=0" in attributes:
@@ -223,8 +225,14 @@ class Browser:
 
 
 async def logged_in(world: PagesWorld, token: str) -> Browser:
-    """Return a browser with a session of a token, which is shown `A_FORM`."""
+    """Return a browser with a session of a token, which is shown `A_FORM`.
+
+    The session begins without the form of the login, which takes longer than most pages.
+    """
     browser = Browser(world)
-    shown: Any = await browser.log_in(token, A_FORM)
+    cookie = world.sessions.begin(token)
+    assert cookie is not None
+    browser.keep((set_cookie(SESSION, cookie),))
+    shown = await browser.get(A_FORM)
     assert shown.status == 200, shown.html
     return browser

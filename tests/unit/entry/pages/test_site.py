@@ -4,7 +4,7 @@ import re
 
 import pytest
 from tests.doubles.api_records import subscription
-from tests.doubles.pages import HERE, Browser, PagesWorld, logged_in
+from tests.doubles.pages import A_FORM, HERE, Browser, PagesWorld, logged_in
 
 from hookstream.core.access.scopes import Scope
 from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
@@ -17,6 +17,14 @@ async def test_whoever_comes_for_a_page_logs_in_and_gets_that_page(world: PagesW
     done = await browser.submit(login.form("/ui/login"), token=world.api.tokens[Scope.ADMIN])
     shown = await browser.follow(done)
     assert (shown.status, "crm" in shown.text, "theirs" in shown.text) == (200, True, False)
+
+
+@pytest.mark.parametrize("scope", Scope)
+async def test_a_token_of_any_scope_logs_in_by_the_form(world: PagesWorld, scope: Scope) -> None:
+    browser = Browser(world)
+    shown = await browser.log_in(world.api.tokens[scope], A_FORM)
+    assert (shown.status, "Log out" in shown.text) == (200, True)
+    assert [*browser.cookies] == ["__Host-hookstream"]
 
 
 async def test_the_cookie_of_a_session_is_for_this_host_alone_and_no_script_reads_it(
