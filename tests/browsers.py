@@ -112,6 +112,8 @@ class Look:
     url: str
     scripts: bool = True
     """Whether its pages run any."""
+    scheme: Scheme = "light"
+    """The colours that its person prefers."""
     complaints: list[str] = field(default_factory=list)
     """What the browser refused or failed at: policies, scripts, requests to elsewhere."""
 
@@ -167,6 +169,17 @@ class Look:
         found = urlsplit(self.page.url)
         return found.path + (f"?{found.query}" if found.query else "")
 
+    async def says(self, of: str = "main") -> str:
+        """Return the text that people see in the one element that a selector finds in the page, which is loaded.
+
+        The page itself is asked: for the first locator in a page Playwright has 340 kB of its own run there, for half
+        of the CPU that the page took.
+        """
+        [said] = await self.page.evaluate(
+            "of => Array.from(document.querySelectorAll(of), each => each.innerText)", of
+        )
+        return str(said)
+
     def figures(self, label: str) -> Locator:
         """Return the value of the figure with a label."""
         term = self.page.locator("dt", has_text=re.compile(f"^{re.escape(label)}$"))
@@ -206,8 +219,11 @@ class Look:
         """Have other colours preferred and another width from now on, as when a person changes them before a page."""
         size = self.page.viewport_size
         assert size is not None
-        await self.page.emulate_media(color_scheme=scheme)
-        await self.page.set_viewport_size({"width": width, "height": size["height"]})
+        if scheme != self.scheme:
+            await self.page.emulate_media(color_scheme=scheme)
+            self.scheme = scheme
+        if width != size["width"]:
+            await self.page.set_viewport_size({"width": width, "height": size["height"]})
 
     async def barriers(self) -> list[str]:
         """Return what is seriously in the way of people who cannot see, point or tell colours apart."""
@@ -251,7 +267,7 @@ async def a_look(
     )
     context.set_default_timeout(PATIENCE)
     try:
-        look = Look(await context.new_page(), url, scripts)
+        look = Look(await context.new_page(), url, scripts, scheme)
 
         def came(request: Request) -> None:
             if not request.url.startswith((f"{url}/", "data:", "blob:")):

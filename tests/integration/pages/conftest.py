@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 from tests.browsers import Look, a_chromium
+from tests.doubles.pages import Browser as Reader
 from tests.doubles.pages import PagesWorld, logged_in
 from tests.doubles.served import Served
 
@@ -23,8 +24,8 @@ class ServedPages(Served):
     async def answer(self, request: ApiRequest) -> ApiResponse:
         return await self.world.site.answer(request)
 
-    async def let_in(self, look: Look, scope: Scope) -> None:
-        """Let a browser have a session of the world, which was begun outside of it.
+    async def let_in(self, look: Look, scope: Scope) -> Reader:
+        """Let a browser have a session of the world, which was begun outside of it; return who began it, and has it too.
 
         A login by the browser costs as much as three pages; `test_pages_in_browser.py` has it.
         """
@@ -40,6 +41,7 @@ class ServedPages(Served):
                 for name, value in person.cookies.items()
             ]
         )
+        return person
 
 
 @pytest.fixture(scope="module")
