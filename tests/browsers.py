@@ -229,7 +229,10 @@ class Look:
         """Return what is seriously in the way of people who cannot see, point or tell colours apart."""
         # The policy of pages lets no script in: axe comes by the debugger, which no policy concerns; once for a page.
         if not await self.page.evaluate("'axe' in window"):
-            await self.page.evaluate(axe())
+            # Given like this, and not to `evaluate`, it is compiled once for all pages of a window.
+            debugger = await self.page.context.new_cdp_session(self.page)
+            await debugger.send("Runtime.evaluate", {"expression": axe()})
+            await debugger.detach()
         found: list[list[Any]] = await self.page.evaluate(_WITHOUT_LIGHT_ONES, list(LIGHT))
         return [
             f"{impact}: {rule}: {json.dumps(nodes)}"

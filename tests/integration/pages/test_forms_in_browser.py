@@ -28,16 +28,23 @@ SEE_OTHER = 303
 
 
 class Places:
-    """Where the form of each act is: looked for once for both browsers, which are sent the same pages."""
+    """Where each form is: looked for once for both browsers, which are sent the same pages."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, Scope], tuple[str, Form]] = {}
+        self._asking: dict[Scope, dict[str, str]] = {}
 
     async def of(self, act: ConsolePage, person: Reader, scope: Scope) -> tuple[str, Form]:
         """Return the page that shows an act's form to people of a scope, and the form."""
         if (act.name, scope) not in self._found:
             self._found[act.name, scope] = await where_its_form_is(person, act, scope)
         return self._found[act.name, scope]
+
+    async def asking(self, person: Reader, scope: Scope) -> dict[str, str]:
+        """Return where each form that asks for a page is sent to, by the page that shows it to people of a scope."""
+        if scope not in self._asking:
+            self._asking[scope] = await asking_forms(person, scope)
+        return self._asking[scope]
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +118,11 @@ async def test_each_act_is_done_by_the_button_of_its_form(
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 async def test_each_form_that_asks_for_a_page_is_answered(
-    served: ServedPages, chromium: Browser, scope: Scope, *, scripts: bool
+    served: ServedPages, chromium: Browser, places: Places, scope: Scope, *, scripts: bool
 ) -> None:
     async with a_look(chromium, served.url, scripts=scripts) as look:
         person = await log_in(look, served, await asyncio.to_thread(PagesWorld), scope)
-        for path, action in (await asking_forms(person, scope)).items():
+        for path, action in (await places.asking(person, scope)).items():
             await look.open(path)
             shown = look.page.locator(f'form[method="get"][action="{action}"]')
             # A browser sends none whose fields must be filled in.
