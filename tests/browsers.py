@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from playwright.async_api import (
     Browser,
@@ -43,6 +44,8 @@ NOT_CURRENT = 503
 _PAUSE = 0.5
 _AGAIN = 1.0
 """Seconds between two looks at a page that is to change: each costs a tenth of a second of CPU, and the console's."""
+_ASKS = "document.querySelector('section[data-live]') !== null"
+"""Whether the script of a page goes on asking for parts of it."""
 SERIOUS = ("serious", "critical")
 LIGHT = ("minor", "moderate")
 """The other impacts that axe-core's rules have."""
@@ -81,6 +84,10 @@ async light => {
 Scheme: TypeAlias = Literal["dark", "light"]
 
 
+_IDLE: WeakKeyDictionary[Browser, dict[bool, list["Look"]]] = WeakKeyDictionary()
+"""The windows of browsers through which nobody looks, by whether they run scripts."""
+
+
 @asynccontextmanager
 async def a_chromium() -> AsyncIterator[Browser]:
     """Run a browser as long as the block runs."""
@@ -104,7 +111,7 @@ def axe() -> str:
     return found[-1].read_text(encoding="utf-8")
 
 
-@dataclass
+@dataclass(eq=False)
 class Look:
     """One person who looks at one site, in a browser that knows nobody else."""
 
@@ -163,6 +170,21 @@ class Look:
         await asyncio.sleep(_PAUSE)
         answered = f"status of {NOT_CURRENT}"
         self.complaints[:] = [each for each in self.complaints if answered not in each]
+
+    async def still(self) -> None:
+        """Have no script of the page ask the site any more."""
+        if self.scripts and await self.page.evaluate(_ASKS):
+            # A picture of the same site has no script, and is shown by the process that shows the pages; `about:blank`
+            # would have one started, and the next page another.
+            await self.open("/ui/static/icon.svg")
+
+    async def end(self) -> None:
+        """Leave nothing of this person in the window: it is as a new one, but for its colours and width."""
+        await self.still()
+        await self.page.unroute_all()
+        await self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        await self.page.context.clear_cookies()
+        self.complaints.clear()
 
     @property
     def path(self) -> str:
@@ -241,6 +263,33 @@ class Look:
         ]
 
 
+async def _a_window(
+    browser: Browser, url: str, *, scripts: bool, scheme: Scheme, width: int, height: int = 900
+) -> Look:
+    """Open a window, which its caller closes."""
+    context = await browser.new_context(
+        java_script_enabled=scripts,
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},
+        locale="en-GB",
+        timezone_id="UTC",
+    )
+    context.set_default_timeout(PATIENCE)
+    look = Look(await context.new_page(), url, scripts, scheme)
+
+    def came(request: Request) -> None:
+        if not request.url.startswith((f"{look.url}/", "data:", "blob:")):
+            look.complaints.append(f"asked {request.url}")
+
+    look.page.on("request", came)
+    look.page.on("pageerror", lambda error: look.complaints.append(str(error)))
+    look.page.on(
+        "console",
+        lambda said: look.complaints.append(said.text) if said.type == "error" else None,
+    )
+    return look
+
+
 @asynccontextmanager
 async def a_look(
     browser: Browser,
@@ -261,27 +310,41 @@ async def a_look(
         width: Of the window, in pixels.
         height: The same.
     """
-    context = await browser.new_context(
-        java_script_enabled=scripts,
-        color_scheme=scheme,
-        viewport={"width": width, "height": height},
-        locale="en-GB",
-        timezone_id="UTC",
+    look = await _a_window(
+        browser, url, scripts=scripts, scheme=scheme, width=width, height=height
     )
-    context.set_default_timeout(PATIENCE)
     try:
-        look = Look(await context.new_page(), url, scripts, scheme)
-
-        def came(request: Request) -> None:
-            if not request.url.startswith((f"{url}/", "data:", "blob:")):
-                look.complaints.append(f"asked {request.url}")
-
-        look.page.on("request", came)
-        look.page.on("pageerror", lambda error: look.complaints.append(str(error)))
-        look.page.on(
-            "console",
-            lambda said: look.complaints.append(said.text) if said.type == "error" else None,
-        )
         yield look
     finally:
-        await context.close()
+        await look.page.context.close()
+
+
+@asynccontextmanager
+async def a_kept_look(
+    browser: Browser,
+    url: str,
+    *,
+    scripts: bool = True,
+    scheme: Scheme = "light",
+    width: int = 1280,
+) -> AsyncIterator[Look]:
+    """Look through a window that others had before and get afterwards: a new one costs as much as three pages.
+
+    Nobody finds cookies, storage, routes, colours or a width of somebody else. Whoever adds to the window what it
+    would not forget, as a listener or a clock, opens one of its own by `a_look`. A failing test leaves none behind.
+    """
+    idle = _IDLE.setdefault(browser, {}).setdefault(scripts, [])
+    look = (
+        idle.pop()
+        if idle
+        else await _a_window(browser, url, scripts=scripts, scheme=scheme, width=width)
+    )
+    try:
+        look.url = url
+        await look.see(scheme, width)
+        yield look
+        await look.end()
+        idle.append(look)
+    finally:
+        if look not in idle:
+            await look.page.context.close()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from playwright.async_api import Browser
-from tests.browsers import a_look
+from tests.browsers import a_kept_look, a_look
 from tests.doubles.clock import NOON
 from tests.integration.pages.conftest import ServedPages
 from tests.unit.entry.pages.test_delivery import DELIVERED, FAILED, PAGE, put
@@ -19,7 +19,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\u202e\x1b[2J</pre><script>alert(2)</scri
 async def test_a_delivery_that_waits_is_seen_to_complete_without_loading_the_page_again(
     served: ServedPages, chromium: Browser
 ) -> None:
-    async with a_look(chromium, served.url) as look:
+    async with a_kept_look(chromium, served.url) as look:
         await served.let_in(look, Scope.ADMIN)
         await look.open(PAGE)
         now = look.page.locator("ol.timeline > li[aria-current=step]")
@@ -57,7 +57,7 @@ async def test_a_partner_sends_its_delivery_again_by_keyboard(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
     put(served.world, FAILED, DELIVERED)
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await served.let_in(look, Scope.PARTNER_MANAGE)
         await look.open(PAGE)
         await look.page.get_by_label("Reason").focus()
@@ -77,7 +77,7 @@ async def test_a_whole_life_is_in_nobodys_way(
     served: ServedPages, chromium: Browser, scheme: str, width: int
 ) -> None:
     put(served.world, FAILED, replace(DELIVERED, started_at=NOON - 5_000, worker="w" * 200))
-    async with a_look(chromium, served.url, scheme=scheme, width=width) as look:  # type: ignore[arg-type]
+    async with a_kept_look(chromium, served.url, scheme=scheme, width=width) as look:  # type: ignore[arg-type]
         await served.let_in(look, Scope.ADMIN)
         await look.open(PAGE)
         await look.page.get_by_text("The same from a terminal").click()

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 from playwright.async_api import Browser, Locator
-from tests.browsers import Look, a_look
+from tests.browsers import Look, a_kept_look
 from tests.doubles.pages import Browser as Reader
 from tests.doubles.pages import Form, PagesWorld
 from tests.integration.pages.conftest import ServedPages
@@ -75,10 +75,8 @@ async def press(look: Look, shown: Locator) -> int:
 
 async def log_in(look: Look, served: ServedPages, world: PagesWorld, scope: Scope) -> Reader:
     """Let a browser have a session of another world, which is served from then on; return who has it too."""
-    if look.scripts and await look.page.evaluate("document.querySelector('[data-live]') !== null"):
-        # No script of the page before asks the new world with the old cookie. A picture of the same site has none, and
-        # is shown by the process that shows the pages; `about:blank` would have one started, and the next page another.
-        await look.open("/ui/static/icon.svg")
+    # No script of the page before asks the new world with the old cookie.
+    await look.still()
     served.world = world
     return await served.let_in(look, scope)
 
@@ -106,7 +104,7 @@ async def test_each_act_is_done_by_the_button_of_its_form(
     served: ServedPages, chromium: Browser, places: Places, scope: Scope, *, scripts: bool
 ) -> None:
     """Each in a world of its own: none finds what another one left."""
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         for act in acts_of(scope):
             world = await asyncio.to_thread(PagesWorld)
             something_to_do(world)
@@ -120,7 +118,7 @@ async def test_each_act_is_done_by_the_button_of_its_form(
 async def test_each_form_that_asks_for_a_page_is_answered(
     served: ServedPages, chromium: Browser, places: Places, scope: Scope, *, scripts: bool
 ) -> None:
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         person = await log_in(look, served, await asyncio.to_thread(PagesWorld), scope)
         for path, action in (await places.asking(person, scope)).items():
             await look.open(path)

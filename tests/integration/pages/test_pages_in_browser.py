@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
-from tests.browsers import Look, Scheme, a_look
+from tests.browsers import Look, Scheme, a_kept_look, a_look
 from tests.integration.pages.conftest import ServedPages
 from tests.unit.entry.pages.expectations import EXPECTATIONS
 
@@ -67,7 +67,7 @@ class People:
         """Return the window of a person."""
         if person != self._person:
             await self.close()
-            window = a_look(self._chromium, self._served.url, scripts=person.scripts)
+            window = a_kept_look(self._chromium, self._served.url, scripts=person.scripts)
             self._look = await self._window.enter_async_context(window)
             await self._served.let_in(self._look, person.scope)
             self._person = person
@@ -152,7 +152,7 @@ async def test_what_is_seriously_in_the_way_is_found_in_each_scheme(chromium: Br
 async def test_a_person_logs_in_where_a_page_asks_for_it_and_out_again(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await look.open("/ui/subscriptions?partner=acme")
         assert await look.page.title() == "Log in · hookstream"
         if scripts:
@@ -175,7 +175,7 @@ async def test_a_person_logs_in_where_a_page_asks_for_it_and_out_again(
 async def test_the_first_key_leads_past_the_navigation(
     served: ServedPages, chromium: Browser
 ) -> None:
-    async with a_look(chromium, served.url) as look:
+    async with a_kept_look(chromium, served.url) as look:
         await served.let_in(look, Scope.ADMIN)
         await look.open("/ui/subscriptions")
         await look.page.keyboard.press("Tab")

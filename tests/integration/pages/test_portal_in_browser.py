@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
-from tests.browsers import Scheme, a_look
+from tests.browsers import Scheme, a_kept_look
 from tests.integration.pages.conftest import ServedPages
 
 from hookstream.core.access.scopes import Scope
@@ -27,7 +27,7 @@ async def link(served: ServedPages) -> AsyncIterator[str]:
 async def test_a_person_opens_the_pages_with_one_press_and_sees_its_own_things_alone(
     served: ServedPages, chromium: Browser, link: str, *, scripts: bool
 ) -> None:
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         assert await look.open(link) == 200
         await look.page.get_by_role("button", name="Open").click()
         await look.page.wait_for_url("**/ui/overview")
@@ -45,7 +45,7 @@ async def test_a_person_opens_the_pages_with_one_press_and_sees_its_own_things_a
 async def test_nothing_serious_is_in_the_way_of_whoever_opens_a_link(
     served: ServedPages, chromium: Browser, link: str, scheme: Scheme, width: int
 ) -> None:
-    async with a_look(chromium, served.url, scheme=scheme, width=width) as look:
+    async with a_kept_look(chromium, served.url, scheme=scheme, width=width) as look:
         for path in (link, "/ui/portal/nothing"):
             await look.open(path)
             assert await look.barriers() == []
@@ -60,7 +60,7 @@ async def test_nothing_serious_is_in_the_way_of_whoever_opens_a_link(
 async def test_a_cookie_of_a_session_is_kept_by_a_real_browser_and_no_script_reads_it(
     served: ServedPages, chromium: Browser
 ) -> None:
-    async with a_look(chromium, served.url) as look:
+    async with a_kept_look(chromium, served.url) as look:
         await look.log_in(served.world.api.tokens[Scope.ADMIN])
         [cookie] = [
             each

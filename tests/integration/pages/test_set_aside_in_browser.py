@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.async_api import Browser
-from tests.browsers import Look, a_look
+from tests.browsers import Look, a_kept_look
 from tests.doubles.api_records import OUR_FAILURE
 from tests.integration.pages.conftest import ServedPages
 from tests.unit.entry.pages.test_set_aside import found
@@ -29,7 +29,7 @@ async def test_an_operator_redrives_at_a_rate_and_purges_with_a_reason_what_a_fi
     served: ServedPages, chromium: Browser, path: str, *, scripts: bool
 ) -> None:
     found(served.world, 3)
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await served.let_in(look, Scope.OPERATOR_WRITE)
         await look.open(path)
         await look.page.get_by_role("link", name="Redrive what the filter has").click()
@@ -50,7 +50,7 @@ async def test_an_operator_redrives_at_a_rate_and_purges_with_a_reason_what_a_fi
 async def test_a_partner_resolves_a_failure_group_and_reopens_it(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await served.let_in(look, Scope.PARTNER_MANAGE)
         await look.open("/ui/failures")
         await look.page.get_by_role("link", name="failed 503").click()
@@ -69,7 +69,7 @@ async def test_a_partner_resolves_a_failure_group_and_reopens_it(
 async def test_a_replay_is_counted_and_then_begun(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await served.let_in(look, Scope.OPERATOR_WRITE)
         await look.open("/ui/jobs")
         await look.page.get_by_role("link", name="Replay events of the past").click()
@@ -86,7 +86,7 @@ async def test_a_replay_is_counted_and_then_begun(
 async def test_an_event_id_is_pasted_and_explained(
     served: ServedPages, chromium: Browser, *, scripts: bool
 ) -> None:
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await served.let_in(look, Scope.PARTNER_READ)
         await look.open("/ui/explain")
         await look.page.get_by_label("Event id").fill("e-1")

@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.async_api import Browser
-from tests.browsers import Look, a_look
+from tests.browsers import Look, a_kept_look
 from tests.doubles.api_records import subscription
 from tests.integration.pages.conftest import ServedPages
 
@@ -26,7 +26,7 @@ async def test_each_button_of_a_subscription_does_what_it_says(
     name = f"pressed-{scope.value.replace(':', '-')}-{scripts}".lower()
     served.world.api.add(subscription(name))
     page = f"/ui/subscriptions/{name}"
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await served.let_in(look, scope)
 
         await look.open(f"{page}/edit")
@@ -71,7 +71,7 @@ async def test_each_button_of_a_subscription_does_what_it_says(
 async def test_a_subscription_is_created_from_the_list(
     served: ServedPages, chromium: Browser, scope: Scope, *, scripts: bool
 ) -> None:
-    async with a_look(chromium, served.url, scripts=scripts) as look:
+    async with a_kept_look(chromium, served.url, scripts=scripts) as look:
         await served.let_in(look, scope)
         await look.open("/ui/subscriptions?partner=acme")
         await look.page.get_by_role("link", name="New subscription").click()
