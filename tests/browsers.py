@@ -9,7 +9,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -147,6 +147,17 @@ class Look:
                 # While its tables are not current, a console believes no token.
                 assert f"({NOT_CURRENT})" in await self.page.inner_text("main"), self.path
                 await self._wait_until_current()
+
+    async def take(self, cookies: Mapping[str, str]) -> None:
+        """Have the cookies of a session of the site that was begun outside of the browser, by their names."""
+        # A secure cookie is set for HTTPS alone; a browser sends it over HTTP, too, to its own machine.
+        url = self.url.replace("http:", "https:")
+        await self.page.context.add_cookies(
+            [
+                {"name": name, "value": value, "url": url, "secure": True}
+                for name, value in cookies.items()
+            ]
+        )
 
     async def open_again(self, path: str) -> int:
         """Load a page again for whoever waits for what it is to show, a while after the last time."""

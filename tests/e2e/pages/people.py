@@ -1,5 +1,6 @@
 """Who walks through the pages: opens them, fills in their forms as they are shown, and presses their buttons."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -8,8 +9,10 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Locator
-from tests.browsers import Look, a_look
+from tests.browsers import NOT_CURRENT, Look, a_look
 from tests.e2e.consoles import DEADLINE
+from tests.e2e.page_client import PageClient
+from tests.e2e.platform import Platform
 
 from hookstream.entry.pages.page import ConsolePage
 from hookstream.entry.pages.table import PAGES
@@ -33,7 +36,7 @@ class Person:
 
     async def main(self) -> str:
         """Return what the page says."""
-        return await self.look.page.locator("main").inner_text()
+        return await self.look.says()
 
     async def open(self, path: str) -> str:
         """Open a page that there is, and return what it says."""
@@ -104,6 +107,25 @@ async def _fill(shown: Locator, name: str, value: str) -> None:
         await field_.set_checked(bool(value))
     else:
         await field_.fill(value)
+
+
+async def let_in(look: Look, platform: Platform, token: str) -> None:
+    """Let a browser have a session of a token, which was begun outside of it: a login by it costs as much as four pages.
+
+    `test_console_pages.py` and the walk have logins by browsers.
+    """
+    client, deadline = PageClient(platform.console), time.monotonic() + DEADLINE
+    while not client.session:
+        shown = await client.get("/ui/login")
+        done = (
+            await client.press("/ui/login", shown, token=token) if shown.status == 200 else shown
+        )
+        # While its tables are not current, a console believes no token.
+        assert done.status in (303, NOT_CURRENT), done
+        assert time.monotonic() < deadline, done
+        if not client.session:
+            await asyncio.sleep(_PAUSE)
+    await look.take(client.cookies)
 
 
 @asynccontextmanager

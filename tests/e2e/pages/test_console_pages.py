@@ -5,7 +5,8 @@ import time
 
 import pytest
 from playwright.async_api import Browser, expect
-from tests.browsers import PATIENCE, a_look
+from tests.browsers import PATIENCE, a_kept_look
+from tests.e2e.pages.people import let_in
 from tests.e2e.platform import EVENTS, Platform
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="package")]
@@ -19,11 +20,10 @@ async def test_an_operator_sees_everything_and_a_partner_its_own(
     platform: Platform, chromium: Browser, *, scripts: bool
 ) -> None:
     url = platform.console.url
-    async with a_look(chromium, url, scripts=scripts) as look:
+    async with a_kept_look(chromium, url, scripts=scripts) as look:
         await look.log_in(platform.token)
-        assert "rehearsal" in await look.page.locator("header").inner_text()
-        overview = await look.page.locator("main").inner_text()
-        assert "Success rate" in overview
+        assert "rehearsal" in await look.says("header")
+        assert "Success rate" in await look.says()
         await look.page.get_by_role("link", name="Subscriptions").click()
         rows = look.page.get_by_role("row")
         await expect(rows).to_have_count(5)
@@ -31,7 +31,7 @@ async def test_an_operator_sees_everything_and_a_partner_its_own(
         await look.open("/ui/subscriptions?partner=rival")
         await expect(rows).to_have_count(2)
         assert look.complaints == []
-    async with a_look(chromium, url, scripts=scripts) as look:
+    async with a_kept_look(chromium, url, scripts=scripts) as look:
         await look.log_in(platform.partner)
         await look.page.get_by_role("link", name="Subscriptions").click()
         await expect(look.page.get_by_role("row")).to_have_count(4)
@@ -42,8 +42,9 @@ async def test_an_operator_sees_everything_and_a_partner_its_own(
 async def test_the_overview_keeps_up_with_what_is_delivered(
     platform: Platform, chromium: Browser
 ) -> None:
-    async with a_look(chromium, platform.console.url) as look:
-        await look.log_in(platform.token)
+    async with a_kept_look(chromium, platform.console.url) as look:
+        await let_in(look, platform, platform.token)
+        await look.open("/ui/overview")
         before = int(await look.figure("Delivered"))
         assert before >= EVENTS
         await platform.publish(3)
@@ -57,8 +58,8 @@ async def test_the_overview_keeps_up_with_what_is_delivered(
 async def test_a_worker_says_what_its_lane_of_a_failing_subscription_does(
     platform: Platform, chromium: Browser
 ) -> None:
-    async with a_look(chromium, platform.console.url) as look:
-        await look.log_in(platform.token)
+    async with a_kept_look(chromium, platform.console.url) as look:
+        await let_in(look, platform, platform.token)
         # A lane without work for long is forgotten.
         await platform.publish(1)
         await look.open("/ui/subscriptions/waiting")
@@ -75,8 +76,8 @@ async def test_a_session_is_over_as_soon_as_its_token_is_revoked(
     platform: Platform, chromium: Browser
 ) -> None:
     made = await platform.made("/v1/tokens", {"scope": "partner:read", "partner": "acme"})
-    async with a_look(chromium, platform.console.url) as look:
-        await look.log_in(platform.kept("a token of a session", made["text"]))
+    async with a_kept_look(chromium, platform.console.url) as look:
+        await let_in(look, platform, platform.kept("a token of a session", made["text"]))
         await platform.made(f"/v1/tokens/{made['token']['id']}/revoke", None)
         revoked = time.monotonic()
         while True:

@@ -5,8 +5,9 @@ import time
 
 import pytest
 from playwright.async_api import Browser, expect
-from tests.browsers import PATIENCE, Look, a_look
+from tests.browsers import PATIENCE, Look, a_kept_look
 from tests.e2e.consoles import DEADLINE
+from tests.e2e.pages.people import let_in
 from tests.e2e.platform import Platform
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="package")]
@@ -44,8 +45,9 @@ async def test_from_the_list_to_what_waits_and_why(
 ) -> None:
     delivery = await first(platform, "waiting", "pending")
     for token in (platform.token, platform.partner):
-        async with a_look(chromium, platform.console.url, scripts=scripts) as look:
-            await look.log_in(token)
+        async with a_kept_look(chromium, platform.console.url, scripts=scripts) as look:
+            await let_in(look, platform, token)
+            await look.open("/ui/overview")
             await look.page.get_by_role("link", name="Deliveries").click()
             await look.page.get_by_label("State").select_option("pending")
             await look.page.get_by_label("Subscription").fill("waiting")
@@ -57,7 +59,7 @@ async def test_from_the_list_to_what_waits_and_why(
             await look.page.get_by_role("link", name=delivery).click()
             await look.page.wait_for_url("**/ui/deliveries/msg_*")
             await shows(look, WAITS)
-            main = await look.page.locator("main").inner_text()
+            main = await look.says()
             assert "failed 503" in main
             assert ("Worker" in main) is (token == platform.token)
             assert platform.world.prefix in main or token == platform.partner
@@ -72,8 +74,8 @@ async def test_a_dead_letter_is_sent_again_and_the_page_keeps_up_with_it(
     platform: Platform, chromium: Browser
 ) -> None:
     delivery = await first(platform, "refused", "dead-lettered")
-    async with a_look(chromium, platform.console.url) as look:
-        await look.log_in(platform.token)
+    async with a_kept_look(chromium, platform.console.url) as look:
+        await let_in(look, platform, platform.token)
         await look.open(f"/ui/deliveries/{delivery}")
         assert (await steps(look))[-2:] == ["Attempt 1", "Dead-lettered"]
         platform.endpoint.statuses.pop("/refused")
@@ -96,8 +98,8 @@ async def test_a_body_is_rendered_again_for_whoever_asks(
 ) -> None:
     delivery = await first(platform, "healthy", "completed")
     for token in (platform.token, platform.partner):
-        async with a_look(chromium, platform.console.url) as look:
-            await look.log_in(token)
+        async with a_kept_look(chromium, platform.console.url) as look:
+            await let_in(look, platform, token)
             await look.open(f"/ui/deliveries/{delivery}")
             await look.page.get_by_role("link", name="Show the body").click()
             await look.page.wait_for_url("**/payload")
@@ -114,11 +116,11 @@ async def test_another_partners_delivery_is_as_one_that_there_is_not(
     await platform.publish(1)
     found = await platform.console.until(path, platform.token, lambda page: bool(page["items"]))
     delivery = found["items"][0]["delivery"]
-    async with a_look(chromium, platform.console.url) as look:
-        await look.log_in(platform.partner)
+    async with a_kept_look(chromium, platform.console.url) as look:
+        await let_in(look, platform, platform.partner)
         for page in ("", "/payload"):
             absent = await look.open(f"/ui/deliveries/msg_nothing{page}")
-            text = await look.page.locator("main").inner_text()
+            text = await look.says()
             assert (absent, await look.open(f"/ui/deliveries/{delivery}{page}")) == (404, 404)
-            assert await look.page.locator("main").inner_text() == text
+            assert await look.says() == text
         assert "/ui/deliveries" in look.path

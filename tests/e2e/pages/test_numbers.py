@@ -4,8 +4,9 @@ import time
 
 import pytest
 from playwright.async_api import Browser
-from tests.browsers import Look, a_look
+from tests.browsers import Look, a_kept_look
 from tests.e2e.consoles import DEADLINE
+from tests.e2e.pages.people import let_in
 from tests.e2e.platform import EVENTS, Platform
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="package")]
@@ -17,13 +18,14 @@ async def test_the_overview_has_what_happened_and_what_needs_a_look(
     platform: Platform, chromium: Browser, whose: str, *, scripts: bool
 ) -> None:
     by_operator = whose == "operator"
-    async with a_look(chromium, platform.console.url, scripts=scripts) as look:
-        await look.log_in(platform.token if by_operator else platform.partner)
+    async with a_kept_look(chromium, platform.console.url, scripts=scripts) as look:
+        await let_in(look, platform, platform.token if by_operator else platform.partner)
+        await look.open("/ui/overview")
         for label in ("Delivered", "Dead-lettered", "Waiting now"):
             await reaches(look, label)
         # To two endpoints for each event; to the third until its breaker opened.
         assert int(await look.figure("Attempts")) > 2 * EVENTS
-        main = await look.page.locator("main").inner_text()
+        main = await look.says()
         for failing in ("waiting", "refused"):
             assert await look.page.get_by_role("link", name=failing, exact=True).count() == 1
         assert ("the morning's incident" in main) == by_operator
@@ -40,8 +42,9 @@ async def test_a_bar_of_what_falls_due_leads_to_its_deliveries_by_the_keyboard_t
     platform: Platform, chromium: Browser, whose: str, *, scripts: bool
 ) -> None:
     token = platform.token if whose == "operator" else platform.partner
-    async with a_look(chromium, platform.console.url, scripts=scripts) as look:
-        await look.log_in(token)
+    async with a_kept_look(chromium, platform.console.url, scripts=scripts) as look:
+        await let_in(look, platform, token)
+        await look.open("/ui/overview")
         await look.page.get_by_role("link", name="Retries").click()
         await reaches(look, "Waiting")
         await look.open("/ui/retries?hours=6&subscription=waiting")
@@ -81,8 +84,8 @@ async def followed(look: Look) -> int:
 async def test_what_is_anothers_is_absent_from_the_numbers_of_a_partner(
     platform: Platform, chromium: Browser
 ) -> None:
-    async with a_look(chromium, platform.console.url) as look:
-        await look.log_in(platform.partner)
+    async with a_kept_look(chromium, platform.console.url) as look:
+        await let_in(look, platform, platform.partner)
         for path in ("overview", "retries", "retries/waiting"):
             assert await look.open(f"/ui/{path}?subscription=theirs") == 404
             assert await look.open(f"/ui/{path}?partner=rival") == 403

@@ -30,17 +30,7 @@ class ServedPages(Served):
         A login by the browser costs as much as three pages; `test_pages_in_browser.py` has it.
         """
         person = await logged_in(self.world, self.world.api.tokens[scope])
-        await look.page.context.add_cookies(
-            [
-                {
-                    "name": name,
-                    "value": value,
-                    "url": self.url.replace("http:", "https:"),
-                    "secure": True,
-                }
-                for name, value in person.cookies.items()
-            ]
-        )
+        await look.take(person.cookies)
         return person
 
 
