@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Iterable
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 
+from hookstream.adapters.kafka.lookups import LOOKUPS
+from hookstream.adapters.kafka.scan import LogScan, ScanBounds
 from hookstream.adapters.kafka.topics import KafkaTopics
 from hookstream.core.model.instant import DAY, SECOND
 from hookstream.core.model.topics import Topics
@@ -50,6 +53,47 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(client: Client, prefix: st
     assert existing[f"{prefix}.attempts"].config["compression.type"] == "zstd"
 
 
+def test_a_topic_that_was_deleted_and_made_again_is_looked_up_as_it_is_now(
+    client: Client, prefix: str
+) -> None:
+    """The client of look-ups lives on: it knew the topic's first partition and its leader."""
+    name = f"{prefix}.again"
+    admin, producer = AdminClient(client), Producer(client)
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    producer.produce(name, b"first")
+    producer.flush(30)
+    assert LogScan(client, name).bounds() == {0: ScanBounds(0, 1)}
+
+    admin.delete_topics([name])[name].result(30)
+    made_again(admin, name, partitions=2)
+
+    assert LogScan(client, name).bounds() == {0: ScanBounds(0, 0), 1: ScanBounds(0, 0)}
+    assert LOOKUPS.client(client) is LOOKUPS.client(dict(client))
+
+
+def made_again(admin: AdminClient, name: str, *, partitions: int) -> None:
+    """Make a topic whose deletion may not be complete, and wait until its broker knows it."""
+    for _ in range(500):
+        try:
+            admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            time.sleep(0.1)
+        else:
+            break
+    until_known(admin, name, partitions)
+
+
+def until_known(admin: AdminClient, name: str, partitions: int) -> None:
+    """Wait until the broker knows a topic that its controller has made."""
+    for _ in range(500):
+        if len(admin.list_topics(name, timeout=30).topics[name].partitions) == partitions:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{name} has other partitions")
+
+
 def test_a_topic_that_is_deleted_while_topics_are_read_is_left_out(
     client: Client, prefix: str
 ) -> None:
@@ -57,6 +101,8 @@ def test_a_topic_that_is_deleted_while_topics_are_read_is_left_out(
     admin = AdminClient(client)
     for made in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
         made.result(30)
+    for name in names:
+        until_known(admin, name, partitions=1)
 
     def pick(_: Iterable[str]) -> list[str]:
         admin.delete_topics(names[:1])[names[0]].result(30)

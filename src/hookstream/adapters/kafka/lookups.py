@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -46,6 +47,8 @@ _LOG_ENDS: dict[str, OffsetSpec] = {
 }
 _NO_RECORD = -1
 
+_Settings: TypeAlias = frozenset[tuple[str, str | int | float | bool]]
+
 
 class LookupClients:
     """One client for each cluster that is asked now and then, by whichever thread.
@@ -60,8 +63,10 @@ class LookupClients:
     def __init__(self, make: Callable[[ClientSettings], AdminClient] = admin_client) -> None:
         self._make = make
         self._one = threading.Lock()
-        self._clients: dict[frozenset[tuple[str, str | int | float | bool]], AdminClient] = {}
+        self._clients: dict[_Settings, AdminClient] = {}
         """By settings, the latest last."""
+        self._given: WeakKeyDictionary[AdminClient, _Settings] = WeakKeyDictionary()
+        """The settings of each client that is shared, or was and is still in somebody's hands."""
 
     def client(self, settings: ClientSettings) -> AdminClient:
         """Return the client for these settings of librdkafka's.
@@ -73,7 +78,7 @@ class LookupClients:
         with self._one:
             client = self._clients.pop(key, None)
             if client is None:
-                client = self._make(settings)
+                client = self._made(key)
             self._clients[key] = client
             # The last to refer to a client waits for its threads to end: not while others wait for the lock.
             oldest = next(iter(self._clients))
@@ -82,15 +87,22 @@ class LookupClients:
         return client
 
     def instead_of(self, client: AdminClient) -> AdminClient:
-        """Return another client in place of one that had no good answer; itself if it is not shared.
+        """Return another client in place of one that had no good answer; itself if it never was shared.
 
         A client that knows of no leader, once a broker was frozen, may know of none for a quarter of an hour.
         """
         with self._one:
-            for key, each in self._clients.items():
-                if each is client:
-                    self._clients[key] = another = self._make(dict(key))
-                    return another
+            key = self._given.get(client)
+            if key is None:
+                return client
+            another = self._clients.get(key, client)
+            if another is client:
+                self._clients[key] = another = self._made(key)
+            return another
+
+    def _made(self, key: _Settings) -> AdminClient:
+        client = self._make(dict(key))
+        self._given[client] = key
         return client
 
     def forget(self) -> None:

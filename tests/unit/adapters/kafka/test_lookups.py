@@ -126,6 +126,16 @@ def test_where_the_shared_client_finds_no_leader_another_one_is_asked_at_once() 
     assert len(blind.errors) == 8
 
 
+def test_whoever_still_has_a_client_that_was_replaced_gets_the_one_in_its_place() -> None:
+    clients = LookupClients()
+    first = clients.client(HERE)
+
+    second = clients.instead_of(first)
+
+    assert clients.instead_of(first) is second is clients.client(HERE)
+    assert clients.instead_of(second) is not first
+
+
 def test_a_client_that_is_not_shared_is_asked_again_itself() -> None:
     admin, clients = Recovering(KafkaError._NOENT), LookupClients()  # noqa: SLF001
     shared = clients.client(HERE)
