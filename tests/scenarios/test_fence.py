@@ -158,6 +158,50 @@ async def test_errors_that_could_lose_a_delivery_pass_the_fence(error: type[Exce
         assert world.broker.commits["hookstream"][HERE] == 0
 
 
+@pytest.mark.parametrize("port_and_method", [("agreement", "look"), ("events", "commit")])
+async def test_what_is_done_every_second_ends_the_process_if_it_fails_three_times_in_a_row(
+    port_and_method: tuple[str, str],
+) -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        broken = break_(world, *port_and_method)
+        worker = await world.worker(joined=False)
+        world.publish("e1", "e2")
+        while worker.task is None or not worker.task.done():
+            world.publish("e3")  # so that there is something to commit
+            await asyncio.sleep(0.9)
+
+        error = await ended(worker)
+
+        assert isinstance(error, InvariantBroken)
+        assert "failed 3 times in a row" in str(error)
+        assert broken[0].raised == 3
+
+
+async def test_what_fails_twice_in_a_row_and_then_succeeds_goes_on() -> None:
+    async with World() as world:
+        world.subscribe("crm")
+        broken = break_(world, "agreement", "look", when=lambda call: call % 3 != 0)
+        worker = await world.worker()
+
+        await asyncio.sleep(60)
+
+        assert broken[0].raised == 40
+        assert worker.task is not None
+        assert not worker.task.done()
+
+
+@pytest.mark.parametrize("error", [InvariantBroken, ProducerFenced, DependencyUnavailable])
+async def test_an_error_that_passes_the_fence_ends_the_process_out_of_a_timer_too(
+    error: type[Exception],
+) -> None:
+    async with World() as world:
+        break_(world, "agreement", "look", error, when=lambda call: call == 5)
+        worker = await world.worker(joined=False)
+
+        assert isinstance(await ended(worker), error)
+
+
 async def test_three_partitions_that_one_line_stops_within_a_minute_end_the_process() -> None:
     async with World(partitions=3) as world:
         world.subscribe("crm")

@@ -46,6 +46,7 @@ from hookstream.pipeline.guarded import GuardedLogger, GuardedMetrics, GuardedTr
 from hookstream.pipeline.intake import Intake
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
+from hookstream.pipeline.periodic import periodic
 from hookstream.pipeline.ports import Ports, WriteRefused
 from hookstream.pipeline.retrier import Retrier, WaitingRecord, goes_behind
 from hookstream.pipeline.row_checks import RowChecks
@@ -244,8 +245,9 @@ class Engine:
     async def _every(self, seconds: float, act: Callable[[], None]) -> None:
         """Act again and again. One failure is logged; `_FAILURES` in a row end the process."""
         failures = 0
-        while True:
-            await asyncio.sleep(seconds)
+
+        def turn() -> None:
+            nonlocal failures
             try:
                 act()
             except Exception as error:
@@ -257,6 +259,8 @@ class Engine:
                     ) from error
             else:
                 failures = 0
+
+        await periodic(seconds, turn)
 
 
 def _guarded(ports: Ports) -> Ports:

@@ -404,7 +404,8 @@ class Lanes:
         if self._time.shut(now):
             return
         self.tests.start()
-        for queue in self._active.visited():
+        active = self._active.visited()
+        for queue in active:
             busy = queue.queued or queue.lane.in_flight
             if busy:
                 queue.busy_at = now
@@ -419,8 +420,9 @@ class Lanes:
         for queue in self._active.forgotten(now):
             del self._queues[queue.subscription_id]
         self._note_idle()
-        # What is called now is called when all that is ready has had its turn.
-        asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
+        if active:
+            # What is called now is called when all that is ready has had its turn.
+            asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
 
     def _turned(self, since: float) -> None:
         self.turn = self._clock.monotonic() - since

@@ -353,16 +353,18 @@ class Retrier:
         )
 
     async def _sleep(self) -> None:
-        """Sleep until a record is due, one arrives, lanes are asked again, or half a second passed."""
+        """Sleep until a record is due, one arrives, lanes are asked again, or one has waited for half a second."""
         # A timer alone: a worker without work does nothing more often than this, and a timeout, which
         # cancels the task and catches that again, takes as long as all else in its turn.
         loop = asyncio.get_running_loop()
         self._sleeps = loop.create_future()
-        waker = loop.call_later(self._until_due() if self._room else _LONGEST_SLEEP, self._wake)
+        # An empty room needs no look at all: what enters it ends the sleep.
+        waker = loop.call_later(self._until_due(), self._wake) if self._room else None
         try:
             await self._sleeps
         finally:
-            waker.cancel()
+            if waker is not None:
+                waker.cancel()
             self._sleeps = None
 
     def _until_due(self) -> float:
