@@ -24,7 +24,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 COPY --from=native /wheel /wheel
 # The last command but one fails if the accelerator is not that of this release. The last compiles the pages'
-# templates, beside Python's bytecode: the user of the last stage owns nothing, and could not keep them.
+# templates, beside Python's bytecode: the user of the last stage may read them, and could not keep them.
 RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
  && /hookstream/bin/pip install --no-cache-dir --no-index --no-deps /wheel/*.whl \
  && HOOKSTREAM_NATIVE=1 /hookstream/bin/python -c \

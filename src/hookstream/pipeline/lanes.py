@@ -78,7 +78,7 @@ class Lanes:
         """Lanes that wait for a permit."""
         self._tickets = count()
         self.turn = 0.0
-        """Seconds that one turn of the event loop took at the last tick."""
+        """Seconds that one turn of the event loop took at the last tick with an active lane."""
         self._neighbours = Neighbours()
         self._idle = asyncio.Event()
         self._idle.set()

@@ -14,26 +14,25 @@ async def periodic(seconds: float, act: Callable[[], None]) -> None:
         BaseException: What `act` raised. It is not called again.
     """
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
+    is_over = asyncio.Event()
+    raised: list[BaseException] = []
     timer: asyncio.TimerHandle
 
     def turn() -> None:
         nonlocal timer
         try:
             act()
-        except asyncio.CancelledError:
-            # Nobody cancelled this; whoever awaits it finds that out.
-            ended.cancel()
-        except Exception as error:  # noqa: BLE001  it is raised where this is awaited
-            ended.set_exception(error)
         except BaseException as error:
-            ended.set_exception(error)
-            raise
+            raised.append(error)
+            is_over.set()
+            if not isinstance(error, Exception | asyncio.CancelledError):
+                raise
         else:
             timer = loop.call_later(seconds, turn)
 
     timer = loop.call_later(seconds, turn)
     try:
-        await ended
+        await is_over.wait()
     finally:
         timer.cancel()
+    raise raised[0]

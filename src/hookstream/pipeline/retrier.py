@@ -45,7 +45,7 @@ WAITING_BYTES = 2_000
 the room. Measured: 2,030 bytes."""
 
 _LONGEST_SLEEP = 0.5
-"""Longest sleep between checks of the room, seconds: a clock that jumps is noticed within it."""
+"""Longest sleep between checks of a room with records, seconds: a clock that jumps is noticed within it."""
 
 _EARLY_AGAIN = 0.01
 """Seconds until lanes are asked again, after a turn in which they took as many early deliveries as one
@@ -353,7 +353,7 @@ class Retrier:
         )
 
     async def _sleep(self) -> None:
-        """Sleep until a record is due, one arrives, lanes are asked again, or one has waited for half a second."""
+        """Sleep until a record is due, one arrives, lanes are asked again, or half a second passed while any waits."""
         # A timer alone: a worker without work does nothing more often than this, and a timeout, which
         # cancels the task and catches that again, takes as long as all else in its turn.
         loop = asyncio.get_running_loop()

@@ -35,6 +35,13 @@ async def test_what_is_called_raises_where_it_is_awaited_and_is_not_called_again
     assert ticks.at == [0.25, 0.5, 0.75]
 
 
+async def test_what_no_coroutine_may_raise_ends_it_too() -> None:
+    ticks = Ticks(calls=1, error=StopIteration())
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await periodic(1.0, ticks)
+
+
 async def test_a_call_that_was_cancelled_from_within_does_not_end_it_silently() -> None:
     ticks = Ticks(calls=2, error=asyncio.CancelledError())
 

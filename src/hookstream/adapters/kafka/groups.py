@@ -9,8 +9,14 @@ from typing import TypeVar
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from hookstream.adapters.kafka.client import ClientSettings, Properties, bounded, kafka_error
-from hookstream.adapters.kafka.lookups import LOOKUPS, LogPosition, ask_offsets, translating
+from hookstream.adapters.kafka.client import (
+    ClientSettings,
+    Properties,
+    admin_client,
+    bounded,
+    kafka_error,
+)
+from hookstream.adapters.kafka.lookups import LogPosition, ask_offsets, translating
 from hookstream.adapters.kafka.offsets import commit_positions, place_of
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.instant import Millis
@@ -37,7 +43,7 @@ class KafkaGroups:
 
     def __init__(self, client: ClientSettings, *, timeout: float = 30.0) -> None:
         self._client = client
-        self._admin: AdminClient = LOOKUPS.client(client)
+        self._admin: AdminClient = admin_client(client)
         self._timeout = timeout
 
     def topics(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Look-ups of topics and offsets share one client, for as long as it gets answers."""
+"""Look-ups of topics and offsets share one client for a minute, or until one of them fails."""
 
 import atexit
 import contextlib
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException
@@ -23,6 +23,8 @@ from hookstream.errors import DependencyUnavailable
 
 _MOST_CLIENTS = 4
 """Clusters, or settings for one, of which a client is kept."""
+_SHARED_SECONDS = 60.0
+"""For how long one is shared: files of its settings, such as certificates, may have changed."""
 _LEADERLESS = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -47,24 +49,37 @@ _LOG_ENDS: dict[str, OffsetSpec] = {
 }
 _NO_RECORD = -1
 
-_Settings: TypeAlias = frozenset[tuple[str, str | int | float | bool]]
+_Settings: TypeAlias = tuple[tuple[str, str | int | float | bool], ...]
+"""In their order: of two names of one property, the library takes the last."""
+
+
+class _Shared(NamedTuple):
+    client: AdminClient
+    since: float
 
 
 class LookupClients:
-    """One client for each cluster that is asked now and then, by whichever thread.
+    """One client for each cluster, for whoever asks it a few questions, in whichever thread.
 
-    Each client connects to the brokers twice, and a command asks from three to eight places. Whoever asks
-    for as long as a process lives, such as a table's reader, has a client of its own.
+    Each client connects to the brokers twice, and a command would make three to eight of them. What keeps a
+    client for long, such as a table's reader, makes one of its own. Whoever has one of these keeps a reference
+    for as long as answers are to come: they end with the client.
 
     Args:
         make: Makes a client with these settings of librdkafka's.
+        monotonic: The time, in seconds.
     """
 
-    def __init__(self, make: Callable[[ClientSettings], AdminClient] = admin_client) -> None:
+    def __init__(
+        self,
+        make: Callable[[ClientSettings], AdminClient] = admin_client,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._make = make
+        self._monotonic = monotonic
         self._one = threading.Lock()
-        self._clients: dict[_Settings, AdminClient] = {}
-        """By settings, the latest last."""
+        self._shared: dict[_Settings, _Shared] = {}
+        """By settings, the latest used last."""
         self._given: WeakKeyDictionary[AdminClient, _Settings] = WeakKeyDictionary()
         """The settings of each client that is shared, or was and is still in somebody's hands."""
 
@@ -74,42 +89,42 @@ class LookupClients:
         Raises:
             ConfigurationError: The library refuses a property.
         """
-        key = frozenset(settings.items())
+        key = tuple(settings.items())
         with self._one:
-            client = self._clients.pop(key, None)
-            if client is None:
-                client = self._made(key)
-            self._clients[key] = client
+            known = self._shared.pop(key, None)
+            fresh = known is not None and self._monotonic() - known.since < _SHARED_SECONDS
+            shared = known if known is not None and fresh else self._made(key)
+            self._shared[key] = shared
             # The last to refer to a client waits for its threads to end: not while others wait for the lock.
-            oldest = next(iter(self._clients))
-            surplus = self._clients.pop(oldest) if len(self._clients) > _MOST_CLIENTS else None
-        del surplus
-        return client
+            oldest = next(iter(self._shared))
+            surplus = self._shared.pop(oldest) if len(self._shared) > _MOST_CLIENTS else None
+        del known, surplus
+        return shared.client
 
     def instead_of(self, client: AdminClient) -> AdminClient:
-        """Return another client in place of one that had no good answer; itself if it never was shared.
+        """Return another client in place of one that knows of no leader; itself if it never was shared.
 
-        A client that knows of no leader, once a broker was frozen, may know of none for a quarter of an hour.
+        Once a broker was frozen, a client may know of none for a quarter of an hour.
         """
         with self._one:
             key = self._given.get(client)
             if key is None:
                 return client
-            another = self._clients.get(key, client)
-            if another is client:
-                self._clients[key] = another = self._made(key)
-            return another
-
-    def _made(self, key: _Settings) -> AdminClient:
-        client = self._make(dict(key))
-        self._given[client] = key
-        return client
+            shared = self._shared.get(key)
+            if shared is None or shared.client is client:
+                shared = self._shared[key] = self._made(key)
+            return shared.client
 
     def forget(self) -> None:
         """Keep no client: the next look-up makes one."""
         with self._one:
-            gone, self._clients = self._clients, {}
+            gone, self._shared = self._shared, {}
         gone.clear()
+
+    def _made(self, key: _Settings) -> _Shared:
+        client = self._make(dict(key))
+        self._given[client] = key
+        return _Shared(client, self._monotonic())
 
 
 LOOKUPS = LookupClients()
@@ -152,7 +167,8 @@ def ask_offsets(
 
     Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
     client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
-    to refresh its metadata; otherwise it would be refused for many minutes.
+    to refresh its metadata; otherwise it would be refused for many minutes. One that is shared is replaced
+    before that, once.
 
     Args:
         admin: The client.
@@ -160,7 +176,7 @@ def ask_offsets(
         where: The position.
         timeout: Seconds to wait at most for one answer.
         what: What is asked for, for an error's text, such as 'the ends of x'.
-        shared: Has another client in place of one of its own that had no good answer.
+        shared: Where `admin` may come from; what it shares is replaced or forgotten where something fails.
 
     Raises:
         KafkaException: The broker refuses for another reason.
@@ -168,6 +184,7 @@ def ask_offsets(
     """
     spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
     until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
+    asked = admin
     while time.monotonic() < until:
         answers = admin.list_offsets(
             {KafkaPartition(*at): spec for at in partitions},
@@ -182,9 +199,12 @@ def ask_offsets(
         except TimeoutError:
             found = {TopicPartition(*at): OFFSET_INVALID for at in partitions}
         except KafkaException as error:
-            admin = shared.instead_of(admin)
+            is_leaderless = kafka_error(error).code() in _LEADERLESS
+            if is_leaderless and admin is asked:
+                # One more, not one for each of the many times that brokers which elect a leader are asked.
+                admin = shared.instead_of(asked)
             _look_for_leaders(admin, timeout)
-            if kafka_error(error).code() not in _LEADERLESS:
+            if not is_leaderless:
                 raise
             time.sleep(_LEADERLESS_PAUSE)
             continue
@@ -195,9 +215,10 @@ def ask_offsets(
                 if late
                 else found
             )
-        admin = shared.instead_of(admin)
         _look_for_leaders(admin, timeout)
+        shared.forget()
         raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
+    shared.forget()
     raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
 
 

@@ -14,6 +14,7 @@ from hookstream.adapters.kafka.client import (
     kafka_error,
     translated,
 )
+from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.errors import ConfigurationError, DependencyUnavailable
 from hookstream.pipeline.ports import Clock, Logger
 
@@ -97,10 +98,12 @@ def topic_ids_of(admin: AdminClient, topics: Collection[str]) -> dict[str, bytes
         try:
             topic_id = answer.result(_SECONDS).topic_id
         except TimeoutError:
+            LOOKUPS.forget()
             why = f"the id of topic {topic} was not returned in time"
             raise DependencyUnavailable(why) from None
         except KafkaException as error:
             if kafka_error(error).name() not in _UNKNOWN:
+                LOOKUPS.forget()
                 raise translated(error, f"the id of topic {topic} cannot be read") from error
             found[topic] = None
             continue

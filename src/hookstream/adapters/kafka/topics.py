@@ -152,6 +152,7 @@ class KafkaTopics:
                 return WriteAccess(None)
             if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
                 return None
+            LOOKUPS.forget()
             raise translated(error, "asking who may write to topics") from error
 
     def _of_brokers(self, setting: str) -> set[str]:

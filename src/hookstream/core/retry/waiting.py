@@ -25,7 +25,8 @@ _STALE_ENTRIES_KEPT = 1024
 """Up to this many dropped entries are left in the heap for `due` to skip."""
 
 _LEFT_ENTRIES_KEPT = 32
-"""So many entries more than records is what an owner keeps at most, of which there are thousands."""
+"""So many entries that have left, more than records that wait, an owner keeps until one is added. There are
+thousands of owners."""
 
 _MUCH_LONGER = 8
 """A heap so many times as long is cheaper to add to than to make again."""

@@ -1,10 +1,11 @@
 """Renders templates: everything that they write is escaped, and a value that is missing is an error.
 
-All templates are compiled once in a process. A fragment is a block of a page that is rendered alone: blocks
-whose names begin with `live`.
+No template is compiled while a page is rendered. A fragment is a block of a page that is rendered alone:
+blocks whose names begin with `live`.
 """
 
 import hashlib
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -15,6 +16,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hookstream.core.model import instant, visible_text
 from hookstream.entry.pages import showing
 from hookstream.entry.pages.asking import at, query_text
 from hookstream.entry.pages.compiled import CompiledTemplates
@@ -22,6 +24,10 @@ from hookstream.entry.pages.files import StaticFiles
 from hookstream.entry.pages.forgery import form_token
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_COMPILED_BY = (
+    Path(__file__),
+    *(Path(inspect.getfile(each)) for each in (showing, visible_text, instant)),
+)
 _LIVE = re.compile(r"live[a-z_]{0,40}")
 _TIME_TEXT = re.compile(r"(<time [^>]* title=[^>]*>)[^<]*(</time>)")
 
@@ -69,10 +75,10 @@ class PageRendering:
 
 @cache
 def templates() -> Environment:
-    """Return all templates, compiled: once in a process, and where possible once in an installation."""
+    """Return all templates, compiled: read once in a process, and where possible compiled once in an installation."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
-        bytecode_cache=CompiledTemplates((Path(__file__), Path(showing.__file__))),
+        bytecode_cache=CompiledTemplates(_COMPILED_BY),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=showing.visible,

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from tests.doubles.clock import HandClock
 
-from hookstream.adapters.kafka.client import ClientSettings
+from hookstream.adapters.kafka.client import ClientSettings, admin_client
 from hookstream.adapters.kafka.lookups import (
     LOOKUPS,
     LogPosition,
@@ -16,6 +17,7 @@ from hookstream.adapters.kafka.lookups import (
     ask_offsets,
     translating,
 )
+from hookstream.core.model.instant import SECOND
 from hookstream.errors import DependencyUnavailable
 
 HERE: ClientSettings = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
@@ -98,8 +100,38 @@ def settings(port: int) -> ClientSettings:
 def test_look_ups_with_equal_settings_share_a_client() -> None:
     clients = LookupClients()
 
-    assert clients.client(dict(HERE)) is clients.client(dict(sorted(HERE.items(), reverse=True)))
+    assert clients.client(dict(HERE)) is clients.client(HERE)
     assert clients.client(settings(2)) is not clients.client(HERE)
+
+
+def test_of_two_names_of_one_property_the_client_has_the_last_that_was_set() -> None:
+    """The library takes the last of `bootstrap.servers` and `metadata.broker.list`."""
+    made: list[tuple[str, ...]] = []
+
+    def make(asked: ClientSettings) -> AdminClient:
+        made.append(tuple(asked))
+        return admin_client(HERE)
+
+    clients = LookupClients(make)
+    names = ("bootstrap.servers", "metadata.broker.list")
+    both: ClientSettings = {name: f"127.0.0.1:{port}" for port, name in enumerate(names, 1)}
+
+    clients.client(both)
+    clients.client(dict(reversed(list(both.items()))))
+
+    assert made == [names, names[::-1]]
+
+
+def test_a_client_is_shared_for_a_minute() -> None:
+    """A certificate that is rotated is read by the next one."""
+    clock = HandClock()
+    clients = LookupClients(monotonic=clock.monotonic)
+    first = clients.client(HERE)
+
+    clock.forward(59 * SECOND)
+    assert clients.client(HERE) is first
+    clock.forward(SECOND)
+    assert clients.client(HERE) is not first
 
 
 def test_of_settings_that_differ_the_latest_four_keep_their_client() -> None:
@@ -112,9 +144,9 @@ def test_of_settings_that_differ_the_latest_four_keep_their_client() -> None:
     assert clients.client(settings(2)) is not second
 
 
-def test_where_the_shared_client_finds_no_leader_another_one_is_asked_at_once() -> None:
+def test_where_the_shared_client_finds_no_leader_one_other_is_asked_instead() -> None:
     """One that a frozen broker left blind would find none for a quarter of an hour."""
-    blind, sees = Recovering(*[KafkaError._NOENT] * 9), Recovering()  # noqa: SLF001
+    blind, sees = Recovering(*[KafkaError._NOENT] * 9), Recovering(*[KafkaError._NOENT] * 3)  # noqa: SLF001
     made = [blind, sees]
     clients = LookupClients(lambda _: made.pop(0))
 
@@ -123,7 +155,7 @@ def test_where_the_shared_client_finds_no_leader_another_one_is_asked_at_once() 
 
     assert found == {("t", 0): 7}
     assert clients.client(HERE) is sees
-    assert len(blind.errors) == 8
+    assert (len(blind.errors), blind.looked, sees.looked) == (8, 0, 4)
 
 
 def test_whoever_still_has_a_client_that_was_replaced_gets_the_one_in_its_place() -> None:

@@ -1,5 +1,7 @@
 """Compiled templates are kept, and taken for nothing but what they were made of."""
 
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -50,6 +52,18 @@ def test_a_template_is_compiled_once_in_an_installation(module: Path, folder: Pa
 
     assert found(CompiledTemplates([module], folder)).code is not None
     assert page(CompiledTemplates([module], folder)) == "job.started, 42 of them"
+
+
+def test_what_one_user_has_compiled_another_may_read(module: Path, folder: Path) -> None:
+    """The image is built by root, and run by a user who owns nothing."""
+    before = os.umask(0o022)
+    try:
+        page(CompiledTemplates([module], folder))
+    finally:
+        os.umask(before)
+
+    (file,) = folder.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
 
 
 def test_a_template_that_changed_is_compiled_again(module: Path, folder: Path) -> None:
