@@ -64,7 +64,7 @@ class Beginning:
         names = self.settings.topics_names
         known = self.readers[keys is SEALED]
         reader = StateReader(names, keys)
-        reader._schemas, reader._read = known._schemas, {**known._read}  # noqa: SLF001
+        reader._schemas, reader._read = known._schemas, {**known._read}  # noqa: SLF001  as if it had read them
         return reader
 
 

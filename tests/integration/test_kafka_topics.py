@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
+from tests.executor_processes import until
 
 from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.adapters.kafka.scan import LogScan, ScanBounds
@@ -73,25 +74,27 @@ def test_a_topic_that_was_deleted_and_made_again_is_looked_up_as_it_is_now(
 
 def made_again(admin: AdminClient, name: str, *, partitions: int) -> None:
     """Make a topic whose deletion may not be complete, and wait until its broker knows it."""
-    for _ in range(500):
+
+    def made() -> bool:
         try:
             admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-            time.sleep(0.1)
-        else:
-            break
+            return False
+        return True
+
+    until(made, f"{name} is still being deleted")
     until_known(admin, name, partitions)
 
 
 def until_known(admin: AdminClient, name: str, partitions: int) -> None:
     """Wait until the broker knows a topic that its controller has made."""
-    for _ in range(500):
-        if len(admin.list_topics(name, timeout=30).topics[name].partitions) == partitions:
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{name} has other partitions")
+
+    def known() -> bool:
+        return len(admin.list_topics(name, timeout=30).topics[name].partitions) == partitions
+
+    until(known, f"{name} has other partitions")
 
 
 def test_a_topic_that_is_deleted_while_topics_are_read_is_left_out(

@@ -1,6 +1,6 @@
 """What is done periodically is called by timers alone: a worker without work does little else.
 
-A task that sleeps takes twice as long: its sleep is a future, a timer, and two turns of the event loop.
+A task that sleeps takes about twice as long: its sleep is a future, a timer, and two turns of the event loop.
 """
 
 import asyncio

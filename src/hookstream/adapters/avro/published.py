@@ -155,7 +155,7 @@ def published(tree: JsonObject, number: int, read: AvroSchema | None = None) -> 
     """
     event_type, version = declared(tree)
     revision = Revision(event_type, version, fingerprint_of(tree))
-    nodes = read or read_schema(tree)
+    nodes = read_schema(tree) if read is None else read
     parsed, guarded, tagged = body_forms(nodes)
     prefix = SINGLE_OBJECT + bytes.fromhex(revision.fingerprint)
     data = None if nodes.data is None else AvroSchema(nodes.data, nodes.named)

@@ -61,7 +61,7 @@ class _Shared(NamedTuple):
 class LookupClients:
     """One client for each cluster, for whoever asks it a few questions, in whichever thread.
 
-    Each client connects to the brokers twice, and a command would make three to eight of them. What keeps a
+    Each client connects to the brokers twice, and a command looks up in several places. What keeps a
     client for long, such as a table's reader, makes one of its own. Whoever has one of these keeps a reference
     for as long as answers are to come: they end with the client.
 
@@ -91,9 +91,9 @@ class LookupClients:
         """
         key = tuple(settings.items())
         with self._one:
-            known = self._shared.pop(key, None)
-            fresh = known is not None and self._monotonic() - known.since < _SHARED_SECONDS
-            shared = known if known is not None and fresh else self._made(key)
+            shared = known = self._shared.pop(key, None)
+            if shared is None or self._monotonic() - shared.since >= _SHARED_SECONDS:
+                shared = self._made(key)
             self._shared[key] = shared
             # The last to refer to a client waits for its threads to end: not while others wait for the lock.
             oldest = next(iter(self._shared))

@@ -24,8 +24,8 @@ T = TypeVar("T")
 _STALE_ENTRIES_KEPT = 1024
 """Up to this many dropped entries are left in the heap for `due` to skip."""
 
-_LEFT_ENTRIES_KEPT = 32
-"""So many entries that have left, more than records that wait, an owner keeps until one is added. There are
+_STALE_ENTRIES_OF_AN_OWNER = 32
+"""Up to this many dropped entries, and as many as records wait, an owner keeps when one is added. There are
 thousands of owners."""
 
 _MUCH_LONGER = 8
@@ -96,16 +96,16 @@ class _Owned(Generic[T]):
     """Those that came since they were last put in order."""
 
     def add(self, place: tuple[Millis, int, _WaitingEntry[T]]) -> None:
-        """Add a record, and forget those that have left where they are the most."""
+        """Add a record, and forget dropped ones if there are many."""
         self.fresh.append(place)
         self.left += 1
-        if len(self.fresh) + len(self.heap) > 2 * self.left + _LEFT_ENTRIES_KEPT:
+        if len(self.fresh) + len(self.heap) > 2 * self.left + _STALE_ENTRIES_OF_AN_OWNER:
             self.heap = [each for each in self.heap if each[2].item is not None]
             self.fresh = [each for each in self.fresh if each[2].item is not None]
             heapq.heapify(self.heap)
 
     def earliest(self) -> _WaitingEntry[T]:
-        """Remove and return the entry that is due first, which may have left."""
+        """Remove and return the entry that is due first, which may be a dropped one."""
         if self.fresh:
             if len(self.fresh) < len(self.heap) // _MUCH_LONGER:
                 for place in self.fresh:
