@@ -162,24 +162,25 @@ def _promoted(written: str, read: str, datum: Any) -> Any:  # noqa: ANN401
         case "bytes":
             return datum.encode()
         case "double" if written == "float":
-            # By its shortest text, not by its binary value.
-            return float(
-                min((f"{datum:.{n}g}" for n in range(1, 10)), key=lambda t: _off(t, datum))
-            )
+            return _shortest(datum)
         case _:
-            exact = (
-                struct.unpack("<f", struct.pack("<f", datum))[0]
-                if read == "float"
-                else float(datum)
-            )
-            if int(exact) != datum:
+            # What is shown counts: a float of 2^30 is exact and has the shortest text of 1073741800.
+            shown = _shortest(_as_single(datum)) if read == "float" else float(datum)
+            if int(shown) != datum:
                 raise Unreadable("it would be rounded")
             return float(datum)
 
 
-def _off(text: str, value: float) -> tuple[bool, int]:
-    again = struct.unpack("<f", struct.pack("<f", float(text)))[0]
-    return again != value, len(text)
+def _shortest(single: float) -> float:
+    """Return the number of the shortest text of a 32-bit float."""
+    texts = (f"{single:.{digits}g}" for digits in range(1, 10))
+    return next(float(text) for text in texts if _as_single(float(text)) == single)
+
+
+def _as_single(number: float) -> float:
+    single: float
+    (single,) = struct.unpack("<f", struct.pack("<f", number))
+    return single
 
 
 def _record(writer: Schema, reader: Schema, w: Any, r: Any, datum: Any) -> Any:  # noqa: ANN401

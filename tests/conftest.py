@@ -5,7 +5,7 @@ import gc
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,11 +15,10 @@ import fastavro.schema
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
+from tests import spread
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
 from tests.real_broker import LeftTopics, a_broker, a_shared_broker, scratch
-from tests.units import UnitScheduling
-from xdist.remote import Producer  # type: ignore[import-untyped]
-from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
+from tests.units import order
 
 from hookstream.adapters.avro import published
 from hookstream.adapters.avro.accelerator import implementation
@@ -32,19 +31,6 @@ NO_KAFKA = tuple(ROOT / "tests" / "integration" / folder for folder in ("http", 
 """What of these has real sockets, and no broker."""
 KAFKA_ONLY = (*REAL_TIME, ROOT / "tests" / "fuzz" / "test_fuzz.py")
 """Where every test is on Kafka, but for those of `NO_KAFKA`."""
-LONG = (
-    ROOT / "tests" / "simulation" / "test_stories.py",
-    ROOT / "tests" / "scenarios" / "test_backlogs.py",
-    ROOT / "tests" / "scenarios" / "test_lanes.py",
-)
-"""What takes seconds for each test."""
-LEAVES_PROCESSES = (ROOT / "tests" / "e2e" / "pages",)
-"""What has a worker, a console and a browser that run until the session ends."""
-LONGEST_FIRST = tuple(
-    ROOT / "tests" / name
-    for name in ("e2e/outages", "e2e/past", "fuzz", "e2e/processes", "e2e", "integration/brokers")
-)
-"""What takes longest on Kafka, in the order in which a spread run begins it."""
 IN_MEMORY = tuple(
     ROOT / "tests" / folder
     for folder in ("scenarios", "unit", "properties", "architecture", "compatibility")
@@ -82,11 +68,12 @@ class Broker:
     bootstrap_servers: str
 
 
-_SPREAD_BROKER = pytest.StashKey[str]()
-"""The address of the broker that the processes of a spread run share."""
+_spread: list[Broker] = []
+"""The broker that the processes of a spread run share."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.register(spread)
     parser.addoption(
         "--ties",
         default="first",
@@ -113,27 +100,18 @@ def pytest_report_header() -> str:
     return f"avro: {chosen.name} ({chosen.because})"
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: WorkerController) -> None:
-    """Give each process of a run that is spread the address of one broker, which lives as long as the run.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Run one broker for the processes of a run that is spread.
 
     A broker takes 2.5 s of CPU to start, and as long as it is new what it does costs it more.
     """
-    config = node.config
-    if not _is_on_kafka(config) or _SERVERS in os.environ:
-        return
-    if _SPREAD_BROKER not in config.stash:
-        process = a_shared_broker()
-        config.add_cleanup(process.stop)
-        process.start()
-        config.stash[_SPREAD_BROKER] = process.bootstrap_servers
-    node.workerinput["broker"] = config.stash[_SPREAD_BROKER]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> UnitScheduling | None:
-    """Keep what shares something together, if a run on Kafka is spread with `--dist=loadgroup`."""
-    return UnitScheduling(config, log) if config.option.dist == "loadgroup" else None
+    config = session.config
+    if not spread.is_spread(session) or not _is_on_kafka(config) or _SERVERS in os.environ:
+        return (yield)
+    with a_shared_broker() as process:
+        _spread.append(Broker(process.bootstrap_servers))
+        return (yield)
 
 
 def _is_on_kafka(config: pytest.Config) -> bool:
@@ -158,15 +136,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker("kafka")
                 if item.get_closest_marker("timeout") is None:
                     item.add_marker(pytest.mark.timeout(_PATIENCE_ON_KAFKA))
-    # The tests that take seconds each come first: otherwise one process is left with some of them while the
-    # others have nothing more to do. What leaves processes comes last: they would run beside all other tests.
-    items.sort(
-        key=lambda item: (
-            item.path not in LONG,
-            _within(item.path.parent, LEAVES_PROCESSES),
-            [not _within(item.path, (each,)) for each in LONGEST_FIRST],
-        )
-    )
+    items.sort(key=order)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -252,15 +222,18 @@ def nothing_forgotten() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+def broker() -> Iterator[Broker]:
     """A real Apache Kafka: the one named in the environment or shared by a spread run, else one of our own."""
     with ExitStack() as stack:
-        spread: dict[str, str] = getattr(request.config, "workerinput", {})
-        given = os.environ.get(_SERVERS) or spread.get("broker")
-        servers = given or stack.enter_context(a_shared_broker()).bootstrap_servers
-        _left.append(LeftTopics(servers))
+        if _SERVERS in os.environ:
+            found = Broker(os.environ[_SERVERS])
+        elif _spread:
+            found = _spread[0]
+        else:
+            found = Broker(stack.enter_context(a_shared_broker()).bootstrap_servers)
+        _left.append(LeftTopics(found.bootstrap_servers))
         stack.callback(_left.clear)
-        yield Broker(servers)
+        yield found
 
 
 @pytest.fixture

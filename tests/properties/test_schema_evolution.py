@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests import avro_oracle as oracle
 from tests.avro_oracle import Schema, Unreadable
@@ -416,6 +416,22 @@ def test_a_long_that_a_double_would_round_is_refused_and_not_rounded() -> None:
     assert isinstance(exact, dict)
     assert isinstance(body, Refused)
     assert "data.n is 9007199254740993, which a double would round" in body.detail
+
+
+@given(st.integers(-(2**53), 2**53), st.integers(0, 53))
+@example(1_764_072_000, 0)  # no float is this number, and the nearest one is shown as it
+@example(2**30, 0)  # a float is this number, and is shown as 1073741800
+def test_a_long_is_read_as_a_float_that_is_shown_as_the_same_number(drawn: int, low: int) -> None:
+    number = drawn >> low << low
+    trees = [event_schema(record(("n", "long")), 1), event_schema(record(("n", "float")), 2)]
+    book = SchemaBook(trees)
+    body = shown(AvroCodec(book), book, trees[0], {"n": number}, 2)
+    try:
+        expected = oracle.resolve(Schema(trees[0]), Schema(trees[1]), "long", "float", number)
+    except Unreadable:
+        assert isinstance(body, Refused)
+    else:
+        assert body["data"] == {"n": expected}
 
 
 def test_a_version_whose_schema_has_no_data_is_refused_to_whoever_requests_it() -> None:
