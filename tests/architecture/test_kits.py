@@ -1,5 +1,6 @@
 """Partners and upstream services load the kits alone, and nothing of the engine's that these do not need."""
 
+import os
 import subprocess
 import sys
 
@@ -25,7 +26,13 @@ with SeenIds().handling(verified.id, 0) as first:
 def loaded_by(program: str, *options: str) -> set[str]:
     """Run a program in its own process and return the packages that it loaded."""
     command = [sys.executable, *options, "-c", program, str(ROOT / "src")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own
+    # What measures coverage would be loaded, too.
+    environ = {
+        name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"
+    }
+    ended = subprocess.run(  # noqa: S603  our own
+        command, capture_output=True, text=True, check=False, env=environ
+    )
     assert ended.returncode == 0, ended.stderr
     return set(ended.stdout.split())
 
