@@ -59,7 +59,7 @@ registry: $(READY) ## Get a schema registry for the tests that use a real one; t
 demo: kafka ## Run the main job: six partners, a crash, and every delivery accounted for (KEEP=1: leave it running)
 	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-SPREAD = --numprocesses=auto --dist=worksteal
+SPREAD = --processes=$(shell nproc)
 
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
@@ -97,7 +97,7 @@ test-python:
 	fi
 
 test-kafka:
-	@$(BIN)/python -m pytest -q -m kafka --numprocesses=$(PROCESSES) --dist=loadgroup tests/contracts tests/fuzz tests/e2e \
+	@$(BIN)/python -m pytest -q -m kafka --processes=$(PROCESSES) tests/contracts tests/fuzz tests/e2e \
 		tests/integration --ignore=tests/integration/http --ignore=tests/integration/pages
 
 # Style before all else. Types take half a minute of one core: they are checked while Kafka is fetched and its tests begin.

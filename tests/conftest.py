@@ -17,7 +17,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests import spread
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
-from tests.real_broker import LeftTopics, a_broker, a_shared_broker, scratch
+from tests.real_broker import LeftTopics, a_broker, a_broker_elsewhere, a_shared_broker, scratch
 from tests.units import order
 
 from hookstream.adapters.avro import published
@@ -109,8 +109,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     config = session.config
     if not spread.is_spread(session) or not _is_on_kafka(config) or _SERVERS in os.environ:
         return (yield)
-    with a_shared_broker() as process:
-        _spread.append(Broker(process.bootstrap_servers))
+    with a_broker_elsewhere() as servers:
+        _spread.append(Broker(servers))
         return (yield)
 
 

@@ -2,8 +2,11 @@
 
 import contextlib
 import shutil
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
 from functools import cache
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -20,6 +23,7 @@ _ENOUGH = 4 << 30
 _UNVERIFIED = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote")
 """Java takes Kafka's classes as they are: to verify those outside the archive is a tenth of a start's CPU."""
 
+_FORK = get_context("fork")
 _PATIENCE = 15
 """Seconds for the broker to list its topics."""
 
@@ -38,6 +42,39 @@ def a_shared_broker() -> BrokerProcess:
     lives either, which is 40 % of the CPU of a broker at rest.
     """
     return a_broker({"broker.session.timeout.ms": "30000", "broker.heartbeat.interval.ms": "5000"})
+
+
+@contextlib.contextmanager
+def a_broker_elsewhere() -> Iterator[str]:
+    """Run the broker that tests share as long as the block runs, from a process of its own; return its address.
+
+    The client that sees the broker start has threads, and a process that has threads must not be forked.
+    """
+    near, far = Pipe()
+    process = _FORK.Process(target=_hold, args=(near, far))
+    process.start()
+    far.close()
+    try:
+        held = near.recv()
+        if isinstance(held, Exception):
+            raise held
+        yield held
+    finally:
+        near.close()
+        process.join()
+
+
+def _hold(near: Connection, far: Connection) -> None:
+    near.close()
+    # Of whoever runs the tests, which close what is on the broker first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with a_shared_broker() as broker:
+            far.send(broker.bootstrap_servers)
+            with contextlib.suppress(EOFError):
+                far.recv()
+    except Exception as error:  # noqa: BLE001  the other process raises it
+        far.send(error)
 
 
 class LeftTopics:

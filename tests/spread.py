@@ -21,6 +21,7 @@ from mmap import mmap
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
+from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
 import pytest
@@ -29,6 +30,7 @@ from _pytest.nodes import Node
 from tests.units import Unit, units
 
 _FORK = get_context("fork")
+_TASKS = Path("/proc/self/task")
 _NUMBER = struct.Struct("i")
 _KEPT = 0.5
 """Seconds for which a process keeps what passed before it sends that."""
@@ -70,7 +72,7 @@ class _Broken:
     trace: str
 
 
-_Message: TypeAlias = _Passed | _Reported | _Warned | _Broken
+_Sent: TypeAlias = _Passed | _Reported | _Warned | _Broken
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -146,7 +148,7 @@ class _Run:
 
     def __init__(self, session: pytest.Session) -> None:
         self._session = session
-        self._hook = session.config.hook
+        self._plugins = session.config.hook
         self._units = units(session.items)
         self._missing = set(range(len(session.items)))
         self._ended: list[str] = []
@@ -157,8 +159,12 @@ class _Run:
         """Return when every process has ended.
 
         Raises:
-            RuntimeError: Something failed that is no test's.
+            RuntimeError: This process has threads, or something failed that is no test's.
         """
+        # What belongs to a thread, such as a client of Kafka, waits for it for ever in a process that has it no more.
+        threads = [(task / "comm").read_text().strip() for task in _TASKS.iterdir()]
+        if len(threads) > 1:
+            raise RuntimeError(f"a process with threads must not be forked: {', '.join(threads)}")
         processes = min(asked, len(self._units))
         board = _Board(len(self._units), processes)
         started: list[ForkProcess] = []
@@ -190,33 +196,33 @@ class _Run:
             for connection in wait(list(running)):
                 assert isinstance(connection, Connection)
                 try:
-                    messages: list[_Message] = connection.recv()
-                except (EOFError, OSError):  # the latter in the middle of a message
+                    received: list[_Sent] = connection.recv()
+                except (EOFError, OSError):  # the latter in the middle of what was sent
                     number, process = running.pop(connection)
                     process.join()
                     if process.exitcode:
                         self._note_end(process.exitcode, board.at(number))
                 else:
-                    for message in messages:
-                        self._report(message)
+                    for sent in received:
+                        self._report(sent)
                     if self._session.shouldfail or self._session.shouldstop:
                         board.stop()
 
-    def _report(self, message: _Message) -> None:
-        match message:
+    def _report(self, sent: _Sent) -> None:
+        match sent:
             case _Passed(index, start, stop, duration):
                 self._missing.discard(index)
                 report = self._made(index, "passed", None, duration, start, stop)
-                self._hook.pytest_runtest_logreport(report=report)
+                self._plugins.pytest_runtest_logreport(report=report)
             case _Reported(index, data):
                 self._missing.discard(index)
-                self._hook.pytest_runtest_logreport(
-                    report=self._hook.pytest_report_from_serializable(
+                self._plugins.pytest_runtest_logreport(
+                    report=self._plugins.pytest_report_from_serializable(
                         config=self._session.config, data=data
                     )
                 )
             case _Warned(arguments):
-                self._hook.pytest_warning_recorded.call_historic(kwargs=arguments)
+                self._plugins.pytest_warning_recorded.call_historic(kwargs=arguments)
             case _Broken(trace):
                 self._broken.append(trace)
 
@@ -236,7 +242,7 @@ class _Run:
             self._fail(index, "no result: " + ("; ".join(self._ended) or "no process took it"))
 
     def _fail(self, index: int, why: str) -> None:
-        self._hook.pytest_runtest_logreport(report=self._made(index, "failed", why))
+        self._plugins.pytest_runtest_logreport(report=self._made(index, "failed", why))
 
     def _made(
         self,
@@ -278,7 +284,7 @@ class _Forked:
         self._number = number
         self._sending = sending
         self._at = 0
-        self._unsent: list[_Message] = []
+        self._unsent: list[_Sent] = []
         self._sent = 0.0
 
     def run(self, inherited: list[Connection]) -> None:
@@ -318,9 +324,7 @@ class _Forked:
             place for number in iter(self._board.take, None) for place in self._units[number]
         )
         following = _Following(self._session, places)
-        while (place := following.place) is not None and not (
-            self._session.shouldfail or self._session.shouldstop
-        ):
+        while (place := following.place) is not None:
             self._at = place
             self._board.begin(self._number, place)
             item, following = self._session.items[place], _Following(self._session, places)
@@ -392,8 +396,9 @@ class _Following:
 
     @cached_property
     def place(self) -> int | None:
-        """The place of the test; None after the last."""
-        return next(self._places, None)
+        """The place of the test; None after the last, and when the run is to stop."""
+        stops = self._session.shouldfail or self._session.shouldstop
+        return None if stops else next(self._places, None)
 
     def listchain(self) -> list[Node]:
         """Return what the test is in, as pytest asks for what may stay set up."""

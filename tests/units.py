@@ -44,11 +44,12 @@ LEAVES_PROCESSES = "e2e/pages"
 
 
 def units(items: Sequence[pytest.Item]) -> list[Unit]:
-    """Return the units of tests: what shares something, or each file, or each test that takes seconds."""
+    """Return the units of tests: what shares something, the most tests first; then each file or long test."""
     found: dict[str, Unit] = {}
     for place, item in enumerate(items):
         found.setdefault(_unit(item), []).append(place)
-    return list(found.values())
+    shared = [found.pop(name) for name in {*SHARED.values()} & {*found}]
+    return [*sorted(shared, key=lambda unit: (-len(unit), unit)), *found.values()]
 
 
 def order(item: pytest.Item) -> tuple[object, ...]:

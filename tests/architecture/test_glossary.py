@@ -66,8 +66,8 @@ SAY_INSTEAD = {
 # Words of vendors: adapters handle what a library calls a message, until it is converted to a record.
 IN_ADAPTERS = {"message", "messages"}
 
-# Names of somebody else: a header of Kafka Connect, callbacks of llhttp.
-NOT_OURS = {"CONNECT_MESSAGE", "on_message_begin", "on_message_complete"}
+# Names of somebody else: a header of Kafka Connect, callbacks of llhttp, an argument of pytest.
+NOT_OURS = {"CONNECT_MESSAGE", "on_message_begin", "on_message_complete", "warning_message"}
 
 FOLDERS = ("src", "tests", "chaos", "examples", "benchmarks")
 

@@ -33,7 +33,8 @@ class Suite:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "COLUMNS": "250",
         }
-        environ.pop("PYTEST_ADDOPTS", None)
+        for name in ("PYTEST_ADDOPTS", "COVERAGE_PROCESS_CONFIG"):
+            environ.pop(name, None)
         return subprocess.Popen(  # noqa: S603  our own
             command,
             cwd=self.folder,
@@ -153,22 +154,32 @@ def test_tests_that_a_killed_process_had_taken_fail(suite: Suite) -> None:
 
 
 def test_a_run_that_may_fail_once_stops_all_processes(suite: Suite) -> None:
+    os.mkfifo(suite.folder / "failed")
     suite.write(
-        test_a="def test_fails() -> None: assert False",
-        **{
-            f"test_b{number}": """
-            import os, signal, time
+        conftest="""
+        import os
 
-            def test_goes_on() -> None:
-                time.sleep(0.05)
-            """
-            for number in range(200)
-        },
+        def pytest_runtest_logreport(report) -> None:
+            if report.failed and not os.path.exists("noted"):
+                os.mkdir("noted")
+            elif report.failed:
+                os.close(os.open("failed", os.O_WRONLY))
+        """,
+        test_a="def test_fails() -> None: assert False",
+        test_b="""
+        import os, pytest
+
+        def test_ends_when_another_process_has_reported_a_failure() -> None:
+            os.close(os.open("failed", os.O_RDONLY))
+        """,
+        **{f"test_c{number}": "def test_passes() -> None: pass" for number in range(500)},
     )
     code, output = suite.run("-x")
     assert code == 1
     assert "stopping after 1 failures" in output
-    assert "did not run" not in output
+    assert "no result" not in output
+    passed = int(re.findall(r"(\d+) passed", output)[-1])
+    assert 1 <= passed < 400
 
 
 def test_an_interrupted_run_closes_what_tests_opened(suite: Suite) -> None:
@@ -216,3 +227,19 @@ def test_an_error_outside_any_test_fails_the_run(suite: Suite) -> None:
     code, output = suite.run()
     assert code == 3
     assert "OSError: is not finished" in output
+
+
+def test_a_process_with_threads_is_not_forked(suite: Suite) -> None:
+    suite.write(
+        test_a="""
+        import threading
+        end = threading.Event()
+        threading.Thread(target=end.wait, daemon=True).start()
+
+        def test_passes() -> None: pass
+        """,
+        test_b="def test_passes() -> None: pass",
+    )
+    code, output = suite.run()
+    assert code == 3
+    assert "RuntimeError: a process with threads must not be forked: " in output
