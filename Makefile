@@ -59,17 +59,18 @@ registry: $(READY) ## Get a schema registry for the tests that use a real one; t
 demo: kafka ## Run the main job: six partners, a crash, and every delivery accounted for (KEEP=1: leave it running)
 	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-SPREAD = --processes=$(shell nproc)
+# One more than there are cores: some tests wait for processes and sockets.
+SPREAD = --processes=$(shell expr $$(nproc) + 1)
 
 quick: $(READY) ## Run the tests that need neither Kafka nor the simulator's thousands of stories
 	@$(BIN)/python -m pytest -q -m "not kafka" --ignore=tests/simulation --ignore=tests/integration $(SPREAD)
 
-# Tests in memory compute all the time; those on Kafka mostly wait, so five processes share one broker
+# Tests in memory compute all the time; those on Kafka mostly wait, so six processes share one broker
 # (tests/units.py says what stays together). Both run side by side, those in memory on what the others leave: what has
 # deadlines is not late because of what has none.
 GROUPS = test-kafka test-memory test-sockets test-python
 LAST = nice -n 10
-PROCESSES ?= 5
+PROCESSES ?= 6
 AT_ONCE = $(MAKE) --no-print-directory --jobs=6 --output-sync=target
 test: $(READY) ## Run every test, real Kafka included
 	@$(AT_ONCE) $(GROUPS)
