@@ -20,7 +20,6 @@ from weakref import WeakKeyDictionary
 
 from playwright.async_api import (
     Browser,
-    ConsoleMessage,
     FloatRect,
     Locator,
     Page,
@@ -43,7 +42,6 @@ _MARGIN = 20.0
 """Pixels below the content of a picture."""
 NOT_CURRENT = 503
 _PAUSE = 0.5
-"""Seconds before a console that is not current is asked again."""
 _AGAIN = 1.0
 """Seconds between two looks at a page that is to change: each costs a tenth of a second of CPU, and the console's."""
 _ASKS = "document.querySelector('section[data-live]') !== null"
@@ -134,7 +132,7 @@ class Look:
                 assert answer is not None
                 if answer.status != NOT_CURRENT:
                     return answer.status
-                await asyncio.sleep(_PAUSE)
+                await self._wait_until_current()
 
     async def log_in(self, token: str) -> None:
         """Log in as a person does, from whatever page asks for it."""
@@ -148,7 +146,7 @@ class Look:
                     return
                 # While its tables are not current, a console believes no token.
                 assert f"({NOT_CURRENT})" in await self.page.inner_text("main"), self.path
-                await asyncio.sleep(_PAUSE)
+                await self._wait_until_current()
 
     async def take(self, cookies: Mapping[str, str]) -> None:
         """Have the cookies of a session of the site that was begun outside of the browser, by their names."""
@@ -173,10 +171,16 @@ class Look:
                 await button.click()
             answer: Response | None = await coming.value
             while answer is None or answer.status == NOT_CURRENT:
-                await asyncio.sleep(_PAUSE)
+                await self._wait_until_current()
                 # What was sent is sent again: a form's key makes that one act.
                 answer = await self.page.reload()
             return answer
+
+    async def _wait_until_current(self) -> None:
+        """Wait before the console is asked again; what the browser said of its answer is no complaint then."""
+        await asyncio.sleep(_PAUSE)
+        answered = f"status of {NOT_CURRENT}"
+        self.complaints[:] = [each for each in self.complaints if answered not in each]
 
     async def still(self) -> None:
         """Have no script of the page ask the site any more."""
@@ -288,14 +292,12 @@ async def _a_window(
         if not request.url.startswith((f"{look.url}/", "data:", "blob:")):
             look.complaints.append(f"asked {request.url}")
 
-    def said(line: ConsoleMessage) -> None:
-        # A console that is not current says so to whatever asks, a part of a page too, and is asked again.
-        if line.type == "error" and f"status of {NOT_CURRENT}" not in line.text:
-            look.complaints.append(line.text)
-
     look.page.on("request", came)
     look.page.on("pageerror", lambda error: look.complaints.append(str(error)))
-    look.page.on("console", said)
+    look.page.on(
+        "console",
+        lambda said: look.complaints.append(said.text) if said.type == "error" else None,
+    )
     return look
 
 

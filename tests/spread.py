@@ -2,7 +2,7 @@
 
 With `--processes=N` pytest collects once and forks. A process that has nothing more to do takes the next
 unit of tests (`tests/units.py`) and sends what came of each. pytest-xdist collects in every process and has
-one more, which reads five messages for each test that passes: a tenth of the CPU of the tests in memory.
+one more, which reads six messages for each test that passes: a tenth of the CPU of `make quick`.
 """
 
 import atexit

@@ -56,7 +56,8 @@ def order(item: pytest.Item) -> tuple[object, ...]:
     """Return what to sort tests by.
 
     The tests that take seconds each come first: otherwise one process is left with some of them while the
-    others have nothing more to do. What leaves processes comes last: they would run beside all other tests.
+    others have nothing more to do. In a run of one process what leaves processes comes last: they would run
+    beside all other tests.
     """
     return (
         [not _is_in(item.path, name) for name in LONG],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, expect
-from tests.browsers import PATIENCE, Look, a_look
+from tests.browsers import NOT_CURRENT, PATIENCE, Look, a_look
 from tests.conftest import ROOT, Broker
 from tests.e2e.consoles import DEADLINE, Console, Endpoint
 from tests.e2e.platform import Platform
@@ -96,7 +96,9 @@ async def test_an_incident_is_seen_held_mended_and_made_good_on_the_pages(
         await it_is_held(walk)
         await it_is_mended(shops, walk, dead)
         await what_was_given_up_is_redriven(walk)
-        assert look.complaints == []
+        # A part of a page may ask a console that is not current, and asks again: the page says so meanwhile.
+        not_current = f"status of {NOT_CURRENT}"
+        assert [each for each in look.complaints if not_current not in each] == []
     shown = re.findall(r"\]\(pictures/([a-z-]+)\.png\)", PAGE.read_text(encoding="utf-8"))
     assert shown == walk.taken
 

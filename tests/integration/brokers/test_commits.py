@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(400)
 async def test_a_commit_to_a_dead_broker_fails_or_its_partition_is_lost(
     own_broker: BrokerProcess, prefix: str, *, in_flight: bool
 ) -> None:
-    """The client says nothing of a commit that was in flight when its broker died, once the session is over."""
+    """The client may say nothing of a commit that was in flight when its broker died, once the session is over."""
     # The client waits for its coordinator for as long as a session is: 45 s, and with the other
     # protocol this cannot be configured.
     session = {"session.timeout.ms": 6_000}
@@ -38,7 +38,7 @@ async def test_a_commit_to_a_dead_broker_fails_or_its_partition_is_lost(
             else:
                 await asyncio.to_thread(own_broker.kill)
             source.commit({TopicPartition(topic, 0): CommitPosition(1)})
-            # An order is carried out before the second request after it is answered.
+            # When the second of these is answered, the client has the commit.
             await source.take(1)
             await source.take(1)
             if in_flight:
