@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Protocol
 
 import pytest
@@ -18,6 +19,7 @@ from tests.doubles.raw_server import RawServer
 
 from hookstream.adapters.ed25519 import signer
 from hookstream.adapters.http.sender import HttpSender
+from hookstream.adapters.http.tls_contexts import machine_context
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.outcome import (
     NOT_PERMITTED,
@@ -207,9 +209,13 @@ def only_the_first_address(address: str) -> str | None:
 async def _socket_stage() -> AsyncIterator[SocketStage]:
     async with (
         raw_server.server(raw_server.response(204)) as server,
-        HttpSender(only_the_first_address) as sender,
+        HttpSender(only_the_first_address, tls=_authorities()) as sender,
     ):
         yield SocketStage(sender, server)
+
+
+_authorities = cache(machine_context)
+"""Those of the machine, read once: each time takes 24 ms."""
 
 
 class Beginning:

@@ -1,4 +1,4 @@
-"""A link between a worker and its broker that can be cut: bytes stop, connections stay.
+"""A link between a process and a server that can be cut: bytes stop, connections stay.
 
 So a network fails: without notice. What was in flight when the link was cut arrives once it is restored.
 """
@@ -10,13 +10,13 @@ from typing import Self
 
 
 class Link:
-    """Forwards every connection to a broker while it is whole; an async context manager."""
+    """Forwards every connection to a server while it is whole; an async context manager."""
 
-    def __init__(self, to: int) -> None:
-        """Forward to a port of this machine."""
+    def __init__(self, to: int, host: str = "127.0.0.1") -> None:
+        """Forward to a port of a host."""
         self.port = 0
         """Where it listens."""
-        self._to = to
+        self._host, self._to = host, to
         self._whole = asyncio.Event()
         self._whole.set()
         self._server: asyncio.Server | None = None
@@ -54,7 +54,7 @@ class Link:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._whole.wait()
         try:
-            there, onward = await asyncio.open_connection("127.0.0.1", self._to)
+            there, onward = await asyncio.open_connection(self._host, self._to)
         except OSError:
             writer.close()
             return
@@ -64,9 +64,8 @@ class Link:
             pump.add_done_callback(self._pumps.discard)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.closing(sink), contextlib.suppress(ConnectionError):
             while data := await source.read(65_536):
                 await self._whole.wait()
                 sink.write(data)
                 await sink.drain()
-        sink.close()

@@ -5,6 +5,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -78,21 +79,21 @@ def found_in(
     needles = sorted({needle for each in wanted.values() for needle in each})
     words = [each for each in needles if _WORD.fullmatch(each)]
     others = [each for each in needles if not _WORD.fullmatch(each)]
-    seen: set[bytes] = set()
-    found = set()
+    looked: dict[bytes, tuple[str, set[bytes], set[bytes]]] = {}
     for where, content in contents:
-        if content in seen:
-            continue
-        seen.add(content)
-        for reading in readings(content):
-            # What consists of a word's characters can only be within a word. Most words stand in a log many times.
-            within = b"\n".join(set(_WORD.findall(reading)))
-            met = {each for each in words if each in within}
-            met |= {each for each in others if each in reading}
-            if met:
-                found |= {
-                    (name, where) for name, each in wanted.items() if not met.isdisjoint(each)
-                }
+        if content not in looked:
+            read = readings(content)
+            plain = {each for each in others if any(each in one for one in read)}
+            looked[content] = where, {*chain(*map(_WORD.findall, read))}, plain
+    # What consists of a word's characters can only be within a word. Most words stand in many contents, and in each
+    # many times: all of them are looked through once, and again by content only for a secret that is in one.
+    together = b"\n".join({word for _, each, _ in looked.values() for word in each})
+    leaked = [each for each in words if each in together]
+    found = set()
+    for where, within, met in looked.values():
+        met |= {each for each in leaked if any(each in word for word in within)}
+        if met:
+            found |= {(name, where) for name, each in wanted.items() if not met.isdisjoint(each)}
     return found
 
 

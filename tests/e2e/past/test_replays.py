@@ -261,7 +261,7 @@ async def the_job(world: World, wanted: Callable[[Any], bool]) -> Any:  # noqa: 
         if found is not None:
             return found
         assert time.monotonic() < deadline, jobs
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.5)
 
 
 async def until_settled(world: World) -> None:

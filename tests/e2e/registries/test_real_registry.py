@@ -4,9 +4,10 @@ import asyncio
 import copy
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import fastavro
 import pytest
@@ -21,6 +22,7 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from examples.demo.stage import CommandFailed
 from tests.doubles.registry_server import RegistryServer
+from tests.e2e.link import Link
 from tests.e2e.registries.producing import TREE, Confluent, lines, serve, until_arrived
 from tests.e2e.world import EVENT_TYPE, World, until
 from tests.real_registry import RealRegistry
@@ -44,6 +46,15 @@ def client_of() -> Iterator[ClientOf]:
             return client
 
         yield make
+
+
+@asynccontextmanager
+async def a_link(url: str) -> AsyncIterator[str]:
+    """Yield another address of a registry that others use too, where nothing listens after the block."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    async with Link(parts.port or 80, parts.hostname) as link:
+        yield f"http://127.0.0.1:{link.port}{parts.path}"
 
 
 class Service:
@@ -98,10 +109,8 @@ def with_reference(service: SchemaRegistryClient, world: World) -> Schema:
 
 
 async def test_events_of_a_service_with_confluents_serializer_are_filtered_retried_and_redriven(
-    world: World, start_registry: Callable[[], RealRegistry], client_of: ClientOf
+    world: World, registry_url: str, client_of: ClientOf
 ) -> None:
-    registry = await asyncio.to_thread(start_registry)
-    serve(world, registry.url)
     crm = await world.subscribe("crm", schedule="[1s, 1s]")
     await world.subscribe("none", more='pattern: {"entity_id": ["nobody"]}\n')
     up = False
@@ -110,14 +119,15 @@ async def test_events_of_a_service_with_confluents_serializer_are_filtered_retri
         return 204 if up else 500
 
     crm.answer(first_down)
-    await world.stage.start_worker()
-    service = Service(world, client_of(registry.url))
-    sent = await service.send(2)
-    await until(lambda: len(crm.statuses) == 6, 90, lambda: crm.statuses)
-    await world.until_settled(60)
+    async with a_link(registry_url) as linked:
+        serve(world, linked)
+        await world.stage.start_worker()
+        service = Service(world, client_of(registry_url))
+        sent = await service.send(2)
+        await until(lambda: len(crm.statuses) == 6, 90, lambda: crm.statuses)
+        await world.until_settled(60)
 
-    # What follows needs no registry: neither a redrive, nor a restart, nor commands.
-    registry.stop()
+    # What follows needs no registry, and there is none: neither a redrive, nor a restart, nor commands.
     assert await world.stage.stop_worker() == 0
     await world.stage.start_worker()
     up = True
@@ -185,33 +195,45 @@ async def test_the_registrys_own_words_for_a_missing_id_are_not_found_and_its_ot
 
 
 async def test_a_registry_that_was_restored_with_other_ids_is_raised(
-    world: World, start_registry: Callable[[], RealRegistry], client_of: ClientOf
+    world: World,
+    registry_url: str,
+    start_registry: Callable[[], RealRegistry],
+    client_of: ClientOf,
 ) -> None:
-    registry = await asyncio.to_thread(start_registry)
-    serve(world, registry.url)
+    client = client_of(registry_url)
     crm = await world.subscribe("crm")
-    await world.stage.start_worker()
-    await until_arrived(crm, await Service(world, client_of(registry.url)).send())
-    registry.stop()
+    async with a_link(registry_url) as linked:
+        serve(world, linked)
+        await world.stage.start_worker()
+        await until_arrived(crm, await Service(world, client).send())
     assert await world.stage.stop_worker() == 0
+    latest = await asyncio.to_thread(client.get_latest_version, f"{world.topic}-value")
 
-    # Empty again, and another service is the first to register.
+    # Empty again, and other services are the first to register.
     again = await asyncio.to_thread(start_registry)
     serve(world, again.url)
-    other: Mapping[str, object] = {
-        "type": "record",
-        "name": "Other",
-        "fields": [{"name": "f", "type": "int"}],
-    }
     client = client_of(again.url)
-    await asyncio.to_thread(
-        client.register_schema, "other-value", Schema(json.dumps(other), "AVRO")
-    )
+    await asyncio.to_thread(register_others, client, latest.schema_id)
     await world.stage.start_worker()
     await until_arrived(crm, await Service(world, client).send())
     await until(lambda: bool(lines(world, "registry.differs")), 60, world.stage.log.read_text)
     [raised, *_] = lines(world, "registry.differs")
-    assert (raised["registry"], raised["schema"]) == ("main", "1")
+    assert (raised["registry"], raised["schema"]) == ("main", str(latest.schema_id))
+
+
+def register_others(client: SchemaRegistryClient, last: int | None) -> None:
+    """Register schemas of others in an empty registry, until an id is taken."""
+    assert last is not None
+    given = 0
+    while given < last:
+        other: Mapping[str, object] = {
+            "type": "record",
+            "name": f"Other{given}",
+            "fields": [{"name": "f", "type": "int"}],
+        }
+        schema = Schema(json.dumps(other), "AVRO")
+        given = client.register_schema(f"other{given}-value", schema)
+    assert given == last
 
 
 async def test_published_schemas_are_registered_under_the_registrys_rules(

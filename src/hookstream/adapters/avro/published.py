@@ -64,7 +64,7 @@ class _BranchList(list[object]):
         return 0
 
 
-@dataclass(slots=True, frozen=True, eq=False)
+@dataclass(slots=True, frozen=True, eq=False, weakref_slot=True)
 class PublishedSchema:
     """One schema, prepared for use. Each is equal only to itself."""
 

@@ -2,7 +2,6 @@
 
 import gc
 import multiprocessing
-import os
 import signal
 import threading
 from multiprocessing.context import SpawnProcess
@@ -39,9 +38,7 @@ class IndexProcess:
         if self._process is not None and self._process.is_alive():
             return True
         context = multiprocessing.get_context("spawn")
-        # Said by us: a console may be killed before the new process can look for itself.
-        asked = (*self._asked, os.getpid())
-        self._process = context.Process(target=_follow, args=asked, name="index")
+        self._process = context.Process(target=_follow, args=self._asked, name="index")
         self._process.start()
         return False
 
@@ -58,23 +55,24 @@ class IndexProcess:
         self._process = None
 
 
-def _follow(settings: Settings, folder: Path, most_bytes: int, parent: int) -> None:
+def _follow(settings: Settings, folder: Path, most_bytes: int) -> None:
     """Follow until the process is asked to end, or the one that started it is gone.
 
     Args:
         settings: The cluster, and how the process logs.
         folder: The index's folder.
         most_bytes: The most bytes of its files.
-        parent: The id of the process that started it, which may be gone already.
     """
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     # A terminal interrupts the whole group; the console ends this process then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = StructuredLogger(settings.log.level, settings.log.format)
+    # Known by a pipe that the console alone holds open, so also where it was killed before this process ran.
+    console = multiprocessing.parent_process()
 
     def stopped() -> bool:
-        return ended.is_set() or os.getppid() != parent
+        return ended.is_set() or console is None or not console.is_alive()
 
     # Entries live for a second and form no circles: by default, looking for some takes a tenth of the CPU.
     gc.freeze()

@@ -1,5 +1,8 @@
 """The schema book has every published revision, and never uses an unsafe one."""
 
+import gc
+from weakref import ref
+
 import orjson
 import pytest
 from tests.doubles.schemas import EVENT_TYPES, event_schema, field, printprice
@@ -75,6 +78,34 @@ def test_a_row_that_is_removed_is_forgotten() -> None:
     key, _ = schema_row(TWO, 1)
     assert book.put(key, None) is None
     assert (book.latest("thing.done"), book.named(wire(revision))) == (1, None)
+
+
+def test_what_is_prepared_of_a_row_is_shared_by_all_books_that_have_it() -> None:
+    one, other = SchemaBook([ONE]), SchemaBook([ONE])
+    revision = Revision("thing.done", 1, fingerprint_of(ONE))
+    assert one.schema(revision) is other.schema(revision) is not None
+    key, _ = schema_row(ONE, 1)
+    one.put(key, None)
+    assert (one.schema(revision), other.reader("thing.done", 1)) == (None, other.schema(revision))
+
+
+def test_nothing_is_kept_of_a_row_that_no_book_has() -> None:
+    book = SchemaBook([event_schema(field("of_one_book", "int"))])
+    prepared = ref(next(iter(book)))
+    book = SchemaBook([TWO])
+    gc.collect()
+    assert prepared() is None
+    assert [each.tree for each in book] == [TWO]
+
+
+def test_a_row_that_another_book_has_is_checked_against_its_key() -> None:
+    book, (_, value) = SchemaBook([ONE]), schema_row(ONE, 1)
+    other = SchemaBook()
+    key = f"thing.done/2/{fingerprint_of(ONE)}"
+    assert other.put(key, value) == (
+        f"schemas row {key!r}: its schema is thing.done/1/{fingerprint_of(ONE)}"
+    )
+    assert ([*other], [each.tree for each in book]) == ([], [ONE])
 
 
 def test_records_of_a_hostile_schema_are_named_and_never_decoded() -> None:
