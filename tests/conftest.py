@@ -15,6 +15,7 @@ import fastavro.schema
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
+from hypothesis.internal.entropy import deterministic_PRNG
 from tests import spread
 from tests.doubles.virtual_time import Ties, VirtualTimeLoop, ties
 from tests.real_broker import LeftTopics, a_broker, a_broker_elsewhere, a_shared_broker, scratch
@@ -35,6 +36,10 @@ IN_MEMORY = tuple(
     ROOT / "tests" / folder
     for folder in ("scenarios", "unit", "properties", "architecture", "compatibility")
 )
+
+# Hypothesis looks through all objects there are when it first runs a property: once, while there are few.
+with deterministic_PRNG():
+    pass
 
 # The suite must give the same results on every run; a deeper search is `--hypothesis-profile=search`.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)

@@ -19,10 +19,12 @@ from confluent_kafka.admin import AdminClient
 from hookstream.adapters.kafka.client import (
     ClientSettings,
     Properties,
+    client_properties,
     kafka_error,
     opened,
     without_secrets,
 )
+from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.errors import ConfigurationError, DependencyUnavailable
 from hookstream.pipeline.ports import Logger
 
@@ -127,12 +129,12 @@ class Reach:
         lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as in `client.py`
         lines.addHandler(_Lines(self._note))
         properties: Properties = {
-            **client,
+            **client_properties(client, None),
             "log_level": 6,
             "logger": lines,
             "error_cb": self._on_error,
         }
-        self._admin = opened(AdminClient, properties)
+        self.admin = opened(AdminClient, properties)
 
     def ask(self, seconds: float) -> Obstacle | None:
         """Return the obstacle after so many seconds; None as soon as brokers answer.
@@ -143,13 +145,13 @@ class Reach:
         until = time.monotonic() + seconds
         while True:
             try:
-                if self._admin.list_topics(timeout=self._look_every).brokers:
+                if self.admin.list_topics(timeout=self._look_every).brokers:
                     return None
             except KafkaException as error:
                 problem = kafka_error(error)
                 if problem.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001  librdkafka's own
                     self._note(problem.str())
-            self._admin.poll(0)
+            self.admin.poll(0)
             found = self._obstacle()
             if found.kind is ObstacleKind.AUTHENTICATION or time.monotonic() >= until:
                 return found
@@ -192,6 +194,8 @@ def require_brokers(
 ) -> None:
     """Return when the brokers answer; for commands, which fail if they do not.
 
+    The client that found them is the one of the look-ups that follow.
+
     Args:
         client: librdkafka's settings.
         seconds: How long to try at most, more than `certain`.
@@ -207,6 +211,7 @@ def require_brokers(
         obstacle = reach.ask(seconds - certain)
     if obstacle is not None:
         raise _as_error(obstacle)
+    LOOKUPS.keep(client, reach.admin)
 
 
 async def wait_for_brokers(
