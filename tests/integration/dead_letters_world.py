@@ -16,7 +16,6 @@ from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import PublishedSchema, published, schema_row
 from hookstream.adapters.kafka.lookups import ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
-from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
@@ -75,6 +74,7 @@ class World:
     bootstrap_servers: str
     names: Topics
     capsys: pytest.CaptureFixture[str]
+    producer: Producer
     schema: PublishedSchema = field(default_factory=lambda: published(SCHEMA, 1))
 
     @property
@@ -112,9 +112,8 @@ class World:
         key: str = "k",
         partition: int = 0,
     ) -> None:
-        producer = Producer(self.client)
-        producer.produce(topic, value, key.encode(), partition, headers=list(headers))
-        assert producer.flush(10) == 0
+        self.producer.produce(topic, value, key.encode(), partition, headers=list(headers))
+        assert self.producer.flush(10) == 0
 
     def die(
         self,
@@ -162,9 +161,9 @@ class World:
         return list(LogScan(self.client, self.names.tier(0)).read())
 
     def write(self, topic: str, *rows: tuple[str, bytes]) -> None:
-        """Write rows of a table."""
-        with TableWriter(self.client, self.names.writer, [topic], topic) as writer:
-            writer.write([TableChange(topic, key, value) for key, value in rows])
+        """Write rows of a table, without a transaction: nobody else writes it, or reads it yet."""
+        for key, value in rows:
+            self.append(topic, value, key=key)
 
     def create(self, topic: str) -> None:
         """Create a log, and return when it can be written."""
@@ -199,6 +198,7 @@ def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) 
     every += [(name, partition) for name in logs for partition in range(PARTITIONS)]
     # The broker answers before it leads the new partitions.
     ask_offsets(admin, every, "latest", 10, "the ends of new topics")
-    world = World(broker.bootstrap_servers, names, capsys)
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
+    world = World(broker.bootstrap_servers, names, capsys, producer)
     world.write(names.schemas, schema_row(SCHEMA, 1))
     return world
