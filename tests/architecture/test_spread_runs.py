@@ -129,8 +129,9 @@ def test_a_spread_run_shows_what_one_process_shows(suite: Suite) -> None:
     for shown in ("'found' == 'wanted'", "OSError: does not close", "FutureWarning: is old"):
         assert shown in output
     printed = re.findall(r"Captured stdout call -+\n(.*)", output)
-    # What does not close is shown with what the last test of its process has printed, once more.
     assert {*printed} == {"printed in a", "printed in b"}
+    # What does not close is shown with what the last test of its process has printed, once more.
+    assert len(printed) <= len(("a", "b", "the last")), output
 
 
 def test_tests_that_a_killed_process_had_taken_fail(suite: Suite) -> None:

@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from multiprocessing import context, forkserver, popen_forkserver
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -141,10 +142,15 @@ def _have_forked_what_is_spawned() -> None:
     child = os.fork()
     if not child:
         os.close(alive)
+        code = 1
         try:
             forkserver.main(listener.detach(), asked, [])
+        except SystemExit:
+            code = 0
+        except Exception:  # noqa: BLE001  nobody else would show it
+            traceback.print_exc()
         finally:
-            os._exit(0)
+            os._exit(code)
     os.close(asked)
     listener.close()
     vars(forkserver._forkserver).update(  # noqa: SLF001

@@ -20,6 +20,7 @@ class Link:
         self._whole = asyncio.Event()
         self._whole.set()
         self._server: asyncio.Server | None = None
+        self._closed = False
         self._tasks = asyncio.TaskGroup()
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -37,6 +38,7 @@ class Link:
         at: TracebackType | None,
     ) -> None:
         """Close everything."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for pump in list(self._pumps):
@@ -56,6 +58,10 @@ class Link:
         try:
             there, onward = await asyncio.open_connection(self._host, self._to)
         except OSError:
+            writer.close()
+            return
+        if self._closed:
+            onward.close()
             writer.close()
             return
         for source, sink in ((reader, onward), (there, writer)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 from tests.doubles.schemas import event_schema
@@ -16,6 +16,7 @@ from hookstream.adapters.avro.own_events import AvroOwnRecords
 from hookstream.adapters.avro.published import PublishedSchema, published, schema_row
 from hookstream.adapters.kafka.lookups import ask_offsets
 from hookstream.adapters.kafka.scan import LogScan
+from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.delivery import Delivery
@@ -112,8 +113,16 @@ class World:
         key: str = "k",
         partition: int = 0,
     ) -> None:
-        self.producer.produce(topic, value, key.encode(), partition, headers=list(headers))
-        assert self.producer.flush(10) == 0
+        refused: list[KafkaError] = []
+        self.producer.produce(
+            topic,
+            value,
+            key.encode(),
+            partition,
+            headers=list(headers),
+            on_delivery=lambda error, _: refused.append(error) if error is not None else None,
+        )
+        assert (self.producer.flush(10), refused) == (0, [])
 
     def die(
         self,
@@ -161,9 +170,9 @@ class World:
         return list(LogScan(self.client, self.names.tier(0)).read())
 
     def write(self, topic: str, *rows: tuple[str, bytes]) -> None:
-        """Write rows of a table, without a transaction: nobody else writes it, or reads it yet."""
-        for key, value in rows:
-            self.append(topic, value, key=key)
+        """Write rows of a table."""
+        with TableWriter(self.client, self.names.writer, [topic], topic) as writer:
+            writer.write([TableChange(topic, key, value) for key, value in rows])
 
     def create(self, topic: str) -> None:
         """Create a log, and return when it can be written."""
@@ -200,5 +209,7 @@ def make_world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) 
     ask_offsets(admin, every, "latest", 10, "the ends of new topics")
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
     world = World(broker.bootstrap_servers, names, capsys, producer)
-    world.write(names.schemas, schema_row(SCHEMA, 1))
+    key, value = schema_row(SCHEMA, 1)
+    # Nobody else writes the table or reads it yet: a transaction would cost five times as much.
+    world.append(names.schemas, value, key=key)
     return world

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import ROOT, Broker
 
@@ -111,9 +111,15 @@ def write_rows(
 ) -> None:
     """Write rows of a table that has no other writer yet: a transaction would cost five times as much."""
     producer = Producer({**client, "linger.ms": 0})
+    refused: list[KafkaError] = []
     for key, value in rows:
-        producer.produce(topic, value, key.encode())
-    assert producer.flush(30) == 0
+        producer.produce(
+            topic,
+            value,
+            key.encode(),
+            on_delivery=lambda error, _: refused.append(error) if error is not None else None,
+        )
+    assert (producer.flush(30), refused) == (0, [])
 
 
 def make_console(world: World) -> World:

@@ -31,6 +31,8 @@ pytestmark = pytest.mark.timeout(300)
 _PARSED = fastavro.parse_schema(copy.deepcopy(TREE))
 
 
+MOST_OTHERS = 500
+
 ClientOf = Callable[[str], SchemaRegistryClient]
 
 
@@ -52,7 +54,8 @@ def client_of() -> Iterator[ClientOf]:
 async def a_link(url: str) -> AsyncIterator[str]:
     """Yield another address of a registry that others use too, where nothing listens after the block."""
     parts = urlsplit(url)
-    assert parts.hostname is not None
+    if parts.scheme != "http" or parts.hostname is None:
+        pytest.skip(f"a link leads to a registry by HTTP alone, not to {url}")
     async with Link(parts.port or 80, parts.hostname) as link:
         yield f"http://127.0.0.1:{link.port}{parts.path}"
 
@@ -223,7 +226,8 @@ async def test_a_registry_that_was_restored_with_other_ids_is_raised(
 
 def register_others(client: SchemaRegistryClient, last: int | None) -> None:
     """Register schemas of others in an empty registry, until an id is taken."""
-    assert last is not None
+    if last is None or last > MOST_OTHERS:
+        pytest.skip(f"the registry that is given has too many schemas: the last is {last}")
     given = 0
     while given < last:
         other: Mapping[str, object] = {

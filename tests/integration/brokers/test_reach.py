@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Broker
 from tests.real_broker import a_broker
 
+from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.adapters.kafka.reach import ObstacleKind, Reach, require_brokers
 from hookstream.errors import ConfigurationError
 
@@ -70,6 +71,13 @@ def test_a_wrong_password_is_reported_at_once_and_ends_a_worker(guarded: str) ->
 
 def test_the_right_password_lets_in(guarded: str) -> None:
     require_brokers({"bootstrap.servers": guarded, **SASL, "sasl.password": "right"})
+
+
+def test_the_client_of_look_ups_that_finds_the_brokers_is_kept(broker: Broker) -> None:
+    client = {"bootstrap.servers": broker.bootstrap_servers}
+    kept = LOOKUPS.client(client)
+    require_brokers(client)
+    assert LOOKUPS.client(client) is kept
 
 
 def test_no_sasl_on_a_port_with_it(guarded: str) -> None:

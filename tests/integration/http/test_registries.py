@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.doubles.certificates import certificate
 from tests.doubles.registry_server import Kept, RegistryServer
 
 from hookstream.adapters.schema_registry.registries import HttpRegistries
-from hookstream.adapters.schema_registry.replicas import Access, RegistrySecret
+from hookstream.adapters.schema_registry.replicas import Access, RegistrySecret, trusted
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.registered import (
     NotFound,
@@ -266,6 +267,13 @@ async def test_a_file_of_authorities_that_has_none_is_refused_at_the_start(tmp_p
     file.write_text("none")
     with pytest.raises(ConfigurationError, match=r"registry\.main\.ca"):
         await asked(Access(["https://r"], 1, ca=file))
+
+
+def test_authorities_are_read_for_replicas_by_https_alone(tmp_path: Path) -> None:
+    _, ca = certificate(tmp_path, "127.0.0.1", days=36_500)
+    assert trusted("main", Access(["http://r", "http://s"], 1)) is True
+    assert isinstance(trusted("main", Access(["http://r", "HTTPS://s"], 1)), ssl.SSLContext)
+    assert isinstance(trusted("main", Access(["http://r"], 1, ca=ca)), ssl.SSLContext)
 
 
 async def test_a_registry_with_a_private_authority_is_trusted_by_its_file_only(

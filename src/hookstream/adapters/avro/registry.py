@@ -36,7 +36,7 @@ _LONGEST = 500
 """The most characters of a row's problem."""
 
 _prepared: WeakValueDictionary[bytes, PublishedSchema] = WeakValueDictionary()
-"""Each schema by its row, as long as a book has it: to prepare one takes 2 ms, and a process has several books of a table."""
+"""Each schema by its row, as long as it is in use: to prepare one takes 2 ms, and a process has several books of a table."""
 
 _KEY = re.compile(r"([a-z0-9_.]{1,200})/([1-9][0-9]{0,3})/([0-9a-f]{16})", re.ASCII)
 
@@ -87,28 +87,33 @@ class SchemaBook:
         if value is None:
             self._remove(revision)
             return None
-        known = self._schemas.get(revision)
-        prepared = _prepared.get(value)
-        if prepared is not None:
-            if prepared is not known:
-                self._add(prepared, revision)
+        known, prepared = self._schemas.get(revision), _prepared.get(value)
+        if prepared is None:
+            tree, number = _read_row(value)
+        elif prepared is known:
             return None
-        tree, number = _read_row(value)
+        else:
+            tree, number = prepared.tree, prepared.number
         # As text: to Python, a default of true equals one of 1.
         if known is not None and repr((known.tree, known.number)) == repr((tree, number)):
             # The row was read again: what was compiled from its schema stays.
             return None
-        read = safe_schema(tree)
-        if isinstance(read, list):
-            why = f"schema {'/'.join(map(str, revision))} must not be used: {read[0]}"
-            self._named.setdefault(
-                bytes.fromhex(revision.fingerprint),
-                Undecodable(UndecodableReason.HOSTILE_SCHEMA, why),
-            )
-            return why
-        _prepared[value] = prepared = published(tree, number, read)
+        if prepared is None:
+            read = safe_schema(tree)
+            if isinstance(read, list):
+                return self._hostile(revision, read[0])
+            _prepared[value] = prepared = published(tree, number, read)
         self._add(prepared, revision)
         return None
+
+    def _hostile(self, revision: Revision, why: str) -> str:
+        """Keep a schema that could harm the decoder, to name its records by; return why it must not be used."""
+        refused = f"schema {'/'.join(map(str, revision))} must not be used: {why}"
+        self._named.setdefault(
+            bytes.fromhex(revision.fingerprint),
+            Undecodable(UndecodableReason.HOSTILE_SCHEMA, refused),
+        )
+        return refused
 
     def publish(self, tree: JsonObject, number: int = 1) -> Revision:
         """Add a schema as the table would, or replace the equal one; return its revision.

@@ -156,7 +156,7 @@ class Trouble:
         self._since, self._logged = None, False
 
 
-def client_properties(client: ClientSettings, logger: Logger | None) -> Properties:
+def _client_properties(client: ClientSettings, logger: Logger | None) -> Properties:
     """Return the properties of every client of ours: how soon it reconnects, its settings and its log.
 
     By default one that lost its broker would retry every ten seconds only after a long outage, and
@@ -188,7 +188,7 @@ def consumer_properties(client: ClientSettings, group: str, logger: Logger | Non
         "fetch.max.bytes": 4_194_304,
         "fetch.queue.backoff.ms": 50,
         "fetch.wait.max.ms": 100,
-        **client_properties(client, logger),
+        **_client_properties(client, logger),
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -221,7 +221,7 @@ def lasting(client: ClientSettings, millis: int = 500) -> ClientSettings:
 
 def producer_properties(client: ClientSettings, logger: Logger | None) -> Properties:
     """Return the properties of every producer of ours: durable, idempotent, in order."""
-    return client_properties(client, logger) | {"acks": "all", "enable.idempotence": True}
+    return _client_properties(client, logger) | {"acks": "all", "enable.idempotence": True}
 
 
 def transactional_properties(
@@ -244,7 +244,7 @@ def transactional_properties(
 
 def admin_client(client: ClientSettings) -> AdminClient:
     """Return a client for look-ups and topic administration. Its errors are raised, not logged."""
-    return opened(AdminClient, client_properties(client, None) | {"log_level": 2})
+    return opened(AdminClient, _client_properties(client, None) | {"log_level": 2})
 
 
 def init_transactions(producer: Producer, timeout: float) -> None:

@@ -101,14 +101,6 @@ class LookupClients:
         del known, surplus
         return shared.client
 
-    def keep(self, settings: ClientSettings, client: AdminClient) -> None:
-        """Share a client with these settings that somebody has made, unless one is shared already, or as many as may be."""
-        key = tuple(settings.items())
-        with self._one:
-            if key not in self._shared and len(self._shared) < _MOST_CLIENTS:
-                self._shared[key] = _Shared(client, self._monotonic())
-                self._given[client] = key
-
     def instead_of(self, client: AdminClient) -> AdminClient:
         """Return another client in place of one that knows of no leader; itself if it never was shared.
 

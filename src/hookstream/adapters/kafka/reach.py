@@ -19,7 +19,6 @@ from confluent_kafka.admin import AdminClient
 from hookstream.adapters.kafka.client import (
     ClientSettings,
     Properties,
-    client_properties,
     kafka_error,
     opened,
     without_secrets,
@@ -33,6 +32,8 @@ COMMAND_SECONDS = 8.0
 """How long a command tries: a broker that restarts mostly takes less."""
 CERTAIN_SECONDS = 3.0
 """How long it tries if waiting will hardly help: a wrong name, another protocol."""
+_AT_ONCE_SHARE = 1 / 3
+"""The part of that in which the client of look-ups must have an answer, before another looks for the cause."""
 FIRST_WORD_SECONDS = 5.0
 _NEXT_WORD_SECONDS = 30.0
 _REMEMBERED = 20
@@ -129,12 +130,12 @@ class Reach:
         lines = logging.Logger("hookstream.kafka")  # noqa: LOG001  as in `client.py`
         lines.addHandler(_Lines(self._note))
         properties: Properties = {
-            **client_properties(client, None),
+            **client,
             "log_level": 6,
             "logger": lines,
             "error_cb": self._on_error,
         }
-        self.admin = opened(AdminClient, properties)
+        self._admin = opened(AdminClient, properties)
 
     def ask(self, seconds: float) -> Obstacle | None:
         """Return the obstacle after so many seconds; None as soon as brokers answer.
@@ -145,13 +146,13 @@ class Reach:
         until = time.monotonic() + seconds
         while True:
             try:
-                if self.admin.list_topics(timeout=self._look_every).brokers:
+                if self._admin.list_topics(timeout=self._look_every).brokers:
                     return None
             except KafkaException as error:
                 problem = kafka_error(error)
                 if problem.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001  librdkafka's own
                     self._note(problem.str())
-            self.admin.poll(0)
+            self._admin.poll(0)
             found = self._obstacle()
             if found.kind is ObstacleKind.AUTHENTICATION or time.monotonic() >= until:
                 return found
@@ -194,7 +195,9 @@ def require_brokers(
 ) -> None:
     """Return when the brokers answer; for commands, which fail if they do not.
 
-    The client that found them is the one of the look-ups that follow.
+    The client of look-ups asks first, as a command nearly always needs it next. Only where it has no answer
+    does another look for the cause. Where there are credentials that one asks at once: refused ones are not
+    sent by two clients, since retrying may lock an account.
 
     Args:
         client: librdkafka's settings.
@@ -205,13 +208,26 @@ def require_brokers(
         ConfigurationError: They refuse the credentials, or the client library the settings.
         DependencyUnavailable: None answered in time.
     """
+    asked = 0.0
+    if not any(name.startswith("sasl.") for name in client):
+        asked = certain * _AT_ONCE_SHARE
+        if _answer_look_ups(client, asked):
+            return
     reach = Reach(client)
-    obstacle = reach.ask(certain)
+    obstacle = reach.ask(certain - asked)
     if obstacle is not None and obstacle.kind not in _CERTAIN:
         obstacle = reach.ask(seconds - certain)
     if obstacle is not None:
         raise _as_error(obstacle)
-    LOOKUPS.keep(client, reach.admin)
+
+
+def _answer_look_ups(client: ClientSettings, seconds: float) -> bool:
+    """Return whether brokers answer the client of look-ups in time. One that has no answer is not kept."""
+    try:
+        return bool(LOOKUPS.client(client).list_topics(timeout=seconds).brokers)
+    except KafkaException:
+        LOOKUPS.forget()
+        return False
 
 
 async def wait_for_brokers(

@@ -86,7 +86,7 @@ class Replicas:
             ConfigurationError: The file of authorities, or of the secret, cannot be read.
         """
         self._secret = await asyncio.to_thread(_read, self._name, self._access.secret)
-        tls = await asyncio.to_thread(_tls, self._name, self._access)
+        tls = await asyncio.to_thread(trusted, self._name, self._access)
         self._opened = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=tls),
             trust_env=False,
@@ -225,7 +225,7 @@ def _read(name: str, secret: RegistrySecret | None) -> str | None:
     return found
 
 
-def _tls(name: str, access: Access) -> ssl.SSLContext | bool:
+def trusted(name: str, access: Access) -> ssl.SSLContext | bool:
     """Return whom to trust; True, aiohttp's default, where no replica is reached by HTTPS: a context takes 24 ms."""
     if access.ca is None and not any(url.lower().startswith("https:") for url in access.urls):
         return True

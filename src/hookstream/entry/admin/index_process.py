@@ -68,7 +68,7 @@ def _follow(settings: Settings, folder: Path, most_bytes: int) -> None:
     # A terminal interrupts the whole group; the console ends this process then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = StructuredLogger(settings.log.level, settings.log.format)
-    # Known by a pipe that the console alone holds open, so also where it was killed before this process ran.
+    # Known by a pipe that the console alone holds open, as it forks nothing: also where it was killed before this ran.
     console = multiprocessing.parent_process()
 
     def stopped() -> bool:

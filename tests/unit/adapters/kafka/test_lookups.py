@@ -104,23 +104,6 @@ def test_look_ups_with_equal_settings_share_a_client() -> None:
     assert clients.client(settings(2)) is not clients.client(HERE)
 
 
-def test_a_client_that_found_the_brokers_is_shared_where_none_is() -> None:
-    made: list[AdminClient] = []
-
-    def make(asked: ClientSettings) -> AdminClient:
-        made.append(admin_client(asked))
-        return made[-1]
-
-    clients, found = LookupClients(make), admin_client(HERE)
-
-    clients.keep(HERE, found)
-    assert (clients.client(HERE), made) == (found, [])
-    other = clients.client(settings(2))
-    clients.keep(settings(2), admin_client(settings(2)))
-    assert clients.client(settings(2)) is other
-    assert clients.instead_of(found) is not found
-
-
 def test_of_two_names_of_one_property_the_client_has_the_last_that_was_set() -> None:
     """The library takes the last of `bootstrap.servers` and `metadata.broker.list`."""
     made: list[tuple[str, ...]] = []

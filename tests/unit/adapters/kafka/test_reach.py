@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from tests.doubles.logger import BookkeepingLogger
 
 from hookstream.adapters.kafka.client import admin_client, without_secrets
+from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.adapters.kafka.reach import (
     CERTAIN_SECONDS,
     COMMAND_SECONDS,
@@ -196,6 +197,24 @@ def test_a_command_gives_up_within_ten_seconds() -> None:
     with pytest.raises(DependencyUnavailable, match="connection refused"):
         require_brokers({"bootstrap.servers": NOWHERE}, seconds=0.5, certain=0.25)
     assert 0.5 <= time.monotonic() - began < 2.5
+
+
+def test_a_client_of_look_ups_that_found_no_broker_is_not_kept() -> None:
+    nowhere = {"bootstrap.servers": NOWHERE}
+    found_none = LOOKUPS.client(nowhere)
+    with pytest.raises(DependencyUnavailable):
+        require_brokers(nowhere, seconds=0.5, certain=0.25)
+    assert LOOKUPS.client(nowhere) is not found_none
+    LOOKUPS.forget()
+
+
+def test_no_client_of_look_ups_sends_credentials_that_may_be_refused() -> None:
+    secured = {"bootstrap.servers": NOWHERE, **SASL}
+    kept = LOOKUPS.client(secured)
+    with pytest.raises(DependencyUnavailable):
+        require_brokers(secured, seconds=0.5, certain=0.25)
+    assert LOOKUPS.client(secured) is kept
+    LOOKUPS.forget()
 
 
 @pytest.mark.real_time
