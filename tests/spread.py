@@ -15,6 +15,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from mmap import mmap
@@ -165,6 +166,8 @@ class _Run:
         threads = [(task / "comm").read_text().strip() for task in _TASKS.iterdir()]
         if len(threads) > 1:
             raise RuntimeError(f"a process with threads must not be forked: {', '.join(threads)}")
+        # Whoever makes one of its own also removes those of earlier runs, and two would remove the same at once.
+        _folders(self._session).getbasetemp()
         processes = min(asked, len(self._units))
         board = _Board(len(self._units), processes)
         started: list[ForkProcess] = []
@@ -310,6 +313,9 @@ class _Forked:
         atexit._clear()  # noqa: SLF001  as multiprocessing does
         config = self._session.config
         vars(config)["workerinput"] = {}  # how pytest's own plugins ask
+        folders = _folders(self._session)
+        own = folders.getbasetemp() / str(self._number)
+        vars(folders).update(_given_basetemp=own, _basetemp=None, _exit_stack=ExitStack())
         terminal = _Terminal(config.get_terminal_writer())
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(terminal, "terminalreporter")
@@ -410,6 +416,12 @@ class _Terminal:
 
     def __init__(self, writer: TerminalWriter) -> None:
         self._tw = writer
+
+
+def _folders(session: pytest.Session) -> pytest.TempPathFactory:
+    found = vars(session.config)["_tmp_path_factory"]
+    assert isinstance(found, pytest.TempPathFactory)
+    return found
 
 
 def _end(processes: list[ForkProcess]) -> None:

@@ -92,6 +92,26 @@ def test_two_processes_run_each_test_once(suite: Suite) -> None:
     assert len(list(suite.folder.glob("test_?-*"))) == 100
 
 
+def test_processes_have_temporary_folders_in_one_of_the_run(suite: Suite) -> None:
+    """Each would otherwise remove those of earlier runs at its end, while another removes the same."""
+    noting = """
+        def test_notes(tmp_path) -> None:
+            with open("folders", "a") as noted:
+                print(tmp_path.parent.parent, tmp_path.parent, tmp_path.is_dir(), file=noted)
+        """
+    pairs = {"test_a": meeting("RDONLY"), "test_b": meeting("WRONLY")}
+    pairs = {name: dedent(text) + dedent(noting) for name, text in pairs.items()}
+    os.mkfifo(suite.folder / "meeting")
+    suite.write(**pairs)
+    assert suite.run()[0] == 0
+    noted = [each.split() for each in (suite.folder / "folders").read_text().splitlines()]
+    assert len({run for run, _, _ in noted}) == 1
+    assert sorted((Path(own).name, there) for _, own, there in noted) == [
+        ("1", "True"),
+        ("2", "True"),
+    ]
+
+
 def test_a_spread_run_shows_what_one_process_shows(suite: Suite) -> None:
     suite.write(
         test_a="""
