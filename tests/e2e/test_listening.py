@@ -138,6 +138,11 @@ async def test_a_laptop_gets_each_event_once_signed_over_a_killed_console_and_re
 
         await over_a_kill(world, first, (server, session), (live_server, live))
         await over_an_outage(world, (server, session), (live_server, live))
+        # An event is printed when it was answered, a moment after the server has it.
+        await until(
+            lambda: len(_ACCEPTED.findall(session.said)) >= len(server.requests),
+            lambda: session.said,
+        )
         accepted = _ACCEPTED.findall(session.said)
         assert len(accepted) == len(set(accepted)) == len(server.requests)
         assert [await each.interrupt() for each in laptops] == [130, 130]
