@@ -166,7 +166,7 @@ class _Run:
         threads = [(task / "comm").read_text().strip() for task in _TASKS.iterdir()]
         if len(threads) > 1:
             raise RuntimeError(f"a process with threads must not be forked: {', '.join(threads)}")
-        # Whoever makes one of its own also removes those of earlier runs, and two would remove the same at once.
+        # A process with a folder beside those of earlier runs removes them at its end: two would remove the same one.
         _folders(self._session).getbasetemp()
         processes = min(asked, len(self._units))
         board = _Board(len(self._units), processes)

@@ -5,8 +5,8 @@ with three descriptors: a socket for the answers, standard output and standard e
 the new process's id and, when it has ended, its exit code, eight bytes each.
 
 What is forked is a process as any other: with its own memory, arguments, environment and signals.
-Only the imports and the schemas that are always there are older than it, and at its end it frees no memory. What the interpreter itself reads
-at its start (PYTHONPATH) takes an interpreter.
+Only the imports, and the schemas that nearly every table has, are older than it, and at its end it frees no
+memory. What the interpreter itself reads at its start (PYTHONPATH) takes an interpreter.
 """
 
 import atexit
@@ -153,6 +153,7 @@ def _have_forked_what_is_spawned() -> None:
             os._exit(code)
     os.close(asked)
     listener.close()
+    # Public functions would start it by an interpreter, and the product asks for what is spawned.
     vars(forkserver._forkserver).update(  # noqa: SLF001
         _forkserver_address=address, _forkserver_alive_fd=alive, _forkserver_pid=child
     )
@@ -175,7 +176,7 @@ if __name__ == "__main__":
     prepared_own_schemas()
     prepared_earlier_schemas()
     platform = Path(__file__).parents[2].glob("schemas/*/*.avsc")
-    # Its rows are in nearly every table: what is compiled from them takes a third of a command's CPU.
+    # What is compiled from these rows stays as long as this book has it: by a profile, a third of a command's CPU.
     book = SchemaBook([*own_schemas(), *(json.loads(each.read_bytes()) for each in platform)])
     gc.collect()
     gc.freeze()

@@ -196,8 +196,8 @@ def require_brokers(
     """Return when the brokers answer; for commands, which fail if they do not.
 
     The client of look-ups asks first, as a command nearly always needs it next. Only where it has no answer
-    does another look for the cause. Where there are credentials that one asks at once: refused ones are not
-    sent by two clients, since retrying may lock an account.
+    does another client look for the cause. Where `sasl.*` is set, the other client asks alone: retrying
+    credentials that are refused may lock an account.
 
     Args:
         client: librdkafka's settings.
