@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -163,7 +164,8 @@ def ask_offsets(
 ) -> dict[TopicPartition, int]:
     """Return the offset of a position in each partition, records of open transactions included.
 
-    The offset of a time is the log's end where no record is so young.
+    The offset of a time is the log's end where no record is so young: whatever is appended meanwhile, no record of
+    that time or later is below it.
 
     Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
     client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
@@ -182,6 +184,27 @@ def ask_offsets(
         KafkaException: The broker refuses for another reason.
         DependencyUnavailable: No answer came in time, or nobody leads a partition.
     """
+    ask = partial(_ask, admin, timeout=timeout, what=what, shared=shared)
+    found = ask(partitions, where)
+    late = [at for at, offset in found.items() if offset == _NO_RECORD]
+    if not late:
+        return found
+    # A record of that time or later may be appended before the ends are known, and is below them. So an end counts
+    # where there is still none after it was asked for.
+    ends, again = ask(late, "latest"), ask(late, where)
+    return found | {at: ends[at] if again[at] == _NO_RECORD else again[at] for at in late}
+
+
+def _ask(
+    admin: AdminClient,
+    partitions: Collection[tuple[str, int]],
+    where: LogPosition,
+    *,
+    timeout: float,
+    what: str,
+    shared: LookupClients,
+) -> dict[TopicPartition, int]:
+    """Return the answers of `ask_offsets` as brokers give them: `_NO_RECORD` where no record is so young."""
     spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
     until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
     asked = admin
@@ -209,12 +232,7 @@ def ask_offsets(
             time.sleep(_LEADERLESS_PAUSE)
             continue
         if all(_is_answer(where, offset) for offset in found.values()):
-            late = [at for at, offset in found.items() if offset == _NO_RECORD]
-            return (
-                found | ask_offsets(admin, late, "latest", timeout, what, shared=shared)
-                if late
-                else found
-            )
+            return found
         _look_for_leaders(admin, timeout)
         shared.forget()
         raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")

@@ -22,7 +22,8 @@ def find_starts(
 ) -> dict[TopicPartition, Start]:
     """Return where each partition starts, by the broker's present answers.
 
-    Four requests for all partitions together; two more if some have no commit.
+    Three requests for all partitions together; two more if some have no commit, and two after each of these
+    if no record is so young.
 
     Args:
         consumer: A member of the group.
@@ -71,11 +72,15 @@ def offsets_at(
     """Return the first offset at or after each time; the log's end where no record is so young.
 
     OFFSET_BEGINNING and OFFSET_END are times too, in Kafka's protocol as here. The end is the last
-    stable offset: what is behind it cannot be read yet.
+    stable offset: what is behind it cannot be read yet. Whatever is appended meanwhile, no record of a time
+    or later is below its offset.
     """
     found = _look_up(consumer, times)
-    late = {at: OFFSET_END for at, offset in found.items() if offset < 0}
-    return found | _look_up(consumer, late)
+    late = {at: times[at] for at, offset in found.items() if offset < 0}
+    # As in `lookups.ask_offsets`: an end counts where there is still no record after it was asked for.
+    ends = _look_up(consumer, dict.fromkeys(late, OFFSET_END))
+    again = _look_up(consumer, late)
+    return found | {at: end if again[at] < 0 else again[at] for at, end in ends.items()}
 
 
 class End(NamedTuple):
