@@ -4,11 +4,14 @@ import asyncio
 import gc
 import os
 import secrets
+import sqlite3
+import sys
 import tempfile
+import warnings
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import fastavro.schema
@@ -48,6 +51,20 @@ settings.load_profile("ci")
 
 # fastavro computes the table of this checksum again for each schema: a tenth of the CPU of tests/unit.
 vars(published)["fingerprint"] = lru_cache(4_096)(fastavro.schema.fingerprint)
+
+
+class _Closed(sqlite3.Connection):
+    """A database that somebody must close: Python notices the others from 3.13 on only."""
+
+    def __del__(self) -> None:
+        """Warn where it is open still, which fails the test that runs."""
+        with suppress(sqlite3.ProgrammingError):
+            left = f"unclosed database after {self.total_changes} changes"
+            warnings.warn(left, ResourceWarning, stacklevel=2, source=self)
+
+
+if sys.version_info < (3, 13):
+    vars(sqlite3)["connect"] = partial(sqlite3.connect, factory=_Closed)
 
 # What is made while collecting stays: with rounds every 700 objects, Python's default, garbage collection took 15 %
 # of the CPU of collecting.

@@ -1,5 +1,6 @@
 """What the index answers of one delivery has copies of an attempt once, and all of them beside it."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,10 +23,10 @@ def test_a_delivery_has_its_copies_merged_and_kept_beside(tmp_path: Path, copies
     positions = {each.where: each.offset + 1 for each in records}
     writer.attempts(START, [indexed(each) for each in records], [], positions, ATTEMPTS)
     writer.read_up_to({"read_to": START + HOUR, "beat": START})
+    writer.close()
 
-    reader = IndexReader(tmp_path, lambda: START)
-    found = reader.delivery(first.delivery_id)
-    reader.close()
+    with closing(IndexReader(tmp_path, lambda: START)) as reader:
+        found = reader.delivery(first.delivery_id)
     assert found is not None
     assert [entry.started_at for entry in found.history.entries] == [START + copies - 1]
     assert sorted(entry.started_at for entry in found.entries) == [

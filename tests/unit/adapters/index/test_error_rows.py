@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 
@@ -197,5 +198,8 @@ def test_deliveries_are_counted_where_that_is_asked_for(reader: IndexReader) -> 
 
 def test_an_index_that_has_read_nothing_is_asked_again(tmp_path: Path) -> None:
     IndexWriter(tmp_path, most_bytes=1 << 30, log=SilentLog()).close()
-    with pytest.raises(DependencyUnavailable, match="ask again"):
-        IndexReader(tmp_path, lambda: START).failures(Whose(), START)
+    with (
+        closing(IndexReader(tmp_path, lambda: START)) as opened,
+        pytest.raises(DependencyUnavailable, match="ask again"),
+    ):
+        opened.failures(Whose(), START)
