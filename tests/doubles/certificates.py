@@ -70,31 +70,39 @@ class Issued:
 
 
 class Authority:
-    """A private authority that issues certificates for servers and clients."""
+    """A private authority that issues certificates for servers and clients.
 
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+    It vouches for itself, or is an intermediate one that another vouches for.
+    """
+
+    def __init__(self, name: str, root: "Authority | None" = None) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        """Signs what it issues."""
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        made = self._builder(self._name, self._key, days=36_500).add_extension(
+        vouching = root or self
+        made = vouching.builder(self._name, self.key, days=36_500).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
-        self.pem = made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        self.pem = made.sign(vouching.key, hashes.SHA256()).public_bytes(
+            serialization.Encoding.PEM
+        )
         """The authority's own certificate."""
 
     def issue(self, name: str, *hosts: str, days: int = 36_500) -> Issued:
         """Return a certificate for a client's name or a server's hosts, valid from 2020 for `days`."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._builder(subject, key, days=days)
+        builder = self.builder(subject, key, days=days)
         if hosts:
             names = [_general(host) for host in hosts]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        made = builder.sign(self._key, hashes.SHA256())
+        made = builder.sign(self.key, hashes.SHA256())
         return Issued(made.public_bytes(serialization.Encoding.PEM), private_pem(key))
 
-    def _builder(
+    def builder(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int
     ) -> x509.CertificateBuilder:
+        """Return what a certificate has that this authority issues; it is to be signed with `key`."""
         start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
         return (
             x509.CertificateBuilder()

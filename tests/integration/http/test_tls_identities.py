@@ -252,3 +252,32 @@ async def test_identities_are_bounded_and_the_one_used_least_recently_goes(
 
 async def _ended(running: RawServer, many: int) -> None:
     await running.wait_until(lambda each: each.ended == many)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        tls_contexts.machine_context,
+        lambda: context_of(identity()),
+        lambda: context_of(identity(PARTNERS.issue("acme"), ca=None)),
+    ],
+    ids=["machine", "private authority", "client certificate"],
+)
+def test_certificates_are_checked_alike_with_every_python(
+    made: Callable[[], ssl.SSLContext],
+) -> None:
+    """Python 3.13 refused the authority of an endpoint that 3.11 delivered to: it has no key identifier."""
+    alike = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert made().verify_flags == alike
+
+
+async def test_an_intermediate_authority_is_trusted_by_itself(
+    tmp_path: Path, sender: HttpSender
+) -> None:
+    """Python before 3.13 asked for its root, too."""
+    middle = Authority("middle", root=GATEWAY)
+    async with server(response(204), tls=gateway(tmp_path, issuer=middle)) as running:
+        answer = await sender.send(
+            from_subscription("a", running.url, identity(PARTNERS.issue("acme"), ca=middle.pem))
+        )
+    assert answer == Response(204)

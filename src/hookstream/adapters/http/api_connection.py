@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hookstream.adapters.http.api_access import require_token, require_web
+from hookstream.adapters.http.tls_contexts import checking_alike
 from hookstream.errors import DependencyUnavailable
 
 _SECONDS: Final = 60.0
@@ -64,7 +65,9 @@ class ApiConnection:
         require_token(token)
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = (
+            checking_alike(ssl.create_default_context()) if parts.scheme == "https" else None
+        )
         self._path = parts.path.rstrip("/")
         self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._token = token

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
+from hookstream.adapters.http.tls_contexts import checking_alike
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json
 from hookstream.core.model.registered import Unreachable
@@ -230,6 +231,6 @@ def trusted(name: str, access: Access) -> ssl.SSLContext | bool:
     if access.ca is None and not any(url.lower().startswith("https:") for url in access.urls):
         return True
     try:
-        return ssl.create_default_context(cafile=access.ca)
+        return checking_alike(ssl.create_default_context(cafile=access.ca))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"registry.{name}.ca: {access.ca}: {error}") from None
