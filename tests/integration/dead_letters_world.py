@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from tests.conftest import Broker
 from tests.doubles.schemas import event_schema
@@ -19,8 +20,12 @@ from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.writer import TableChange, TableWriter
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.core.model.attempt import AttemptRecord
-from hookstream.core.model.delivery import Delivery
-from hookstream.core.model.delivery_headers import dead_letter_headers, undecodable_headers
+from hookstream.core.model.delivery import Delivery, UnmatchedEvent
+from hookstream.core.model.delivery_headers import (
+    dead_letter_headers,
+    tier_headers,
+    undecodable_headers,
+)
 from hookstream.core.model.event import Undecodable
 from hookstream.core.model.json import Json
 from hookstream.core.model.outcome import DeadReason, Disposition, Outcome
@@ -138,6 +143,24 @@ class World:
         value = None if by_reference else self.event()
         key = dead.subscription_id
         self.append(self.names.dead_letters, value, headers, key=key, partition=partition)
+
+    def wait(self, waiting: Delivery | UnmatchedEvent) -> None:
+        """Put a tier record into the log, as a worker does."""
+        self.append(self.names.tier(0), self.event(), tier_headers(waiting, (), written_at=NOW))
+
+    def commit(self, group: str, at: KafkaPartition) -> None:
+        """Commit a position for a group that has no members."""
+        asked = [ConsumerGroupTopicPartitions(group, [at])]
+        admin = AdminClient(self.client)
+        end = time.monotonic() + 30
+        while True:
+            answer = admin.alter_consumer_group_offsets(asked)[group].result(30)
+            [done] = answer.topic_partitions
+            if done.error is None:
+                return
+            # Its coordinator is new.
+            assert time.monotonic() < end, done.error
+            time.sleep(0.05)
 
     def set_aside(self, record: Record, problem: Undecodable) -> None:
         """Put an undecodable record into the log, as a worker does."""

@@ -1,16 +1,14 @@
 """A tier record is pending only if neither the commit nor its metadata says that it is settled."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer, TopicPartition
 from tests.conftest import Broker
 from tests.integration.dead_letters_world import DELIVERY, NOW, World, delivery, make_world
 
-from hookstream.core.model.delivery import DeferReason, Delivery, UnmatchedEvent
+from hookstream.core.model.delivery import DeferReason, UnmatchedEvent
 from hookstream.core.model.delivery_headers import tier_headers
 from hookstream.core.model.outcome import DeadLetter, DeadReason, Delivered, Failed, FailureKind
 from hookstream.core.offsets.commit_metadata import write_note
@@ -21,26 +19,11 @@ def world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> Wo
     return make_world(broker, prefix, capsys)
 
 
-def wait(world: World, waiting: Delivery | UnmatchedEvent) -> None:
-    """Put a tier record into the log, as a worker does."""
-    world.append(world.names.tier(0), world.event(), tier_headers(waiting, (), written_at=NOW))
-
-
 def settle(world: World, base: int, *spans: tuple[int, int]) -> None:
     """Commit what workers commit where they have settled all below `base`, and these spans above it."""
     note = write_note(base, spans, 1_000).text
     at = TopicPartition(world.names.tier(0), 0, base, metadata=note)
-    group = ConsumerGroupTopicPartitions(world.names.retry_group, [at])
-    admin = AdminClient({"bootstrap.servers": world.bootstrap_servers})
-    end = time.monotonic() + 30
-    while True:
-        answer = admin.alter_consumer_group_offsets([group])[world.names.retry_group].result(30)
-        [done] = answer.topic_partitions
-        if done.error is None:
-            return
-        # Its coordinator is new.
-        assert time.monotonic() < end, done.error
-        time.sleep(0.05)
+    world.commit(world.names.retry_group, at)
 
 
 def test_what_is_settled_or_aborted_is_not_pending_and_what_was_not_read_is_said(
@@ -48,8 +31,8 @@ def test_what_is_settled_or_aborted_is_not_pending_and_what_was_not_read_is_said
 ) -> None:
     tier = world.names.tier(0)
     for number in range(6):
-        wait(world, replace(delivery(number), deferred_reason=DeferReason.PAUSED))
-    wait(world, UnmatchedEvent(DELIVERY.origin, NOW, deferred_reason=DeferReason.SCHEMA_UNKNOWN))
+        world.wait(replace(delivery(number), deferred_reason=DeferReason.PAUSED))
+    world.wait(UnmatchedEvent(DELIVERY.origin, NOW, deferred_reason=DeferReason.SCHEMA_UNKNOWN))
     state = tier_headers(delivery(7), (), written_at=NOW)
     world.append(tier, b"v", [*state, ("hs-attempt", b"many\x1b[2J")])
     producer = Producer({**world.client, "transactional.id": f"{world.names.prefix}.t"})

@@ -139,7 +139,8 @@ def listed(
 ) -> DeliveryListing:
     """Read the runs that a selection selects.
 
-    The tiers are read first: what ends or moves meanwhile is met in what is read after them.
+    The records that are unsettled are counted first, and the tiers are read next: what moves or ends meanwhile was
+    counted, or is met in what is read after that.
 
     Args:
         readers: Read the topics, each once.
@@ -150,6 +151,7 @@ def listed(
         ConfigurationError: A topic may not be read.
         DependencyUnavailable: The cluster does not answer.
     """
+    unsettled = unsettled_events(readers.settings)
     states = RunStates(MOST_LISTED)
     for record, delivery in readers.pending.deliveries():
         who = delivery.subscription_id, delivery.partner_id
@@ -162,7 +164,7 @@ def listed(
         states.selected(selection.selects),
         states.dropped,
         None if selection.only_pending else ended_since,
-        unsettled_events(readers.settings),
+        unsettled,
         marks,
     )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.scan import LogScan, Stretch
 from hookstream.adapters.system import SystemClock
 from hookstream.core.audit.history import DeliveryHistory
@@ -39,6 +38,7 @@ from hookstream.entry.admin.explanation import (
     Explanation,
     SubscriptionChange,
 )
+from hookstream.entry.admin.partitions import ReadPartitions
 from hookstream.entry.admin.subscriptions import directory_of, status_text
 from hookstream.entry.admin.tables import State, no_subscription, read_state
 from hookstream.entry.cluster import reached
@@ -201,8 +201,9 @@ class _Explainer:
         if not found:
             return []
         since = max(0, min(each.origin.timestamp for each in found))
+        # Before what was set aside: what moves meanwhile was not settled yet, or is met there.
+        positions = self._positions({each.origin for each in found})
         aside = self._search.aside([each.origin for each in found], since)
-        positions = self._positions({each.origin for each in found}, aside)
         changes = self._changes(since)
         resolved = self._resolved(wanted=any(map(len, aside.values())))
         explained = []
@@ -319,19 +320,15 @@ class _Explainer:
             return
         explained.history = self._reader.of(explained.delivery_id, since)
 
-    def _positions(
-        self, origins: set[Origin], aside: Mapping[str, Sequence[Record]]
-    ) -> dict[TopicPartition, GroupPosition]:
-        """Return what workers have settled of the partitions in question."""
-        topics = self._settings.topics_names
-        events = {TopicPartition(origin.topic, origin.partition) for origin in origins}
-        tiers = {record.where for records in aside.values() for record in records}
-        tiers = {at for at in tiers if topics.delay_of(at.topic) is not None}
+    def _positions(self, origins: set[Origin]) -> dict[TopicPartition, GroupPosition]:
+        """Return what workers have settled of the records' partitions and of all tiers."""
+        group = self._settings.topics_names.group
+        events = sorted({TopicPartition(origin.topic, origin.partition) for origin in origins})
 
         def read() -> Iterator[GroupPosition]:
-            groups = KafkaGroups(reached(self._settings))
-            yield from groups.positions(topics.group, sorted(events), oldest=False)
-            yield from groups.positions(topics.retry_group, sorted(tiers), oldest=False)
+            partitions = ReadPartitions(self._settings)
+            yield from partitions.groups.positions(group, events, oldest=False)
+            yield from partitions.of_tiers(oldest=False)
 
         what = "the positions of workers"
         return {each.at: each for each in self._budget.within(what, None, read)}
