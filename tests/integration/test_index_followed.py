@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,17 @@ def test_the_index_follows_the_topics_and_is_the_same_again_when_its_folder_is_l
         reader = IndexReader(folder)
         eventually(lambda: seen(reader, now), lambda found: found == before)
         reader.close()
+
+
+def test_what_waits_since_an_hour_ago_is_listed_though_nothing_else_happens(
+    world: World, tmp_path: Path
+) -> None:
+    """It was read at once, and written with the first record of the present hour."""
+    world.wait(delivery(1))
+    now = int(time.time() * 1000) + HOUR
+    with following(world, tmp_path, now=lambda: now), closing(IndexReader(tmp_path)) as reader:
+        found = eventually(lambda: reader.pending(PendingFilter()).items, bool)
+    assert [each.delivery.delivery_id for each in found] == [delivery(1).delivery_id]
 
 
 def damage(folder: Path) -> None:

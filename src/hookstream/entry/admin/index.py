@@ -196,7 +196,7 @@ class _Following:
             DependencyUnavailable: The brokers do not answer.
         """
         live = self._live_reader()
-        quiet = self._past is None and not self._batches
+        quiet = self._past is None and not self._is_unwritten
         polled_at = self._now()
         with translating("reading hookstream's topics", _ANSWER_SECONDS):
             records = live.poll(_POLLED, _LIVE_SECONDS if quiet else 0.02)
@@ -207,7 +207,7 @@ class _Following:
             self._same_topics()
             live.place(self._groups.offsets_at([*live.gone], "earliest"))
         waited = time.monotonic() - self._since
-        if self._count() >= _BATCH or (self._batches and waited >= _BATCH_SECONDS):
+        if self._count() >= _BATCH or (self._is_unwritten and waited >= _BATCH_SECONDS):
             self.flush()
         self._turn += 1
         if not records or self._turn % 5 == 0:
@@ -291,7 +291,7 @@ class _Following:
         if record.topic == self._topics.subscriptions:
             self._skips.take(record)
             return
-        if not self._batches and not self._waiting:
+        if not self._is_unwritten:
             self._since = time.monotonic()
         self._last_ts[record.where] = record.timestamp
         if self._is_tier(record.where) and self._topics.delay_of(record.topic) is not None:
@@ -304,6 +304,11 @@ class _Following:
 
     def _start_of_present(self, at: TopicPartition) -> int:
         return self._live_from.get(at, 0)
+
+    @property
+    def _is_unwritten(self) -> bool:
+        """Whether anything was read that is not written yet."""
+        return bool(self._batches or self._waiting)
 
     def _count(self) -> int:
         return sum(batch.records for batch in self._batches.values()) + len(self._waiting)
@@ -347,7 +352,7 @@ class _Following:
             if at not in live.at_end
         ]
         unwritten = (
-            [polled_at] if not self._batches else [polled_at - int(_BATCH_SECONDS * SECOND)]
+            [polled_at - int(_BATCH_SECONDS * SECOND)] if self._is_unwritten else [polled_at]
         )
         return min(behind + unwritten)
 
