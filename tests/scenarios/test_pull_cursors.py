@@ -124,6 +124,27 @@ async def test_topics_and_partitions_that_a_cursor_does_not_know_are_read_from_t
         assert reader.gaps == []
 
 
+async def test_a_partition_that_another_console_does_not_list_yet_is_not_read_from_its_start_again() -> (
+    None
+):
+    """A balancer sends each page to another console, and each of them lists topics every ten seconds."""
+    world = PullWorld()
+    world.past.create("t")
+    world.event("t", "a")
+    async with world.door() as first, world.door() as second:
+        reader = PageReader(first)
+        await reader.drain()
+        await asyncio.sleep(6)
+        await PageReader(second).drain()
+        world.past.grow("t", 2)
+        world.event("t", "b", partition=1)
+        await asyncio.sleep(5)  # the first one's list is looked up again, the second one's is not
+        for door in (first, second, first):
+            reader.door = door
+            await reader.drain()
+        assert reader.event_ids == ["a", "b"]
+
+
 async def test_a_topic_that_was_deleted_is_one_gap_and_the_others_are_read_on() -> None:
     world = PullWorld()
     for topic in ("t", "u"):

@@ -29,6 +29,8 @@ class Resumption:
     """Partitions that it has not read of."""
     gone: Sequence[str] = ()
     """Ids of topics that it has read of and that are not there any more."""
+    unlisted: Mapping[TopicPartition, int] = field(default_factory=dict)
+    """The next offset of partitions that it has read of and that the list of topics, an older one, has not."""
 
 
 def resumed_at(cursor: Cursor | None, topics: Mapping[str, KnownTopic]) -> Resumption:
@@ -40,6 +42,7 @@ def resumed_at(cursor: Cursor | None, topics: Mapping[str, KnownTopic]) -> Resum
     """
     read = {} if cursor is None else cursor.topics
     positions: dict[TopicPartition, int] = {}
+    unlisted: dict[TopicPartition, int] = {}
     unread: list[TopicPartition] = []
     for name, topic in sorted(topics.items()):
         offsets = read.get(topic.topic_id, {})
@@ -49,8 +52,13 @@ def resumed_at(cursor: Cursor | None, topics: Mapping[str, KnownTopic]) -> Resum
                 positions[at] = offsets[number]
             else:
                 unread.append(at)
+        for number, offset in offsets.items():
+            # A topic never loses partitions.
+            if number >= topic.partitions:
+                unlisted[TopicPartition(name, number)] = offset
     present = {topic.topic_id for topic in topics.values()}
-    return Resumption(positions, unread, [each for each in read if each not in present])
+    gone = [each for each in read if each not in present]
+    return Resumption(positions, unread, gone, unlisted)
 
 
 def first_offset(low: int, first: int, end: int) -> int:
@@ -121,6 +129,8 @@ class Reading:
     positions: dict[TopicPartition, int]
     ids: Mapping[str, str]
     """The topics' ids by their names."""
+    unlisted: Mapping[TopicPartition, int] = field(default_factory=dict)
+    """The next offset of partitions that are not read now."""
     cut: set[TopicPartition] = field(default_factory=set)
     """Partitions of which this page gets nothing more."""
 
@@ -142,6 +152,7 @@ class Reading:
     def leave(self, topics: Iterable[str]) -> None:
         """Read no more of topics that are gone."""
         left = set(topics)
+        self.unlisted = {at: each for at, each in self.unlisted.items() if at.topic not in left}
         for at in [at for at in self.positions if at.topic in left]:
             del self.positions[at]
             self.cut.discard(at)
@@ -149,6 +160,6 @@ class Reading:
     def cursor(self, active_from: Millis) -> Cursor:
         """Return the cursor that goes on from here."""
         topics: dict[str, dict[int, int]] = {}
-        for at, position in self.positions.items():
+        for at, position in (*self.unlisted.items(), *self.positions.items()):
             topics.setdefault(self.ids[at.topic], {})[at.partition] = position
         return Cursor(active_from, topics)

@@ -188,7 +188,7 @@ class LogPages:
         """Return where the reader goes on, partitions that it has not read of among that."""
         topics = await self._names.listed()
         found = resumed_at(cursor, topics)
-        if found.gone:
+        if found.gone or found.unlisted:
             topics = await self._names.listed(fresh=True)
             found = resumed_at(cursor, topics)
         if found.gone:
@@ -197,7 +197,8 @@ class LogPages:
         if found.unread:
             positions |= await self._firsts(subscription.active_from, found, piece)
         ids = {name: topic.topic_id for name, topic in topics.items()}
-        return Reading(positions, ids)
+        # What a broker that lags does not list either is read when it does.
+        return Reading(positions, ids, found.unlisted)
 
     async def _firsts(
         self, active_from: Millis, found: Resumption, piece: PullPiece

@@ -157,6 +157,8 @@ class Tail:
             or polled.subscription is not subscription
             or polled.partner is not partner
             or set(cursor.topics) != set(self._ids.values())
+            # Another console, which listed topics later, may have read of more partitions.
+            or sum(map(len, cursor.topics.values())) > len(self._next)
         ):
             return None
         for at, end in self._next.items():

@@ -16,6 +16,7 @@ from hookstream.core.pull.page import GapReason
 from hookstream.core.pull.resumption import (
     KnownTopic,
     LogFound,
+    Reading,
     begins_behind,
     first_offset,
     found_again,
@@ -86,6 +87,18 @@ def test_topics_are_known_by_their_ids_and_not_by_their_names() -> None:
     assert found.positions == {TopicPartition("a", 0): 7}
     assert found.unread == [TopicPartition("a", 1), TopicPartition("b", 0)]
     assert found.gone == ["22" * 16]
+
+
+def test_a_partition_that_is_not_listed_keeps_its_place_in_the_cursor() -> None:
+    """Dropped, it would have been a new one for whoever lists it: its records would have come again."""
+    here = "11" * 16
+    cursor = Cursor(5, {here: {0: 7, 1: 9}})
+    found = resumed_at(cursor, {"a": KnownTopic(here, 1)})
+    assert found.unlisted == {TopicPartition("a", 1): 9}
+    reading = Reading(dict(found.positions), {"a": here}, found.unlisted)
+    assert reading.cursor(5) == cursor
+    reading.leave(["a"])
+    assert reading.cursor(5) == Cursor(5)
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
