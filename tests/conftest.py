@@ -58,6 +58,7 @@ class _Closed(sqlite3.Connection):
 
     def __del__(self) -> None:
         """Warn where it is open still, which fails the test that runs."""
+        # One that was closed has no count of changes any more.
         with suppress(sqlite3.ProgrammingError):
             left = f"unclosed database after {self.total_changes} changes"
             warnings.warn(left, ResourceWarning, stacklevel=2, source=self)

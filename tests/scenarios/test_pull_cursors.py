@@ -4,6 +4,7 @@ import asyncio
 import base64
 
 import pytest
+from tests.doubles.past import PastOf
 from tests.doubles.pulling import KEY, PageReader, PullWorld, counted_bytes, ids_of, pulled
 from tests.doubles.replaying import CRM
 
@@ -19,6 +20,7 @@ from hookstream.core.pull.page import (
     SkippedEvent,
     WaitReason,
 )
+from hookstream.pipeline.past import TopicListing
 from hookstream.pipeline.pull.ports import PullRules
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
@@ -143,6 +145,38 @@ async def test_a_partition_that_another_console_does_not_list_yet_is_not_read_fr
             reader.door = door
             await reader.drain()
         assert reader.event_ids == ["a", "b"]
+
+
+class Lagging(PastOf):
+    """Sees the topics that there were, as long as it lags."""
+
+    seen: TopicListing | None = None
+
+    async def topics(self) -> TopicListing:
+        return await super().topics() if self.seen is None else self.seen
+
+
+async def test_a_partition_that_a_broker_does_not_list_yet_keeps_its_place() -> None:
+    world = PullWorld()
+    world.past.create("t")
+    world.event("t", "a")
+    async with world.door() as first:
+        log = world.log = Lagging(world.process, world.past)
+        log.seen = await log.topics()
+        async with world.door() as second:
+            reader = PageReader(first)
+            world.past.grow("t", 2)
+            world.event("t", "b", partition=1)
+            await reader.drain()
+            world.event("t", "c", partition=1)
+            world.event("t", "d")
+            reader.door = second
+            await reader.drain()
+            assert reader.event_ids[2:] == ["d"]
+            log.seen = None
+            await asyncio.sleep(11)  # the list of topics is looked up again
+            await reader.drain()
+    assert sorted(reader.event_ids) == ["a", "b", "c", "d"]
 
 
 async def test_a_topic_that_was_deleted_is_one_gap_and_the_others_are_read_on() -> None:

@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.doubles.certificates import certificate
 from tests.doubles.registry_server import Kept, RegistryServer
 
+from hookstream.adapters.http.tls_contexts import machine_context
 from hookstream.adapters.schema_registry.registries import HttpRegistries
 from hookstream.adapters.schema_registry.replicas import Access, RegistrySecret, trusted
 from hookstream.core.model.json import Json, JsonObject
@@ -272,8 +273,14 @@ async def test_a_file_of_authorities_that_has_none_is_refused_at_the_start(tmp_p
 def test_authorities_are_read_for_replicas_by_https_alone(tmp_path: Path) -> None:
     _, ca = certificate(tmp_path, "127.0.0.1", days=36_500)
     assert trusted("main", Access(["http://r", "http://s"], 1)) is True
-    assert isinstance(trusted("main", Access(["http://r", "HTTPS://s"], 1)), ssl.SSLContext)
-    assert isinstance(trusted("main", Access(["http://r"], 1, ca=ca)), ssl.SSLContext)
+    for access in (
+        Access(["http://r", "HTTPS://s"], 1),
+        Access(["http://r"], 1, ca=ca),
+    ):
+        made = trusted("main", access)
+        assert isinstance(made, ssl.SSLContext)
+        # As whatever else is reached by TLS.
+        assert made.verify_flags == machine_context().verify_flags
 
 
 async def test_a_registry_with_a_private_authority_is_trusted_by_its_file_only(

@@ -15,6 +15,7 @@ from tests.doubles.raw_server import Conversation, RawServer, response, server
 from tests.integration.http.sending import anywhere, post
 
 from hookstream.adapters.http import tls_contexts
+from hookstream.adapters.http.api_connection import ApiConnection
 from hookstream.adapters.http.sender import HttpSender
 from hookstream.adapters.http.tls_contexts import IdentityRefused, context_of, lazy_authorities
 from hookstream.core.model.endpoint_identity import TlsIdentity, tls_identity
@@ -281,3 +282,17 @@ async def test_an_intermediate_authority_is_trusted_by_itself(
             from_subscription("a", running.url, identity(PARTNERS.issue("acme"), ca=middle.pem))
         )
     assert answer == Response(204)
+
+
+async def test_an_api_is_reached_by_an_intermediate_authority_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    middle = Authority("middle", root=GATEWAY)
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(middle.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
+    tls = middle.issue("api", "127.0.0.1").server_context(tmp_path)
+    async with server(response(200, body=b"{}"), tls=tls) as running:
+        api = ApiConnection(running.url, "hs_adm_token")
+        reply = await asyncio.to_thread(api.send, "GET", "/v1/status", {}, None)
+    assert reply.status == 200

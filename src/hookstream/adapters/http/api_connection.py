@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from hookstream.adapters.certificate_checks import checking_alike
 from hookstream.adapters.http.api_access import require_token, require_web
-from hookstream.adapters.http.tls_contexts import checking_alike
 from hookstream.errors import DependencyUnavailable
 
 _SECONDS: Final = 60.0

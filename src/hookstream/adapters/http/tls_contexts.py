@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from hookstream.adapters.certificate_checks import checking_alike
 from hookstream.core.model.endpoint_identity import TlsIdentity
 
 MAX_PEM_BYTES = 32 * 1024
@@ -108,18 +109,6 @@ def _for_requests(context: ssl.SSLContext) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return checking_alike(context)
-
-
-def checking_alike(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Return a context that checks certificates in the same way with every Python.
-
-    From 3.13 on the default refuses chains that lack what RFC 5280 asks of authorities, such as an authority key
-    identifier: those of many private ones do. It also trusts an intermediate authority by itself, where that is named.
-    Whether somebody is reached must not change with the Python.
-    """
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
 
 
 @contextmanager

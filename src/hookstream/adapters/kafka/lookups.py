@@ -167,10 +167,10 @@ def ask_offsets(
     The offset of a time is the log's end where no record is so young: whatever is appended meanwhile, no record of
     that time or later is below it.
 
-    Retried, for as long as an answer may take, while a partition has no leader, or not the one that the
-    client assumes. An AdminClient learns of a broker that was killed and came back only when it is made
-    to refresh its metadata; otherwise it would be refused for many minutes. One that is shared is replaced
-    before that, once.
+    Each of the questions that this takes, three at most, is retried for as long as an answer may take, while a
+    partition has no leader, or not the one that the client assumes. An AdminClient learns of a broker that
+    was killed and came back only when it is made to refresh its metadata; otherwise it would be refused for
+    many minutes. One that is shared is replaced before that, once.
 
     Args:
         admin: The client.

@@ -22,7 +22,7 @@ def find_starts(
 ) -> dict[TopicPartition, Start]:
     """Return where each partition starts, by the broker's present answers.
 
-    Three requests for all partitions together; two more if some have no commit, and two after each of these
+    Three requests for all partitions together; two more if some have no commit, and two after each of these two
     if no record is so young.
 
     Args:

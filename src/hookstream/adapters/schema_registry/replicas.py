@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from hookstream.adapters.http.tls_contexts import checking_alike
+from hookstream.adapters.certificate_checks import checking_alike
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import Json
 from hookstream.core.model.registered import Unreachable

@@ -139,8 +139,8 @@ def listed(
 ) -> DeliveryListing:
     """Read the runs that a selection selects.
 
-    The records that are unsettled are counted first, and the tiers are read next: what moves or ends meanwhile was
-    counted, or is met in what is read after that.
+    The records that are unsettled are counted first, and the tiers are read next: of what was published before,
+    what moves or ends meanwhile was counted, or is met in what is read after that.
 
     Args:
         readers: Read the topics, each once.

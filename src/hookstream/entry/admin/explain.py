@@ -1,7 +1,7 @@
 """Answers why an event did, or did not, arrive: where it is, what each subscription says, what became of it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, Protocol
@@ -201,8 +201,9 @@ class _Explainer:
         if not found:
             return []
         since = max(0, min(each.origin.timestamp for each in found))
-        # Before what was set aside: what moves meanwhile was not settled yet, or is met there.
-        positions = self._positions({each.origin for each in found})
+        # Before what was set aside: what a worker moves meanwhile was not settled yet, or is met there. What ended
+        # meanwhile still counts as waiting; its history, which is read last, says that it ended.
+        positions = self._positions([each.origin for each in found])
         aside = self._search.aside([each.origin for each in found], since)
         changes = self._changes(since)
         resolved = self._resolved(wanted=any(map(len, aside.values())))
@@ -320,18 +321,21 @@ class _Explainer:
             return
         explained.history = self._reader.of(explained.delivery_id, since)
 
-    def _positions(self, origins: set[Origin]) -> dict[TopicPartition, GroupPosition]:
+    def _positions(self, origins: Iterable[Origin]) -> dict[TopicPartition, GroupPosition]:
         """Return what workers have settled of the records' partitions and of all tiers."""
-        group = self._settings.topics_names.group
-        events = sorted({TopicPartition(origin.topic, origin.partition) for origin in origins})
 
-        def read() -> Iterator[GroupPosition]:
-            partitions = ReadPartitions(self._settings)
-            yield from partitions.groups.positions(group, events, oldest=False)
-            yield from partitions.of_tiers(oldest=False)
+        def of_events() -> Iterable[GroupPosition]:
+            places = [TopicPartition(origin.topic, origin.partition) for origin in origins]
+            return ReadPartitions(self._settings).of_these_events(places)
 
-        what = "the positions of workers"
-        return {each.at: each for each in self._budget.within(what, None, read)}
+        def of_tiers() -> Iterable[GroupPosition]:
+            return ReadPartitions(self._settings).of_tiers(oldest=False)
+
+        found: dict[TopicPartition, GroupPosition] = {}
+        for where, read in (("event topics", of_events), ("tiers", of_tiers)):
+            what = f"the positions of workers in {where}"
+            found |= {each.at: each for each in self._budget.within(what, None, read)}
+        return found
 
     def _resolved(self, *, wanted: bool) -> Mapping[RedriveSource, Ledger]:
         """Return which dead letters and undecodable records were redriven, if there are any."""

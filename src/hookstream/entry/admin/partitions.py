@@ -79,6 +79,11 @@ class ReadPartitions:
         partitions = self._partitions(self._events)
         return self.groups.positions(self._names.group, partitions, oldest=oldest)
 
+    def of_these_events(self, places: Iterable[TopicPartition]) -> list[GroupPosition]:
+        """Return the position of the events' group in each of these partitions that there is."""
+        there = {at for at in places if at.partition < self._counts.get(at.topic, 0)}
+        return self.groups.positions(self._names.group, sorted(there), oldest=False)
+
     def of_tiers(self, *, oldest: bool = True) -> list[GroupPosition]:
         """Return the position of the tiers' group in every partition; `oldest`: see `KafkaGroups`."""
         partitions = self._partitions(self._tiers)
