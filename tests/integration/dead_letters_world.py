@@ -31,6 +31,7 @@ from hookstream.core.model.json import Json
 from hookstream.core.model.outcome import DeadReason, Disposition, Outcome
 from hookstream.core.model.record import Header, Headers, Origin, Record
 from hookstream.core.model.topics import Topics
+from hookstream.core.offsets.commit_metadata import write_note
 from hookstream.entry.cli import root
 
 NOW = 1_795_000_000_000
@@ -147,6 +148,12 @@ class World:
     def wait(self, waiting: Delivery | UnmatchedEvent) -> None:
         """Put a tier record into the log, as a worker does."""
         self.append(self.names.tier(0), self.event(), tier_headers(waiting, (), written_at=NOW))
+
+    def settle(self, base: int, *spans: tuple[int, int]) -> None:
+        """Commit what workers do where they settled the first tier's first partition below `base`, and above it these."""
+        note = write_note(base, spans, 1_000).text
+        at = KafkaPartition(self.names.tier(0), 0, base, metadata=note)
+        self.commit(self.names.retry_group, at)
 
     def commit(self, group: str, at: KafkaPartition) -> None:
         """Commit a position for a group that has no members."""

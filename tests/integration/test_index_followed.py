@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
 from tests.conftest import Broker
 from tests.integration.dead_letters_world import World, delivery, make_world
 from tests.integration.index_world import FAILED, eventually, following, settings_of
@@ -33,7 +31,6 @@ from hookstream.core.model.outcome import (
     Delivered,
     RetryAt,
 )
-from hookstream.core.offsets.commit_metadata import write_note
 from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource
 from hookstream.entry.admin.index_process import IndexProcess
 
@@ -48,20 +45,6 @@ def fresh(number: int, now: int, **changes: object) -> Delivery:
     made = delivery(number)
     origin = made.origin._replace(offset=number, timestamp=now - 500)
     return replace(made, origin=origin, attempt=1, trigger=Trigger.INITIAL, **changes)  # type: ignore[arg-type]
-
-
-def settle(world: World, base: int, *spans: tuple[int, int]) -> None:
-    """Commit the first partition of the first tier, as workers do."""
-    note = write_note(base, spans, 1_000).text
-    at = TopicPartition(world.names.tier(0), 0, base, metadata=note)
-    admin = AdminClient({"bootstrap.servers": world.bootstrap_servers})
-    group = ConsumerGroupTopicPartitions(world.names.retry_group, [at])
-
-    def committed() -> bool:
-        [answer] = admin.alter_consumer_group_offsets([group]).values()
-        return answer.result(30).topic_partitions[0].error is None
-
-    eventually(committed, bool)
 
 
 def filled(world: World) -> int:
@@ -116,11 +99,11 @@ def redrive_the_first(world: World, reader: IndexReader) -> None:
 
 def settle_all(world: World, reader: IndexReader, now: int) -> None:
     """Settle the tier records as workers do: first one above the committed offset, then both."""
-    settle(world, 0, (1, 2))
+    world.settle(0, (1, 2))
     left = eventually(lambda: reader.pending(PendingFilter()).items, lambda items: len(items) == 1)
     assert left[0].delivery.delivery_id == delivery(2).delivery_id
     world.attempt(replace(fresh(2, now), attempt=2), Delivered(200), Complete(), now + 900)
-    settle(world, 2)
+    world.settle(2)
     eventually(lambda: reader.pending(PendingFilter()).items, lambda items: not items)
     eventually(
         lambda: (

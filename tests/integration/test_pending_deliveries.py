@@ -4,26 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Producer
 from tests.conftest import Broker
 from tests.integration.dead_letters_world import DELIVERY, NOW, World, delivery, make_world
 
 from hookstream.core.model.delivery import DeferReason, UnmatchedEvent
 from hookstream.core.model.delivery_headers import tier_headers
 from hookstream.core.model.outcome import DeadLetter, DeadReason, Delivered, Failed, FailureKind
-from hookstream.core.offsets.commit_metadata import write_note
 
 
 @pytest.fixture
 def world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> World:
     return make_world(broker, prefix, capsys)
-
-
-def settle(world: World, base: int, *spans: tuple[int, int]) -> None:
-    """Commit what workers commit where they have settled all below `base`, and these spans above it."""
-    note = write_note(base, spans, 1_000).text
-    at = TopicPartition(world.names.tier(0), 0, base, metadata=note)
-    world.commit(world.names.retry_group, at)
 
 
 def test_what_is_settled_or_aborted_is_not_pending_and_what_was_not_read_is_said(
@@ -43,7 +35,7 @@ def test_what_is_settled_or_aborted_is_not_pending_and_what_was_not_read_is_said
     producer.flush(30)
     producer.abort_transaction(30)
     producer.close()
-    settle(world, 1, (2, 4))
+    world.settle(1, (2, 4))
 
     listed = world.run("deliveries", "list", "--state", "pending", "--json")
     found: Any = listed.json

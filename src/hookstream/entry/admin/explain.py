@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final, NamedTuple, Protocol
 
 from hookstream.adapters.kafka.scan import LogScan, Stretch
@@ -323,13 +323,15 @@ class _Explainer:
 
     def _positions(self, origins: Iterable[Origin]) -> dict[TopicPartition, GroupPosition]:
         """Return what workers have settled of the records' partitions and of all tiers."""
+        # Topics are listed once, and again where that failed.
+        listed = cache(partial(ReadPartitions, self._settings))
 
         def of_events() -> Iterable[GroupPosition]:
             places = [TopicPartition(origin.topic, origin.partition) for origin in origins]
-            return ReadPartitions(self._settings).of_these_events(places)
+            return listed().of_these_events(places)
 
         def of_tiers() -> Iterable[GroupPosition]:
-            return ReadPartitions(self._settings).of_tiers(oldest=False)
+            return listed().of_tiers(oldest=False)
 
         found: dict[TopicPartition, GroupPosition] = {}
         for where, read in (("event topics", of_events), ("tiers", of_tiers)):

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # it is public
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 
 HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
-LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's own
 NONE_SO_YOUNG = -1
 
 
@@ -52,7 +52,7 @@ class Admin(AdminClient):
         super().__init__({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
         self.logs = logs
 
-    def list_offsets(  # type: ignore[override]
+    def list_offsets(  # type: ignore[override]  # of what is asked alone
         self, asked: Mapping[KafkaPartition, OffsetSpec], **_: object
     ) -> dict[KafkaPartition, Future[SimpleNamespace]]:
         answers = {}
