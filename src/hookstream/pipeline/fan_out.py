@@ -29,7 +29,13 @@ from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
 
 _TURN = 8
-"""Deliveries offered in one turn of the event loop."""
+"""After so many offers, other tasks have a turn: before the next event, and within one that has many subscriptions."""
+_AT_ONCE = 16
+"""So many deliveries of one event are offered first without a turn in between, while there is room for them.
+
+A worker that is stopped between two offers leaves the event's record unsettled: the next worker makes again what was
+begun of it.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +49,8 @@ class _FanOut:
     ids: DeliveryIds
     offered: set[str]
     """The subscriptions that were offered it, by a try that failed among them."""
+    left: int = _AT_ONCE
+    """How many more deliveries are offered before other tasks have a turn."""
 
 
 class FanOut:
@@ -69,6 +77,7 @@ class FanOut:
         self._gate = gate
         self._matching = EventMatching(ports, fence)
         self._offers = 0
+        """Since other tasks had a turn last."""
 
     def begin(
         self, receipt: Receipt, event: Event, state: UnmatchedEvent, offered: set[str]
@@ -85,13 +94,22 @@ class FanOut:
         ids = DeliveryIds(event.event_type, event.event_id)
         out = _FanOut(receipt, event, state, bodies, ids, offered)
         matches = self._matching.at_once(bodies, _arrival(receipt, state))
-        return self._in_steps(out) if matches is None else self._at_once(out, matches)
+        if matches is None:
+            return self._in_steps(out)
+        if self._offers >= _TURN:
+            return self._rest(out, matches, self._turn())
+        return self._at_once(out, matches)
 
     def _at_once(self, out: _FanOut, matches: Iterable[Match | None]) -> Awaitable[None] | None:
         """Offer matches until something must be awaited; return the rest."""
         matches = iter(matches)
         for match in matches:
-            if match is None or self._budget.room <= 0 or not self._gate.was_open():
+            if (
+                match is None
+                or out.left <= 0
+                or self._budget.room <= 0
+                or not self._gate.was_open()
+            ):
                 return self._rest(out, chain((match,), matches))
             if not out.receipt.wanted:
                 # The receipt is not released: what was not offered yet must not count as settled.
@@ -122,8 +140,11 @@ class FanOut:
         """Offer matches, each when there is room for it; False: the partition is being revoked."""
         for match in matches:
             if match is None:
-                await asyncio.sleep(0)
+                await self._turn()
                 continue
+            if out.left <= 0:
+                out.left = _TURN
+                await self._turn()
             if self._budget.room <= 0:
                 await self._budget.wait()
             if not self._gate.was_open():
@@ -148,13 +169,15 @@ class FanOut:
             return None
         work = Work(self._delivery(out, match), out.bodies, receipt)
         out.offered.add(subscription.id)
+        out.left -= 1
+        self._offers += 1
         receipt.retain()
         refused = match.refused
         if refused is not None:
             self._refuse_fenced(work, refused)
         elif not work.delivery.filter_asked or self._holds.any:
             # What an operator holds waits in a tier at once, without queueing in its lane.
-            return self._readmit_in_turn(work)
+            return self.readmit_fenced(work)
         else:
             try:
                 # Its subscription was live a moment ago.
@@ -162,15 +185,15 @@ class FanOut:
                 self._lanes.offer(work)
             except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
                 self._attempts.stop(work, error, Step.MATCH)
-        return self._turn()
+        return None
 
-    def _turn(self) -> Awaitable[None] | None:
-        """Return what yields to other tasks after a few offers.
+    def _turn(self) -> Awaitable[None]:
+        """Return what lets other tasks have a turn.
 
         Attempts begin then: otherwise a lane whose attempts could not begin yet would look full.
         """
-        self._offers += 1
-        return asyncio.sleep(0) if self._offers % _TURN == 0 else None
+        self._offers = 0
+        return asyncio.sleep(0)
 
     def _delivery(self, out: _FanOut, match: Match) -> Delivery:
         now, event, state = self._clock.now(), out.event, out.state
@@ -205,12 +228,6 @@ class FanOut:
     def _refuse(self, work: Work, refused: Refused) -> None:
         self.credit(work)
         self._attempts.refuse(work, refused)
-
-    async def _readmit_in_turn(self, work: Work) -> None:
-        await self.readmit_fenced(work)
-        turn = self._turn()
-        if turn is not None:
-            await turn
 
     # Whatever comes a second time.
 

@@ -259,18 +259,19 @@ class Fanout:
         return timestamp > endless or ended < timestamp <= last
 
     def match(self, question: Question, load: int) -> Iterator[Match | None]:
-        """Yield matches ordered by subscription id, and None after every few requests evaluated.
+        """Yield matches ordered by subscription id, and None between every few requests evaluated.
 
         The candidates are fixed at the first step; each is evaluated when its turn comes.
         """
         tests = self._most_tests(question.timestamp)
         at_once = max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * tests or 1)))
-        for number, filed in enumerate(self.candidates(question), start=1):
+        for number, filed in enumerate(self.candidates(question)):
+            # Not after the last one: then nothing is left to wait for.
+            if number and number % at_once == 0:
+                yield None
             match = _judged(filed, question)
             if match is not None:
                 yield match
-            if number % at_once == 0:
-                yield None
 
     def judge(self, subscription_id: str, question: Question) -> "Callable[[], Match | None]":
         """Return a function, callable in a thread, that matches one subscription as it is now."""
