@@ -24,7 +24,7 @@ async def test_an_operator_sees_everything_and_a_partner_its_own(
         await look.log_in(platform.token)
         assert "rehearsal" in await look.says("header")
         assert "Success rate" in await look.says()
-        await look.page.get_by_role("link", name="Subscriptions").click()
+        await look.press(look.page.get_by_role("link", name="Subscriptions"))
         rows = look.page.get_by_role("row")
         await expect(rows).to_have_count(5)
         await look.picture("subscriptions")
@@ -33,7 +33,7 @@ async def test_an_operator_sees_everything_and_a_partner_its_own(
         assert look.complaints == []
     async with a_kept_look(chromium, url, scripts=scripts) as look:
         await look.log_in(platform.partner)
-        await look.page.get_by_role("link", name="Subscriptions").click()
+        await look.press(look.page.get_by_role("link", name="Subscriptions"))
         await expect(look.page.get_by_role("row")).to_have_count(4)
         assert "rival" not in await look.page.content()
         assert look.complaints == []

@@ -48,15 +48,15 @@ async def test_from_the_list_to_what_waits_and_why(
         async with a_kept_look(chromium, platform.console.url, scripts=scripts) as look:
             await let_in(look, platform, token)
             await look.open("/ui/overview")
-            await look.page.get_by_role("link", name="Deliveries").click()
+            await look.press(look.page.get_by_role("link", name="Deliveries"))
             await look.page.get_by_label("State").select_option("pending")
             await look.page.get_by_label("Subscription").fill("waiting")
-            await look.page.get_by_role("button", name="Filter").click()
+            await look.press(look.page.get_by_role("button", name="Filter"))
             await look.page.wait_for_url("**state=pending**")
             await look.picture(
                 f"deliveries {'operator' if token == platform.token else 'partner'}"
             )
-            await look.page.get_by_role("link", name=delivery).click()
+            await look.press(look.page.get_by_role("link", name=delivery))
             await look.page.wait_for_url("**/ui/deliveries/msg_*")
             await shows(look, WAITS)
             main = await look.says()
@@ -101,7 +101,7 @@ async def test_a_body_is_rendered_again_for_whoever_asks(
         async with a_kept_look(chromium, platform.console.url) as look:
             await let_in(look, platform, token)
             await look.open(f"/ui/deliveries/{delivery}")
-            await look.page.get_by_role("link", name="Show the body").click()
+            await look.press(look.page.get_by_role("link", name="Show the body"))
             await look.page.wait_for_url("**/payload")
             body = json.loads(await look.page.locator("pre.body").first.inner_text())
             assert {"type", "id", "data"} <= body.keys()

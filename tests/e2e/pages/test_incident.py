@@ -76,7 +76,7 @@ class Walk:
     async def go(self, name: str) -> None:
         """Follow a link of the navigation."""
         navigation = self.page.get_by_role("navigation", name="Pages")
-        await navigation.get_by_role("link", name=name, exact=True).click()
+        await self.look.press(navigation.get_by_role("link", name=name, exact=True))
         await self.page.wait_for_url(f"**/ui/{name.lower().replace(' ', '-')}")
 
     async def steps(self) -> list[str]:
@@ -113,18 +113,18 @@ async def it_begins(shops: Platform, walk: Walk) -> str:
     await walk.picture("overview-failing")
     link = walk.page.get_by_role("link", name=FAILING, exact=True)
     await expect(walk.page.get_by_role("row").filter(has=link)).to_contain_text("503")
-    await link.click()
+    await walk.look.press(link)
     await walk.page.wait_for_url(f"**subscription={FAILING}")
     assert int(await walk.look.figure("Waiting now")) > 0
 
     await walk.go("Deliveries")
     await walk.page.get_by_role("textbox", name="Subscription").fill(FAILING)
     await walk.page.get_by_label("State").select_option("dead-lettered")
-    await walk.page.get_by_role("button", name="Filter").click()
+    await walk.look.press(walk.page.get_by_role("button", name="Filter"))
     await walk.page.wait_for_url("**state=dead-lettered**")
     first = walk.page.locator("tbody tr").last.get_by_role("link", name="msg_")
     delivery = await first.inner_text()
-    await first.click()
+    await walk.look.press(first)
     await walk.page.wait_for_url("**/ui/deliveries/msg_*")
     assert (await walk.steps())[-4:] == ["Attempt 1", "Attempt 2", "Attempt 3", "Dead-lettered"]
     top = walk.page.locator(".standing")
@@ -137,7 +137,7 @@ async def it_is_held(walk: Walk) -> None:
     await walk.go("Holds")
     await walk.page.get_by_label("What").select_option("endpoint")
     await walk.page.get_by_label("Its id or name").fill(FAILING)
-    await walk.page.get_by_role("button", name="See what it stops").click()
+    await walk.look.press(walk.page.get_by_role("button", name="See what it stops"))
     await walk.page.wait_for_url("**/ui/holds/new?**")
     await walk.page.get_by_label("Reason").fill("503 since their release; they roll it back")
     await walk.page.get_by_text("The same from a terminal").click()
@@ -182,9 +182,9 @@ async def what_was_given_up_is_redriven(walk: Walk) -> None:
     """Redrive the dead letters of the endpoint, follow the job, and see that nothing is left."""
     await walk.go("Dead letters")
     await walk.page.get_by_role("textbox", name="Subscription").fill(FAILING)
-    await walk.page.get_by_role("button", name="Filter").click()
+    await walk.look.press(walk.page.get_by_role("button", name="Filter"))
     await walk.page.wait_for_url("**subscription=**")
-    await walk.page.get_by_role("link", name="Redrive what the filter has").click()
+    await walk.look.press(walk.page.get_by_role("link", name="Redrive what the filter has"))
     await walk.page.wait_for_url("**/ui/dead-letters/redrive?**")
     await walk.picture("redrive")
     await walk.look.press(walk.page.get_by_role("button", name="Redrive", exact=True))

@@ -45,7 +45,7 @@ async def test_a_bar_of_what_falls_due_leads_to_its_deliveries_by_the_keyboard_t
     async with a_kept_look(chromium, platform.console.url, scripts=scripts) as look:
         await let_in(look, platform, token)
         await look.open("/ui/overview")
-        await look.page.get_by_role("link", name="Retries").click()
+        await look.press(look.page.get_by_role("link", name="Retries"))
         await reaches(look, "Waiting")
         await look.open("/ui/retries?hours=6&subscription=waiting")
         if scripts:
