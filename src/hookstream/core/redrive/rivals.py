@@ -66,9 +66,11 @@ def removable(
         now: The present.
     """
     jobs, problems = jobs_of(rows)
-    # A purge that failed may be continued, and one that cannot be read may be running.
+    # A job that failed may be continued, and one that cannot be read may be running.
     needed = {job.id for job in jobs if job.state.is_resumable} | {each.key for each in problems}
     barriers = [
         key for key in rows if (job_id := barrier_of(key)) is not None and job_id not in needed
     ]
-    return outlived(rows, starts) + forgotten(rows, now=now) + barriers
+    # A mark that grows keeps its key: removed after it grew, what it resolved meanwhile would be open again.
+    ended = {key: value for key, value in rows.items() if key.partition("/")[0] not in needed}
+    return outlived(ended, starts) + forgotten(rows, now=now) + barriers

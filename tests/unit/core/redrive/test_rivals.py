@@ -69,7 +69,7 @@ def test_while_a_rival_runs_no_other_job_begins_and_its_own_goes_on() -> None:
 def test_rows_are_removed_when_nothing_needs_them_any_more() -> None:
     """A failed purge may be continued, and one whose row cannot be read may be running."""
     old = NOW - KEPT - 1
-    mark = Mark("p", DEAD, 0, (OffsetRange(1, 6),))
+    mark = Mark("gone", DEAD, 0, (OffsetRange(1, 6),))
     table = rows(
         redrive("old", asked_at=old).ended(JobState.DONE),
         redrive("old-running", asked_at=old),
@@ -82,5 +82,20 @@ def test_rows_are_removed_when_nothing_needs_them_any_more() -> None:
     for job_id in ("purging", "failed", "cancelled", "gone", "unreadable"):
         table[barrier_key(job_id)] = barrier()
     found = removable(table, {(DEAD, 0): 7}, NOW)
-    assert found == ["p/0/1", "old", barrier_key("cancelled"), barrier_key("gone")]
+    assert found == ["gone/0/1", "old", barrier_key("cancelled"), barrier_key("gone")]
     assert removable(table, {(DEAD, 0): 6}, NOW)[0] == "old"
+
+
+def test_a_mark_stays_while_its_job_may_resolve_more_with_it() -> None:
+    """It grows under the same key: whoever removes what it read before removes what was added since."""
+    marks = [
+        Mark(job_id, DEAD, 0, (OffsetRange(at, at),))
+        for at, job_id in enumerate(("running", "failed", "unreadable", "done", "gone"))
+    ]
+    table = rows(
+        redrive("running"),
+        redrive("failed").ended(JobState.FAILED, "-"),
+        redrive("done").ended(JobState.DONE),
+    )
+    table |= {mark.key: mark.encode() for mark in marks} | {"unreadable": b"{"}
+    assert removable(table, {(DEAD, 0): 9}, NOW) == ["done/0/3", "gone/0/4"]
