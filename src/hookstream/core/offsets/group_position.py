@@ -75,3 +75,29 @@ class GroupPosition:
         return (
             () if self.committed is None else read_note(self.committed.note, self.committed.offset)
         )
+
+
+def has_started(before: GroupPosition, now: GroupPosition, target: int | None) -> bool:
+    """Return whether a stopped partition was started at a position since somebody looked at it.
+
+    Not every commit shows that: what was in flight when the partition stopped is settled later. It moves the committed
+    offset up to what stops the partition, and it changes the commit's metadata.
+
+    Args:
+        before: The position when the start was requested. Where nothing was committed, any commit shows a start.
+        now: The present position.
+        target: The offset that was named; None: it is not known, and another committed offset shows a start.
+    """
+    if now.committed is None:
+        return False
+    if before.committed is None:
+        return True
+    was, offset = before.committed.offset, now.committed.offset
+    if target is None:
+        return offset != was
+    if target > was:
+        # An attempt in flight below the target holds the offset back; what was left out is settled above it.
+        left_out = now.settles(target - 1) and not before.settles(target - 1)
+        return offset >= target or left_out
+    # Only a partition that was started commits up to the end.
+    return offset < was or (offset >= before.end and offset != was)

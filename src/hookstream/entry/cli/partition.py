@@ -10,7 +10,7 @@ from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.group_position import GroupMember, GroupPosition
+from hookstream.core.offsets.group_position import GroupMember, GroupPosition, has_started
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.backend.partition_ports import PartitionCommand
 from hookstream.entry.cli.context import Context, takes_api
@@ -83,7 +83,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
     what was not, and a time leaves out what is older. What is unsettled below the position is given
     up; records that were never read are published as a gap. The worker that is assigned the partition
     resumes. The operations topic gets `partition.skipped` with who did it, a reason that begins with
-    `start at`, and the position as its offset. Exit code 1: nothing changed.
+    `start at`, and the position as its offset. Exit code 1: it did not resume.
     """
     named, where = _named(partition), _where(at)
     read = context.backend.partitions.partition(named)
@@ -98,7 +98,8 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
     if not wait:
         context.err.print(f"Asked for {partition} to start at {at}, if it is stopped.")
         return
-    now = _settled(context, read, wait, lambda position: position.committed != before.committed)
+    target = {"earliest": before.start, "latest": before.end}.get(str(where))
+    now = _settled(context, read, wait, lambda position: has_started(before, position, target))
     context.err.print(f"{partition} resumed: {_committed(now)}, {_assigned(now)}")
 
 
@@ -115,7 +116,7 @@ def skip(context: Context, partition: str, offset: int, reason: str, wait: float
     judged. Deliveries of the record that are not settled are given up; the record stays in its topic.
     A record that does not stop its partition is not skipped. The worker resumes within a second, and
     an event on the operations topic says who did it. Exit code 1: the record is already settled, or
-    nothing changed.
+    the partition did not resume.
     """
     read = context.backend.partitions.partition(_named(partition))
     before = read.position()
@@ -147,9 +148,9 @@ def _settled(
     now = read.position_within(wait, done)
     if not done(now):
         context.err.print(
-            f"Nothing changed within {wait:g} s: {_place(now)} is where it was"
-            f" ({_committed(now)}), {_assigned(now)}. What stops a partition, and at which offset, its"
-            " worker logs as partition.stopped or topic.stopped"
+            f"{_place(now)} did not resume within {wait:g} s: {_committed(now)}, {_assigned(now)}."
+            " What stops a partition, and at which offset, its worker logs as partition.stopped or"
+            " topic.stopped"
         )
         raise SystemExit(1)
     return now

@@ -6,7 +6,7 @@ import pytest
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
-from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.offsets.group_position import GroupPosition, has_started
 
 
 def position(
@@ -59,3 +59,51 @@ def test_a_commit_beyond_the_end_of_the_log_is_reported_though_nothing_is_unsett
         True,
     ]
     assert not position(None).beyond_end
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "target", "started"),
+    [
+        (position(CommitPosition(40)), position(CommitPosition(40, "a note")), 100, False),
+        (position(CommitPosition(40)), position(CommitPosition(44)), 100, False),
+        (position(CommitPosition(40)), position(CommitPosition(100)), 100, True),
+        (
+            position(CommitPosition(40)),
+            position(CommitPosition(42, write_note(42, [(43, 100)], 1_000).text)),
+            100,
+            True,
+        ),
+        (position(CommitPosition(40)), position(CommitPosition(44)), 0, False),
+        (position(CommitPosition(40)), position(CommitPosition(0)), 0, True),
+        (position(CommitPosition(40)), position(CommitPosition(7)), 0, True),
+        (position(CommitPosition(40)), position(CommitPosition(100)), 0, True),
+        (position(CommitPosition(120)), position(CommitPosition(120, "a note")), 100, False),
+        (position(CommitPosition(120)), position(CommitPosition(100)), 100, True),
+        (position(None), position(None), 100, False),
+        (position(None), position(CommitPosition(0)), 100, True),
+        (position(CommitPosition(40)), position(CommitPosition(40, "a note")), None, False),
+        (position(CommitPosition(40)), position(CommitPosition(60)), None, True),
+        (position(CommitPosition(40)), position(None), 0, False),
+    ],
+    ids=[
+        "a note changed",
+        "what was in flight is settled",
+        "at the end",
+        "all but what is in flight is left out",
+        "what was in flight, and it is to go back",
+        "at the start",
+        "went on from the start",
+        "went on from the start to the end",
+        "beyond the end as before",
+        "no longer beyond the end",
+        "nothing is committed",
+        "something is committed",
+        "an unknown target, and a note changed",
+        "an unknown target, and the offset moved",
+        "the commit is gone",
+    ],
+)
+def test_only_a_commit_that_nothing_else_explains_shows_a_start(
+    before: GroupPosition, now: GroupPosition, target: int | None, *, started: bool
+) -> None:
+    assert has_started(before, now, target) == started

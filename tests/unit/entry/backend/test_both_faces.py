@@ -341,7 +341,7 @@ def test_a_partition_whose_worker_does_nothing_is_waited_for_and_left_as_it_was(
     skip = "partition skip printprice.pricing/0 4 --reason busy --wait 3"
     said = run(face, *skip.split())
     assert (said.code, sum(face.slept)) == (1, 3.0)
-    assert said.err.startswith("Nothing changed within 3 s: printprice.pricing/0 is where it was")
+    assert said.err.startswith("printprice.pricing/0 did not resume within 3 s: committed 4 of 9")
 
 
 MOVE = "partition start printprice.pricing/0 --at latest --reason busy"
@@ -358,6 +358,21 @@ def test_a_partition_that_moved_since_it_was_looked_at_is_not_started() -> None:
     face.connection.before = moved
     said = run(face, *MOVE.split())
     assert (said.code, "it is not at 4 but at 6" in said.err) == (2, True), said
+
+
+def test_what_was_in_flight_is_not_taken_for_the_start_of_a_partition() -> None:
+    face = ApiFace(world())
+    services = face.connection.world.services
+    services.worker_is_gone = True
+
+    def settled(method: str, _: str) -> None:
+        if method == "GET" and face.slept:
+            services.stopped = replace(services.stopped, committed=CommitPosition(6))
+
+    face.connection.before = settled
+    said = run(face, *MOVE.split(), "--wait", "3")
+    assert (said.code, sum(face.slept)) == (1, 3.0)
+    assert said.err.startswith("printprice.pricing/0 did not resume within 3 s: committed 6 of 9")
 
 
 def test_what_is_settled_above_the_committed_offset_is_the_same_by_both() -> None:
