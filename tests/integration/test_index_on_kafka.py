@@ -26,13 +26,15 @@ from tests.integration.index_world import (
 from hookstream.adapters.index.answers import AttemptFilter, DeliveryFilter, Whose
 from hookstream.adapters.index.folder import Family, IndexFolder
 from hookstream.adapters.index.reader import IndexReader
+from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.tables.holds_and_skips import SkipAsked, skip_key, write_skip
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.delivery_headers import tier_headers
 from hookstream.core.model.instant import HOUR, MINUTE, SECOND, Millis
 from hookstream.core.model.outcome import Complete, Delivered, RetryAt
-from hookstream.core.model.record import Origin
+from hookstream.core.model.record import Origin, Record, TopicPartition
+from hookstream.entry.admin.index_past import StretchReading
 from hookstream.entry.admin.index_process import IndexProcess
 from hookstream.entry.admin.statistics import StatisticsReader, StatisticsWanted
 from hookstream.errors import DependencyUnavailable
@@ -266,6 +268,51 @@ def test_hours_end_partitions_are_added_and_retention_takes_what_was_read_and_wh
     clock.at = hour + HOUR + 5 * MINUTE
     with following(topic.world, tmp_path, now=clock), reading(tmp_path) as reader:
         eventually(lambda: topic.is_indexed(reader, later, missing=missing), bool)
+
+
+@pytest.mark.parametrize("low", [10, 25, 28])
+def test_what_retention_leaves_of_an_hour_while_it_is_read_is_read(
+    topic: AttemptsTopic, low: int
+) -> None:
+    """It takes the oldest records after the reader looked up where the hour begins."""
+    topic.append(spread(this_hour() - HOUR, 60))
+    taken, whole = (TopicPartition(topic.name, number) for number in (0, 1))
+    topic.delete_below(taken.partition, low)
+    client, ends = topic.world.client, {taken: 25, whole: 30}
+
+    found = read_whole(StretchReading(client, dict.fromkeys(ends, 0), ends, KafkaGroups(client)))
+
+    assert sorted((each.where, each.offset) for each in found) == [
+        *((taken, offset) for offset in range(low, 25)),
+        *((whole, offset) for offset in range(30)),
+    ]
+
+
+def test_what_brokers_lost_of_an_hour_ends_its_reading_and_is_not_looked_for_below(
+    topic: AttemptsTopic,
+) -> None:
+    topic.append(spread(this_hour() - HOUR, 20))
+    cut, whole = (TopicPartition(topic.name, number) for number in (0, 1))
+    client, ends = topic.world.client, {cut: 25, whole: 10}
+
+    found = read_whole(StretchReading(client, {cut: 15, whole: 5}, ends, KafkaGroups(client)))
+
+    assert sorted((each.where, each.offset) for each in found) == [
+        (whole, offset) for offset in range(5, 10)
+    ]
+
+
+def read_whole(reading: StretchReading) -> list[Record]:
+    """Read to the end, in a minute at most."""
+    found: list[Record] = []
+    end = time.monotonic() + 60
+    try:
+        while not reading.is_over:
+            assert time.monotonic() < end, reading.positions
+            found += reading.piece()
+    finally:
+        reading.close()
+    return found
 
 
 class Lines:

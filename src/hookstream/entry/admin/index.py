@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.writer import IndexWriter, Log, ReadAgain
@@ -18,6 +17,7 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import DAY, MINUTE, SECOND, Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.topology.plan import tier_topics
+from hookstream.entry.admin.index_past import StretchReading
 from hookstream.entry.admin.index_reading import (
     RecordReader,
     Span,
@@ -53,14 +53,6 @@ _CLOSED_AFTER: Millis = MINUTE
 """A span is whole when every partition was at its end so long after it."""
 _OLDEST = {Family.ATTEMPTS: 8 * DAY, Family.ASIDE: 40 * DAY}
 """Nothing older is kept, whatever the topics have: each file more is one more to look into."""
-
-
-class _Stretch(NamedTuple):
-    """A span of the past that is to be read."""
-
-    span: Span
-    starts: dict[TopicPartition, int]
-    ends: dict[TopicPartition, int]
 
 
 class IndexFollower:
@@ -134,8 +126,7 @@ class _Following:
         self._borders: dict[Family, tuple[Millis, dict[TopicPartition, int]]] = {}
         """The oldest span of each family that is read or planned, and the offsets at its start."""
         self._live: LogReader | None = None
-        self._past: LogReader | None = None
-        self._stretch: _Stretch | None = None
+        self._past: tuple[Span, StretchReading] | None = None
         self._exhausted: set[Family] = set()
         self._spans: SpansOfPartitions | None = None
         self._present: dict[Family, Millis] = {}
@@ -152,9 +143,10 @@ class _Following:
 
     def close(self) -> None:
         """Close the clients."""
-        for reader in (self._live, self._past):
-            if reader is not None:
-                reader.__exit__()
+        if self._live is not None:
+            self._live.__exit__()
+        if self._past is not None:
+            self._past[1].close()
 
     def begin(self) -> None:
         """Find where to read on, and begin.
@@ -402,47 +394,24 @@ class _Following:
 
     def _read_past(self) -> None:
         """Read a piece of the newest span of the past that is not known."""
-        if self._stretch is None:
-            self._stretch = self._next_stretch()
-            if self._stretch is None:
+        if self._past is None:
+            self._past = self._next_past()
+            if self._past is None:
                 return
-            behind = {
-                at: start
-                for at, start in self._stretch.starts.items()
-                if start < self._stretch.ends[at]
-            }
-            if behind:
-                self._past = LogReader(self._client, behind, notes_gone=True)
-        stretch, past = self._stretch, self._past
-        if past is not None:
-            self._read_piece(stretch, past)
-        if past is None or self._is_read(stretch, past):
-            self._writer.complete(*stretch.span)
-            if past is not None:
-                past.__exit__()
-            self._stretch = self._past = None
-
-    def _read_piece(self, stretch: _Stretch, past: LogReader) -> None:
+        span, reading = self._past
         batch = SpanBatch()
-        with translating("reading hookstream's topics", _ANSWER_SECONDS):
-            records = past.poll(_POLLED, 0.1)
-        for record in records or ():
-            if record.offset < stretch.ends[record.where]:
-                self._records.add(record, batch)
-        for at in past.gone:
-            # Retention took it meanwhile.
-            past.next[at] = stretch.ends[at]
-        batch.positions |= {
-            at: min(following, stretch.ends[at]) for at, following in past.next.items()
-        }
-        write_batch(self._writer, stretch.span, batch, self._topics.attempts)
+        for record in reading.piece():
+            self._records.add(record, batch)
+        batch.positions |= reading.positions
+        if batch.positions:
+            write_batch(self._writer, span, batch, self._topics.attempts)
+        if reading.is_over:
+            self._writer.complete(*span)
+            reading.close()
+            self._past = None
 
-    @staticmethod
-    def _is_read(stretch: _Stretch, past: LogReader) -> bool:
-        return all(past.next.get(at, end) >= end for at, end in stretch.ends.items())
-
-    def _next_stretch(self) -> _Stretch | None:
-        """Return the newest span of the past that is not complete, of both families in turn."""
+    def _next_past(self) -> tuple[Span, StretchReading] | None:
+        """Begin to read the newest span of the past that is not complete, of both families in turn."""
         for family in sorted(
             self._borders, key=lambda family: self._borders[family][0], reverse=True
         ):
@@ -464,7 +433,7 @@ class _Following:
                     continue
                 known = self._writer.begin(family, earlier)
                 starts = {at: max(known.get(at, 0), border[at]) for at in ends}
-                return _Stretch((family, earlier), starts, ends)
+                return (family, earlier), StretchReading(self._client, starts, ends, self._groups)
         return None
 
     def _has_older(self, family: Family, before: dict[TopicPartition, int]) -> bool:
