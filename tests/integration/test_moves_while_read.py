@@ -12,10 +12,12 @@ from tests.integration.index_world import settings_of
 
 from hookstream.core.audit.history import DeliveryState
 from hookstream.core.model.delivery import DeferReason, UnmatchedEvent
+from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.record import Origin
+from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.record import TopicPartition as Place
 from hookstream.core.model.record_place import RecordPlace
+from hookstream.core.redrive.marks import Mark, OffsetRange, RedriveSource
 from hookstream.entry.admin.deliveries import DeliveryReaders, DeliverySelection, listed
 from hookstream.entry.admin.event_search import SearchBudget
 from hookstream.entry.admin.explain import ExplainRequest, explain
@@ -106,3 +108,25 @@ def test_what_moves_on_once_its_tier_was_read_is_explained_as_waiting(world: Wor
     [event] = explain(settings(world), request, budget).events
 
     assert [each.is_open for each in event.asides] == [True]
+
+
+def test_what_is_redriven_once_the_tiers_were_read_is_explained_as_open(world: World) -> None:
+    """As resolved, it would wait nowhere: its copy in a tier is not among what was read."""
+    record = Record(topic_of(world), 0, 0, NOW, b"k", world.event(), ())
+    world.set_aside(record, Undecodable(UndecodableReason.UNKNOWN_SCHEMA, "not published yet"))
+
+    def redrive() -> None:
+        world.wait(UnmatchedEvent(Origin(topic_of(world), 0, 0, NOW), NOW))
+        mark = Mark("redrive-1", RedriveSource.UNDECODABLE, 0, (OffsetRange(0, 0),))
+        world.write(world.names.jobs, (mark.key, mark.encode()))
+
+    request = ExplainRequest(place_of(world), 0)
+
+    [before] = explain(settings(world), request, Budget(world.names.tier(0), redrive)).events
+    [after] = explain(settings(world), request).events
+
+    assert [(each.kind, each.is_open) for each in before.asides] == [("undecodable", True)]
+    assert [(each.kind, each.is_open) for each in after.asides] == [
+        ("undecodable", False),
+        ("tier", True),
+    ]

@@ -228,19 +228,28 @@ class EventSearch:
                     found.add(here)
         return found.oldest_first(self.budget)
 
-    def aside(self, origins: Iterable[Origin], since: Millis) -> dict[str, list[Record]]:
-        """Return what was set aside of records: tier records, dead letters, undecodable records.
+    def given_up(self, origins: Iterable[Origin], since: Millis) -> dict[str, list[Record]]:
+        """Return what was given up of records: dead letters and undecodable records.
 
         Args:
             origins: The records' places in their event topics.
             since: Appended at this instant or later.
 
         Returns:
-            By the origin's `place`, in the order of topics and offsets.
+            By the origin's `place`, in the order of topics and offsets, `MOST_ASIDE` together.
         """
+        return self._aside((self._names.undecodable, self._names.dead_letters), origins, since)
+
+    def waiting(self, origins: Iterable[Origin], since: Millis) -> dict[str, list[Record]]:
+        """Return the tier records of records, as `given_up` does."""
+        return self._aside(self.tiers, origins, since)
+
+    def _aside(
+        self, topics: Iterable[str], origins: Iterable[Origin], since: Millis
+    ) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = {origin.place: [] for origin in origins}
         count = 0
-        for topic in (self._names.undecodable, self._names.dead_letters, *self.tiers):
+        for topic in topics:
             for record in self._records(topic, since):
                 mine = found.get(_place_in(record))
                 if mine is not None and count < MOST_ASIDE:

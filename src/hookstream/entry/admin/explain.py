@@ -81,7 +81,7 @@ class Mentioned(NamedTuple):
 
     deliveries: frozenset[str]
     are_all: bool
-    """Whether all that was recorded since the event was read."""
+    """Whether all that was recorded in that time was read."""
 
 
 _NOTHING: Final = Mentioned(frozenset(), are_all=True)
@@ -90,8 +90,14 @@ _NOTHING: Final = Mentioned(frozenset(), are_all=True)
 class Histories(Protocol):
     """Where attempts and dead letters are looked up, within the search's budget."""
 
-    def mentioned(self, event: Event, since: Millis) -> Mentioned:
-        """Return the deliveries of an event that have a history; what was not read is in the budget."""
+    def mentioned(self, event: Event, since: Millis, until: Millis) -> Mentioned:
+        """Return the deliveries of an event that have a history; what was not read is in the budget.
+
+        Args:
+            event: The event.
+            since: What was recorded before is not wanted.
+            until: What was recorded up to here is wanted; later records may be found too.
+        """
 
     def of(self, delivery_id: str, since: Millis) -> DeliveryHistory | None:
         """Return the history of a delivery; None: it could not be read."""
@@ -151,8 +157,9 @@ class AuditHistories:
     settings: Settings
     budget: SearchBudget
 
-    def mentioned(self, event: Event, since: Millis) -> Mentioned:
+    def mentioned(self, event: Event, since: Millis, until: Millis) -> Mentioned:
         """As `Histories` says."""
+        del until  # The log is read to its present end.
         audit = AuditLog(self.settings, self.budget.progress)
         selection = AuditSelection(event=event.event_id, since=max(0, since - SKEW))
         topic = self.settings.topics_names.attempts
@@ -203,33 +210,52 @@ class _Explainer:
         since = max(0, min(each.origin.timestamp for each in found))
         # Before what was set aside: what a worker moves meanwhile was not settled yet, or is met there. What ended
         # meanwhile still counts as waiting; its history, which is read last, says that it ended.
-        positions = self._positions([each.origin for each in found])
-        aside = self._search.aside([each.origin for each in found], since)
+        origins = [each.origin for each in found]
+        positions = self._positions(origins)
+        settled_at = SystemClock().now()
+        # What is redriven moves from a dead-letter topic to a tier, and is resolved from then on. It is met in a tier,
+        # or was open.
+        given_up = self._search.given_up(origins, since)
+        resolved = self._resolved(wanted=any(map(len, given_up.values())))
+        waiting = self._search.waiting(origins, since)
         changes = self._changes(since)
-        resolved = self._resolved(wanted=any(map(len, aside.values())))
         explained = []
         for each in found:
-            records = aside[each.origin.place]
+            records = given_up[each.origin.place] + waiting[each.origin.place]
             asides = [self._aside(record, positions, resolved) for record in records]
             settled = _settled(each.origin, positions)
             one = ExplainedEvent(
                 _record(each), [a for a in asides if a.subscription_id is None], settled
             )
             if each.event is not None:
-                self._subscriptions(one, each.event, asides, self._arrival(records))
+                arrival = self._arrival(records)
+                self._subscriptions(one, each.event, asides, arrival, settled_at)
             for subscription in one.subscriptions:
                 subscription.changes = changes.get(subscription.subscription_id, ())
             explained.append(one)
         return explained
 
     def _subscriptions(
-        self, one: ExplainedEvent, event: Event, asides: Sequence[Aside], arrival: Arrival
+        self,
+        one: ExplainedEvent,
+        event: Event,
+        asides: Sequence[Aside],
+        arrival: Arrival,
+        settled_at: Millis,
     ) -> None:
-        """Explain the event for each subscription that asks for its type."""
+        """Explain the event for each subscription that asks for its type.
+
+        Args:
+            one: Gets the subscriptions.
+            event: The event.
+            asides: What was set aside of it.
+            arrival: How it came to a worker last.
+            settled_at: When it was known what is settled. What was settled then has its attempts recorded.
+        """
         asked = self._asked(event.event_type)
         one.left_out = max(0, len(asked) - MOST_SUBSCRIPTIONS)
         since = max(0, event.origin.timestamp)
-        seen = self._reader.mentioned(event, since) if asked else _NOTHING
+        seen = self._reader.mentioned(event, since, settled_at) if asked else _NOTHING
         question = self._question(event, arrival)
         for name in asked[:MOST_SUBSCRIPTIONS]:
             explained = self._subscription(name, event, question)

@@ -18,6 +18,8 @@ from hookstream.entry.admin.event_search import SearchBudget
 from hookstream.entry.admin.explain import SKEW
 from hookstream.entry.admin.indexed_histories import IndexedHistories
 
+SETTLED = NOON - 250
+"""What was recorded by then is in an index that was read up to noon."""
 EVENT = cast("Event", SimpleNamespace(event_id=FIRST.event_id))
 
 
@@ -41,9 +43,12 @@ def histories(
 
 def test_deliveries_of_the_event_are_found_and_partners_find_their_own() -> None:
     mine, budget, _ = histories()
-    assert mine.mentioned(EVENT, NOON - HOUR) == (frozenset({"msg_ours", "msg_theirs"}), True)
+    assert mine.mentioned(EVENT, NOON - HOUR, SETTLED) == (
+        frozenset({"msg_ours", "msg_theirs"}),
+        True,
+    )
     own, _, _ = histories("acme")
-    assert own.mentioned(EVENT, NOON - HOUR).deliveries == {"msg_ours"}
+    assert own.mentioned(EVENT, NOON - HOUR, SETTLED).deliveries == {"msg_ours"}
     assert budget.left_out == []
 
 
@@ -57,9 +62,45 @@ def test_deliveries_of_the_event_are_found_and_partners_find_their_own() -> None
 )
 def test_what_the_index_does_not_reach_is_said_to_be_left_out(window: Window, why: str) -> None:
     looked, budget, _ = histories(window=window)
-    found = looked.mentioned(EVENT, NOON - HOUR - (0 if window != WINDOW else 1))
+    found = looked.mentioned(EVENT, NOON - HOUR - (0 if window != WINDOW else 1), SETTLED)
     assert found == (frozenset({"msg_ours", "msg_theirs"}), False)
     assert budget.left_out == [f"attempts that are not in the console's index, which {why}"]
+
+
+def test_an_index_that_is_behind_is_waited_for() -> None:
+    """What a worker recorded, and settled, a moment ago may not be in it yet."""
+    behind = WINDOW._replace(until=NOON - 1)
+    looked, budget, index = histories(window=behind)
+    found, index.found_attempts = index.found_attempts, []
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            index.known, index.found_attempts = WINDOW, found
+
+    later = replace(looked, pause=pause)
+    seen = later.mentioned(EVENT, NOON - HOUR, SETTLED)
+    assert (seen, len(waited)) == ((frozenset({"msg_ours", "msg_theirs"}), True), 3)
+    assert budget.left_out == []
+
+
+def test_an_index_that_stays_behind_is_said_to_be_behind() -> None:
+    passed = [0.0]
+    _, _, index = histories(window=WINDOW._replace(until=NOON - 1))
+    budget = SearchBudget(clock=lambda: passed[0])
+
+    def pause(seconds: float) -> None:
+        passed[0] += seconds
+
+    looked = IndexedHistories(cast("IndexReader", index), budget, None, pause)
+    assert not looked.mentioned(EVENT, NOON - HOUR, SETTLED).are_all
+    [said] = budget.left_out
+    assert said.endswith("which is behind: it was read up to 2026-11-24T11:59:59.999Z")
+    assert 5 <= passed[0] < 6
+    # Of another event of the same explanation, it is neither waited for nor said again.
+    assert not looked.mentioned(EVENT, NOON - HOUR, SETTLED).are_all
+    assert (len(budget.left_out), passed[0] < 6) == (1, True)
 
 
 def test_a_flood_of_attempts_of_one_event_is_read_in_part_and_said() -> None:
@@ -68,7 +109,7 @@ def test_a_flood_of_attempts_of_one_event_is_read_in_part_and_said() -> None:
         IndexedAttempt(replace(FIRST, delivery_id=f"msg_{at}"), NOON, 0, at)
         for at in range(10_001)
     ]
-    found = looked.mentioned(EVENT, NOON - HOUR)
+    found = looked.mentioned(EVENT, NOON - HOUR, SETTLED)
     assert (len(found.deliveries), found.are_all) == (10_000, False)
     assert budget.left_out == ["attempts of the event beyond 10,000"]
 
@@ -92,4 +133,4 @@ def test_what_seems_to_have_begun_before_its_event_is_of_it() -> None:
     found = looked.of("msg_ours", FIRST.started_at + 1)
     assert found is not None
     assert len(found.entries) == 1
-    assert looked.mentioned(EVENT, NOON + 1).deliveries == {"msg_ours"}
+    assert looked.mentioned(EVENT, NOON + 1, SETTLED).deliveries == {"msg_ours"}
