@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import signal
+from pathlib import Path
 
 import pytest
-from tests.e2e.world import World, refused, until_accepted
+from tests.e2e.world import World, refused, until, until_accepted
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -30,6 +32,23 @@ async def test_a_worker_on_a_wrong_prefix_refuses_to_start(world: World) -> None
         f" topics.prefix {other!r} right? Set tables.allow_empty = true where it is meant"
     )
     assert with_empty_tables == (2, sentence)
+
+
+@pytest.mark.parametrize("command", ["worker", "console", "jobs run"])
+async def test_a_process_that_is_stopped_while_it_starts_ends_at_once_and_well(
+    world: World, tmp_path: Path, command: str
+) -> None:
+    """Also the first process of a container, for which no signal has a default action."""
+    log = tmp_path / "starting.log"
+    away = ("--bootstrap-servers", "127.0.0.1:1")
+    with log.open("wb") as written:
+        starting = await world.stage.launch(*away, *command.split(), log=written)
+    await until(lambda: b"brokers.unreachable" in log.read_bytes(), 60, log.read_bytes)
+
+    starting.send_signal(signal.SIGTERM)
+
+    async with asyncio.timeout(60):
+        assert await starting.wait() == 0
 
 
 async def test_all_that_a_worker_writes_is_json_though_the_collector_of_traces_is_away(

@@ -1,6 +1,7 @@
-"""Runs a process that lasts, a worker or an executor of jobs, and logs how it ends."""
+"""Runs a process that lasts, a worker, a console or an executor of jobs, and logs how it ends."""
 
 import asyncio
+import signal
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ import uvloop
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.log_capture import captured
+from hookstream.entry.shutdown import end_process_after
 from hookstream.errors import HookstreamError
 from hookstream.pipeline.ports import Logger
 from hookstream.settings import Settings
@@ -19,18 +21,46 @@ Main: TypeAlias = Callable[[Settings, Callable[[str], None]], Coroutine[Any, Any
 
 _LONGEST_STACK = 4_000
 """Characters."""
+_STARTING_ENDS_WITHIN = 5.0
+"""Seconds that a process which is ended while it starts has for closing what it opened."""
 
 
 def run_process(main: Main, settings: Settings, ready: Callable[[str], None]) -> int:
-    """Run a process until it is stopped, and return its exit code.
+    """Run a process until it is stopped, and return its exit code: 0 also where it is stopped while it starts.
 
     Args:
-        main: What it does.
+        main: What it does. Once it has started, it handles SIGTERM itself.
         settings: Its settings.
         ready: Called with the address of metrics and health.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main(settings, ready))
+        return runner.run(_from_the_start(main(settings, ready)))
+
+
+async def _from_the_start(main: Coroutine[Any, Any, int]) -> int:
+    """Run a process, and end it at a SIGTERM that comes before it handles signals itself.
+
+    The first process of a container has no default action for a signal: one that came while it read the tables would
+    be lost, and it would join its groups all the same.
+    """
+    running = asyncio.current_task()
+    is_ended = False
+
+    def end() -> None:
+        nonlocal is_ended
+        is_ended = True
+        # A thread may wait for brokers that do not answer.
+        end_process_after(_STARTING_ENDS_WITHIN)
+        if running is not None:
+            running.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    try:
+        return await main
+    except asyncio.CancelledError:
+        if not is_ended:
+            raise
+        return 0
 
 
 def run_logged(

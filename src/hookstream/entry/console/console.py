@@ -48,7 +48,7 @@ from hookstream.entry.executor.executor import stop_on_signals, until_stopped
 from hookstream.entry.keys import key_ring
 from hookstream.entry.pages.composition import pages_over
 from hookstream.entry.process import raise_first
-from hookstream.entry.worker.shutdown import Shutdown
+from hookstream.entry.shutdown import Shutdown
 from hookstream.errors import ConfigurationError, HookstreamError
 from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.job_pool import JobPool

@@ -26,7 +26,7 @@ from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
 from hookstream.entry.cluster import client_of
 from hookstream.entry.process import causes_of, raise_first
-from hookstream.entry.worker.shutdown import Shutdown
+from hookstream.entry.shutdown import Shutdown
 from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.job_pool import JobPool
 from hookstream.settings import Settings

@@ -1,1 +1,1 @@
-"""The worker process: wiring, tables, health and shutdown."""
+"""The worker process: wiring, tables and health."""

@@ -15,8 +15,8 @@ from hookstream.adapters.system import worker_name
 from hookstream.adapters.telemetry.health_server import HealthServer, Lanes
 from hookstream.adapters.telemetry.lane_reports import MOST_NAMED, lane_report, lanes_report
 from hookstream.entry.process import causes_of
+from hookstream.entry.shutdown import Shutdown
 from hookstream.entry.worker.health import Health
-from hookstream.entry.worker.shutdown import Shutdown
 from hookstream.entry.worker.wiring import Wired, wired
 from hookstream.pipeline.endless import endless
 from hookstream.settings import Settings

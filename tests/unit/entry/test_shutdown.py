@@ -6,7 +6,7 @@ import pytest
 from tests.doubles.clock import LoopClock
 
 from hookstream.core.model.instant import SECOND
-from hookstream.entry.worker.shutdown import Shutdown
+from hookstream.entry.shutdown import Shutdown
 
 
 async def test_closing_has_its_part_of_the_deadline() -> None:
