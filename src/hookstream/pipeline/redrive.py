@@ -193,6 +193,8 @@ class Redriving:
     def _revived(self, means: RedriveMeans, ledger: Ledger) -> Iterator[Revived]:
         source = self.request.source
         for dead in means.dead_letters.records(self.request.ends):
+            if self._is_over:
+                return
             position = Position(dead.partition, dead.offset)
             if not ledger.is_open(source, position) or not means.selects(dead):
                 continue

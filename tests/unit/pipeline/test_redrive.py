@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles.clock import NOON
 from tests.doubles.jobs import TOPICS, JobsBroker, Process, executor
-from tests.doubles.redriving import DOOR, Letters, redriving
+from tests.doubles.redriving import DOOR, Letters, ThreadOnTheLoop, redriving
 from tests.doubles.virtual_time import run as run_virtually
 
 from hookstream.core.jobs.job import KEPT, Job, JobState
@@ -27,6 +27,7 @@ from hookstream.pipeline import redrive as redrive_module
 from hookstream.pipeline.job_control import cancel
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 from hookstream.pipeline.jobs import JobRun
+from hookstream.pipeline.redrive import Redriving
 
 
 def dead_letter(partition: int, offset: int, value: bytes | None = b"v") -> Record:
@@ -93,6 +94,24 @@ async def test_dead_letters_that_were_not_selected_stay_open() -> None:
     at = letters(dead_letter(0, 1), other)
     await run(at, job(p0=3))
     assert read_ledger(at.jobs())[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 2))
+
+
+async def test_a_redrive_that_ends_reads_no_further_though_nothing_is_selected() -> None:
+    """Whoever stops its process waits for the thread that reads."""
+    at, asked = letters(*(dead_letter(0, n) for n in range(100))), job(p0=100)
+    at.broker.put(asked)
+    looked_at: list[int] = []
+
+    def ends_at_the_third(record: Record) -> bool:
+        looked_at.append(record.offset)
+        if len(looked_at) == 3:
+            work.end()
+        return False
+
+    request = RedriveRequest(RedriveSource.DEAD_LETTERS, {}, {0: 100})
+    work = Redriving(redriving(at, ends_at_the_third), asked.id, request, ThreadOnTheLoop())
+    await work.next(at.broker.job(asked.id))
+    assert looked_at == [0, 1, 2]
 
 
 async def test_a_dead_letter_that_cannot_be_redriven_stays_open_with_a_reason() -> None:
