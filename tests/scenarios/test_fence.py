@@ -66,6 +66,29 @@ async def ended(worker: Worker) -> BaseException:
 # Which part is to blame.
 
 
+async def test_a_stopped_partition_that_comes_back_is_logged_as_stopped_at_once() -> None:
+    """What failed before it went may sleep for another minute."""
+    for partition in (0, 1):
+        async with World(partitions=2) as world:
+            world.subscribe("crm")
+            break_(world, "codec", "document")
+            first = await world.worker()
+            world.publish("e1", partition=partition)
+            await asyncio.sleep(66)
+            here = TopicPartition(EVENTS, partition)
+            other = await world.worker()
+            await asyncio.sleep(2)
+            if here in first.engine.events.owned:
+                continue
+            await other.terminate()
+            before = world.logger.events("error").count("partition.stopped")
+            await asyncio.sleep(5)
+            assert here in first.engine.events.owned
+            assert world.logger.events("error").count("partition.stopped") > before
+            return
+    raise AssertionError("neither partition moved")
+
+
 async def test_a_renderer_that_always_raises_sends_nothing_to_undecodable_and_stops_partitions() -> (
     None
 ):

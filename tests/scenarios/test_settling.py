@@ -103,6 +103,35 @@ async def test_a_retried_write_does_not_prevent_shutdown() -> None:
         assert not worker.sink.failed.done()
 
 
+async def test_a_refused_write_of_a_partition_that_moved_away_does_not_delay_a_shutdown() -> None:
+    """Its next owner writes it; whoever drains waits for no pause of its retries."""
+    for partition in (0, 1):
+        async with World(partitions=2) as world:
+            world.subscribe("crm", schedule=())
+            world.endpoints.script("crm", status(500))
+            world.broker.refuse(
+                world.topics.dead_letters, WriteRefused("not now", too_large=False)
+            )
+            first = await world.worker()
+            world.publish("e1", partition=partition)
+            # Its pauses have grown to a minute by then.
+            await asyncio.sleep(70)
+            assert first.engine.events.blocked == 1
+            await world.worker()
+            await asyncio.sleep(2)
+            if TopicPartition(EVENTS, partition) in first.engine.events.owned:
+                continue
+            world.broker.refuse(world.topics.dead_letters, None)
+            await world.until(world.settled, within=10)
+            began = asyncio.get_running_loop().time()
+
+            assert await first.terminate()
+
+            assert asyncio.get_running_loop().time() - began < 2
+            return
+    raise AssertionError("neither partition moved")
+
+
 async def test_upstreams_trace_state_travels_with_its_trace() -> None:
     async with World() as world:
         world.subscribe("crm", schedule=(5 * SECOND,))

@@ -206,9 +206,10 @@ class Fence:
             piece.give_up()
 
     def _log_stopped(self, piece: Piece) -> None:
-        """Log that a partition is stopped, once, by the first step that failed in it."""
+        """Log that a partition is stopped, once, by the first step that failed in it since it was assigned."""
         where, record = piece.receipt.where, piece.receipt.record
-        if self._stopped[where][0] is not piece:
+        # Those of an earlier assignment may still sleep.
+        if next(each for each in self._stopped[where] if each.receipt.live) is not piece:
             return
         self._say(
             self._logger.error,

@@ -15,6 +15,11 @@ from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Logger, RecordSink, WriteRefused
 from hookstream.pipeline.skips import Skips
 
+_LOOK = 1.0
+"""Seconds between two looks whether the partition is still ours."""
+_NOTHING = 0.001
+"""Seconds that are not worth waiting."""
+
 
 class WriteRetry:
     """Retries refused writes."""
@@ -52,7 +57,7 @@ class WriteRetry:
                 f" To give it up: hookstream partition skip {receipt.where.topic}"
                 f"/{receipt.where.partition} {receipt.record.offset}",
             )
-            if await self._skips.requested_within(pause, receipt.record):
+            if await self._skipped_within(pause, receipt):
                 self._logger.warning(
                     "partition.skipped",
                     **receipt.where._asdict(),
@@ -74,6 +79,18 @@ class WriteRetry:
                 continue
             verdict = await answer
         receipt.unblock()
+
+    async def _skipped_within(self, seconds: float, receipt: Receipt) -> bool:
+        """Wait for a skip of a record, while its partition is ours; return whether it came.
+
+        Whoever drains waits for this: not for a record that another worker has by now.
+        """
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
+        while receipt.live and (left := until - clock()) > _NOTHING:
+            if await self._skips.requested_within(min(left, _LOOK), receipt.record):
+                return True
+        return False
 
 
 def _set_verdict(
