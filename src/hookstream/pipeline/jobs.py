@@ -348,15 +348,16 @@ class JobRun:
 
     async def _meanwhile(self, asked: Coroutine[object, object, NextStep]) -> NextStep:
         """Return the answer of a kind, and renew the lease until it comes."""
+        if self.stop.is_set():
+            asked.close()  # A task that is cancelled before its first turn would not run it.
+            raise _Stopped
         async with asyncio.TaskGroup() as tasks:
             answer = tasks.create_task(_caught(asked))
             stopped = tasks.create_task(self.stop.wait())
             kept = await _caught(self._keep(answer, stopped))
             answer.cancel()
             stopped.cancel()
-        if isinstance(kept, Exception):
-            raise kept
-        found = answer.result()
+        found = kept if isinstance(kept, Exception) else answer.result()
         if isinstance(found, Exception):
             raise found
         return found

@@ -1,6 +1,8 @@
 """One loop runs every kind of job, in whole steps, under a lease."""
 
 import asyncio
+import gc
+import warnings
 from dataclasses import replace
 from itertools import pairwise
 
@@ -83,6 +85,23 @@ async def test_a_slow_step_does_not_lose_the_lease(broker: JobsBroker) -> None:
         RunEnd.ENDED,
         [0, 1, 2],
     )
+
+
+@pytest.mark.parametrize("point", range(1, 16))
+async def test_a_stop_at_whatever_point_leaves_each_number_written_once_and_nothing_not_awaited(
+    broker: JobsBroker, point: int
+) -> None:
+    process = Process(broker)
+    run = JobRun(executor(process, "a"), asyncio.Event())
+    process.at_point[point] = lambda _: run.stop.set()
+
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        await run.start(counting_job(9))
+        gc.collect()
+
+    await running(broker, "b").resume("count-1", asked=True)
+    assert (numbers(broker), [f"{each.message}" for each in given]) == ([*range(9)], [])
 
 
 async def test_a_stop_hands_the_lease_back_and_another_goes_on_at_once(broker: JobsBroker) -> None:
