@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+import pytest
 from tests.doubles.past import PastOf
 from tests.doubles.pulling import PageReader, PullWorld, pulled
 from tests.doubles.replaying import CRM, acme
@@ -175,3 +176,24 @@ async def test_a_reader_at_the_head_is_given_each_record_once_before_and_after_i
         await late.next(wait=5)
         await reader.next(wait=5)
         assert late.event_ids == reader.event_ids[-1:] == ["last"]
+
+
+@pytest.mark.parametrize("served_by", ["the tail", "the log"])
+async def test_a_reader_that_waits_is_answered_when_its_process_ends(served_by: str) -> None:
+    """Otherwise the process would wait for it, longer than it may take to end."""
+    world = PullWorld()
+    world.past.create("t")
+    async with world.door() as door:
+        reader = PageReader(door)
+        if served_by == "the tail":
+            await reader.next(wait=5)
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(reader.next(wait=30))
+            await asyncio.sleep(3)
+            began = world.clock.monotonic()
+            door.leave()
+        page = waiting.result()
+        assert (page is not None, reader.event_ids) == (True, [])
+        assert world.clock.monotonic() - began <= 1
+        await reader.next(wait=30)
+        assert world.clock.monotonic() - began <= 1

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
+from hookstream.entry.admin.index_process import IndexProcess
+from hookstream.settings import load
+
 pytestmark = pytest.mark.timeout(400)
 
 STARTED_AND_KILLED = """
@@ -45,6 +48,15 @@ def test_the_process_of_an_index_whose_console_is_killed_at_once_ends(tmp_path: 
     finally:
         if is_running(writer):
             os.kill(writer, signal.SIGKILL)
+
+
+def test_the_process_of_an_index_that_was_stopped_is_not_started_again(tmp_path: Path) -> None:
+    """A console may look whether it runs in the instant in which it stops."""
+    settings = load(None, {}, {"kafka.bootstrap_servers": "127.0.0.1:1", "log.level": "error"})
+    process = IndexProcess(settings, tmp_path, 1 << 30)
+    process.stop()
+    assert process.ensure_running()
+    assert process.pid is None
 
 
 def is_running(pid: int) -> bool:

@@ -27,6 +27,9 @@ class IndexProcess:
     def __init__(self, settings: Settings, folder: Path, most_bytes: int) -> None:
         self._asked = settings, folder, most_bytes
         self._process: SpawnProcess | None = None
+        self._one = threading.Lock()
+        """Held while the process is started or ended."""
+        self._ended = False
 
     @property
     def pid(self) -> int | None:
@@ -34,25 +37,27 @@ class IndexProcess:
         return None if self._process is None else self._process.pid
 
     def ensure_running(self) -> bool:
-        """Start it where it does not run; return whether it did so far."""
-        if self._process is not None and self._process.is_alive():
-            return True
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_follow, args=self._asked, name="index")
-        self._process.start()
-        return False
+        """Start it where it does not run and was not stopped; return whether there was nothing to start."""
+        with self._one:
+            if self._ended or (self._process is not None and self._process.is_alive()):
+                return True
+            context = multiprocessing.get_context("spawn")
+            self._process = context.Process(target=_follow, args=self._asked, name="index")
+            self._process.start()
+            return False
 
     def stop(self) -> None:
-        """End it, by force where it takes too long. Blocks."""
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
-        process.join(_STOP_SECONDS)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        self._process = None
+        """End it for good, by force where it takes too long. Blocks."""
+        with self._one:
+            self._ended = True
+            process, self._process = self._process, None
+            if process is None:
+                return
+            process.terminate()
+            process.join(_STOP_SECONDS)
+            if process.is_alive():
+                process.kill()
+                process.join()
 
 
 def _follow(settings: Settings, folder: Path, most_bytes: int) -> None:

@@ -2,7 +2,8 @@
 
 1. Read the tables to their ends, and follow them.
 2. Serve the API and the pages, and take over jobs without a holder, until SIGTERM or SIGINT.
-3. Take no new connection, finish the requests, hand the jobs back; a second signal ends the process at once.
+3. Hand the jobs back, answer who waits, take no new connection, finish the requests; a second signal ends the process
+   at once.
 
 A console holds no truth: any number of them may run behind one address.
 """
@@ -65,8 +66,8 @@ _NOTE_EVERY = 10.0
 """Seconds between two writes of the days on which tokens were used."""
 _LOOK_EVERY = 30.0
 """Seconds between two looks for failures, half more or less, so that several consoles seldom look at once."""
-_REQUESTS_SHARE = 0.6
-"""The share of the deadline in which requests may finish."""
+_REQUESTS_SHARE = 0.3
+"""The share of the deadline in which requests may finish. aiohttp waits for so long twice before it cancels one."""
 
 
 async def run(settings: Settings, ready: Callable[[str], None]) -> int:
@@ -150,12 +151,10 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             try:
                 failures = await until_stopped(parts.pool, parts.reader, beside)
             finally:
+                door.leave()
                 await asyncio.to_thread(index.stop)
         threads.close()
-        try:
-            await asyncio.to_thread(services.write_uses, all_of_them=True)
-        except HookstreamError as error:
-            logger.warning("console.uses_not_noted", detail=str(error))
+        await _note_uses_once(services, logger, all_of_them=True)
         await asyncio.to_thread(services.close)
         await asyncio.to_thread(tracer.shutdown)
         raise_first(failures, logger, "console")
@@ -252,11 +251,18 @@ async def _note_uses(services: KafkaServices, logger: StructuredLogger) -> None:
     """Write which tokens were used, at most once a day of each, and what was read and made, forever."""
     while True:
         await asyncio.sleep(_NOTE_EVERY)
-        try:
-            await asyncio.to_thread(services.note_uses)
-            await asyncio.to_thread(services.write_uses)
-        except HookstreamError as error:
-            logger.warning("console.uses_not_noted", detail=str(error))
+        await _note_uses_once(services, logger, all_of_them=False)
+
+
+async def _note_uses_once(
+    services: KafkaServices, logger: StructuredLogger, *, all_of_them: bool
+) -> None:
+    """Do so; `all_of_them`: also what was read and made in the minute that is not over."""
+    try:
+        await asyncio.to_thread(services.note_uses)
+        await asyncio.to_thread(services.write_uses, all_of_them=all_of_them)
+    except HookstreamError as error:
+        logger.warning("console.uses_not_noted", detail=str(error))
 
 
 async def _watch_failures(services: KafkaServices, logger: StructuredLogger) -> None:

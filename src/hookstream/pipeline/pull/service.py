@@ -109,6 +109,13 @@ class PullService:
         self._log = LogPages(ports, rules, names, events, self._renderer)
         self._tail = Tail(ports, rules, names, events, unexpected)
         self._handed_out = _HandedOut()
+        self._leaving = False
+        """Whether nobody is kept waiting any more."""
+
+    def leave(self) -> None:
+        """Answer whoever waits within a second, and keep nobody waiting from now on: the process ends."""
+        self._leaving = True
+        self._tail.wake()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["PullService"]:
@@ -178,7 +185,7 @@ class PullService:
             piece, signal = found
             piece.read = read = read + piece.read
             left = until - self._clock.monotonic()
-            if piece.is_worth_showing or left < _NOTHING_LEFT:
+            if piece.is_worth_showing or left < _NOTHING_LEFT or self._leaving:
                 return self._sealed(subscription_id, piece)
             at = piece.cursor
             await _wait(signal, left)

@@ -176,6 +176,12 @@ class Tail:
             wanted, dict(self._next), dict(self._ids), bool(self._blocked), polled.signal
         )
 
+    def wake(self) -> None:
+        """Have every reader that waits look again."""
+        for each in self._polled.values():
+            signal, each.signal = each.signal, asyncio.Event()
+            signal.set()
+
     # The task.
 
     async def run(self) -> None:
