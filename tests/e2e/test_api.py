@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 from tests.conftest import ROOT
@@ -39,7 +40,7 @@ async def test_a_partner_is_onboarded_by_the_api_alone(world: World) -> None:
         [secret] = {*_SECRET.findall(said)}
         sent = next(each for each in endpoint.received if is_resend(each))
         verify(sent.headers, sent.body, [secret], time.time())
-        assert await console.stop() == 0
+        await stopped_under_a_reader(console, token)
         await nowhere(world, console, secrets)
     finally:
         await console.kill()
@@ -92,6 +93,26 @@ async def onboarded(world: World, console: Console, endpoint: Endpoint, token: s
         assert time.monotonic() < deadline, endpoint.received
         await asyncio.sleep(0.2)
     return text
+
+
+async def stopped_under_a_reader(console: Console, token: str) -> None:
+    """Stop a console from which somebody has just begun to wait for events: it answers, and ends well."""
+    listed = await console.done("GET", "/v1/subscriptions", token)
+    events = f"/v1/subscriptions/{listed.json['items'][0]['id']}/events?cursor="
+    first = await console.done("GET", f"{events}latest", token)
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(console.url).port)
+    try:
+        asked = f"GET {events}{first.json['cursor']}&wait=30 HTTP/1.1\r\nhost: x\r\n"
+        writer.write(f"{asked}authorization: Bearer {token}\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        # It came later, over another connection: so the console has the first one when it answers this.
+        await console.done("GET", "/v1/me", token)
+        assert await console.stop() == 0
+        answer = await reader.read()
+    finally:
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert b'"entries":[]' in answer
 
 
 def is_resend(received: Received) -> bool:

@@ -1,10 +1,10 @@
 """Reads the records of one span of the past, as far as the log still has them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping
 
 from hookstream.adapters.kafka.client import ClientSettings
-from hookstream.adapters.kafka.lookups import LogPosition, translating
+from hookstream.adapters.kafka.groups import KafkaGroups
+from hookstream.adapters.kafka.lookups import translating
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.record import Record, TopicPartition
 
@@ -14,15 +14,6 @@ _SECONDS = 0.1
 _ANSWER_SECONDS = 30.0
 
 
-class OffsetLookup(Protocol):
-    """Asks the brokers for offsets."""
-
-    def offsets_at(
-        self, partitions: Sequence[TopicPartition], where: LogPosition
-    ) -> Mapping[TopicPartition, int]:
-        """Return the offset of a position in each of these partitions."""
-
-
 class StretchReading:
     """One reading of partitions, each from an offset to another. Blocks; for one thread.
 
@@ -30,7 +21,7 @@ class StretchReading:
         client: librdkafka's settings.
         starts: The first offset of each partition.
         ends: The offset after the last record of each.
-        offsets: Where offsets are looked up that are gone from the log.
+        groups: Looks up offsets where one is gone from the log.
     """
 
     def __init__(
@@ -38,10 +29,10 @@ class StretchReading:
         client: ClientSettings,
         starts: Mapping[TopicPartition, int],
         ends: Mapping[TopicPartition, int],
-        offsets: OffsetLookup,
+        groups: KafkaGroups,
     ) -> None:
         self._ends = ends
-        self._offsets = offsets
+        self._groups = groups
         behind = {at: start for at, start in starts.items() if start < ends[at]}
         self._lost: set[TopicPartition] = set()
         """Partitions of which brokers lost records that were to be read; nothing more is read of them."""
@@ -71,8 +62,8 @@ class StretchReading:
     def _go_on(self, reader: LogReader) -> None:
         """Read on what retention has left of partitions whose next offset is gone."""
         gone = [*reader.gone]
-        lows = self._offsets.offsets_at(gone, "earliest")
-        ends = self._offsets.offsets_at(gone, "latest")
+        lows = self._groups.offsets_at(gone, "earliest")
+        ends = self._groups.offsets_at(gone, "latest")
         lost = {at for at in gone if reader.next[at] > ends[at]}
         for at in lost:
             reader.drop(at)

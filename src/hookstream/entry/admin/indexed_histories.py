@@ -31,6 +31,7 @@ class IndexedHistories:
     partner_id: str | None
     """The only partner whose deliveries are looked up; None: all."""
     pause: Callable[[float], None] = sleep
+    """Waits so many seconds."""
     _end: float | None = field(default=None, init=False)
     """Until when the index is waited for, whatever is looked up; None: it was not yet."""
 
