@@ -160,8 +160,9 @@ async def test_a_large_gap_is_not_replayed_unasked_and_two_commands_make_one_rep
         await world.stage.launch("subscriptions", "resume", "crm", "--yes", "--no-wait")
         for _ in range(2)
     ]
-    for each in both:
-        await each.communicate()
+    said = [await each.communicate() for each in both]
+    # One may be overtaken by the other.
+    assert 0 in [each.returncode for each in both], said
     [gap] = await gaps(world, "crm")
     jobs = await jobs_listed(world)
     assert [job["id"] for job in jobs] == [gap["filled_by"]]
