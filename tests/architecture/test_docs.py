@@ -285,7 +285,7 @@ def test_every_log_event_is_dotted_and_documented() -> None:
         name
         for module in SOURCE.rglob("*.py")
         for name in re.findall(
-            r"(?:logger\.(?:info|warning|error)|_say|Trouble|\b_log)\(\s*(?:self\._logger\.\w+,\s*)?"
+            r"(?:logger\.(?:info|warning|error)|_say|LastingFailure|\b_log)\(\s*(?:self\._logger\.\w+,\s*)?"
             r'"([^"]+)"',
             module.read_text(encoding="utf-8"),
         )

@@ -66,8 +66,15 @@ SAY_INSTEAD = {
 # Words of vendors: adapters handle what a library calls a message, until it is converted to a record.
 IN_ADAPTERS = {"message", "messages"}
 
-# Names of somebody else: a header of Kafka Connect, callbacks of llhttp, an argument of pytest.
-NOT_OURS = {"CONNECT_MESSAGE", "on_message_begin", "on_message_complete", "warning_message"}
+# Names of somebody else: a header of Kafka Connect, callbacks of llhttp, arguments of pytest, json and a topic.
+NOT_OURS = {
+    "CONNECT_MESSAGE",
+    "message_timestamp_type",
+    "object_pairs_hook",
+    "on_message_begin",
+    "on_message_complete",
+    "warning_message",
+}
 
 FOLDERS = ("src", "tests", "chaos", "examples", "benchmarks")
 
@@ -77,7 +84,7 @@ EXAMPLE = ROOT / "examples" / "printprice"
 
 
 def given_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield every name that a module defines, with its line."""
+    """Yield every name that a module gives, also to an argument of a call, with its line."""
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
@@ -88,6 +95,14 @@ def given_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
             case ast.Attribute(attr=name, ctx=ast.Store()):
                 yield name, node.lineno
+            case (
+                ast.ExceptHandler(name=str(name))
+                | ast.alias(asname=str(name))
+                | ast.MatchAs(name=str(name))
+            ):
+                yield name, node.lineno
+            case ast.keyword(arg=str(arg)):
+                yield arg, node.value.lineno
             case _:
                 pass
 

@@ -115,8 +115,8 @@ class Settler:
         audit: OutgoingRecord | None = None
         try:
             audit = self._audited(record)
-        except Exception as untold:  # noqa: BLE001  the fence
-            self._fence.note(untold, Step.NOTIFY)
+        except Exception as error:  # noqa: BLE001  the fence
+            self._fence.note(error, Step.NOTIFY)
         _bring_up_to_date(work.delivery, record)
 
         async def settle() -> None:

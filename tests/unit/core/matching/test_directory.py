@@ -74,7 +74,7 @@ def matched(
     document: Callable[[int], JsonObject | Refused] | None = None,
     latest: int = 3,
 ) -> list[Match]:
-    document = cache(document or Bodies(customer="c1", pages=48))
+    document = cache(document or Bodies(account="c1", pages=48))
     light = found.match(Question(event_type, environment, timestamp, document, latest))
     owed = [match for match in light if match is not None]
 
@@ -239,20 +239,18 @@ def test_a_narrower_grant_applies_to_records_of_the_wider_one_too(timestamp: int
 
 @pytest.mark.parametrize(("account", "expected"), [("c1", ["s1"]), ("c2", [])])
 def test_the_pattern_of_a_grant_is_evaluated_too(account: str, expected: list[str]) -> None:
-    grant = replace(EVERYTHING, pattern={"data": {"customer": ["c1"]}})
+    grant = replace(EVERYTHING, pattern={"data": {"account": ["c1"]}})
     found = directory(HERS, partner=replace(ACME, grant=grant))
-    assert ids(matched(found, document=Bodies(customer=account))) == expected
+    assert ids(matched(found, document=Bodies(account=account))) == expected
 
 
 def test_a_grant_with_an_unreadable_pattern_grants_nothing_and_is_reported() -> None:
-    grant = replace(EVERYTHING, pattern={"data": {"customer": [{"regex": "c"}]}})
+    grant = replace(EVERYTHING, pattern={"data": {"account": [{"regex": "c"}]}})
     found = directory(HERS, partner=replace(ACME, grant=grant))
     (match,) = matched(found)
     assert match.refused is not None
     assert match.refused.reason is RefusalReason.FILTER_NOT_EVALUABLE
-    assert match.refused.detail.startswith(
-        "the grant's pattern at data.customer: unknown operator"
-    )
+    assert match.refused.detail.startswith("the grant's pattern at data.account: unknown operator")
 
 
 @pytest.mark.parametrize(
@@ -262,8 +260,8 @@ def test_a_grant_with_an_unreadable_pattern_grants_nothing_and_is_reported() -> 
         (Grant(("pricing.*",), ("live",)), True),
         (Grant(("order.*",), ("*",)), False),
         (Grant(("*",), ("test",)), False),
-        (Grant(("*",), ("*",), {"data": {"customer": ["c1"]}}), True),
-        (Grant(("*",), ("*",), {"data": {"customer": ["c2"]}}), False),
+        (Grant(("*",), ("*",), {"data": {"account": ["c1"]}}), True),
+        (Grant(("*",), ("*",), {"data": {"account": ["c2"]}}), False),
     ],
 )
 def test_a_grant_is_checked_again_before_an_attempt(
@@ -272,7 +270,7 @@ def test_a_grant_is_checked_again_before_an_attempt(
 ) -> None:
     """What was taken away since the match must not be sent."""
     partner = replace(ACME, grant=grant)
-    bodies = Bodies(customer="c1")
+    bodies = Bodies(account="c1")
     found = directory(HERS, partner=partner)
     granted = found.granted(partner, PRICED, "live", 1000, lambda: bodies(1))
     assert (granted, bool(bodies.asked)) == (expected, grant.pattern is not None)
@@ -297,7 +295,7 @@ def test_a_grant_that_is_not_in_the_table_is_checked_as_given() -> None:
 
 
 def test_a_grant_that_cannot_be_evaluated_is_refused() -> None:
-    grant = Grant(("*",), ("*",), {"data": {"customer": ["c1"]}})
+    grant = Grant(("*",), ("*",), {"data": {"account": ["c1"]}})
     partner = replace(ACME, grant=grant)
     granted = directory(HERS).granted(partner, PRICED, "live", 1, lambda: NO_VERSION)
     assert granted == Refused(
@@ -313,9 +311,9 @@ def test_subscriptions_come_in_the_order_of_their_ids_however_they_are_filed() -
     found = directory(
         replace(HERS, id="s4"),
         replace(HERS, id="s3", environments=("live",)),
-        replace(HERS, id="s2", pattern={"data": {"customer": ["c1"]}}, versions={PRICED: 2}),
+        replace(HERS, id="s2", pattern={"data": {"account": ["c1"]}}, versions={PRICED: 2}),
         replace(HERS, id="s1", pattern={"data": {"pages": [{"numeric": ["=", 48]}]}}),
-        replace(HERS, id="s5", pattern={"data": {"customer": ["c2"]}}),
+        replace(HERS, id="s5", pattern={"data": {"account": ["c2"]}}),
     )
     assert ids(matched(found)) == ["s1", "s2", "s3", "s4"]
 
@@ -344,8 +342,8 @@ def test_a_filter_is_evaluated_on_the_pinned_version() -> None:
 
 
 def test_a_body_is_made_once_a_version_and_only_where_a_filter_needs_it() -> None:
-    pattern: JsonObject = {"data": {"customer": [{"suffix": "1"}]}}
-    without, needed = Bodies(customer="c1"), Bodies(customer="c1")
+    pattern: JsonObject = {"data": {"account": [{"suffix": "1"}]}}
+    without, needed = Bodies(account="c1"), Bodies(account="c1")
     matched(directory(HERS), document=without)
     filtered = [replace(HERS, id=f"s{n}", pattern=pattern) for n in range(5)]
     matched(directory(*filtered, replace(HERS, versions={PRICED: 2})), document=needed)
@@ -371,7 +369,7 @@ def test_a_filter_that_cannot_be_evaluated_is_an_error_and_not_a_match() -> None
 
 
 def test_a_filter_that_this_release_cannot_read_waits_for_one_that_can() -> None:
-    newer = replace(HERS, pattern={"data": {"customer": [{"regex": "c"}]}})
+    newer = replace(HERS, pattern={"data": {"account": [{"regex": "c"}]}})
     found = directory(newer)
     (match,) = matched(found)
     assert isinstance(match.subscription, UnreadableSubscription)
@@ -380,15 +378,15 @@ def test_a_filter_that_this_release_cannot_read_waits_for_one_that_can() -> None
 
 
 def test_an_unreadable_subscription_may_expect_what_it_may_have_matched() -> None:
-    grant = replace(EVERYTHING, pattern={"data": {"customer": ["other"]}})
+    grant = replace(EVERYTHING, pattern={"data": {"account": ["other"]}})
     found = directory(FOREIGN, partner=replace(ACME, grant=grant))
-    owed = matched(found, document=Bodies(customer="c1"))
+    owed = matched(found, document=Bodies(account="c1"))
     assert (owed, matched(found, timestamp=100)) == ([Match(FOREIGN, 0)], [])
 
 
 def test_nothing_is_expected_for_a_deleted_subscription_even_if_unreadable() -> None:
     deleted = replace(
-        HERS, state=SubscriptionState.DELETED, pattern={"data": {"customer": [{"regex": "c"}]}}
+        HERS, state=SubscriptionState.DELETED, pattern={"data": {"account": [{"regex": "c"}]}}
     )
     found = directory(deleted)
     assert (matched(found), found.status("s1", 1000)) == ([], Deleted("s1", "acme"))
@@ -398,9 +396,9 @@ def test_nothing_is_expected_for_a_deleted_subscription_even_if_unreadable() -> 
 
 
 def test_a_row_takes_the_place_of_the_one_before() -> None:
-    found = directory(replace(HERS, pattern={"data": {"customer": ["c1"]}}))
+    found = directory(replace(HERS, pattern={"data": {"account": ["c1"]}}))
     before = ids(matched(found))
-    found.put_subscription(replace(HERS, pattern={"data": {"customer": ["c2"]}}))
+    found.put_subscription(replace(HERS, pattern={"data": {"account": ["c2"]}}))
     after = ids(matched(found))
     found.put_subscription(replace(HERS, partner_id="other"))
     moved = ids(matched(found))
@@ -450,14 +448,14 @@ def test_a_subscription_to_another_type_changes_nothing_for_a_type() -> None:
     assert not matching.has_changed
 
 
-@pytest.mark.parametrize("pattern", [None, {"data": {"customer": ["c1"]}}])
+@pytest.mark.parametrize("pattern", [None, {"data": {"account": ["c1"]}}])
 def test_a_thread_that_reads_half_a_change_detects_it(
     pattern: JsonObject | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It found no subscription between the removal of a request and its addition: an event would be lost."""
     hers = replace(HERS, pattern=pattern)
     found = directory(hers)
-    matching = found.matching(Question(PRICED, "live", 1000, Bodies(customer="c1"), 1))
+    matching = found.matching(Question(PRICED, "live", 1000, Bodies(account="c1"), 1))
     add = Fanout._add  # noqa: SLF001  the moment in the middle of a change
 
     def interrupted(fanout: Fanout, request: Request) -> None:
