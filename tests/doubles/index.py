@@ -23,7 +23,6 @@ from hookstream.adapters.index.answers import (
     OperationsEvent,
     OperationsFilter,
     Page,
-    PendingCounts,
     PendingFilter,
     PendingSummary,
     ReasonCount,
@@ -122,9 +121,6 @@ class MemoryIndex:
 
     def only_counted(self, whose: Whose) -> int:
         return self.beyond if whose.partner_id is None else min(self.beyond, 1)
-
-    def pending_counts(self, whose: Whose) -> PendingCounts:
-        return PendingCounts((), self.only_counted(whose), 0, 0, WINDOW)
 
     def dead_letters(
         self, wanted: DeadLetterFilter, after: Cursor | None = None, limit: int = 50

@@ -15,6 +15,7 @@ from hookstream.adapters.index.answers import (
     AttemptFilter,
     DeadLetterFilter,
     DeliveryFilter,
+    DueFilter,
     PendingFilter,
     Whose,
 )
@@ -32,6 +33,7 @@ from hookstream.core.model.outcome import (
     RetryAt,
 )
 from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource
+from hookstream.core.statistics.due import due_intervals
 from hookstream.entry.admin.index_process import IndexProcess
 
 
@@ -131,10 +133,8 @@ def test_the_index_follows_the_topics_and_is_the_same_again_when_its_folder_is_l
             delivery(2).delivery_id,
         ]
         assert not reader.pending(PendingFilter(partner_id="globex")).items
-        assert [(each.reason, each.runs) for each in reader.pending_counts(Whose()).counts] == [
-            ("held", 1),
-            ("initial", 1),
-        ]
+        summary = reader.pending_summary(DueFilter(), due_intervals(1, now))
+        assert [each.reasons for each in summary.subscriptions] == [{"held": 1, "initial": 1}]
 
         redrive_the_first(world, reader)
         settle_all(world, reader, now)

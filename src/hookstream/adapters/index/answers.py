@@ -1,7 +1,7 @@
 """What the index is asked for, and what it answers: plain values that know nothing of SQLite."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from hookstream.core.audit.entry import AuditEntry
@@ -197,34 +197,6 @@ class DeliveryAnswer:
         return next(iter(named), None)
 
 
-@dataclass(slots=True, frozen=True)
-class PendingCount:
-    """How many runs of a subscription wait for one reason."""
-
-    subscription_id: str
-    partner_id: str
-    reason: str
-    runs: int
-    next_due_at: Millis | None
-    """None: due at once, or not known."""
-
-
-@dataclass(slots=True, frozen=True)
-class PendingCounts:
-    """What waits in the tiers, counted."""
-
-    counts: tuple[PendingCount, ...]
-    """The largest first."""
-    only_counted: int
-    """Runs beyond the two million that are kept by themselves: they are counted here alone, in no list and
-    by no subscription. Of all partners, so a partner is shown only whether there are any."""
-    unmatched: int
-    """Records of events that are still to be matched: whom they are for is not known yet."""
-    unreadable: int
-    """Records whose headers do not give a delivery's state."""
-    window: Window
-
-
 class AsideRecord(NamedTuple):
     """A dead letter or an undecodable record, and what resolved it."""
 
@@ -272,16 +244,6 @@ class AsideCounts:
     groups: tuple[AsideGroup, ...]
     """The largest first."""
     window: Window
-
-
-@dataclass(slots=True, frozen=True)
-class FolderReport:
-    """What the index's folder has, for its metrics and for operators."""
-
-    bytes: int
-    files: int
-    lag: Mapping[str, int] = field(default_factory=dict)
-    """By topic: how many records are not read yet, at the last look."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -359,9 +321,12 @@ class PendingSummary:
     more_subscriptions: int
     """How many further ones something waits of."""
     only_counted: int
-    """As `PendingCounts` has it."""
+    """Runs beyond the two million that have rows: they are counted here only, in no list and for no
+    subscription. They are of all partners, so a partner only learns whether there are any."""
     unmatched: int
+    """Records of events that are still to be matched: their subscriptions are not known yet."""
     unreadable: int
+    """Records whose headers do not give a delivery's state."""
     window: Window
 
 

@@ -25,7 +25,6 @@ _DAMAGED = ".damaged"
 """An empty file of this suffix beside a file: a reader found it damaged, and its writer deletes both."""
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_MISSING = {sqlite3.SQLITE_CANTOPEN}
 
 
 class Family(Enum):
@@ -163,11 +162,6 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Return whether an error says that a file is damaged, or no file of this format."""
     code = getattr(error, "sqlite_errorcode", None)
     return code in _CORRUPT or "no such table" in str(error) or "no such column" in str(error)
-
-
-def is_missing(error: sqlite3.Error) -> bool:
-    """Return whether an error says that a file is not there (any more)."""
-    return getattr(error, "sqlite_errorcode", None) in _MISSING
 
 
 def _size(path: Path) -> int:

@@ -8,8 +8,6 @@ from typing import TypeAlias
 from hookstream.adapters.index.answers import (
     Cursor,
     DueFilter,
-    PendingCount,
-    PendingCounts,
     PendingFilter,
     PendingSummary,
     TierCount,
@@ -119,26 +117,6 @@ class NowReader:
         beyond = self._db.execute("SELECT coalesce(sum(records), 0) FROM beyond").fetchone()[0]
         return int(beyond if whose.partner_id is None else min(beyond, 1))
 
-    def counts(self, whose: Whose, window: Window) -> PendingCounts:
-        """Count what waits, by subscription and reason."""
-        found = [
-            PendingCount(sub, partner, reason, runs, self._next_due(sub, reason))
-            for sub, partner, reason, runs in self._db.execute(
-                "SELECT sub, partner, reason, sum(runs) FROM counts WHERE sub <> ''"
-                " GROUP BY sub, partner, reason"
-            )
-            if _is_of(whose, sub, partner)
-        ]
-        found.sort(key=lambda each: (-each.runs, each.subscription_id, each.reason))
-        operators = whose.partner_id is None
-        return PendingCounts(
-            tuple(found),
-            self.only_counted(whose),
-            self._others(UNMATCHED) if operators else 0,
-            self._others(UNREADABLE) if operators else 0,
-            window,
-        )
-
     def tiers(self, wanted: DueFilter, due: DueIntervals) -> tuple[TierCount, ...]:
         """Count what waits by tier, all of it at one instant."""
         with snapshot(self._db):
@@ -196,12 +174,6 @@ class NowReader:
             query + " AND (due, topic, partition, offset) > (?, ?, ?, ?)" + order,
             (*values, *after),
         )
-
-    def _next_due(self, sub: str, reason: str) -> Millis | None:
-        found = self._db.execute(
-            "SELECT min(due) FROM waiting WHERE sub = ? AND reason = ?", (sub, reason)
-        ).fetchone()
-        return found[0] or None
 
     def _others(self, reason: str) -> int:
         found = self._db.execute(

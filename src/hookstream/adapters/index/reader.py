@@ -19,7 +19,6 @@ from hookstream.adapters.index.answers import (
     OperationsEvent,
     OperationsFilter,
     Page,
-    PendingCounts,
     PendingFilter,
     PendingSummary,
     ReasonCount,
@@ -209,14 +208,9 @@ class IndexReader:
         return Page(tuple(open_ones), following, window)
 
     def only_counted(self, whose: Whose) -> int:
-        """Return how many waiting records are in no list; see `PendingCounts.only_counted`."""
+        """Return how many waiting records are in no list; see `PendingSummary.only_counted`."""
         with self._reading_now() as now:
             return now.only_counted(whose)
-
-    def pending_counts(self, whose: Whose) -> PendingCounts:
-        """Count what waits in the tiers, by subscription and reason."""
-        with self._reading_now() as now:
-            return now.counts(whose, now.window(self._clock()))
 
     def pending_summary(self, wanted: DueFilter, due: DueIntervals) -> PendingSummary:
         """Count what waits in the tiers, by tier, subscription, and when it falls due."""

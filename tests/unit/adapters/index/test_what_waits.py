@@ -12,7 +12,6 @@ from hookstream.adapters.index.answers import (
     DueFilter,
     PendingFilter,
     PendingSummary,
-    Whose,
 )
 from hookstream.adapters.index.now_file import UNMATCHED, NowFile, Waiting
 from hookstream.adapters.index.now_reader import NowReader
@@ -236,12 +235,3 @@ def test_a_list_has_what_falls_due_within_an_interval(waits: Waits) -> None:
         (PendingFilter(due_before=NOW), [(SHORT, 2), (SHORT, 0)]),
     ):
         assert listed(waits, narrowed) == expected
-
-
-def test_the_old_counts_by_subscription_and_reason_are_of_all_tiers(waits: Waits) -> None:
-    some(waits)
-    found = waits.reader.counts(Whose("globex"), waits.reader.window(NOW))
-    assert [(each.subscription_id, each.reason, each.runs) for each in found.counts] == [
-        ("erp", "retry", 2),
-        ("erp", "held", 1),
-    ]
