@@ -1,8 +1,8 @@
 """Every exception that hookstream raises on purpose has one root and one of three families.
 
 What is expected while events flow (a 503, a record that does not decode) is a value, not an
-exception. What stays is: somebody must fix the configuration or the input, a dependency must come
-back, or an invariant is broken and the process must end before it does harm.
+exception. Three cases remain: the configuration or the input must be fixed, a dependency must
+come back, or an invariant is broken and the process must end before it does harm.
 """
 
 from collections.abc import Sequence

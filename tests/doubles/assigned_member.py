@@ -152,6 +152,7 @@ class Member:
             cast("LoopBridge", self.loop),
             self.logger,
             self.clock,
+            group="g",
         )
         self.assignment.seek({HERE: 10, THERE: 20})
         self.consumer.unassigned.clear()

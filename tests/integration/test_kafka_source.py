@@ -239,7 +239,7 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
     """What follows it must not be read, and no countable lag shows it."""
     assert isinstance(source, KafkaSource)
     await take_until(source, lambda: bool(listener.assigned))
-    assert source.hidden_seconds() == 0.0
+    assert source.open_transaction_seconds() == 0.0
     producer = Producer(
         {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": world.prefix}
     )
@@ -253,7 +253,7 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
     await asyncio.to_thread(hang)
     await world.append(topic, b"behind")
     async with asyncio.timeout(60):
-        while source.hidden_seconds() < 1:
+        while source.open_transaction_seconds() < 1:
             source.refresh_now()
             assert await source.take(10) == []
 
@@ -262,7 +262,7 @@ async def test_a_transaction_that_upstream_left_open_is_measured(
     assert len(await take_some(source, 2)) == 2
     source.refresh_now()
     async with asyncio.timeout(60):
-        while source.hidden_seconds():
+        while source.open_transaction_seconds():
             source.refresh_now()
             await source.take(10)
 

@@ -131,7 +131,7 @@ def test_an_answer_that_is_too_large_is_not_read(
 def test_an_api_that_is_away_or_speaks_no_tls_is_said(server: SimpleNamespace) -> None:
     with pytest.raises(DependencyUnavailable, match="the API does not answer: ") as away:
         ApiConnection("http://127.0.0.1:1", "t").send("GET", "/v1/me", {}, None)
-    assert "http://127.0.0.1:1: Connection refused; check the URL" in str(away.value)
+    assert "http://127.0.0.1:1: Connection refused. Check the URL" in str(away.value)
     with pytest.raises(DependencyUnavailable, match="the API does not answer: "):
         ApiConnection(server.url.replace("http:", "https:"), "t").send("GET", "/v1/me", {}, None)
 

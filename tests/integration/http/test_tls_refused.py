@@ -51,14 +51,14 @@ def asking(context: ssl.SSLContext) -> Iterator[str]:
         (
             ssl.TLSVersion.TLSv1_2,
             (
-                "TLS handshake failed: the endpoint found nothing to agree on; it may ask for a client"
+                "TLS handshake failed: the endpoint shares no TLS parameters with us; it may require a client"
                 " certificate (handshake_failure)"
             ),
         ),
         (
             ssl.TLSVersion.TLSv1_3,
             (
-                "TLS refused: the endpoint asks for a client certificate, and none was given"
+                "TLS refused: the endpoint requires a client certificate, and none was given"
                 " (certificate_required)"
             ),
         ),
@@ -100,9 +100,7 @@ def test_an_endpoint_that_speaks_only_old_tls_is_named_as_such(tmp_path: Path) -
         answer = uvloop.run(attempt(url))
     assert isinstance(answer, TransportFailure)
     assert answer.kind is FailureKind.TLS
-    assert (
-        "the endpoint speaks no version of TLS that is taken here (1.2 and later)" in answer.detail
-    )
+    assert "the endpoint supports no TLS version that we accept (1.2 and later)" in answer.detail
 
 
 def test_a_tls_alert_without_a_description_is_named_as_it_is() -> None:

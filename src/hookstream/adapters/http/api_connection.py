@@ -120,8 +120,8 @@ class ApiConnection:
             return connection.getresponse()
         except _BROKEN as error:
             raise DependencyUnavailable(
-                f"the API does not answer: {self._where}: {_why(error)}; check the URL (--api or api.url), and that"
-                " a console listens there"
+                f"the API does not answer: {self._where}: {_why(error)}. Check the URL (--api or api.url), and that"
+                " a console is listening there"
             ) from None
 
     def _opened(self, seconds: float) -> http.client.HTTPConnection:

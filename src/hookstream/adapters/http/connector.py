@@ -23,11 +23,11 @@ from yarl import URL
 
 from hookstream.adapters.http.connection import Connection
 from hookstream.adapters.http.deadlines import Deadlines
-from hookstream.adapters.http.tls_words import HUNG_UP, certificate_words, words_of
+from hookstream.adapters.http.tls_words import CLOSED_IN_HANDSHAKE, certificate_words, words_of
 from hookstream.core.delivery.signing import USER_AGENT
 from hookstream.core.model.outcome import AddressBlocked, FailureKind, TransportFailure
 
-Verdict: TypeAlias = Callable[[str], str | None]
+AddressCheck: TypeAlias = Callable[[str], str | None]
 """Returns why an address (as text) may not be connected to, or None if it may."""
 
 _AddressInfo: TypeAlias = tuple[
@@ -75,24 +75,24 @@ class Fetched:
 
 
 @dataclass(slots=True)
-class _Dial:
+class _ConnectAttempt:
     """The addresses of one connection attempt."""
 
     tried: int = 0
     refused: list[str] = field(default_factory=list)
-    dialled: list[tuple[int, tuple[str | int | bytes, ...]]] = field(default_factory=list)
+    permitted: list[tuple[int, tuple[str | int | bytes, ...]]] = field(default_factory=list)
     """Family and address of each permitted one."""
 
 
 # The connector calls the socket factory in its own tasks; they inherit the context of the call.
-_DIAL: ContextVar[_Dial] = ContextVar("_DIAL")
+_ATTEMPT: ContextVar[_ConnectAttempt] = ContextVar("_ATTEMPT")
 
 
 class Connector:
     """Makes connections to permitted addresses only.
 
     Args:
-        verdict: Checks every address.
+        check_address: Checks every address.
         connect_timeout: Seconds for DNS, TCP and TLS together.
         max_response_bytes: For the connections (see `Connection`).
         resolver: Resolves names; None for aiodns with the machine's name servers.
@@ -100,14 +100,14 @@ class Connector:
 
     def __init__(
         self,
-        verdict: Verdict,
+        check_address: AddressCheck,
         *,
         connect_timeout: float,
         max_response_bytes: int,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._verdict = verdict
+        self._check_address = check_address
         self._connect_timeout = connect_timeout
         self._max_response_bytes = max_response_bytes
         self._resolver = resolver or aiohttp.AsyncResolver(timeout=DNS_SECONDS, tries=DNS_TRIES)
@@ -133,7 +133,7 @@ class Connector:
         """Return the number of open connections."""
         return len(self._open)
 
-    async def dial(
+    async def connect(
         self, url: URL, tls: ssl.SSLContext, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Return a new connection to the URL's host, or why there is none.
@@ -144,19 +144,19 @@ class Connector:
             within: Timeout in seconds; the connect timeout applies if it is shorter.
         """
         seconds = min(within, self._connect_timeout)
-        outcome = _Dial()
-        token = _DIAL.set(outcome)
+        attempt = _ConnectAttempt()
+        token = _ATTEMPT.set(attempt)
         try:
-            return await self._connect(url, tls, seconds)
+            return await self._open_connection(url, tls, seconds)
         except TimeoutError:
-            return _too_slow(outcome, seconds)
+            return _too_slow(attempt, seconds)
         except MemoryError:
             return Shortage("memory", SHORTAGES[errno.ENOMEM])
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             # RuntimeError: uvloop raises it for sockets that it cannot connect.
-            return _shortage(outcome, error) or _failure(outcome, error)
+            return _shortage(attempt, error) or _failure(attempt, error)
         finally:
-            _DIAL.reset(token)
+            _ATTEMPT.reset(token)
 
     async def fetch(
         self, url: URL, form: str, authorization: str | None, tls: ssl.SSLContext, within: float
@@ -172,8 +172,8 @@ class Connector:
             tls: Verifies the server.
             within: Timeout in seconds for everything.
         """
-        outcome = _Dial()
-        token = _DIAL.set(outcome)
+        attempt = _ConnectAttempt()
+        token = _ATTEMPT.set(attempt)
         try:
             return await self._fetch(url, form, authorization, tls, within)
         except TimeoutError:
@@ -181,9 +181,9 @@ class Connector:
         except MemoryError:
             return Shortage("memory", SHORTAGES[errno.ENOMEM])
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
-            return _shortage(outcome, error) or _failure(outcome, error)
+            return _shortage(attempt, error) or _failure(attempt, error)
         finally:
-            _DIAL.reset(token)
+            _ATTEMPT.reset(token)
 
     async def _fetch(
         self, url: URL, form: str, authorization: str | None, tls: ssl.SSLContext, within: float
@@ -220,7 +220,7 @@ class Connector:
         self._deadlines.close()
         await self._resolver.close()
 
-    async def _connect(
+    async def _open_connection(
         self, url: URL, tls: ssl.SSLContext, seconds: float
     ) -> Connection | TransportFailure:
         request = aiohttp.ClientRequest("POST", url, loop=self._loop, ssl=tls)
@@ -251,29 +251,29 @@ class Connector:
             PermissionError: It is not permitted; the connector tries the next address.
         """
         family, kind, protocol, _, address = info
-        outcome = _DIAL.get()
-        outcome.tried += 1
-        problem = self._verdict(str(address[0]))
+        attempt = _ATTEMPT.get()
+        attempt.tried += 1
+        problem = self._check_address(str(address[0]))
         if problem is not None:
-            outcome.refused.append(problem)
+            attempt.refused.append(problem)
             raise PermissionError(errno.EACCES, problem)
-        outcome.dialled.append((family, address))
+        attempt.permitted.append((family, address))
         return socket.socket(family, kind, protocol)
 
 
-def _too_slow(outcome: _Dial, seconds: float) -> TransportFailure:
-    if outcome.tried == 0:
+def _too_slow(attempt: _ConnectAttempt, seconds: float) -> TransportFailure:
+    if attempt.tried == 0:
         return TransportFailure(FailureKind.DNS, f"name not resolved within {seconds:g} s")
     return TransportFailure(FailureKind.TIMEOUT, f"not connected within {seconds:g} s")
 
 
-def _shortage(outcome: _Dial, error: Exception) -> Shortage | None:
+def _shortage(attempt: _ConnectAttempt, error: Exception) -> Shortage | None:
     """Return which local resource was short, or None if that was not the cause."""
     if isinstance(error, aiohttp.ClientConnectorDNSError) and _NO_RESOLVER in str(error.os_error):
         remedy = "see that those of /etc/resolv.conf answer this machine"
         return Shortage("name servers", remedy, used_by_idle=False)
     number = getattr(getattr(error, "os_error", error), "errno", None)
-    if number == errno.EADDRNOTAVAIL and not any(_has_source(*each) for each in outcome.dialled):
+    if number == errno.EADDRNOTAVAIL and not any(_has_source(*each) for each in attempt.permitted):
         return None
     if number in SHORTAGES and not isinstance(error, aiohttp.ClientSSLError):
         return Shortage(os.strerror(number).lower(), SHORTAGES[number])
@@ -295,11 +295,11 @@ def _has_source(family: int, address: tuple[str | int | bytes, ...]) -> bool:
     return True
 
 
-def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBlocked:
+def _failure(attempt: _ConnectAttempt, error: Exception) -> TransportFailure | AddressBlocked:
     """Return why connecting failed, without the URL, which may contain a secret."""
     # If one of several addresses is permitted but does not answer, a later attempt may succeed.
-    if outcome.refused and len(outcome.refused) == outcome.tried:
-        return AddressBlocked(outcome.refused[0])
+    if attempt.refused and len(attempt.refused) == attempt.tried:
+        return AddressBlocked(attempt.refused[0])
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return TransportFailure(FailureKind.TLS, certificate_words(error.certificate_error))
@@ -308,7 +308,9 @@ def _failure(outcome: _Dial, error: Exception) -> TransportFailure | AddressBloc
             return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {words_of(reason)}")
         case aiohttp.ClientConnectorError(os_error=ConnectionResetError(errno=None)):
             # TCP was connected: an error of the system would have a number.
-            return TransportFailure(FailureKind.TLS, f"TLS handshake failed: {HUNG_UP}")
+            return TransportFailure(
+                FailureKind.TLS, f"TLS handshake failed: {CLOSED_IN_HANDSHAKE}"
+            )
         case aiohttp.ClientConnectorDNSError():
             why = error.os_error.strerror or "name not resolved"
             return TransportFailure(FailureKind.DNS, why)

@@ -21,7 +21,13 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from hookstream.adapters.http.connection import Connection
-from hookstream.adapters.http.connector import SHORTAGES, Connector, Fetched, Shortage, Verdict
+from hookstream.adapters.http.connector import (
+    SHORTAGES,
+    AddressCheck,
+    Connector,
+    Fetched,
+    Shortage,
+)
 from hookstream.adapters.http.idle_pool import HttpOrigin, IdlePool
 from hookstream.adapters.http.tls_contexts import IdentityRefused, TlsContexts
 from hookstream.adapters.http.tokens import Tokens
@@ -120,7 +126,7 @@ class HttpSender:
     """The `Sender` of the product, for the running event loop. Use it as an async context manager.
 
     Args:
-        verdict: Checks every address before it is connected to (`core.delivery.address`).
+        check_address: Checks every address before it is connected to (`core.delivery.address`).
         connect_timeout: Seconds for DNS, TCP and TLS together.
         max_response_bytes: Bytes read of a response body; a longer one only closes the connection.
         max_idle: The most idle connections kept, over all endpoints.
@@ -134,7 +140,7 @@ class HttpSender:
 
     def __init__(
         self,
-        verdict: Verdict,
+        check_address: AddressCheck,
         *,
         connect_timeout: float = 5.0,
         max_response_bytes: int = 65_536,
@@ -147,7 +153,7 @@ class HttpSender:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connector = Connector(
-            verdict,
+            check_address,
             connect_timeout=connect_timeout,
             max_response_bytes=max_response_bytes,
             resolver=resolver,
@@ -157,7 +163,7 @@ class HttpSender:
         self._tokens = Tokens(self._fetch_token, fraction)
         self._on_shortage = on_shortage
         self._max_connections = max_connections
-        self._dialling = 0
+        self._connecting = 0
         self._short_since = 0.0
         self._short_until = float("-inf")
         self._said_at = float("-inf")
@@ -312,17 +318,17 @@ class HttpSender:
 
     async def _over_another(self, request: _Request) -> Answer | Withheld:
         """Send a request over a new connection."""
-        dialled = await self._dial(
+        connection = await self._connect(
             request.target.url, request.tls, request.deadline - self._loop.time()
         )
-        if isinstance(dialled, Shortage):
-            await self._note(dialled)
-            return Withheld(f"no connection can be made: {dialled.what}")
-        if not isinstance(dialled, Connection):
-            return dialled
-        dialled.lost.add_done_callback(lambda _: self._idle.lose(dialled))
-        answer = await dialled.exchange(request.text, request.deadline, request.permitted)
-        self._keep(dialled, request)
+        if isinstance(connection, Shortage):
+            await self._note(connection)
+            return Withheld(f"no connection can be made: {connection.what}")
+        if not isinstance(connection, Connection):
+            return connection
+        connection.lost.add_done_callback(lambda _: self._idle.lose(connection))
+        answer = await connection.exchange(request.text, request.deadline, request.permitted)
+        self._keep(connection, request)
         return answer
 
     def _at_hand(self, post: Post, deadline: float, permitted: Permitted) -> _Request | None:
@@ -352,18 +358,18 @@ class HttpSender:
         else:
             connection.abort()
 
-    async def _dial(
+    async def _connect(
         self, url: URL, tls: ssl.SSLContext, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
         """Connect, unless as many connections are open as descriptors may be used for."""
         most = self._max_connections
-        if most is not None and len(self._connector) + self._dialling >= most:
+        if most is not None and len(self._connector) + self._connecting >= most:
             return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
-        self._dialling += 1
+        self._connecting += 1
         try:
-            return await self._connector.dial(url, tls, within)
+            return await self._connector.connect(url, tls, within)
         finally:
-            self._dialling -= 1
+            self._connecting -= 1
 
     async def _fetch_token(
         self, request: TokenRequest

@@ -7,21 +7,23 @@ the handshake, so its alert may come while connecting or while a request is unde
 import ssl
 
 _WORDS = {
-    "CERTIFICATE_REQUIRED": "the endpoint asks for a client certificate, and none was given",
+    "CERTIFICATE_REQUIRED": "the endpoint requires a client certificate, and none was given",
     "HANDSHAKE_FAILURE": (
-        "the endpoint found nothing to agree on; it may ask for a client certificate"
+        "the endpoint shares no TLS parameters with us; it may require a client certificate"
     ),
     "BAD_CERTIFICATE": "the endpoint refuses our client certificate",
-    "UNSUPPORTED_CERTIFICATE": "the endpoint takes no client certificate of this kind",
+    "UNSUPPORTED_CERTIFICATE": "the endpoint does not accept this type of client certificate",
     "CERTIFICATE_REVOKED": "the endpoint says that our client certificate is revoked",
     "CERTIFICATE_EXPIRED": "the endpoint says that our client certificate has expired",
     "CERTIFICATE_UNKNOWN": "the endpoint refuses our client certificate",
     "UNKNOWN_CA": "the endpoint does not know who issued our client certificate",
-    "ACCESS_DENIED": "the endpoint gives our client certificate no access",
-    "PROTOCOL_VERSION": "the endpoint speaks no version of TLS that is taken here (1.2 and later)",
-    "UNRECOGNIZED_NAME": "the endpoint knows no such host",
+    "ACCESS_DENIED": "the endpoint denies our client certificate access",
+    "PROTOCOL_VERSION": "the endpoint supports no TLS version that we accept (1.2 and later)",
+    "UNRECOGNIZED_NAME": "the endpoint does not know the host name",
 }
-HUNG_UP = "the endpoint hung up within it; it may ask for a client certificate"
+CLOSED_IN_HANDSHAKE = (
+    "the endpoint closed the connection during the handshake; it may require a client certificate"
+)
 
 
 def words_of(reason: str | None) -> str:

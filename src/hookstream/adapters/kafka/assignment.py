@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from hookstream.adapters.kafka.client import Trouble
+from hookstream.adapters.kafka.client import LastingFailure
 from hookstream.adapters.kafka.commits import Commits
 from hookstream.adapters.kafka.fetch_errors import FetchErrors
 from hookstream.adapters.kafka.listener import ConsumerListener
@@ -53,7 +53,10 @@ class Assignment:
         logger: Logger,
         clock: Clock,
         skipped: Container[tuple[TopicPartition, int]] = (),
+        *,
+        group: str,
     ) -> None:
+        self._group = group
         self._skipped = skipped
         """Records that operators skipped."""
         self.read: dict[TopicPartition, int] = {}
@@ -67,7 +70,7 @@ class Assignment:
         self._loop = loop
         self._logger = logger
         self._clock = clock
-        self._unknown = Trouble("positions.unknown", logger, clock, patience=5.0)
+        self._unknown = LastingFailure("positions.unknown", logger, clock, patience=5.0)
         self._unstarted: set[TopicPartition] = set()
         """Assigned partitions whose start offset is not known yet."""
         self._stopped: dict[TopicPartition, str] = {}
@@ -77,7 +80,7 @@ class Assignment:
         """Which of these are blocked by a record in hand, and can be fetched."""
         self._sequence = SequenceCheck()
         self._closing = False
-        """Everything is given up, and the client is being closed."""
+        """All partitions are released, and the client is closing."""
         self.commits = Commits(consumer, self._uncommitted, clock)
         self.fetch_errors = FetchErrors(listener, loop, logger, clock)
         self._lock = threading.Lock()
@@ -247,7 +250,7 @@ class Assignment:
             where = TopicPartition(*at)
             if where in self.read:
                 self._logger.warning(
-                    "partition.beginning_doubted", **where._asdict(), seat=begin, came=seen
+                    "partition.start_doubted", **where._asdict(), expected=begin, offset=seen
                 )
                 self.seek({where: begin})
                 self._sequence.remember(at, seen)
@@ -405,7 +408,7 @@ class Assignment:
             # What was settled in that time is for its new owner to commit.
             self.commits.forget(positions)
             self._loop.post(self._listener.on_assigned, positions)
-            self.seek({at: progress.offset for at, progress in positions.items()})
+            self.seek({at: position.offset for at, position in positions.items()})
 
     def _forget(self, gone: Sequence[TopicPartition]) -> set[TopicPartition]:
         """Drop partitions from all state; return those that were read."""
@@ -426,5 +429,5 @@ class Assignment:
         return read
 
     def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:
-        self._logger.warning("commit.failed", detail=str(why))
+        self._logger.warning("commit.failed", group=self._group, detail=str(why))
         self._loop.post(self._listener.on_commit_failed, partitions)

@@ -116,14 +116,14 @@ _PATIENCE_SECONDS = 30.0
 """How long a failure may last before it is logged: a broker that restarts takes less."""
 
 
-class Trouble:
-    """A failure that should pass: logged once when it has lasted, and once when it is over.
+class LastingFailure:
+    """A transient failure that is logged once if it lasts, and once when it ends.
 
     A broker that is away for an hour is asked every second; a line each time would bury all others.
     For one thread.
 
     Args:
-        event: The log event; `<event>_over` when it has passed.
+        event: The log event; `<event>_over` when it ends.
         logger: The log.
         clock: Measures how long it lasts.
         patience: Seconds for which nothing is logged.

@@ -67,7 +67,7 @@ class Commits:
         with self._lock:
             settled, self._settled = self._settled, {}
         mine = set(of)
-        offsets = {at: progress for at, progress in settled.items() if at in mine}
+        offsets = {at: position for at, position in settled.items() if at in mine}
         if not offsets:
             return
         try:
@@ -75,7 +75,7 @@ class Commits:
         except KafkaException as error:
             self._refused(error.args[0], list(offsets))
             return
-        self._under_way = {at: progress.offset for at, progress in offsets.items()}
+        self._under_way = {at: position.offset for at, position in offsets.items()}
         self._sent_at = now
 
     def answered(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -110,6 +110,6 @@ class Commits:
 def _kafka_offsets(offsets: Mapping[TopicPartition, CommitPosition]) -> list[KafkaPartition]:
     """Return offsets and notes as the client commits them."""
     return [
-        KafkaPartition(at.topic, at.partition, progress.offset, progress.note)
-        for at, progress in offsets.items()
+        KafkaPartition(at.topic, at.partition, position.offset, position.note)
+        for at, position in offsets.items()
     ]

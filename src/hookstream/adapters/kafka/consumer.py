@@ -86,7 +86,7 @@ class KafkaSource:
             logger,
             clock,
             self._skipped,
-            name=f"kafka-{group}",
+            group=group,
         )
         # What follows belongs to the loop.
         self._assigned: set[TopicPartition] = set()
@@ -106,9 +106,9 @@ class KafkaSource:
         """When the consumer thread last began a turn, monotonic seconds."""
         return self._thread.turned_at
 
-    def hidden_seconds(self) -> float:
+    def open_transaction_seconds(self) -> float:
         """Return for how long an open transaction of a producer has hidden records."""
-        since = self._thread.hidden_since
+        since = self._thread.open_transaction_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
     @property
@@ -161,7 +161,7 @@ class KafkaSource:
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As RecordSource says."""
-        assigned = {at: progress for at, progress in offsets.items() if at in self._assigned}
+        assigned = {at: position for at, position in offsets.items() if at in self._assigned}
         if assigned and not (self._closed or self._distrusted or self._error is not None):
             self._thread.commit(self._fit(assigned))
 
@@ -299,7 +299,7 @@ class KafkaSource:
         """Drop the notes if the brokers refuse them: no commit fails for its note."""
         if not self._bare:
             return offsets
-        return {at: CommitPosition(progress.offset) for at, progress in offsets.items()}
+        return {at: CommitPosition(position.offset) for at, position in offsets.items()}
 
     def _on_commit(self, error: KafkaError | None, partitions: list[KafkaPartition]) -> None:
         """Handle a commit's result, on the consumer thread."""

@@ -20,7 +20,7 @@ from hookstream.adapters.kafka.client import (
     FORBIDDEN,
     OFFSETS_GONE,
     TOPIC_GONE,
-    Trouble,
+    LastingFailure,
     translated,
 )
 from hookstream.adapters.kafka.listener import ConsumerListener
@@ -49,8 +49,8 @@ _IDLE_SECONDS = 1.0
 _CHORES_SECONDS = 1.0
 _LOOK_UP_SECONDS = 10.0
 _REMIND_SECONDS = 60.0
-_HANGS_SECONDS = 30.0
-"""A producer's transaction that stays open for longer is reported as hanging."""
+_OPEN_TRANSACTION_SECONDS = 30.0
+"""A producer's transaction that stays open for longer is logged."""
 
 _NO_SUCH_PROTOCOL = (
     KafkaError.UNSUPPORTED_VERSION,
@@ -74,10 +74,10 @@ class ConsumerThread(threading.Thread):
         clock: Clock,
         skipped: Container[tuple[TopicPartition, int]] = (),
         *,
-        name: str | None = None,
+        group: str,
     ) -> None:
-        super().__init__(name=name, daemon=True)
-        self.assignment = Assignment(consumer, listener, loop, logger, clock, skipped)
+        super().__init__(name=f"kafka-{group}", daemon=True)
+        self.assignment = Assignment(consumer, listener, loop, logger, clock, skipped, group=group)
         self._unexpected = Unexpected(logger)
         self._lines = StoppedLines()
         self._consumer = consumer
@@ -86,7 +86,7 @@ class ConsumerThread(threading.Thread):
         self._loop = loop
         self._logger = logger
         self._clock = clock
-        self._unknown = Trouble("topics.unknown", logger, clock)
+        self._unknown = LastingFailure("topics.unknown", logger, clock)
         self._changed = threading.Condition()
         # Shared, under `_changed`.
         self._ending = False
@@ -94,8 +94,8 @@ class ConsumerThread(threading.Thread):
         self._orders: deque[Callable[[], None]] = deque()
         self.turned_at = clock.monotonic()
         """When the thread last began a turn. Written by it, read for the worker's health."""
-        self.hidden_since: float | None = None
-        """Since when an open transaction has hidden the records of a partition; None: none does."""
+        self.open_transaction_since: float | None = None
+        """Since when an open transaction has hidden records of a partition; None: there is none."""
         self.exist = 0
         """How many partitions the picked topics have. Written by the thread, read on the loop."""
         self.stalls = StallDetector(logger, clock)
@@ -104,7 +104,7 @@ class ConsumerThread(threading.Thread):
         self._drained = False
         """Everything ready was taken, at least once since the ends were last looked up."""
         self._transactions = Stalls()
-        self._hangs = False
+        self._transaction_reported = False
         self._subscribed: list[str] = []
         self._answered_at = clock.monotonic()
         self._next_chores = 0.0
@@ -238,16 +238,16 @@ class ConsumerThread(threading.Thread):
         """Look for a last stable offset that does not move, below its log's end."""
         hidden = {at: end.stable for at, end in found.items() if end.stable < end.high}
         stalled = self._transactions.look(hidden, now)
-        self.hidden_since = None if stalled is None else now - stalled.seconds
-        hangs = stalled is not None and stalled.seconds >= _HANGS_SECONDS
-        if stalled is not None and hangs and not self._hangs:
+        self.open_transaction_since = None if stalled is None else now - stalled.seconds
+        lasts = stalled is not None and stalled.seconds >= _OPEN_TRANSACTION_SECONDS
+        if stalled is not None and lasts and not self._transaction_reported:
             self._logger.warning(
                 "transaction.hangs",
                 **stalled.where._asdict(),
-                offset=str(stalled.at),
+                offset=hidden[stalled.where],
                 seconds=round(stalled.seconds),
             )
-        self._hangs = hangs
+        self._transaction_reported = lasts
 
     def _serve(self) -> None:
         """Do what is due, then answer a request or go idle."""
@@ -416,8 +416,8 @@ def raise_fatal(error: KafkaError) -> None:
     # Only the text names the cause of a fatal error.
     if error.code() == KafkaError.GROUP_ID_NOT_FOUND or _GROUP_LOST in error.str():
         raise DependencyUnavailable(
-            "the broker does not know the consumer group any more, which its client cannot mend:"
-            " nothing is lost, start the worker again (and look at why the broker lost it)"
+            "the broker lost the consumer group, from which the client cannot recover. Nothing is lost:"
+            " restart the worker, and find out why the broker lost the group"
         )
     if error.code() in _NO_SUCH_PROTOCOL or "ConsumerGroupHeartbeat" in error.str():
         raise ConfigurationError(

@@ -52,36 +52,36 @@ class FetchErrors:
         self._loop = loop
         self._logger = logger
         self._clock = clock
-        self._faults: dict[TopicPartition, _FetchError] = {}
+        self._errors: dict[TopicPartition, _FetchError] = {}
 
     def __bool__(self) -> bool:
         """Return whether any partition has an error."""
-        return bool(self._faults)
+        return bool(self._errors)
 
     def __contains__(self, at: object) -> bool:
         """Return whether a partition's last fetch failed."""
-        return at in self._faults
+        return at in self._errors
 
     def __iter__(self) -> Iterator[tuple[TopicPartition, str]]:
         """Return the partitions that were reported as stopped, with their remedies."""
-        return ((at, fault.remedy) for at, fault in self._faults.items() if fault.reported)
+        return ((at, error.remedy) for at, error in self._errors.items() if error.reported)
 
     def failed(self, at: TopicPartition, offset: int, why: str) -> None:
         """A partition's records from about `offset` on cannot be fetched. The caller pauses it."""
-        fault = self._faults.get(at)
-        if fault is None:
-            self._logger.warning("consumer.error", **at._asdict(), offset=str(offset), detail=why)
-            fault = self._faults[at] = _FetchError(_remedy(at, offset, why), offset, 0.0)
-        fault.failures += 1
-        fault.failed_at = self._clock.monotonic()
-        if fault.failures >= _LASTS and not fault.reported:
-            fault.reported = True
-            self._loop.post(self._listener.on_stopped, at, fault.remedy)
+        error = self._errors.get(at)
+        if error is None:
+            self._logger.warning("consumer.error", **at._asdict(), offset=offset, detail=why)
+            error = self._errors[at] = _FetchError(_remedy(at, offset, why), offset, 0.0)
+        error.failures += 1
+        error.failed_at = self._clock.monotonic()
+        if error.failures >= _LASTS and not error.reported:
+            error.reported = True
+            self._loop.post(self._listener.on_stopped, at, error.remedy)
 
     def offset_of(self, at: TopicPartition) -> int | None:
         """Return the offset that a partition's remedy names; None: it has no error."""
-        fault = self._faults.get(at)
-        return None if fault is None else fault.offset
+        error = self._errors.get(at)
+        return None if error is None else error.offset
 
     def look(self, fetched: Collection[TopicPartition]) -> None:
         """End the errors of what was fetched for long enough without one.
@@ -90,17 +90,19 @@ class FetchErrors:
             fetched: What is not paused for any reason.
         """
         now = self._clock.monotonic()
-        for at, fault in self._faults.items():
+        for at, error in self._errors.items():
             if at not in fetched:
                 # Not fetched: that it did not fail says nothing.
-                fault.failed_at = now
-        self.over([at for at, f in self._faults.items() if now - f.failed_at >= _OVER_SECONDS])
+                error.failed_at = now
+        self.over(
+            [at for at, error in self._errors.items() if now - error.failed_at >= _OVER_SECONDS]
+        )
 
     def over(self, read: Iterable[TopicPartition]) -> Collection[TopicPartition]:
         """End the errors of these partitions, and return which had one."""
-        ended = self._faults.keys() & set(read)
+        ended = self._errors.keys() & set(read)
         for at in ended:
-            if self._faults.pop(at).reported:
+            if self._errors.pop(at).reported:
                 self._logger.info("partition.read_again", **at._asdict())
                 self._loop.post(self._listener.on_resumed, at)
         return ended
@@ -108,13 +110,13 @@ class FetchErrors:
     def forget(self, gone: Iterable[TopicPartition]) -> None:
         """Drop partitions that were given up."""
         for at in gone:
-            self._faults.pop(at, None)
+            self._errors.pop(at, None)
 
 
 def _remedy(at: TopicPartition, offset: int, why: str) -> str:
     name = f"{at.topic}/{at.partition}"
     return (
-        f"the records of {name} from offset {offset} on cannot be fetched: {why}. It is tried again"
-        " every second. Where they are damaged for good, leave them out: hookstream partition start"
-        f" {name} --at latest|TIME, or this one alone: hookstream partition skip {name} {offset}"
+        f"the records of {name} from offset {offset} on cannot be fetched: {why}. The fetch is"
+        " retried every second. If they are permanently damaged, skip them: hookstream partition start"
+        f" {name} --at latest|TIME; or skip only this record: hookstream partition skip {name} {offset}"
     )

@@ -52,7 +52,7 @@ class KafkaGroups:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        with translating("asking for the cluster's topics", self._timeout):
+        with translating("cannot list the cluster's topics", self._timeout):
             found = self._admin.list_topics(timeout=self._timeout).topics
         return {
             name: len(topic.partitions)
@@ -80,7 +80,7 @@ class KafkaGroups:
         """
         if not partitions:
             return []
-        with translating(f"asking for the positions of the group {group}", self._timeout):
+        with translating(f"cannot read the positions of group {group}", self._timeout):
             members, committed = self._members(group), self._committed(group)
             what = f"the offsets of what the group {group} reads"
             starts = ask_offsets(self._admin, partitions, "earliest", self._timeout, what)
@@ -114,7 +114,7 @@ class KafkaGroups:
         if not partitions:
             return {}
         what = f"offsets of {len(partitions)} partitions"
-        with translating(f"asking for {what}", self._timeout):
+        with translating(f"cannot read {what}", self._timeout):
             return ask_offsets(self._admin, partitions, where, self._timeout, what)
 
     def offset_at(self, at: TopicPartition, where: LogPosition) -> int:
@@ -125,7 +125,7 @@ class KafkaGroups:
             DependencyUnavailable: The cluster does not answer.
         """
         what = f"the offsets of {at.topic}/{at.partition}"
-        with translating(f"asking for {what}", self._timeout):
+        with translating(f"cannot read {what}", self._timeout):
             return ask_offsets(self._admin, [at], where, self._timeout, what)[at]
 
     def _members(self, group: str) -> dict[TopicPartition, GroupMember]:

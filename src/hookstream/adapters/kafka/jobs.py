@@ -138,19 +138,19 @@ class _ClockProducer:
             )
             self._producer.flush(_ANSWER_SECONDS)
         except KafkaException as raised:
-            raise translated(raised, _ASKING) from raised
+            raise translated(raised, _CANNOT_READ) from raised
         if not answers:
-            raise DependencyUnavailable(f"{_ASKING}: no answer within {_ANSWER_SECONDS:g} s")
+            raise DependencyUnavailable(f"{_CANNOT_READ}: no answer within {_ANSWER_SECONDS:g} s")
         error, message = answers[0]
         if error is not None:
-            raise translated(KafkaException(error), _ASKING)
+            raise translated(KafkaException(error), _CANNOT_READ)
         return append_time(message)
 
     def close(self) -> None:
         close_within(_CLOSE_SECONDS, self._producer.close)
 
 
-_ASKING = "the brokers' time cannot be asked for"
+_CANNOT_READ = "cannot read the brokers' time"
 
 
 def append_time(message: Message) -> Millis:
@@ -162,7 +162,7 @@ def append_time(message: Message) -> Millis:
     kind, stamp = message.timestamp()
     if kind != TIMESTAMP_LOG_APPEND_TIME:
         raise ConfigurationError(
-            f"{message.topic()} is not stamped by the brokers"
+            f"{message.topic()} does not use broker timestamps"
             " (message.timestamp.type=LogAppendTime): run hookstream topics apply"
         )
     return stamp

@@ -134,23 +134,23 @@ atexit.register(LOOKUPS.forget)
 
 
 @contextmanager
-def translating(doing: str, timeout: float) -> Iterator[None]:
-    """Translate the client's errors that are raised within. `doing` begins their text.
+def translating(failed: str, timeout: float) -> Iterator[None]:
+    """Translate the client's errors that are raised within. `failed` begins their text.
 
     After one, whichever it was, the next look-up has a new client.
 
     Args:
-        doing: What is done, such as 'asking for x'.
+        failed: What failed, such as 'cannot read x'.
         timeout: Seconds that an answer may take.
     """
     try:
         yield
     except KafkaException as error:
         LOOKUPS.forget()
-        raise translated(error, doing) from error
+        raise translated(error, failed) from error
     except TimeoutError:
         LOOKUPS.forget()
-        raise DependencyUnavailable(f"{doing}: no answer within {timeout:g} s") from None
+        raise DependencyUnavailable(f"{failed}: no answer within {timeout:g} s") from None
 
 
 def ask_offsets(
@@ -237,7 +237,7 @@ def _ask(
         shared.forget()
         raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
     shared.forget()
-    raise DependencyUnavailable(f"{what} are not available: a partition has no leader. Try again")
+    raise DependencyUnavailable(f"cannot read {what}: a partition has no leader. Try again")
 
 
 def _is_answer(where: LogPosition, offset: int) -> bool:

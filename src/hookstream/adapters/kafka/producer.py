@@ -67,7 +67,7 @@ _REFUSED = (
 )
 
 _Write: TypeAlias = tuple[OutgoingRecord, Acknowledged]
-_Verdicts: TypeAlias = list[tuple[_Write, WriteRefused | None]]
+_Results: TypeAlias = list[tuple[_Write, WriteRefused | None]]
 
 
 class KafkaSink:
@@ -119,7 +119,7 @@ class KafkaSink:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
-        self._verdicts: _Verdicts = []
+        self._results: _Results = []
         self._producer = opened(
             Producer,
             {
@@ -207,15 +207,15 @@ class KafkaSink:
     def _refuse(self, write: _Write, refusal: WriteRefused) -> None:
         """Report what the client refused at once, as if the record were alone in its batch."""
         # Not now: an acknowledgement never comes within `write`.
-        verdicts: _Verdicts = [(write, refusal)]
-        self._loop.call_soon(self._acknowledge, verdicts, True)  # noqa: FBT003
+        results: _Results = [(write, refusal)]
+        self._loop.call_soon(self._acknowledge, results, True)  # noqa: FBT003
 
-    def _acknowledge(self, verdicts: _Verdicts, final: bool = False) -> None:  # noqa: FBT001, FBT002
+    def _acknowledge(self, results: _Results, final: bool = False) -> None:  # noqa: FBT001, FBT002
         if self._closed or self.failed.done():
             return
-        self._queued -= len(verdicts)
+        self._queued -= len(results)
         try:
-            for write, refusal in verdicts:
+            for write, refusal in results:
                 if refusal is None or final or not self._may_be_innocent(write, refusal):
                     write[1](refusal)
                 else:
@@ -278,9 +278,9 @@ class KafkaSink:
     def _serve(self) -> None:
         """Handle the delivery reports that are ready, then schedule the next poll."""
         self._producer.poll(0)
-        if self._verdicts:
-            verdicts, self._verdicts = self._verdicts, []
-            self._acknowledge(verdicts)
+        if self._results:
+            results, self._results = self._results, []
+            self._acknowledge(results)
         if not self._closed:
             pause = _IDLE_SECONDS if self._idle.is_set() else self._busy_seconds
             self._timer = self._loop.call_later(pause, self._serve)
@@ -307,9 +307,9 @@ class KafkaSink:
 
     def _on_delivery(self, write: _Write, error: KafkaError | None, _: Message) -> None:
         if error is None:
-            self._verdicts.append((write, None))
+            self._results.append((write, None))
         elif error.code() in _REFUSED:
-            self._verdicts.append((write, _refusal(write[0].topic, error)))
+            self._results.append((write, _refusal(write[0].topic, error)))
         elif not self._closed:
             self._fail(_broken(error))
 

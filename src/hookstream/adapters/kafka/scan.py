@@ -105,14 +105,14 @@ class LogReader:
         self.gone.difference_update(positions)
         self.at_end.difference_update(positions)
 
-    def rest(self) -> None:
-        """Request nothing of the brokers until `go_on`, and keep the connections.
+    def stop_fetching(self) -> None:
+        """Request nothing of the brokers until `resume_fetching`, and keep the connections.
 
         The client's own pause would do the same, but takes a quarter of a second to end.
         """
         self._consumer.incremental_unassign([KafkaPartition(*at) for at in self.next])
 
-    def go_on(self) -> None:
+    def resume_fetching(self) -> None:
         """Read all partitions again from where they are."""
         self.at_end.clear()
         self._consumer.incremental_assign(

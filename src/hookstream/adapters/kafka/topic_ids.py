@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka.client import (
     ClientSettings,
-    Trouble,
+    LastingFailure,
     admin_client,
     kafka_error,
     translated,
@@ -37,7 +37,7 @@ class KafkaTopicIds:
     def __init__(self, client: ClientSettings, logger: Logger, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._trouble = Trouble("topics.id_unknown", logger, clock)
+        self._failure = LastingFailure("topics.id_unknown", logger, clock)
         self._admin: AdminClient | None = None
         self._found: dict[str, tuple[float, bytes | None]] = {}
         self._asking = asyncio.Lock()
@@ -65,10 +65,10 @@ class KafkaTopicIds:
             try:
                 topic_id = await asyncio.to_thread(topic_id_of, self._admin, topic)
             except (DependencyUnavailable, ConfigurationError) as error:
-                self._trouble.lasts(str(error))
+                self._failure.lasts(str(error))
                 await asyncio.sleep(_PAUSE)
                 continue
-            self._trouble.over()
+            self._failure.over()
             found = self._found[topic] = asked_at, topic_id
             return found
 

@@ -62,7 +62,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: None answers.
         """
-        with translating("asking for the cluster's brokers", _SECONDS):
+        with translating("cannot list the cluster's brokers", _SECONDS):
             return len(self._admin.list_topics(timeout=_SECONDS).brokers)
 
     def names(self) -> frozenset[str]:
@@ -71,7 +71,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: None answers.
         """
-        with translating("asking for the cluster's topics", _SECONDS):
+        with translating("cannot list the cluster's topics", _SECONDS):
             return frozenset(self._admin.list_topics(timeout=_SECONDS).topics)
 
     def replicas(self, pick: Callable[[Iterable[str]], Iterable[str]]) -> dict[str, TopicReplicas]:
@@ -80,7 +80,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        with translating("asking for the cluster's topics", _SECONDS):
+        with translating("cannot list the cluster's topics", _SECONDS):
             metadata = self._admin.list_topics(timeout=_SECONDS).topics
         return {
             name: TopicReplicas(
@@ -103,7 +103,7 @@ class KafkaTopics:
         Raises:
             DependencyUnavailable: The cluster does not answer.
         """
-        with translating("asking for the cluster's topics", _SECONDS):
+        with translating("cannot list the cluster's topics", _SECONDS):
             metadata = self._admin.list_topics(timeout=_SECONDS).topics
             names = pick(name for name in metadata if not name.startswith("__"))
             asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -153,7 +153,7 @@ class KafkaTopics:
             if code == KafkaError.CLUSTER_AUTHORIZATION_FAILED:
                 return None
             LOOKUPS.forget()
-            raise translated(error, "asking who may write to topics") from error
+            raise translated(error, "cannot list the access rules of topics") from error
 
     def _of_brokers(self, setting: str) -> set[str]:
         """Return the values that the brokers have for a setting; empty text where it is not set."""
@@ -183,7 +183,7 @@ class KafkaTopics:
             DependencyUnavailable: The cluster does not answer, or partitions have no leader.
         """
         created = [change for change in changes if isinstance(change, CreateTopic)]
-        with translating("changing the cluster's topics", _SECONDS):
+        with translating("cannot change the cluster's topics", _SECONDS):
             self._create(created, replication)
             self._await_leaders([change.topic.name for change in created], waiting)
             self._configure([change for change in changes if isinstance(change, Configure)])
@@ -215,8 +215,8 @@ class KafkaTopics:
             names = ", ".join(left[:_NAMED]) + (" ..." if len(left) > _NAMED else "")
             if time.monotonic() >= until:
                 raise DependencyUnavailable(
-                    f"the topics are created, and {names} have no leader for a partition after"
-                    f" {_SECONDS:g} s: look at the brokers' logs, then go on"
+                    f"the topics were created, but after {_SECONDS:g} s partitions of {names} have no leader:"
+                    " check the brokers' logs, then run the command again"
                 )
             if not reported:
                 reported = True

@@ -126,7 +126,7 @@ class Health:
         return {
             "hookstream_oldest_unsettled_seconds": max(events, tiers),
             "hookstream_in_hand_seconds": self._watch.seconds,
-            "hookstream_open_transaction_seconds": parts.events.hidden_seconds(),
+            "hookstream_open_transaction_seconds": parts.events.open_transaction_seconds(),
             "hookstream_lag_seconds": events,
             "hookstream_tier_overdue_seconds": since(parts.engine.room.next_due()),
             "hookstream_tier_waiting_records": float(len(parts.engine.room)),

@@ -65,8 +65,8 @@ def test_what_started_behind_its_start_offset_is_read_again_from_that_offset() -
     assert member.logger.lines == [
         (
             "warning",
-            "partition.beginning_doubted",
-            {"topic": "t", "partition": 0, "seat": 10, "came": 90},
+            "partition.start_doubted",
+            {"topic": "t", "partition": 0, "expected": 10, "offset": 90},
         )
     ]
     assert [member.assignment.admits(HERE, offset) for offset in (90, 91)] == [True, True]

@@ -8,7 +8,7 @@ from tests.doubles.clock import LoopClock
 from tests.doubles.seeing import RememberingLogger
 
 from hookstream.adapters.kafka.client import (
-    Trouble,
+    LastingFailure,
     admin_client,
     bounded,
     consumer_properties,
@@ -20,13 +20,13 @@ from hookstream.adapters.kafka.client import (
 
 async def test_a_lasting_problem_is_logged_once_and_its_end_once() -> None:
     logger = RememberingLogger()
-    trouble = Trouble("tables.stale", logger, LoopClock())
+    failure = LastingFailure("tables.stale", logger, LoopClock())
     for _ in range(100):
-        trouble.lasts("no answer")
+        failure.lasts("no answer")
         await asyncio.sleep(1)
 
-    trouble.over()
-    trouble.over()
+    failure.over()
+    failure.over()
 
     assert logger.lines == [
         ("warning", "tables.stale", {"seconds": 30, "detail": "no answer"}),
@@ -36,11 +36,11 @@ async def test_a_lasting_problem_is_logged_once_and_its_end_once() -> None:
 
 async def test_a_short_problem_is_not_logged() -> None:
     logger = RememberingLogger()
-    trouble = Trouble("tables.stale", logger, LoopClock())
+    failure = LastingFailure("tables.stale", logger, LoopClock())
     for _ in range(5):
-        trouble.lasts("no answer")
+        failure.lasts("no answer")
         await asyncio.sleep(20)
-        trouble.over()
+        failure.over()
 
     assert logger.lines == []
 

@@ -203,6 +203,7 @@ def ready(
         cast("LoopBridge", asker),
         asker.logger,
         asker.clock,
+        group="g",
     )
     member.assignment.seek({HERE: 10, THERE: 10})
     consumer.sought.clear()

@@ -184,7 +184,7 @@ def test_a_client_that_is_not_shared_is_asked_again_itself() -> None:
 def test_after_an_error_the_next_look_up_has_a_new_client(error: Exception) -> None:
     before = LOOKUPS.client(HERE)
 
-    with pytest.raises(DependencyUnavailable), translating("asking for x", 1.0):
+    with pytest.raises(DependencyUnavailable), translating("cannot read x", 1.0):
         raise error
 
     assert LOOKUPS.client(HERE) is not before

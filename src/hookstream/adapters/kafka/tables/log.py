@@ -134,7 +134,7 @@ class TableCopy:
                 )
                 return self._read_to(log, ends, past_open=past_open)
             finally:
-                log.rest()
+                log.stop_fetching()
         except KafkaException as error:
             raise table_error(error) from error
 
@@ -175,7 +175,7 @@ class TableCopy:
             starts = table_offsets(admin, self._topics, "earliest", self._timeout)
             self._log = LogReader(bounded(self._client), starts, group=TABLES_GROUP)
         else:
-            self._log.go_on()
+            self._log.resume_fetching()
         return self._log
 
 

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from hookstream.adapters.kafka.client import (
     ClientSettings,
-    Trouble,
+    LastingFailure,
     admin_client,
     lasting,
 )
@@ -76,8 +76,8 @@ class TableReader:
         self._logger = logger
         self._clock = clock
         # Logged at once, so that an operator who starts a worker sees what it waits for.
-        self._no_broker = Trouble("tables.wait_for_broker", logger, clock, patience=0.0)
-        self._stale = Trouble("tables.stale", logger, clock)
+        self._no_broker = LastingFailure("tables.wait_for_broker", logger, clock, patience=0.0)
+        self._stale = LastingFailure("tables.stale", logger, clock)
         self._stop = threading.Event()
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)

@@ -117,6 +117,6 @@ class TableWriter(TableTransactions):
 def not_stamped(topic: str) -> ConfigurationError:
     """Return the error of a table whose records have their producers' times."""
     return ConfigurationError(
-        f"{topic} is not stamped by the broker (message.timestamp.type=LogAppendTime): run"
+        f"{topic} does not use broker timestamps (message.timestamp.type=LogAppendTime): run"
         " hookstream topics apply"
     )
