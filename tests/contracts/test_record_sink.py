@@ -170,7 +170,9 @@ async def test_many_records_are_all_written(world: World) -> None:
 
 
 @pytest.mark.parametrize("size", [5 * LIMIT, 20 * LIMIT])
-async def test_a_record_that_is_too_large_is_refused_alone(world: World, size: int) -> None:
+async def test_a_sink_refuses_a_record_that_is_too_large_and_no_other(
+    world: World, size: int
+) -> None:
     """Refused by the broker or by the client: the records around it are written."""
     verdicts: dict[str, WriteRefused | None] = {}
 

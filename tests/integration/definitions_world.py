@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.conftest import ROOT, Broker
 
 from hookstream.adapters.avro.published import schema_row
+from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.log import read_tables
 from hookstream.adapters.kafka.tables.writer import TableWriter
 from hookstream.adapters.keyring import read_ring
@@ -23,6 +24,7 @@ from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.topics import Topics
 from hookstream.entry.admin.tables import State, state_of
 from hookstream.entry.cli import root
+from hookstream.settings import Settings, load
 
 RING = orjson.dumps({"active": "k1", "keys": {"k1": base64.b64encode(bytes(32)).decode()}})
 KEYS = read_ring(RING, "test", random_bytes)
@@ -159,4 +161,22 @@ def declare(
         f"{{id: {name}, partner: acme, event_types: [order.generated],"
         f" endpoint: {{url: '{url}', timeout: {timeout},"
         f" signing_secrets: [{source}]}}}}"
+    )
+
+
+def settings_of(world: World) -> Settings:
+    """Return settings with a world's broker and prefix."""
+    servers = world.client["bootstrap.servers"]
+    flags = {"kafka.bootstrap_servers": servers, "topics.prefix": world.names.prefix}
+    return load(None, {}, flags)
+
+
+def everything_written(world: World) -> bytes:
+    """Return all bytes of the topics that making a token or a session may touch."""
+    names = (world.names.console, world.names.operations, world.names.subscriptions)
+    records = [each for name in names for each in LogScan(world.client, name).read()]
+    return b"\n".join(
+        part
+        for each in records
+        for part in (each.key or b"", each.value or b"", repr(each).encode())
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 from tests.conftest import ROOT, Broker
-from tests.integration.definitions_world import World, make_console, make_world
+from tests.integration.definitions_world import World, make_console, make_world, settings_of
 
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.equal_writer import EqualWriter
@@ -22,7 +22,6 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.entry.admin.holds import set_hold
 from hookstream.entry.admin.writing import EqualWriting, attempt_change
 from hookstream.errors import ConfigurationError, DependencyUnavailable, ProducerFenced
-from hookstream.settings import Settings, load
 
 CONSOLES = 3
 KEY = hold_key(HoldKind.EVERYTHING, ALL)
@@ -38,12 +37,6 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     return make_console(make_world(broker, prefix, capsys, monkeypatch))
-
-
-def settings_of(world: World) -> Settings:
-    servers = world.client["bootstrap.servers"]
-    flags = {"kafka.bootstrap_servers": servers, "topics.prefix": world.names.prefix}
-    return load(None, {}, flags)
 
 
 def holds(world: World) -> list[Hold]:

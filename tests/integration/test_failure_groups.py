@@ -8,18 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Broker
+from tests.conftest import ROOT
 from tests.doubles.failing import QUIET, errors_of, looked, seen_at
-from tests.integration.definitions_world import (
-    KEYS,
-    World,
-    make_console,
-    make_folder,
-    make_world,
-)
+from tests.integration.definitions_world import KEYS, World
 
 from hookstream.adapters.avro.codec import AvroCodec
 from hookstream.adapters.avro.published import own_schemas
@@ -43,16 +36,8 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
-def world(
-    broker: Broker,
-    prefix: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> World:
-    made = make_console(make_world(broker, prefix, capsys, monkeypatch))
-    assert made.run("apply", str(make_folder(tmp_path)), "--yes", "--no-wait").code == 0
-    return made
+def world(console_world: World) -> World:
+    return console_world
 
 
 def settings_of(servers: str, prefix: str) -> Settings:

@@ -3,19 +3,11 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from threading import Barrier
 
 import pytest
-from tests.conftest import Broker
-from tests.integration.definitions_world import (
-    World,
-    make_console,
-    make_folder,
-    make_world,
-)
+from tests.integration.definitions_world import World, everything_written, settings_of
 
-from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.console_rows import ConsoleTable
@@ -34,28 +26,13 @@ from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.sessions import BegunSession, begin_session, use_link
 from hookstream.entry.admin.tokens import read_console
 from hookstream.entry.admin.writing import EqualWriting, attempt_change
-from hookstream.settings import Settings, load
 
 AT_ONCE = 4
 
 
 @pytest.fixture
-def world(
-    broker: Broker,
-    prefix: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> World:
-    made = make_console(make_world(broker, prefix, capsys, monkeypatch))
-    assert made.run("apply", str(make_folder(tmp_path)), "--yes", "--no-wait").code == 0
-    return made
-
-
-def settings_of(world: World) -> Settings:
-    servers = world.client["bootstrap.servers"]
-    flags = {"kafka.bootstrap_servers": servers, "topics.prefix": world.names.prefix}
-    return load(None, {}, flags)
+def world(console_world: World) -> World:
+    return console_world
 
 
 def table(world: World) -> ConsoleTable:
@@ -77,16 +54,6 @@ def made_link(world: World, *more: str) -> tuple[str, str]:
     assert made.code == 0, made.err
     document = json.loads(made.out)
     return str(document["url"]).rpartition("/")[2], str(document["id"])
-
-
-def everything_written(world: World) -> bytes:
-    names = (world.names.console, world.names.operations, world.names.subscriptions)
-    records = [each for name in names for each in LogScan(world.client, name).read()]
-    return b"\n".join(
-        part
-        for each in records
-        for part in (each.key or b"", each.value or b"", repr(each).encode())
-    )
 
 
 def begun(found: BegunSession | LinkRefusal | TokenRefused) -> BegunSession:
@@ -202,7 +169,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason(
     assert "A" * 43 not in ended.err
 
 
-def test_a_later_write_removes_rows_that_have_expired(world: World) -> None:
+def test_a_later_write_removes_sessions_and_links_that_have_expired(world: World) -> None:
     """Written as by a console long ago: the rows' own times cannot be set."""
     settings = settings_of(world)
     session = Session(

@@ -2,18 +2,10 @@
 
 import json
 from functools import partial
-from pathlib import Path
 
 import pytest
-from tests.conftest import Broker
-from tests.integration.definitions_world import (
-    World,
-    make_console,
-    make_folder,
-    make_world,
-)
+from tests.integration.definitions_world import World, everything_written, settings_of
 
-from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.console_rows import ConsoleTable, answer_key, write_answer
@@ -39,7 +31,6 @@ from hookstream.entry.admin.tokens import (
 )
 from hookstream.entry.admin.writing import EqualWriting, attempt_change
 from hookstream.errors import AccessRefused, InputRefused
-from hookstream.settings import Settings, load
 
 WRITES = Caller("tok-w", Scope.OPERATOR_WRITE, None)
 MANAGES = Caller("tok-m", Scope.PARTNER_MANAGE, "acme")
@@ -47,22 +38,8 @@ FOREIGN = Caller("tok-f", Scope.PARTNER_MANAGE, "globex")
 
 
 @pytest.fixture
-def world(
-    broker: Broker,
-    prefix: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> World:
-    made = make_console(make_world(broker, prefix, capsys, monkeypatch))
-    assert made.run("apply", str(make_folder(tmp_path)), "--yes", "--no-wait").code == 0
-    return made
-
-
-def settings_of(world: World) -> Settings:
-    servers = world.client["bootstrap.servers"]
-    flags = {"kafka.bootstrap_servers": servers, "topics.prefix": world.names.prefix}
-    return load(None, {}, flags)
+def world(console_world: World) -> World:
+    return console_world
 
 
 def table(world: World) -> ConsoleTable:
@@ -77,17 +54,6 @@ def admission(world: World, text: str) -> Admission:
 def listed(world: World) -> list[JsonObject]:
     found: list[JsonObject] = json.loads(world.run("tokens", "list", "--json").out)
     return found
-
-
-def everything_written(world: World) -> bytes:
-    """Return all bytes of the topics that a token's making may touch."""
-    names = (world.names.console, world.names.operations, world.names.subscriptions)
-    records = [each for name in names for each in LogScan(world.client, name).read()]
-    return b"\n".join(
-        part
-        for each in records
-        for part in (each.key or b"", each.value or b"", repr(each).encode())
-    )
 
 
 def test_a_token_is_shown_once_and_kept_as_a_hash(world: World) -> None:
@@ -237,7 +203,7 @@ def test_an_answer_commits_with_the_change_that_it_is_about(world: World) -> Non
     assert b"hs_secret" not in everything_written(world)
 
 
-def test_a_later_write_removes_rows_that_have_expired(world: World) -> None:
+def test_a_later_write_removes_tokens_that_have_expired(world: World) -> None:
     """Written as by a console long ago: the rows' own times cannot be set."""
     old = ApiToken("tok-old", Scope.ADMIN, None, "0" * 64, 0, 1)
     settings = settings_of(world)

@@ -221,7 +221,7 @@ def test_what_a_replay_lost_is_delivered_when_it_comes_late(
 
 
 @given(commands, st.integers(BEGIN, BEGIN + 600_000))
-def test_a_record_of_a_gap_that_nobody_fills_is_never_delivered(
+def test_without_a_fill_a_record_is_delivered_exactly_if_it_is_in_no_gap(
     acts: list[tuple[Millis, str]], timestamp: Millis
 ) -> None:
     world = World([])

@@ -196,5 +196,5 @@ def test_times_are_few_and_within_the_interval(since: Millis, span: Millis) -> N
 
 
 @given(values, units)
-def test_numbers_are_short(value: float | None, unit: Unit) -> None:
+def test_a_number_on_a_chart_has_at_most_20_characters(value: float | None, unit: Unit) -> None:
     assert len(value_text(known(value) or 0.0, unit)) <= 20

@@ -171,6 +171,8 @@ def test_a_token_is_written_at_most_once_for_each_day_of_its_use(
 
 
 @given(st.sampled_from(Scope), st.none() | st.integers(SHORTEST_LIFE, LONGEST_LIFE))
-def test_every_token_ends(scope: Scope, life: int | None) -> None:
+def test_every_token_expires_within_the_bounds_of_a_lifetime(
+    scope: Scope, life: int | None
+) -> None:
     assert SHORTEST_LIFE <= expiry(scope, life, 0) <= LONGEST_LIFE
     assert all(SHORTEST_LIFE <= each <= LONGEST_LIFE for each in DEFAULT_LIFE.values())

@@ -102,7 +102,7 @@ def test_a_killed_broker_restarts_with_its_records(tmp_path: Path) -> None:
         assert (process.bootstrap_servers, "kept" in described) == (address, True)
 
 
-def test_a_taken_port_is_refused_with_its_number(tmp_path: Path) -> None:
+def test_the_dev_broker_refuses_a_taken_port_with_its_number(tmp_path: Path) -> None:
     libs = fetch_kafka(CACHE, print)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -69,7 +69,8 @@ def test_a_wrong_password_is_reported_at_once_and_ends_a_worker(guarded: str) ->
     assert worker.returncode == 2
 
 
-def test_the_right_password_lets_in(guarded: str) -> None:
+def test_brokers_are_reached_with_the_right_password(guarded: str) -> None:
+    # Raises otherwise.
     require_brokers({"bootstrap.servers": guarded, **SASL, "sasl.password": "right"})
 
 

@@ -86,7 +86,7 @@ async def test_what_the_answer_raises_ends_the_receiver() -> None:
     assert status == 500
 
 
-async def test_a_taken_port_is_refused_with_its_number() -> None:
+async def test_the_dev_receiver_refuses_a_taken_port_with_its_number() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(

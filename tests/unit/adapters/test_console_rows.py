@@ -41,7 +41,7 @@ def table_with(token: ApiToken) -> ConsoleTable:
     return table
 
 
-def test_a_token_is_read_as_it_was_written() -> None:
+def test_a_used_and_revoked_token_is_read_as_it_was_written() -> None:
     for token in (TOKEN, replace(TOKEN, last_used=NOON, revoked=NOON, revoked_by="x", revision=7)):
         assert read_token(token_key(token.id), write_token(token)) == token
 

@@ -324,7 +324,7 @@ async def test_a_kind_ends_its_job_with_a_state_and_a_reason(broker: JobsBroker)
     )
 
 
-async def test_a_record_that_is_too_large_is_refused_alone(broker: JobsBroker) -> None:
+async def test_a_job_continues_without_a_record_that_is_too_large(broker: JobsBroker) -> None:
     broker.too_large = {b"4"}
     await running(broker).start(counting_job(7))
     assert numbers(broker) == [0, 1, 2, 3, 5, 6]

@@ -1,6 +1,8 @@
 """What the native accelerator reads, and what it leaves to Python. Without it, there is nothing to test."""
 
+import sys
 import threading
+import time
 from typing import Any
 
 import orjson
@@ -152,7 +154,33 @@ if NATIVE.module is not None:
         assert document["data"] == {"f": "7"}
 
     def test_other_threads_run_while_a_large_record_is_read() -> None:
-        """Each thread's records are its own, whatever the others do."""
+        """With a switch interval of minutes, another thread runs only while the reader lets go of the GIL."""
+        tree = tree_of({"type": "array", "items": "string"})
+        codec = AvroCodec(SchemaBook([tree]))
+        event = event_of(codec, record_of(tree, ["x" * 50] * 20_000))
+        turns, ended, interval = [0], threading.Event(), sys.getswitchinterval()
+
+        def count() -> None:
+            while not ended.is_set():
+                turns[0] += 1
+                time.sleep(0)
+
+        def turns_during_a_read() -> int:
+            before = turns[0]
+            assert codec.body(event, 1) is not None
+            return turns[0] - before
+
+        counting = threading.Thread(target=count)
+        sys.setswitchinterval(600)
+        counting.start()
+        try:
+            assert any(turns_during_a_read() for _ in range(100))
+        finally:
+            sys.setswitchinterval(interval)
+            ended.set()
+            counting.join()
+
+    def test_threads_that_read_at_once_each_get_their_own_records() -> None:
         tree = tree_of({"type": "array", "items": "string"})
         records = [record_of(tree, [f"{n}-{i}" for i in range(5_000)]) for n in range(4)]
         codec = AvroCodec(SchemaBook([tree]))

@@ -101,6 +101,7 @@ def test_a_longer_first_pause_before_a_client_connects_again_is_taken() -> None:
     client: dict[str, str | int | float | bool] = {"bootstrap.servers": "127.0.0.1:1"}
     client |= {"log_level": 0, "reconnect.backoff.ms": 1_000}
 
+    # Each raises otherwise.
     Producer(producer_properties(client, None))
     Consumer(consumer_properties(client, "g", None)).close()
     admin_client(client)

@@ -223,7 +223,9 @@ def test_a_type_that_was_not_granted_is_not_expected() -> None:
 
 
 @pytest.mark.parametrize(("timestamp", "expected"), [(500, []), (501, ["s1"])])
-def test_a_wider_grant_applies_only_to_later_records(timestamp: int, expected: list[str]) -> None:
+def test_a_match_by_a_wider_grant_is_only_of_later_records(
+    timestamp: int, expected: list[str]
+) -> None:
     narrow = Grant(("order.*",), ("*",))
     partner = replace(ACME, grant_from=500, previous_grant=narrow)
     assert ids(matched(directory(HERS, partner=partner), timestamp=timestamp)) == expected

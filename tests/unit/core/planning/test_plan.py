@@ -578,7 +578,7 @@ def test_a_plan_made_again_on_the_same_tables_is_confirmed() -> None:
         PlanOptions(),
         replace(MEANS, new_key=lambda _: SigningKey(KEY), takes_effect=NOW + 5),
     )
-    confirm(planned(declared), again)
+    confirm(planned(declared), again)  # raises otherwise
 
 
 def test_a_plan_that_has_problems_by_now_is_a_conflict() -> None:

@@ -55,7 +55,7 @@ def test_what_differs_from_one_error_to_the_next_is_taken_out(
     assert normalised(one) == normalised(other) == text
 
 
-def test_words_stay() -> None:
+def test_a_text_of_words_alone_is_not_normalised() -> None:
     text = "TLS: certificate has expired, deadbeef face cafe"
     assert normalised(text) == text
 

@@ -17,6 +17,7 @@ def never() -> Iterator[tuple[str, ...]]:
 
 
 def test_what_a_table_contains_needs_no_window() -> None:
+    # Raises otherwise.
     refuse_unknown([Filter("--x", {"a"}, {"a", "b"}), Filter("--y", None, set())], never)
 
 

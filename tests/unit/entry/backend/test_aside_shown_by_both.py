@@ -100,7 +100,7 @@ def test_a_partner_sees_its_dead_letter_without_headers_and_places() -> None:
     assert (absent.code, absent.err) == (2, "hookstream: There is no such thing\n")
 
 
-def test_marks_that_cannot_be_read_are_said_by_both() -> None:
+def test_both_backends_report_unreadable_marks() -> None:
     for backend in (MemoryBackend, ApiFace):
         made = world()
         made.services.dead_topic.marks = ("redrive-2: it is damaged",)

@@ -48,7 +48,7 @@ def subscription(**changed: str) -> str:
     return SUBSCRIPTION + "".join(f"{name}: {value}\n" for name, value in changed.items())
 
 
-def test_the_examples_pass() -> None:
+def test_check_finds_no_problem_in_the_example() -> None:
     code, said, noted = check(ROOT / "examples" / "printprice")
     assert (code, said) == (0, "5 partners and 5 subscriptions checked, no problems found.\n")
     assert "key ring" not in noted

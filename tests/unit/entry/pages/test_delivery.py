@@ -140,7 +140,7 @@ async def test_a_delivery_of_which_only_a_dead_letter_is_known_is_shown(
         assert "Dead-lettered Reason attempts_exhausted" in only
 
 
-async def test_copies_are_said(world: PagesWorld) -> None:
+async def test_a_step_with_several_copies_shows_their_number(world: PagesWorld) -> None:
     put(world, FAILED, unmerged=(FAILED, replace(FAILED, started_at=NOON - 8_900)))
     [first] = [each for each in steps(await (await of(world)).get(PAGE)) if "Attempt 1" in each]
     assert "Copies 2 records say so: it was made again after a crash" in first

@@ -192,7 +192,9 @@ async def test_files_are_kept_for_ever_by_the_address_that_names_their_content(
 ) -> None:
     browser = Browser(world)
     login = await browser.get("/ui/login")
-    for url in re.findall(r'"(/ui/static/[^"]+)"', login.html):
+    urls = re.findall(r'"(/ui/static/[^"]+)"', login.html)
+    assert len(urls) == 4  # an icon, two styles and a script
+    for url in urls:
         found = await browser.get(url)
         assert (found.status, found.headers["Cache-Control"]) == (
             200,

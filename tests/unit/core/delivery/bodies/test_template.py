@@ -216,13 +216,13 @@ def nested(depth: int) -> Json:
     return reduce(lambda inner, _: [inner], range(depth - 1), [])  # type: ignore[arg-type, return-value]
 
 
-def test_nesting_is_bounded() -> None:
+def test_a_template_nested_too_deeply_is_refused() -> None:
     assert rendered(nested(MAX_DEPTH)) == b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
     assert f"nested more than {MAX_DEPTH} deep" in refusal(nested(MAX_DEPTH + 1))
     assert "deep" in refusal(nested(100_000))
 
 
-def test_paths_are_counted() -> None:
+def test_a_template_with_too_many_paths_is_refused() -> None:
     assert rendered(["<$.version>"] * MAX_PATHS) == b"[" + b",".join([b"2"] * MAX_PATHS) + b"]"
     assert f"at most {MAX_PATHS} are taken" in refusal(["<$.version>"] * (MAX_PATHS + 1))
 
