@@ -2,7 +2,7 @@
 
 Read the packages in this order: `core.model` has the nouns; the other folders of `core` are the
 decisions, in the order in which an event meets them; `pipeline` walks an event through them;
-`adapters` names the outside; `entry` has the doors. ARCHITECTURE.md says the same at length.
+`adapters` wrap the outside; `entry` has the entry points. ARCHITECTURE.md has the details.
 """
 
 __version__ = "0.1.0"

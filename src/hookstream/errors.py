@@ -13,18 +13,18 @@ class HookstreamError(Exception):
 
 
 class ConfigurationError(HookstreamError):
-    """Raised when settings, files, arguments or the cluster's set-up must be changed by somebody.
+    """Raised when settings, files, arguments or the cluster's set-up must be changed.
 
     The message names what is wrong, where, and the remedy. Exit code 2.
     """
 
 
 class InputRefused(ConfigurationError):
-    """Raised when what a person or a program handed in cannot be taken: it names what and where."""
+    """Raised when the input of a person or a program is refused; the text names the problem and its place."""
 
 
 class EventRefused(InputRefused):
-    """Raised when an event is not valid: it carries every problem, each with its path."""
+    """Raised when an event is not valid. It has every problem, each with its path."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -32,18 +32,18 @@ class EventRefused(InputRefused):
 
 
 class Conflict(InputRefused):
-    """Raised when what was to be changed has changed since it was read (revision mismatch)."""
+    """Raised when the object of a change has changed since it was read (revision mismatch)."""
 
 
 class Contended(Conflict):
     """Raised when other writers took over again and again, so that nothing was written. Exit code 1.
 
-    Nothing is wrong with what was handed in: the same may be tried again.
+    The input is valid and may be tried again unchanged.
     """
 
 
 class AccessRefused(InputRefused):
-    """Raised when a caller may not do what it asks for. Its text says no more than the caller may know."""
+    """Raised when a caller may not do what it asks for. Its text reveals no more than the caller may know."""
 
 
 class DependencyUnavailable(HookstreamError):
@@ -51,7 +51,7 @@ class DependencyUnavailable(HookstreamError):
 
 
 class InvariantBroken(HookstreamError):
-    """Raised when going on could lose a delivery: the process ends with nothing settled."""
+    """Raised when continuing could lose a delivery: the process ends with nothing settled."""
 
 
 class ProducerFenced(InvariantBroken):

@@ -1,10 +1,10 @@
-"""The kit of an upstream service: events are checked, encoded, traced and durably published.
+"""The producer kit of an upstream service: validates, encodes, traces and durably publishes events.
 
     async with EventProducer("kafka:9092") as producer:
         await producer.send("pricing.completed", entity_id="job-42", data={...})
 
 Schemas are followed in hookstream's schemas topic, or given. `send` returns when all in-sync
-replicas have the event; an event that no worker could take is refused before it is written.
+replicas have the event; an event that no worker could decode is refused before it is written.
 """
 
 import asyncio
@@ -47,15 +47,15 @@ T = TypeVar("T")
 _START_SECONDS = 30.0
 _CLOSE_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
-"""How often a blocking call looks whether the thread that it waits for is still there."""
+"""How often a blocking call checks that the thread that it waits for is alive."""
 _HEADROOM_BYTES = 64 * 1024
-"""Key, headers and framing beside the largest event."""
+"""Room for key, headers and framing in addition to the largest event."""
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(slots=True, frozen=True)
 class Published:
-    """What became of an event that was sent."""
+    """The result of sending an event."""
 
     topic: str
     event_id: str
@@ -88,20 +88,20 @@ class EventProducer:
     Args:
         bootstrap_servers: The Kafka cluster.
         client: Any further settings of librdkafka (TLS, SASL).
-        schemas: The schemas to write with; where there are none, the schemas topic is followed.
+        schemas: The schemas to write with; None: the schemas topic is followed.
         schemas_topic: Where `hookstream schemas apply` publishes them.
         topic_prefix: An event goes to the topic `<prefix><event type>`.
         environment: The environment of events that name none.
-        trace_ratio: The share of new traces that are sampled, from 0 to 1, where `start_span` does
+        trace_ratio: The share of new traces that are sampled, from 0 to 1, if `start_span` does
             not decide it.
-        max_bytes: The largest event, as the workers are set.
+        max_bytes: The largest event, as the workers are configured.
         patience: Seconds to wait for an acknowledgement.
         framing: How records name their schema: `single-object`, which needs no registry, or
             `confluent`, its prefix `00` and the schema's id.
-        registry: Where the ids are for `confluent`; workers need the same registry.
-        schema_ids: The ids instead, by event type and version, of schemas that are given.
+        registry: The registry of the ids for `confluent`; workers need the same one.
+        schema_ids: The ids by event type and version, in place of a registry, for schemas that are given.
         start_span: Starts the span of sending to a topic, as a child of a W3C context or as a root;
-            None where it is not sampled.
+            None if it is not sampled.
     """
 
     def __init__(  # noqa: PLR0913  the options of a kit, each by its name
@@ -141,7 +141,7 @@ class EventProducer:
         self._reader: TableReader | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect, and read the schemas where they were not given.
+        """Connect, and read the schemas if they were not given.
 
         Raises:
             ConfigurationError: The schemas topic does not exist, or the registry's `ca` cannot be read.
@@ -162,7 +162,7 @@ class EventProducer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Wait for what is on its way, ten seconds at most, and disconnect."""
+        """Wait for events that are not acknowledged yet, ten seconds at most, and disconnect."""
         if self._sink is not None:
             await self._sink.flush(_CLOSE_SECONDS)
         await self._stack.aclose()
@@ -186,21 +186,21 @@ class EventProducer:
             event_type: Its type, such as `pricing.completed`.
             data: What happened: JSON (decimals and times as text, bytes as base64) or Python's
                 `Decimal`, `datetime`, `date`, `UUID` and `bytes`. A Python `float` in a field of
-                Avro's `float` is rounded to 32 bits; nothing else is rounded. Where several branches
-                of a union would keep a value, `{"<type name>": value}` says which.
+                Avro's `float` is rounded to 32 bits; nothing else is rounded. If several branches
+                of a union accept a value, `{"<type name>": value}` selects one.
             entity_id: What it is about; events of one entity share a partition.
-            event_id: Its identity; a new UUID where none is given. Send an event again with the
-                same one, or partners see two.
-            occurred_at: When it happened, with an offset; now where it is None.
+            event_id: Its identity; None: a new UUID. Send an event again with the same one, or
+                partners see two.
+            occurred_at: When it happened, with an offset; None: now.
             environment: Where it happened.
-            version: The version to write; the newest where it is None.
-            key: The record's key where it is not to be the entity's id.
+            version: The version to write; None: the newest.
+            key: The record's key; None: the entity's id.
             traceparent: The W3C trace that it belongs to; else OpenTelemetry's current span, else a
                 new trace.
 
         Raises:
-            EventRefused: The event is not valid: all that is wrong with it, each with its path (20
-                at most). An `InputRefused`.
+            EventRefused: The event is not valid; it has every problem with its path (20 at most).
+                An `InputRefused`.
             InputRefused: Its type or version was never published or, for `confluent`, is not in the
                 registry; it is too large, or the broker refused it for good.
             DependencyUnavailable: No acknowledgement came in time. It may still be written: send
@@ -236,7 +236,7 @@ class EventProducer:
         environment: str | None = None,
         version: int | None = None,
     ) -> Sequence[str]:
-        """Return why `send` would refuse an event, each with its path; empty where it would not.
+        """Return why `send` would refuse an event, each with its path; empty if it would not.
 
         At most 20 problems are named. Nothing is written.
         """
@@ -273,7 +273,7 @@ class EventProducer:
         if self._sink is None:
             raise InputRefused("the producer is not open: use it with `async with`")
         if self._reader is not None and self._reader.failed.done():
-            # Nobody follows the schemas any more: what is written by an old one may be refused.
+            # The schemas are no longer followed: an event of an old one may be refused.
             self._reader.failed.result()
         done: asyncio.Future[WriteRefused | None] = asyncio.get_running_loop().create_future()
 
@@ -289,7 +289,7 @@ class EventProducer:
             self._sink.failed.result()
         if not done.done():
             raise DependencyUnavailable(
-                f"{record.topic} acknowledged nothing within {self._patience:g} s: is there such a topic?"
+                f"{record.topic} acknowledged nothing within {self._patience:g} s: does the topic exist?"
                 " The event may still be written: send it again with the same event_id"
             )
         refused = done.result()
@@ -297,14 +297,14 @@ class EventProducer:
             raise InputRefused(f"{record.topic} refused the event: {refused.detail}")
 
     def _trace(self, topic: str, traceparent: str | None) -> tuple[Span | None, str]:
-        """Return the span of sending, where there is one, and the context that the event carries."""
+        """Return the span of sending, if there is one, and the context that the event carries."""
         parent = _checked(traceparent) or _current_trace()
         span = None if self._start_span is None else self._start_span(topic, parent)
         if span is not None:
             return span, span.traceparent
         if parent is not None:
             return None, parent
-        # Whoever starts spans has decided against one already.
+        # `start_span` has already decided against sampling.
         sampled = self._start_span is None and self._chance.fraction() < self._trace_ratio
         return None, _new_trace(sampled=sampled)
 
@@ -316,7 +316,7 @@ class EventProducer:
 
 
 class EventParts(TypedDict, total=False):
-    """The parts of an event beside its type and data, as `EventProducer.send` has them."""
+    """The parts of an event other than its type and data, as `EventProducer.send` takes them."""
 
     entity_id: Required[str]
     event_id: str | None
@@ -342,7 +342,7 @@ class BlockingProducer:
         )
 
     def __enter__(self) -> Self:
-        """As EventProducer's: it connects."""
+        """Connect, as `EventProducer` does."""
         self._thread.start()
         try:
             self._call(self._producer.__aenter__())
@@ -352,7 +352,7 @@ class BlockingProducer:
         return self
 
     def __exit__(self, *how: object) -> None:
-        """As EventProducer's: it waits for what is on its way."""
+        """Wait for events that are not acknowledged yet, and disconnect, as `EventProducer` does."""
         try:
             self._call(self._producer.__aexit__(*how))
         finally:
@@ -405,22 +405,22 @@ def _current_trace() -> str | None:
 
 
 class _Logger:
-    """What the adapters have to say goes to the service's own logging, as `hookstream.producer`."""
+    """Passes the adapters' log lines to the service's own logging, as `hookstream.producer`."""
 
     def __init__(self) -> None:
         self._log = logging.getLogger("hookstream.producer")
 
     def attempt(self, record: AttemptRecord) -> None:
-        """Nothing: a producer makes no attempts."""
+        """Do nothing: a producer makes no attempts."""
 
     def info(self, event: str, **fields: str | float | None) -> None:
-        """Say what an operator may want to know."""
+        """Log an event that an operator may want to know."""
         self._log.info("%s %s", event, fields)
 
     def warning(self, event: str, **fields: str | float | None) -> None:
-        """Say what an operator should look at."""
+        """Log an event that an operator should look at."""
         self._log.warning("%s %s", event, fields)
 
     def error(self, event: str, **fields: str | float | None) -> None:
-        """Say what an operator must act on."""
+        """Log an event that an operator must act on."""
         self._log.error("%s %s", event, fields)

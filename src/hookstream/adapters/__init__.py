@@ -1,1 +1,1 @@
-"""The outside: one vendor a file, its exceptions translated there."""
+"""Adapters to the outside: each file wraps one vendor and translates its exceptions."""

@@ -1,4 +1,4 @@
-"""Seals the cursors of the pull door with the key ring: nobody else can read, change or lend one."""
+"""Seals the cursors of the pull door with the key ring: nobody else can read or change one, or use another's."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from hookstream.adapters.keyring import CiphertextBroken, KeyMissing, KeyRing
 _MOST_TEXT: Final = 6_000
 """Characters of a cursor at most: see `core.pull.cursor`."""
 _SUBSCRIPTIONS: Final = 1_024
-"""Those whose keys are kept; deriving them again takes some ten microseconds."""
+"""The most subscriptions whose keys are cached; deriving them again takes some ten microseconds."""
 _ANOTHER: Final = (
     "the cursor is not one of this subscription, or it was changed: give it as it was returned, or begin without"
     " one"
@@ -23,8 +23,8 @@ class SealedCursors:
     def __init__(self, ring: KeyRing) -> None:
         """Seal with the active key; open what any of its keys sealed.
 
-        Each subscription has keys of its own, derived from the ring's: a reader that never rests is given
-        many thousands of cursors an hour, each with a random nonce of which one key bears 2**32.
+        Each subscription has its own keys, derived from the ring's: a reader that never pauses gets many
+        thousands of cursors an hour, each with a random nonce, and one key allows 2**32 of them.
         """
         self._ring_of = lru_cache(_SUBSCRIPTIONS)(
             lambda subscription_id: ring.derived(_belonging(subscription_id))
@@ -60,5 +60,5 @@ class SealedCursors:
 
 
 def _belonging(subscription_id: str) -> bytes:
-    """Return what its keys are derived for, and its associated data: it opens for this subscription only."""
+    """Return the purpose of its keys and its associated data: a cursor opens for this subscription only."""
     return f"pull-cursor\0{subscription_id}".encode()

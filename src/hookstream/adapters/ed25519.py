@@ -28,7 +28,7 @@ def read_private_key(text: str) -> PrivateKey:
     """
     key = parse_private_key(text)
     if public_key(key.seed) != key.public:
-        raise InputRefused("the public part of the private key is not that of its seed")
+        raise InputRefused("the public part of the private key does not belong to its seed")
     return key
 
 
@@ -42,6 +42,6 @@ def verifies(public: bytes, message: bytes, signed: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signed, message)
     except (InvalidSignature, ValueError):
-        # A ValueError: the bytes are no point of the curve.
+        # ValueError: the bytes are not a point of the curve.
         return False
     return True

@@ -1,4 +1,4 @@
-"""Documents become JSON bytes with each number as its text, also where it is that of no double."""
+"""Encodes documents as JSON, each number as its text, even if no double has that value."""
 
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ def json_bytes(document: object, option: int = 0) -> bytes:
         option: Options of orjson.
 
     Raises:
-        TypeError: It contains something else, or a whole number beyond 64 bits that is no Decimal.
+        TypeError: It contains something else, or a whole number beyond 64 bits that is not a Decimal.
     """
     # Without the option orjson would write a Numeral as an object of its fields.
     option |= orjson.OPT_PASSTHROUGH_DATACLASS
@@ -29,7 +29,7 @@ def indented(body: bytes) -> str | None:
     try:
         return json_bytes(parse_exact(body), orjson.OPT_INDENT_2).decode()
     except (InputRefused, TypeError):
-        # A number that only its text keeps raises a TypeError, too.
+        # A number that only its text keeps exactly raises a TypeError, too.
         return None
 
 

@@ -1,7 +1,7 @@
-"""The open connections of a server: bounded, all of them and those of one address.
+"""Bounds the open connections of a server, in total and per address.
 
-Where there are as many as may be, a new one takes the place of the oldest that does nothing: what a client
-does now matters more than what it kept open.
+At the bound, a new connection replaces the oldest idle one: what a client does now matters more than what
+it kept open.
 """
 
 from collections import Counter
@@ -24,8 +24,8 @@ class OpenConnections:
     """The connections. Owned by one event loop.
 
     Args:
-        most: How many there may be at once.
-        most_of_address: How many of them one address may have; None: all of them.
+        most: The most at once.
+        most_of_address: The most of one address; None: all of them.
         is_exempt: Whether an address may have any number of them: a proxy, which has those of many clients.
     """
 
@@ -39,15 +39,15 @@ class OpenConnections:
         self._most_of_address = most if most_of_address is None else most_of_address
         self._is_exempt = is_exempt
         self._open: dict[Endable, str] = {}
-        """Each with its address, in the order in which they were made."""
+        """Each with its address, in the order in which they were opened."""
         self._of_address: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def __iter__(self) -> Iterator[Endable]:
-        """Return an iterator over those that there are now."""
+        """Return an iterator over the connections that are open now."""
         return iter(list(self._open))
 
     def add(self, connection: Endable, address: str) -> bool:
@@ -62,7 +62,7 @@ class OpenConnections:
         return True
 
     def remove(self, connection: Endable) -> None:
-        """Forget a connection, if it is there."""
+        """Forget a connection, if it is known."""
         address = self._open.pop(connection, None)
         if address is not None:
             self._of_address[address] -= 1
@@ -70,7 +70,7 @@ class OpenConnections:
                 del self._of_address[address]
 
     def _make_room(self, address: str | None) -> bool:
-        """End the oldest connection that is idle, one of an address if that is given."""
+        """End the oldest idle connection, of an address if one is given."""
         for connection, its_address in self._open.items():
             if connection.is_idle and address in (None, its_address):
                 connection.end()

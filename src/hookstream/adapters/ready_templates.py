@@ -1,4 +1,4 @@
-"""Templates that hookstream has ready: bodies that Slack, Microsoft Teams and PagerDuty accept."""
+"""The built-in templates: bodies that Slack, Microsoft Teams and PagerDuty accept."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,7 +11,7 @@ from hookstream.core.model.json import Json
 
 @cache
 def ready_templates() -> Mapping[str, Json]:
-    """Return the document of each ready template by its name."""
+    """Return the document of each built-in template by its name."""
     folder = resources.files("hookstream") / "templates"
     files = sorted(folder.iterdir(), key=lambda file: file.name)
     return {

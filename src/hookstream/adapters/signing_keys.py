@@ -1,4 +1,4 @@
-"""Signing keys of both schemes are read and generated as the fields of a `SigningSecret`."""
+"""Reads and generates signing keys of both schemes as fields of a `SigningSecret`."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from hookstream.core.planning.declared import SigningKey
 from hookstream.errors import InputRefused
 
 KEY_BYTES = 32
-"""Of a generated key: the size of an ed25519 seed. For v1, Standard Webhooks takes 24 to 64 bytes,
+"""The size of a generated key: that of an ed25519 seed. For v1, Standard Webhooks takes 24 to 64 bytes,
 and the hash yields 32."""
 
 
@@ -33,7 +33,7 @@ def read_signing_key(text: str) -> SigningKey:
 
 
 def generated_key(random_bytes: Callable[[int], bytes], scheme: SigningScheme) -> SigningKey:
-    """Return a new key, made of random bytes."""
+    """Return a new key of random bytes."""
     key = random_bytes(KEY_BYTES)
     match scheme:
         case SigningScheme.V1:

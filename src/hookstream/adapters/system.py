@@ -30,7 +30,7 @@ class SystemClock:
         """Return this machine's wall-clock time in milliseconds since the epoch."""
         return time.time_ns() // 1_000_000
 
-    # The function itself: each delivery asks eight times, and a method around it takes as long again.
+    # The function itself: each delivery calls it eight times, and a method around it doubles the time.
     monotonic = staticmethod(time.monotonic)
 
     def moment(self) -> Moment:
@@ -44,7 +44,7 @@ class SystemClock:
 
 
 class BlockingClock:
-    """The clock of this machine for what may block while it waits, as a command does."""
+    """The clock of this machine for code that may block while it waits, such as a command."""
 
     def monotonic(self) -> float:
         """Return seconds that never go back, from an arbitrary start."""

@@ -1,7 +1,7 @@
-"""A file that appears under its name only when it is complete.
+"""Writes a file that appears under its name only when it is complete.
 
-It is written beside its place under another name, synced, and then given its own: whatever ends the
-process before leaves no file of that name, or the one that was there.
+It is written in the same folder under another name, synced, and then renamed: if the process ends before,
+there is no file of that name, or still the previous one.
 """
 
 import errno
@@ -15,7 +15,7 @@ from typing import BinaryIO
 from hookstream.errors import InputRefused
 
 PARTIAL = ".partial"
-"""The ending of a file that is not complete."""
+"""The suffix of a file that is not complete."""
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 """File systems without hard links answer with one of these."""
 
@@ -73,7 +73,7 @@ def _move(partial: Path, path: Path, *, replaces: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name durable, where the system can."""
+    """Make the new name durable, if the system can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

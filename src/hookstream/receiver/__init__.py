@@ -1,4 +1,4 @@
-"""What a partner needs to receive webhooks safely: verify that one is genuine, act on it only once.
+"""The receiver kit: verifies webhooks and handles each of them once.
 
     guard = ReplayGuard(SqliteStore("seen.db"))
 
@@ -18,7 +18,7 @@
 
 The signature is the one of Standard Webhooks (`webhook-id`, `webhook-timestamp`,
 `webhook-signature`, versions `v1` and `v1a`); any library for it verifies hookstream's requests as
-well. Importing this module loads the standard library alone. A public key (`whpk_`) needs the
+well. Importing this module loads only the standard library. A public key (`whpk_`) needs the
 package `cryptography`, a `BodySchema` needs `jsonschema` (`pip install hookstream[receiver]`).
 """
 

@@ -1,4 +1,4 @@
-"""The events in the body of a genuine request, and whether they are what was agreed."""
+"""Reads the events from the body of a verified request, and validates them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def members(verified: Verified, body: bytes) -> list[Member]:
         body: The same bytes.
 
     Raises:
-        BodyRefused: It is not JSON, or no object and no list of objects.
+        BodyRefused: It is not JSON, or neither an object nor a list of objects.
     """
     try:
         document = json.loads(body)
@@ -50,7 +50,7 @@ def members(verified: Verified, body: bytes) -> list[Member]:
     if isinstance(document, dict) and document.get("type") == BATCH_TYPE:
         batch = document.get("events")
     if not isinstance(batch, list) or not all(isinstance(event, dict) for event in batch):
-        raise BodyRefused(["the body is no event and no batch of events"])
+        raise BodyRefused(["the body is neither an event nor a batch of events"])
     return [Member(_key(event) or verified.id, event) for event in batch]
 
 
@@ -63,7 +63,7 @@ def _key(event: Mapping[str, Any]) -> str | None:
 
 
 class BodyRefused(HookstreamError):
-    """Raised when a genuine body is not what was agreed: answer 422, and it comes again.
+    """Raised when a verified body is not what was agreed: answer 422, and it is sent again.
 
     Args:
         problems: One sentence for each problem, with its place.
@@ -79,10 +79,10 @@ class BodySchema:
 
     Args:
         schema: The document, of any size and with any keyword of JSON Schema 2020-12. Formats
-            are not asserted: the patterns in it say as much.
+            are not asserted: the document's patterns cover them.
 
     Raises:
-        ConfigurationError: The package `jsonschema` is not installed, or `schema` is no JSON Schema.
+        ConfigurationError: The package `jsonschema` is not installed, or `schema` is not a JSON Schema.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -107,7 +107,7 @@ class BodySchema:
         problems = []
         for problem in self._validator.iter_errors(event):
             place = problem.json_path.removeprefix("$").removeprefix(".")
-            # The message of a large value is as large.
+            # The message about a large value contains it.
             problems.append(f"{place}: {problem.message[:200]}".removeprefix(": "))
             if len(problems) == MAX_PROBLEMS:
                 break

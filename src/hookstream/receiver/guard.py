@@ -1,4 +1,4 @@
-"""Acts once on each webhook, however often it arrives."""
+"""Makes a receiver handle each webhook once, however often it arrives."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,24 +9,24 @@ from hookstream.receiver.stores import MAX_IDS, Claimed, MemoryStore, SeenStore
 KEEP_SECONDS = 8 * 24 * 3600
 """How long an id is remembered: longer than a delivery lives by default (`retry.expires_after`, 7 d)."""
 LEASE_SECONDS = 300
-"""How long a webhook counts as being handled where the handler's process has died."""
+"""How long a webhook counts as being handled after the handler's process has died."""
 
 
 class BeingHandled(HookstreamError):
-    """Raised when another copy of the same webhook is being handled: answer 503, it comes again."""
+    """Raised when another copy of the same webhook is being handled: answer 503, and it is sent again."""
 
 
 class ReplayGuard:
-    """Says of each webhook whether it is to be handled. Safe to use from several threads.
+    """Decides for each webhook whether to handle it. Safe to use from several threads.
 
-    One counts as seen once its handler *succeeded*: a handler that fails must get the event again.
+    A webhook counts as seen when its handler *succeeded*: a handler that fails must get the event again.
     A handler that must never act twice, even if its process dies at its end, keeps the key in its
     own database instead, in the transaction of its work.
 
     Args:
         store: Where the keys are kept.
-        keep: Seconds for which one is remembered.
-        lease: Seconds that a handler takes at most; only a process that died has its claims ended.
+        keep: Seconds for which a key is remembered.
+        lease: The longest that a handler may take, in seconds; claims of a process that died end then.
         accept_replays: Whether an event that a replay sends (`hookstream-replay: JOB`) is handled
             once more for each job. The header is not signed: whoever holds a request of the last
             minutes could send it with another job. Otherwise replays are copies like any other.
@@ -49,7 +49,7 @@ class ReplayGuard:
     def handling(
         self, webhook_id: str, now: float, *, replay: str | None = None
     ) -> Iterator[bool]:
-        """Yield True where the webhook is to be handled, False where it was: answer 2xx either way.
+        """Yield True if the webhook is to be handled, False if it was already: answer 2xx either way.
 
         Args:
             webhook_id: `Member.key`, or `Verified.id` for a receiver that gets no batches.
@@ -75,7 +75,7 @@ class ReplayGuard:
             raise
         self._store.settle(claimed, now + self._keep)
         if replayed:
-            # The delivery itself may still be retried: it was handled too.
+            # The delivery itself may still be retried; it counts as handled too.
             self._store.settle(webhook_id, now + self._keep)
 
 
@@ -84,7 +84,7 @@ class SeenIds(ReplayGuard):
 
     Args:
         keep: Seconds for which an id is remembered.
-        most: How many ids are remembered.
+        most: The most ids that are remembered.
         accept_replays: As for `ReplayGuard`.
     """
 

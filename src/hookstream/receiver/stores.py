@@ -1,4 +1,4 @@
-"""Where a receiver remembers which webhooks it handled: in memory, in a file, or in a store of its own."""
+"""Stores of handled webhook ids: in memory, in SQLite, or the receiver's own."""
 
 import os
 import sqlite3
@@ -13,14 +13,14 @@ from typing import Protocol
 from hookstream.errors import ConfigurationError, DependencyUnavailable
 
 MAX_IDS = 100_000
-"""How many ids are remembered in memory (some 200 bytes each); the oldest go first, whatever their age."""
+"""How many ids are remembered in memory (some 200 bytes each); the oldest are dropped first, whatever their age."""
 
 
 class Claimed(StrEnum):
     """A store's answer to a claim."""
 
     FIRST = "first"
-    """It is the caller's: no other caller gets it until it is settled."""
+    """The caller has the claim: no other caller gets it until it is settled."""
     HANDLED = "handled"
     BEING_HANDLED = "being_handled"
 
@@ -34,7 +34,7 @@ class SeenStore(Protocol):
         Args:
             key: Up to some hundred characters.
             now: Seconds since the epoch.
-            lease: Seconds after which the claim ends by itself, unless it dies with the process.
+            lease: Seconds after which the claim expires, unless it dies with the process.
         """
 
     def settle(self, key: str, until: float | None) -> None:
@@ -42,7 +42,7 @@ class SeenStore(Protocol):
 
         Args:
             key: As claimed.
-            until: Until when it counts as handled, in seconds since the epoch; None: it was not
+            until: The time until which it counts as handled, in seconds since the epoch; None: it was not
                 handled, and may be claimed again.
         """
 
@@ -51,7 +51,7 @@ class MemoryStore:
     """Keeps keys in memory, for a receiver of one process. A restart forgets them.
 
     Args:
-        most: How many are remembered.
+        most: The most keys that are remembered.
     """
 
     def __init__(self, *, most: int = MAX_IDS) -> None:
@@ -95,15 +95,15 @@ class MemoryStore:
 class SqliteStore:
     """Keeps keys in a file, for a receiver of several processes on one machine, over restarts.
 
-    Each step is one transaction on the disk. Do not put the file on a network's file system.
+    Each step is one transaction on the disk. Do not put the file on a network file system.
 
     Args:
-        path: The file; it is made if it does not exist.
+        path: The file; it is created if it does not exist.
         busy: Seconds for which a step waits for another process.
 
     Raises:
         ConfigurationError: The file cannot be opened, or is no database.
-        DependencyUnavailable: By each step, if another process keeps the file locked.
+        DependencyUnavailable: In any step: another process keeps the file locked.
     """
 
     def __init__(self, path: str | Path, *, busy: float = 30) -> None:
@@ -142,7 +142,7 @@ class SqliteStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection in a transaction that no other process can come between."""
+        """Yield the connection in a transaction that excludes other writers."""
         with self._lock:
             connection = self._connection()
             try:
@@ -157,7 +157,7 @@ class SqliteStore:
             connection.execute("COMMIT")
 
     def _connection(self) -> sqlite3.Connection:
-        # A connection must not be used on the other side of a fork.
+        # A connection must not be used across a fork.
         if self._kept is None or self._opened_by != os.getpid():
             try:
                 self._kept = _opened(self._path, self._busy)

@@ -1,4 +1,4 @@
-"""Whether a request is genuine: its signature, its id and its time."""
+"""Verifies a request: its signature, its id and its timestamp."""
 
 import binascii
 import hmac
@@ -27,7 +27,7 @@ _V1A = "v1a,"
 
 
 class Reason(StrEnum):
-    """Why a request is not to be believed."""
+    """Why a request failed verification."""
 
     MISSING_HEADER = "missing_header"
     BAD_HEADER = "bad_header"
@@ -37,10 +37,10 @@ class Reason(StrEnum):
 
 
 class VerificationFailed(HookstreamError):
-    """Raised when a request is not to be believed: answer 401 and do nothing else.
+    """Raised when a request fails verification: answer 401 and do nothing else.
 
     Args:
-        reason: The stable word for it, for a metric or a log.
+        reason: The stable name of the cause, for a metric or a log.
         detail: A sentence for a person; it contains no part of a secret or a valid signature.
     """
 
@@ -68,19 +68,19 @@ def verify(
     now: float,
     tolerance: int = TOLERANCE,
 ) -> Verified:
-    """Return whose request this is if it is genuine and fresh.
+    """Verify that a request is genuine and fresh, and return its id and timestamp.
 
     Args:
         headers: As received; the case of names does not matter.
         body: Exactly the bytes received, before any parsing.
-        secrets: The endpoint's signing secrets (`whsec_...`) or the public keys of those that sign
-            (`whpk_...`): several while one replaces another.
+        secrets: The endpoint's signing secrets (`whsec_...`) or public keys (`whpk_...`): several while
+            one replaces another.
         now: Seconds since the epoch.
         tolerance: Seconds by which the request's time may differ from `now`.
 
     Raises:
-        VerificationFailed: It is not; answer 401.
-        InputRefused: A secret is none: that is this receiver's configuration, not the request.
+        VerificationFailed: It is not genuine or not fresh; answer 401.
+        InputRefused: A secret is malformed: the receiver's configuration is wrong, not the request.
         ConfigurationError: A public key is given, and `cryptography` is not installed.
     """
     publics = [parse_public_key(each) for each in secrets if each.startswith(PUBLIC_PREFIX)]
@@ -89,7 +89,7 @@ def verify(
     webhook_id = _header(found, "webhook-id")
     stamp = _header(found, "webhook-timestamp")
     signatures = _header(found, "webhook-signature")
-    # Written plainly: leading zeros would be another text than the one that was signed.
+    # Without leading zeros, which would make the text differ from the signed one.
     if not stamp.isdigit() or str(int(stamp[:_MAX_DIGITS])) != stamp:
         raise VerificationFailed(Reason.BAD_HEADER, "webhook-timestamp is not a whole number")
     timestamp = int(stamp)
@@ -101,12 +101,12 @@ def verify(
     signed = signed_content(webhook_id, timestamp, body)
     fits = _any_fits(due, signatures), _any_is_by(publics, signed, signatures)
     if not any(fits):
-        raise VerificationFailed(Reason.WRONG_SIGNATURE, "no signature fits any secret")
+        raise VerificationFailed(Reason.WRONG_SIGNATURE, "no signature matches any secret")
     return Verified(webhook_id, timestamp, _replay(found))
 
 
 def _replay(headers: Mapping[str, str]) -> str | None:
-    """Return the job that is named, bounded: a guard may keep it, and it is not signed."""
+    """Return the named job, with a bounded length: a guard may keep it, and it is not signed."""
     if REPLAY_HEADER not in headers:
         return None
     job = _header(headers, REPLAY_HEADER)
@@ -127,9 +127,9 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 
 
 def _any_fits(due: Sequence[str], signatures: str) -> bool:
-    """Return whether any signature is one of those due, in constant time for each pair.
+    """Return whether any signature is an expected one, in constant time for each pair.
 
-    Entries of other versions and malformed ones fit none.
+    Entries of other versions and malformed ones match none.
     """
     given = [entry.encode() for entry in signatures.split()[:_MAX_SIGNATURES]]
     fits = [hmac.compare_digest(one.encode(), other) for one in due for other in given]

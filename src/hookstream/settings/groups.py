@@ -81,7 +81,7 @@ class EventsSettings:
 
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
-    """A schema registry with Confluent's API, under a name of its own: 1 to 40 of `a-z 0-9 _`, a letter first."""
+    """A schema registry with Confluent's API, under its own name: 1 to 40 of `a-z 0-9 _`, a letter first."""
 
     urls: tuple[str, ...] = _set((), kinds.registry_urls())
     """The addresses of its replicas, with the path of Confluent's API if there is one. Required."""
@@ -109,7 +109,7 @@ class RegistrySettings:
 
 
 NAMED_GROUPS: Mapping[str, type[RegistrySettings]] = {"registry": RegistrySettings}
-"""Groups of which there are any number, each with a name: `[registry.main]`."""
+"""Groups that may occur any number of times, each under a name: `[registry.main]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,56 +199,57 @@ class JobsSettings:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSettings:
-    """One console: the API, and what it works on beside it."""
+    """One console: the API, the pages, and its work in the background."""
 
     listen: str = _set("127.0.0.1:8480", kinds.text(empty=False))
-    """The address of the API, `host:port`; port 0 uses a free one. It is plain HTTP: what is in front of
-    it ends TLS."""
+    """The address of the API, `host:port`; port 0 uses a free one. It is plain HTTP: put a
+    proxy that terminates TLS in front."""
     url: str = _set("", kinds.web_origin())
-    """What people's browsers reach it by, such as `https://hookstream.example`: portal links begin with it. Empty: they
-    have their paths alone."""
+    """The URL at which browsers reach it, such as `https://hookstream.example`: portal links begin with it.
+    Empty: they are paths only."""
     health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
     name: str = _set("", kinds.text())
-    """What pages call this installation, such as `production`; empty: nothing."""
+    """The name of this installation on pages, such as `production`; empty: none."""
     trace_url: str = _set("", kinds.trace_url())
-    """Where pages link to for a trace, such as `https://jaeger.example/trace/{trace_id}`; empty: they show its id."""
+    """The URL that pages link to for a trace, such as `https://jaeger.example/trace/{trace_id}`; empty: they
+    show its id."""
     workers: tuple[str, ...] = _set((), kinds.worker_addresses())
-    """Where workers' health ports (`worker.listen`) are: they are asked there what their lanes do. A name with several
-    addresses, such as a headless service's, is as many workers, and is looked up at each ask. Empty: pages and API say
-    nothing of lanes. The commands `status`, `doctor` and `subscriptions lane` ask the same."""
+    """The addresses of workers' health ports (`worker.listen`), which are queried for the state of lanes. A name
+    with several addresses, such as a headless service's, is that many workers, and is resolved for each query.
+    Empty: pages and API show no lanes. The commands `status`, `doctor` and `subscriptions lane` query the same."""
     trusted_proxies: tuple[str, ...] = _set((), kinds.networks())
-    """Addresses of proxies whose `X-Forwarded-For` says who the client is; they may have any number of connections."""
+    """Addresses of proxies whose `X-Forwarded-For` names the client; they may have any number of connections."""
     max_connections: int = _set(800, kinds.whole(16, 100_000))
-    """How many connections the API has at once. A new one takes the place of the oldest that is idle; where none
-    is, it is closed."""
+    """The most open connections of the API. A new one replaces the oldest idle one; if none is idle, the new
+    one is closed."""
     max_connections_per_address: int = _set(200, kinds.whole(1, 100_000))
-    """How many of them one address may have, unless it is a trusted proxy."""
+    """The most of them from one address, unless it is a trusted proxy."""
     folder: Path | None = _set(None, kinds.path())
-    """The folder of the index. Losing it loses nothing: it is built again from the topics. Unset: a temporary
-    one, which goes with the process."""
+    """The folder of the index. Losing it loses nothing: it is rebuilt from the topics. Unset: a temporary
+    one, which is deleted with the process."""
     index_bytes: int = _set(20 << 30, kinds.size(16 * _MIB, 1 << 44))
-    """How large the index may be, in bytes; beyond that the oldest hours go."""
+    """The largest size of the index, in bytes; beyond it the oldest hours are deleted."""
     threads: int = _set(16, kinds.whole(2, 256))
-    """How many requests are worked on at once; more wait."""
+    """How many requests are processed at once; more wait."""
     failures_quiet: Millis = _set(6 * HOUR, kinds.duration(10 * MINUTE, 7 * DAY))
-    """For how long none of a failure group's errors may come until it is resolved by itself, after a success. An
-    index that reaches back for less resolves none."""
+    """How long a failure group must have no errors before it is resolved automatically, after a success. An
+    index that reaches back less far resolves none."""
     runs_jobs: bool = _set(default=True, kind=kinds.flag())
-    """Whether it takes over jobs that nobody works on, up to `jobs.at_once`."""
+    """Whether it takes over jobs without a holder, up to `jobs.at_once`."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
     """How long a console may take to shut down after SIGTERM: requests end, and jobs are handed back."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """The API that operators' commands go through."""
+    """The API that operators' commands use."""
 
     url: str = _set("", kinds.text())
     """The address of a console, such as `https://hookstream.example`; `--api` overrides it. Empty: commands
-    work on Kafka itself. Commands that the API has no counterpart of always do."""
+    work on Kafka itself. Commands without a counterpart in the API always do."""
     token_file: Path | None = _set(None, kinds.path())
-    """The file that has the token, and nothing else; `HOOKSTREAM_TOKEN` overrides it."""
+    """The file with the token and nothing else; `HOOKSTREAM_TOKEN` overrides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +295,7 @@ class MetricsSettings:
     """Metrics for Prometheus."""
 
     subscriptions: int = _set(200, kinds.whole(0, 10_000))
-    """The most subscriptions with series of their own: the first that a worker attempts, until it ends. The rest share `_other`; 0: no series by subscription."""
+    """The most subscriptions with series of their own: the first that a worker attempts, until it ends. The rest share `_other`; 0: no series per subscription."""
 
 
 @dataclass(frozen=True, slots=True)

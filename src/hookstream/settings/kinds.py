@@ -266,7 +266,7 @@ def registry_urls() -> SettingKind[tuple[str, ...]]:
             valid = parts.scheme in ("http", "https") and bool(parts.hostname)
             _ = parts.port
         except ValueError:
-            raise ValueError("must have URLs, and one is none") from None
+            raise ValueError("must have URLs, and one of them is not a URL") from None
         if not valid or parts.query or parts.fragment or not found.isprintable() or " " in found:
             raise ValueError("must have URLs such as https://registry:8081, without a query")
         if parts.username is not None or parts.password is not None:
@@ -296,7 +296,7 @@ def web_origin() -> SettingKind[str]:
         if parts.username is not None or parts.password is not None:
             raise ValueError("must not have credentials")
         if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ValueError("must have scheme and host alone: https://hookstream.example")
+            raise ValueError("must have only scheme and host: https://hookstream.example")
         return f"{parts.scheme}://{parts.netloc}"
 
     return SettingKind("URL without path", read)

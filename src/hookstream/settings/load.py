@@ -72,12 +72,12 @@ def load(
 def sources(
     config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
 ) -> Mapping[str, str]:
-    """Return where each setting that is given comes from, by name: a file, a variable or the command line.
+    """Return the source of each given setting, by name: a file, a variable or the command line.
 
     Args:
         config: As for `load`.
-        environ: Likewise.
-        overrides: Likewise.
+        environ: As for `load`.
+        overrides: As for `load`.
 
     Raises:
         ConfigurationError: A setting is unknown; the message gives its source.
@@ -89,7 +89,7 @@ def sources(
 def _all_given(
     config: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
 ) -> dict[str, _Given]:
-    """Return every value that is given, the one that prevails of each setting."""
+    """Return the given value of each setting that has the highest precedence."""
     if config is None and environ.get("HOOKSTREAM_CONFIG"):
         config = Path(environ["HOOKSTREAM_CONFIG"])
     given: dict[str, _Given] = {}
@@ -187,7 +187,7 @@ def _from_file(file: Path) -> dict[str, _Given]:
 
 
 def _members(group: str, members: dict[str, object], file: Path) -> Iterator[tuple[str, object]]:
-    """Yield the settings of a group; those of a named one with the name before."""
+    """Yield the settings of a group; those of a named group are prefixed with its name."""
     if group not in NAMED_GROUPS:
         yield from members.items()
         return
@@ -215,7 +215,7 @@ def _in_file(name: str, value: object, file: Path) -> object:
 
 
 def _parsed(values: Iterable[tuple[str, str, object]]) -> dict[str, _Given]:
-    """Return values with name and source as those of the file would be: text is parsed by its kind."""
+    """Return values by name, each with its source, as if they were of the file: text is parsed by its kind."""
     given: dict[str, _Given] = {}
     for name, where, value in values:
         kind: SettingKind[object] = _FIELDS[_field(_known(name, where))].metadata[KIND]
@@ -235,7 +235,7 @@ def _known(name: str, where: str) -> str:
             raise ConfigurationError(f"{where}: {name} has no name: write {group}.<name>.{rest}")
         if not _GROUP_NAME.fullmatch(own) or len(own) > _LONGEST_NAME:
             raise ConfigurationError(
-                f"{where}: {own!r} is no name of a {group}: 1 to {_LONGEST_NAME} of a-z 0-9 _, a"
+                f"{where}: {own!r} is not a valid name of a {group}: 1 to {_LONGEST_NAME} of a-z 0-9 _, a"
                 " letter first, no _ last or twice"
             )
     if _field(name) not in _FIELDS:
@@ -249,6 +249,6 @@ def _check_together(settings: Settings) -> None:
         raise ConfigurationError("tracing.exporter is file: tracing.file must name it")
     if settings.kafka.group_instance_id and settings.kafka.group_protocol != "classic":
         raise ConfigurationError(
-            'kafka.group_instance_id works with kafka.group_protocol = "classic" only: brokers '
-            "refuse a returning member of the other for longer than a restart may take"
+            'kafka.group_instance_id works with kafka.group_protocol = "classic" only: with '
+            "the other, brokers refuse a returning member for longer than a restart may take"
         )

@@ -1,4 +1,4 @@
-"""Refuses settings of registries that are valid only separately: two must not serve one topic."""
+"""Refuses incomplete, contradictory or ambiguous settings of registries: two must not serve one topic."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -9,7 +9,7 @@ from hookstream.settings.groups import RegistrySettings
 
 
 def check_registries(registries: Mapping[str, RegistrySettings]) -> None:
-    """Check each registry, and that ids of no topic can be of two.
+    """Check each registry, and that no topic can have ids of two.
 
     Raises:
         ConfigurationError: Something is missing, contradictory or ambiguous.
@@ -42,4 +42,4 @@ def _check(name: str, registry: RegistrySettings) -> None:
             f" environment as HOOKSTREAM_{name.replace('.', '__').upper()}__PASSWORD"
         )
     if bearer and registry.username is not None:
-        raise ConfigurationError(f"{name} has both a username and a token: it has one of them")
+        raise ConfigurationError(f"{name} has both a username and a token: set one of them")

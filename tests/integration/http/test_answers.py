@@ -204,7 +204,7 @@ NO_STATUS = {
     "closed": (close, TransportFailure(DISCONNECTED, "connection closed before any response")),
     "closed in the line": (
         say(b"HTTP/1.1 2", close=True),
-        TransportFailure(DISCONNECTED, "connection closed within the response's head"),
+        TransportFailure(DISCONNECTED, "connection closed within the response's headers"),
     ),
     "mail": (
         say(b"220 mail.example ESMTP\r\n"),

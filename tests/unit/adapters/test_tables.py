@@ -260,7 +260,7 @@ def test_a_value_that_is_no_object_is_an_error(value: bytes) -> None:
         (("limits", "rate_limit"), "10", "`rate_limit` is not a number"),
         (("limits", "weight"), "3", "`weight` is not a whole number"),
         (("limits", "weight"), 0, "`weight` is less than 1"),
-        (("versions", "order.generated"), "newest", "`versions`: 'newest' is no version"),
+        (("versions", "order.generated"), "newest", "`versions`: 'newest' is not a version"),
     ],
 )
 def test_a_body_that_cannot_be_read_names_the_field(

@@ -33,9 +33,9 @@ def test_the_address_is_an_origin(given: str, found: str) -> None:
         ("https://hüsh.example", "a URL such as"),
         ("javascript:hush", "a URL such as"),
         ("https://kim:hush@hookstream.example", "must not have credentials"),
-        ("https://hush.example/pages", "scheme and host alone"),
-        ("https://hush.example?a=b", "scheme and host alone"),
-        ("https://hush.example#a", "scheme and host alone"),
+        ("https://hush.example/pages", "only scheme and host"),
+        ("https://hush.example?a=b", "only scheme and host"),
+        ("https://hush.example#a", "only scheme and host"),
     ],
 )
 def test_what_is_no_origin_is_refused_and_not_repeated(given: str, why: str) -> None:

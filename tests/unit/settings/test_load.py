@@ -183,8 +183,8 @@ def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
             "HOOKSTREAM_KAFKA__GROUP_INSTANCE_ID",
             "one",
             (
-                'kafka.group_instance_id works with kafka.group_protocol = "classic" only: brokers '
-                "refuse a returning member of the other for longer than a restart may take"
+                'kafka.group_instance_id works with kafka.group_protocol = "classic" only: with the '
+                "other, brokers refuse a returning member for longer than a restart may take"
             ),
         ),
     ],

@@ -1,4 +1,4 @@
-"""Checks what an API is asked by: its address, and a token."""
+"""Checks the address of an API and a token before a request."""
 
 from urllib.parse import urlsplit
 
@@ -6,10 +6,10 @@ from hookstream.errors import ConfigurationError, InputRefused
 
 
 def require_web(url: str, option: str) -> None:
-    """Refuse what is no URL of a web server.
+    """Refuse a text that is not a URL of a web server.
 
     Raises:
-        InputRefused: It is none; the text names the option.
+        InputRefused: It is not one; the text names the option.
     """
     try:
         parts = urlsplit(url)
@@ -22,10 +22,10 @@ def require_web(url: str, option: str) -> None:
 
 
 def require_token(token: str) -> None:
-    """Refuse what cannot be sent as a token.
+    """Refuse a text that cannot be sent as a token.
 
     Raises:
-        ConfigurationError: It is empty, or has other characters than printable ASCII without spaces.
+        ConfigurationError: It is empty, or has characters other than printable ASCII without spaces.
     """
     if not (token and token.isascii() and token.isprintable() and " " not in token):
         raise ConfigurationError(

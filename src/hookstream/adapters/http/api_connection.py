@@ -1,7 +1,7 @@
 """Sends requests to an API of hookstream, one at a time. Blocks.
 
-Redirects are not followed, and proxies of the environment are not used: a token goes to the address that
-was named, and nowhere else.
+Redirects are not followed, and proxies of the environment are not used: a token is sent only to the
+address that was given.
 """
 
 import http.client
@@ -17,20 +17,20 @@ from hookstream.adapters.http.api_access import require_token, require_web
 from hookstream.errors import DependencyUnavailable
 
 _SECONDS: Final = 60.0
-"""How long an answer may take: a change waits for the brokers, a test for its result."""
+"""The longest wait for an answer: a change waits for the brokers, a test for its result."""
 _MOST_ANSWER: Final = 64 << 20
-"""Bytes of an answer, or of a line of one, at most."""
+"""The most bytes of an answer, or of one line of it."""
 _CHUNK: Final = 1 << 16
 _OK: Final = range(200, 300)
 _BROKEN: Final = (OSError, http.client.HTTPException, ValueError)
-"""What reading and writing a connection raises."""
+"""The exceptions of reading and writing a connection."""
 _LONGEST_SILENCE: Final = 420.0
-"""Seconds between two lines: a console reads for up to five minutes, and pauses for a minute, without finding one."""
+"""The most seconds between two lines: a console may read for five minutes and pause for one without finding a line."""
 
 
 @dataclass(slots=True, frozen=True)
 class ApiReply:
-    """An answer as it came."""
+    """An answer as it was received."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,23 +40,23 @@ class ApiReply:
 
 @dataclass(slots=True, frozen=True)
 class ApiLines:
-    """An answer in lines, which is still being read."""
+    """An answer in lines that is still being read."""
 
     reply: ApiReply
-    """Its body is empty where the request was carried out, else it is whole."""
+    """Its body is empty if the request succeeded; otherwise it is complete."""
     lines: Iterator[bytes]
-    """Each with its line feed. Raises DependencyUnavailable where the answer is cut off."""
+    """Each with its line feed. Raises DependencyUnavailable if the answer is cut off."""
 
 
 class ApiConnection:
-    """The way to an API; each request has a connection of its own.
+    """Access to an API; each request has its own connection.
 
     Args:
-        url: The API's address, with the path that is in front of `/v1` if there is one.
-        token: What identifies the caller.
+        url: The API's address, with the path before `/v1` if there is one.
+        token: The token of the caller.
 
     Raises:
-        InputRefused: `url` is no URL of a web server.
+        InputRefused: `url` is not a URL of a web server.
         ConfigurationError: The token cannot be sent.
     """
 
@@ -80,7 +80,7 @@ class ApiConnection:
         Args:
             method: The method.
             target: The path from `/v1` on, and the query.
-            headers: Its headers, beside the token's.
+            headers: Its headers, in addition to the token's.
             body: Its body; None: it has none.
 
         Raises:
@@ -91,7 +91,7 @@ class ApiConnection:
 
     @contextmanager
     def in_lines(self, target: str) -> Iterator[ApiLines]:
-        """Send a GET, and lend its answer while it is read.
+        """Send a GET, and yield its answer while it is read.
 
         Args:
             target: As for `send`.
@@ -161,7 +161,7 @@ def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
 
 def _chunk(answer: http.client.HTTPResponse) -> bytes:
     try:
-        # `readline` takes an answer that ends between two chunks for whole.
+        # `readline` would treat an answer that ends between two chunks as complete.
         return answer.read1(_CHUNK)
     except _BROKEN as error:
         raise DependencyUnavailable(f"the API's answer is cut off: {_why(error)}") from None

@@ -2,7 +2,7 @@
 
 The protocol takes over a connected transport, so it does not deal with names, TLS or addresses. A
 request costs one write and one parse. What follows the status line can only add to the answer
-(Retry-After and the receiver's other words, an excerpt of the body), never change it: a partner
+(Retry-After and the receiver's other headers, an excerpt of the body), never change it: a partner
 that sent 200 and then disconnected has accepted the delivery.
 """
 
@@ -60,7 +60,7 @@ _LENGTHS = frozenset(
 )
 """The lengths of the names of headers that are read."""
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-"""Responses that end with their head, whatever body it announces."""
+"""Responses that end with their headers, whatever body these announce."""
 _LEAST_STATUS = 100
 _BEGINS = b"HTTP/"
 _MAX_RETRY_AFTER = 128
@@ -68,7 +68,7 @@ _MAX_KEEP_ALIVE_HINT = 64
 _MAX_WORDS = 1024
 """The most bytes of all `webhook-delivery` headers of a response, or of all its `RateLimit` headers.
 
-More is ignored as a whole: the rest of a number that was cut is another number.
+If there are more, all are ignored: a truncated number is another number.
 """
 
 
@@ -113,10 +113,10 @@ class Connection(asyncio.Protocol):
         self._deadlines = deadlines
         self._max_response_bytes = max_response_bytes
         self._transport: asyncio.Transport | None = None
-        # One parser for the connection's life: making one costs more than parsing a response.
+        # One parser for the connection's life: creating one costs more than parsing a response.
         self._parser = httptools.HttpResponseParser(self)
         self._answered: TakesAnswer | None = None
-        """Takes the answer of the exchange; None: there is none."""
+        """Takes the answer of the exchange; None: no exchange is running."""
         self._together: set[HasDeadline] = set()
         self._until = 0.0
         self.born = loop.time()
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
         the connection may serve another request.
 
         Returns:
-            None where the request was written; else why not, and `answered` is not called.
+            None if the request was written; otherwise why not, and `answered` is not called.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
     async def exchange(
         self, request: bytes, deadline: float, permitted: Permitted = always_permitted
     ) -> Answer | Withheld:
-        """Do so, and wait for the answer.
+        """Write a request, and wait for the answer.
 
         Cancellation closes the connection, since a response may still arrive on it.
         """
@@ -230,12 +230,12 @@ class Connection(asyncio.Protocol):
                 self.abandon()
 
     def abandon(self) -> None:
-        """Close at once, and let nobody know of an answer."""
+        """Close at once, and report no answer."""
         self._end()
         self.abort()
 
     def _end(self) -> TakesAnswer | None:
-        """End the exchange; return who waits for its answer."""
+        """End the exchange; return the function that takes its answer."""
         answered, self._answered = self._answered, None
         self._together.discard(self)
         return answered
@@ -306,13 +306,13 @@ class Connection(asyncio.Protocol):
             self._finish(FailureKind.TLS, f"TLS refused: {refusal}")
         elif self._answered is not None:
             how = "reset" if isinstance(exc, ConnectionResetError) else "closed"
-            when = "before any response" if self.silent else "within the response's head"
+            when = "before any response" if self.silent else "within the response's headers"
             self._finish(FailureKind.DISCONNECTED, f"connection {how} {when}")
 
     # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """Refuse a second response: it would overwrite the requested one.
+        """Refuse a second response, which would overwrite the requested one.
 
         The state of an interim response (100, 103) is reset for the one that follows.
 
@@ -335,13 +335,13 @@ class Connection(asyncio.Protocol):
         """
         version = self._parser.get_http_version()
         if not version.startswith("1."):
-            raise NoStatus(f"it is of HTTP/{version}, and HTTP/1.1 was spoken")
+            raise NoStatus(f"it is of HTTP/{version}, but the request was HTTP/1.1")
         code: int = self._parser.get_status_code()
         if code >= HTTPStatus.OK or code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._status = code
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the few headers that matter; the length of its name rules out nearly any other."""
+        """Keep the few headers that are used; the length of the name excludes nearly all others."""
         if len(name) not in _LENGTHS:
             return
         name = name.lower()
@@ -357,7 +357,7 @@ class Connection(asyncio.Protocol):
             self._keep_words(name, value)
 
     def _keep_words(self, name: bytes, value: bytes) -> None:
-        """Keep what the receiver says in its head; a trailer comes too late to be heeded."""
+        """Keep a header that controls hookstream; a trailer comes too late."""
         if self._headed:
             return
         if self._words is None:
@@ -397,7 +397,7 @@ class Connection(asyncio.Protocol):
     # End of an exchange.
 
     def _garbled(self, error: Exception) -> None:
-        """Handle data that is not a valid response. Our own defects are not treated as such."""
+        """Handle data that is not a valid response. Our own defects are not treated as invalid data."""
         ours = isinstance(error, httptools.HttpParserCallbackError)
         if ours and not isinstance(error.__context__, UnaskedResponse | NoStatus):
             raise error
@@ -422,7 +422,7 @@ class Connection(asyncio.Protocol):
         if not self._keep:
             self.abort()
         if answered is not None and answer is not None:
-            # Last of all: it may begin the next exchange.
+            # Last, since it may begin the next exchange.
             answered(answer)
 
     def _answer(self, kind: FailureKind, detail: str) -> Answer | Exception:
@@ -444,7 +444,7 @@ class Connection(asyncio.Protocol):
 
 
 def _set(waiter: asyncio.Future[Answer], answer: Answer | Exception) -> None:
-    """Give an answer to whoever waits, unless cancelled meanwhile."""
+    """Resolve a waiter with an answer, unless it was cancelled meanwhile."""
     if waiter.done():
         return
     if isinstance(answer, Exception):
@@ -454,7 +454,7 @@ def _set(waiter: asyncio.Future[Answer], answer: Answer | Exception) -> None:
 
 
 def _words(found: dict[bytes, bytes]) -> Words | None:
-    """Return what the receiver says, None if nothing is within bounds."""
+    """Return the headers that control hookstream; None if there are none within bounds."""
     texts = {
         name: value.decode("latin-1") for name, value in found.items() if len(value) <= _MAX_WORDS
     }

@@ -1,4 +1,4 @@
-"""Connects to endpoints (DNS, TCP, TLS), and never to an address that the address check refuses.
+"""Connects to endpoints (DNS, TCP, TLS), but never to an address that the address check refuses.
 
 aiohttp's connector does the work (asynchronous DNS with a cache, happy eyeballs, TLS with host name
 verification); the connected transport is then passed to a `Connection`. The connector requests a
@@ -48,7 +48,7 @@ SHORTAGES = {
     errno.ENOBUFS: "give the machine's network more memory",
     errno.EADDRNOTAVAIL: "widen net.ipv4.ip_local_port_range: no local port is free",
 }
-"""Local resources that can run out when a connection is made, with the remedy; no endpoint's fault."""
+"""Local resources that can run out when a connection is made, with the remedy; not the endpoint's fault."""
 
 
 _NO_RESOLVER = "Could not contact DNS servers"
@@ -270,7 +270,7 @@ def _too_slow(attempt: _ConnectAttempt, seconds: float) -> TransportFailure:
 def _shortage(attempt: _ConnectAttempt, error: Exception) -> Shortage | None:
     """Return which local resource was short, or None if that was not the cause."""
     if isinstance(error, aiohttp.ClientConnectorDNSError) and _NO_RESOLVER in str(error.os_error):
-        remedy = "see that those of /etc/resolv.conf answer this machine"
+        remedy = "check that those of /etc/resolv.conf answer this machine"
         return Shortage("name servers", remedy, used_by_idle=False)
     number = getattr(getattr(error, "os_error", error), "errno", None)
     if number == errno.EADDRNOTAVAIL and not any(_has_source(*each) for each in attempt.permitted):

@@ -1,4 +1,4 @@
-"""Many deadlines on one timer: each is notified at its deadline or slightly after it.
+"""Serves many deadlines with one timer: each is notified at its time or slightly later.
 
 A timer of the event loop costs 3 µs to set and cancel, and nearly every attempt cancels its own.
 Here, setting and cancelling is an entry in a set, and one timer serves all.
@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol
 
 TICKS = 20
-"""Per second: a deadline is notified at most 50 ms late, and never early."""
+"""Ticks per second: a deadline is notified at most 50 ms late, and never early."""
 
 
 class HasDeadline(Protocol):
@@ -38,13 +38,13 @@ class Deadlines:
             if self._timer is None:
                 self._next = int(self._loop.time() * TICKS)
                 self._timer = self._loop.call_later(1 / TICKS, self._turn)
-            # A deadline that is already over is notified in the next turn.
+            # A deadline that has passed is notified at the next tick.
             self._next = min(self._next, tick)
         together.add(waiting)
         return together
 
     def close(self) -> None:
-        """Notify no more."""
+        """Stop notifying."""
         if self._timer is not None:
             self._timer.cancel()
         self._due.clear()

@@ -1,6 +1,6 @@
-"""Posts events to a server that a person runs beside them, and asks an API of hookstream for pages.
+"""Reads pages of events from an API of hookstream, and posts the events to a developer's own server.
 
-For development: whoever starts it chooses where it sends to, so no address is refused. Redirects are not
+For development: the person who starts it chooses the address, so none is refused. Redirects are not
 followed, and proxies of the environment are not used.
 """
 
@@ -20,13 +20,13 @@ from hookstream.errors import DependencyUnavailable, InputRefused
 
 _SECONDS: Final = 15.0
 _API_SECONDS: Final = 60.0
-"""How long an answer of an API may take: it waits for events for half a minute itself."""
+"""The longest wait for an answer of an API, which itself waits for events for half a minute."""
 _MOST_ANSWER: Final = 64 * 1024 * 1024
-"""Bytes of one page at most: its bodies may have 8 MiB, and JSON escapes each byte by six at most."""
+"""The most bytes of one page: its bodies may have 8 MiB, and JSON escapes a byte by at most six."""
 _MOST_IGNORED: Final = 1024 * 1024
-"""Bytes of the answer to an event that are read, so that its connection is used again."""
+"""Bytes of the answer to an event that are read, so that its connection can be reused."""
 _LONGEST_LATER: Final = 300.0
-"""The most seconds for which an API is waited for, whatever it asks for."""
+"""The most seconds to wait before a request is repeated, whatever the API requests."""
 _LATER_IF_UNSAID: Final = 5.0
 _OK: Final = 200
 _LATER: Final = (429, 503)
@@ -34,7 +34,7 @@ _LATER: Final = (429, 503)
 
 @dataclass(slots=True, frozen=True)
 class Forwarded:
-    """How one event was taken."""
+    """The answer to one event."""
 
     status: int | None
     """None: there was no answer."""
@@ -44,7 +44,7 @@ class Forwarded:
 
 @dataclass(slots=True, frozen=True)
 class ApiLater:
-    """The API asks to come again later."""
+    """The API requests a retry after some time."""
 
     seconds: float
     why: str
@@ -59,7 +59,7 @@ class Forwarder:
         self._url = url
 
     async def post(self, headers: Sequence[tuple[str, str]], body: bytes) -> Forwarded:
-        """Post one event; whatever becomes of it is an answer."""
+        """Post one event; a failure is an answer too."""
         began = time.monotonic()
         try:
             async with self._session.post(
@@ -77,7 +77,7 @@ async def forwarder(url: str) -> AsyncIterator[Forwarder]:
     """Lend a forwarder to a URL.
 
     Raises:
-        InputRefused: It is no URL of a web server.
+        InputRefused: It is not a URL of a web server.
     """
     require_web(url, "--forward")
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
@@ -86,10 +86,10 @@ async def forwarder(url: str) -> AsyncIterator[Forwarder]:
 
 
 class ApiPages:
-    """Asks an API for the pages of one subscription."""
+    """Reads the pages of one subscription from an API."""
 
     def __init__(self, session: aiohttp.ClientSession, api: str, subscription_id: str) -> None:
-        """Ask the API at a URL by `session`, which has the token."""
+        """Read from the API at a URL by `session`, which has the token."""
         self._session = session
         self._url = f"{api.rstrip('/')}/v1/subscriptions/{quote(subscription_id, safe='')}/events"
 
@@ -98,7 +98,7 @@ class ApiPages:
 
         Raises:
             InputRefused: The API refuses the token, the subscription or the cursor.
-            DependencyUnavailable: The API cannot be reached, or answers what is no page.
+            DependencyUnavailable: The API cannot be reached, or its answer is not a page.
         """
         asked = {"cursor": cursor, "limit": str(limit), "wait": f"{wait:g}"}
         try:
@@ -115,7 +115,7 @@ async def api_pages(api: str, token: str, subscription_id: str) -> AsyncIterator
     """Lend the pages of a subscription, from an API.
 
     Raises:
-        InputRefused: It is no URL of a web server.
+        InputRefused: It is not a URL of a web server.
         ConfigurationError: The token cannot be sent.
     """
     require_web(api, "--api")
@@ -127,7 +127,7 @@ async def api_pages(api: str, token: str, subscription_id: str) -> AsyncIterator
 
 
 async def _all_of(answer: aiohttp.ClientResponse, most: int) -> bytes:
-    """Return the body of an answer, or what it begins with if it is longer than `most` bytes."""
+    """Return the body of an answer, truncated if it is longer than `most` bytes."""
     body = bytearray()
     async for part in answer.content.iter_any():
         body += part

@@ -1,4 +1,4 @@
-"""Pool of idle connections for reuse by origin, bounded in number and in time."""
+"""Keeps idle connections for reuse by origin, bounded in number and in time."""
 
 import asyncio
 from typing import NamedTuple
@@ -9,7 +9,7 @@ IDLE_SECONDS = 15.0
 """How long an idle connection is kept if the server names no timeout.
 
 Common servers close after 5 s (and announce it) or after 60 s and more; a connection kept longer
-than by the server costs a request sent twice.
+than the server keeps it makes a request be sent twice.
 """
 IDLE_MARGIN = 1.0
 """Seconds before the server's limit at which we close, so that its close never meets a request."""
@@ -18,7 +18,7 @@ MAX_AGE = 300.0
 
 
 class HttpOrigin(NamedTuple):
-    """The origin that a connection leads to, and the TLS identity that it was made with."""
+    """The origin of a connection, and the TLS identity that it was opened with."""
 
     scheme: str
     host: str
@@ -28,7 +28,7 @@ class HttpOrigin(NamedTuple):
 
 
 class IdlePool:
-    """The idle connections of all origins: reuse takes the latest used, eviction the oldest.
+    """The idle connections of all origins: reuse takes the most recently used one, eviction the oldest.
 
     Args:
         most: The most idle connections kept, over all origins.
@@ -85,7 +85,7 @@ class IdlePool:
             self._forget(connection)
 
     def close_identity(self, identity: bytes) -> None:
-        """Close the idle connections that were made with a TLS identity."""
+        """Close the idle connections that were opened with a TLS identity."""
         for connection, origin in list(self._origins.items()):
             if origin.identity == identity:
                 self._forget(connection)

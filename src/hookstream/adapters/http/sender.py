@@ -44,16 +44,16 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.pipeline.ports import Answered, Permitted, Post, Rest, always_permitted
 
-_SAY_AGAIN_SECONDS = 60.0
+_REPORT_AGAIN_SECONDS = 60.0
 _SHORT_SECONDS = 0.25
-"""From a shortage to the end of the call that met it: the next call may succeed."""
+"""The pause after a shortage, at the end of the call that met it: the next call may succeed."""
 _STILL_SHORT_SECONDS = 2.0
 """From the last shortage until it counts as over."""
 TOKEN_SECONDS = 10.0
 """Timeout of one request to a token server."""
 _MAX_TARGETS = 16_384
-"""The most URLs whose parsed form is cached, at about 1 KB each; the cache is cleared when there are more, and
-then an event for that many subscriptions finds none of its own."""
+"""The most URLs whose parsed form is cached, at about 1 KB each. The cache is cleared when there are more, so
+an event for more subscriptions finds none of its URLs cached."""
 
 
 class _Target:
@@ -101,7 +101,7 @@ class _Target:
 
 @dataclass(slots=True)
 class _Request:
-    """One request on its way. Treated as immutable; one is made for each attempt."""
+    """One request in progress. Treated as immutable; one is made for each attempt."""
 
     text: bytes
     target: _Target
@@ -118,7 +118,7 @@ def _nobody(_: str, __: str) -> None:
 
 
 def _middle() -> float:
-    """Draw nothing."""
+    """Return the middle of the interval, without randomness."""
     return 0.5
 
 
@@ -166,11 +166,11 @@ class HttpSender:
         self._connecting = 0
         self._short_since = 0.0
         self._short_until = float("-inf")
-        self._said_at = float("-inf")
+        self._reported_at = float("-inf")
         self._targets: dict[str, _Target] = {}
 
     async def __aenter__(self) -> Self:
-        """Begin to fetch tokens where they are asked for."""
+        """Begin to fetch tokens on request."""
         await self._tokens.__aenter__()
         return self
 
@@ -205,7 +205,7 @@ class HttpSender:
            more over a new connection, at once: servers close idle connections at any moment, and
            without this each such close would cost a retry. The server may have seen the first
            copy; the webhook-id identifies it, as in any retry.
-        3. Any other result is returned as it is: no second resend, no redirect.
+        3. Any other result is returned unchanged: no second resend, no redirect.
         4. Each time, `permitted` is called in the call that writes the first byte.
         5. A local shortage (descriptors, memory, ports, name servers) is not the endpoint's answer:
            after a quarter of a second the attempt is withheld. The lane tries again, with a new
@@ -220,7 +220,7 @@ class HttpSender:
     async def _with_token(
         self, post: Post, request: TokenRequest, deadline: float, permitted: Permitted
     ) -> Answer | Withheld:
-        """Send with a token; where an endpoint refuses it with 401, once more with another one."""
+        """Send with a token; if the endpoint refuses it with 401, once more with another one."""
         token = await self._token(request, deadline, permitted)
         if not isinstance(token, str):
             return token
@@ -259,13 +259,13 @@ class HttpSender:
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
     ) -> Connection | Withheld | Rest[Answer | Withheld]:
-        """As Sender says: over an idle connection, where no token is needed."""
+        """As Sender says: over an idle connection, if no token is needed."""
         deadline = self._loop.time() + post.timeout / 1000
         request: _Request | None = None
-        # What `send` refuses it refuses with the reason.
+        # `send` refuses the same post, and gives the reason.
         with contextlib.suppress(ValueError):
             if post.token is None:
-                request = self._at_hand(post, deadline, permitted)
+                request = self._with_cached_context(post, deadline, permitted)
         connection = None if request is None else self._idle.take(request.origin)
         if request is None or connection is None:
             return Rest(partial(self.send, post, permitted))
@@ -276,7 +276,7 @@ class HttpSender:
         if isinstance(refused, Withheld):
             self._keep(connection, request)
             return refused
-        # It was closed a moment ago, and nothing was written.
+        # It has just been closed, and nothing was written.
         return Rest(partial(self._over_another, request))
 
     def _answered(
@@ -300,7 +300,7 @@ class HttpSender:
 
     async def _sent(self, post: Post, deadline: float, permitted: Permitted) -> Answer | Withheld:
         try:
-            request = self._at_hand(post, deadline, permitted)
+            request = self._with_cached_context(post, deadline, permitted)
             if request is None:
                 tls = await self._contexts.make(post.tls)
                 request = self._request(post, tls, deadline, permitted)
@@ -331,15 +331,17 @@ class HttpSender:
         self._keep(connection, request)
         return answer
 
-    def _at_hand(self, post: Post, deadline: float, permitted: Permitted) -> _Request | None:
-        """Return a request; None where the context of its TLS identity must be made first.
+    def _with_cached_context(
+        self, post: Post, deadline: float, permitted: Permitted
+    ) -> _Request | None:
+        """Return a request; None if the context of its TLS identity must be made first.
 
         Raises:
             ValueError: URL or headers cannot be sent.
         """
         identity = post.tls
         self._contexts.used(post.subscription_id, identity)
-        tls = self._contexts.at_hand(identity)
+        tls = self._contexts.cached(identity)
         return None if tls is None else self._request(post, tls, deadline, permitted)
 
     def _request(
@@ -361,7 +363,7 @@ class HttpSender:
     async def _connect(
         self, url: URL, tls: ssl.SSLContext, within: float
     ) -> Connection | TransportFailure | AddressBlocked | Shortage:
-        """Connect, unless as many connections are open as descriptors may be used for."""
+        """Connect, unless the limit on open connections is reached."""
         most = self._max_connections
         if most is not None and len(self._connector) + self._connecting >= most:
             return Shortage(os.strerror(errno.EMFILE).lower(), SHORTAGES[errno.EMFILE])
@@ -389,8 +391,8 @@ class HttpSender:
         if now >= self._short_until:
             self._short_since = now
         self._short_until = now + _STILL_SHORT_SECONDS
-        if now - self._said_at >= _SAY_AGAIN_SECONDS:
-            self._said_at = now
+        if now - self._reported_at >= _REPORT_AGAIN_SECONDS:
+            self._reported_at = now
             self._on_shortage(shortage.what, shortage.remedy)
         if shortage.used_by_idle:
             self._idle.close()

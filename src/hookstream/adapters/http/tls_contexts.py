@@ -1,4 +1,4 @@
-"""The TLS contexts of the identities in use, bounded in number; keys never touch a disk.
+"""Keeps the TLS contexts of the identities in use, bounded in number, without writing keys to disk.
 
 Python's `ssl` loads certificates and keys by file name only. They are in anonymous memory (memfd), which
 has a name in `/dev/fd` for as long as it is open. Systems without it have pipes.
@@ -18,7 +18,7 @@ from hookstream.core.model.endpoint_identity import TlsIdentity
 MAX_PEM_BYTES = 32 * 1024
 """The most bytes of a certificate chain or a key: a pipe takes 64 KB without a reader."""
 MAX_IDENTITIES = 4_096
-"""The most contexts kept; the one that was used least recently is dropped first."""
+"""The most contexts kept; the least recently used one is dropped first."""
 
 
 class IdentityRefused(ValueError):
@@ -50,7 +50,7 @@ def context_of(identity: TlsIdentity) -> ssl.SSLContext:
         )
     try:
         with _readable(identity.certificate, identity.key) as (certificate, key):
-            # Without a password, an encrypted key would make OpenSSL ask on the terminal.
+            # Without a password callback, an encrypted key would make OpenSSL prompt on the terminal.
             context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         why = _WHY.get(error.reason or "", "one of the two is not PEM")
@@ -77,7 +77,7 @@ def _authorities(ca: bytes | None) -> ssl.SSLContext:
 def lazy_authorities(paths: ssl.DefaultVerifyPaths) -> str | None:
     """Return the folder of the machine's authorities, if it has all of them by their hashes.
 
-    OpenSSL then reads an authority when it is needed. All of them take 0.9 MB and 24 ms a context.
+    OpenSSL then reads an authority when it is needed. All of them take 0.9 MB and 24 ms per context.
     """
     if not paths.capath:
         return None
@@ -140,7 +140,7 @@ class TlsContexts:
     """The contexts by identity.
 
     Args:
-        machine: For endpoints without an identity of their own; None for `machine_context`.
+        machine: For endpoints without their own identity; None for `machine_context`.
         on_dropped: Called with the digest of an identity that is no longer kept.
     """
 
@@ -158,7 +158,7 @@ class TlsContexts:
         """Return the number of identities kept."""
         return len(self._contexts)
 
-    def at_hand(self, identity: TlsIdentity | None) -> ssl.SSLContext | None:
+    def cached(self, identity: TlsIdentity | None) -> ssl.SSLContext | None:
         """Return the context of an identity; None if it must be made."""
         if identity is None:
             return self.machine
@@ -177,7 +177,7 @@ class TlsContexts:
             return self.machine
         context = await asyncio.to_thread(context_of, identity)
         if not self.is_used(identity):
-            # The last subscription with it has another one since.
+            # The last subscription that used it has another one now.
             return context
         self._contexts[identity.digest] = context
         if len(self._contexts) > MAX_IDENTITIES:
@@ -192,7 +192,7 @@ class TlsContexts:
         return identity.digest in self._users
 
     def used(self, subscription_id: str, identity: TlsIdentity | None) -> None:
-        """Note a subscription's identity; an earlier one that nobody else has is dropped."""
+        """Note a subscription's identity; its previous one is dropped if no other subscription has it."""
         digest = None if identity is None else identity.digest
         earlier = self._used_by.get(subscription_id)
         if earlier == digest:

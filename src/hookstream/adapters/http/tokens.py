@@ -1,4 +1,4 @@
-"""OAuth2 tokens for endpoints: cached, fetched once for all who wait, renewed before they end."""
+"""Caches OAuth2 tokens for endpoints, with one fetch for all waiters and a renewal before they expire."""
 
 import asyncio
 from collections import OrderedDict
@@ -21,7 +21,7 @@ from hookstream.core.model.outcome import (
 from hookstream.pipeline.ports import Permitted
 
 MAX_REQUESTS = 4_096
-"""The most requests whose tokens are cached; the one that was used least recently is dropped first."""
+"""The most requests whose tokens are cached; the least recently used one is dropped first."""
 _SUCCESS = 200
 
 Fetch: TypeAlias = Callable[
@@ -40,7 +40,7 @@ class _CachedToken:
         self.began_at = float("-inf")
         """When the last fetch began."""
         self.problem: NoToken | None = None
-        """Why the last fetch brought no token."""
+        """Why the last fetch returned no token."""
         self.defect: Exception | None = None
         """The unexpected exception of the last fetch, for those who wait for it."""
         self.fetching: asyncio.Task[None] | None = None
@@ -62,7 +62,7 @@ class Tokens:
         self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Self:
-        """Begin to fetch where tokens are asked for."""
+        """Begin to fetch tokens on request."""
         await self._tasks.__aenter__()
         return self
 
@@ -83,13 +83,13 @@ class Tokens:
     ) -> str | NoToken:
         """Return a token, or why there is none.
 
-        A token past its drawn renewal is returned while another is fetched beside it. One fetch serves
-        all who wait for equal requests, and ends by its own timeout, whoever stops waiting.
+        A token past its drawn renewal time is returned while another one is fetched in the background. One
+        fetch serves all waiters for equal requests. It ends by its own timeout, even if waiters leave.
 
         Args:
-            request: What is asked for.
+            request: The request to the token server.
             deadline: Loop time until which the caller waits.
-            permitted: Asked directly before a fetch begins.
+            permitted: Called directly before a fetch begins.
         """
         entry, now = self._entry(request), self._loop.time()
         token = entry.token

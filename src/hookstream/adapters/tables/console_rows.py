@@ -1,8 +1,8 @@
 """The rows of the console topic, which consoles and token commands read, and workers never do.
 
 Keys are `token/<id>`, `session/<id>`, `link/<id>`, `failure-group/<id>` and
-`idempotency/<token id>/<SHA-256 of the key>`. A row of any other kind is kept and ignored: a newer release may have
-written it.
+`idempotency/<token id>/<SHA-256 of the key>`. A row of any other kind is kept and ignored, since a newer release
+may have written it.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ IDEMPOTENCY_PREFIX = "idempotency/"
 def _token(**values: Any) -> ApiToken:  # noqa: ANN401  the fields of the row
     token = ApiToken(**values)
     if token.scope.is_of_partner != (token.partner_id is not None):
-        raise FieldUnreadable(f"`partner`: scope {token.scope} does not fit it")
+        raise FieldUnreadable(f"`partner`: scope {token.scope} does not allow it")
     return token
 
 
@@ -120,7 +120,7 @@ class ConsoleTable:
         self.sessions: Final = HashedBook[Session]()
         """The sessions of pages."""
         self.links: Final = HashedBook[PortalLink]()
-        """The links of partners' portals."""
+        """The portal links of partners."""
         self.failures: Final = FailureBook()
         """The failure groups."""
         self.unreadable: Final[dict[str, str]] = {}
@@ -144,7 +144,7 @@ class ConsoleTable:
         elif key.startswith(LINK_PREFIX):
             self.links.put(key.removeprefix(LINK_PREFIX), self._read(read_link, key, value))
         elif key.startswith(IDEMPOTENCY_PREFIX):
-            # Taken out first, so that the order stays that of the log.
+            # Removed first, so that the order is that of the log.
             self._answers.pop(key, None)
             answer = self._read(_ANSWER.read, key, value)
             if answer is not None:
@@ -155,7 +155,7 @@ class ConsoleTable:
             self.failures.put(name, group, unreadable=key in self.unreadable)
 
     def session_caller(self, presented: str, now: Millis) -> Caller | SessionRefusal:
-        """Return whom the bearer of a session's cookie is taken for, or why for nobody.
+        """Return the caller that a session's cookie identifies, or why there is none.
 
         Args:
             presented: What `token_hash` returned for the cookie's value.
@@ -177,11 +177,11 @@ class ConsoleTable:
         return found is not None and not found.expired(now)
 
     def forgettable(self, now: Millis, most: int = FORGOTTEN_AT_ONCE) -> list[str]:
-        """Return keys of rows that a write may remove: those of things that ended long ago.
+        """Return keys of rows that a write may remove, since what they describe ended long ago.
 
         Args:
             now: The brokers' time.
-            most: How many at most.
+            most: The most keys.
         """
         found = []
         for key, answer in islice(self._answers.items(), most):

@@ -18,7 +18,7 @@ GROUP_PREFIX = "failure-group/"
 def _group(**values: object) -> FailureGroup:
     group = FailureGroup(**values)  # type: ignore[arg-type]  # the fields of the row
     if group.id != group_id(Errors(group.partner_id, group.fingerprint)):
-        raise FieldUnreadable("its key is not that of its errors")
+        raise FieldUnreadable("its key does not match its errors")
     return group
 
 

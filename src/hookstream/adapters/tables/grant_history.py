@@ -22,7 +22,7 @@ GRANT = RowFields(
 
 @dataclass(slots=True, frozen=True)
 class _Entry:
-    """One entry as written."""
+    """One entry as it is written."""
 
     since: Millis | None
     grant: Grant | None = None
@@ -87,4 +87,4 @@ def _write(history: Sequence[HeldGrant]) -> object:
 
 
 HISTORY = FieldKind(_read, _write).sparse([])
-"""Reads a `WrittenHistory`; left out where it is empty, as earlier releases wrote the row."""
+"""Reads a `WrittenHistory`; left out if it is empty, as earlier releases wrote the row."""

@@ -101,13 +101,15 @@ def held_by_key(key: str) -> tuple[HoldKind, str]:
     """Return the subject of a hold from its key alone: an unreadable value does not lift the hold.
 
     Raises:
-        EnvelopeUnreadable: The hold's kind is that of a newer release: it may be on anything.
+        EnvelopeUnreadable: The hold's kind is one of a newer release: it may apply to anything.
     """
     kind, slash, name = key.removeprefix(HOLD_PREFIX).partition("/")
     try:
         found = HoldKind(kind)
     except ValueError:
-        raise EnvelopeUnreadable(f"hold {key!r} is of a kind that is not known here") from None
+        raise EnvelopeUnreadable(
+            f"hold {key!r} is of a kind that this release does not know"
+        ) from None
     if not slash or not name or (found is HoldKind.EVERYTHING and name != ALL):
         raise EnvelopeUnreadable(f"hold {key!r} names nothing")
     return found, name

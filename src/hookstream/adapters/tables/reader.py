@@ -64,7 +64,7 @@ class RowReader:
         self._keys = keys
 
     def kind(self, table: str, key: str) -> RowKind:
-        """Return a row's kind by its table and key; `other`: a row that is not read here."""
+        """Return a row's kind by its table and key; `other`: this reader does not read it."""
         if table == self._subscriptions:
             return row_kind(key)
         if table == self._health:
@@ -75,7 +75,7 @@ class RowReader:
     def read(self, kind: RowKind, key: str, value: bytes) -> object:
         """Return a row's value: a Partner, a Subscription or UnreadableSubscription, a Hold ….
 
-        None if rows of its kind are not read here, and for an unreadable `failing` row, which is
+        None if this reader does not read rows of its kind, and for an unreadable `failing` row, which is
         equivalent to no row.
 
         Raises:

@@ -22,7 +22,7 @@ class Row(Generic[T]):
         called: Its name in error messages.
         make: Takes the groups of the key and the fields of the value.
         key: Pattern of its key, with named groups.
-        strict: Whether a row in the format of a newer release is refused; else its fields decide.
+        strict: Whether a row in the format of a newer release is refused; otherwise only its fields count.
         fields: The fields of the value. An `id` among them equals the key.
     """
 
@@ -71,7 +71,7 @@ class Row(Generic[T]):
     def _named(self, key: str, values: Values) -> Values:
         if self._key is None:
             if values.get("id", key) != key:
-                raise FieldUnreadable(f"its value is that of {values['id']!r}")
+                raise FieldUnreadable(f"its value is of {values['id']!r}")
             return {}
         found = self._key.fullmatch(key)
         if found is None:

@@ -23,8 +23,8 @@ IDENTITY_FORMAT = 3
 authority, secret headers, another body. They refuse this format, so none of them sends a delivery
 without credentials or in the wrong shape."""
 PULL_FORMAT = 4
-"""The format of a subscription that nothing is sent to. Earlier releases refuse it, and its envelope asks
-for no event type: so none of them matches it, defers anything for it, or writes it without its types."""
+"""The format of a subscription without an endpoint. Earlier releases refuse it, and its envelope has no
+event type: so none of them matches it, defers anything for it, or writes it without its types."""
 _READ_IN_FULL = frozenset({FORMAT, EXACT_FORMAT, IDENTITY_FORMAT, PULL_FORMAT})
 
 _DIGITS_OF_INT64 = 19
@@ -47,7 +47,7 @@ def row_of(key: str, value: bytes) -> Mapping[str, object]:
     except json.JSONDecodeError as why:
         raise EnvelopeUnreadable(f"row {key!r} is not JSON: {why.msg}") from None
     except UnicodeError:
-        raise EnvelopeUnreadable(f"row {key!r} is not JSON: it is no UTF-8") from None
+        raise EnvelopeUnreadable(f"row {key!r} is not JSON: it is not UTF-8") from None
     except RecursionError:
         raise EnvelopeUnreadable(f"row {key!r} is not JSON: nested too deep") from None
     except NotANumber as why:
@@ -81,7 +81,7 @@ _EXACT = json.JSONDecoder(parse_float=read_number, parse_int=_whole, parse_const
 
 
 def encoded(row: Mapping[str, object], least: int = FORMAT) -> bytes:
-    """Return a row's JSON, each number as its text, with the lowest format that has room for it.
+    """Return a row's JSON, each number as its text, in the lowest format that can hold it.
 
     Args:
         row: The row without its `format`.

@@ -22,7 +22,7 @@ FAILING_SUFFIX = "/failing"
 
 
 def _limit(name: str, bounds: LimitBounds) -> FieldKind:
-    """Return the kind of one limit. What is wrong with it must not stop matching: the default holds."""
+    """Return the kind of one limit. A wrong value must not stop matching: the default applies."""
     default: int = getattr(DEFAULT_PARTNER_LIMITS, name)
     whole = fields.DURATION if name == "timeout" else fields.WHOLE
 
@@ -44,7 +44,7 @@ _LIMITS = FieldKind(
     lambda found: PartnerLimits(**_LIMIT_FIELDS.values(found if isinstance(found, dict) else {})),
     _LIMIT_FIELDS.document,
 ).sparse({})
-"""Left out where all are defaults, as earlier releases wrote the row; they ignore the field."""
+"""Left out if all are defaults, as earlier releases wrote the row; they ignore the field."""
 
 
 def _partner(history: WrittenHistory, **values: Any) -> Partner:  # noqa: ANN401  the other fields by name

@@ -20,10 +20,10 @@ def sha256_text(text: str) -> str:
     """Return a text that is a SHA-256 in hex.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not one.
     """
     if not _SHA256.fullmatch(text):
-        raise ValueError("it is no SHA-256 in hex")
+        raise ValueError("it is not a SHA-256 in hex")
     return text
 
 
@@ -32,18 +32,18 @@ def _session(**values: Any) -> Session:  # noqa: ANN401  the fields of the row
     if (session.token_id is None) == (session.link_id is None):
         raise FieldUnreadable("`token`: either a token began it, or a link")
     if session.scope.is_of_partner != (session.partner_id is not None):
-        raise FieldUnreadable(f"`partner`: scope {session.scope} does not fit it")
+        raise FieldUnreadable(f"`partner`: scope {session.scope} does not allow it")
     if session.link_id is not None and session.scope not in LINK_SCOPES:
-        raise FieldUnreadable(f"`scope`: no link is good for {session.scope}")
+        raise FieldUnreadable(f"`scope`: a link cannot have {session.scope}")
     return session
 
 
 def _link(**values: Any) -> PortalLink:  # noqa: ANN401  the fields of the row
     link = PortalLink(**values)
     if link.scope not in LINK_SCOPES:
-        raise FieldUnreadable(f"`scope`: no link is good for {link.scope}")
+        raise FieldUnreadable(f"`scope`: a link cannot have {link.scope}")
     if (link.used is None) != (link.session_id is None):
-        raise FieldUnreadable("`session`: it is that of a link that was used")
+        raise FieldUnreadable("`session`: it belongs to a link that was used")
     return link
 
 

@@ -67,7 +67,7 @@ def _pins(found: object) -> dict[str, VersionPin]:
             case int() | "latest":
                 pins[event_type] = pin
             case _:
-                raise ValueError(f"{pin!r} is no version")
+                raise ValueError(f"{pin!r} is not a version")
     return pins
 
 
@@ -104,7 +104,7 @@ _GAP = RowFields(
     end=fields.optional(fields.INSTANT),
     # A gap with a reason unknown to this release is still a gap.
     reason=FieldKind(lambda found: found if found in ("disabled", "started") else "paused"),
-    # An earlier release ignores both: it matches nothing in a gap, filled or not.
+    # Earlier releases ignore both: they match nothing in a gap, filled or not.
     filled_by=fields.optional(fields.TEXT).sparse(),
     incomplete=FieldKind(lambda found: found is True).sparse(absent=False),
 ).of(Gap)
@@ -124,7 +124,7 @@ _SIGNING = {
     "expires_at": fields.optional(fields.INSTANT).sparse(),
     # In the clear, so that it can be shown without a key ring.
     "public_key": fields.optional(fields.TEXT).sparse(),
-    # Earlier releases ignore it, and leave it out of what they write: then nobody knows it any more.
+    # Earlier releases ignore it and leave it out of the rows that they write, so it is lost.
     "since": fields.optional(fields.INSTANT).sparse(),
 }
 _SIGNING_SECRET = RowFields(**dict.fromkeys(_CIPHERTEXT_FIELDS, fields.TEXT), **_SIGNING)
@@ -226,8 +226,8 @@ _HAS_BODY = RowFields(body=_BODY.of(dict))
 
 _PULL = "pull"
 _PULLED = RowFields(event_types=fields.TEXTS)
-"""What the body of a subscription without an endpoint has under `pull`: the event types, which its envelope
-leaves out, so that workers of earlier releases match nothing by it."""
+"""The body of a subscription without an endpoint has its event types under `pull`. Its envelope leaves them
+out, so that workers of earlier releases match nothing by it."""
 
 _ENVELOPE: Row[Values] = Row(
     "subscription",
@@ -245,10 +245,10 @@ _ENVELOPE: Row[Values] = Row(
 _REST = RowFields(
     state=fields.parsed(SubscriptionState),
     owner=fields.TEXT,
-    # Earlier releases ignore it, and leave it out of what they write.
+    # Earlier releases ignore it and leave it out of the rows that they write.
     declared_at=fields.REMARK.sparse(""),
 )
-"""The fields beside the body that an envelope does not require."""
+"""The optional fields of an envelope, next to the body."""
 
 
 def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
@@ -270,7 +270,7 @@ def write_subscription(subscription: Subscription, keys: Keys) -> bytes:
 def needs_upgraded_workers(subscription: Subscription) -> bool:
     """Return whether workers of earlier releases cannot read the row, and defer its deliveries.
 
-    Of a subscription without an endpoint they read that it asks for nothing.
+    They read a subscription without an endpoint as one without event types.
     """
     if subscription.endpoint.is_pull:
         return False
@@ -300,8 +300,8 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
 
     Returns:
         An UnreadableSubscription if the envelope is readable but the body is not: it has another
-        format, a key is missing, or its template or batch is not one to this release. A deleted one
-        needs no body: nothing is sent for it.
+        format, a key is missing, or its template or batch is not valid in this release. A deleted one
+        needs no body, since nothing is sent for it.
 
     Raises:
         EnvelopeUnreadable: The envelope is unreadable too.
@@ -322,7 +322,7 @@ def read_subscription(key: str, value: bytes, keys: Keys) -> Subscription | Unre
 
 
 def _check_template(found: Subscription) -> None:
-    """Refuse a template that this release cannot make bodies of."""
+    """Refuse a template that this release cannot render."""
     if found.format is not BodyFormat.TEMPLATE:
         return
     compile_template(found.template)

@@ -25,8 +25,8 @@ class ApiMetrics(Collector):
 
         Args:
             method: Its HTTP method, if the route takes it.
-            route: The template of its path; empty: it has none.
-            status: The answer's.
+            route: The template of its path; empty: there is no such route.
+            status: The status of the answer.
             seconds: How long it took.
         """
         route = route or "none"

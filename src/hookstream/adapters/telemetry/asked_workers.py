@@ -1,6 +1,6 @@
-"""Asks workers at their health ports what their lanes do, within a second, whoever does not answer.
+"""Queries workers at their health ports for the state of a lane, within a second.
 
-Nothing is known that a worker did not say in the last second; who gave no answer is named, with why.
+Answers are cached for a second only; a worker that does not answer is reported with the reason.
 """
 
 import asyncio
@@ -18,48 +18,48 @@ from hookstream.adapters.telemetry.lane_reports import LARGEST_REPORT, read_lane
 from hookstream.core.lanes.lane_status import LaneStatus
 
 SECONDS: Final = 1.0
-"""How long a page waits for all workers."""
+"""The longest that a page waits for all workers."""
 KEPT: Final = 1.0
-"""Seconds for which an answer is given again to whoever asks the same."""
+"""Seconds for which an answer is reused for the same query."""
 RESTS: Final = 10.0
-"""Seconds for which a worker that gave no answer in time is not asked again: pages need not wait for it each time."""
+"""Seconds for which a worker that did not answer in time is not queried again, so that pages do not wait for it."""
 MOST_ADDRESSES: Final = 64
-"""Workers behind one name that are asked."""
+"""The most workers behind one name that are queried."""
 AT_ONCE: Final = 4
-"""Subscriptions that are asked about at a time. Each takes one connection of a worker's few."""
+"""The most subscriptions that are queried at once. Each takes one of a worker's few connections."""
 _CONNECTIONS = 64
-"""At a time, over all workers."""
+"""The most connections at once, over all workers."""
 _LONGEST_WHY = 200
 _OK = 200
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Returns the addresses, `host:port`, of a name and a port; raises OSError where there are none."""
+"""Returns the addresses, `host:port`, of a name and a port; raises OSError if there are none."""
 Fetch: TypeAlias = Callable[[str, str], Awaitable[bytes]]
-"""Returns what the worker at an address says of a subscription's lane; raises OSError or ValueError if it says nothing."""
+"""Returns the report of the worker at an address about a subscription's lane; raises OSError or ValueError otherwise."""
 
 
 @dataclass(slots=True, frozen=True)
 class WorkerLane:
-    """What one worker said of its lane of a subscription."""
+    """One worker's report of its lane of a subscription."""
 
     address: str
-    """`host:port` as it was asked; where its name was not found, as the setting has it."""
+    """`host:port` as it was queried; if its name was not found, as the setting has it."""
     worker: str = ""
-    """Its name, as audit records have it; empty: it did not answer."""
+    """Its name in audit records; empty: it did not answer."""
     lane: LaneStatus | None = None
-    """None: it has none, as it had no work for it in ten minutes, or it did not answer."""
+    """None: it has none, since it had no work for it in ten minutes, or it did not answer."""
     problem: str = ""
-    """Why it gave no answer; empty: it did."""
+    """Why it did not answer; empty: it did."""
 
 
 class AskedWorkers:
-    """Asks the workers. For one event loop.
+    """Queries the workers. For one event loop.
 
     Args:
-        workers: `HOST:PORT` of each; a name with several addresses is as many workers.
-        resolve: Looks up names, at each ask.
-        fetch: Asks one worker.
-        seconds: How long that takes at most, for names, connections and answers together.
+        workers: `HOST:PORT` of each; a name with several addresses is that many workers.
+        resolve: Looks up names, at each query.
+        fetch: Queries one worker.
+        seconds: The longest that a query takes, for names, connections and answers together.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class AskedWorkers:
         self._asking: dict[str, asyncio.Task[tuple[WorkerLane, ...]]] = {}
         self._known: dict[str, tuple[float, tuple[WorkerLane, ...]]] = {}
         self._silent: dict[str, float] = {}
-        """Until when each worker that gave no answer in time is not asked."""
+        """The time until which each worker that did not answer in time is not queried."""
 
     async def lanes(self, subscription_id: str) -> tuple[WorkerLane, ...]:
-        """Return what each worker says of its lane of a subscription, in the order of the setting."""
+        """Return each worker's report of its lane of a subscription, in the order of the setting."""
         now = self._now()
         self._known = {key: each for key, each in self._known.items() if now - each[0] < KEPT}
         self._silent = {key: until for key, until in self._silent.items() if until > now}
@@ -94,11 +94,11 @@ class AskedWorkers:
             asking = asyncio.get_running_loop().create_task(self._asked(subscription_id))
             self._asking[subscription_id] = asking
             asking.add_done_callback(lambda _: self._asking.pop(subscription_id, None))
-        # Whoever gives up asking does not end it for others.
+        # A caller that is cancelled does not cancel the query for others.
         return await asyncio.shield(asking)
 
     async def close(self) -> None:
-        """Ask nobody any more."""
+        """Cancel all queries."""
         asking = list(self._asking.values())
         for each in asking:
             each.cancel()
@@ -117,7 +117,7 @@ class AskedWorkers:
         return found
 
     async def _of_name(self, named: str, subscription_id: str, until: float) -> list[WorkerLane]:
-        """Ask all workers behind one name."""
+        """Query all workers behind one name."""
         host, _, port = named.rpartition(":")
         try:
             async with asyncio.timeout_at(until):
@@ -158,7 +158,7 @@ def _why(error: Exception) -> str:
 async def asked_workers(
     workers: Sequence[str], seconds: float = SECONDS
 ) -> AsyncIterator[AskedWorkers]:
-    """Return what asks workers by HTTP, as long as the block runs; its arguments are those of AskedWorkers."""
+    """Lend an `AskedWorkers` that queries by HTTP; the arguments are the same."""
     resolver = aiohttp.AsyncResolver(timeout=seconds, tries=1)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS, force_close=True),

@@ -1,4 +1,4 @@
-"""The metrics of a process that has hardly more than gauges: an executor of jobs, a console."""
+"""The metrics endpoint of executors and consoles, which have few metrics other than gauges."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -13,12 +13,12 @@ from hookstream.adapters.telemetry.metrics import GAUGES
 class GaugeMetrics(Collector):
     """Gauges in Prometheus's text format.
 
-    It has no `hookstream_info`: by that series, an alert knows that a worker answers.
+    It has no `hookstream_info`: an alert uses that series to see that a worker answers.
 
     Args:
         values: Returns the values by name, at every scrape; the names are those of `GAUGES`.
-        more: What else is collected.
-        avro: What turns Avro into JSON, `native` or `python`.
+        more: Further collectors.
+        avro: The implementation that turns Avro into JSON, `native` or `python`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class GaugeMetrics(Collector):
         """Yield every gauge with its current value."""
         yield InfoMetricFamily(
             "hookstream_executor",
-            "The release that runs, and what turns Avro into JSON.",
+            "The release that runs, and the implementation that turns Avro into JSON.",
             value=self._info,
         )
         for name, value in self._values().items():

@@ -14,7 +14,7 @@ Check: TypeAlias = Callable[[], tuple[bool, Mapping[str, object]]]
 """Returns whether the check passes, with the facts that it is based on."""
 
 Lanes: TypeAlias = Callable[[str | None], bytes]
-"""Returns what a worker says of its lane of a subscription, or, for None, of those that need a look, as JSON."""
+"""Returns as JSON a worker's report of its lane of a subscription; for None, of the lanes that need attention."""
 
 _EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HIGHEST_PORT = 65_535
@@ -45,7 +45,7 @@ class HealthServer:
         ready: Readiness; False makes a rollout wait.
         life: Seconds after which a connection is closed.
         setting: The name of the setting that `listen` comes from, for errors.
-        lanes: The source of `/lanes` and `/lanes?subscription=ID`, called when it is asked for; None: there is none.
+        lanes: The source of `/lanes` and `/lanes?subscription=ID`, called for each request; None: there is none.
 
     Raises:
         ConfigurationError: `listen` is not an address, or (on entering) cannot be listened on.
@@ -101,7 +101,7 @@ class HealthServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Listen no more, and close every connection."""
+        """Stop listening, and close every connection."""
         if self._server is not None:
             self._server.close()
         for connection in self.connections:
@@ -142,7 +142,7 @@ class _Bounded(web.RequestHandler):
             server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # no log
-            # No page takes a body: inflating what comes anyway would keep the worker's loop.
+            # No page takes a body: inflating one that comes anyway would block the worker's loop.
             auto_decompress=False,
         )
         self._connections = connections

@@ -1,4 +1,4 @@
-"""What a worker says of its lanes, as JSON: written by the worker, and read by consoles, maybe of another release."""
+"""Writes and reads a worker's report of its lanes as JSON; the console that reads it may be of another release."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -11,7 +11,7 @@ from hookstream.core.lanes.lane_status import BreakerState, FullLane, LanesStatu
 LARGEST_REPORT = 64 << 10
 """Bytes: a report of one lane has some hundred."""
 MOST_NAMED = 50
-"""Lanes with an open breaker, and lanes at their limit, that a report of all names."""
+"""The most lanes with an open breaker, and at their limit, that a report of all lanes names."""
 LARGEST_OF_ALL = 256 << 10
 """Bytes of a report of all lanes: the ids have 200 characters at most."""
 
@@ -63,7 +63,7 @@ class _All(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lane_report(worker: str, status: LaneStatus | None) -> bytes:
-    """Return what a worker of this name answers of a lane; None: it has none."""
+    """Return the report of a worker of this name about a lane; None: it has none."""
     return msgspec.json.encode({"worker": worker, "lane": status and asdict(status)})
 
 
@@ -71,7 +71,7 @@ def read_lane_report(content: bytes) -> tuple[str, LaneStatus | None]:
     """Return the worker's name and its lane, as `lane_report` took them.
 
     Raises:
-        ValueError: It is no report: whoever answered is no worker, or it is out of every bound.
+        ValueError: It is not a report, for example not of a worker, or it is out of bounds.
     """
     try:
         found = msgspec.json.decode(content, type=_Report)
@@ -81,7 +81,7 @@ def read_lane_report(content: bytes) -> tuple[str, LaneStatus | None]:
 
 
 def lanes_report(status: LanesStatus) -> bytes:
-    """Return what a worker answers of all its lanes; it names `MOST_NAMED` of each kind at most."""
+    """Return the report about all lanes of a worker; it names at most `MOST_NAMED` of each kind."""
     return msgspec.json.encode(
         {
             "open_breakers": [
@@ -103,10 +103,10 @@ def lanes_report(status: LanesStatus) -> bytes:
 
 
 def read_lanes_report(content: bytes) -> LanesStatus:
-    """Return what `lanes_report` took.
+    """Return the status that `lanes_report` took.
 
     Raises:
-        ValueError: It is no such report, or it is out of every bound.
+        ValueError: It is not such a report, or it is out of bounds.
     """
     try:
         found = msgspec.json.decode(content, type=_All)

@@ -28,7 +28,7 @@ _SECRET = re.compile(
 _Line: TypeAlias = dict[str, object]
 _clock = SystemClock()
 _writing = threading.Lock()
-"""Held while a line is written: those of two threads are not mixed."""
+"""Held while a line is written, so that lines of two threads do not mix."""
 
 
 class StructuredLogger:
@@ -98,14 +98,14 @@ def _now() -> str:
 
 
 def _for_console(*, colors: bool) -> Callable[[_Line], str]:
-    """Return what makes readable text of a line."""
-    # Here alone: with rich, which it looks for, its import is a fifth of a worker's start.
+    """Return a function that renders a line as readable text."""
+    # Imported only here: with rich, which it looks for, its import is a fifth of a worker's start.
     from structlog.dev import ConsoleRenderer  # noqa: PLC0415
 
     rendered = ConsoleRenderer(colors=colors)
 
     def text(line: _Line) -> str:
-        # Before colours are added: a terminal must not obey what a line says.
+        # Before colours are added: a line must not control the terminal.
         harmless = {
             name: _blotted(value) if isinstance(value, str) else value
             for name, value in line.items()

@@ -1,4 +1,4 @@
-"""Turns everything else that a process would write to standard error into log lines.
+"""Turns all other output of a process on standard error into log lines.
 
 Libraries log, emit warnings and report failed exports; a thread may end with an uncaught exception.
 A line that is not JSON among JSON lines is lost to log collectors.

@@ -2,8 +2,8 @@
 
 Counters are plain numbers in dicts, changed by the event loop only; prometheus_client reads them at
 a scrape (its own counters take a lock at each call, OpenTelemetry's cost ten times as much). Labels
-are few and bounded: no URLs, at most `MAX_VALUES` different event types and topics, and no ids but
-those of so many subscriptions and their partners as the settings say; the rest are counted under `_other`.
+are few and bounded: no URLs, at most `MAX_VALUES` different event types and topics, and ids only of as
+many subscriptions and their partners as the settings allow; the rest are counted under `_other`.
 """
 
 from bisect import bisect_left
@@ -36,7 +36,7 @@ from hookstream.core.model.outcome import (
 )
 
 MAX_VALUES = 200
-"""The most event types, and the most topics, with series of their own."""
+"""The most event types, and the most topics, with their own series."""
 
 DURATION_BUCKETS = (
     0.005,
@@ -64,20 +64,20 @@ GAUGES = {
     "hookstream_in_hand_seconds": "How long the oldest unfinished record has been the oldest.",
     "hookstream_open_transaction_seconds": "How long a transaction has hidden records of a topic.",
     "hookstream_table_age_seconds": "Seconds since a table was last known to be current.",
-    "hookstream_egress_short_seconds": "How long attempts have waited for a want of the worker's own.",
+    "hookstream_egress_short_seconds": "How long attempts have waited for a local resource of the worker.",
     "hookstream_clock_skew_seconds": "By how much this machine's clock is ahead of the brokers'.",
     "hookstream_unreadable_rows": "Table rows that cannot be read: nothing is matched meanwhile.",
     "hookstream_in_flight": "Attempts under way.",
     "hookstream_queued": "Deliveries that wait in lanes for their attempt.",
     "hookstream_open_breakers": "Subscriptions that are sent nothing but probes.",
-    "hookstream_paused_partitions": "Tier partitions that are not fetched, as their room is full.",
+    "hookstream_paused_partitions": "Tier partitions that are not fetched, since their room is full.",
     "hookstream_stopped_partitions": "Partitions that are not read until an operator acts.",
-    "hookstream_unread_partitions": "Partitions that give nothing though they have records.",
-    "hookstream_holds": "Holds that operators set and nobody cleared.",
+    "hookstream_unread_partitions": "Partitions that return nothing although they have records.",
+    "hookstream_holds": "Holds that operators set and that are not cleared.",
     "hookstream_connections": "Open HTTP connections, including idle ones.",
     "hookstream_jobs_running": "Jobs that have not ended.",
     "hookstream_jobs_stalled": "Jobs on which nothing has worked for a minute, or whose row cannot be read.",
-    "hookstream_jobs_held": "Jobs on which this executor works.",
+    "hookstream_jobs_held": "Jobs that this executor works on.",
 }
 """The gauges that `observe` may report, with their help texts."""
 
@@ -138,8 +138,8 @@ class PrometheusMetrics(Collector):
     """The `Metrics` of the product, and the source of /metrics. For one event loop.
 
     Args:
-        subscriptions: How many subscriptions have series of their own; 0: there are none by subscription.
-        avro: What turns Avro into JSON, `native` or `python`.
+        subscriptions: The most subscriptions with their own series; 0: no series per subscription.
+        avro: The implementation that turns Avro into JSON, `native` or `python`.
     """
 
     def __init__(self, subscriptions: int = MAX_VALUES, avro: str = "python") -> None:
@@ -154,12 +154,12 @@ class PrometheusMetrics(Collector):
         )
         self._attempts = self._counter(
             "hookstream_attempts_total",
-            "HTTP attempts, by what they came to.",
+            "HTTP attempts, by outcome.",
             ("event_type", "trigger", "outcome", "kind"),
         )
         self._dispositions = self._counter(
             "hookstream_dispositions_total",
-            "What became of deliveries, each time that it was decided.",
+            "Dispositions of deliveries, each time that one was decided.",
             ("event_type", "disposition", "reason"),
         )
         self._dead_letters = self._counter(
@@ -170,7 +170,9 @@ class PrometheusMetrics(Collector):
         for dead in DeadReason:
             self._dead_letters.begin(dead.value)
         self._deferrals = self._counter(
-            "hookstream_deferrals_total", "Put back without an attempt.", ("reason",)
+            "hookstream_deferrals_total",
+            "Deliveries that were put back without an attempt.",
+            ("reason",),
         )
         self._undecodable = self._counter(
             "hookstream_undecodable_total", "Records that never became events.", ("reason",)
@@ -204,7 +206,7 @@ class PrometheusMetrics(Collector):
         )
         self._copies_merged = self._counter(
             "hookstream_copies_merged_total",
-            "Copies of a delivery that met another copy in the waiting room.",
+            "Copies of a delivery that were merged with another copy in the waiting room.",
         )
         self._copies_merged.begin()
         self._durations = _Histogram(
@@ -292,11 +294,11 @@ class PrometheusMetrics(Collector):
     # Called at a scrape.
 
     def observe(self, values: Callable[[], Mapping[str, float]]) -> None:
-        """Call this function for values kept elsewhere (`GAUGES`, `COUNTS`), at every scrape."""
+        """Call this function at every scrape for values kept elsewhere (`GAUGES`, `COUNTS`)."""
         self._observed.append(values)
 
     def observe_breakers(self, broken: Callable[[], Collection[str]]) -> None:
-        """Call this function for the subscriptions whose circuit breaker is not closed, at every scrape."""
+        """Call this function at every scrape for the subscriptions whose circuit breaker is not closed."""
         self._broken = broken
 
     def exposition(self) -> bytes:
@@ -310,7 +312,9 @@ class PrometheusMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every metric with its current value."""
         yield InfoMetricFamily(
-            "hookstream", "The release that runs, and what turns Avro into JSON.", value=self._info
+            "hookstream",
+            "The release that runs, and the implementation that turns Avro into JSON.",
+            value=self._info,
         )
         for counter in self._counters:
             yield counter.family()

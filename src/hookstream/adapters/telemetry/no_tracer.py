@@ -8,7 +8,7 @@ class NoTracer:
     """The `Tracer` without an exporter: every method returns None."""
 
     lost = 0
-    """Without spans none is lost."""
+    """Without spans, none is lost."""
 
     def _start(self, *_: object, **__: object) -> None:
         """Start nothing."""

@@ -1,4 +1,4 @@
-"""The attributes by which a span is found: whose delivery it is about, and what became of that.
+"""The attributes by which a span is found: its delivery, and the delivery's disposition.
 
 They are the names of log lines and audit records (`core/audit/trail.py`) under `hookstream.`, with dots.
 """
@@ -21,7 +21,7 @@ def of_delivery(delivery: Delivery, attempt: int) -> Attributes:
 
     Args:
         delivery: The delivery.
-        attempt: The number of the attempt that the span is; of any other span, of attempts so far.
+        attempt: The number of the span's attempt; for any other span, the number of attempts so far.
     """
     return {
         "hookstream.delivery.id": delivery.delivery_id,
@@ -33,7 +33,7 @@ def of_delivery(delivery: Delivery, attempt: int) -> Attributes:
 
 
 def of_state(state: Delivery | UnmatchedEvent) -> Attributes:
-    """Return what a tier record's headers say: a delivery, or an event that is still to be matched."""
+    """Return the attributes of a tier record's state: a delivery, or an event that is still to be matched."""
     if isinstance(state, Delivery):
         return of_delivery(state, state.attempt)
     if state.only is None:

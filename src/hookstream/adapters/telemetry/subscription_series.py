@@ -1,7 +1,7 @@
 """Series of single subscriptions, for a bounded number of them.
 
-The first subscriptions that a process attempts have series of their own until it ends: a series that
-came and went would have gaps in every rate. All others share one, `_other`.
+The first subscriptions that a process attempts have their own series until it ends: a series that
+comes and goes would have gaps in every rate. All others share one, `_other`.
 """
 
 from collections import Counter
@@ -56,10 +56,10 @@ class _Series:
 
 
 class SubscriptionSeries:
-    """Counts attempts by subscription. Tests are left out: they are nobody's traffic.
+    """Counts attempts by subscription. Tests are left out, since they are not traffic.
 
     Args:
-        most: How many subscriptions have series of their own, at least 1.
+        most: The most subscriptions with their own series, at least 1.
     """
 
     def __init__(self, most: int) -> None:
@@ -88,7 +88,7 @@ class SubscriptionSeries:
             series.dead_letters[disposition.reason.value] += 1
 
     def _begun(self, subscription_id: str, partner_id: str) -> _Series:
-        """Return the series of a subscription that has none of its own yet."""
+        """Return the series for a subscription that has none yet."""
         if len(self._known) < self._most:
             series = self._known[subscription_id] = _Series(subscription_id, partner_id)
             return series

@@ -1,4 +1,4 @@
-"""Selects the tracer by the settings, and loads OpenTelemetry only where spans are exported."""
+"""Selects the tracer by the settings, and loads OpenTelemetry only if spans are exported."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ def tracer_of(settings: "TracingOptions", chance: Chance) -> "NoTracer | SdkTrac
     """
     if settings.exporter == "none":
         return NoTracer()
-    # Here alone: its SDK takes a tenth of a worker's start.
+    # Imported only here: its SDK takes a tenth of a worker's start.
     from hookstream.adapters.telemetry.tracing import exporting_tracer  # noqa: PLC0415
 
     return exporting_tracer(settings, chance)

@@ -2,7 +2,7 @@
 
 Sampling is parent-based: a record with a context follows it, any other starts a trace with the
 ratio's probability. The decision is made before the SDK is called, which costs 6 µs even for a span
-that it then discards. Names and attributes follow the semantic conventions 1.44 for messaging
+that it discards. Names and attributes follow the semantic conventions 1.44 for messaging
 (Kafka) and HTTP clients.
 """
 
@@ -44,7 +44,7 @@ _FILE_DELAY_MILLIS = 200
 _MAX_KEY = 256
 _TRACEPARENT_LENGTH = 55
 _MAX_TRACEPARENT = 512
-"""The most characters of a `traceparent` that are parsed: of a longer one the SDK would log a warning."""
+"""The most characters of a `traceparent` that are parsed: the SDK logs a warning for a longer one."""
 _W3C = TraceContextTextMapPropagator()
 
 
@@ -69,7 +69,7 @@ class TracingOptions(Protocol):
 
 
 class SampledSpan:
-    """Fits `Span`."""
+    """A `Span`."""
 
     __slots__ = ("_span", "span_id", "trace_id", "traceparent")
 
@@ -85,11 +85,11 @@ class SampledSpan:
         """The W3C `traceparent` of this span."""
 
     def decoded(self, event_type: str, event_id: str) -> None:
-        """Add which event the record is."""
+        """Add the record's event type and event id."""
         self._span.set_attributes(of_event(event_type, event_id))
 
     def decided(self, disposition: Disposition) -> None:
-        """Add what becomes of the delivery."""
+        """Add the disposition of the delivery."""
         self._span.set_attributes(of_decision(disposition))
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
@@ -122,7 +122,7 @@ class CountingExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Close it."""
+        """Close the exporter."""
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -209,7 +209,7 @@ class SdkTracer:
         )
 
     def cancel(self, parent: Span, delivery: Delivery, disposition: Disposition) -> Span | None:
-        """Start `cancel`, of a delivery that ends without a record."""
+        """Start `cancel`, for a delivery that ends without a record."""
         return self._start(
             "cancel",
             SpanKind.INTERNAL,
@@ -232,7 +232,7 @@ class SdkTracer:
     ) -> Span | None:
         """Start `<method> <route>`, one request to the API: a child of the client's span, or a root.
 
-        Sampled like `process`. The path is not recorded: it has ids of partners' things.
+        Sampled like `process`. The path is not recorded, since it contains partners' ids.
         """
         context = self._sampled(traceparent)
         if context is None:
@@ -284,7 +284,7 @@ def exporting_tracer(settings: TracingOptions, chance: Chance) -> SdkTracer:
     provider = TracerProvider(sampler=ALWAYS_ON, resource=_resource(), shutdown_on_exit=False)
     if settings.exporter == "file":
         if settings.file is None:
-            raise ConfigurationError("tracing.exporter is 'file': name it with tracing.file")
+            raise ConfigurationError("tracing.exporter is 'file': set tracing.file")
         # Written on a thread, since a disk may stall; soon, since a worker may be killed.
         exporter, delay = CountingExporter(SpanFile(settings.file)), _FILE_DELAY_MILLIS
     else:
