@@ -1,4 +1,4 @@
-"""The files below a folder, each once: links are followed, hidden names are left out.
+"""Lists the files below a folder, each once: links are followed, hidden names are left out.
 
 Names that begin with a dot are left out, as mounts of a Kubernetes ConfigMap contain every file once
 more below `..data`. A folder or file that two links lead to is found once, under the first of its
@@ -20,7 +20,7 @@ from hookstream.errors import InputRefused
 _SENT: Final = re.compile(
     r"(?:(?![.])[^/\\\x00-\x1f\x7f]{1,200}/){0,4}(?![.])[^/\\\x00-\x1f\x7f]{1,200}"
 )
-"""A path below a folder, without hidden names: it leads nowhere else."""
+"""A path below a folder, without hidden names and without a way out of it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,7 +29,7 @@ class Found:
 
     path: Path
     problem: str = ""
-    """Why it cannot be read: a dangling link, a folder without permission, no regular file."""
+    """Why it cannot be read: a dangling link, a folder without permission, not a regular file."""
     real: str = ""
     """Its path without links: one for each file."""
 
@@ -44,7 +44,7 @@ class FileTree(Protocol):
         """As `files_below`."""
 
     def read(self, path: Path, most: int) -> bytes:
-        """Return the first bytes of a file, so many at most.
+        """Return the first bytes of a file, at most `most`.
 
         Raises:
             OSError: It cannot be read.
@@ -79,22 +79,22 @@ DISK: Final = DiskTree()
 
 
 class SentFile(NamedTuple):
-    """A file that somebody sent."""
+    """A file from a request."""
 
     path: str
-    """From the folder on."""
+    """Its path relative to the folder."""
     content: bytes
 
 
 class SentTree:
-    """Files that somebody sent, below one folder. Implements `FileTree`: nothing is on a disk.
+    """Files from a request, below one folder. Implements `FileTree` without a disk.
 
     Args:
-        folder: Where they are said to be.
+        folder: Their nominal folder.
         files: The files.
 
     Raises:
-        InputRefused: A path leads elsewhere or has a hidden name, or is given twice, or is also a folder.
+        InputRefused: A path leads elsewhere, has a hidden name, occurs twice, or is also a folder.
     """
 
     def __init__(self, folder: Path, files: Sequence[SentFile]) -> None:
@@ -102,7 +102,7 @@ class SentTree:
         self._files: dict[Path, bytes] = {}
         for number, (path, content) in enumerate(files):
             if _SENT.fullmatch(path) is None:
-                raise InputRefused(f"files[{number}].path: it is no path below the folder")
+                raise InputRefused(f"files[{number}].path: it is not a path below the folder")
             if folder / path in self._files:
                 raise InputRefused(f"files[{number}].path: another file has it already")
             self._files[folder / path] = content
@@ -139,7 +139,7 @@ def files_below(folder: Path, *, most: int) -> Iterator[Found]:
 
     Args:
         folder: Where to begin.
-        most: How many files are taken.
+        most: The most files.
 
     Raises:
         InputRefused: There are more.
@@ -156,13 +156,13 @@ def listed(folder: Path) -> list[str]:
     """Return the names in a folder, in their order, hidden ones left out.
 
     Raises:
-        InputRefused: It is not there, is no folder, or may not be read.
+        InputRefused: It does not exist, is not a folder, or may not be read.
     """
     return [entry.name for entry in _entries(folder)]
 
 
 def shown(path: Path) -> str:
-    """Return a path fit for a terminal: bytes that are no text, and control characters, escaped."""
+    """Return a path that is safe for a terminal: non-text bytes and control characters are escaped."""
     written = str(path)
     if written.isascii() and written.isprintable():
         return written
@@ -171,7 +171,7 @@ def shown(path: Path) -> str:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Return what is in a folder, as `listed`."""
+    """Return the entries of a folder, as `listed`."""
     try:
         with os.scandir(folder) as found:
             entries = [each for each in found if not each.name.startswith(".")]
@@ -182,7 +182,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _walk(folder: Path) -> Iterator[Found]:
-    # Not by recursion: folders may be nested deeper than Python's stack.
+    # Without recursion: folders may be nested deeper than Python's stack.
     pending = [(folder, os.path.realpath(folder))]
     seen = {pending[0][1]}
     while pending:
@@ -203,10 +203,10 @@ def _walk(folder: Path) -> Iterator[Found]:
 
 
 def _real(entry: os.DirEntry[str], folder: str) -> str:
-    """Return the path of an entry without links; `folder` is that of its folder."""
+    """Return the path of an entry without links; `folder` is its folder's path."""
     try:
         if not entry.is_symlink():
-            # To look at each part of each path takes longer than to read the file.
+            # Resolving each part of each path takes longer than reading the file.
             return os.path.join(folder, entry.name)  # noqa: PTH118  texts
     except OSError:
         pass
@@ -224,4 +224,4 @@ def _look(path: Path) -> tuple[str, bool]:
         return f"cannot be read: {failed.strerror or failed}", False
     if stat.S_ISDIR(mode):
         return "", True
-    return "" if stat.S_ISREG(mode) else "is no regular file", False
+    return "" if stat.S_ISREG(mode) else "is not a regular file", False

@@ -159,7 +159,7 @@ def test_problems_of_all_files_are_reported_with_file_line_and_path(tmp_path: Pa
     assert problems(tmp_path) == [
         "partners/acme.yaml:2: partner acme: name: is missing",
         ("partners/acme.yaml:3: partner acme: nmae: there is no such field (did you mean name?)"),
-        "partners/broken.yaml:2: is no YAML: did not find expected node content",
+        "partners/broken.yaml:2: is not YAML: did not find expected node content",
         (
             "subscriptions/orders.yaml:7: subscription orders: endpoint.signing_secrets[0]: "
             "the environment variable X is not set"
@@ -374,9 +374,9 @@ def test_a_word_is_text_unless_all_of_it_is_one_of_yamls_own() -> None:
         ("007", "begins with a zero or a plus"),
         ("-01.5", "begins with a zero or a plus"),
         ("+5", "begins with a zero or a plus"),
-        (".inf", "is no number that JSON can represent"),
-        ("-.Inf", "is no number that JSON can represent"),
-        (".nan", "is no number that JSON can represent"),
+        (".inf", "is not a number that JSON can represent"),
+        ("-.Inf", "is not a number that JSON can represent"),
+        (".nan", "is not a number that JSON can represent"),
         ("1e401", "has an exponent beyond"),
         ("1e1000000000", "has an exponent beyond"),
         ("9" * 101, "has more than 100 digits"),
@@ -395,12 +395,12 @@ def test_a_number_that_does_not_read_back_as_written_is_refused(word: str, why: 
         ("a: 1\na: 2", 2, "the field 'a' appears twice"),
         ("a: 1\n5: 2", 2, "a field's name must be text: quote it"),
         ("? [a]\n: 1", 1, "a field's name must be text: quote it"),
-        ("a: &x 1", 1, "anchors and aliases are not taken: write it out"),
-        ("a: *x", 1, "anchors and aliases are not taken: write it out"),
-        ("a: !!python/name:os.system", 1, "tags (words that begin with !) are not taken"),
+        ("a: &x 1", 1, "anchors and aliases are not supported: write it out"),
+        ("a: *x", 1, "anchors and aliases are not supported: write it out"),
+        ("a: !!python/name:os.system", 1, "tags (words that begin with !) are not supported"),
         ("a: " + "[" * 100_000, 1, "is nested more than 50 deep"),
-        ("a: \x07", 1, "is no YAML: it contains a character that YAML does not allow"),
-        ("a: b: c", 1, "is no YAML: mapping values are not allowed in this context"),
+        ("a: \x07", 1, "is not YAML: it contains a character that YAML does not allow"),
+        ("a: b: c", 1, "is not YAML: mapping values are not allowed in this context"),
     ],
 )
 def test_unsupported_yaml_is_refused(text: str, line: int, why: str) -> None:

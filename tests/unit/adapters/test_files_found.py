@@ -71,14 +71,14 @@ def test_a_definition_may_be_json(tmp_path: Path, name: str) -> None:
     ("text", "why"),
     [
         ('{"id": "a",\n "id": "b"}', ":2: the field 'id' appears twice"),
-        ('{"id": "\\ud800"}', ":1: contains half a surrogate pair, which is no character"),
-        ('{"id": NaN}', ":1: is no JSON: a value is expected here"),
-        ('{"id": 01}', ":1: is no JSON: a comma or } is expected here"),
-        ('{"id": 1,}', ":1: is no JSON: a field's name in double quotes is expected here"),
-        ('{"id": 1} {}', ":1: is no JSON: something follows the document"),
-        ('{"id":\n"a', ":2: is no JSON: Unterminated string starting at"),
-        ("{'id': 1}", ":1: is no JSON: a field's name in double quotes is expected here"),
-        ("", ":1: is no JSON: a value is expected here"),
+        ('{"id": "\\ud800"}', ":1: contains half a surrogate pair, which is not a character"),
+        ('{"id": NaN}', ":1: is not JSON: a value is expected here"),
+        ('{"id": 01}', ":1: is not JSON: a comma or } is expected here"),
+        ('{"id": 1,}', ":1: is not JSON: a field's name in double quotes is expected here"),
+        ('{"id": 1} {}', ":1: is not JSON: something follows the document"),
+        ('{"id":\n"a', ":2: is not JSON: Unterminated string starting at"),
+        ("{'id': 1}", ":1: is not JSON: a field's name in double quotes is expected here"),
+        ("", ":1: is not JSON: a value is expected here"),
         ("[" * 100_000, ":1: is nested more than 50 deep"),
     ],
 )
@@ -94,8 +94,8 @@ def test_a_file_that_is_no_definition_by_its_name_is_refused(tmp_path: Path, nam
     write(tmp_path, f"subscriptions/{name}", "")
     assert problems(tmp_path) == [
         (
-            f"subscriptions/{name}: is not read: definitions end in .yaml, .yml or .json. Move it out"
-            " of here, or begin its name with a dot"
+            f"subscriptions/{name}: is not read: definitions end in .yaml, .yml or .json. Move it"
+            " elsewhere, or begin its name with a dot"
         )
     ]
 
@@ -111,7 +111,7 @@ def test_a_file_that_a_definition_names_as_its_secret_is_not_reported_as_unknown
 def test_a_text_for_people_is_named_in_a_note(tmp_path: Path) -> None:
     write(tmp_path, "subscriptions/README.md", "# ours")
     assert read(tmp_path).notes == [
-        f"{tmp_path}/subscriptions/README.md is not read: it is no definition"
+        f"{tmp_path}/subscriptions/README.md is not read: it is not a definition"
     ]
 
 
@@ -145,7 +145,7 @@ def test_other_entries_beside_the_folders_are_noted_or_ignored(tmp_path: Path) -
         [],
         [
             (
-                "not read, as it declares nothing of hookstream's: a/package.json, broken.yaml,"
+                "not read, since it declares nothing of hookstream's: a/package.json, broken.yaml,"
                 " docker-compose.yml"
             )
         ],
@@ -186,9 +186,9 @@ def test_what_cannot_be_opened_is_refused_with_its_path(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "subscriptions" / "pipe.yaml")
     (tmp_path / "partners").write_text("")
     assert problems(tmp_path) == [
-        "partners: is a file, and must be a folder",
+        "partners: is a file, but must be a folder",
         "subscriptions/gone.yaml: cannot be read: No such file or directory",
-        "subscriptions/pipe.yaml: is no regular file",
+        "subscriptions/pipe.yaml: is not a regular file",
     ]
 
 
@@ -197,10 +197,10 @@ def test_a_secret_is_not_read_from_a_pipe(tmp_path: Path) -> None:
     write(tmp_path, "subscriptions/x.yaml", ORDERS.replace("env: ORDERS", "file: k"))
     os.mkfifo(tmp_path / "subscriptions" / "k")
     assert problems(tmp_path) == [
-        "subscriptions/k: is no regular file",
+        "subscriptions/k: is not a regular file",
         (
             "subscriptions/x.yaml:6: subscription orders: endpoint.signing_secrets[0]:"
-            f" the file {tmp_path}/subscriptions/k is no regular file"
+            f" the file {tmp_path}/subscriptions/k is not a regular file"
         ).replace(f"{tmp_path}/", ""),
     ]
 

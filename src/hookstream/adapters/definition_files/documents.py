@@ -41,7 +41,7 @@ def documents_of(path: Path, tree: FileTree = DISK) -> list[Document]:
 
 
 def problem_of(path: Path, refused: FileRefused) -> Problem:
-    """Return the problem of a file that was refused."""
+    """Return the problem of a refused file."""
     where = f"{shown(path)}:{refused.line}" if refused.line else shown(path)
     return Problem("", "", refused.why, where)
 

@@ -1,4 +1,4 @@
-"""Reads the definitions below a folder's `partners` and `subscriptions`, and collects problems.
+"""Reads the definitions in a folder's `partners` and `subscriptions`, and collects problems.
 
 No file there is ignored silently: it is read, named in a note, or reported as a problem.
 """
@@ -48,9 +48,9 @@ class ReadDefinition:
     kind: Literal["partner", "subscription"]
     value: Json
     secrets: Mapping[tuple[SecretSource, str], bytes] = field(repr=False)
-    """The material that it names, by where it is: `env` or `file`, and the name there."""
+    """The material that it names, by its source: `env` or `file`, and the name there."""
     place: str = ""
-    """Its file and line within the folder, the same on every machine; empty: they are too long to be kept."""
+    """Its file and line within the folder, the same on every machine; empty: they are too long to store."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Definitions:
     notes: list[str] = field(default_factory=list)
     """Files that were not read, although they may have been meant as definitions."""
     documents: list[ReadDefinition] = field(default_factory=list)
-    """All definitions, those with problems too, in the order of partners, then subscriptions."""
+    """All definitions, including those with problems: partners first, then subscriptions."""
     _places: dict[str, tuple[str, Document]] = field(default_factory=dict)
     """The file and the document of each subject."""
 
@@ -155,7 +155,7 @@ class _Secrets:
     def unnamed(self) -> list[Problem]:
         """Return a problem for each file that no definition names."""
         why = (
-            "is not read: definitions end in .yaml, .yml or .json. Move it out of here, or begin"
+            "is not read: definitions end in .yaml, .yml or .json. Move it elsewhere, or begin"
             " its name with a dot"
         )
         return [
@@ -187,7 +187,7 @@ class _Secrets:
             return b""
         if len(found) > MAX_SECRET_BYTES:
             return f"{where} has more than {MAX_SECRET_BYTES} bytes"
-        # An editor ends a file with a line break, and some begin it with a mark.
+        # Editors end a file with a line break, and some begin it with a byte order mark.
         return found.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") or f"{where} is empty"
 
 
@@ -220,7 +220,7 @@ def _read(
 
 
 def _within(folder: Path, path: Path, document: Document) -> str:
-    """Return the place of a definition, the same on every machine; empty: it is too long to be kept."""
+    """Return the place of a definition, the same on every machine; empty: it is too long to store."""
     place = f"{shown(path.relative_to(folder))}:{document.line('id')}"
     return place if len(place) <= LONGEST_PLACE else ""
 
@@ -229,7 +229,7 @@ def _kept_in(
     used: dict[tuple[SecretSource, str], bytes],
     material: Callable[[SecretSource, str], bytes | str],
 ) -> SecretReader:
-    """Return a reader that keeps what it reads."""
+    """Return a reader that keeps the material that it reads."""
 
     def read(source: SecretSource, name: str) -> bytes | str:
         found = material(source, name)
@@ -254,7 +254,7 @@ def _documents(
         path = found.path
         secrets.seen.add(found.real)
         if path == top and not found.problem:
-            into.problems.append(Problem("", "", "is a file, and must be a folder", shown(path)))
+            into.problems.append(Problem("", "", "is a file, but must be a folder", shown(path)))
         elif found.problem:
             into.problems.append(Problem("", "", found.problem, shown(path)))
         elif is_definition(path):
@@ -265,16 +265,16 @@ def _documents(
                 continue
             yield from ((path, document) for document in documents)
         elif path.suffix.lower() in _TEXTS_FOR_PEOPLE:
-            into.notes.append(f"{shown(path)} is not read: it is no definition")
+            into.notes.append(f"{shown(path)} is not read: it is not a definition")
         else:
             secrets.beside(path)
 
 
 def _first_bytes(path: Path) -> tuple[bytes | None, str]:
-    """Return a file's first bytes, one more than may be used; or None and why there are none."""
+    """Return a file's first bytes, one more than may be used; or None and the reason."""
     try:
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  they never raise
-            return None, f"the file {shown(path)} is no regular file"
+            return None, f"the file {shown(path)} is not a regular file"
         with path.open("rb") as file:
             return file.read(MAX_SECRET_BYTES + 1), ""
     except OSError as failed:

@@ -45,7 +45,7 @@ class _JsonReading:
     def document(self) -> Document:
         value = self._value("", 0)
         if self._peek():
-            raise self._refused("is no JSON: something follows the document")
+            raise self._refused("is not JSON: something follows the document")
         return Document(value, self._lines)
 
     def _value(self, path: str, depth: int) -> Json:
@@ -68,13 +68,15 @@ class _JsonReading:
         found: dict[str, Json] = {}
         while self._more(found, "}"):
             if self._peek() != '"':
-                raise self._refused("is no JSON: a field's name in double quotes is expected here")
+                raise self._refused(
+                    "is not JSON: a field's name in double quotes is expected here"
+                )
             line = self._here()
             name = self._string()
             if name in found:
                 raise FileRefused(f"the field {name[:100]!r} appears twice", line)
             if self._peek() != ":":
-                raise self._refused("is no JSON: a colon is expected here")
+                raise self._refused("is not JSON: a colon is expected here")
             self._at += 1
             inner = f"{path}.{name}" if path else name
             self._lines[inner] = line
@@ -96,7 +98,7 @@ class _JsonReading:
             return False
         if found:
             if first != ",":
-                raise self._refused(f"is no JSON: a comma or {end} is expected here")
+                raise self._refused(f"is not JSON: a comma or {end} is expected here")
             self._at += 1
         return True
 
@@ -106,9 +108,9 @@ class _JsonReading:
             text, self._at = _DECODER.raw_decode(self._text, self._at)
         except json.JSONDecodeError as error:
             self._at = error.pos
-            raise self._refused(f"is no JSON: {error.msg}") from error
+            raise self._refused(f"is not JSON: {error.msg}") from error
         if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
-            raise self._refused("contains half a surrogate pair, which is no character")
+            raise self._refused("contains half a surrogate pair, which is not a character")
         return str(text)
 
     def _scalar(self) -> Json:
@@ -124,7 +126,7 @@ class _JsonReading:
             if self._text.startswith(word, self._at):
                 self._at += len(word)
                 return value
-        raise self._refused("is no JSON: a value is expected here")
+        raise self._refused("is not JSON: a value is expected here")
 
     def _peek(self) -> str:
         """Skip white space and return the next character; empty at the end."""

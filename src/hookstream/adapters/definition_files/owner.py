@@ -1,4 +1,4 @@
-"""Reads the owner's name of a folder of definitions from its file `hookstream.yaml`."""
+"""Reads the name of a folder of definitions from its file `hookstream.yaml`."""
 
 from pathlib import Path
 

@@ -50,13 +50,13 @@ def strays(folder: Path, read: AbstractSet[str]) -> tuple[list[Problem], list[st
             others.append(shown(path))
     if others:
         names = the_first(others, _NAMED_IN_A_NOTE)
-        notes.append(f"not read, as it declares nothing of hookstream's: {names}")
+        notes.append(f"not read, since it declares nothing of hookstream's: {names}")
     return problems, notes
 
 
 def _first(folder: Path, notes: list[str]) -> Iterator[Found]:
     """Yield the candidates up to the limit, and add a note if it is reached."""
-    most = f"not more than {_MAX_FILES} files beside partners and subscriptions are looked at"
+    most = f"not more than {_MAX_FILES} files outside partners and subscriptions are checked"
     try:
         beside = (
             found

@@ -20,7 +20,7 @@ from hookstream.core.planning.reading import shortened
 MAX_DEPTH = 50
 
 _NOT_ONLY_TEXT = frozenset("~nNtTfF.+-0123456789")
-"""What words begin with that may be more than text: most are text, and need no closer look."""
+"""The first characters of words that may be more than text: most are text, and are not parsed."""
 _NULL = re.compile(r"~|null|Null|NULL|\Z")
 _BOOL = re.compile(r"(true|True|TRUE)|(false|False|FALSE)")
 _NUMBER = re.compile(r"-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -59,7 +59,7 @@ def read_documents(text: str) -> Iterator[Document]:
         FileRefused: The text is not YAML, or not in the supported subset.
     """
     try:
-        # Not `yaml.parse`: it asks for each event twice.
+        # Not `yaml.parse`, which requests each event twice.
         take = yaml.CSafeLoader(text).get_event
         while (event := take()) is not None:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -70,9 +70,9 @@ def read_documents(text: str) -> Iterator[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
-        raise FileRefused(f"is no YAML: {error.problem or error.context}", line) from error
+        raise FileRefused(f"is not YAML: {error.problem or error.context}", line) from error
     except yaml.YAMLError as error:
-        why = "is no YAML: it contains a character that YAML does not allow"
+        why = "is not YAML: it contains a character that YAML does not allow"
         raise FileRefused(why, 1) from error
 
 
@@ -87,9 +87,9 @@ class _YamlReading:
         line = _line(event)
         self._lines.setdefault(path, line)
         if event.anchor is not None:
-            raise FileRefused("anchors and aliases are not taken: write it out", line)
+            raise FileRefused("anchors and aliases are not supported: write it out", line)
         if event.tag is not None:
-            raise FileRefused("tags (words that begin with !) are not taken", line)
+            raise FileRefused("tags (words that begin with !) are not supported", line)
         if depth > MAX_DEPTH:
             raise FileRefused(f"is nested more than {MAX_DEPTH} deep", line)
         if isinstance(event, yaml.ScalarEvent):
@@ -149,7 +149,7 @@ def scalar(text: str) -> Json:
     if _PADDED.fullmatch(text):
         raise NotANumber("begins with a zero or a plus: quote it if text is meant")
     if _NO_NUMBER.fullmatch(text):
-        raise NotANumber("is no number that JSON can represent: quote it if text is meant")
+        raise NotANumber("is not a number that JSON can represent: quote it if text is meant")
     if not _NUMBER.fullmatch(text):
         return text
     try:

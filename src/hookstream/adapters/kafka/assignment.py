@@ -1,7 +1,7 @@
-"""The partitions that a consumer is assigned: where each starts, and how they come and go.
+"""Manages the partitions assigned to a consumer: their start offsets, revocations and pauses.
 
-A new partition is assigned but paused beyond its end, until the broker has answered what decides its
-start offset. Then it is read, or it stops until an operator names a position. The rebalance callbacks
+A new partition is assigned but paused beyond its end, until the broker has answered the requests that
+decide its start offset. Then it is read, or it stops until an operator names a position. The rebalance callbacks
 run on the consumer thread, inside a poll or the client's close.
 """
 
@@ -31,19 +31,19 @@ _BEYOND = 1 << 62
 
 Not OFFSET_END, which the client looks up at the broker. If the broker is slow or has just come back,
 the client asks again, and the answer may arrive when the partition is already read. Reading would then
-continue at the log's end and silently skip what is in between.
+continue at the log's end and silently skip the records in between.
 """
 
 _ASK_SECONDS = 5.0
 _PLACE_SECONDS = 5.0
 _REVOKE_SECONDS = 3.0
-"""The group waits for a revocation, and so do the partitions that are kept. The listener returns within
-half a second. Only a process that gets no CPU takes longer; then waiting is better than losing the last
-commit, after which everything since the one before is delivered again."""
+"""The group waits for a revocation, and so do the partitions that stay. The listener returns within
+half a second. Only a process without CPU time takes longer; then waiting is better than losing the last
+commit, because everything since the previous one would be delivered again."""
 
 
 class Assignment:
-    """The partitions of one consumer. Everything but `pause` and `resume` belongs to its thread."""
+    """The partitions of one consumer. All but `pause` and `resume` belong to its thread."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class Assignment:
         """Records that operators skipped."""
         self.read: dict[TopicPartition, int] = {}
         """The partitions that are read, with the offset at which each started."""
-        self.given_up: set[TopicPartition] = set()
-        """The partitions given up since this was last cleared."""
+        self.released: set[TopicPartition] = set()
+        """The partitions released since this was last cleared."""
         self.is_idle = False
         """Nothing is fetched, so that polls serve the group and return no records."""
         self._consumer = consumer
@@ -77,7 +77,7 @@ class Assignment:
         self._requested: dict[TopicPartition, str | Millis] = {}
         """Positions that operators named and that are not applied yet."""
         self._blocked: set[TopicPartition] = set()
-        """Which of these are blocked by a record in hand, and can be fetched."""
+        """Those of them that can be fetched, but are blocked by a record in progress."""
         self._sequence = SequenceCheck()
         self._closing = False
         """All partitions are released, and the client is closing."""
@@ -95,19 +95,19 @@ class Assignment:
     # On the loop.
 
     def pause(self, partition: TopicPartition) -> None:
-        """Note that a partition is to be fetched no more. `flow`, on the thread, has the client do it."""
+        """Note that a partition must not be fetched. `flow`, on the thread, makes the client pause it."""
         with self._lock:
             self._pauses.add(partition, PauseReason.REQUESTED)
 
     def resume(self, partition: TopicPartition) -> None:
-        """Note that a partition is to be fetched again. `flow`, on the thread, has the client do it."""
+        """Note that a partition is to be fetched again. `flow`, on the thread, makes the client resume it."""
         with self._lock:
             self._pauses.remove(partition, PauseReason.REQUESTED)
 
     # On the thread.
 
     def flow(self, partition: TopicPartition) -> None:
-        """Have the client fetch a partition or not, as is noted now.
+        """Make the client fetch a partition or pause it, as noted.
 
         Not done on the loop: the client (confluent-kafka 2.16.1) serves one thread at a time. The loop
         would block until the current poll returns, and deadlock if that poll waits for the loop.
@@ -119,7 +119,7 @@ class Assignment:
         (self._consumer.resume if flows else self._consumer.pause)([KafkaPartition(*partition)])
 
     def commit_settled(self) -> None:
-        """Commit what was settled of the partitions that are still read, without waiting."""
+        """Commit the settled offsets of partitions that are still read, without waiting."""
         self.commits.send(self.read)
 
     def set_idle(self, *, idle: bool) -> None:
@@ -132,7 +132,7 @@ class Assignment:
             (self._consumer.pause if idle else self._consumer.resume)(awake)
 
     def start_waiting(self) -> None:
-        """Start the partitions that wait, as far as the broker answers. The rest is tried again."""
+        """Start the waiting partitions, as far as the broker answers. The others are retried."""
         if (not self._unstarted or self._start_new()) and self._start_requested():
             self._unknown.over()
 
@@ -144,9 +144,9 @@ class Assignment:
     def start_at(
         self, partition: TopicPartition, at: "str | Millis", *, blocked: bool = False
     ) -> None:
-        """Resume a stopped partition, with the next `start_waiting`, at a position that was named.
+        """Resume a stopped partition at a named position, with the next `start_waiting`.
 
-        A `blocked` one is read already; what was read of it below that position is given up.
+        A `blocked` one is read already; its records below that position are skipped.
         """
         if blocked and partition in self.read:
             self._blocked.add(partition)
@@ -185,11 +185,11 @@ class Assignment:
             self._consumer.resume(awake)
 
     def _flows(self, at: TopicPartition) -> bool:
-        """Return, under the lock, whether a partition that is read is fetched now."""
+        """Return, under the lock, whether a partition that is read is being fetched."""
         return not self.is_idle and at not in self._pauses
 
     def rewind(self, at: TopicPartition) -> None:
-        """Fetch a partition again from the next record that it owes."""
+        """Fetch a partition again from its next expected record."""
         self.seek({at: self._sequence.expected[at]})
 
     def fetch_failed(self, at: TopicPartition, offset: int, why: str) -> None:
@@ -228,9 +228,9 @@ class Assignment:
                 self._pauses.remove(at, PauseReason.FETCH_FAILED)
 
     def vanished(self, at: TopicPartition, offset: int) -> None:
-        """Decide again where a partition starts, since its log does not have `offset`."""
+        """Determine a partition's start again, since its log does not have `offset`."""
         if at in self.read and offset >= _BEYOND:
-            # A fetch from the time before it was read has stopped the reading: resume it.
+            # A fetch from before it was read has stopped the reading: resume it.
             [now] = self._consumer.position([KafkaPartition(*at)])
             self.seek({at: max(now.offset, self.read[at])})
         elif at in self.read:
@@ -244,7 +244,7 @@ class Assignment:
         return self._sequence.admits(at, offset)
 
     def recheck_starts(self) -> None:
-        """Read partitions again whose first record was beyond their start offset."""
+        """Read partitions again if their first record was beyond their start offset."""
         for at, seen in self._sequence.take_doubted().items():
             begin = self._sequence.expected[at]
             where = TopicPartition(*at)
@@ -267,23 +267,23 @@ class Assignment:
 
     def next_offset(self, at: TopicPartition) -> int:
         """Return the next offset of a partition that is read."""
-        # The client's position includes markers that it skipped, but no seek that is under way.
+        # The client's position includes skipped markers, but no seek in progress.
         [now] = self._consumer.position([KafkaPartition(*at)])
         return max(now.offset, self._sequence.expected[at])
 
     def log_stopped(self) -> None:
-        """Log again which partitions are not read."""
+        """Log again the partitions that are not read."""
         for at, remedy in [*self._stopped.items(), *self.fetch_errors]:
             self._logger.warning("partition.stopped", **at._asdict(), remedy=remedy)
 
-    def give_up(self) -> None:
-        """Commit what is settled of all partitions, and nothing more: the client is closed next.
+    def release_all(self) -> None:
+        """Commit the settled offsets of all partitions, and nothing after that: the client is closed next.
 
-        Not left to the revocation of the close. If the client has another callback to make by then, as
-        when a second member has just left, it makes that one first, and takes the answer to it for the
-        end of all partitions: it leaves the group before it reports their revocation. The broker then
-        refuses the commit, as of an unknown member. And one that reaches the client in the turn in which
-        its leave is answered ends the process: `rd_kafka_cgrp_terminated: assert:
+        This is not left to the revocation within the close. If the client has another callback to make by
+        then, for example because a second member has just left, it makes that one first and takes the
+        answer for the end of all partitions: it leaves the group before it reports their revocation. The
+        broker then refuses the commit as from an unknown member. A callback that reaches the client in the
+        iteration in which its leave is answered ends the process: `rd_kafka_cgrp_terminated: assert:
         !rd_kafka_assignment_in_progress` (librdkafka 2.16.0, its issue 4792).
         """
         self._closing = True
@@ -299,28 +299,28 @@ class Assignment:
         beyond = [KafkaPartition(*at, _BEYOND) for at in new]
         self._consumer.incremental_assign(beyond)
         if self._closing:
-            return  # the client took that for giving up
+            return  # the client took this for a release
         self._consumer.pause(beyond)
         self._unstarted.update(new)
         self.start_waiting()
 
     def on_revoke(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
-        """Partitions are being revoked: commit what is settled of them."""
+        """Partitions are being revoked: commit their settled offsets."""
         if not self._closing:
             self._commit_last([place_of(each) for each in partitions])
         self._consumer.incremental_unassign(partitions)
 
     def _commit_last(self, gone: Sequence[TopicPartition]) -> None:
-        """Commit what is settled of partitions that are being given up, without waiting for the answer."""
+        """Commit the settled offsets of partitions that are being released, without waiting for the answer."""
         settled = self.commits.take(gone)
         read = self._forget(gone)
         try:
             try:
                 settled |= self._loop.run(self._listener.on_revoked(gone), _REVOKE_SECONDS)
             finally:
-                self.commits.give_up({at: last for at, last in settled.items() if at in read})
+                self.commits.send_last({at: last for at, last in settled.items() if at in read})
         except (KafkaException, TimeoutError, CancelledError) as error:
-            # Its records will come again, to whoever has the partition next.
+            # Its records are delivered again to the next owner.
             self._logger.warning("revocation.not_committed", detail=repr(error))
 
     def on_lost(self, _: Consumer, partitions: list[KafkaPartition]) -> None:
@@ -355,12 +355,12 @@ class Assignment:
         return True
 
     def _start_requested(self) -> bool:
-        """Apply named positions until one fails or time is up: the group is not served meanwhile."""
+        """Apply named positions until one fails or the time is up, since the group is not served meanwhile."""
         until = self._clock.monotonic() + _PLACE_SECONDS
         for partition, at in list(self._requested.items()):
             if self._clock.monotonic() >= until:
                 break
-            # Last in the order from now on: if it fails, the others have their turn.
+            # Moved to the end: if it fails, the others are tried first next time.
             self._requested[partition] = self._requested.pop(partition)
             try:
                 begin = CommitPosition(offset_at(self._consumer, partition, at))
@@ -382,13 +382,13 @@ class Assignment:
         return True
 
     def _resume_blocked(self, at: TopicPartition, begin: int) -> None:
-        """Resume a blocked partition at an offset: what is blocked below it is given up."""
+        """Resume a blocked partition at an offset: blocked records below it are skipped."""
         if begin > self._sequence.expected[at]:
             self._skip_to(at, begin)
         self._loop.post(self._listener.on_started, at, begin)
 
     def _skip_to(self, at: TopicPartition, begin: int) -> None:
-        """Continue a partition at `begin`, as a gap. What was taken before the gap is not affected."""
+        """Continue a partition at `begin`, as after a gap. Records before the gap are not affected."""
         missing = self._sequence.expected[at]
         if begin <= missing:
             self._logger.warning(
@@ -402,10 +402,10 @@ class Assignment:
     def _begin(self, positions: dict[TopicPartition, CommitPosition]) -> None:
         if positions:
             with self._lock:
-                # A pause requested while its partition was being given up would never be taken back,
-                # and the partition would stay unread in silence.
+                # A pause requested while its partition was being released would never be revoked,
+                # and the partition would silently stay unread.
                 self._pauses.forget(positions)
-            # What was settled in that time is for its new owner to commit.
+            # Offsets settled in that time are committed by the new owner.
             self.commits.forget(positions)
             self._loop.post(self._listener.on_assigned, positions)
             self.seek({at: position.offset for at, position in positions.items()})
@@ -425,7 +425,7 @@ class Assignment:
         self._sequence.forget(gone)
         self.fetch_errors.forget(gone)
         self._unstarted.difference_update(gone)
-        self.given_up.update(gone)
+        self.released.update(gone)
         return read
 
     def _uncommitted(self, why: KafkaError, partitions: list[TopicPartition]) -> None:

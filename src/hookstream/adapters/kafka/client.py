@@ -1,6 +1,6 @@
-"""What all of our Kafka clients share: settings, logging, errors and closing.
+"""Settings, logging, errors and closing of all our Kafka clients.
 
-It has no client of its own; `lookups.py` has the one that look-ups share.
+It creates no client; `lookups.py` has the one that look-ups share.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ FORBIDDEN = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
-"""The brokers refuse the credentials, or what is done with them."""
+"""The brokers refuse the credentials, or the operation with them."""
 TOPIC_GONE = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
@@ -108,18 +108,18 @@ _USUAL = (
     "topic.metadata.refresh.interval.ms",
     "transaction.timeout.ms",
 )
-"""librdkafka's names that people set. An unknown name is likely a misspelling of one of them."""
+"""librdkafka's common names. An unknown name is likely a misspelling of one of them."""
 
 _REPEAT_SECONDS = 30.0
 _LINES_REMEMBERED = 64
 _PATIENCE_SECONDS = 30.0
-"""How long a failure may last before it is logged: a broker that restarts takes less."""
+"""How long a failure may last before it is logged: a broker's restart takes less."""
 
 
 class LastingFailure:
     """A transient failure that is logged once if it lasts, and once when it ends.
 
-    A broker that is away for an hour is asked every second; a line each time would bury all others.
+    A broker that is down for an hour is queried every second; a line each time would bury all others.
     For one thread.
 
     Args:
@@ -149,7 +149,7 @@ class LastingFailure:
             self._logger.warning(self._event, seconds=round(now - self._since), detail=detail)
 
     def over(self) -> None:
-        """There is no failure, or no longer."""
+        """There is no failure, or it has ended."""
         if self._logged and self._since is not None:
             seconds = round(self._clock.monotonic() - self._since)
             self._logger.info(f"{self._event}_over", seconds=seconds)
@@ -159,9 +159,9 @@ class LastingFailure:
 def _client_properties(client: ClientSettings, logger: Logger | None) -> Properties:
     """Return the properties of every client of ours: how soon it reconnects, its settings and its log.
 
-    By default one that lost its broker would retry every ten seconds only after a long outage, and
+    By default, a client that lost its broker would retry only every ten seconds after a long outage, and
     nothing is sent before the tables are current again. The library refuses a first pause above the
-    longest one, so a first pause that was set is left alone.
+    longest one, so neither is set if the first pause is configured.
 
     Half of the first pause lies between any two attempts to connect, and every client makes two as it
     starts: to the bootstrap address, then to the broker. With the library's 100 ms each command would
@@ -169,7 +169,7 @@ def _client_properties(client: ClientSettings, logger: Logger | None) -> Propert
     """
     pauses = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 500}
     # Outside the tree of loggers on purpose: each client has its own log, or none. Without one the
-    # library would write to stderr; what matters is raised.
+    # library would write to stderr; errors that matter are raised.
     lines = logging.Logger("hookstream.kafka")  # noqa: LOG001
     lines.addHandler(logging.NullHandler() if logger is None else _ClientToLogger(logger))
     return {**({} if "reconnect.backoff.ms" in client else pauses), **client, "logger": lines}
@@ -178,7 +178,7 @@ def _client_properties(client: ClientSettings, logger: Logger | None) -> Propert
 def consumer_properties(client: ClientSettings, group: str, logger: Logger | None) -> Properties:
     """Return the properties of every consumer of ours; `client` overrides tuning, not semantics.
 
-    Queues are small: the default prefetch of 64 MB a consumer would be most of a worker's memory. So
+    Queues are small: the default prefetch of 64 MB per consumer would be most of a worker's memory. So
     `fetch.queue.backoff.ms` must be small too, or a full queue stalls a partition for a second. A
     partition that is new or resumed is first fetched when the running fetch ends: 100 ms, not 500.
     """
@@ -200,7 +200,7 @@ def consumer_properties(client: ClientSettings, group: str, logger: Logger | Non
 def bounded(client: ClientSettings) -> ClientSettings:
     """Return settings for a consumer that reads to a known end; those of `client` override them.
 
-    If a transaction ends the log, only a fetch that finds nothing reports the end: it need not wait.
+    If a transaction ends the log, only a fetch that finds nothing reports the end, so it need not wait.
     """
     return {"fetch.wait.max.ms": 10, **client}
 
@@ -208,13 +208,13 @@ def bounded(client: ClientSettings) -> ClientSettings:
 def lasting(client: ClientSettings, millis: int = 500) -> ClientSettings:
     """Return settings for a consumer that stays at the ends of the same partitions; those of `client` override them.
 
-    What is appended is answered at once. Only a partition that is added or placed would wait for the
-    running fetch: so brokers and consumer need not look at nothing ten times a second.
+    Appended records are returned at once. Only a partition that is added or placed waits for the running
+    fetch, so brokers and consumer need not handle empty fetches ten times a second.
 
     Args:
         client: librdkafka's settings.
-        millis: How long a fetch waits at most. Only one that found nothing says that its partitions are at
-            their ends.
+        millis: The longest wait of a fetch. Only one that found nothing reports that its partitions are
+            at their ends.
     """
     return {"fetch.wait.max.ms": millis, **client}
 
@@ -261,7 +261,7 @@ def init_transactions(producer: Producer, timeout: float) -> None:
         KafkaException: The broker did not answer in time, or refuses.
     """
     until = time.monotonic() + timeout
-    # Any error shows in the call below, which also retries where this does not.
+    # Any error also occurs in the call below, which retries.
     with contextlib.suppress(KafkaException):
         producer.list_topics(timeout=timeout)
     producer.init_transactions(max(1.0, until - time.monotonic()))
@@ -327,7 +327,7 @@ def close_within(seconds: float, close: Callable[[], object]) -> bool:
 
     def closing() -> None:
         # A client that was fenced or lost its broker raises once more, and a fenced producer raises
-        # a SystemError around that. Its user had the error already.
+        # a SystemError around that. The caller had the error already.
         with contextlib.suppress(KafkaException, SystemError):
             close()
 

@@ -1,6 +1,6 @@
-"""The commits of a consumer: the last offset of each partition, and one commit at a time.
+"""Commits a consumer's last offset of each partition, one commit at a time.
 
-The client retries a commit by itself when the coordinator is new or slow. If a second commit were in
+The client retries a commit automatically if the coordinator is new or slow. If a second commit were in
 flight by then, the older one could overwrite the younger and move offsets back.
 """
 
@@ -16,26 +16,26 @@ from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.pipeline.ports import Clock
 
 _ANSWER_SECONDS = 30.0
-"""After so long without an answer the next commit is made all the same: one lost answer must not end
+"""After so long without an answer the next commit is sent anyway: one lost answer must not end
 all commits."""
 
 Refused = Callable[[KafkaError, list[TopicPartition]], None]
-"""Called when the client refused a commit, with its partitions."""
+"""Called with the partitions of a commit that the client refused."""
 
 
 class Commits:
-    """The commits of one consumer. All but `settled` and `forget` belongs to its thread."""
+    """The commits of one consumer. All but `settled` and `forget` belong to its thread."""
 
     def __init__(self, consumer: Consumer, refused: Refused, clock: Clock) -> None:
         self._consumer = consumer
         self._refused = refused
         self._clock = clock
         self._under_way: dict[TopicPartition, int] = {}
-        """The commit that was sent and is not answered."""
+        """The offsets of the commit that was sent and is not answered."""
         self._sent_at = 0.0
         self._lock = threading.Lock()
         self._settled: dict[TopicPartition, CommitPosition] = {}
-        """What to commit next, the last of each partition. Shared, under `_lock`."""
+        """The next offsets to commit, the last of each partition. Shared, under `_lock`."""
 
     def settled(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Commit offsets with the next `send`, unless later ones replace them.
@@ -46,20 +46,20 @@ class Commits:
             self._settled.update(offsets)
 
     def forget(self, partitions: Iterable[TopicPartition] | None = None) -> None:
-        """Drop what is to be committed of these partitions; None: of all."""
+        """Drop the offsets to commit of these partitions; None: of all."""
         with self._lock:
             for at in list(self._settled) if partitions is None else partitions:
                 self._settled.pop(at, None)
 
     def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, CommitPosition]:
-        """Remove and return what is to be committed of these partitions."""
+        """Remove and return the offsets to commit of these partitions."""
         with self._lock:
             return {at: self._settled.pop(at) for at in partitions if at in self._settled}
 
     def send(self, of: Iterable[TopicPartition]) -> None:
-        """Commit what was settled of these partitions and drop the rest, without waiting.
+        """Commit the settled offsets of these partitions and drop all others, without waiting.
 
-        While a commit is in flight, all of it stays for the next call.
+        While a commit is in flight, all offsets stay for the next call.
         """
         now = self._clock.monotonic()
         if self._under_way and now - self._sent_at < _ANSWER_SECONDS:
@@ -79,16 +79,16 @@ class Commits:
         self._sent_at = now
 
     def answered(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """A commit was answered, well or not: the next one may be sent."""
+        """A commit succeeded or failed: the next one may be sent."""
         if offsets == self._under_way:
             self._under_way = {}
 
-    def give_up(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Commit the last of partitions that are being given up, whatever is in flight.
+    def send_last(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
+        """Commit the last offsets of partitions that are being released, even if a commit is in flight.
 
-        Not waited for: the client does not complete the revocation before the broker has answered, and
-        its commit callback gets the result. If an older commit is in flight and retried, it may land
-        last: then what was settled in between is delivered again.
+        It does not wait: the client does not complete the revocation before the broker has answered, and
+        its commit callback gets the result. If an older commit is in flight and retried, it may be applied
+        last: then records settled in between are delivered again.
 
         Raises:
             KafkaException: The client refuses the commit.

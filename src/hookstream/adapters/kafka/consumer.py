@@ -1,7 +1,7 @@
-"""A member of a consumer group that returns records when asked and notifies of its partitions.
+"""A member of a consumer group that returns records on request and notifies of its partitions.
 
 This is its side on the event loop: requests go to the consumer thread, and each batch of records comes
-back with one call on the loop. A record of a partition given up in between is never handed out.
+back with one call on the loop. A record of a partition that was released in between is never handed out.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ Pick: TypeAlias = Callable[[Iterable[str]], list[str]]
 
 _CLOSE_SECONDS = 10.0
 _SKIPPED = 1_000
-"""How many skipped records are remembered; the oldest is dropped first."""
+"""The most skipped records that are remembered; the oldest is dropped first."""
 
 
 class KafkaSource:
@@ -43,14 +43,14 @@ class KafkaSource:
         group: The consumer group.
         protocol: `consumer` (KIP-848) or `classic` (cooperative-sticky).
         instance_id: A name that stays over restarts (static membership); with `classic` only.
-        topics: Chooses what to read, at every look-up and on the consumer thread.
+        topics: Chooses the topics to read, at every look-up and on the consumer thread.
         starts: Distinguishes a first start from lost offsets; called on the loop.
         logger: The log, written from the consumer thread too.
         clock: Paces look-ups, and gives `starts` the present time.
 
     Raises:
-        ConfigurationError: The client refuses its settings, or static membership is asked for
-            where it cannot be had.
+        ConfigurationError: The client refuses its settings, or static membership is set with a
+            protocol that does not support it.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class KafkaSource:
     ) -> None:
         self._group = group
         self._listener: AssignmentListener
-        """Given to `start`: whoever listens has this source already."""
+        """Given to `start`, since the listener is made with this source."""
         self._starts = starts
         self._logger = logger
         self._clock = clock
@@ -88,7 +88,7 @@ class KafkaSource:
             self._skipped,
             group=group,
         )
-        # What follows belongs to the loop.
+        # The following belongs to the loop.
         self._assigned: set[TopicPartition] = set()
         self.stopped: dict[TopicPartition, str] = {}
         """The assigned partitions that are not read, and the remedy for each."""
@@ -99,11 +99,11 @@ class KafkaSource:
         self._closed = False
         self._distrusted = False
         self._bare = False
-        """Commit offsets alone: the brokers' bound on a commit's metadata is below what notes need."""
+        """Commit offsets without notes: the brokers' bound on a commit's metadata is too low for notes."""
 
     @property
     def turned_at(self) -> float:
-        """When the consumer thread last began a turn, monotonic seconds."""
+        """When the consumer thread last began an iteration, monotonic seconds."""
         return self._thread.turned_at
 
     def open_transaction_seconds(self) -> float:
@@ -113,7 +113,7 @@ class KafkaSource:
 
     @property
     def unread(self) -> int:
-        """How many partitions return nothing though they have records, as was logged."""
+        """The number of partitions that return nothing although they have records, as logged."""
         return len(self._thread.stalls.stalled)
 
     @property
@@ -127,10 +127,10 @@ class KafkaSource:
         self._thread.start()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> bool:
-        """Give up every partition as on a revocation, leave the group and end the thread.
+        """Release every partition as on a revocation, leave the group and end the thread.
 
         Returns:
-            True: done. False: the thread did not end within so many seconds, and is abandoned.
+            Whether the thread ended within so many seconds; otherwise it is abandoned.
         """
         self._closed = True
         if self._thread.is_alive():
@@ -144,7 +144,7 @@ class KafkaSource:
         """As RecordSource says.
 
         Raises:
-            HookstreamError: Why the thread ended, at this call and every later one.
+            HookstreamError: The thread ended; raised by this call and every later one.
         """
         if not self._ready and self._error is None:
             # A cancelled take leaves its request behind: its answer serves this one.
@@ -176,12 +176,12 @@ class KafkaSource:
             self._thread.resume(partition)
 
     def distrust(self) -> None:
-        """Commit nothing more: what is settled is no longer certain."""
+        """Commit nothing more, since settled offsets are no longer reliable."""
         self._distrusted = True
         self._thread.assignment.commits.forget()
 
     def refresh_now(self) -> None:
-        """Look for new topics at once, not in up to ten seconds."""
+        """For tests: look for new topics at once, not in up to ten seconds."""
         self._thread.order(self._thread.look_up)
 
     def start_partition(
@@ -194,7 +194,7 @@ class KafkaSource:
         Args:
             partition: The partition to resume.
             at: Where it resumes.
-            blocked: It is blocked by a record in hand, though its records can be fetched.
+            blocked: It is blocked by a record in progress, although its records can be fetched.
         """
         if partition in self._assigned or partition in self.stopped:
             assignment = self._thread.assignment
@@ -207,7 +207,7 @@ class KafkaSource:
             del self._skipped[next(iter(self._skipped))]
         self._thread.order(lambda: self._thread.assignment.skip(partition, offset))
 
-    # As ConsumerListener says; all of it on the loop.
+    # As ConsumerListener says, on the loop.
 
     def on_records(self, records: list[Record]) -> None:
         """A request was answered."""
@@ -225,7 +225,7 @@ class KafkaSource:
     async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Partitions are being revoked; return what may be committed."""
+        """Partitions are being revoked; return the offsets that may be committed."""
         read = self._let_go(partitions)
         if not read or self._distrusted or self._error is not None:
             return {}
@@ -296,7 +296,7 @@ class KafkaSource:
     def _fit(
         self, offsets: Mapping[TopicPartition, CommitPosition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Drop the notes if the brokers refuse them: no commit fails for its note."""
+        """Drop the notes if the brokers refuse them, so that no commit fails because of its note."""
         if not self._bare:
             return offsets
         return {at: CommitPosition(position.offset) for at, position in offsets.items()}
@@ -326,7 +326,7 @@ def _membership(protocol: str, instance_id: str | None) -> Properties:
             "partition.assignment.strategy": "cooperative-sticky",
         }
     if instance_id is not None:
-        # After a crash the new incarnation would be refused until the old session expires.
+        # After a crash, the restarted member would be refused until the old session expires.
         raise ConfigurationError(
             "kafka.group_instance_id needs kafka.group_protocol = 'classic': with 'consumer' a"
             " restarted worker is refused for as long as its old session lives"

@@ -1,7 +1,7 @@
-"""The thread of one consumer: it polls when asked, and otherwise often enough to stay in the group.
+"""Runs one consumer on its thread: polls on request, and otherwise often enough to stay in the group.
 
-Only this thread polls the client. Between requests it waits. After a second without one it pauses what
-is read and polls all the same, so that rebalances are served and the group keeps the member.
+Only this thread polls the client. Between requests it waits. After a second without one it pauses all
+partitions and polls anyway, so that rebalances are served and the group keeps the member.
 """
 
 import threading
@@ -43,7 +43,7 @@ from hookstream.pipeline.ports import Clock, Logger
 _POLL_SECONDS = 0.2
 _GATHER_SECONDS = 0.002
 """Records that come within so long of the last hand-over are handed over together: each hand-over wakes
-two threads, which costs 30 µs of CPU (docs/benchmarks.md). A record that comes later waits for none."""
+two threads, which costs 30 µs of CPU (docs/benchmarks.md). A record that comes later is not held back."""
 _IDLE_SECONDS = 1.0
 """After so long without a request, the consumer goes idle."""
 _CHORES_SECONDS = 1.0
@@ -93,16 +93,16 @@ class ConsumerThread(threading.Thread):
         self._request: int | None = None
         self._orders: deque[Callable[[], None]] = deque()
         self.turned_at = clock.monotonic()
-        """When the thread last began a turn. Written by it, read for the worker's health."""
+        """When the thread last began an iteration. Written by it, read for the worker's health."""
         self.open_transaction_since: float | None = None
         """Since when an open transaction has hidden records of a partition; None: there is none."""
         self.exist = 0
-        """How many partitions the picked topics have. Written by the thread, read on the loop."""
+        """The number of partitions of the picked topics. Written by the thread, read on the loop."""
         self.stalls = StallDetector(logger, clock)
-        """Which partitions return nothing though they have records."""
+        """Detects partitions that return nothing although they have records."""
         # The thread's own.
         self._drained = False
-        """Everything ready was taken, at least once since the ends were last looked up."""
+        """Whether all ready records were taken at least once since the ends were last looked up."""
         self._transactions = Stalls()
         self._transaction_reported = False
         self._subscribed: list[str] = []
@@ -112,7 +112,7 @@ class ConsumerThread(threading.Thread):
         self._next_reminder = 0.0
 
     def request(self, most: int) -> None:
-        """Ask for records, `most` at most; `on_records` answers."""
+        """Request at most `most` records; `on_records` answers."""
         with self._changed:
             self._request = most
             self._changed.notify()
@@ -124,22 +124,22 @@ class ConsumerThread(threading.Thread):
             self._changed.notify()
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Commit offsets, after the poll that is under way."""
+        """Commit offsets, after the current poll."""
         self.assignment.commits.settled(offsets)
         self.order(self.assignment.commit_settled)
 
     def pause(self, partition: TopicPartition) -> None:
-        """Fetch no more of a partition, after the poll that is under way."""
+        """Stop fetching a partition, after the current poll."""
         self.assignment.pause(partition)
         self.order(lambda: self.assignment.flow(partition))
 
     def resume(self, partition: TopicPartition) -> None:
-        """Fetch a partition again, after the poll that is under way."""
+        """Fetch a partition again, after the current poll."""
         self.assignment.resume(partition)
         self.order(lambda: self.assignment.flow(partition))
 
     def end(self) -> None:
-        """End the thread after its present turn."""
+        """End the thread after its current iteration."""
         with self._changed:
             self._ending = True
             self._changed.notify()
@@ -191,21 +191,21 @@ class ConsumerThread(threading.Thread):
     # On the thread.
 
     def _leave(self) -> None:
-        """Commit what is settled, then close the client, whatever the commit raises."""
+        """Commit settled offsets, then close the client, whatever the commit raises."""
         try:
-            self.assignment.give_up()
-        except Exception as error:  # noqa: BLE001  the listener raised it, and nobody is above
+            self.assignment.release_all()
+        except Exception as error:  # noqa: BLE001  the listener raised it, and there is no caller
             self._logger.error("consumer.close_failed", detail=repr(error))
-        # A close can hang while brokers misbehave: the thread that joins this one then gives up.
+        # A close can hang while brokers misbehave: the thread that joins this one has a timeout.
         try:
             self._consumer.close()
         except KafkaException:
-            pass  # a client that lost its broker raises once more: that was reported already
-        except Exception as error:  # noqa: BLE001  a callback raised it, and nobody is above
+            pass  # a client that lost its broker raises again, which was reported already
+        except Exception as error:  # noqa: BLE001  a callback raised it, and there is no caller
             self._logger.error("consumer.close_failed", detail=repr(error))
 
     def _end_by(self, error: HookstreamError) -> None:
-        """Report what ended the thread."""
+        """Report the error that ended the thread."""
         self._loop.post(self._listener.on_failed, error)
 
     def commit_answered(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -214,11 +214,11 @@ class ConsumerThread(threading.Thread):
         self.order(self.assignment.commit_settled)
 
     def _check_ends(self, now: float) -> None:
-        """Look for partitions that have records and return none."""
+        """Check for partitions that have records but return none."""
         try:
             found = ends(self._consumer, list(self.assignment.read))
         except KafkaException:
-            # What was found stays. Others report that the broker does not answer.
+            # Earlier findings stay. Others report that the broker does not answer.
             self.stalls.not_checked()
             return
         self._check_transactions(found, now)
@@ -235,7 +235,7 @@ class ConsumerThread(threading.Thread):
             self.assignment.rewind(at)
 
     def _check_transactions(self, found: Mapping[TopicPartition, End], now: float) -> None:
-        """Look for a last stable offset that does not move, below its log's end."""
+        """Check for a last stable offset below its log's end that does not move."""
         hidden = {at: end.stable for at, end in found.items() if end.stable < end.high}
         stalled = self._transactions.look(hidden, now)
         self.open_transaction_since = None if stalled is None else now - stalled.seconds
@@ -262,7 +262,7 @@ class ConsumerThread(threading.Thread):
         elif self.assignment.is_idle:
             self._rewind(self._consumer.poll(0))
         elif self._clock.monotonic() >= self._answered_at + _IDLE_SECONDS:
-            # However many orders came since: only a request polls, and so serves the group.
+            # Even if orders came since: only a request polls, and so serves the group.
             self.assignment.set_idle(idle=True)
 
     def _do_chores(self, now: float) -> None:
@@ -289,7 +289,7 @@ class ConsumerThread(threading.Thread):
             return most
 
     def _take(self, most: int) -> list[Record]:
-        self.assignment.given_up.clear()
+        self.assignment.released.clear()
         first = self._consumer.poll(_POLL_SECONDS)
         if first is None:
             self._drained = True
@@ -299,13 +299,13 @@ class ConsumerThread(threading.Thread):
             soon = self._answered_at + _GATHER_SECONDS - self._clock.monotonic()
             messages += self._consumer.consume(most - 1, min(max(soon, 0), _GATHER_SECONDS))
         self._drained |= len(messages) < most
-        if self.assignment.given_up or self.assignment.waiting:
+        if self.assignment.released or self.assignment.waiting:
             messages = [message for message in messages if self._is_read(message)]
             self._rewind_returned()
         return self._records(messages)
 
     def _rewind(self, message: Message | None) -> None:
-        """Rewind to a record that came although everything is paused: it is read again later."""
+        """Rewind to a record that came although all partitions are paused: it is read again later."""
         if message is None:
             return
         at = _at(message)
@@ -317,17 +317,17 @@ class ConsumerThread(threading.Thread):
     def _is_read(self, message: Message) -> bool:
         at = _at(message)
         return message.error() is not None or (
-            at in self.assignment.read and at not in self.assignment.given_up
+            at in self.assignment.read and at not in self.assignment.released
         )
 
     def _rewind_returned(self) -> None:
-        """Rewind the partitions that were given up and came back within one batch.
+        """Rewind the partitions that were released and assigned again within one batch.
 
         The batch may have records of both assignments, which cannot be distinguished: none is used.
         """
         assignment = self.assignment
-        back = {at: assignment.read[at] for at in assignment.given_up if at in assignment.read}
-        assignment.given_up.clear()
+        back = {at: assignment.read[at] for at in assignment.released if at in assignment.read}
+        assignment.released.clear()
         if back:
             assignment.seek(back)
 
@@ -346,7 +346,7 @@ class ConsumerThread(threading.Thread):
                 if at in self.assignment.read and error.code() not in _OF_NO_RECORD:
                     unfetched.add(place)
                 continue
-            # The client may continue behind a batch that it cannot read.
+            # The client may continue after a batch that it cannot read.
             if place in unfetched or not admits(place, message.offset()):  # type: ignore[arg-type]
                 continue
             try:
@@ -356,9 +356,9 @@ class ConsumerThread(threading.Thread):
                 raised.append((_at(message), message.offset() or 0, failure))
         self._apply_errors(records, raised, errors)
         if errors:
-            # Records of a partition that has just been given up are not used.
+            # Records of a partition that has just been released are not used.
             records = [
-                record for record in records if record.where not in self.assignment.given_up
+                record for record in records if record.where not in self.assignment.released
             ]
         return records
 
@@ -368,7 +368,7 @@ class ConsumerThread(threading.Thread):
         raised: Iterable[tuple[TopicPartition, int, Exception]],
         errors: Iterable[tuple[TopicPartition, int, KafkaError]],
     ) -> None:
-        """End the errors that a batch shows to be over, and only then start those that it shows."""
+        """Clear the errors that a batch shows to be over, then start those that it reports."""
         self.assignment.recheck_starts()
         if records and self.assignment.fetch_errors:
             self.assignment.fetched({record.where for record in records})

@@ -1,8 +1,8 @@
 """Follows the audit log for the ends of one run's deliveries.
 
-Audit records have the subscription's id as their key, so all of a subscription are in one partition;
-that one alone is read. Where partitions were added since, it is another one for later records, and both
-are read. If workers' producers place keys by a rule that was set for them, all partitions are.
+Audit records have the subscription's id as their key, so all of a subscription are in one partition, and
+only that one is read. If partitions were added, later records are in another one, and both are read. If
+workers' producers have a configured partitioner, all partitions are read.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from hookstream.pipeline.ports import Clock
 
 _SECONDS: Final = 30.0
 _MOST: Final = 5_000
-"""Audit records that one call reads at most."""
+"""The most audit records that one call reads."""
 _AT_ONCE: Final = 50
 """Audit records that are decoded in one burst."""
 _COUNTED_EVERY: Final = 30.0
@@ -48,8 +48,8 @@ async def followed(
         client: librdkafka's settings.
         topic: The attempts topic.
         key: The key of the records that matter.
-        ended: Returns the place of the delivery that a record with that key says has ended; None: of none.
-        positions: From where to read, by partition; None: from the present end.
+        ended: Returns the place of the delivery that a record with that key ends; None: it ends none.
+        positions: Where to begin, by partition; None: at the present end.
         clock: Measures when the partitions are counted again.
     """
     thread = ThreadPoolExecutor(1, thread_name_prefix="endings")
@@ -57,13 +57,13 @@ async def followed(
     try:
         yield endings
     finally:
-        # On the thread, behind a call that may still run there: nobody waits for it.
+        # On the thread, behind a call that may still run there. Not awaited.
         thread.submit(endings.close)
         thread.shutdown(wait=False)
 
 
 class KafkaEndings:
-    """An `Endings` over one consumer, every call of which is made on one thread."""
+    """An `Endings` over one consumer, all of whose calls are made on one thread."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class KafkaEndings:
                     if place is not None:
                         places.add(place)
                 if len(records) >= _AT_ONCE:
-                    # In bursts, as all that an executor does (`pipeline/bursts.py`).
+                    # In bursts, like all work of an executor (`pipeline/bursts.py`).
                     time.sleep(time.monotonic() - began)
         positions = {at.partition: offset for at, offset in reader.next.items()}
         return Ended(places, positions, gap)
@@ -136,7 +136,7 @@ class KafkaEndings:
         known = self._positions
         if known is None:
             return self._offsets(self._followed(), "latest")
-        # Those that were added since are read from their beginning.
+        # Partitions that were added are read from their beginning.
         new = [number for number in self._followed() if number not in known]
         found = self._offsets(new, "earliest")
         return found | {self._at(number): offset for number, offset in known.items()}
@@ -147,7 +147,7 @@ class KafkaEndings:
         return [partition_of_key(self._key, self._partitions)]
 
     def _resume(self, reader: LogReader) -> bool:
-        """Go on at the log's start where retention took records; return whether it did."""
+        """Continue at the log's start if retention deleted records; return whether it did."""
         gone = [at.partition for at in reader.gone]
         lows, highs = self._offsets(gone, "earliest"), self._offsets(gone, "latest")
         lost = {at: low for at, low in lows.items() if not low <= reader.next[at] <= highs[at]}
@@ -155,7 +155,7 @@ class KafkaEndings:
         return bool(lost)
 
     def _count(self) -> int:
-        found = self._asked().list_topics(self._topic, timeout=_SECONDS).topics[self._topic]
+        found = self._admin_client().list_topics(self._topic, timeout=_SECONDS).topics[self._topic]
         if found.error is not None:
             raise ConfigurationError(
                 f"{self._topic} cannot be read: {found.error.str()}. hookstream's own topics are"
@@ -167,12 +167,14 @@ class KafkaEndings:
         if not numbers:
             return {}
         places = [self._at(number) for number in numbers]
-        return ask_offsets(self._asked(), places, where, _SECONDS, f"the offsets of {self._topic}")
+        return ask_offsets(
+            self._admin_client(), places, where, _SECONDS, f"the offsets of {self._topic}"
+        )
 
     def _at(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)
 
-    def _asked(self) -> AdminClient:
+    def _admin_client(self) -> AdminClient:
         if self._admin is None:
             self._admin = admin_client(self._client)
         return self._admin

@@ -1,9 +1,8 @@
-"""Partitions whose next records cannot be fetched or read: retried, and reported when it lasts.
+"""Retries partitions whose next records cannot be fetched or read, and reports lasting errors.
 
-By itself the client does one of two things. At a batch that it cannot decompress, and when the broker
-refuses a fetch, it retries without end. A batch of an unknown format it skips, and goes on with the
-records after it. Here every such partition is paused for a second and then fetched again from its next
-record.
+The client alone does one of two things. If it cannot decompress a batch, or the broker refuses a fetch, it
+retries without end. A batch of an unknown format it skips, and continues with the records after it. Here
+every such partition is paused for a second and then fetched again from its next record.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -15,7 +14,7 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.pipeline.ports import Clock, Logger
 
 _LASTS = 5
-"""So many failures, about a second apart, will not pass as those of a broker that starts do."""
+"""After so many failures, about a second apart, they are unlikely to pass like those of a starting broker."""
 _OVER_SECONDS = 30.0
 """A partition that was fetched for so long without a failure has recovered, even without a record."""
 
@@ -26,7 +25,7 @@ class _FetchError:
     offset: int
     """The first record that cannot be fetched, as the remedy names it."""
     failed_at: float
-    """Time of the last failure, or since when it has been fetched without one."""
+    """Time of the last failure, or from which on it has been fetched without one."""
     failures: int = 0
     reported: bool = False
 
@@ -36,9 +35,9 @@ class FetchErrors:
 
     Args:
         listener: Is notified of partitions that stop, and that are read again.
-        loop: Where it is notified.
-        logger: Where both are logged.
-        clock: Measures for how long there was no failure.
+        loop: The loop on which it is notified.
+        logger: Logs both.
+        clock: Measures the time without a failure.
     """
 
     def __init__(
@@ -84,22 +83,22 @@ class FetchErrors:
         return None if error is None else error.offset
 
     def look(self, fetched: Collection[TopicPartition]) -> None:
-        """End the errors of what was fetched for long enough without one.
+        """Clear the errors of partitions that were fetched for long enough without one.
 
         Args:
-            fetched: What is not paused for any reason.
+            fetched: The partitions that are not paused.
         """
         now = self._clock.monotonic()
         for at, error in self._errors.items():
             if at not in fetched:
-                # Not fetched: that it did not fail says nothing.
+                # Not fetched, so the absence of failures means nothing.
                 error.failed_at = now
         self.over(
             [at for at, error in self._errors.items() if now - error.failed_at >= _OVER_SECONDS]
         )
 
     def over(self, read: Iterable[TopicPartition]) -> Collection[TopicPartition]:
-        """End the errors of these partitions, and return which had one."""
+        """Clear the errors of these partitions, and return those that had one."""
         ended = self._errors.keys() & set(read)
         for at in ended:
             if self._errors.pop(at).reported:
@@ -108,7 +107,7 @@ class FetchErrors:
         return ended
 
     def forget(self, gone: Iterable[TopicPartition]) -> None:
-        """Drop partitions that were given up."""
+        """Drop partitions that were released."""
         for at in gone:
             self._errors.pop(at, None)
 

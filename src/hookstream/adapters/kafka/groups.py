@@ -65,7 +65,7 @@ class KafkaGroups:
     ) -> list[GroupPosition]:
         """Return the position of a group in each of these partitions, in their order.
 
-        The commits are read before the ends, so what is committed meanwhile shows as unsettled, and
+        The commits are read before the ends, so offsets that are committed meanwhile appear as unsettled,
         never the other way round.
 
         Args:
@@ -159,12 +159,12 @@ class KafkaGroups:
     def _oldest(
         self, positions: Mapping[TopicPartition, GroupPosition]
     ) -> dict[TopicPartition, Millis]:
-        """Return when the first unsettled record of each was appended, where there is one.
+        """Return when the first unsettled record of each was appended, if there is one.
 
-        Records of open and aborted transactions count: nobody has settled them.
+        Records of open and aborted transactions count, since they are not settled.
 
         Raises:
-            DependencyUnavailable: A record is there and did not come.
+            DependencyUnavailable: A record exists but did not come.
         """
         found: dict[TopicPartition, Millis] = {}
         if not positions:

@@ -1,4 +1,4 @@
-"""Reads and writes jobs for an executor: each call blocks in a thread, never on the event loop."""
+"""Reads and writes jobs for an executor: calls block in threads, never on the event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,11 +34,11 @@ from hookstream.pipeline.job_kind import StepWriter, Written
 T = TypeVar("T")
 
 TIME_KEY = b"clock"
-"""The key of the records that ask for the brokers' time. They remove nothing: no job has such an id."""
+"""The key of the records that request the brokers' time. They remove nothing: no job has such an id."""
 _ANSWER_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 _TAILS = 16
-"""Of so many jobs a table remembers how far it was read; each has a row of at most 256 KB."""
+"""The number of jobs for which a read position is kept; each has a row of at most 256 KB."""
 
 
 class KafkaJobs:
@@ -47,8 +47,8 @@ class KafkaJobs:
     Args:
         client: librdkafka's settings.
         topics: The names of our topics.
-        threads: How many calls may block at once: at least two for each job that is worked on, so that
-            none waits for another's broker until its own lease is over.
+        threads: How many calls may block at once: at least two for each running job, so that none waits
+            for another's broker until its own lease is over.
     """
 
     def __init__(self, client: ClientSettings, topics: Topics, threads: int = 4) -> None:
@@ -57,7 +57,7 @@ class KafkaJobs:
         self._topics = topics
         self._clock: _ClockProducer | None = None
         self._tails: dict[str, TableTail] = {}
-        """By job, the one that was asked for last at the end: a job that is waited for is read each second."""
+        """By job, the most recently read last: a job that is waited for is read every second."""
 
     async def read(self, job_id: str) -> Job | RowProblem | None:
         """As `JobTable` says."""
@@ -83,7 +83,7 @@ class KafkaJobs:
         return _KafkaSteps(writer, self._topics.jobs, self._blocking)
 
     async def close(self) -> None:
-        """Close what was opened for this table; writers are closed by whoever opened them."""
+        """Close everything that was opened for this table; writers are closed by their users."""
         if self._clock is not None:
             await self._blocking(self._clock.close)
             self._clock = None
@@ -115,13 +115,13 @@ class _KafkaSteps:
         return Written((), append_time(rows[-1]))
 
     async def close(self) -> None:
-        # Whatever it raises, the writer is not used again, and the broker aborts what it left open.
+        # Whatever it raises, the writer is not used again, and the broker aborts an open transaction.
         with suppress(HookstreamError):
             await self._blocking(self._writer.__exit__)
 
 
 class _ClockProducer:
-    """Asks for the brokers' time. Blocks; for one thread at a time."""
+    """Requests the brokers' time. Blocks; for one thread at a time."""
 
     def __init__(self, client: ClientSettings, topic: str) -> None:
         self._topic = topic

@@ -1,4 +1,4 @@
-"""The partition of a key, as workers' producers choose it: by murmur2, like Kafka's own Java clients."""
+"""Computes the partition of a key as workers' producers do: by murmur2, like Kafka's Java clients."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ def partition_of_key(key: bytes, partitions: int) -> int:
 
 
 def _murmur2(data: bytes) -> int:
-    """Return the 32-bit murmur2 hash with the seed that Kafka's clients have."""
+    """Return the 32-bit murmur2 hash with the seed of Kafka's clients."""
     hashed = _SEED ^ len(data)
     whole = len(data) - len(data) % _WORD
     for at in range(0, whole, _WORD):

@@ -10,7 +10,7 @@ from hookstream.pipeline.ports import AssignmentListener
 
 
 class ConsumerListener(AssignmentListener, Protocol):
-    """Is notified of the thread and its records, beside its partitions."""
+    """Is notified of the thread and its records, in addition to its partitions."""
 
     def on_records(self, records: list[Record]) -> None:
         """A request was answered."""

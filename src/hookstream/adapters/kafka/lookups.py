@@ -1,4 +1,4 @@
-"""Look-ups of topics and offsets share one client for a minute, or until one of them fails."""
+"""Shares one client among look-ups of topics and offsets, for a minute or until one of them fails."""
 
 import atexit
 import contextlib
@@ -23,9 +23,9 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.errors import DependencyUnavailable
 
 _MOST_CLIENTS = 4
-"""Clusters, or settings for one, of which a client is kept."""
+"""The most clusters, or settings for one, for which a client is kept."""
 _SHARED_SECONDS = 60.0
-"""For how long one is shared: files of its settings, such as certificates, may have changed."""
+"""How long a client is shared: files named by its settings, such as certificates, may change."""
 _LEADERLESS = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -51,7 +51,7 @@ _LOG_ENDS: dict[str, OffsetSpec] = {
 _NO_RECORD = -1
 
 _Settings: TypeAlias = tuple[tuple[str, str | int | float | bool], ...]
-"""In their order: of two names of one property, the library takes the last."""
+"""In their order: if a property has two names, the library takes the last."""
 
 
 class _Shared(NamedTuple):
@@ -60,11 +60,11 @@ class _Shared(NamedTuple):
 
 
 class LookupClients:
-    """One client for each cluster, for whoever asks it a few questions, in whichever thread.
+    """One client for each cluster, for a few requests from any thread.
 
-    Each client connects to the brokers twice, and a command looks up in several places. What keeps a
-    client for long, such as a table's reader, makes one of its own. Whoever has one of these keeps a reference
-    for as long as answers are to come: they end with the client.
+    Each client connects to the brokers twice, and a command makes look-ups in several places. Code that keeps
+    a client for long, such as a table's reader, makes its own. A caller keeps a reference until all answers
+    have come: they end with the client.
 
     Args:
         make: Makes a client with these settings of librdkafka's.
@@ -80,9 +80,9 @@ class LookupClients:
         self._monotonic = monotonic
         self._one = threading.Lock()
         self._shared: dict[_Settings, _Shared] = {}
-        """By settings, the latest used last."""
+        """By settings, the most recently used last."""
         self._given: WeakKeyDictionary[AdminClient, _Settings] = WeakKeyDictionary()
-        """The settings of each client that is shared, or was and is still in somebody's hands."""
+        """The settings of each client that is shared, or was shared and is still referenced."""
 
     def client(self, settings: ClientSettings) -> AdminClient:
         """Return the client for these settings of librdkafka's.
@@ -96,16 +96,16 @@ class LookupClients:
             if shared is None or self._monotonic() - shared.since >= _SHARED_SECONDS:
                 shared = self._made(key)
             self._shared[key] = shared
-            # The last to refer to a client waits for its threads to end: not while others wait for the lock.
+            # The last reference to a client waits for its threads to end, so it is not dropped under the lock.
             oldest = next(iter(self._shared))
             surplus = self._shared.pop(oldest) if len(self._shared) > _MOST_CLIENTS else None
         del known, surplus
         return shared.client
 
     def instead_of(self, client: AdminClient) -> AdminClient:
-        """Return another client in place of one that knows of no leader; itself if it never was shared.
+        """Return another client in place of one that knows no leader; the same one if it never was shared.
 
-        Once a broker was frozen, a client may know of none for a quarter of an hour.
+        After a broker was frozen, a client may know no leader for a quarter of an hour.
         """
         with self._one:
             key = self._given.get(client)
@@ -129,7 +129,7 @@ class LookupClients:
 
 
 LOOKUPS = LookupClients()
-# Not left to the interpreter's end: their threads would outlive what they report to.
+# Not left to the interpreter's end: the threads would outlive the objects that they report to.
 atexit.register(LOOKUPS.forget)
 
 
@@ -137,11 +137,11 @@ atexit.register(LOOKUPS.forget)
 def translating(failed: str, timeout: float) -> Iterator[None]:
     """Translate the client's errors that are raised within. `failed` begins their text.
 
-    After one, whichever it was, the next look-up has a new client.
+    After any error, the next look-up has a new client.
 
     Args:
         failed: What failed, such as 'cannot read x'.
-        timeout: Seconds that an answer may take.
+        timeout: The longest wait for an answer, in seconds.
     """
     try:
         yield
@@ -164,25 +164,25 @@ def ask_offsets(
 ) -> dict[TopicPartition, int]:
     """Return the offset of a position in each partition, records of open transactions included.
 
-    The offset of a time is the log's end where no record is so young: whatever is appended meanwhile, no record of
+    The offset of a time is the log's end if no record is that recent: whatever is appended meanwhile, no record of
     that time or later is below it.
 
-    Each of the questions that this takes, three at most, is retried for as long as an answer may take, while a
-    partition has no leader, or not the one that the client assumes. An AdminClient learns of a broker that
-    was killed and came back only when it is made to refresh its metadata; otherwise it would be refused for
-    many minutes. One that is shared is replaced before that, once.
+    Each of at most three requests is retried for as long as an answer may take, while a partition has no
+    leader, or not the one that the client assumes. An AdminClient learns of a broker that was killed and came
+    back only if it is made to refresh its metadata; otherwise its requests would be refused for many minutes.
+    A shared one is replaced before that, once.
 
     Args:
         admin: The client.
         partitions: Partitions that exist.
         where: The position.
         timeout: Seconds to wait at most for one answer.
-        what: What is asked for, for an error's text, such as 'the ends of x'.
-        shared: Where `admin` may come from; what it shares is replaced or forgotten where something fails.
+        what: What is requested, for an error's text, such as 'the ends of x'.
+        shared: Where `admin` may come from; its clients are replaced or dropped after a failure.
 
     Raises:
         KafkaException: The broker refuses for another reason.
-        DependencyUnavailable: No answer came in time, or nobody leads a partition.
+        DependencyUnavailable: No answer came in time, or a partition has no leader.
     """
     ask = partial(_ask, admin, timeout=timeout, what=what, shared=shared)
     found = ask(partitions, where)
@@ -190,7 +190,7 @@ def ask_offsets(
     if not late:
         return found
     # A record of that time or later may be appended before the ends are known, and is below them. So an end counts
-    # where there is still none after it was asked for.
+    # if there is still none after it was requested.
     ends, again = ask(late, "latest"), ask(late, where)
     return found | {at: ends[at] if again[at] == _NO_RECORD else again[at] for at in late}
 
@@ -204,7 +204,7 @@ def _ask(
     what: str,
     shared: LookupClients,
 ) -> dict[TopicPartition, int]:
-    """Return the answers of `ask_offsets` as brokers give them: `_NO_RECORD` where no record is so young."""
+    """Return the answers of `ask_offsets` as brokers give them: `_NO_RECORD` if no record is that recent."""
     spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
     until = time.monotonic() + max(_LEADERLESS_SECONDS, timeout)
     asked = admin
@@ -224,7 +224,7 @@ def _ask(
         except KafkaException as error:
             is_leaderless = kafka_error(error).code() in _LEADERLESS
             if is_leaderless and admin is asked:
-                # One more, not one for each of the many times that brokers which elect a leader are asked.
+                # One more, not one for each of the many retries while brokers elect a leader.
                 admin = shared.instead_of(asked)
             _look_for_leaders(admin, timeout)
             if not is_leaderless:
@@ -245,7 +245,7 @@ def _is_answer(where: LogPosition, offset: int) -> bool:
 
     librdkafka 2.16 sometimes returns -1001 (invalid) without an error when a broker did not answer. An
     end below every position would let old tables pass for complete. Only a timestamp can have no offset:
-    -1, no record is so young.
+    -1, no record is that recent.
     """
     return offset >= 0 or (offset == _NO_RECORD and isinstance(where, int))
 

@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 class LoopBridge:
-    """The way from a thread to one loop. Every method may be called on any thread but the loop's.
+    """Calls from a thread into one loop. Every method may be called on any thread except the loop's.
 
     Args:
         loop: The loop.
-        failed: Called on the loop with what a posted callback raised.
+        failed: Called on the loop with the exception of a posted callback.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class LoopBridge:
 
     def post(self, callback: Callable[..., None], *arguments: object) -> None:
         """Call something on the loop, in the order of the posts, without waiting."""
-        # The loop may have closed, and then nobody is left to notify.
+        # The loop may have closed, and then there is nobody to notify.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._call, callback, *arguments)
 
@@ -36,7 +36,7 @@ class LoopBridge:
             self._failed(error)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the loop, and return the future of what it returns or raises.
+        """Run a coroutine on the loop, and return the future of its result.
 
         Raises:
             TimeoutError: The loop has ended.
@@ -48,11 +48,11 @@ class LoopBridge:
             raise TimeoutError("the event loop has ended") from None
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
-        """Return what a coroutine on the loop returns; it is cancelled where it takes too long.
+        """Return what a coroutine on the loop returns; it is cancelled if it takes too long.
 
         Raises:
             TimeoutError: It took too long, or the loop has ended.
-            CancelledError: It was cancelled on the loop; that of `concurrent.futures`.
+            CancelledError: It was cancelled on the loop (the class of `concurrent.futures`).
         """
         done = self.submit(work)
         try:

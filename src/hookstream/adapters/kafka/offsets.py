@@ -1,4 +1,4 @@
-"""Looks up offsets with a group's consumer, and what decides where a partition starts."""
+"""Looks up offsets with a group's consumer, and determines where partitions start."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -22,12 +22,12 @@ def find_starts(
 ) -> dict[TopicPartition, Start]:
     """Return where each partition starts, by the broker's present answers.
 
-    Three requests for all partitions together; two more if some have no commit, and two after each of these two
-    if no record is so young.
+    Makes three requests for all partitions together; two more if some have no commit, and two after each of these
+    two if no record is that recent.
 
     Args:
         consumer: A member of the group.
-        partitions: What was assigned.
+        partitions: The assigned partitions.
         windows: By topic, the append times of records that show that offsets were lost.
 
     Raises:
@@ -69,15 +69,15 @@ def offset_at(consumer: Consumer, partition: TopicPartition, at: "str | Millis")
 def offsets_at(
     consumer: Consumer, times: Mapping[TopicPartition, Millis]
 ) -> dict[TopicPartition, int]:
-    """Return the first offset at or after each time; the log's end where no record is so young.
+    """Return the first offset at or after each time; the log's end if no record is that recent.
 
     OFFSET_BEGINNING and OFFSET_END are times too, in Kafka's protocol as here. The end is the last
-    stable offset: what is behind it cannot be read yet. Whatever is appended meanwhile, no record of a time
+    stable offset: records behind it cannot be read yet. Whatever is appended meanwhile, no record of a time
     or later is below its offset.
     """
     found = _look_up(consumer, times)
     late = {at: times[at] for at, offset in found.items() if offset < 0}
-    # As in `lookups.ask_offsets`: an end counts where there is still no record after it was asked for.
+    # As in `lookups.ask_offsets`: an end counts if there is still no record after it was requested.
     ends = _look_up(consumer, dict.fromkeys(late, OFFSET_END))
     again = _look_up(consumer, late)
     return found | {at: end if again[at] < 0 else again[at] for at, end in ends.items()}
@@ -87,7 +87,7 @@ class End(NamedTuple):
     """Where a log ends."""
 
     stable: int
-    """After the last record that can be read: an open transaction hides what is behind it."""
+    """After the last record that can be read: an open transaction hides the records behind it."""
     high: int
     """After the last record, as far as the client knows; negative if it knows none yet."""
 
@@ -95,7 +95,7 @@ class End(NamedTuple):
 def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, End]:
     """Return the ends of assigned partitions, without those that have no leader or another error.
 
-    One request.
+    Makes one request.
 
     Raises:
         KafkaException: The broker did not answer.
@@ -127,14 +127,14 @@ def _asked(consumer: Consumer, times: Mapping[TopicPartition, Millis]) -> list[K
 
 
 def place_of(partition: KafkaPartition) -> TopicPartition:
-    """Return the place of a partition, as the client's answers have it."""
+    """Return topic and number of a partition in the client's answers."""
     return TopicPartition(partition.topic, partition.partition)
 
 
 def commit_positions(
     answers: Sequence[KafkaPartition],
 ) -> dict[TopicPartition, CommitPosition]:
-    """Return what a group committed, without the partitions that have no commit.
+    """Return a group's commits, without the partitions that have none.
 
     Raises:
         KafkaException: The broker refused it for a partition.

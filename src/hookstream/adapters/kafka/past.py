@@ -1,7 +1,7 @@
 """Reads the event topics again, outside any group: the `PastLog` of a cluster.
 
-Every call of the client runs in a thread of its own, one after another: a reader is closed on the
-thread that polls it, however its task ended.
+All calls of a client run on its own thread, one after another: a reader is closed on the thread that
+polls it, however its task ended.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from hookstream.core.replay.extent import LogBounds
 from hookstream.pipeline.past import PastReader, PastTopic, Taken, TopicListing
 
 _SECONDS: Final = 30.0
-"""How long an answer of the brokers may take."""
+"""The longest wait for an answer of the brokers."""
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class KafkaPast:
 
     Args:
         client: librdkafka's settings.
-        event_topics: Returns which of the cluster's topics have events.
+        event_topics: Returns the event topics among the cluster's topics.
         now: Returns the time by the brokers' clock.
     """
 
@@ -50,7 +50,7 @@ class KafkaPast:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="past")
 
     def close(self) -> None:
-        """Begin no further request."""
+        """Start no further request."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def now(self) -> Millis:
@@ -93,7 +93,7 @@ class KafkaPast:
         try:
             yield reader
         finally:
-            # On the thread, behind a call that may still run there: nobody waits for it.
+            # On the thread, behind a call that may still run there. Not awaited.
             thread.submit(reader.close)
             thread.shutdown(wait=False)
 

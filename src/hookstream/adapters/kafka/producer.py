@@ -1,11 +1,11 @@
-"""Writes records durably, and acknowledges on the event loop, in batches, what the brokers have.
+"""Writes records durably, and acknowledges them in batches on the event loop.
 
 One idempotent producer (`acks=all`, no message timeout): a write waits for the broker and never times
 out. A record that is refused for good is reported to its writer. Any other error is fatal: nothing
-more is acknowledged then, since what the log contains is no longer known.
+more is acknowledged then, since the log's contents are no longer known.
 
 A broker checks a whole batch against its topic's `max.message.bytes` and refuses all of it. A record
-that may have been refused for the others of its batch is written again in ever smaller groups.
+that may have been refused because of the others in its batch is written again in ever smaller groups.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.ports import Acknowledged, Logger, WriteRefused
 
 PROMPT: Final = 5
-"""Milliseconds that a write waits for others, where somebody waits for its acknowledgement."""
+"""Milliseconds that a write waits for others, if a caller waits for its acknowledgement."""
 PATIENT: Final = 20
-"""The same where nobody does. librdkafka's thread spins while brokers have not answered and records are
+"""The same if none does. librdkafka's thread spins while brokers have not answered and records are
 due: that took 20 to 74 µs of CPU a record at 5 ms, and 0 to 3 µs at 20 (docs/benchmarks.md)."""
 _BATCH_BYTES = 262_144
 """Below any sensible `max.message.bytes`. A larger record always makes a batch of its own."""
@@ -102,20 +102,20 @@ class KafkaSink:
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         """Fails with InvariantBroken when nothing more can be written: the process must end."""
-        # Retrieved here, so that asyncio does not warn of a failure that nobody awaits yet.
+        # Retrieved here, so that asyncio does not warn of a failure that is not awaited yet.
         self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._logger = logger
         self._backlog: deque[_Write] = deque()
-        """What this turn of the loop wrote, and what the client's queue has no room for. The pipeline's
-        credit bounds it."""
+        """Records written in this iteration of the loop, and those for which the client's queue has no room.
+        The pipeline's credit bounds it."""
         self._suspects: deque[_Write] = deque()
-        """Refused in a batch: written again in ever smaller groups, while everything else waits."""
+        """Records refused in a batch: written again in ever smaller groups, while all others wait."""
         self._group = 0
         """How many suspects are being written together; 0: none."""
         self._group_bytes = _BATCH_BYTES
         self._group_was_refused = False
         self._queued = 0
-        """How many the client has."""
+        """The number of records in the client."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -127,7 +127,7 @@ class KafkaSink:
                 "batch.size": _BATCH_BYTES,
                 "queue.buffering.max.kbytes": _QUEUE_KILOBYTES,
                 "message.max.bytes": max_record_bytes,
-                # The same partition for a key as Kafka's own clients choose.
+                # The partition of a key that Kafka's own clients choose.
                 "partitioner": "murmur2_random",
                 **producer_properties(client, logger),
                 "message.timeout.ms": 0,
@@ -145,7 +145,7 @@ class KafkaSink:
             self._timer.cancel()
             self._timer = self._loop.call_later(self._busy_seconds, self._serve)
         if not self._backlog:
-            # All of one turn of the loop together: code that runs again at once is in the CPU's cache.
+            # All records of one loop iteration together: repeated code is in the CPU's cache.
             self._loop.call_soon(self._hand_over)
         self._backlog.append((record, acknowledged))
 
@@ -163,7 +163,7 @@ class KafkaSink:
         return not self.failed.done()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
-        """Release the producer. What is not acknowledged by now never will be.
+        """Release the producer. Records that are not acknowledged by now never will be.
 
         Args:
             seconds: How long that may take before the client is abandoned.
@@ -192,7 +192,7 @@ class KafkaSink:
         except BufferError:
             return False
         except (TypeError, ValueError) as raised:
-            # The client cannot take it, for example since a topic's name is not text.
+            # The client does not accept it, for example because a topic's name is not text.
             why = f"{record.topic!a} cannot be written: {raised}"
             self._refuse(write, WriteRefused(why, too_large=False))
         except KafkaException as raised:
@@ -205,7 +205,7 @@ class KafkaSink:
         return True
 
     def _refuse(self, write: _Write, refusal: WriteRefused) -> None:
-        """Report what the client refused at once, as if the record were alone in its batch."""
+        """Report a record that the client itself refused, as if it were alone in its batch."""
         # Not now: an acknowledgement never comes within `write`.
         results: _Results = [(write, refusal)]
         self._loop.call_soon(self._acknowledge, results, True)  # noqa: FBT003
@@ -221,18 +221,18 @@ class KafkaSink:
                 else:
                     self._suspects.append(write)
                     self._group_was_refused = True
-        except Exception as error:  # noqa: BLE001  what is settled is no longer known: the process ends
+        except Exception as error:  # noqa: BLE001  settled offsets are no longer known: the process ends
             broken = InvariantBroken(f"an acknowledgement could not be taken: {error!r}")
             broken.__cause__ = error
             self._fail(broken)
             return
-        self._go_on()
+        self._continue()
 
     def _may_be_innocent(self, write: _Write, refusal: WriteRefused) -> bool:
         return refusal.too_large and self._group != 1 and _size(write) < _BATCH_BYTES
 
-    def _go_on(self) -> None:
-        """Write what waits: the suspects first, then the backlog."""
+    def _continue(self) -> None:
+        """Write waiting records: the suspects first, then the backlog."""
         if self._queued and (self._group or self._suspects):
             return
         self._group = 0
@@ -245,7 +245,7 @@ class KafkaSink:
             self._idle.set()
 
     def _hand_over(self) -> None:
-        """Hand the backlog to the client, as far as its queue has room and no suspects go first."""
+        """Hand the backlog to the client, as far as its queue has room and no suspects precede it."""
         if self._closed or self.failed.done() or self._group or self._suspects:
             return
         backlog = self._backlog
@@ -318,7 +318,7 @@ class KafkaSink:
             self._fail(_broken(error))
 
     def _close(self, seconds: float) -> None:
-        # Otherwise closing would wait for a broker that may never come back.
+        # Otherwise closing would wait for a broker that may never return.
         self._producer.purge()
         close_within(seconds, self._producer.close)
 
@@ -335,5 +335,5 @@ def _refusal(topic: str, error: KafkaError) -> WriteRefused:
 
 def _broken(error: KafkaError) -> InvariantBroken:
     return InvariantBroken(
-        f"the producer cannot go on: {error.str()} ({error.name()}); nothing more is settled"
+        f"the producer cannot continue: {error.str()} ({error.name()}); nothing more is settled"
     )

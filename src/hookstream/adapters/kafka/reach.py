@@ -29,11 +29,11 @@ from hookstream.pipeline.ports import Logger
 
 _SLICE_SECONDS = 0.25
 COMMAND_SECONDS = 8.0
-"""How long a command tries: a broker that restarts mostly takes less."""
+"""How long a command tries: a broker's restart usually takes less."""
 CERTAIN_SECONDS = 3.0
-"""How long it tries if waiting will hardly help: a wrong name, another protocol."""
+"""How long it tries if waiting is unlikely to help: a wrong name, another protocol."""
 _AT_ONCE_SHARE = 1 / 3
-"""The part of that in which the client of look-ups must have an answer, before another looks for the cause."""
+"""The share of that time for the client of look-ups, before another client looks for the cause."""
 FIRST_WORD_SECONDS = 5.0
 _NEXT_WORD_SECONDS = 30.0
 _REMEMBERED = 20
@@ -63,7 +63,7 @@ _REMEDIES = {
         " none of Kafka's"
     ),
     ObstacleKind.UNKNOWN_HOST: "check kafka.bootstrap_servers, and that this machine can resolve the name",
-    ObstacleKind.REFUSED: "check kafka.bootstrap_servers, and that the broker runs and listens there",
+    ObstacleKind.REFUSED: "check kafka.bootstrap_servers, and that the broker is running and listening there",
     ObstacleKind.SILENT: (
         "check kafka.bootstrap_servers, security.protocol in kafka.client (the port may be a listener"
         " with TLS), and that no firewall is between"
@@ -76,7 +76,7 @@ _CERTAIN = {
     ObstacleKind.UNKNOWN_HOST,
 }
 
-# In this order: the first pattern that a line matches is its cause.
+# In this order: the first pattern that matches a line is its cause.
 _SHOWS = (
     (ObstacleKind.AUTHENTICATION, re.compile(r"SASL|[Aa]uthentication")),
     (ObstacleKind.HANDSHAKE, re.compile(r"SSL|certificate")),
@@ -103,7 +103,7 @@ class Obstacle:
 
     @property
     def remedy(self) -> str:
-        """What to look at."""
+        """What to check."""
         return _REMEDIES[self.kind]
 
     def __str__(self) -> str:
@@ -113,11 +113,11 @@ class Obstacle:
 
 
 class Reach:
-    """A client that looks for the brokers and remembers its errors. For one thread at a time.
+    """A client that tries to reach the brokers and remembers its errors. For one thread at a time.
 
     Args:
         client: librdkafka's settings.
-        look_every: Seconds after which it looks again at what the client library has said.
+        look_every: Seconds between checks of the client library's messages.
 
     Raises:
         ConfigurationError: The client library refuses the settings.
@@ -141,7 +141,7 @@ class Reach:
         """Return the obstacle after so many seconds; None as soon as brokers answer.
 
         Returns at once if authentication is refused, since retrying may lock an account. The request's
-        own exception is used for that alone: the client's lines and events name other causes better.
+        own exception is used only for that: the client's lines and events name other causes better.
         """
         until = time.monotonic() + seconds
         while True:
@@ -195,14 +195,14 @@ def require_brokers(
 ) -> None:
     """Return when the brokers answer; for commands, which fail if they do not.
 
-    The client of look-ups asks first, as a command nearly always needs it next. Only where it has no answer
-    does another client look for the cause. Where `sasl.*` is set, the other client asks alone: retrying
-    credentials that are refused may lock an account.
+    The client of look-ups asks first, as a command nearly always needs it next. Only if it has no answer does
+    another client look for the cause. If `sasl.*` is set, only the other client asks: retrying refused
+    credentials may lock an account.
 
     Args:
         client: librdkafka's settings.
         seconds: How long to try at most, more than `certain`.
-        certain: How long to try at most if waiting will hardly help.
+        certain: How long to try at most if waiting is unlikely to help.
 
     Raises:
         ConfigurationError: They refuse the credentials, or the client library the settings.
@@ -222,7 +222,7 @@ def require_brokers(
 
 
 def _answer_look_ups(client: ClientSettings, seconds: float) -> bool:
-    """Return whether brokers answer the client of look-ups in time. One that has no answer is not kept."""
+    """Return whether brokers answer the client of look-ups in time. A client without an answer is not kept."""
     try:
         return bool(LOOKUPS.client(client).list_topics(timeout=seconds).brokers)
     except KafkaException:
@@ -241,7 +241,7 @@ async def wait_for_brokers(
         first_word: Seconds.
 
     Raises:
-        ConfigurationError: They refuse the credentials: only a change of the settings helps.
+        ConfigurationError: They refuse the credentials, so the settings must be changed.
     """
     reach = Reach(client)
     loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """Converts a client's message into a Record, and a Record's headers into the client's.
 
-The client mishandles a header name that is not UTF-8. `Message.headers()` sets an exception and returns
-a list all the same. A call through the interpreter's quick path does not notice the exception, which
+The client mishandles a header name that is not UTF-8. `Message.headers()` sets an exception but still returns
+a list. A call through the interpreter's quick path does not notice the exception, which
 then surfaces at some later line; a call through C raises it as SystemError. Every later call returns the
 list, in which a pair with such a name has a null pointer: to index, iterate or print that pair ends
 the process. Only its referents can be read.
@@ -19,15 +19,15 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from hookstream.core.model.record import Header, Headers, Record
 
 LOST_NAME: Final = r"\x??"
-"""Replaces a name that is not UTF-8 and whose bytes the client does not return: all but a record's first."""
+"""Replaces names that are not UTF-8 and whose bytes the client does not return: all but a record's first."""
 
 ClientHeaders: TypeAlias = list[tuple[str, str | bytes | None]]
-"""As the client's stubs have them."""
+"""As in the client's type stubs."""
 
 _SHOWN = 64
-"""Characters of a name in a sentence about it."""
+"""The most characters of a name in a message."""
 
-# Called through C, which checks for an exception beside the result.
+# Called through C, which also checks for an exception.
 _headers = methodcaller("headers")
 
 
@@ -35,7 +35,7 @@ def record_of(message: Message) -> Record:
     r"""Return the record of a message without an error, with every header that can be recovered.
 
     Bytes of a header name that are not UTF-8 text become `\xNN`, in ASCII, and so does a backslash
-    beside them. A name that is such text already is passed on unchanged and cannot be distinguished.
+    next to them. A name that is such text already is passed on unchanged and cannot be distinguished.
     The client drops all headers of a record that has more than 100,000 of them, and whatever follows a
     NUL in a header's name.
     """
@@ -75,7 +75,7 @@ def client_headers(headers: Headers) -> ClientHeaders:
 
 
 def _recovered(message: Message, raised: SystemError) -> tuple[list[Header], str]:
-    """Return the headers of a message, some of whose names are not UTF-8, and a text that says so.
+    """Return the headers of a message with names that are not UTF-8, and a text about it.
 
     Raises:
         SystemError: It is something else.

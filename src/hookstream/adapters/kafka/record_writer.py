@@ -1,4 +1,4 @@
-"""Writes single records, each acknowledged before the next one. Outside of any transaction."""
+"""Writes single records outside of transactions, each acknowledged before the next one."""
 
 from typing import Self
 
@@ -47,7 +47,7 @@ class RecordWriter:
         """Write a record, and return it as the broker appended it.
 
         Raises:
-            InputRefused: It is larger than its topic takes; nothing was written.
+            InputRefused: It is larger than its topic allows; nothing was written.
             ConfigurationError: It may not be written.
             DependencyUnavailable: The broker did not acknowledge it in time; it may be written.
         """
@@ -76,7 +76,7 @@ class RecordWriter:
         raise translated(KafkaException(error), doing)
 
     def broker_time(self, topic: str, key: bytes) -> Millis:
-        """Return the broker's wall clock, as it stamps a record without a value.
+        """Return the broker's wall clock: its timestamp of a record without a value.
 
         Args:
             topic: Where that record is written: a compacted topic that the brokers stamp.

@@ -1,4 +1,4 @@
-"""Reads partitions outside any group: from offsets or times on, to an end that is fixed before.
+"""Reads partitions outside any group: from offsets or times on, to an end that is fixed in advance.
 
 A partition's position also follows the client's end-of-partition events: their offsets include
 transaction markers, which are never returned as records. An end is a high watermark, not a last stable
@@ -40,7 +40,7 @@ _BATCH = 500
 _POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 5.0
 _PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001
-"""The client connects again by itself."""
+"""The client reconnects automatically."""
 
 
 class LogReader:
@@ -49,12 +49,12 @@ class LogReader:
     Args:
         client: librdkafka's settings.
         starts: The first offset of each partition. They are explicit, since the client takes half a
-            second to find a log's start by itself.
+            second to find a log's start.
         group: The name that brokers check. No group is joined and nothing is committed.
         logger: Receives the client's log lines; None: they are dropped.
-        properties: More of librdkafka's settings.
-        notes_gone: Whether partitions whose next offset is gone, or whose topic is, are noted in
-            `gone`; otherwise `poll` raises.
+        properties: Further settings of librdkafka.
+        notes_gone: Whether partitions whose next offset or topic is gone are noted in `gone`;
+            otherwise `poll` raises.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class LogReader:
         notes_gone: bool = False,
     ) -> None:
         self.gone: set[TopicPartition] = set()
-        """Partitions that cannot be read on from where they are, until they are placed."""
+        """Partitions that cannot be read on from their position, until they are placed."""
         self._notes_gone = notes_gone
         self.at_end: set[TopicPartition] = set()
-        """Partitions that were read to the last stable offset that they had then."""
+        """Partitions that were read to their last stable offset of that time."""
         self.next = dict(starts)
         """The next offset of each partition that is read."""
         wanted = consumer_properties(client, group, logger) | (properties or {})
@@ -87,7 +87,7 @@ class LogReader:
         close_within(_CLOSE_SECONDS, self._consumer.close)
 
     def drop(self, at: TopicPartition) -> None:
-        """Read no more of a partition."""
+        """Stop reading a partition."""
         del self.next[at]
         self.gone.discard(at)
         self.at_end.discard(at)
@@ -106,14 +106,14 @@ class LogReader:
         self.at_end.difference_update(positions)
 
     def stop_fetching(self) -> None:
-        """Request nothing of the brokers until `resume_fetching`, and keep the connections.
+        """Send no fetch requests until `resume_fetching`, and keep the connections.
 
         The client's own pause would do the same, but takes a quarter of a second to end.
         """
         self._consumer.incremental_unassign([KafkaPartition(*at) for at in self.next])
 
     def resume_fetching(self) -> None:
-        """Read all partitions again from where they are."""
+        """Read all partitions again from their positions."""
         self.at_end.clear()
         self._consumer.incremental_assign(
             [KafkaPartition(*at, offset) for at, offset in self.next.items()]
@@ -122,8 +122,8 @@ class LogReader:
     def skip_markers(self) -> bool:
         """Move `next` past transaction markers that the client has read; return whether any was moved.
 
-        The client says that it is at an end only when a fetch found nothing, however long that waits. Not
-        for a reader whose partitions are placed: the client's position may be that of before.
+        The client reports an end only after a fetch that found nothing, however long that waits. Not for
+        a reader whose partitions are placed: the client's position may be the previous one.
         """
         moved = False
         for reached in self._consumer.position([KafkaPartition(*at) for at in self.next]):
@@ -134,7 +134,7 @@ class LogReader:
         return moved
 
     def poll(self, most: int = _BATCH, seconds: float = _POLL_SECONDS) -> list[Record] | None:
-        """Wait and return what is ready, moving `next` on; None: nothing moved it.
+        """Wait for records and return the ready ones, moving `next`; None: nothing moved it.
 
         Args:
             most: The most records.
@@ -218,23 +218,23 @@ class ScanBounds(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Stretch:
-    """The part of a topic to read; both kinds of bound may be given."""
+    """The part of a topic to read; bounds by time and by offset may be combined."""
 
     since: Millis | None = None
     """Records of this instant or later."""
     until: Millis | None = None
     """Records before this instant."""
     starts: Mapping[int, int] = field(default_factory=dict)
-    """First offset by partition; a partition that is missing is read from the log's start."""
+    """First offset by partition; a missing partition is read from the log's start."""
     ends: Mapping[int, int] | None = None
     """End offset by partition; None: all partitions to their present ends."""
 
 
 @dataclass(slots=True)
 class ReadLimit:
-    """At most so many offsets of one reading are read, and what that leaves out is known.
+    """Limits how many offsets one reading reads, and records what it leaves out.
 
-    Of each partition the same share is read, its newest records. Offsets of transaction markers count.
+    The same share of each partition is read, its newest records. Offsets of transaction markers count.
     """
 
     most: int
@@ -242,13 +242,13 @@ class ReadLimit:
     """Offsets of the stretch that are not read, all of them older than what is read of their partition."""
     _from: Millis | None = None
     _cut: set[TopicPartition] = field(default_factory=set)
-    """Partitions of which something is left out and nothing was read yet."""
+    """Partitions with omitted records of which nothing was read yet."""
 
     @property
     def complete_from(self) -> Millis | None:
         """The instant from which on every record of the stretch is read.
 
-        None: nothing is left out, or it is not known, since nothing was read of some partition.
+        None: nothing is left out, or it is unknown, since nothing was read of some partition.
         """
         return None if self._cut else self._from
 
@@ -322,9 +322,9 @@ class LogScan:
 
         Args:
             stretch: What to read.
-            follow: Continue with what is appended after the end, until the caller stops.
+            follow: Continue with records appended after the end, until the caller stops.
             progress: Called after each batch with how many offsets of how many were read.
-            limit: How much to read at most, the newest; not with `follow`. None: everything.
+            limit: Bounds the reading to the newest records; not with `follow`. None: everything.
 
         Raises:
             ConfigurationError: There is no such topic, or it may not be read.
@@ -352,7 +352,7 @@ class LogScan:
         return next((r for r in self.read(here) if r.offset == offset), None)
 
     def oldest(self, partition: int) -> Record | None:
-        """Return the oldest record that a partition still has; None: it has none, or there is no partition."""
+        """Return the oldest record that a partition still has; None: it has none or does not exist."""
         span = self.bounds().get(partition)
         if span is None:
             return None
@@ -369,7 +369,7 @@ class LogScan:
         return {at.partition: offset for at, offset in found.items()}
 
     def _spans(self, stretch: Stretch, *, follow: bool) -> dict[TopicPartition, ScanBounds]:
-        """Return the offsets to read of each partition; those with nothing to read are left out."""
+        """Return the offsets to read of each partition, without partitions that have nothing to read."""
         bounds = self.bounds()
         since = self._offsets(bounds, stretch.since)
         until = self._offsets(bounds, stretch.until)
@@ -394,7 +394,7 @@ def read_spans(
 
     Args:
         client: librdkafka's settings.
-        spans: What to read; an empty span is allowed.
+        spans: The offsets to read; an empty span is allowed.
         timeout: Seconds to wait at most while nothing comes.
         progress: Called after each batch with how many offsets of how many were read.
 
@@ -412,12 +412,12 @@ def read_spans(
 def read_within(
     client: ClientSettings, starts: Mapping[TopicPartition, int], seconds: float
 ) -> Iterator[Record]:
-    """Yield what is appended from given offsets on, until a time has passed or the caller stops.
+    """Yield the records appended from given offsets on, until a time has passed or the caller stops.
 
     Args:
         client: librdkafka's settings.
         starts: The first offset of each partition.
-        seconds: How long; what is ready by then is still yielded.
+        seconds: How long; records that are ready by then are still yielded.
 
     Raises:
         ConfigurationError: A topic may not be read.
@@ -479,7 +479,7 @@ def _translating(topics: str) -> Iterator[None]:
 
 
 def _within(record: Record, stretch: Stretch) -> bool:
-    """Judge by the record too: where topics keep producers' times, offsets do not order them."""
+    """Check the record too: in topics with producers' times, offsets do not order them."""
     if stretch.since is not None and record.timestamp < stretch.since:
         return False
     return stretch.until is None or record.timestamp < stretch.until

@@ -1,8 +1,8 @@
 """Checks that a partition is read from its start offset on, each record once.
 
-A client sometimes moves a position by itself. A pause during a fetch rewinds it, and records come a
-second time. A late answer about a log's end can move it ahead, and records are skipped: taking the
-first record that comes for the start would commit past all of them. So the first record must have the
+A client sometimes moves a position unasked. A pause during a fetch rewinds it, and records come a
+second time. A late answer about a log's end can move it ahead, and records are skipped: if the first
+record that comes were taken as the start, all of them would be committed. So the first record must have the
 start offset. If its offset is higher, because of a transaction's marker or compaction, the same record
 must come first twice.
 
@@ -29,7 +29,7 @@ class SequenceCheck:
         self.expected: dict[_Place, int] = {}
         """The lowest offset that may come next."""
         self._unproven: dict[_Place, int | None] = {}
-        """Partitions without a record since their start; the first one that came, if it was doubted."""
+        """Partitions without a record since their start, with the first one that came if it was doubted."""
         self._doubted: dict[_Place, int] = {}
 
     def expect(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -39,11 +39,11 @@ class SequenceCheck:
             self._unproven[at] = None
 
     def remember(self, at: _Place, seen: int) -> None:
-        """Note which record came first from this start offset: if it does again, it is the first."""
+        """Note the record that came first from this start offset: if it comes first again, it is accepted."""
         self._unproven[at] = seen
 
     def forget(self, gone: Iterable[_Place]) -> None:
-        """Drop partitions that were given up."""
+        """Drop partitions that were released."""
         for at in gone:
             self.expected.pop(at, None)
             self._unproven.pop(at, None)

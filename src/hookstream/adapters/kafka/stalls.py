@@ -1,7 +1,7 @@
-"""Detects a partition that has records to read and returns none.
+"""Detects a partition that has records to read but returns none.
 
-Anything else that stops a partition is reported by the client or known here. This finds the rest: a
-fetch whose answer the client cannot parse and silently repeats, or a bug, its or ours.
+All other causes that stop a partition are reported by the client or known here. This detects the rest: a
+fetch whose answer the client cannot parse and silently repeats, or a bug, in the client or here.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _STALLED_SECONDS = 30.0
 
 
 class StallDetector:
-    """Since when each partition that has records has returned none. For one thread."""
+    """The time since which each partition with records has returned none. For one thread."""
 
     def __init__(self, logger: Logger, clock: Clock) -> None:
         self.stalled: dict[TopicPartition, int] = {}
@@ -32,9 +32,9 @@ class StallDetector:
 
         Args:
             places: The next offset and the log's end of each partition that has records and could
-                have returned them since the last look. For any other the count starts again.
+                have returned them since the last check. For all others the count starts again.
             behind: The next offset of each partition in `stalled` that is read, and as far as is
-                known not to its end. It stays stalled until that offset has grown.
+                known not to its end. It stays stalled until that offset has increased.
         """
         now = self._clock.monotonic()
         before = self._since
@@ -59,5 +59,5 @@ class StallDetector:
         return new
 
     def not_checked(self) -> None:
-        """The last look failed. The time until the next one does not count."""
+        """The last check failed. The time until the next one does not count."""
         self._since = {}

@@ -1,4 +1,4 @@
-"""Looks up the ids of topics (KIP-516), which are others once a topic was created again."""
+"""Looks up the ids of topics (KIP-516), which change when a topic is created again."""
 
 import asyncio
 from collections.abc import Collection
@@ -19,14 +19,14 @@ from hookstream.errors import ConfigurationError, DependencyUnavailable
 from hookstream.pipeline.ports import Clock, Logger
 
 _FRESH: Final = 10.0
-"""Seconds for which an answer counts: as often as topics are looked up."""
+"""Seconds for which an answer is cached: as often as topics are looked up."""
 _SECONDS: Final = 5.0
 _PAUSE: Final = 1.0
 _UNKNOWN: Final = ("UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID")
 
 
 class KafkaTopicIds:
-    """The `TopicIds` of a cluster, each remembered for ten seconds. Owned by the event loop.
+    """The `TopicIds` of a cluster, each cached for ten seconds. Owned by the event loop.
 
     Args:
         client: librdkafka's settings.
@@ -109,6 +109,6 @@ def topic_ids_of(admin: AdminClient, topics: Collection[str]) -> dict[str, bytes
             continue
         halves = topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits()
         whole = b"".join(half.to_bytes(8, "big", signed=half < 0) for half in halves)
-        # A broker that gives topics no ids answers with zeros.
+        # A broker without topic ids answers with zeros.
         found[topic] = whole if any(whole) else b""
     return found

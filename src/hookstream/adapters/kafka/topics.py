@@ -94,8 +94,8 @@ class KafkaTopics:
     def existing(self, pick: Callable[[Iterable[str]], Iterable[str]]) -> dict[str, Existing]:
         """Return topics with their settings.
 
-        A topic has some forty settings, and a cluster may have thousands of others' topics. One that is
-        deleted meanwhile is left out.
+        A topic has some forty settings, and a cluster may have thousands of others' topics. A topic
+        that is deleted meanwhile is left out.
 
         Args:
             pick: Chooses from the names of all topics that are not Kafka's own.
@@ -123,7 +123,7 @@ class KafkaTopics:
             return found
 
     def access(self) -> WriteAccess | None:
-        """Return the rules that say who may use topics; None: reading them is not allowed.
+        """Return the access rules of topics; None: reading them is not allowed.
 
         Raises:
             DependencyUnavailable: The cluster does not answer.
@@ -156,7 +156,7 @@ class KafkaTopics:
             raise translated(error, "cannot list the access rules of topics") from error
 
     def _of_brokers(self, setting: str) -> set[str]:
-        """Return the values that the brokers have for a setting; empty text where it is not set."""
+        """Return the values that the brokers have for a setting; empty text if it is not set."""
         brokers = self._admin.list_topics(timeout=_SECONDS).brokers
         asked = [ConfigResource(ResourceType.BROKER, str(broker)) for broker in brokers]
         answers = self._admin.describe_configs(asked).values()
@@ -171,7 +171,7 @@ class KafkaTopics:
     ) -> None:
         """Apply a plan, and return when every new partition has a leader.
 
-        A topic that somebody else created meanwhile is left as it is.
+        A topic that was created by another process meanwhile is left unchanged.
 
         Args:
             changes: The plan.

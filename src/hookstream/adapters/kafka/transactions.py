@@ -1,4 +1,4 @@
-"""Writes records in transactions, each whole or not at all, as the one writer of a transactional id.
+"""Writes records in transactions, as the only writer of a transactional id.
 
 Opening a writer fences an older process with the same id and ends the transaction that it may have
 left open, so what is read after that is all that was ever committed.
@@ -27,17 +27,17 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import HookstreamError, InvariantBroken, ProducerFenced
 
 RECORD_BYTES = 16 * 1024 * 1024
-"""The client's own bound. The broker judges by the topic's bound."""
+"""The client's own bound. The broker applies the topic's bound."""
 
 _CLOSE_SECONDS = 5.0
 
 
 class TransactionalWriter:
-    """The one writer of a transactional id, within `with`. Blocks; for one thread.
+    """The only writer of a transactional id, within `with`. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
-        transactional_id: Whoever opens a writer with the same id fences this one.
+        transactional_id: A later writer with the same id fences this one.
         timeout: Seconds to wait at most for each answer of the broker.
     """
 
@@ -57,7 +57,7 @@ class TransactionalWriter:
         self._broken = False
         self.is_unknown = False
         """Whether the last transaction may have been committed although `transact` raised: its end was
-        requested, and no answer says whether it came to be. Only reading the topics shows it."""
+        requested, and no answer came. Only reading the topics shows the result."""
         self.appended: list[Message] = []
         """The records of the last transaction as the brokers appended them, in each partition's order."""
         self._refused: dict[int, KafkaError] = {}
@@ -79,9 +79,9 @@ class TransactionalWriter:
     def __exit__(self, *_: object) -> None:
         """Release the producer. What is committed stays; an open transaction is aborted."""
         if self._broken:
-            # The client warns that it cannot abort: that is known.
+            # The client warns that it cannot abort, which is known here.
             warnings.filterwarnings("ignore", "Producer abort_transaction failed", RuntimeWarning)
-        # Threads and connections of a client that is never closed stay for ever. To close one whose
+        # Threads and connections of a client that is never closed stay for ever. Closing one whose
         # transaction cannot be aborted may wait for that again, which nobody waits for here.
         close_within(0.0 if self._broken else _CLOSE_SECONDS, self._producer.close)
 
@@ -90,7 +90,7 @@ class TransactionalWriter:
 
         Returns:
             The positions, ascending, of records that are too large for their topics: then nothing was
-            written, and the writer can go on. Empty: everything was.
+            written, and the writer can continue. Empty: everything was written.
 
         Raises:
             ProducerFenced: Another process took over; nothing was written, unless `is_unknown`.
@@ -106,7 +106,7 @@ class TransactionalWriter:
             for position, record in enumerate(records):
                 self._produce(position, record)
             is_ending = True
-            # Flushes first, and raises where a single record was refused.
+            # Flushes first, and raises if a single record was refused.
             self._producer.commit_transaction(self._timeout)
         except KafkaException as error:
             if is_ending and not kafka_error(error).txn_requires_abort():
@@ -146,7 +146,7 @@ class TransactionalWriter:
             self._refused[position] = error
 
     def _abort(self) -> Sequence[KafkaError]:
-        """End the open transaction; return why it cannot be."""
+        """End the open transaction; return why it cannot be ended."""
         try:
             self._producer.abort_transaction(self._timeout)
         except KafkaException as error:
@@ -159,9 +159,9 @@ class TransactionalWriter:
         """Return the error of a failed transaction.
 
         Args:
-            raised: What failed first. Of a producer that learns beside its calls that it was fenced, `produce`
-                says no more than that it is broken.
-            also: What failed after that.
+            raised: The first failure. If a producer learns outside of its calls that it was fenced, `produce`
+                only reports that it is broken.
+            also: Later failures.
         """
         errors = (kafka_error(raised), *self._refused.values(), *also)
         if any(each.code() in FENCED for each in errors):
@@ -178,7 +178,7 @@ class JobWriter(TransactionalWriter):
     transaction_millis = 10_000
     properties: ClassVar[Mapping[str, int]] = {"message.max.bytes": RECORD_BYTES, "linger.ms": 5}
     fenced = (
-        "another process took this job over: nothing of this step was written. See what it did with"
+        "another process took this job over: nothing of this step was written. Check its progress with"
         " `dlq jobs`"
     )
     failed = "the job's step cannot be written"
@@ -188,11 +188,11 @@ class JobWriter(TransactionalWriter):
 
         Returns:
             The positions of records that are too large for their topics: then nothing was written,
-            and the rest may be written without them. Empty: everything was.
+            and the rest may be written without them. Empty: everything was written.
 
         Raises:
             ProducerFenced: Another process took this job over; nothing was written.
-            DependencyUnavailable: The broker did not answer; whether it was written shows when the
-                job is taken up again.
+            DependencyUnavailable: The broker did not answer; whether it was written is known when
+                the job is continued.
         """
         return self.transact(records)

@@ -1,1 +1,1 @@
-"""Registries of schemas with Confluent's HTTP API."""
+"""Schema registries with Confluent's HTTP API."""

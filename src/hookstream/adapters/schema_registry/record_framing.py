@@ -1,4 +1,4 @@
-"""How a producer's records name their schemas: by a fingerprint, or by an id of a schema registry."""
+"""Frames a producer's records with their schema: by a fingerprint, or by an id of a schema registry."""
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -16,7 +16,7 @@ _SINGLE_OBJECT, _CONFLUENT = "single-object", "confluent"
 
 
 class RegistryOptions(Protocol):
-    """Where a registry is, as a producer names it: see `hookstream.producer.SchemaRegistry`."""
+    """A registry as configured for a producer: see `hookstream.producer.SchemaRegistry`."""
 
     @property
     def urls(self) -> Sequence[str]:
@@ -24,7 +24,7 @@ class RegistryOptions(Protocol):
 
     @property
     def subject(self) -> str:
-        """The subject of an event's schema, with `{name}`, `{type}`, `{version}` and `{topic}` to be filled in."""
+        """The subject of an event's schema, with the placeholders `{name}`, `{type}`, `{version}` and `{topic}`."""
 
     @property
     def username(self) -> str | None:
@@ -44,11 +44,11 @@ class RegistryOptions(Protocol):
 
 
 class RecordFraming:
-    """Puts the name of its schema before a record, within `async with`.
+    """Prefixes a record with its schema's fingerprint or id, within `async with`.
 
     Args:
         framing: `single-object` or `confluent`.
-        registry: Where the ids for `confluent` are.
+        registry: The registry of the ids for `confluent`.
         schema_ids: Or the ids themselves, by event type and version.
         follows: Whether schemas are followed, and may get new revisions.
 
@@ -151,7 +151,7 @@ def _check(
     for (event_type, version), schema_id in (schema_ids or {}).items():
         if type(schema_id) is not int or not 0 <= schema_id < 1 << 32:
             raise ConfigurationError(
-                f"schema_ids: {schema_id!r} of {event_type} v{version} is no id from 0 to 2^32 - 1"
+                f"schema_ids: {schema_id!r} of {event_type} v{version} is not an id from 0 to 2^32 - 1"
             )
 
 

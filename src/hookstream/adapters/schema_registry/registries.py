@@ -1,4 +1,4 @@
-"""Fetches schemas from the registries that the settings name, each whole and checked for safety."""
+"""Fetches complete schemas from the configured registries, and checks them for safety."""
 
 import asyncio
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ from hookstream.core.model.registered import (
 
 
 class HttpRegistries:
-    """Fits `SchemaRegistries`, within `async with`.
+    """The `SchemaRegistries` over HTTP, within `async with`.
 
     Args:
-        registries: How each is reached, by name.
+        registries: The access to each, by name.
     """
 
     def __init__(self, registries: Mapping[str, Access]) -> None:
@@ -41,7 +41,7 @@ class HttpRegistries:
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Read the files that the settings name. Connects to nothing: a worker starts without registries.
+        """Read the configured files. Connects to nothing: a worker starts without registries.
 
         Raises:
             ConfigurationError: One of them cannot be read.
@@ -85,7 +85,7 @@ class HttpRegistries:
 
 
 async def _references(replicas: Replicas, schema: SchemaText) -> list[str] | Unreachable:
-    """Return the texts of all schemas that one refers to, and one more than the bound at most."""
+    """Return the texts of all schemas that one refers to, at most one more than the bound."""
     found: dict[Wanted, str] = {}
     pending = list(schema.references)
     while pending and len(found) <= MAX_REFERENCES:
@@ -111,6 +111,6 @@ def _whole(
         tree: Json = orjson.loads(text)
         outside: list[Json] = [orjson.loads(each) for each in references]
     except ValueError as problem:
-        # A registry checks what it takes: it is broken, and may be repaired.
+        # A registry validates schemas at registration: it is broken, and may be repaired.
         return Unreachable(f"it answered 200, and its schema is not JSON ({problem})")
     return whole(schema, tree, outside)

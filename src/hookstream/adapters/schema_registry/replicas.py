@@ -1,9 +1,9 @@
-"""Makes one request to a registry: to any of its replicas, within a time and a size, by its credentials.
+"""Makes authenticated requests to any replica of a registry, bounded in time and size.
 
 This is a client of our own, not `confluent_kafka.schema_registry`. Measured with 2.16.1, importing
 that adds 409 modules, 140 ms and 22 MB to every worker, and nine distributions to the lock (httpx2,
-authlib and theirs), where aiohttp is there already. It also repeats failed requests by itself, so that
-what the registry said is lost, reads answers of any size, and takes a proxy from the environment.
+authlib and theirs), while aiohttp is there already. It also repeats failed requests itself, so that
+the registry's answer is lost, reads answers of any size, and takes a proxy from the environment.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from hookstream.core.model.registered import Unreachable
 from hookstream.errors import ConfigurationError, InvariantBroken
 
 MAX_ANSWER: Final = 2 << 20
-"""Bytes of an answer that are read: more than a schema of the largest size, written as JSON text."""
+"""The most bytes of an answer: more than the largest schema, written as JSON text."""
 _LONGEST_SECRET = 65_536
 _CONNECTIONS = 8
 _SHOWN = 200
@@ -40,7 +40,7 @@ _CONTENT = "application/vnd.schemaregistry.v1+json"
 
 @dataclass(slots=True, frozen=True)
 class RegistrySecret:
-    """A password or token: a value, or the file that has it."""
+    """A password or token: a value, or the file with it."""
 
     value: str | None = field(default=None, repr=False)
     file: Path | None = None
@@ -48,12 +48,12 @@ class RegistrySecret:
 
 @dataclass(slots=True, frozen=True)
 class Access:
-    """How a registry is reached."""
+    """The addresses and credentials of a registry."""
 
     urls: Sequence[str]
-    """Of its replicas."""
+    """The URLs of its replicas."""
     timeout: Millis
-    """Of a request to one of them."""
+    """The time limit of a request to one of them."""
     ca: Path | None = None
     username: str | None = None
     secret: RegistrySecret | None = None
@@ -66,7 +66,7 @@ class Reply:
 
     status: int
     body: Json
-    """As JSON; None where it is none."""
+    """The body as JSON; None if it is not JSON."""
 
 
 class Replicas:
@@ -81,7 +81,7 @@ class Replicas:
         self._opened: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        """Read the files that the settings name; connect to nothing yet.
+        """Read the configured files; connect to nothing yet.
 
         Raises:
             ConfigurationError: The file of authorities, or of the secret, cannot be read.
@@ -108,13 +108,13 @@ class Replicas:
             await self._opened.close()
 
     async def get(self, path: str) -> Reply | Unreachable:
-        """Make a GET request of a path that is encoded."""
+        """Make a GET request of an encoded path."""
         return await self.request("GET", path)
 
     async def request(self, method: str, path: str, body: Json = None) -> Reply | Unreachable:
-        """Make a request to one replica after the other until one answers, and is no failing server.
+        """Make a request to one replica after the other until one answers without a server error.
 
-        A secret that is refused is read from its file again, and used if it is another.
+        A secret that is refused is read from its file again, and used if it has changed.
         """
         reply = await self._any(method, path, body)
         if isinstance(reply, Reply) and reply.status in _REFUSED and await self._renewed():
@@ -161,7 +161,7 @@ class Replicas:
         with contextlib.suppress(ValueError):
             found = orjson.loads(raw)
         if isinstance(found, dict) and isinstance(words := found.get("message"), str):
-            # Some servers repeat what they were sent.
+            # Some servers repeat the request.
             found["message"] = self._scrubbed(words)
         return found
 
@@ -227,7 +227,7 @@ def _read(name: str, secret: RegistrySecret | None) -> str | None:
 
 
 def trusted(name: str, access: Access) -> ssl.SSLContext | bool:
-    """Return whom to trust; True, aiohttp's default, where no replica is reached by HTTPS: a context takes 24 ms."""
+    """Return the TLS context; True, aiohttp's default, if no replica uses HTTPS, since a context takes 24 ms."""
     if access.ca is None and not any(url.lower().startswith("https:") for url in access.urls):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Looks up the ids that a registry has for published schemas; it registers nothing."""
+"""Looks up a registry's ids of published schemas; registers nothing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from hookstream.core.model.registered import Unreachable
 from hookstream.errors import DependencyUnavailable, InputRefused
 
 _NOT_FOUND: Final = (40401, 40403)
-"""Neither the subject nor, in it, the schema. Other answers of 404 come from something else."""
+"""The subject is unknown, or the schema is not in it. Other 404 answers are not from a registry."""
 _LARGEST: Final = 2**32 - 1
 _OK: Final = 200
 
@@ -25,7 +25,7 @@ class SchemaIds:
 
     Args:
         urls: Its replicas.
-        timeout: Of a request to one of them, in milliseconds.
+        timeout: The time limit of a request to one of them, in milliseconds.
         ca: The file of the authorities that are trusted instead of the machine's.
         username: The user of basic authentication.
         secret: The user's password; without a user, a bearer token.
@@ -46,7 +46,7 @@ class SchemaIds:
         )
         self._known: dict[tuple[str, Revision], int] = {}
         self._failed: tuple[float, DependencyUnavailable] | None = None
-        """When the registry last gave no answer, and why."""
+        """When the registry last failed to answer, and why."""
         self._asking = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -68,11 +68,11 @@ class SchemaIds:
         await self._replicas.__aexit__(kind, error, trace)
 
     async def find(self, schema: PublishedSchema, subject: str) -> int:
-        """Return the id of a schema under a subject. It is asked for once.
+        """Return the id of a schema under a subject. It is requested once.
 
         Raises:
             InputRefused: The schema is not registered there.
-            DependencyUnavailable: The registry gave no answer that is one.
+            DependencyUnavailable: The registry gave no valid answer.
         """
         key = subject, schema.revision
         if key not in self._known:
@@ -84,7 +84,7 @@ class SchemaIds:
 
     async def _ask(self, schema: PublishedSchema, subject: str, arrived_at: float) -> int:
         if self._failed is not None and self._failed[0] >= arrived_at:
-            # Whoever waited meanwhile does not wait for a timeout of its own.
+            # A caller that waited meanwhile does not wait for another timeout.
             raise DependencyUnavailable(str(self._failed[1]))
         try:
             return await self._found(schema, subject)

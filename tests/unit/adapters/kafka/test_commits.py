@@ -107,7 +107,7 @@ def test_what_the_group_does_while_the_client_closes_commits_nothing_and_asks_fo
     member = Member()
     member.loop.settled = {HERE: CommitPosition(13)}
 
-    member.assignment.give_up()
+    member.assignment.release_all()
     member.assignment.on_assign(member.client, [KafkaPartition("u", 0)])
     member.assignment.on_revoke(member.client, [KafkaPartition(*HERE), KafkaPartition(*THERE)])
 

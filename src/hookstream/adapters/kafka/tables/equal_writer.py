@@ -1,8 +1,8 @@
-"""Writes the tables beside other processes that do the same, each of which may take over at any time.
+"""Writes the tables concurrently with other processes, each of which may take over at any time.
 
-A process is the writer from when it took over the transactional id until another does. While it is, no
-other can commit; so it keeps its clients, and needs neither to take over again nor to read from the
-beginning. It learns that another took over when a transaction fails, which has then written nothing.
+A process is the writer from taking over the transactional id until another one does. Meanwhile no other
+can commit, so it keeps its clients and need neither take over again nor read from the beginning. It learns
+of another writer when a transaction fails, which has then written nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ from hookstream.errors import (
 TRANSACTION_HEADER = "hs-transaction"
 """The header of each row that names the transaction that wrote it; no reader of rows needs it.
 
-Where the brokers did not say whether a transaction was committed, it shows in the log whether it was.
+If the brokers did not confirm whether a transaction was committed, the log shows it by this header.
 """
 _STAMP_SECONDS = 10.0
-"""How long the brokers' time goes on by this machine's clock before it is asked for again."""
+"""How long the brokers' time is continued by this machine's clock before it is requested again."""
 
 
 class NothingWritten(DependencyUnavailable):
@@ -46,7 +46,7 @@ class EqualWriter:
 
     Args:
         client: librdkafka's settings.
-        transactional_id: The same for every writer of these tables: it is what fences.
+        transactional_id: The same for every writer of these tables: it fences.
         topics: The tables, one partition each, stamped by the broker.
         probe_topic: The table into which `broker_now` writes its empty records.
         timeout: Seconds to wait at most for each answer of the broker.
@@ -68,10 +68,10 @@ class EqualWriter:
         self._copy = TableCopy(client, topics, timeout=timeout)
         self._writer: TableTransactions | None = None
         self._is_in_doubt = False
-        """Whether nobody knows if the last transaction, which failed, was committed."""
+        """Whether it is unknown if the last transaction, which failed, was committed."""
         self._clock = SystemClock()
         self._stamp: tuple[Millis, Moment] | None = None
-        """The brokers' time, and when it was known by this machine's clocks."""
+        """The brokers' time, and when it was learnt by this machine's clocks."""
 
     @property
     def snapshot(self) -> Mapping[str, Mapping[str, TableRecord]]:
@@ -86,8 +86,8 @@ class EqualWriter:
     def read_ahead(self) -> bool:
         """Read the tables without taking over, if nothing was read yet; return whether that was so.
 
-        It takes longest, and others may write meanwhile. What an open transaction hides is left to
-        `begin`, which ends that transaction.
+        This is the longest step, and others may write meanwhile. Records hidden by an open transaction are
+        left to `begin`, which ends that transaction.
 
         Raises:
             ConfigurationError: A topic is missing or has more than one partition.
@@ -99,7 +99,7 @@ class EqualWriter:
         return True
 
     def begin(self) -> None:
-        """Be the writer, with the tables read to their ends.
+        """Become the writer, with the tables read to their ends.
 
         Raises:
             ConfigurationError: A topic is missing or has more than one partition.
@@ -108,7 +108,7 @@ class EqualWriter:
         self._begin()
 
     def _begin(self) -> list[Record]:
-        """Begin, and return the records that were read after this process took over, or since."""
+        """Become the writer, and return the records that were read after this process took over, or since."""
         self.read_ahead()
         if self._writer is None:
             writer = TableTransactions(self._client, self._transactional_id, timeout=self._timeout)
@@ -117,9 +117,9 @@ class EqualWriter:
         return self._copy.read_on()
 
     def broker_now(self) -> Millis:
-        """Return the brokers' time: what they last stamped, and what passed since by this machine.
+        """Return the brokers' time: their last timestamp plus the time that passed since on this machine.
 
-        It is never ahead of theirs, and behind by no more than an answer takes.
+        It is never ahead of theirs, and behind by at most the time that an answer takes.
 
         Raises:
             ProducerFenced: Another writer took over.
@@ -137,17 +137,16 @@ class EqualWriter:
         return stamp + int((self._clock.boot() - at.boot) * 1_000)
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
-        """Write rows, and records of other topics with them, all of them or none.
+        """Write rows, and records of other topics with them, all or none.
 
-        If the brokers do not say what became of the transaction, another producer takes over and the
-        log is read: that shows it.
+        If the brokers do not confirm the transaction's end, another producer takes over, and the log is
+        read, which shows it.
 
         Raises:
             ProducerFenced: Another writer took over; nothing was written.
             NothingWritten: The brokers failed; nothing was written.
             InputRefused: The broker refused a record for good; nothing was written.
-            DependencyUnavailable: The brokers failed, and it could not be found out whether the rows
-                were written.
+            DependencyUnavailable: The brokers failed, and it is unknown whether the rows were written.
         """
         transaction = new_id().encode()
         headers = ((TRANSACTION_HEADER, transaction),)
@@ -162,9 +161,9 @@ class EqualWriter:
             raise NothingWritten(f"{why}: nothing was written") from why
 
     def _was_written(self, transaction: bytes, why: HookstreamError) -> bool:
-        """Return whether a transaction was committed whose end nobody knows.
+        """Return whether a transaction with an unknown end was committed.
 
-        To take the transactional id over ends the transaction, one way or the other.
+        Taking over the transactional id ends the transaction, one way or the other.
         """
         try:
             read = self._begin()
@@ -196,7 +195,7 @@ class EqualWriter:
             self._stamp = min(stamps), at
 
     def _drop_writer(self) -> None:
-        """Use this producer no more; the next `begin` takes over again."""
+        """Stop using this producer; the next `begin` takes over again."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.__exit__()

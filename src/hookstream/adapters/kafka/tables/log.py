@@ -27,7 +27,7 @@ from hookstream.errors import (
 )
 
 TABLES_GROUP = "hookstream-tables"
-"""The name that brokers check when tables are read."""
+"""The group name that brokers check when tables are read."""
 _APPEAR_SECONDS = 2.0
 _PAUSE_SECONDS = 0.1
 
@@ -81,10 +81,10 @@ def read_tables(
 
 
 class TableCopy:
-    """Tables in memory that are read on to their ends whenever that is asked. Blocks; for one thread.
+    """Tables in memory that are read on to their ends on request. Blocks; for one thread.
 
-    Its client stays open between readings, so that one takes a request and what is new, not the whole.
-    Between them nothing is requested: a reader that finds ends quickly asks a hundred times a second.
+    Its client stays open between readings, so that one takes a request and the new records only. Between
+    them nothing is requested: a reader that finds ends quickly would send a hundred requests a second.
 
     Args:
         client: librdkafka's settings.
@@ -118,8 +118,8 @@ class TableCopy:
         """Read everything that the tables have at this call, and return what was read now.
 
         Args:
-            past_open: Whether to wait for the end of transactions that are open; otherwise what they
-                hide is left to the next reading.
+            past_open: Whether to wait for the end of open transactions; otherwise the records that they
+                hide are left to the next reading.
 
         Raises:
             ConfigurationError: A topic does not exist, or may not be read.
@@ -139,10 +139,10 @@ class TableCopy:
             raise table_error(error) from error
 
     def _read_to(self, log: LogReader, ends: Offsets, *, past_open: bool) -> list[Record]:
-        """Read to the ends at least, and keep what lies behind them: it is not returned again."""
+        """Read at least to the ends, and keep the records behind them, since they are not returned again."""
         found: list[Record] = []
         waited = 0.0
-        # A log that ends before what was read of it may be another one: the answer to a fetch says so.
+        # A log that ends below the next offset may be another one: the answer to a fetch shows it.
         behind = {at: log.next[at] for at, end in ends.items() if log.next[at] > end}
         while unread := [
             at.topic
@@ -204,7 +204,7 @@ def require_topics(admin: AdminClient, topics: Sequence[str], timeout: float) ->
         missing = [topic for topic in topics if topic not in found]
         if not missing or time.monotonic() >= until:
             break
-        # A topic that was just created is not known to every broker yet.
+        # Not every broker knows a topic that has just been created.
         time.sleep(_PAUSE_SECONDS)
     if missing:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Follows the tables and always knows whether what it handed over is complete.
+"""Follows the tables and knows at any time whether the records that it handed over are complete.
 
 A table is current if it was read to the high watermark that the broker returned to a request of the
 last 1.5 s, made every half second. Events are matched and requests are made only then.
@@ -38,11 +38,11 @@ _CLOSE_SECONDS = 5.0
 _ASK_SECONDS = 0.5
 """How often the high watermarks are requested."""
 _BEHIND_SECONDS = 0.05
-"""How long a poll waits while the tables go on: what is left may be a marker, of which no poll returns anything."""
+"""How long a poll waits while tables have more: the rest may be a marker, for which no poll returns."""
 _ASKS_KEPT = 16
 _REPLACE_SECONDS = 10.0
-"""How long the client that requests them may fail before another replaces it: once a client assumes that
-a partition has no leader, it may do so until its metadata expires, a quarter of an hour later."""
+"""How long the client that requests them may fail before another replaces it: a client that assumes
+that a partition has no leader may do so until its metadata expires, a quarter of an hour later."""
 
 
 class TableReader:
@@ -53,7 +53,7 @@ class TableReader:
     Args:
         client: librdkafka's settings.
         topics: Compacted topics of one partition each.
-        on_records: Called on the loop with the next records, in each topic's order; what it raises
+        on_records: Called on the loop with the next records, in each topic's order; an exception
             ends the reader.
         logger: The log, written from the reader's thread too.
         clock: Measures how old the tables are.
@@ -75,23 +75,23 @@ class TableReader:
         self._on_records = on_records
         self._logger = logger
         self._clock = clock
-        # Logged at once, so that an operator who starts a worker sees what it waits for.
+        # Logged at once, so that an operator who starts a worker sees the reason for its wait.
         self._no_broker = LastingFailure("tables.wait_for_broker", logger, clock, patience=0.0)
         self._stale = LastingFailure("tables.stale", logger, clock)
         self._stop = threading.Event()
         self._ask_now = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
-        # What follows belongs to the loop.
+        # The following belongs to the loop.
         self._positions: Offsets = {TopicPartition(topic, 0): 0 for topic in self._topics}
         self._asks: deque[tuple[Moment, Offsets]] = deque(maxlen=_ASKS_KEPT)
         self._current_at = LONG_AGO
-        """When the latest request was made whose answer the tables have reached."""
+        """The time of the latest request whose answer the tables have reached."""
         self._waiting: list[tuple[Moment, asyncio.Future[None]]] = []
         loop = asyncio.get_running_loop()
         self._bridge = LoopBridge(loop, self._broken)
         self.failed: asyncio.Future[None] = loop.create_future()
         """Fails when the reader ends without having been closed; never has a result."""
-        # Retrieved here, so that asyncio does not warn of a failure that nobody awaits yet.
+        # Retrieved here, so that asyncio does not warn of a failure that is not awaited yet.
         self.failed.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def start(self) -> None:
@@ -238,7 +238,7 @@ class TableReader:
         return None
 
     def _ask(self) -> None:
-        # Taken before the request leaves: its answer describes the tables at that moment or later.
+        # Taken before the request is sent: its answer describes the tables at that moment or later.
         asked = self._clock.moment()
         try:
             ends = table_offsets(self._admin, self._topics, "latest", timeout=1.0)
@@ -259,7 +259,7 @@ class TableReader:
             self._admin = self._make_admin(self._client)
 
     def _hand_over(self, records: Sequence[TableRecord], positions: Offsets) -> None:
-        """Hand a batch to the loop and wait until it was taken, so that none pile up."""
+        """Hand a batch to the loop and wait until it was taken, so that batches do not pile up."""
         taken = self._bridge.submit(self._take(records, positions))
         while not self._stop.is_set():
             try:

@@ -1,4 +1,4 @@
-"""Reads one row of a table again and again: the whole table once, then what was appended since."""
+"""Reads one row of a table repeatedly: the whole table once, then only appended records."""
 
 import threading
 
@@ -33,7 +33,7 @@ class TableTail:
         self, client: ClientSettings, table: str, key: str, *, timeout: float = 30.0
     ) -> None:
         self.read = 0
-        """How many records were read, over all calls."""
+        """The number of records read over all calls."""
         self._client = client
         self._at = TopicPartition(table, 0)
         self._key = key
@@ -77,5 +77,5 @@ class TableTail:
                             self._row = None if record.value is None else record
         except KafkaException as error:
             raise table_error(error) from error
-        # Not where the reader is: what came after the end is not in what it returned.
+        # Not the reader's position: records after the end were not returned.
         self._next = end

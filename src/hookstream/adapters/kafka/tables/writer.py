@@ -1,7 +1,7 @@
-"""Writes the tables, one writer at a time: a newer one fences an older, then reads, then writes.
+"""Writes the tables, one writer at a time: a newer one fences an older one, then reads, then writes.
 
-The order matters. After the fixed transactional id was taken over, no older writer can commit. So what
-is read after that stays current, and so does a revision that was checked against it.
+The order matters. After the fixed transactional id was taken over, no older writer can commit. So the rows
+read after that stay current, and so does a revision that was checked against them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ from hookstream.core.model.record import OutgoingRecord
 from hookstream.errors import ConfigurationError, InputRefused
 
 PROBE_KEY = "writer"
-"""The key of the records that ask for the broker's time; they never have a value."""
+"""The key of the records that request the broker's time; they never have a value."""
 
 
 class TableChange(NamedTuple):
-    """One row as it is to be; None removes the key."""
+    """The new value of one row; None removes the key."""
 
     topic: str
     key: str
@@ -35,23 +35,23 @@ class TableChange(NamedTuple):
 
 
 class TableTransactions(TransactionalWriter):
-    """Transactions of the tables' writer, as everybody who takes its transactional id over makes them."""
+    """Transactions of the tables' writer, the same for every process that takes its transactional id over."""
 
     transaction_millis = 5_000
     properties: ClassVar[Mapping[str, int]] = {"linger.ms": 0}
     fenced = (
-        "another writer took over the tables while this one was at work: nothing of this change was"
-        " written. Look at what it wrote, then try again"
+        "another writer took over the tables meanwhile: nothing of this change was written. Check what"
+        " it wrote, then try again"
     )
     failed = "the tables cannot be written"
 
 
 class TableWriter(TableTransactions):
-    """The one writer of the tables, within `with`. Blocks; for one thread.
+    """The only writer of the tables, within `with`. Blocks; for one thread.
 
     Args:
         client: librdkafka's settings.
-        transactional_id: The same for every writer of these tables: it is what fences.
+        transactional_id: The same for every writer of these tables: it fences.
         topics: The tables, one partition each, stamped by the broker.
         probe_topic: The table into which `broker_now` writes its empty records.
         timeout: Seconds to wait at most for each answer of the broker.
@@ -71,7 +71,7 @@ class TableWriter(TableTransactions):
         self._topics = tuple(topics)
         self._probe_topic = probe_topic
         self.snapshot: dict[str, dict[str, TableRecord]] = {}
-        """The live rows by topic and key, as they were at the beginning and with every write since."""
+        """The live rows by topic and key, as of the beginning and with every write since."""
 
     def __enter__(self) -> Self:
         """Fence every older writer, then read the tables to their ends.
@@ -85,7 +85,7 @@ class TableWriter(TableTransactions):
         return self
 
     def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
-        """Write rows, and records of other topics with them, all of them or none.
+        """Write rows, and records of other topics with them, all or none.
 
         Raises:
             ProducerFenced: Another writer took over; nothing was written.
@@ -100,7 +100,7 @@ class TableWriter(TableTransactions):
         apply_records(self.snapshot, map(table_record, written))
 
     def broker_now(self) -> Millis:
-        """Return the broker's wall clock, as it stamps a record without a value under `writer`.
+        """Return the broker's wall clock: its timestamp of a record without a value under the key `writer`.
 
         Raises:
             ProducerFenced: Another writer took over.
