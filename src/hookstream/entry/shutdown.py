@@ -4,7 +4,9 @@ The last part of it is reserved for closing. If even that hangs, a thread ends t
 nothing more is settled, as after a kill.
 """
 
+import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable
 
@@ -18,10 +20,11 @@ _CLOSING_SHARE = 0.25
 _CLOSE_AT_MOST = 5.0
 """Seconds that one close may take, even if more of the deadline is left."""
 _CLOSE_AT_LEAST = 0.25
-_LAST_WORDS = 1.0
+_FORCE_AFTER = 1.0
 """Seconds after the deadline after which the process is ended by force."""
 
 FORCED_EXIT = 1
+_IMPATIENT_EXIT = 1
 
 
 class Shutdown:
@@ -51,7 +54,7 @@ class Shutdown:
     def begin(self) -> None:
         """Start the deadline; the process is ended by force shortly after it."""
         self._began = self._clock.monotonic()
-        self._force(self._seconds + _LAST_WORDS)
+        self._force(self._seconds + _FORCE_AFTER)
 
     @property
     def took(self) -> float:
@@ -69,3 +72,17 @@ def end_process_after(seconds: float) -> None:
     timer = threading.Timer(seconds, os._exit, (FORCED_EXIT,))
     timer.daemon = True
     timer.start()
+
+
+def stop_on_signals(stop: asyncio.Event, shutdown: Shutdown) -> None:
+    """Stop at the first SIGTERM or SIGINT, which starts the deadline; end at once at the second."""
+    loop = asyncio.get_running_loop()
+
+    def stopping() -> None:
+        if stop.is_set():
+            os._exit(_IMPATIENT_EXIT)
+        shutdown.begin()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping)

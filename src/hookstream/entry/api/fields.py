@@ -33,7 +33,6 @@ OPERATORS_ASK = OPERATORS_SEE
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 ShortText: TypeAlias = Annotated[str, Meta(max_length=200)]
-LongText: TypeAlias = Annotated[str, Meta(max_length=2_000)]
 Instant: TypeAlias = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 """A time as RFC 3339; what reads it checks it."""
 Duration: TypeAlias = Annotated[str, Meta(max_length=20, examples=["15s", "5m"])]

@@ -204,11 +204,6 @@ class Route:
         return str(getattr(self.handler, "__name__", self.path)).rstrip("_")
 
     @property
-    def is_for_partners(self) -> bool:
-        """Whether a partner's token can use it."""
-        return self.scope.is_of_partner
-
-    @property
     def parameters(self) -> list[str]:
         """The names of the parts of the path."""
         return [each[1:-1] for each in self.path.split("/") if each.startswith("{")]

@@ -45,11 +45,11 @@ from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
 from hookstream.entry.console.services import KafkaServices
 from hookstream.entry.console.sessions import ConsoleSessions
-from hookstream.entry.executor.executor import stop_on_signals, until_stopped
+from hookstream.entry.executor.executor import until_stopped
 from hookstream.entry.keys import key_ring
 from hookstream.entry.pages.composition import pages_over
 from hookstream.entry.process import raise_first
-from hookstream.entry.shutdown import Shutdown
+from hookstream.entry.shutdown import Shutdown, stop_on_signals
 from hookstream.errors import ConfigurationError, HookstreamError
 from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.job_pool import JobPool

@@ -58,10 +58,6 @@ from hookstream.settings import Settings
 
 T = TypeVar("T")
 
-_CATCH_UP_SECONDS = 5.0
-"""How long a change waits at most until the console's own tables have it."""
-
-
 _EXPORT_SECONDS = 300.0
 """How long one answer of an export takes at most; the next one goes on."""
 _EXPLAIN_SECONDS = 20.0

@@ -13,7 +13,6 @@ from hookstream.adapters.kafka.record_writer import RecordWriter
 from hookstream.adapters.kafka.tables.reader import TableReader
 from hookstream.adapters.kafka.tables.writer import TableChange
 from hookstream.adapters.keyring import KeyRing
-from hookstream.adapters.system import SystemClock
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.telemetry.asked_workers import AskedWorkers, WorkerLane
 from hookstream.core.access.idempotency import KeptAnswer
@@ -88,7 +87,6 @@ class KafkaServices(LogServices):
         self.keys = keys
         self._live = live
         self._reader = reader
-        self._clock = SystemClock()
         self._loop = asyncio.get_running_loop()
         self._writing = EqualWriting(settings, keys, console=True)
         self._one_writer = Lock()

@@ -6,8 +6,6 @@
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,12 +24,11 @@ from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
 from hookstream.entry.cluster import client_of
 from hookstream.entry.process import causes_of, raise_first
-from hookstream.entry.shutdown import Shutdown
+from hookstream.entry.shutdown import Shutdown, stop_on_signals
 from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.job_pool import JobPool
 from hookstream.settings import Settings
 
-_IMPATIENT_EXIT = 1
 _TABLES_DEADLINE = 60.0
 """Seconds to read the jobs table to its end at the start."""
 _BEAT = 1.0
@@ -173,17 +170,3 @@ class _Health:
         """Return whether the jobs table is current."""
         current = self._tables.current()
         return current, {"tables_current": current, "jobs_held": len(self._pool.active)}
-
-
-def stop_on_signals(stop: asyncio.Event, shutdown: Shutdown) -> None:
-    """Stop at the first SIGTERM or SIGINT, which starts the deadline; end at once at the second."""
-    loop = asyncio.get_running_loop()
-
-    def stopping() -> None:
-        if stop.is_set():
-            os._exit(_IMPATIENT_EXIT)
-        shutdown.begin()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping)

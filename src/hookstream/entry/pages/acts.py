@@ -30,8 +30,6 @@ class PageAct:
     """Of the API's request, without the reason."""
     revision: str = ""
     """The `ETag` of what is changed: sent with the form, and as `If-Match`; empty: the route takes none."""
-    merges: bool = False
-    """Whether the body is a merge patch (RFC 7396)."""
     command: tuple[str, ...] = ()
     """The same as a command's words after `hookstream`; empty: there is none."""
     reason_field: str = ""

@@ -14,8 +14,7 @@ from hookstream.core.access.portal_links import LinkRefusal, PortalLink
 from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.model.instant import Millis
 from hookstream.entry.api.requests import BodyPieces
-from hookstream.entry.pages.acts import PageAct
-from hookstream.entry.pages.asking import Answer, PageApi
+from hookstream.entry.pages.asking import PageApi
 from hookstream.entry.pages.sessions import PageSession
 from hookstream.errors import InvariantBroken
 
@@ -74,26 +73,6 @@ class PageCall:
     def by_operator(self) -> bool:
         """Whether an operator looks."""
         return self.caller.partner_id is None
-
-    async def carry_out(self, act: PageAct) -> Answer:
-        """Return the answer to the request of an act, with the reason and the revision of its form.
-
-        A form's key is good for one request: pressed twice, it acts once.
-
-        Raises:
-            PageProblem: The API refuses it, also because it was changed since the form was shown.
-        """
-        body = None if act.body is None else dict(act.body)
-        if act.reason_field:
-            body = {**(body or {}), act.reason_field: self.form.get("reason", "")}
-        return await self.api.act(
-            act.method,
-            act.path,
-            body,
-            key=self.key,
-            revision=self.form.get("revision", ""),
-            merges=act.merges,
-        )
 
 
 @dataclass(slots=True, frozen=True)

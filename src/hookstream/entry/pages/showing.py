@@ -101,14 +101,13 @@ def count(value: float) -> str:
     return f"{value:,}"
 
 
-def share(value: float | None, digits: int = 2) -> str:
+def share(value: float | None) -> str:
     """Return a share of one in percent: `99.95 %`; None: a dash. Only all is `100 %`, and only nothing `0 %`."""
     if value is None:
         return _NOTHING
     if value in (0, 1):
         return f"{value:.0%}".replace("%", " %")
-    least = 10.0**-digits
-    return f"{min(max(100 * value, least), 100 - least):.{digits}f} %"
+    return f"{min(max(100 * value, 0.01), 99.99):.2f} %"
 
 
 def seconds(value: float) -> str:

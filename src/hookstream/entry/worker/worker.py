@@ -7,21 +7,17 @@
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import Awaitable, Callable
 
 from hookstream.adapters.system import worker_name
 from hookstream.adapters.telemetry.health_server import HealthServer, Lanes
 from hookstream.adapters.telemetry.lane_reports import MOST_NAMED, lane_report, lanes_report
 from hookstream.entry.process import causes_of
-from hookstream.entry.shutdown import Shutdown
+from hookstream.entry.shutdown import Shutdown, stop_on_signals
 from hookstream.entry.worker.health import Health
 from hookstream.entry.worker.wiring import Wired, wired
 from hookstream.pipeline.endless import endless
 from hookstream.settings import Settings
-
-IMPATIENT_EXIT = 1
 
 
 async def run(settings: Settings, ready: Callable[[str], None]) -> int:
@@ -48,7 +44,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             health.ready,
             lanes=_lanes(parts, worker_name(settings.worker.name)),
         ) as server:
-            _on_signals(stop, shutdown)
+            stop_on_signals(stop, shutdown)
             parts.logger.info(
                 "worker.starting",
                 listen=server.address,
@@ -132,17 +128,3 @@ async def _end_with(failed: Awaitable[None]) -> None:
     """Raise the exception of a failed part, which ends the whole worker."""
     # Shielded: cancelling this task must not cancel the future that the part reports its state with.
     await asyncio.shield(failed)
-
-
-def _on_signals(stop: asyncio.Event, shutdown: Shutdown) -> None:
-    """Stop at the first SIGTERM or SIGINT, which starts the deadline; end at once at the second."""
-    loop = asyncio.get_running_loop()
-
-    def stopping() -> None:
-        if stop.is_set():
-            os._exit(IMPATIENT_EXIT)
-        shutdown.begin()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping)

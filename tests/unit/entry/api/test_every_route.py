@@ -18,7 +18,7 @@ from hookstream.entry.api.routes import Route, RouteTable
 from hookstream.entry.api.table import TABLE
 
 ROUTES = [pytest.param(route, id=route.name) for route in TABLE.routes]
-OF_PARTNERS = [route for route in TABLE.routes if route.is_for_partners]
+OF_PARTNERS = [route for route in TABLE.routes if route.scope.is_of_partner]
 
 
 async def sent(
@@ -226,7 +226,7 @@ async def test_a_repeated_change_is_answered_as_the_first_and_not_made_again(
     world: ApiWorld, route: Route
 ) -> None:
     """Also by a console that has not read yet what another one did."""
-    token = world.tokens[Scope.PARTNER_MANAGE if route.is_for_partners else Scope.ADMIN]
+    token = world.tokens[Scope.PARTNER_MANAGE if route.scope.is_of_partner else Scope.ADMIN]
     first = await keyed(world, route, token)
     assert first.status == EXPECTATIONS[route.name].status, first.content
     before = written(world)

@@ -42,7 +42,16 @@ def with_acts(world: PagesWorld, *acts: PageAct) -> None:
 
     def carrying(act: PageAct) -> Callable[[PageCall], object]:
         async def carry(call: PageCall) -> Moved:
-            answer = await call.carry_out(act)
+            body = dict(act.body or {})
+            if act.reason_field:
+                body[act.reason_field] = call.form["reason"]
+            answer = await call.api.act(
+                act.method,
+                act.path,
+                body or None,
+                key=call.key,
+                revision=call.form.get("revision", ""),
+            )
             return Moved("/ui/overview", f"Done: {answer.status}.")
 
         return carry

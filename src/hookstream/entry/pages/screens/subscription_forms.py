@@ -98,7 +98,6 @@ def _editing(
         at(API, name),
         {"event_types": was["event_types"].splitlines()},
         revision=revision,
-        merges=True,
         fields={_WAS + each: text for each, text in was.items()},
     )
     shown = {
