@@ -33,12 +33,12 @@ class Screen:
         return f"{path}?{query}" if query else path
 
 
-_KNOWN = r"Known since"
+_KNOWN = r"index begins at"
 SCREENS: dict[str, Screen] = {
     "show_login": Screen((r"Token",)),
     "show_portal_link": Screen((r"opens the pages of partner acme",)),
     "show_overview": Screen(
-        (r"Success rate", r"What waits", r"refused"),
+        (r"Success rate", r"Waiting now", r"refused"),
         (r"Holds in force", r"the morning's incident"),
         "window=24h",
     ),
@@ -48,7 +48,7 @@ SCREENS: dict[str, Screen] = {
     "show_subscription": Screen(
         (
             r"Success rate",
-            r"Errors that look alike",
+            r"Similar errors",
             r"failed_for_good 4\d\d",
             r"Signing secrets",
             r"resend|replay",
@@ -61,7 +61,7 @@ SCREENS: dict[str, Screen] = {
     "edit_subscription": Screen((r"Changes 1 subscription", r"Filter", r"Retries")),
     "new_subscription": Screen((r"Creates 1 subscription", r"order\.generated")),
     "try_event_page": Screen((r"as if it were published now", r"Event, as it is delivered")),
-    "recover_page": Screen((r"Replay events of the past",), query="since=2026-01-01T00:00:00Z"),
+    "recover_page": Screen((r"Replay past events",), query="since=2026-01-01T00:00:00Z"),
     "list_deliveries_page": Screen(
         (r"dead-lettered", r"msg_", r"failed_for_good 400"), (r"of acme",), "subscription=refused"
     ),
@@ -71,7 +71,9 @@ SCREENS: dict[str, Screen] = {
     ),
     "show_delivery_payload": Screen((r'"type": "pricing\.completed"',)),
     "show_retries": Screen(
-        (r"What falls due", r"By tier", r"1h"), (r"To be matched",), "hours=6&subscription=waiting"
+        (r"Deliveries that fall due", r"By tier", r"1h"),
+        (r"To be matched",),
+        "hours=6&subscription=waiting",
     ),
     "list_waiting": Screen((r"msg_", r"breaker|failed"), query="subscription=waiting"),
     "list_dead_letters_page": Screen(
@@ -92,11 +94,11 @@ SCREENS: dict[str, Screen] = {
     "confirm_undecodable_redrive": Screen((r"Redrives \d+ undecodable",)),
     "confirm_undecodable_purge": Screen((r"Purges \d+ undecodable",)),
     "export_undecodable_page": Screen((r"pricing\.completed",), is_file=True),
-    "show_undecodable": Screen((r"it still is no event", r"Its value in base64"), place="record"),
+    "show_undecodable": Screen((r"still not an event", r"Its value in base64"), place="record"),
     "list_failures_page": Screen(
         (r"failed_for_good 400", r"refused", _KNOWN), (r"Partner",), "state=all"
     ),
-    "sum_failures_page": Screen((r"Newest of them", r"failed_for_good 400"), query="state=all"),
+    "sum_failures_page": Screen((r"Subscriptions", r"failed_for_good 400"), query="state=all"),
     "show_failure": Screen((r"Newest attempts", r"failed_for_good 400", r"msg_"), (r"of acme",)),
     "explain_event_page": Screen(
         (r"healthy( of acme)?\s+completed", r"refused( of acme)?\s+dead-lettered", r"waiting"),
@@ -104,12 +106,14 @@ SCREENS: dict[str, Screen] = {
         "event={event}&since=2h",
     ),
     "preview_replay_page": Screen(
-        (r"\d+ events", r"What would be delivered", r"Delivers \d+ events"),
+        (r"\d+ events", r"Events that would be delivered", r"Delivers \d+ events"),
         (r"Not granted",),
         "subscription=healthy&since=2h",
     ),
     "list_jobs_page": Screen((r"replay-", r"redrive-", r"resend-", r"cancelled", r"done")),
-    "show_job": Screen((r"cancelled", r"\d+ of \d+", r"What was asked"), (r"by token tok-",)),
+    "show_job": Screen(
+        (r"cancelled", r"\d+ of \d+", r"Conditions of the job"), (r"by token tok-",)
+    ),
     "list_holds_page": Screen((r"the morning's incident", r"order\.generated")),
     "confirm_hold": Screen((r"every endpoint of partner acme",), query="kind=partner&name=acme"),
     "list_partitions_page": Screen((r"retry\.5s/\d", r"pricing\.completed/0", r"Unsettled")),
@@ -120,7 +124,7 @@ SCREENS: dict[str, Screen] = {
     ),
     "confirm_revocation": Screen((r"partner:manage", r"Revokes 1 token")),
     "show_account": Screen((r"Scope",)),
-    "show_access": Screen((r"lnk-", r"ses-", r"live", r"End all of it")),
+    "show_access": Screen((r"lnk-", r"ses-", r"live", r"End all access")),
     "list_event_types_page": Screen((r"order\.generated", r"v1, v2", r"pricing\.completed")),
     "show_event_type": Screen(
         (r"What changed from version 1 to 2", r"added|changed|removed", r"A sample"),

@@ -184,7 +184,7 @@ async def what_was_given_up_is_redriven(walk: Walk) -> None:
     await walk.page.get_by_role("textbox", name="Subscription").fill(FAILING)
     await walk.look.press(walk.page.get_by_role("button", name="Filter"))
     await walk.page.wait_for_url("**subscription=**")
-    await walk.look.press(walk.page.get_by_role("link", name="Redrive what the filter has"))
+    await walk.look.press(walk.page.get_by_role("link", name="Redrive the filtered records"))
     await walk.page.wait_for_url("**/ui/dead-letters/redrive?**")
     await walk.picture("redrive")
     await walk.look.press(walk.page.get_by_role("button", name="Redrive", exact=True))

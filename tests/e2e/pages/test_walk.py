@@ -132,7 +132,7 @@ async def a_subscription_is_made_and_changed(walk: Walk) -> None:
         schedule="1h",
         final_statuses="400 422",
     )
-    assert "It is shown here, and never again" in said
+    assert "It is shown only once" in said
     await partner.follow(partner.look.page.get_by_role("link", name="To the subscription"))
     walk.own = walk.found["subscription_id"] = partner.look.path.rpartition("/")[2]
     made = (await walk.row("subscriptions", walk.own))["body"]
@@ -148,7 +148,7 @@ async def a_subscription_is_made_and_changed(walk: Walk) -> None:
     assert "It would get this" in await partner.press(f"{walk.page}/try")
     await partner.open(f"{walk.page}/edit")
     said = await partner.press(f"{walk.page}/edit", timeout="9s", headers="x-walk: 7")
-    assert "It is changed" in said
+    assert "It was changed" in said
     assert "x-walk" in said
     await partner.open(walk.page)
     said = await partner.press(f"{walk.page}/rotate-secret", overlap="1h")
@@ -221,7 +221,7 @@ async def a_group_is_acted_on(
     await person.open(f"/ui/dead-letters?group=status&subscription={walk.own}")
     groups = page.get_by_role("region", name="Open dead letters by last status")
     await person.follow(groups.get_by_role("link", name=status))
-    link = page.get_by_role("link", name=f"{act.capitalize()} what")
+    link = page.get_by_role("link", name=f"{act.capitalize()} the filtered")
     assert counted in await person.follow(link)
     await person.press(f"/ui/dead-letters/{act}", **filled)
     where, _, job = person.look.path.rpartition("/")
@@ -283,11 +283,11 @@ async def it_is_replayed_until_it_is_disabled(walk: Walk) -> None:
     assert "It is active again" in await operator.press(f"{walk.page}/gap", fill="")
     before = (await walk.row("jobs", job))["done"]
     await operator.open(where)
-    assert "is free for any executor" in await operator.press(f"{where}/resume")
+    assert "can be continued by any executor" in await operator.press(f"{where}/resume")
     await walk.asked(f"/v1/jobs/{job}", lambda found: found["done"] > before)
     await operator.open(where)
     said = await operator.press(f"{where}/cancel")
-    assert "is cancelled: what it did stays done" in said
+    assert "is cancelled: its finished steps are kept" in said
     row = await walk.row("jobs", job)
     assert (row["state"], before < row["done"] < row["total"]) == ("cancelled", True), row
 

@@ -38,7 +38,7 @@ async def test_a_person_opens_the_pages_with_one_press_and_sees_its_own_things_a
         await look.page.wait_for_url("**/ui/login")
         assert look.complaints == []
         assert await look.open(link) == 410
-        assert "was used already" in await look.page.get_by_role("alert").inner_text()
+        assert "was already used" in await look.page.get_by_role("alert").inner_text()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])

@@ -31,12 +31,12 @@ async def test_each_button_of_a_subscription_does_what_it_says(
 
         await look.open(f"{page}/edit")
         await look.page.fill("[name=timeout]", "9s")
-        assert "It is changed" in await press(look, "Change")
+        assert "It was changed" in await press(look, "Change")
         assert look.path == page
         assert f"Test of {name}" in await press(look, "Send a test")
         await look.open(page)
         said = await press(look, "Rotate the signing secret")
-        assert "never again" in said
+        assert "only once" in said
         assert "whsec_" in said
         if scripts:
             assert await look.barriers() == []
@@ -55,8 +55,8 @@ async def test_each_button_of_a_subscription_does_what_it_says(
         await look.open(f"{page}/recover")
         await look.page.fill("[name=since]", "2026-11-24T00:00:00Z")
         assert "Delivers 43 events of the past" in await press(look, "Count")
-        await look.page.get_by_label("At most so many a second").fill("5")
-        assert "it goes behind live deliveries" in await press(look, "Replay")
+        await look.page.get_by_label("At most per second").fill("5")
+        assert "live deliveries go first" in await press(look, "Replay")
         assert look.path.startswith("/ui/jobs/replay-")
         # A partner may have one at a time.
         assert "is cancelled" in await press(look, "Cancel")
@@ -78,7 +78,7 @@ async def test_a_subscription_is_created_from_the_list(
         await look.page.fill("[name=url]", "https://partner.example/in")
         await look.page.fill("[name=event_types]", "pricing.completed\norder.generated")
         await look.page.fill("[name=pattern]", '{"data": {')
-        assert "it is no JSON" in await press(look, "Create")
+        assert "it is not JSON" in await press(look, "Create")
         if scripts:
             assert await look.barriers() == []
         look.complaints.clear()  # The browser says that the answer was 422.
@@ -92,7 +92,7 @@ async def test_a_subscription_is_created_from_the_list(
             assert await look.barriers() == []
         look.complaints.clear()
         await look.page.fill("[name=schedule]", "5s 5m")
-        assert "never again" in await press(look, "Create")
+        assert "only once" in await press(look, "Create")
         await look.page.get_by_role("link", name="To the subscription").click()
         await look.page.get_by_text("https://partner.example/").first.wait_for()
         assert look.path.startswith("/ui/subscriptions/acme.")

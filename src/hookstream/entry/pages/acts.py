@@ -1,4 +1,4 @@
-"""An act as its form shows it: what it will do, and the same request as lines for a terminal."""
+"""An act as its form shows it: its effect, and the same request as lines for a terminal."""
 
 import shlex
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import msgspec
 API_URL = "$HOOKSTREAM_API__URL"
 TOKEN = "$HOOKSTREAM_TOKEN"  # noqa: S105  The name of a variable
 REASON = "WHY"
-"""What stands in lines for a terminal where the form asks for a reason."""
+"""The placeholder in lines for a terminal for the reason that the form asks for."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -17,11 +17,11 @@ class PageAct:
     """One act, offered on a page; `show.act` is its form."""
 
     label: str
-    """What its button says: a verb."""
+    """The label of its button: a verb."""
     says: str
-    """What it will do, with a count where it concerns several things."""
+    """Its effect, with a count if it concerns several things."""
     action: str
-    """The path that the form is sent to: a `POST` of the table of pages."""
+    """The path that the form is posted to, of the table of pages."""
     method: str
     """Of the API's request."""
     path: str
@@ -29,15 +29,15 @@ class PageAct:
     body: Mapping[str, object] | None = None
     """Of the API's request, without the reason."""
     revision: str = ""
-    """The `ETag` of what is changed: sent with the form, and as `If-Match`; empty: the route takes none."""
+    """The `ETag` of the changed object: sent with the form, and as `If-Match`; empty: the route takes none."""
     command: tuple[str, ...] = ()
     """The same as a command's words after `hookstream`; empty: there is none."""
     reason_field: str = ""
-    """The field of the body that says why; empty: nobody asks."""
+    """The field of the body for the reason; empty: the form asks for none."""
     is_grave: bool = False
     """Whether it stops, drops or deletes something."""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """What its form sends besides, unseen."""
+    """Further hidden fields of its form."""
 
     @property
     def curl(self) -> str:

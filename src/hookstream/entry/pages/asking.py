@@ -1,6 +1,6 @@
-"""Asks the API from within the process, as whoever a session is of: a page knows nothing by another way.
+"""Calls the API within the process as a session's caller, the only source of data for pages.
 
-Scope, masks of fields, a partner's own things, rate, idempotency and audit are those of any request.
+Scope, field masks, ownership, rate, idempotency and audit apply as to any request.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ class DispatchesApi(Protocol):
     async def answer(
         self, request: ApiRequest, identify: Callable[[], Caller | None] | None = None
     ) -> ApiResponse:
-        """Return the answer to a request of whoever `identify` returns."""
+        """Return the answer to a request of the caller that `identify` returns."""
 
 
 class PageProblem(InputRefused):
-    """Raised where the API refuses what a page asks it; the page then shows why.
+    """Raised if the API refuses a page's request; the page then shows the problem.
 
     Args:
         document: The answer.
-        retry_after: Seconds after which asking again may help; empty: it does not say.
+        retry_after: Seconds after which a retry may succeed; empty: the API gives none.
     """
 
     def __init__(self, document: ProblemDocument, retry_after: str = "") -> None:
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 def at(template: str, *names: str) -> str:
-    """Return a path: each `{}` of a template becomes one segment, whatever a name has in it."""
+    """Return a path: each `{}` of a template becomes one segment, whatever characters its name has."""
     return template.format(*(quote(name, safe="") for name in names))
 
 
@@ -73,11 +73,11 @@ def query_text(parameters: Mapping[str, Query]) -> str:
 
 @dataclass(slots=True, frozen=True)
 class PageApi:
-    """The API, as a page asks it."""
+    """The API, as a page calls it."""
 
     dispatcher: DispatchesApi
     identify: Callable[[], Caller | None]
-    """Returns whose the session is now."""
+    """Returns the session's caller, as of now."""
     request_id: str
     address: str
 
@@ -151,7 +151,7 @@ class PageApi:
             path: Its path.
             body: Its body; None: it has none.
             key: Its idempotency key; empty: the route takes none.
-            revision: The `ETag` of what is changed, as the form was made from it; empty: the route takes none.
+            revision: The `ETag` of the changed object when the form was made; empty: the route takes none.
             merges: Whether the body is a merge patch (RFC 7396).
 
         Raises:

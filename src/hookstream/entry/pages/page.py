@@ -1,9 +1,8 @@
-"""The row of the table of pages: its path, who may see it, its handler, and what a handler is given and returns.
+"""A row of the table of pages (path, scope, handler), and the arguments and results of handlers.
 
-A handler is a coroutine function of a `PageCall`. It asks the API (`call.api`) and nothing else, so a page shows
+A handler is a coroutine function of a `PageCall`. It calls the API (`call.api`) and nothing else, so a page shows
 what its caller's token may see, and no more. It returns plain values for its template (`Shown`), a file
-(`Downloaded`), or where to go on (`Moved`): always after an act that was carried out, so that loading the page
-again does not repeat it.
+(`Downloaded`), or a redirect (`Moved`), always after an act, so that reloading the page does not repeat it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,58 +19,58 @@ from hookstream.errors import InvariantBroken
 
 
 class PageDoor(Protocol):
-    """Where sessions begin and end."""
+    """Begins and ends sessions."""
 
     async def begin(self, token: str) -> tuple[str, ...] | None:
-        """Begin a session of a token; return the cookies that make it so, or None: the token is not good.
+        """Begin a session of a token; return its cookies, or None: the token is not valid.
 
-        The session before, if there is one, ends.
+        An earlier session ends.
         """
 
     async def end(self) -> tuple[str, ...]:
-        """End the session of this request; return the cookies that make it so."""
+        """End the session of this request; return the cookies that clear it."""
 
     def link(self, text: str) -> PortalLink | LinkRefusal:
         """Return a portal link that may still be used, or why it may not; this changes nothing."""
 
     async def use_link(self, text: str) -> tuple[str, ...] | LinkRefusal:
-        """Use up a portal link, and begin its session; return the cookies that make it so, or why it may not be.
+        """Use up a portal link, and begin its session; return its cookies, or the reason for the refusal.
 
-        The session before, if there is one, ends.
+        An earlier session ends.
         """
 
 
 @dataclass(slots=True, frozen=True)
 class PageCall:
-    """One request for a page, checked as far as the table says."""
+    """One request for a page, after the checks of its row of the table."""
 
     api: PageApi
-    """Asks the API as whoever the session is of."""
+    """Calls the API as the session's caller."""
     session: PageSession | None
-    """None: the page needs none."""
+    """None, if the page needs none."""
     now: Millis
     params: Mapping[str, str]
     """The parts of the path that the template names, decoded."""
     filters: Mapping[str, str]
-    """What the query has of the page's filters; none is empty."""
+    """The page's filters that the query has; none is empty."""
     form: Mapping[str, str]
-    """What a POST has, without the two fields that every form has."""
+    """The fields of a POST, without the two that every form has."""
     door: PageDoor
     cursor: str = ""
-    """Where the page's list goes on; empty: at its beginning."""
+    """The position at which the page's list continues; empty: at its beginning."""
     key: str = ""
-    """The idempotency key of a POST: that of its form as it was shown, so pressing twice acts once."""
+    """The idempotency key of a POST, made when its form was shown, so pressing twice acts once."""
 
     @property
     def caller(self) -> Caller:
-        """Whose session it is."""
+        """The session's caller."""
         if self.session is None:
             raise InvariantBroken("a page without a session asked for its caller")
         return self.session.caller
 
     @property
     def by_operator(self) -> bool:
-        """Whether an operator looks."""
+        """Whether the caller is an operator."""
         return self.caller.partner_id is None
 
 
@@ -88,12 +87,12 @@ class Shown:
 
 @dataclass(slots=True, frozen=True)
 class Moved:
-    """Where the browser goes on (303)."""
+    """A redirect (303)."""
 
     to: str
     """A path of this site, with its query."""
     said: str = ""
-    """What is said there, once: what was done."""
+    """A text that the next page shows once: the result of the act."""
     cookies: tuple[str, ...] = ()
 
 
@@ -102,7 +101,7 @@ class Downloaded:
     """A file that the browser keeps; the browser stays where it is."""
 
     pieces: BodyPieces
-    """Closed by whoever sends them, also where nothing of them was sent."""
+    """The sender closes them, also if it sent none of them."""
     media_type: str
     name: str
     """Letters, digits, dots and hyphens."""
@@ -121,12 +120,12 @@ class ConsolePage:
     """The template of its path: `/ui/subscriptions/{subscription_id}`."""
     handler: PageHandler
     template: str = ""
-    """The file in `templates/`; empty: the handler always moves on."""
+    """The file in `templates/`; empty: the handler always redirects."""
     title: str = ""
     scope: Scope | None = Scope.PARTNER_READ
-    """The scope that is needed; None: not even a session."""
+    """The required scope; None: not even a session is required."""
     nav: str = ""
-    """Its name in the navigation; empty: it is not there."""
+    """Its name in the navigation; empty: it is not in it."""
     filters: tuple[str, ...] = ()
     """The parameters that its query may have."""
 

@@ -1,4 +1,4 @@
-"""The charts of pages: which numbers of the API's answers each of them has, and where its bars lead."""
+"""The charts of pages: draws the numbers of the API's answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,16 +23,16 @@ from hookstream.entry.pages.charts import (
 from hookstream.entry.pages.showing import instant_of
 
 OTHERS = "others"
-"""The name of what no series of its own has."""
+"""The name of the series of all that have none of their own."""
 
 
 class Picture(NamedTuple):
-    """A chart, and what stands around it."""
+    """A chart, its title and its legend."""
 
     title: str
     chart: Markup
     legend: Sequence[str] = ()
-    """What its series are, in their order."""
+    """The names of its series, in their order."""
     is_of_lines: bool = False
 
 
@@ -60,14 +60,14 @@ def overview_pictures(found: Mapping[str, Any]) -> list[Picture]:
         Series("within 2 s", [_within(each) for each in counts]),
     ]
     latency = [
-        Series("half took at most", [each["p50_ms"] for each in attempts]),
-        Series("95 % took at most", [each["p95_ms"] for each in attempts]),
+        Series("median", [each["p50_ms"] for each in attempts]),
+        Series("p95", [each["p95_ms"] for each in attempts]),
     ]
     starts = [instant_of(each["at"]) for each in steps]
 
     def drawn(text: ChartText, series: Sequence[Series], look: Look) -> Picture:
         known = [each for each in starts if each is not None]
-        # The last step is as wide as the others: while only time goes by, the picture stays.
+        # The last step is as wide as the others, so the picture does not change while only time passes.
         until = known[-1] + step if known else 0
         chart = time_chart(text, known if len(known) == len(starts) else [], until, series, look)
         labels = [each.label for each in series]
@@ -75,12 +75,16 @@ def overview_pictures(found: Mapping[str, Any]) -> list[Picture]:
 
     return [
         drawn(
-            ChartText("deliveries", "Deliveries a minute", "By when their events were published."),
+            ChartText(
+                "deliveries", "Deliveries per minute", "By the time their events were published."
+            ),
             rates,
             Look.BARS,
         ),
         drawn(
-            ChartText("attempts", "Attempts a minute", "Requests, by when they were recorded."),
+            ChartText(
+                "attempts", "Attempts per minute", "Requests, by the time they were recorded."
+            ),
             made,
             Look.BARS,
         ),
@@ -88,7 +92,7 @@ def overview_pictures(found: Mapping[str, Any]) -> list[Picture]:
             ChartText(
                 "success",
                 "Success rate",
-                "Of what is decided, or open for longer than 5 minutes.",
+                "Of deliveries that are decided, or open for longer than 5 minutes.",
                 Unit.SHARE,
             ),
             shares,
@@ -97,8 +101,8 @@ def overview_pictures(found: Mapping[str, Any]) -> list[Picture]:
         drawn(
             ChartText(
                 "latency",
-                "How long attempts took",
-                "Of requests, by when they were recorded.",
+                "Duration of attempts",
+                "Of requests, by the time they were recorded.",
                 Unit.MILLISECONDS,
             ),
             latency,
@@ -113,19 +117,19 @@ def _within(counts: Mapping[str, Any]) -> float | None:
 
 
 def reasons_picture(reasons: Sequence[Mapping[str, Any]]) -> Picture:
-    """Return the bars of what was dead-lettered, by reason."""
-    title = "How many came, by reason"
+    """Return the bars of dead letters, by reason."""
+    title = "Dead letters, by reason"
     bars = [Bar(each["reason"], each["records"]) for each in reasons]
     return Picture(title, horizontal_bars(ChartText("reasons", title), bars))
 
 
 def due_picture(found: Mapping[str, Any], path: str, filters: Mapping[str, str]) -> Picture:
-    """Return the bars of what falls due, each a link to the list of what it has.
+    """Return the bars of deliveries that fall due, each a link to the list of its deliveries.
 
     Args:
-        found: The counts of what waits.
+        found: The counts of waiting deliveries.
         path: The list's.
-        filters: What else it is narrowed by.
+        filters: The list's other filters.
     """
     names = [each["tier"] for each in _largest(found["tiers"])]
     some = names if len(found["tiers"]) == len(names) else [*names[: MOST_SERIES - 1], OTHERS]
@@ -142,7 +146,7 @@ def due_picture(found: Mapping[str, Any], path: str, filters: Mapping[str, str])
         bins.append(Bin(begin, end, [*parts.values()], f"{path}?{query_text(query)}"))
     text = ChartText(
         "due",
-        f"What falls due within {found['hours']} h",
+        f"Deliveries that fall due within {found['hours']} h",
         "By tier. Each bar leads to the deliveries in it.",
         width=WIDE,
     )
@@ -150,6 +154,6 @@ def due_picture(found: Mapping[str, Any], path: str, filters: Mapping[str, str])
 
 
 def _largest(tiers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the tiers of which most waits, at most as many as there are series, in their order."""
+    """Return the tiers with the most waiting deliveries, at most one for each series, in their order."""
     largest = sorted(tiers, key=lambda each: -each["waiting"])[:MOST_SERIES]
     return [each for each in tiers if each in largest]

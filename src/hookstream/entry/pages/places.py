@@ -1,4 +1,4 @@
-"""The addresses of pages that others lead to, and which addresses somebody may give."""
+"""The addresses of pages that others link to, and the check of addresses from outside."""
 
 import re
 
@@ -14,7 +14,7 @@ _LOCAL = re.compile(r"/ui/[A-Za-z0-9/_.~%?&=+,:@-]{0,2000}")
 
 
 _SHORTENED = re.compile(r"//|/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-"""What a browser or a proxy may take out of a path: what is left could be another site's address."""
+"""Parts that a browser or a proxy may remove from a path: the rest could be another site's address."""
 
 
 def local_path(text: str) -> str:

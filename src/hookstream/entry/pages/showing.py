@@ -1,4 +1,4 @@
-"""How values look on pages: times, counts, shares, states; and what of a text would not be seen as it is."""
+"""Formats values for pages: times, counts, shares, states, and texts with invisible characters."""
 
 import json
 from datetime import timedelta
@@ -30,9 +30,9 @@ _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
 def visible(value: object) -> object:
-    """Return a value as it may be put on a page: of texts, what would steer the reader is written out.
+    """Return a value that is safe to show: control and direction characters of texts are written out.
 
-    It is applied to everything that a template writes and that is no markup, and escaped after it.
+    It is applied to everything that a template writes and that is not markup, before it is escaped.
     """
     if value is None:
         return ""
@@ -42,12 +42,12 @@ def visible(value: object) -> object:
 
 
 def tone(state: str) -> str:
-    """Return how a state is marked, beside its word: `good`, `busy`, `held`, `bad`, or `plain`."""
+    """Return how a state is marked, in addition to its word: `good`, `busy`, `held`, `bad`, or `plain`."""
     return _TONE_OF.get(state, "plain")
 
 
 def instant_of(value: object) -> Millis | None:
-    """Return a time of the API as an instant; None: it is none."""
+    """Return a time of the API as an instant; None: it is not a time."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -82,7 +82,7 @@ def lasting(duration: Millis) -> str:
 
 
 def utc(value: object) -> str:
-    """Return a time in UTC to the second: `2026-11-24 08:15:30 UTC`; what is no time, as it is."""
+    """Return a time in UTC to the second: `2026-11-24 08:15:30 UTC`; other values unchanged."""
     instant = instant_of(value)
     if instant is None:
         return str(value)
@@ -97,7 +97,7 @@ def machine_time(value: object) -> str:
 
 
 def count(value: float) -> str:
-    """Return a count with its thousands apart: `12,345`."""
+    """Return a count with separated thousands: `12,345`."""
     return f"{value:,}"
 
 

@@ -1,21 +1,21 @@
-"""Answers requests for pages: whose session it is, what it may see, whether a form is ours, and how it is shown.
+"""Answers requests for pages: checks the session, its scope and the form's token, calls the handler, and renders.
 
-It stands in front of the API's dispatcher, in the same server: what is no page is handed on.
+It is in front of the API's dispatcher, in the same server: other requests are passed on.
 
 How to add a page, say `Holds`:
 
 1. `screens/holds.py` has its handlers: coroutine functions of a `PageCall` that ask `call.api` and return `Shown`
-   with plain values, or `Moved` after an act. At its end stands `PAGES`, one `ConsolePage` for each path and method.
-2. `templates/holds.html` has its looks: it begins with `{% extends layout %}`, imports the macros it uses
-   (`{% import "macros/show.html" as show with context %}`), and fills the block `content`. A part that is to be
-   kept current is a block whose name begins with `live`, inside of `{% call show.live("live") %}`: every few
-   seconds the handler asks again for all of its page, so what is read there must not be what is audited.
+   with plain values, or `Moved` after an act. It ends with `PAGES`, one `ConsolePage` for each path and method.
+2. `templates/holds.html` is its template: it begins with `{% extends layout %}`, imports the macros it uses
+   (`{% import "macros/show.html" as show with context %}`), and fills the block `content`. A live part is a block
+   whose name begins with `live`, inside of `{% call show.live("live") %}`: every few seconds the handler runs again
+   for the whole page, so it must not read what is audited.
 3. `table.py` names `holds.PAGES` in the order of an incident; `nav` puts it into the navigation.
 4. `tests/unit/entry/pages/expectations.py` has one row for it: without one, the tests do not pass.
 
 Every template has, besides the handler's values: `page` (its title and its path), `site` (name, navigation),
 `who` (the session's caller, or None), `filters`, `now`, `said`, `cookie_bound` (for the forms' token) and `here`.
-What needs a count before it acts gets it from the API's preview in the GET; what is done is done in the POST.
+An act that is confirmed with a count gets the count from the API's preview in the GET, and acts in the POST.
 """
 
 from collections.abc import Callable, Mapping
@@ -108,7 +108,7 @@ class PageTable:
         return self._paths.methods(parts)
 
     def navigation(self, caller: Caller, path: str) -> list[NavigationItem]:
-        """Return what a caller can go to, from a path."""
+        """Return the navigation of a caller at a path."""
         return [
             NavigationItem(
                 page.nav, page.path, is_here=path == page.path or path.startswith(f"{page.path}/")
@@ -120,19 +120,19 @@ class PageTable:
 
 @dataclass(slots=True, frozen=True)
 class _Visit:
-    """One request, as far as it is known whose it is."""
+    """One request, with its session once that is known."""
 
     request: ApiRequest
     report: RequestReport
     cookie: str
-    """That of the session."""
+    """The session's."""
     session: PageSession | None
     before: str
     """The cookie of a browser that has no session."""
 
 
 class _Door:
-    """Where the session of one request begins and ends."""
+    """Begins and ends the session of one request."""
 
     def __init__(self, sessions: Sessions, threads: Threads, cookie: str) -> None:
         self._sessions = sessions
@@ -156,7 +156,7 @@ class _Door:
         looked = self._sessions.link(text)
         if isinstance(looked, LinkRefusal):
             return looked
-        # Before: a link opens one session, and whoever used it must not get a problem instead of that.
+        # First: a link opens one session, so a failure to end the old one must not use the link up.
         await self._end()
         found = await self._threads.run(lambda: self._sessions.use_link(text))
         return found if isinstance(found, LinkRefusal) else _begun(found)
@@ -178,17 +178,17 @@ def _begun(cookie: str) -> tuple[str, ...]:
 
 @dataclass(slots=True, frozen=True)
 class Surroundings:
-    """What a site gets from outside."""
+    """The settings and functions that a site is given."""
 
     name: str
-    """What pages call this installation; empty: nothing."""
+    """The name of this installation on pages; empty: none."""
     current: Callable[[], bool]
-    """Returns whether the tables are current; while they are not, no session is believed."""
+    """Returns whether the tables are current; while they are not, no session is accepted."""
     now: Callable[[], Millis]
     monotonic: Callable[[], float]
     """Seconds."""
     new_id: Callable[[], str]
-    """Makes ids of requests, and what nobody guesses."""
+    """Makes ids of requests, and texts that nobody can guess."""
     trace_url: str = ""
     """Where a trace is shown, with `{trace_id}` in it; empty: nowhere."""
 
@@ -200,10 +200,10 @@ class Site:
         table: The pages.
         dispatcher: The API.
         sessions: Of browsers.
-        keys: Seal what is said once.
+        keys: Encrypt the texts that are shown once.
         threads: Where templates are rendered, and sessions begin.
         rendering: The templates.
-        around: What is outside of it.
+        around: Settings and functions.
         logger: The log.
         reported: Called with each answered request.
     """
@@ -283,12 +283,12 @@ class Site:
         )
         header = request.headers.get("cookie", "")
         cookie = read_cookie(header, SESSION)
-        # A session that was ended could still be good in tables that are not current.
+        # A session that has ended could still be valid in tables that are not current.
         session = self._sessions.find(cookie) if cookie and self._around.current() else None
         return _Visit(request, report, cookie, session, read_cookie(header, BEFORE_LOGIN))
 
     async def _known(self, visit: _Visit) -> _Visit:
-        """Return a visit with its session, also if another console began that a moment ago."""
+        """Return a visit with its session, also if another console began the session a moment ago."""
         if visit.session is None and visit.cookie and self._around.current():
             session = await self._late.find(visit.cookie)
             visit = replace(visit, session=session)
@@ -305,7 +305,7 @@ class Site:
         if not self._around.current():
             raise RequestRefused(ProblemKind.UNAVAILABLE, retry_after=_NOT_CURRENT)
         if page.scope is None:
-            # A page that needs no session shows nothing of one.
+            # A page without a scope ignores the session.
             visit = replace(visit, session=None, before=visit.before or self._around.new_id())
         elif visit.session is None:
             raise RequestRefused(ProblemKind.UNAUTHENTICATED, "the session is over")
@@ -393,7 +393,7 @@ class Site:
         return ApiResponse(shown.status, {"Content-Type": _HTML}, content, cookies=cookies)
 
     def _values(self, visit: _Visit, title: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Return what every template has, and what this one has."""
+        """Return the values of a template, with those that every template has."""
         request, session = visit.request, visit.session
         caller = None if session is None else session.caller
         parameters = [
@@ -489,10 +489,10 @@ async def _downloaded(request: ApiRequest, found: Downloaded) -> ApiResponse:
 
 
 def _is_there(page: ConsolePage, caller: Caller) -> bool:
-    """Return whether there is a page as far as a caller may know: to partners, those of operators are absent."""
+    """Return whether a page exists for a caller: for partners, the pages of operators do not exist."""
     return caller.partner_id is None or page.scope is None or page.scope.is_of_partner
 
 
 def _of(visit: _Visit) -> bytes:
-    """Return what is said to one session is sealed for."""
+    """Return the purpose for which a session's texts are encrypted: no other session can read them."""
     return f"said/{form_token(visit.cookie)}".encode()

@@ -46,7 +46,7 @@ CRM = {"subscription_id": "crm"}
 THEIRS = {"subscription_id": "theirs"}
 
 EXPECTATIONS: dict[str, PageExpectation] = {
-    "show_login": PageExpectation("It is not kept in the browser", query="to=/ui/subscriptions"),
+    "show_login": PageExpectation("The browser does not store it", query="to=/ui/subscriptions"),
     "log_in": PageExpectation("is unknown, expired or revoked", 401, form={"token": "hs_adm_no"}),
     "show_portal_link": PageExpectation("opens the pages of partner acme", params=OURS),
     "use_portal_link": PageExpectation("/ui/overview", 303, params=OURS, form={}),
@@ -55,7 +55,7 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     "list_dead_letters_page": PageExpectation(
         "msg_ours", query="state=all&subscription=crm&since=2h&group=host"
     ),
-    "show_dead_letter": PageExpectation("The record as it stands on", params={"place": "0@7"}),
+    "show_dead_letter": PageExpectation("The record on", params={"place": "0@7"}),
     "show_dead_letters_of_delivery": PageExpectation(
         "Dead letters of msg_ours",
         params={"delivery_id": "msg_ours"},
@@ -78,7 +78,7 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     "export_undecodable_page": PageExpectation(
         '"kind":"end"', query="reason=malformed", is_file=True
     ),
-    "show_undecodable": PageExpectation("The record as it stands on", params={"place": "0@7"}),
+    "show_undecodable": PageExpectation("The record on", params={"place": "0@7"}),
     "confirm_undecodable_redrive": PageExpectation(
         "0 undecodable records", query="topic=hush-topic&since=2h"
     ),
@@ -118,7 +118,9 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     ),
     "list_jobs_page": PageExpectation("replay-ours", query="kind=replay&state=failed"),
     "show_job": PageExpectation(
-        "What was asked", params={"job_id": "replay-ours"}, foreign={"job_id": "replay-others"}
+        "Conditions of the job",
+        params={"job_id": "replay-ours"},
+        foreign={"job_id": "replay-others"},
     ),
     "cancel_job": PageExpectation(
         "/ui/jobs/replay-ours",
@@ -171,7 +173,7 @@ EXPECTATIONS: dict[str, PageExpectation] = {
         form={"subscriptions": "3", "timeout": "10s", "revision": "*"},
     ),
     "make_token": PageExpectation(
-        "It is shown here, and never again",
+        "It is shown only once",
         params={"partner_id": "acme"},
         form={"scope": "partner:read", "label": "their CI"},
     ),
@@ -207,11 +209,11 @@ EXPECTATIONS: dict[str, PageExpectation] = {
         query="version=1&against=1",
     ),
     "list_operations_page": PageExpectation("Operations events", query="type=hold.changed"),
-    "show_retries": PageExpectation("What falls due within 24 h", query="hours=24"),
+    "show_retries": PageExpectation("Deliveries that fall due within 24 h", query="hours=24"),
     "list_waiting": PageExpectation("msg_ours", query="due_to=2026-11-25T00:00:00Z"),
     "list_deliveries_page": PageExpectation("msg_ours", query="state=pending&subscription=crm"),
     "show_delivery": PageExpectation(
-        "What was sent last",
+        "Last request",
         params={"delivery_id": "msg_ours"},
         foreign={"delivery_id": "msg_theirs"},
     ),
@@ -241,7 +243,7 @@ EXPECTATIONS: dict[str, PageExpectation] = {
         "/ui/subscriptions", 303, params=CRM, foreign=THEIRS, form={"revision": "*"}
     ),
     "rotate_secret_page": PageExpectation(
-        "never again",
+        "only once",
         params=CRM,
         foreign=THEIRS,
         form={"overlap": "1h", "revision": "*"},
@@ -282,7 +284,7 @@ EXPECTATIONS: dict[str, PageExpectation] = {
     ),
     "new_subscription": PageExpectation("Creates 1 subscription", query="partner=acme"),
     "create_subscription_page": PageExpectation(
-        "It is shown here, and never again",
+        "It is shown only once",
         form={
             "partner": "acme",
             "url": "https://partner.example/hooks",

@@ -11,10 +11,10 @@ from hookstream.core.model.json import JsonObject
 async def test_a_job_is_cancelled_by_a_button_that_said_what_stays(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
     shown = await browser.get("/ui/jobs/replay-ours")
-    assert "Ends the job, whoever works on it. 0 are done and stay so" in shown.text
+    assert "Ends the job, whichever executor runs it. 0 are done and stay done" in shown.text
     assert "hookstream jobs cancel replay-ours" in shown.text
     done = await browser.follow(await browser.submit(shown.form("/ui/jobs/replay-ours/cancel")))
-    assert "replay-ours is cancelled: what it did stays done" in done.text
+    assert "replay-ours is cancelled: its finished steps are kept" in done.text
     job = world.api.services.job("replay-ours")
     assert job is not None
     assert job.state is JobState.CANCELLED
@@ -36,7 +36,7 @@ async def test_a_job_that_waits_for_its_turn_leads_to_the_one_that_it_waits_for(
     for path in ("/ui/jobs/redrive-2", "/ui/jobs"):
         assert "waits for redrive-1" in (await browser.get(path)).text
     shown = await browser.get("/ui/jobs/redrive-2")
-    assert "It goes on by itself once it is its turn" in shown.text
+    assert "It continues automatically when it is its turn" in shown.text
     assert "/ui/jobs/redrive-1" in [each.get("href") for each in shown.attributes("a")]
 
 
@@ -64,14 +64,14 @@ async def test_a_hold_says_what_it_stops_asks_why_and_is_set_and_cleared(
         if each.action == "/ui/holds/clear" and each.fields["name"] == "acme"
     ]
     cleared = await browser.follow(await browser.submit(forms[0], reason="it has moved"))
-    assert "Partner acme goes on" in cleared.text
+    assert "Partner acme is released" in cleared.text
     assert "its endpoint is moved" not in cleared.text
 
 
 async def test_a_hold_of_something_without_its_name_is_asked_for_again(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
     again = await browser.follow(await browser.get("/ui/holds/new?kind=partner&name=%20"))
-    assert "Say which: the name of a partner" in again.text
+    assert "Give the id or name of a partner" in again.text
 
 
 async def test_a_hold_of_what_does_not_exist_is_refused_before_it_is_offered(

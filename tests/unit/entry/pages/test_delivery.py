@@ -103,7 +103,7 @@ async def test_it_is_kept_current_while_something_follows_and_not_after_its_end(
     put(world, FAILED, DELIVERED)
     shown = await browser.get(PAGE)
     assert [each for each in shown.attributes("section") if each] == []
-    assert "Nothing follows: its endpoint has it." in shown.text
+    assert "Nothing follows: the endpoint accepted it." in shown.text
 
 
 async def test_a_wait_is_marked_as_the_step_of_now(world: PagesWorld) -> None:
@@ -111,7 +111,7 @@ async def test_a_wait_is_marked_as_the_step_of_now(world: PagesWorld) -> None:
     [now] = [each for each in shown.attributes("li") if each.get("aria-current") == "step"]
     assert now["class"] == "busy now"
     assert steps(shown)[-1].endswith(
-        "Waits Reason held Until now 2026-11-24 12:00:00 UTC In hush-tier Put off 2 times"
+        "Waits Reason held Until now 2026-11-24 12:00:00 UTC In hush-tier Deferred 2 times"
     )
 
 
@@ -126,7 +126,7 @@ async def test_a_delivery_that_was_not_attempted_yet_is_shown_by_its_wait(
         "Matched",
         "Waits R",
     ]
-    assert "No request of it is known." in shown.text
+    assert "No request of it is recorded." in shown.text
     assert "pricing.completed e-1" in shown.text
 
 
@@ -143,7 +143,7 @@ async def test_a_delivery_of_which_only_a_dead_letter_is_known_is_shown(
 async def test_a_step_with_several_copies_shows_their_number(world: PagesWorld) -> None:
     put(world, FAILED, unmerged=(FAILED, replace(FAILED, started_at=NOON - 8_900)))
     [first] = [each for each in steps(await (await of(world)).get(PAGE)) if "Attempt 1" in each]
-    assert "Copies 2 records say so: it was made again after a crash" in first
+    assert "Copies 2 records: the attempt was repeated after a crash" in first
 
 
 async def test_a_trace_leads_where_the_setting_says(world: PagesWorld) -> None:
@@ -184,7 +184,7 @@ async def test_what_was_sent_says_what_is_known_by_the_audit_log_and_what_by_tod
     text = (await (await of(world)).get(PAGE)).text
     assert "POST (path not shown) HTTP/1.1" in text
     assert "webhook-id msg_ours the audit log" in text
-    assert "webhook-signature (signed with the secret generated) the subscription today" in text
+    assert "webhook-signature (signed with the secret generated) the current subscription" in text
     assert "The subscription changed since, at 2026-11-24 12:00:00 UTC" in text
 
 
@@ -268,7 +268,9 @@ async def test_a_dead_letter_says_how_it_is_redriven(world: PagesWorld) -> None:
     dead = replace(FAILED, disposition="dead_letter", next_due_at=None)
     put(world, dead, deaths=(replace(DEATH, at=NOON, attempt=1, origin="t-3@40"),))
     shown = await (await of(world)).get(PAGE)
-    assert "No attempt follows by itself. Its dead letter can be redriven" in shown.text
+    assert (
+        "No further attempt follows automatically. Its dead letter can be redriven" in shown.text
+    )
     assert "hookstream dlq redrive 3@7" in shown.text
     partner = await (await of(world, Scope.PARTNER_MANAGE)).get(PAGE)
     assert "3@7" not in partner.text

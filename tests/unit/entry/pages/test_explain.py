@@ -24,7 +24,7 @@ async def test_an_operator_sees_each_subscription_with_what_does_not_hold(
         "filter: data.total is 5",
         "Waits: held, since 2026-11-24 12:00:00 UTC, due in 5 min, at hush-tier/0@5.",
         "Changed since the event: paused 2026-11-24 12:01:00 UTC (revision 3, by hush).",
-        "A record that is no event",
+        "A record that is not an event",
         "2 more subscriptions ask for its type",
         "Recordhush/3@40, read from hush-tier/0@4",
         "theirs of rival",
@@ -40,8 +40,8 @@ async def test_an_operator_sees_each_subscription_with_what_does_not_hold(
 async def test_a_partner_sees_its_own_and_nothing_of_ours(world: PagesWorld, scope: Scope) -> None:
     browser = await logged_in(world, world.api.tokens[scope])
     shown = await browser.get(f"{EXPLAIN}?event=e-1")
-    assert "nothing is recorded of it yet" in shown.text
-    for text in ("hush", "theirs", "rival", "A record that is no event"):
+    assert "nothing is recorded for it yet" in shown.text
+    for text in ("hush", "theirs", "rival", "A record that is not an event"):
         assert text not in shown.html
     foreign = await browser.get(f"{EXPLAIN}?event=e-1&subscription=theirs")
     absent = await browser.get(f"{EXPLAIN}?event=e-1&subscription=no-such-thing")
@@ -57,7 +57,7 @@ async def test_an_operator_names_a_record_by_its_place_and_a_partner_does_not(
     assert (await operator.get(f"{EXPLAIN}?event=orders/x@42")).status == 422
     partner = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
     absent = await partner.get(f"{EXPLAIN}?event=orders/0@42")
-    assert "was not found in what was searched, or is not granted" in absent.text
+    assert "The search did not find orders/0@42, or it is not granted" in absent.text
 
 
 async def test_a_time_that_is_none_is_refused_with_its_field(world: PagesWorld) -> None:

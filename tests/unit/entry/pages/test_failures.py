@@ -33,7 +33,7 @@ async def test_a_list_has_what_is_not_resolved_unless_it_is_asked_for_more(
 async def test_a_partner_resolves_a_group_with_a_note_and_reopens_it(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
     shown = await browser.get(ONE)
-    assert "A later error of it reopens it." in shown.text
+    assert "A later error reopens it." in shown.text
     assert f"hookstream failures resolve {OUR_FAILURE.id} --note WHY" in shown.text
     assert f"{ONE}/acknowledge" not in [each.action for each in shown.parsed.forms]
     done = await browser.submit(shown.form(f"{ONE}/resolve"), note="our proxy is mended")

@@ -70,7 +70,7 @@ async def test_how_far_ahead_is_in_the_address_and_what_is_not_offered_is_the_us
     world: PagesWorld, asked: str, hours: int
 ) -> None:
     shown = await (await operator(world)).get(f"/ui/retries{asked}")
-    assert f"What falls due within {hours} h" in shown.text
+    assert f"Deliveries that fall due within {hours} h" in shown.text
     [current] = [
         each["href"] for each in shown.attributes("a") if each.get("aria-current") == "true"
     ]
@@ -101,7 +101,7 @@ async def test_a_partner_reads_of_a_hold_only_that_its_deliveries_are_suspended(
     world.api.tables.put(topic, hold_key(hold.kind, hold.name), write_hold(hold))
     browser = await partner(world)
     overview = await browser.get("/ui/overview")
-    assert "Delivery is suspended to" in overview.text
+    assert "is suspended" in overview.text
     retries = await browser.get("/ui/retries")
     waiting = await browser.get("/ui/retries/waiting?reason=suspended")
     assert "suspended 1" in retries.text

@@ -20,7 +20,7 @@ async def test_a_token_is_made_for_a_partner_and_shown_once(world: PagesWorld) -
     assert caller is not None
     assert (caller.scope, caller.partner_id) == (Scope.PARTNER_READ, "acme")
     again = await browser.submit(form, scope="partner:read", label="their CI")
-    assert "it is not kept" in again.text
+    assert "it is not stored" in again.text
     assert text not in again.text
     assert [each.label for each in live_tokens(world)].count("their CI") == 1
     listed = await browser.get("/ui/partners/acme")
@@ -82,7 +82,7 @@ async def test_a_link_is_made_for_a_partner_shown_once_and_opens_its_pages(
     made = await browser.submit(form, scope="partner:read")
     (url,) = [word for word in made.text.split() if "/ui/portal/" in word]
     again = await browser.submit(form, scope="partner:read")
-    assert ("it is not kept" in again.text, url in again.text) == (True, False)
+    assert ("it is not stored" in again.text, url in again.text) == (True, False)
     theirs = Browser(world)
     path = url[url.index("/ui/portal/") :]
     button = (await theirs.get(path)).form("")

@@ -23,9 +23,9 @@ async def test_an_operator_replays_exactly_what_was_counted(world: PagesWorld) -
     shown = await browser.get(f"{ASKED}&event_types=pricing.completed")
     for text in (
         "Delivers 43 events of the past to crm again",
-        "Exactly what was counted is delivered.",
-        "And 3 whose type is only known once they are read for it.",
-        "Retention took something of that time",
+        "Exactly the counted events are delivered.",
+        "And 3 whose type is known only when they are replayed.",
+        "Retention has deleted part of that time",
         "printprice.hush/3 from offset 4 to 9: retention took them",
         "hookstream replay start crm --preview",
     ):
@@ -44,7 +44,7 @@ async def test_an_operator_replays_exactly_what_was_counted(world: PagesWorld) -
 async def test_a_partner_replays_its_own_and_no_more_than_was_counted(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
     shown = await browser.get(ASKED)
-    assert "No more than that is delivered." in shown.text
+    assert "No more than that are delivered." in shown.text
     assert "Not granted" not in shown.text
     done = await browser.submit(shown.form(REPLAY))
     job = world.api.services.job(done.headers["Location"].rpartition("/")[2])

@@ -16,7 +16,7 @@ LISTS = [
     "/ui/retries/waiting",
     "/ui/audit",
 ]
-NOT_YET = "Nothing among what was looked at so far"
+NOT_YET = "No match so far"
 
 
 class Sparse(MemoryIndex):

@@ -174,7 +174,7 @@ async def test_a_template_is_a_document_or_a_ready_one_and_has_its_secrets_by_na
         ({"versions": "pricing.completed 99"}, "versions", "99"),
         ({"versions": "pricing.completed"}, "versions", "a version"),
         ({"format": "template"}, "template", "is missing"),
-        ({"template": "{"}, "template", "no JSON"),
+        ({"template": "{"}, "template", "not JSON"),
         ({"batch_events": "1"}, "batch_events", "2"),
         ({"batch_wait": "10ms"}, "batch_events", "is missing"),
         ({"batch_events": "2", "batch_wait": "9s"}, "batch_wait", "9s"),

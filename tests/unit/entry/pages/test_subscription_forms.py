@@ -33,7 +33,7 @@ async def test_only_what_was_changed_in_the_form_is_changed(world: PagesWorld) -
         shown.form(EDIT), pattern=pattern, rate_limit="2.5", environments="production\r\n"
     )
     done = await browser.follow(await browser.submit(form))
-    assert "It is changed" in done.text
+    assert "It was changed" in done.text
     after = row(world)
     assert after.pattern == json.loads(pattern)
     assert (after.limits.rate_limit, after.environments) == (2.5, ("production",))
@@ -99,7 +99,7 @@ async def test_a_change_of_somebody_else_is_shown_beside_what_was_typed(
     world.api.add(meanwhile)
     refused = await browser.submit(filled(form, timeout="9s"))
     assert refused.status == 409
-    assert "What changed since this form was shown" in refused.text
+    assert "Changes since this form was shown" in refused.text
     assert "Requests in flight at most" in refused.text
     offered = refused.form(EDIT)
     assert (offered.fields["max_in_flight"], offered.fields["timeout"]) == ("7", "9s")
@@ -147,7 +147,7 @@ async def test_a_partner_creates_one_of_its_own_and_sees_its_secret_once(
     ]
     assert row(world, new).event_types == ("pricing.completed", "order.generated")
     again = await browser.submit(form)
-    assert ("whsec_" in again.text, "it is not kept" in again.text) == (False, True)
+    assert ("whsec_" in again.text, "it is not stored" in again.text) == (False, True)
     assert f"/ui/subscriptions/{new}" in again.html
 
 

@@ -29,7 +29,7 @@ async def test_the_page_has_numbers_deliveries_attempts_and_the_definition(
     for text in (
         "Success rate",
         "Last attempt",
-        "Errors that look alike",
+        "Similar errors",
         "msg_ours",
         "suspended 1",
     ):
@@ -54,7 +54,7 @@ async def test_a_pause_says_what_waits_and_its_end_counts_the_gap_and_replays_it
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
     shown = await browser.get(CRM)
-    assert "Deliveries that wait, and go on waiting: 1." in shown.text
+    assert "Deliveries that wait, and keep waiting: 1." in shown.text
     assert "hookstream subscriptions pause crm" in shown.text
     paused = await browser.follow(await browser.submit(shown.form(f"{CRM}/pause")))
     assert "It is paused" in paused.text
@@ -65,7 +65,7 @@ async def test_a_pause_says_what_waits_and_its_end_counts_the_gap_and_replays_it
     assert ", and paused from in " in early.text, early.text
     world.api.tables.now += HOUR
     asked = await browser.get(f"{CRM}/gap")
-    assert "Its gap has 43 events up to now" in asked.text
+    assert "Its gap has 43 events so far" in asked.text
     assert ", and paused from" not in asked.text
     done = await browser.submit(asked.form(f"{CRM}/gap"), fill="1", rate="50")
     (job,) = [
@@ -89,7 +89,7 @@ async def test_a_gap_is_left_as_it_is_where_that_is_chosen(world: PagesWorld) ->
     assert "It is active again" in done.text
     assert len(world.api.services.jobs()) == jobs
     again = await browser.get("/ui/subscriptions/paused/gap")
-    assert "nothing is to be ended" in (await browser.follow(again)).text
+    assert "it has no gap to end" in (await browser.follow(again)).text
 
 
 async def test_a_secret_is_replaced_and_shown_once(world: PagesWorld) -> None:
@@ -102,12 +102,12 @@ async def test_a_secret_is_replaced_and_shown_once(world: PagesWorld) -> None:
     assert NOON + 2 * HOUR <= old.expires_at <= NOON + 3 * HOUR
     assert new.id in made.text
     again = await browser.submit(form, overlap="2h")
-    assert (secret in again.text, "it is not kept" in again.text) == (False, True)
+    assert (secret in again.text, "it is not stored" in again.text) == (False, True)
     assert len(row(world, "crm").endpoint.secrets) == 2
     shown = (await browser.get(CRM)).text
     assert secret not in shown
     assert new.since is not None
-    assert f"{new.id} v1 in 2 s {utc(new.since)} it is replaced" in shown
+    assert f"{new.id} v1 in 2 s {utc(new.since)} replaced" in shown
     # The row of the old one is of a release that did not note it.
     assert f"generated v1 not known in 2 h {utc(old.expires_at)}" in shown
 
@@ -134,7 +134,7 @@ async def test_a_test_is_sent_once_and_says_what_came_of_it(world: PagesWorld) -
 async def test_a_deletion_says_what_it_cancels(world: PagesWorld) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
     shown = await browser.get(CRM)
-    assert "Deliveries that wait and are cancelled: 1." in shown.text
+    assert "Waiting deliveries that are cancelled: 1." in shown.text
     done = await browser.follow(await browser.submit(shown.form(f"{CRM}/delete")))
     assert "crm is deleted" in done.text
     assert (await browser.get(CRM)).status == 404
@@ -155,7 +155,7 @@ async def test_what_files_own_is_for_its_partner_managed_by_the_operator(
 ) -> None:
     browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
     shown = await browser.get("/ui/subscriptions/filed")
-    assert "It is managed by the platform's operator: ask there for a change of it." in shown.text
+    assert "It is managed by the platform's operator: ask them to change it." in shown.text
     for hidden in ("core", "hush.yaml", "defined in files"):
         assert hidden not in shown.html
     offered = [each.action for each in shown.parsed.forms]
@@ -197,7 +197,7 @@ async def test_an_operator_sees_each_workers_lane_and_a_partner_its_own_in_sum(
         "Lane, as the workers report it In flight1 of 8requests",
         "hush-worker-1 hush-worker:9464 1 of 4 (10 at most) 2 5/s at most closed 250 ms",
         "open, probes in 30 s",
-        "idle: it had no work for it for ten minutes, or since it started",
+        "idle: no work for this subscription for ten minutes, or since the worker started",
         "failing it gave no answer: hush",
     ):
         assert text in shown, text
@@ -205,7 +205,7 @@ async def test_an_operator_sees_each_workers_lane_and_a_partner_its_own_in_sum(
     shown = (await partner.get(CRM)).text
     assert "Its lane now In flight1 of 8requests" in shown
     assert "Breakerpartly openprobes in 30 s" in shown
-    assert "Not all of what sends to it answered" in shown
+    assert "Not every sender answered" in shown
     assert "worker" not in shown
 
 
@@ -230,4 +230,4 @@ async def test_where_no_worker_is_named_operators_learn_which_setting_does(
     operator = await logged_in(world, world.api.tokens[Scope.OPERATOR_READ])
     assert "the setting console.workers names none" in (await operator.get(CRM)).text
     partner = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
-    assert "It is not known now" in (await partner.get(CRM)).text
+    assert "The lane's state is not available now" in (await partner.get(CRM)).text

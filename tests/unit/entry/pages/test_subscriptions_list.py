@@ -26,4 +26,4 @@ async def test_the_list_is_shown_also_while_the_index_has_nothing(world: PagesWo
     world.api.services.index = not_yet  # type: ignore[assignment, method-assign]
     found = await browser.get("/ui/subscriptions")
     assert (found.status, f"theirs rival held {NONE} {NONE} https://" in found.text) == (200, True)
-    assert "The numbers of the last hour are not known now" in found.text
+    assert "The numbers of the last hour are not available now" in found.text

@@ -1,4 +1,4 @@
-"""The catalogue: event types, their versions, the fields of their bodies, samples, and what a version changed."""
+"""The catalogue: event types, their versions, body fields, samples, and changes between versions."""
 
 from hookstream.entry.pages.asking import at
 from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
@@ -13,7 +13,7 @@ async def list_event_types_page(call: PageCall) -> Shown:
 
 
 async def show_event_type(call: PageCall) -> Shown:
-    """Show one version of an event type, beside another where that is asked for."""
+    """Show one version of an event type, compared with another one if the query names it."""
     event_type = call.params["event_type"]
     known = await call.api.get(at(_TYPES, event_type))
     version = call.filters.get("version", str(known["latest"]))

@@ -1,4 +1,4 @@
-"""Dead letters: grouped and listed, each as it stands on its topic, redriven, purged or exported."""
+"""Dead letters: groups, a list, each record, and its redrive, purge and export."""
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.outcome import DeadReason
@@ -37,7 +37,7 @@ KIND = AsideKind(
     whose=("subscription", "partner"),
     groups={"reason": "reason", "host": "endpoint", "status": "last status"},
     reasons=tuple(sorted(each.value for each in DeadReason)),
-    redriven="each is delivered again under its webhook-id, with a schedule that begins again",
+    redriven="each is delivered again under its webhook-id, with a new schedule",
 )
 _ONE = KIND.path + "/{place}"
 _OF_DELIVERY = "/ui/deliveries/{delivery_id}/dead-letters"
@@ -45,7 +45,7 @@ _LISTED = (*KIND.conditions, "event", "delivery")
 
 
 async def list_dead_letters_page(call: PageCall) -> Shown:
-    """Show dead letters, the newest first, and how many are open by what they have in common."""
+    """Show dead letters, newest first, and the counts of open ones by what they have in common."""
     wanted: dict[str, Query] = {name: call.filters.get(name) for name in _LISTED}
     times = {name: time_in(call.filters.get(name, ""), call.now) for name in ("since", "until")}
     values = await set_aside.listed_values(KIND, call, {**wanted, **times})
@@ -53,7 +53,7 @@ async def list_dead_letters_page(call: PageCall) -> Shown:
 
 
 async def show_dead_letter(call: PageCall) -> Shown:
-    """Show one dead letter as it stands on its topic; operators' audit log has that somebody read it."""
+    """Show one dead letter as its topic has it; operators' audit log records who read it."""
     found = await call.api.get(at("/v1/dead-letters/{}", call.params["place"]))
     values = set_aside.record_values(found)
     place = found["dead_letter"]["position"]
@@ -64,7 +64,7 @@ async def show_dead_letter(call: PageCall) -> Shown:
 
 
 async def show_dead_letters_of_delivery(call: PageCall) -> Shown:
-    """Show the dead letters of a delivery with their events; the audit log has that somebody read them."""
+    """Show the dead letters of a delivery with their events; operators' audit log records who read them."""
     delivery_id = call.params["delivery_id"]
     found = await call.api.get(
         at("/v1/deliveries/{}/dead-letters", delivery_id), cursor=call.cursor
@@ -75,7 +75,7 @@ async def show_dead_letters_of_delivery(call: PageCall) -> Shown:
 
 
 async def confirm_redrive(call: PageCall) -> Shown:
-    """Say what a redrive would take, before it begins."""
+    """Show what a redrive would take, before it begins."""
     return await set_aside.shown_redrive(KIND, call)
 
 
@@ -85,7 +85,7 @@ async def redrive_dead_letters(call: PageCall) -> Moved:
 
 
 async def confirm_purge(call: PageCall) -> Shown:
-    """Say what a purge would take, before it begins."""
+    """Show what a purge would take, before it begins."""
     return await set_aside.shown_purge(KIND, call)
 
 
@@ -95,7 +95,7 @@ async def purge_dead_letters(call: PageCall) -> Moved:
 
 
 async def export_dead_letters_page(call: PageCall) -> Downloaded:
-    """Return dead letters with their events; operators' audit log has that somebody did."""
+    """Return dead letters with their events; operators' audit log records who exported them."""
     return await set_aside.exported(KIND, call)
 
 

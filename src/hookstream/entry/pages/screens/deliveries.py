@@ -1,4 +1,4 @@
-"""The list of deliveries: filtered by whose, which event, which state and when, each run with what it came to."""
+"""The list of deliveries: their runs, filtered by partner, subscription, event, state and time."""
 
 from hookstream.entry.pages.asking import at
 from hookstream.entry.pages.inputs import time_in
@@ -19,7 +19,7 @@ STATES = ("pending", "completed", "dead-lettered", "cancelled")
 
 
 async def list_deliveries_page(call: PageCall) -> Shown | Moved:
-    """Show runs of deliveries, the one with the newest event first; a `webhook-id` leads to its delivery."""
+    """Show runs of deliveries, newest event first; a `webhook-id` leads to its delivery."""
     wanted = call.filters.get("delivery", "").strip()
     if wanted:
         return Moved(at(PATH + "/{}", wanted))

@@ -1,4 +1,4 @@
-"""One delivery's life: what happened in order, what comes next, what was sent, its body, and sending it again."""
+"""One delivery: its timeline, its next step, its last request, its body, and its resend."""
 
 import shlex
 from typing import Any
@@ -61,7 +61,7 @@ async def _shown_batch(call: PageCall, batch_id: str) -> Shown:
 
 
 async def show_delivery_payload(call: PageCall) -> Shown:
-    """Show the body of a delivery; operators' audit log has that somebody read it."""
+    """Show the body of a delivery; operators' audit log records who read it."""
     delivery_id = call.params["delivery_id"]
     path = at(_API + "/payload", delivery_id)
     found = await call.api.find(path, origin=call.filters.get("origin"))
@@ -102,20 +102,20 @@ async def resend_delivery_page(call: PageCall) -> Moved:
 
 
 def _awaits(call: PageCall, found: dict[str, Any]) -> bool:
-    """Return whether a run was begun on this page of which the index knows nothing yet."""
+    """Return whether the index does not have a run yet that this page began."""
     run = call.filters.get("run")
     return run is not None and all(each["job"] != run for each in found["timeline"])
 
 
 def _unknown() -> RequestRefused:
-    """Return the refusal: another partner's delivery is answered as one that there is not."""
+    """Return the refusal: another partner's delivery is answered like an unknown one."""
     return RequestRefused(
-        ProblemKind.NOT_FOUND, "nothing is known of this delivery within the window of the index"
+        ProblemKind.NOT_FOUND, "the index has nothing of this delivery within its window"
     )
 
 
 def _subject(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what the delivery is of, by whatever mentions it."""
+    """Return the delivery's event and host, from its last attempt or its waiting record."""
     attempts = [each["attempt"] for each in found["timeline"] if each["attempt"] is not None]
     known = attempts[-1:] or found["pending"][:1]
     return {name: known[0].get(name) for name in _SUBJECT} if known else {}
@@ -134,7 +134,7 @@ def _may_resend(call: PageCall, found: dict[str, Any]) -> bool:
 def _resend(delivery_id: str, found: dict[str, Any]) -> PageAct:
     says = (
         f"Sends 1 delivery to {found['subscription']} again, under the same webhook-id, in a run of its"
-        " own with a schedule that begins again."
+        " own with a new schedule."
     )
     waits = len(found["pending"])
     if waits:
@@ -153,7 +153,7 @@ def _resend(delivery_id: str, found: dict[str, Any]) -> PageAct:
 
 
 def _remedy_command(found: dict[str, Any], *, by_operator: bool) -> tuple[str, ...]:
-    """Return the command that helps, as its words; empty: there is none."""
+    """Return the words of the command that helps; empty: there is none."""
     coming, subscription = found["next"], found["subscription"]
     match Remedy(coming["remedy"]) if coming["remedy"] in {*Remedy} else Remedy.NONE:
         case Remedy.REDRIVE if by_operator and coming.get("place"):

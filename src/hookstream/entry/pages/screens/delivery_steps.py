@@ -56,7 +56,7 @@ def shown_steps(timeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _kind(each: Mapping[str, Any]) -> StepKind | None:
-    """Return what a step is; None: an API of a later release has more kinds."""
+    """Return the kind of a step; None: an API of a later release has more kinds."""
     return StepKind(each["kind"]) if each["kind"] in {*StepKind} else None
 
 
@@ -86,7 +86,7 @@ def _tone(each: Mapping[str, Any]) -> str:
 
 
 def _outcome(each: Mapping[str, Any]) -> str:
-    """Return what an attempt came to, in a word and a status."""
+    """Return the result of an attempt: its outcome and its status."""
     attempt = each["attempt"]
     if attempt is None or attempt["outcome"] is None:
         return ""
@@ -144,7 +144,7 @@ def _attempt_facts(each: Mapping[str, Any], attempt: Mapping[str, Any]) -> Itera
     if attempt["error"] not in (None, "", f"answered {attempt['status']}"):
         yield Fact("Error", "text", attempt["error"])
     if each["copies"] > 1:
-        said = f"{each['copies']} records say so: it was made again after a crash"
+        said = f"{each['copies']} records: the attempt was repeated after a crash"
         yield Fact("Copies", "plain", said)
     if attempt["batch"]:
         yield Fact("In batch", "batch", attempt["batch"])
@@ -167,11 +167,11 @@ def _wait_facts(each: Mapping[str, Any]) -> Iterator[Fact]:
     if each.get("tier"):
         yield Fact("In", "id", each["tier"])
     if each.get("deferrals"):
-        yield Fact("Put off", "plain", f"{each['deferrals']} times")
+        yield Fact("Deferred", "plain", f"{each['deferrals']} times")
 
 
 def _which(each: Mapping[str, Any], several_runs: bool, several_events: bool) -> Iterator[Fact]:  # noqa: FBT001
-    """Yield of which run and event a step is, where there are several."""
+    """Yield the run and the event of a step, if there are several."""
     jobs = (StepKind.BEGAN, StepKind.REDRIVEN, StepKind.PURGED)
     if several_runs and each["job"] and _kind(each) not in jobs:
         yield Fact("Run", "job", each["job"])

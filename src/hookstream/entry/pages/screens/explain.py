@@ -1,4 +1,4 @@
-"""Explanations: why an event did, or did not, arrive, by its id."""
+"""Explains by its id why an event was delivered or not."""
 
 import shlex
 
@@ -10,7 +10,7 @@ from hookstream.entry.pages.screens.delivery_steps import shown_steps
 
 
 async def explain_event_page(call: PageCall) -> Shown:
-    """Say why an event did, or did not, arrive; operators' audit log has that somebody asked."""
+    """Show why an event was delivered or not; operators' audit log records who asked."""
     wanted = call.filters.get("event", "").strip()
     if not wanted:
         return Shown({"found": None, "wanted": ""})

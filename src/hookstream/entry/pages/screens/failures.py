@@ -1,4 +1,4 @@
-"""Failure groups: errors that look alike, who knows of them, whether they are over, and their newest attempts."""
+"""Failure groups: similar errors, their state, and their newest attempts."""
 
 from typing import Any
 
@@ -27,29 +27,29 @@ _OFFERED = {
     GroupState.RESOLVED: ("reopen",),
 }
 _SAYS = {
-    "acknowledge": "Says of 1 failure group that somebody knows of it. It stays acknowledged, however often it"
-    " fails, until it is resolved.",
-    "resolve": "Says of 1 failure group that it is over. A later error of it reopens it.",
-    "reopen": "Says of 1 failure group that it is not over.",
+    "acknowledge": "Acknowledges 1 failure group: someone is working on it. It stays acknowledged until it is resolved,"
+    " however often it fails.",
+    "resolve": "Resolves 1 failure group. A later error reopens it.",
+    "reopen": "Reopens 1 failure group, which was resolved too early.",
 }
 
 
 async def list_failures_page(call: PageCall) -> Shown:
-    """Show failure groups, the one that changed last in front."""
+    """Show failure groups, last changed first."""
     asked = _asked(call, "subscription", "partner", "outcome")
     found = await call.api.get("/v1/failure-groups", cursor=call.cursor, **asked)
     return Shown({"found": found, "states": STATES, "by_error": _BY_ERROR})
 
 
 async def sum_failures_page(call: PageCall) -> Shown:
-    """Show errors of all subscriptions together, those of most subscriptions in front."""
+    """Show errors across all subscriptions, those of most subscriptions first."""
     asked = _asked(call, "partner", "outcome")
     found = await call.api.get("/v1/failure-groups/by-error", cursor=call.cursor, **asked)
     return Shown({"found": found, "states": STATES})
 
 
 async def show_failure(call: PageCall) -> Shown:
-    """Show one failure group with its newest attempts, and offer what can be said of it."""
+    """Show one failure group with its newest attempts, and offer its actions."""
     since = time_in(call.filters.get("since", ""), call.now)
     answer = await call.api.asked(_path("/v1/failure-groups/{}", call), since=since)
     acts = _acts(answer) if call.caller.may(Scope.PARTNER_MANAGE) else []
@@ -57,17 +57,17 @@ async def show_failure(call: PageCall) -> Shown:
 
 
 async def acknowledge_failure(call: PageCall) -> Moved:
-    """Say that somebody knows of a failure group."""
+    """Acknowledge a failure group."""
     return await _acted(call, "acknowledge", "It is acknowledged")
 
 
 async def resolve_failure(call: PageCall) -> Moved:
-    """Say that a failure group is over."""
+    """Resolve a failure group."""
     return await _acted(call, "resolve", "It is resolved: a later error reopens it")
 
 
 async def reopen_failure(call: PageCall) -> Moved:
-    """Say that a failure group is not over."""
+    """Reopen a failure group."""
     return await _acted(call, "reopen", "It is open again")
 
 
@@ -83,7 +83,7 @@ async def _acted(call: PageCall, act: str, said: str) -> Moved:
 
 
 def _asked(call: PageCall, *names: str) -> dict[str, Query]:
-    """Return what the API is asked for: the filters of these names, the states, and since when."""
+    """Return the parameters of the API's request: the filters of these names, the states and `since`."""
     asked: dict[str, Query] = {name: call.filters.get(name) for name in names}
     state = call.filters.get("state", "")
     if state != _ALL:

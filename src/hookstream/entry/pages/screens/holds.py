@@ -1,4 +1,4 @@
-"""Holds: what operators have stopped, and why; setting and clearing one."""
+"""Holds: lists, sets and clears them."""
 
 from typing import Any
 
@@ -28,13 +28,13 @@ async def list_holds_page(call: PageCall) -> Shown:
 
 
 async def confirm_hold(call: PageCall) -> Shown | Moved:
-    """Say what a hold would stop, before it is set."""
+    """Show what a hold would stop, before it is set."""
     kind = call.filters.get("kind", "")
     if kind not in dict(KINDS):
         return Moved(_HOLDS)
     name = "" if kind == _EVERYTHING else call.filters.get("name", "").strip()
     if not name and kind != _EVERYTHING:
-        return Moved(_HOLDS, f"Say which: the name of {dict(KINDS)[kind]}")
+        return Moved(_HOLDS, f"Give the id or name of {dict(KINDS)[kind]}")
     stops = await _stopped(call, kind, name)
     return Shown({"act": _setting(kind, name, stops)})
 
@@ -50,7 +50,9 @@ async def clear_hold_page(call: PageCall) -> Moved:
     """Clear a hold."""
     body = _body(call)
     await call.api.act("POST", "/v1/holds/clear", body, key=call.key)
-    return Moved(_HOLDS, f"{_subject(body)} goes on: what waited is delivered within five minutes")
+    return Moved(
+        _HOLDS, f"{_subject(body)} is released: waiting deliveries resume within five minutes"
+    )
 
 
 async def _stopped(call: PageCall, kind: str, name: str) -> str:
@@ -93,7 +95,7 @@ def _clearing(hold: dict[str, Any]) -> PageAct:
     words = (kind, name) if name else (kind,)
     return PageAct(
         "Clear",
-        "What waited is delivered within five minutes.",
+        "Waiting deliveries resume within five minutes.",
         f"{_HOLDS}/clear",
         "POST",
         "/v1/holds/clear",

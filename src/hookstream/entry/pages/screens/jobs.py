@@ -1,4 +1,4 @@
-"""Jobs: replays, redrives, purges and resends, what each was asked to do, and how far it is."""
+"""Jobs: replays, redrives, purges and resends, with their conditions and progress."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _FILTERS = {
 
 
 async def list_jobs_page(call: PageCall) -> Shown:
-    """Show jobs, the newest first."""
+    """Show jobs, newest first."""
     found = await call.api.get("/v1/jobs", **call.filters, cursor=call.cursor)
     return Shown({"found": found, "states": _STATES, "kinds": _KINDS})
 
@@ -50,12 +50,12 @@ async def show_job(call: PageCall) -> Shown:
 
 async def cancel_job(call: PageCall) -> Moved:
     """End a job."""
-    return await _acted(call, "cancel", "is cancelled: what it did stays done")
+    return await _acted(call, "cancel", "is cancelled: its finished steps are kept")
 
 
 async def resume_job(call: PageCall) -> Moved:
     """Let any executor continue a job."""
-    return await _acted(call, "resume", "is free for any executor")
+    return await _acted(call, "resume", "can be continued by any executor")
 
 
 async def _acted(call: PageCall, act: str, said: str) -> Moved:
@@ -65,7 +65,7 @@ async def _acted(call: PageCall, act: str, said: str) -> Moved:
 
 
 def _letters(job: dict[str, Any], selector: dict[str, Any]) -> str:
-    """Return the address of the list of what a redrive or purge selects; empty: no list has these conditions."""
+    """Return the address of the list of what a redrive or purge selects; empty: no list has its conditions."""
     if job["kind"] not in ("redrive", "purge") or not selector:
         return ""
     filters = {}
@@ -89,10 +89,12 @@ def _acts(job: dict[str, Any]) -> list[PageAct]:
     if job["state"] not in _RESUMABLE:
         return []
     of = f" of {total:,}" if total else ""
-    left = f"{total - done:,} are left as they are." if total > done else "what is left stays."
+    left = (
+        f"{total - done:,} are left as they are." if total > done else "the rest is left as it is."
+    )
     cancel = PageAct(
         "Cancel",
-        f"Ends the job, whoever works on it. {done:,}{of} are done and stay so; {left}",
+        f"Ends the job, whichever executor runs it. {done:,}{of} are done and stay done; {left}",
         at("/ui/jobs/{}/cancel", job_id),
         "POST",
         at("/v1/jobs/{}/cancel", job_id),
@@ -101,7 +103,7 @@ def _acts(job: dict[str, Any]) -> list[PageAct]:
     )
     resume = PageAct(
         "Resume",
-        f"Lets any executor continue it where it stands: {done:,}{of} are done.",
+        f"Lets any executor continue it. Done so far: {done:,}{of}.",
         at("/ui/jobs/{}/resume", job_id),
         "POST",
         at("/v1/jobs/{}/resume", job_id),

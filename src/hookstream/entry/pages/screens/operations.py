@@ -1,11 +1,11 @@
-"""Operations events: who changed what, and what hookstream did by itself."""
+"""Operations events: changes with their actors, and hookstream's automatic actions."""
 
 from hookstream.core.access.scopes import Scope
 from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
 
 
 async def list_operations_page(call: PageCall) -> Shown:
-    """Show operations events, the newest first."""
+    """Show operations events, newest first."""
     found = await call.api.get("/v1/operations", **call.filters, cursor=call.cursor)
     return Shown({"found": found})
 

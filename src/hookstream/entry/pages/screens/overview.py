@@ -1,4 +1,4 @@
-"""The overview: how deliveries go in the last hour, day, or as far as is known, and what needs a look."""
+"""The overview: deliveries in the last hour, day or whole index, and what needs attention."""
 
 from functools import partial
 
@@ -6,12 +6,12 @@ from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
 from hookstream.entry.pages.pictures import overview_pictures, reasons_picture
 from hookstream.entry.pages.places import HOME
 
-_WINDOWS = {"1h": "last hour", "24h": "last day", "all": "all that is known"}
+_WINDOWS = {"1h": "last hour", "24h": "last day", "all": "whole index"}
 """By their names in the URL."""
 
 
 async def show_overview(call: PageCall) -> Shown:
-    """Show how everything goes, a partner, or a subscription."""
+    """Show the overview of everything, a partner, or a subscription."""
     name = call.filters.get("window", "1h")
     window = name if name in _WINDOWS else "1h"
     found = await call.api.get(

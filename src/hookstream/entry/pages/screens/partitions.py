@@ -1,4 +1,4 @@
-"""Partitions: which worker has each, what is not settled of it, and what can be done where one is stopped."""
+"""Partitions: their workers, their unsettled records, and the remedies for a stopped one."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
 
 _ONE = "/ui/partitions/{topic}/{partition}"
 _PLACES = (
-    ("earliest", "the beginning of its log: may send again what was sent"),
-    ("latest", "the end of its log: leaves out what was not sent"),
+    ("earliest", "the start of its log: may resend deliveries"),
+    ("latest", "the end of its log: skips what is not delivered yet"),
 )
 
 
@@ -65,8 +65,8 @@ def _skip(found: dict[str, Any]) -> PageAct:
     offset = found["start"] if committed is None else committed
     return PageAct(
         "Skip the record",
-        f"Skips 1 record of {topic}/{number}, the one that stops it: deliveries of it that are not settled are"
-        " given up; the record stays in its topic.",
+        f"Skips 1 record of {topic}/{number}, the one that stops it: its unsettled deliveries are dropped; the"
+        " record stays in its topic.",
         at("/ui/partitions/{}/{}/skip", topic, number),
         "POST",
         at("/v1/partitions/{}/{}/skip", topic, number),
@@ -82,7 +82,7 @@ def _start(found: dict[str, Any], answer: Answer) -> PageAct:
     return PageAct(
         "Start it there",
         f"Starts {topic}/{number} at another position. Up to {found['unsettled']:,} records are not settled: those"
-        " below the position are given up, and published as a gap.",
+        " below the position are skipped, and published as a gap.",
         at("/ui/partitions/{}/{}/start", topic, number),
         "POST",
         at("/v1/partitions/{}/{}/start", topic, number),

@@ -1,4 +1,4 @@
-"""Partners: what each was granted and may use, what it has, and its tokens."""
+"""Partners: their grants, limits, subscriptions and tokens."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
 _ONE = "/ui/partners/{partner_id}"
 _LIMITS = (
     ("subscriptions", "Subscriptions"),
-    ("max_in_flight", "Requests in flight, of all its subscriptions together"),
+    ("max_in_flight", "Requests in flight, over all its subscriptions"),
     ("weight", "Weight among partners"),
-    ("timeout", "Longest timeout of a request"),
-    ("running_jobs", "Jobs at once"),
-    ("replayed_events_a_day", "Replayed events a day"),
-    ("requests_a_second", "Requests to the API a second"),
-    ("scanned_records_a_second", "Records read for it a second"),
+    ("timeout", "Longest request timeout"),
+    ("running_jobs", "Running jobs"),
+    ("replayed_events_a_day", "Replayed events per day"),
+    ("requests_a_second", "API requests per second"),
+    ("scanned_records_a_second", "Records read for it per second"),
 )
 _REPORTED = 30 * DAY
 
@@ -78,11 +78,11 @@ async def change_limits(call: PageCall) -> Moved:
         revision=call.form.get("revision", ""),
         merges=True,
     )
-    return Moved(at("/ui/partners/{}", partner_id), "Its limits are changed")
+    return Moved(at("/ui/partners/{}", partner_id), "Its limits were changed")
 
 
 async def make_token(call: PageCall) -> Shown:
-    """Make a token of a partner, and show it this once."""
+    """Create a token of a partner, and show it only now."""
     partner_id = call.params["partner_id"]
     await call.api.get(at("/v1/partners/{}", partner_id))
     body = {
@@ -97,7 +97,7 @@ async def make_token(call: PageCall) -> Shown:
 
 
 async def confirm_revocation(call: PageCall) -> Shown:
-    """Say what a token is, before it is revoked."""
+    """Show a token, and offer to revoke it."""
     token = await call.api.get(at("/v1/tokens/{}", call.params["token_id"]))
     return Shown({"token": token, "act": _revoking(token)})
 
@@ -112,7 +112,7 @@ async def revoke_token_page(call: PageCall) -> Moved:
 
 
 def _scopes(call: PageCall) -> tuple[str, ...]:
-    """Return the scopes of tokens that the caller may make for a partner; empty: it makes none."""
+    """Return the scopes of tokens that the caller may create for a partner; empty: it may create none."""
     may = call.caller.may(Scope.OPERATOR_WRITE)
     return (Scope.PARTNER_READ.value, Scope.PARTNER_MANAGE.value) if may else ()
 
@@ -124,8 +124,7 @@ def _limiting(answer: Answer) -> PageAct | None:
     path = at("/v1/partners/{}", partner["id"])
     return PageAct(
         "Change",
-        f"Changes what {partner['id']} may use by itself. Subscriptions that it has: {partner['subscriptions']:,};"
-        " none is changed by it.",
+        f"Changes the limits of {partner['id']}. Its subscriptions ({partner['subscriptions']:,}) are not changed.",
         at("/ui/partners/{}/limits", partner["id"]),
         "PATCH",
         path,
@@ -139,7 +138,7 @@ def _revoking(token: dict[str, Any]) -> PageAct | None:
         return None
     return PageAct(
         "Revoke",
-        f"Revokes 1 token, {token['id']}: within two seconds it is refused everywhere, and its sessions are over.",
+        f"Revokes 1 token, {token['id']}: within two seconds it is refused everywhere, and its sessions end.",
         at("/ui/tokens/{}/revoke", token["id"]),
         "POST",
         at("/v1/tokens/{}/revoke", token["id"]),

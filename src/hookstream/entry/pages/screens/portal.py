@@ -1,4 +1,4 @@
-"""Opening a partner's pages with a portal link: looking at it changes nothing, pressing the button uses it up."""
+"""Opens a partner's pages by a portal link: a GET changes nothing, the button's POST uses the link up."""
 
 from http import HTTPStatus
 
@@ -10,7 +10,7 @@ PORTAL = "/ui/portal/{link}"
 
 _WHY = {
     LinkRefusal.UNKNOWN: "There is no such link.",
-    LinkRefusal.USED: "This link was used already: each opens one session.",
+    LinkRefusal.USED: "This link was already used: each opens one session.",
     LinkRefusal.EXPIRED: "This link has expired.",
     LinkRefusal.REVOKED: "This link was revoked.",
 }

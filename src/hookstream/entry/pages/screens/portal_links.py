@@ -21,7 +21,7 @@ async def show_access(call: PageCall) -> Shown:
     ending = None
     if live or still_open:
         ending = PageAct(
-            "End all of it",
+            "End all access",
             f"Ends {len(live):,} sessions and revokes {len(still_open):,} links of {partner_id}, within two seconds in"
             " every console. Its tokens stay.",
             at("/ui/partners/{}/access/end", partner_id),
@@ -42,7 +42,7 @@ async def show_access(call: PageCall) -> Shown:
 
 
 async def make_link(call: PageCall) -> Shown:
-    """Make a portal link, and show it this once."""
+    """Create a portal link, and show it only now."""
     partner_id = call.params["partner_id"]
     body = {"scope": call.form.get("scope", "")}
     if life := call.form.get("life", ""):

@@ -1,4 +1,4 @@
-"""Replays: events of the past are counted, and then delivered again to a subscription."""
+"""Replays: counts past events, then delivers them to a subscription again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _FILTERS = ("subscription", "since", "until", "event_types", "as_granted_today")
 
 
 async def preview_replay_page(call: PageCall) -> Shown:
-    """Count what a replay would deliver, once it is said which, and offer it."""
+    """Count what a replay would deliver, if the filters name one, and offer it."""
     wanted = {name: text.strip() for name, text in call.filters.items() if text.strip()}
     subscription = wanted.get("subscription", "")
     known = await call.api.get(at("/v1/subscriptions/{}", subscription)) if subscription else None
@@ -27,7 +27,7 @@ async def preview_replay_page(call: PageCall) -> Shown:
     }
     path = at("/v1/subscriptions/{}/replays/preview", given["subscription"])
     found = (await call.api.act("POST", path, _body(given))).body
-    # Events that are published meanwhile are not among those that were counted.
+    # Events that are published meanwhile were not counted.
     given |= {"since": found["since"], "until": found["until"]}
     act = _starting(given, found) if found["events"] else None
     unknown = found["events"] - sum(each["events"] for each in found["event_types"])
@@ -42,11 +42,11 @@ async def start_replay_page(call: PageCall) -> Moved:
         body["rate"] = decimal_in(rate)
     path = at("/v1/subscriptions/{}/replays", form.get("subscription", ""))
     job = (await call.api.act("POST", path, body, key=call.key)).body["id"]
-    return Moved(at("/ui/jobs/{}", job), f"{job} is asked for: it goes behind live deliveries")
+    return Moved(at("/ui/jobs/{}", job), f"{job} was requested: live deliveries go first")
 
 
 def _body(given: Mapping[str, str]) -> dict[str, object]:
-    """Return the body of a request: of a preview, and with what fixes a replay of that."""
+    """Return the body of the request for a preview, or, with what fixed the preview, for its replay."""
     body: dict[str, object] = {
         name: given[name] for name in ("since", "until", "preview") if given.get(name)
     }
@@ -67,7 +67,9 @@ def _starting(given: dict[str, str], found: dict[str, Any]) -> PageAct:
     name, events, token = given["subscription"], found["events"], found.get("preview")
     fixed = given | ({"preview": token} if token else {"most_events": str(events)})
     which = (
-        "Exactly what was counted is delivered." if token else "No more than that is delivered."
+        "Exactly the counted events are delivered."
+        if token
+        else "No more than that are delivered."
     )
     if token:
         words = ["--preview", token]
@@ -78,7 +80,7 @@ def _starting(given: dict[str, str], found: dict[str, Any]) -> PageAct:
     counted = "1 event" if events == 1 else f"{events:,} events"
     return PageAct(
         "Replay",
-        f"Delivers {counted} of the past to {name} again, whether it got them or not, behind live deliveries. {which}",
+        f"Delivers {counted} of the past to {name} again, whether or not it got them, behind live deliveries. {which}",
         REPLAYS,
         "POST",
         at("/v1/subscriptions/{}/replays", name),

@@ -1,4 +1,4 @@
-"""What waits for its next attempt: by tier and subscription, why, and how much of it falls due when."""
+"""Waiting deliveries, counted by tier, subscription, reason and due time."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ _USUAL = "6"
 
 
 async def show_retries(call: PageCall) -> Shown:
-    """Show what waits, counted."""
+    """Show the counts of waiting deliveries."""
     asked = call.filters.get("hours", _USUAL)
     hours = asked if asked in _HOURS else _USUAL
     narrowed = {

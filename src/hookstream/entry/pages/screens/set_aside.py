@@ -1,4 +1,4 @@
-"""What pages of dead letters and of undecodable records share: lists and groups, the record, acts with a count."""
+"""What the pages of dead letters and undecodable records share: lists, groups, the record, acts with a count."""
 
 import shlex
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ OPEN, RESOLVED, ALL = "", "resolved", "all"
 STATES = ((OPEN, "open"), (RESOLVED, "redriven or purged"), (ALL, "any"))
 _IS_OPEN = {OPEN: "true", RESOLVED: "false"}
 _OF = "of_"
-"""What names of conditions begin with in a form, which has a `reason` of its own."""
+"""The prefix of conditions in a form, which has a `reason` of its own."""
 _TIMES = ("since", "until")
 _MOST_BASE64 = 4_000
 """Characters of a record's value on a page."""
 _MOST_GROUPS = 20
 _MOST_EXPORTED = 100_000
-"""Records of a file: as many as the API gives at once."""
+"""Records of a file: the most that the API returns in one answer."""
 _OF_LISTS = ("state", "group")
 """Filters of a list that select nothing for an act."""
 _PREVIEW = "/v1/dead-letters/preview"
@@ -53,14 +53,14 @@ class AsideKind:
     listed_by: tuple[str, ...]
     """The filters of their list that are conditions of an act, too."""
     of: str
-    """The filter, and the field of a count, that counts have in common beside a reason."""
+    """The filter, and the field of counts, by which records are counted together with the reason."""
     whose: tuple[str, ...]
     """The filters that counts have."""
     groups: Mapping[str, str]
-    """By what one property its open records are counted: the filter of that property, and how it is shown."""
+    """The single properties by which open records are counted: each filter, and its label."""
     reasons: tuple[str, ...]
     redriven: str
-    """What becomes of what is redriven."""
+    """The effect of a redrive, for people."""
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -75,10 +75,10 @@ class AsideKind:
 async def listed_values(
     kind: AsideKind, call: PageCall, listed: Mapping[str, Query]
 ) -> dict[str, object]:
-    """Return what a list shows: its records, and how many are open by what they have in common."""
+    """Return what a list shows: its records, and the counts of open ones by what they have in common."""
     by = call.filters.get("group", "")
     counted = [*kind.whose, *kind.groups] if by else kind.whose
-    # What is counted by a property is not narrowed by it: the other groups are wanted, too.
+    # Counts by a property are not narrowed by it: the other groups are shown too.
     within = {name: call.filters[name] for name in counted if name in call.filters and name != by}
     path = f"/v1/{kind.source}/{'groups' if by else 'counts'}"
     counting: tuple[str, Mapping[str, Query]] = path, {**within, "by": by}
@@ -98,7 +98,7 @@ async def listed_values(
         "kind": kind,
         "states": STATES,
         "narrowed": shown,
-        # What narrows the list only would be taken by an act as well.
+        # A filter that narrows only the list would be ignored by an act.
         "is_selected": all(name in _OF_LISTS or name in kind.filters for name in call.filters),
         "can_purge": call.caller.may(Scope.OPERATOR_WRITE),
         "export": exporting(kind, shown, is_all=call.filters.get("state") == ALL),
@@ -110,7 +110,7 @@ async def exported(kind: AsideKind, call: PageCall) -> Downloaded:
     """Return the records that a list has, as a file."""
     state = call.filters.get("state", OPEN)
     if state not in (OPEN, ALL):
-        raise invalid("an export has what is open, or all", "state")
+        raise invalid("an export has open records, or all", "state")
     wanted = {name: call.filters.get(name) for name in kind.conditions}
     times = {name: time_in(call.filters.get(name, ""), call.now) for name in _TIMES}
     pieces, media_type = await call.api.pieces(
@@ -135,7 +135,7 @@ def pages_of(
     redrives: Scope,
     exports: Scope,
 ) -> tuple[ConsolePage, ...]:
-    """Return the pages of what is done with records.
+    """Return the pages that redrive, purge and export records.
 
     Args:
         kind: Which.
@@ -178,14 +178,14 @@ def pages_of(
 def is_open(call: PageCall) -> str | None:
     """Return which records a list asks for; None: all.
 
-    What is neither `resolved` nor `all` is asked as it is: the API refuses it.
+    Any other state is passed on as it is: the API refuses it.
     """
     state = call.filters.get("state", OPEN)
     return None if state == ALL else _IS_OPEN.get(state, state)
 
 
 def narrowed(kind: AsideKind, call: PageCall) -> dict[str, str]:
-    """Return what a list leads to an act with: its filters, its times as they are now."""
+    """Return the conditions that a list passes to an act: its filters, with its times made absolute."""
     found = {name: call.filters[name] for name in kind.filters if name in call.filters}
     return found | {
         name: time_in(found[name], call.now).strip() for name in _TIMES if name in found
@@ -193,7 +193,7 @@ def narrowed(kind: AsideKind, call: PageCall) -> dict[str, str]:
 
 
 def record_values(found: Mapping[str, Any]) -> dict[str, object]:
-    """Return what a page shows of a record as it stands on its topic."""
+    """Return what a page shows of a record on its topic."""
     value = found["value_base64"]
     return {
         "found": found,
@@ -230,18 +230,20 @@ async def redrive(kind: AsideKind, call: PageCall) -> Moved:
     if rate := call.form.get("rate", "").strip():
         body["rate"] = decimal_in(rate)
     job = (await call.api.act("POST", "/v1/redrives", body, key=call.key)).body
-    return Moved(at("/ui/jobs/{}", job["id"]), f"{job['id']} is asked for: {kind.redriven}")
+    return Moved(at("/ui/jobs/{}", job["id"]), f"{job['id']} was requested: {kind.redriven}")
 
 
 async def purge(kind: AsideKind, call: PageCall) -> Moved:
     """Start a purge, and show its job."""
     body = _body(kind, call, _fixed(call)) | {"why": call.form.get("reason", "")}
     job = (await call.api.act("POST", "/v1/purges", body, key=call.key)).body
-    return Moved(at("/ui/jobs/{}", job["id"]), f"{job['id']} is asked for: no redrive takes them")
+    return Moved(
+        at("/ui/jobs/{}", job["id"]), f"{job['id']} was requested: no redrive takes these records"
+    )
 
 
 def _fixed(call: PageCall) -> dict[str, str]:
-    """Return what the form of an act fixed."""
+    """Return the conditions that an act's form fixed."""
     return {
         name.removeprefix(_OF): value for name, value in call.form.items() if name.startswith(_OF)
     }
@@ -265,7 +267,7 @@ def _body(kind: AsideKind, call: PageCall, given: Mapping[str, str]) -> dict[str
         selector["positions"] = [place]
     body: dict[str, object] = {"selector": selector}
     if call.by_operator:
-        # A partner is asked for neither: it has one kind, and no preview fixes what it takes.
+        # A partner sends no source: it has one kind, and no preview fixes what it takes.
         body["source"] = kind.source
     if preview := given.get("preview"):
         body["preview"] = preview
@@ -296,9 +298,7 @@ def _redrive(
     kind: AsideKind, call: PageCall, wanted: dict[str, str], counted: dict[str, Any]
 ) -> PageAct:
     number, token = counted["records"], counted.get("preview")
-    fixed = (
-        "Exactly these are taken, and nothing newer." if token else "What is open then is taken."
-    )
+    fixed = "Takes exactly these, and nothing newer." if token else "Takes what is open then."
     given = wanted | ({"preview": token} if token else {})
     words = _run_words(kind, wanted, token)
     return PageAct(
@@ -340,7 +340,7 @@ def _run_words(kind: AsideKind, wanted: Mapping[str, str], token: str | None) ->
     """Return the conditions of an act as a command takes them; None: it has none of that name."""
     if not wanted.get("host"):
         return _words(kind, wanted, token)
-    # A token has all conditions, those that the command does not know too.
+    # A token has all conditions, also those that the command does not know.
     return ["--preview", token] if token else None
 
 

@@ -1,4 +1,4 @@
-"""One subscription: its state and health, what became of it lately, its definition, and what can be done with it."""
+"""One subscription: its state, its health, its recent deliveries, its definition, and its actions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ API = "/v1/subscriptions/{}"
 _LIST = "/ui/subscriptions"
 _NEWEST = 10
 """How many deliveries and attempts are shown."""
-_WINDOWS = {"1h": "last hour", "24h": "last day", "all": "all that is known"}
+_WINDOWS = {"1h": "last hour", "24h": "last day", "all": "whole index"}
 _STEPS = {"1h": "1h", "24h": "1d", "all": "1d"}
 """Of the statistics, of which only the whole is shown."""
 _SCHEMES = ("v1", "v1a")
@@ -67,7 +67,7 @@ async def show_subscription(call: PageCall) -> Shown:
 
 
 def sent_time(value: object) -> str | None:
-    """Return a time of the API as it is sent to it again; None: it is none."""
+    """Return a time of the API as it is sent back to the API; None: it is no time."""
     instant = instant_of(value)
     return None if instant is None else to_rfc3339(instant)
 
@@ -82,7 +82,7 @@ async def asked_types(call: PageCall, found: dict[str, Any]) -> list[str]:
 
 
 def folder_of(found: Mapping[str, Any]) -> str | None:
-    """Return the folder of definition files that owns a subscription; None: none does, or its caller may not know."""
+    """Return the folder of definition files that owns a subscription; None: none does, or the caller may not know."""
     owner, _, folder = found.get("owner", "").partition(":")
     return (folder or "without a name") if owner == _FILES else None
 
@@ -109,11 +109,11 @@ async def delete_subscription_page(call: PageCall) -> Moved:
     await call.api.act(
         "DELETE", at(API, name), key=call.key, revision=call.form.get("revision", "")
     )
-    return Moved(_LIST, f"{name} is deleted: what waited for it is cancelled")
+    return Moved(_LIST, f"{name} is deleted: its waiting deliveries are cancelled")
 
 
 async def rotate_secret_page(call: PageCall) -> Shown:
-    """Replace its signing secret, and show the new one this once."""
+    """Replace its signing secret, and show the new one only now."""
     name = call.params["subscription_id"]
     body = {key: call.form[key] for key in ("overlap", "scheme") if call.form.get(key)}
     done = await call.api.act(
@@ -127,7 +127,7 @@ async def rotate_secret_page(call: PageCall) -> Shown:
 
 
 async def send_test_page(call: PageCall) -> Shown:
-    """Send a sample to its endpoint, and show what came of it."""
+    """Send a sample to its endpoint, and show the result."""
     name = call.params["subscription_id"]
     body = {"event_type": call.form["event_type"]} if call.form.get("event_type") else {}
     sent = await call.api.act("POST", at(API + "/test", name), body, key=call.key)
@@ -135,16 +135,16 @@ async def send_test_page(call: PageCall) -> Shown:
 
 
 async def confirm_gap_end(call: PageCall) -> Shown | Moved:
-    """Count what its gap has so far, before the gap is ended."""
+    """Count the events of its gap so far, before the gap is ended."""
     name = call.params["subscription_id"]
     answer = await call.api.asked(at(API, name))
     found = answer.body
     act = _ending(found)
     if not act:
-        return Moved(at(PAGE, name), "It is neither paused nor disabled: nothing is to be ended")
+        return Moved(at(PAGE, name), "It is neither paused nor disabled: it has no gap to end")
     since = _gap_start(found)
     count = None
-    # One that was paused a moment ago is so in a moment: there is nothing to count yet.
+    # A pause takes effect a moment after its request: until then there is nothing to count.
     begins = since is not None and (instant_of(since) or 0) >= call.now
     if since is not None and not begins:
         path = at(API + "/replays/preview", name)
@@ -183,7 +183,7 @@ async def end_gap_page(call: PageCall) -> Moved:
 
 
 def _gap_start(found: dict[str, Any]) -> str | None:
-    """Return when the gap that is open began; None: nobody says."""
+    """Return when the open gap began; None: it is not known."""
     if found["state"] == "disabled":
         return sent_time(found["since"])
     starts = [each["start"] for each in found["gaps"] if not each["end"]]
@@ -191,7 +191,7 @@ def _gap_start(found: dict[str, Any]) -> str | None:
 
 
 def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
-    """Return what can be done with a subscription now, by the act's name."""
+    """Return the actions that a subscription allows now, by name."""
     found = answer.body
     name, revision = found["id"], answer.revision
     waiting = sum(each["waiting"] for each in overview["tiers"])
@@ -200,7 +200,7 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
     if not (is_pull or found["state"] in ("disabled", "held", "suspended")):
         acts["test"] = PageAct(
             "Send a test",
-            "Sends 1 sample to its endpoint, once, marked as a test. Its filter is asked and does not stop it.",
+            "Sends 1 sample to its endpoint, once, marked as a test. Its filter is evaluated, but does not stop it.",
             at(PAGE + "/test", name),
             "POST",
             at(API + "/test", name),
@@ -210,9 +210,9 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
     if not is_pull and not _ending(found):
         acts["pause"] = PageAct(
             "Pause",
-            "Nothing is sent to it within two seconds. What is published for it meanwhile"
-            f" ({overview['counts']['events']:,} {_events(overview)}) is a gap, which resuming it replays."
-            f" Deliveries that wait, and go on waiting: {waiting:,}.",
+            "Stops sending to it within two seconds. The events that are published for it meanwhile"
+            f" ({overview['counts']['events']:,} {_events(overview)}) are a gap, which resuming it replays."
+            f" Deliveries that wait, and keep waiting: {waiting:,}.",
             at(PAGE + "/pause", name),
             "POST",
             at(API + "/pause", name),
@@ -223,7 +223,7 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
     if not is_pull:
         acts["rotate"] = PageAct(
             "Rotate the signing secret",
-            "Makes 1 new signing secret, which is shown once. The old one signs beside it until the overlap ends.",
+            "Creates 1 new signing secret, which is shown once. The old one keeps signing too until the overlap ends.",
             at(PAGE + "/rotate-secret", name),
             "POST",
             at(API + "/rotate-secret", name),
@@ -234,8 +234,8 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
     if not found["owned_by_files"]:
         acts["delete"] = PageAct(
             "Delete",
-            f"Deletes 1 subscription for good. Deliveries that wait and are cancelled: {waiting:,}. What it was"
-            " sent stays in the list of deliveries.",
+            f"Deletes 1 subscription permanently. Waiting deliveries that are cancelled: {waiting:,}. Its past"
+            " deliveries stay in the list of deliveries.",
             at(PAGE + "/delete", name),
             "DELETE",
             at(API, name),
@@ -248,15 +248,17 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
 
 def _events(overview: dict[str, Any]) -> str:
     words = {"1h": "in the last hour", "24h": "in the last day"}
-    return words.get(overview["asked_window"], "in all that is known")
+    return words.get(overview["asked_window"], "in the whole index")
 
 
 def _end_of_gap(answer: Answer, act: str, count: dict[str, Any] | None) -> PageAct:
     found = answer.body
     name = found["id"]
-    says = "Delivers to it again, from two seconds from now."
+    says = "Delivery to it resumes in two seconds."
     if count is not None:
-        says += f" Its gap has {count['events']:,} events up to now, which are replayed if that is chosen."
+        says += (
+            f" Its gap has {count['events']:,} events so far, which are replayed if you choose so."
+        )
     return PageAct(
         act.capitalize(),
         says,

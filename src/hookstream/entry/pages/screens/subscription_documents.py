@@ -1,6 +1,6 @@
-"""What a subscription's form sends: the definition, or what of one was changed, as the API takes it.
+"""Turns a subscription's form into the API's document: the whole definition, or the fields that changed.
 
-Secret material goes one way: it is sent as `{value: …}`, and never shown again, not even where it is refused.
+Secret material goes one way: it is sent as `{value: …}`, and never shown again, not even if it is refused.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -20,7 +20,7 @@ from hookstream.entry.pages.screens.subscription_fields import (
 )
 
 _KEPT: Final = ""
-"""What is chosen where requests go on identifying themselves as they do."""
+"""The choice that keeps the current credentials."""
 
 
 def _lines(text: str) -> list[str]:
@@ -34,7 +34,7 @@ def _json(text: str, field: str) -> msgspec.Raw | None:
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        raise RequestRefused(ProblemKind.INVALID, "it is no JSON", field=field) from None
+        raise RequestRefused(ProblemKind.INVALID, "it is not JSON", field=field) from None
     return msgspec.Raw(text.encode("utf-8", "surrogatepass"))
 
 
@@ -53,7 +53,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "ca": lambda text: {"value": text},
     "pull": bool,
 }
-"""How fields are read that are not sent as they were typed; None: the default."""
+"""Converts the fields that are not sent as they were typed; None: the default."""
 _SIMPLE: Final = (
     *(
         "partner",
@@ -69,7 +69,7 @@ _SIMPLE: Final = (
     *("format", "content", TEMPLATE, "schedule", "expires_after", "final_statuses"),
     *("max_in_flight", "rate_limit", "weight"),
 )
-"""Each of them is one field of the definition."""
+"""Fields of the form that are each one field of the definition."""
 
 
 def document_of(
@@ -98,7 +98,7 @@ def document_of(
 def _composed(
     typed: Mapping[str, str], was: Mapping[str, str], changed: Collection[str]
 ) -> dict[str, Any]:
-    """Return what several fields of the form, or lines of one, are together, by the definition's field."""
+    """Return the definition's fields that several fields of the form, or lines of one, make up."""
     found: dict[str, Any] = {**_url(typed, changed)}
     if typed.get("ca_gone"):
         found["endpoint.ca"] = None
@@ -137,7 +137,7 @@ def _put(body: dict[str, Any], path: str, value: object) -> None:
 
 
 def _versions(text: str, was: str) -> dict[str, Any]:
-    """Return the pins that differ; None: it is gone."""
+    """Return the pins that differ; None: the pin was removed."""
     found, before = _pins(text), _pins(was)
     gone = dict.fromkeys(before.keys() - found.keys())
     return {**gone, **{name: pin for name, pin in found.items() if before.get(name) != pin}}
@@ -165,7 +165,7 @@ def _named(
     *,
     sealed: bool = False,
 ) -> dict[str, Any]:
-    """Return what lines `name: value` change; None: it is gone."""
+    """Return what lines `name: value` change; None: the name was removed."""
     if name not in changed:
         return {}
     before = {*_lines(was.get(name, ""))}
@@ -198,7 +198,7 @@ def _batch(typed: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _auth(typed: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return how requests identify themselves; empty: by nothing; None: it stays as it is."""
+    """Return the credentials of requests; empty: none; None: unchanged."""
     chosen = typed.get("auth", _KEPT)
     given = {
         each.name: typed[each.name]
@@ -209,7 +209,7 @@ def _auth(typed: Mapping[str, str]) -> dict[str, Any] | None:
     if wanted < given.keys() or (chosen in (_KEPT, "none") and given):
         raise RequestRefused(
             ProblemKind.INVALID,
-            "choose how requests identify themselves: what is typed is of another way, and replaces all of it",
+            "choose the way to authenticate: the typed values belong to another one, and a choice replaces them all",
             field=AUTH,
         )
     if chosen == _KEPT:
@@ -246,7 +246,7 @@ def _secret(given: Mapping[str, str], name: str) -> dict[str, str]:
     if name not in given:
         raise RequestRefused(
             ProblemKind.INVALID,
-            "is missing: a secret is typed again each time",
+            "is missing: type secrets again each time",
             field=PATHS[name],
         )
     return {"value": given[name]}

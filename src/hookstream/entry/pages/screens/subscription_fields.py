@@ -1,4 +1,4 @@
-"""The fields of a subscription's forms: how a definition looks in them, and where problems are said."""
+"""The fields of a subscription's forms: their labels, their texts from a definition, and their problems."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -21,8 +21,8 @@ class InputKind(StrEnum):
     CHOICE = "choice"
     CHECK = "check"
     SECRET = "secret"  # noqa: S105  a word, no secret
-    """One line that is not seen."""
-    SECRET_AREA = "secret_area"  # noqa: S105  likewise
+    """One hidden line."""
+    SECRET_AREA = "secret_area"  # noqa: S105  a word, no secret
     """Several lines of secret material."""
 
 
@@ -32,7 +32,7 @@ class FormField(NamedTuple):
     name: str
     label: str
     path: str
-    """The field of the definition: problems at it, and below it, are said beside the form's."""
+    """The field of the definition: problems at it and below it are shown at the form's field."""
     hint: str = ""
     kind: InputKind = InputKind.LINE
     rows: int = 0
@@ -40,11 +40,11 @@ class FormField(NamedTuple):
     """Values and their words."""
     is_for_operators: bool = False
     is_of_pull: bool = False
-    """Whether a subscription to which nothing is sent has it, too."""
+    """Whether a pull subscription has it too."""
 
     @property
     def is_secret(self) -> bool:
-        """Whether what is typed is shown to nobody again."""
+        """Whether the typed value is never shown again."""
         return self.kind in (InputKind.SECRET, InputKind.SECRET_AREA)
 
 
@@ -55,7 +55,7 @@ class FieldGroup(NamedTuple):
     fields: tuple[FormField, ...]
     hint: str = ""
     is_rare: bool = False
-    """Whether most new subscriptions do without: then they are folded away."""
+    """Whether most new subscriptions do without them: then they are collapsed."""
 
 
 def _words(*words: str) -> tuple[tuple[str, str], ...]:
@@ -69,7 +69,7 @@ _ASKED = FieldGroup(
             "event_types",
             "Event types",
             "event_types",
-            "one a line; order.* has all that begin so",
+            "one per line; order.* has all that begin with order.",
             InputKind.AREA,
             rows=4,
             is_of_pull=True,
@@ -78,7 +78,7 @@ _ASKED = FieldGroup(
             "environments",
             "Environments",
             "environments",
-            "one a line; all that are granted, if left out",
+            "one per line; default: all granted ones",
             InputKind.AREA,
             rows=2,
             is_of_pull=True,
@@ -87,7 +87,7 @@ _ASKED = FieldGroup(
             PATTERN,
             "Filter",
             "pattern",
-            "an EventBridge pattern as JSON; every event, if left out",
+            "an EventBridge pattern as JSON; default: every event",
             InputKind.AREA,
             rows=8,
             is_of_pull=True,
@@ -96,8 +96,8 @@ _ASKED = FieldGroup(
             "versions",
             "Versions",
             "versions",
-            "a type and its version a line, such as order.generated 2, or latest; of types that are left out, the"
-            " newest of when they were asked for",
+            "a type and its version per line, such as order.generated 2, or latest; default: the version that was the"
+            " newest when the type was added",
             InputKind.AREA,
             rows=3,
             is_of_pull=True,
@@ -107,19 +107,19 @@ _ASKED = FieldGroup(
 _ENDPOINT = FieldGroup(
     "Endpoint",
     (
-        FormField(URL, "URL", "endpoint.url", "nobody is shown its path again"),
+        FormField(URL, "URL", "endpoint.url", "its path is never shown again"),
         FormField(
             "url_is_secret",
-            "All of this URL is a secret: it is sealed, and only its host is shown",
+            "The whole URL is secret: it is encrypted, and only its host is shown",
             "",
             kind=InputKind.CHECK,
         ),
-        FormField("timeout", "Timeout of a request", "endpoint.timeout", "15s, if left out"),
+        FormField("timeout", "Timeout of a request", "endpoint.timeout", "default: 15s"),
         FormField(
             "headers",
             "Headers",
             "endpoint.headers",
-            "one a line, such as x-tenant: north; of one that stays as it is, its name is enough",
+            "one per line, such as x-tenant: north; for an unchanged one, its name is enough",
             InputKind.AREA,
             rows=2,
         ),
@@ -127,14 +127,14 @@ _ENDPOINT = FieldGroup(
             "secret_headers",
             "Headers with secret values",
             "endpoint.headers",
-            "likewise; nobody is shown their values again",
+            "as above; their values are never shown again",
             InputKind.SECRET_AREA,
             rows=2,
         ),
     ),
 )
 IDENTITY: Final = FieldGroup(
-    "How requests identify themselves",
+    "Authentication",
     (
         FormField(
             "auth",
@@ -142,11 +142,11 @@ IDENTITY: Final = FieldGroup(
             AUTH,
             kind=InputKind.CHOICE,
             choices=(
-                ("none", "nothing but their signature"),
+                ("none", "only the signature"),
                 ("bearer", "a token (bearer)"),
                 ("basic", "a name and a password (basic)"),
                 ("oauth2", "tokens of a token server (OAuth 2)"),
-                ("mtls", "a client certificate alone"),
+                ("mtls", "only a client certificate"),
             ),
         ),
         FormField("bearer_token", "Token (bearer)", f"{AUTH}.bearer", kind=InputKind.SECRET),
@@ -164,20 +164,20 @@ IDENTITY: Final = FieldGroup(
             "oauth2_scopes",
             "Scopes (OAuth 2)",
             f"{AUTH}.oauth2.scopes",
-            "apart by spaces; may be left out",
+            "separated by spaces; optional",
         ),
         FormField(
             "oauth2_client_auth",
-            "The client is named by (OAuth 2)",
+            "Client authentication (OAuth 2)",
             f"{AUTH}.oauth2.client_auth",
             kind=InputKind.CHOICE,
-            choices=(("", "HTTP basic"), ("body", "fields of the form")),
+            choices=(("", "HTTP basic"), ("body", "form fields")),
         ),
         FormField(
             "mtls_certificate",
             "Client certificate",
             f"{AUTH}.mtls",
-            "PEM; beside any of the others",
+            "PEM; with or without any of the others",
             InputKind.SECRET_AREA,
             rows=3,
         ),
@@ -191,9 +191,9 @@ IDENTITY: Final = FieldGroup(
         ),
         FormField(
             "ca",
-            "Authorities that its certificate must come from",
+            "Trusted certificate authorities",
             "endpoint.ca",
-            "PEM; the machine's, if left out",
+            "PEM; default: the machine's",
             InputKind.SECRET_AREA,
             rows=3,
             is_for_operators=True,
@@ -206,7 +206,7 @@ IDENTITY: Final = FieldGroup(
             is_for_operators=True,
         ),
     ),
-    "What is chosen replaces all of it: its secrets are typed again.",
+    "A choice replaces all current credentials: type its secrets again.",
     is_rare=True,
 )
 _BODY = FieldGroup(
@@ -232,7 +232,7 @@ _BODY = FieldGroup(
             TEMPLATE,
             "Template",
             TEMPLATE,
-            'of the format template: its JSON, or the name of a ready one, such as "slack"',
+            'for the format template: its JSON, or the name of a built-in one, such as "slack"',
             InputKind.AREA,
             rows=4,
             is_of_pull=True,
@@ -241,19 +241,19 @@ _BODY = FieldGroup(
             "template_secrets",
             "Secrets in the template",
             "template_secrets",
-            "one a line, such as key: …; of one that stays as it is, its name is enough",
+            "one per line, such as key: …; for an unchanged one, its name is enough",
             InputKind.SECRET_AREA,
             rows=2,
             is_of_pull=True,
         ),
         FormField(
-            "batch_events", "Events in one request at most", "batch", "one, if left out: 2 to 1000"
+            "batch_events", "Events per request at most", "batch", "2 to 1000; default: one"
         ),
         FormField(
             "batch_wait",
-            "Which the first of them waits for",
+            "Longest wait of the first of them",
             "batch.max_wait",
-            "500ms at most, and if left out",
+            "at most 500ms, the default",
         ),
     ),
     is_rare=True,
@@ -263,16 +263,16 @@ _RETRIES = FieldGroup(
     (
         FormField(
             "schedule",
-            "After",
+            "Delays",
             "retry.schedule",
-            "the delay before each further attempt, apart by spaces: 5s 5m 30m 2h",
+            "the delay before each further attempt, separated by spaces: 5s 5m 30m 2h",
         ),
         FormField("expires_after", "Given up after", "retry.expires_after"),
         FormField(
             "final_statuses",
-            "At once on",
+            "Given up at once on",
             "retry.final_statuses",
-            "statuses that are not retried, apart by spaces",
+            "statuses that are not retried, separated by spaces",
         ),
     ),
     is_rare=True,
@@ -283,23 +283,23 @@ _LIMITS = FieldGroup(
         FormField("max_in_flight", "Requests in flight at most", "limits.max_in_flight"),
         FormField(
             "rate_limit",
-            "Requests a second at most",
+            "Requests per second at most",
             "limits.rate_limit",
-            "not bounded, if left out",
+            "default: unlimited",
         ),
         FormField("weight", "Weight among others", "limits.weight", is_for_operators=True),
     ),
     is_rare=True,
 )
 _NEW = FieldGroup(
-    "Whose it is, and since when",
+    "Owner and start",
     (
         FormField("partner", "Partner", "partner", is_for_operators=True, is_of_pull=True),
         FormField(
             "id",
             "Its id",
             "id",
-            "one is made, if left out",
+            "default: generated",
             is_for_operators=True,
             is_of_pull=True,
         ),
@@ -307,11 +307,11 @@ _NEW = FieldGroup(
             "start_from",
             "Events since",
             "start_from",
-            "of the past, too: a time, or earliest; only new ones, if left out",
+            "past ones too: a time, or earliest; default: only new ones",
         ),
         FormField(
             "pull",
-            "Nothing is sent to it: its reader pulls the events, and it has no URL",
+            "Pull: it has no URL, and its reader pulls the events",
             "endpoint.pull",
             kind=InputKind.CHECK,
         ),
@@ -322,26 +322,26 @@ _SIGNING = FieldGroup(
     (
         FormField(
             "signing",
-            "They are",
+            "Secrets",
             "",
             kind=InputKind.CHOICE,
             choices=(
-                ("v1", "generated: one of v1 (HMAC)"),
-                ("v1a", "generated: one of v1a (ed25519)"),
-                ("v1 v1a", "generated: one of each"),
-                ("given", "those given here"),
+                ("v1", "generate one of v1 (HMAC)"),
+                ("v1a", "generate one of v1a (ed25519)"),
+                ("v1 v1a", "generate one of each"),
+                ("given", "use those given here"),
             ),
         ),
         FormField(
             "signing_values",
             "Given secrets",
             "endpoint.signing_secrets",
-            "whsec_… or whsk_…, one a line, the first signs first",
+            "whsec_… or whsk_…, one per line; the first signs first",
             InputKind.SECRET_AREA,
             rows=2,
         ),
     ),
-    "What is generated is shown once, in the answer.",
+    "A generated secret is shown once, in the answer.",
     is_rare=True,
 )
 CHANGED: Final = (_ASKED, _ENDPOINT, IDENTITY, _BODY, _RETRIES, _LIMITS)
@@ -349,13 +349,13 @@ CHANGED: Final = (_ASKED, _ENDPOINT, IDENTITY, _BODY, _RETRIES, _LIMITS)
 CREATED: Final = (_NEW, _ASKED, _ENDPOINT, _SIGNING, IDENTITY, _BODY, _RETRIES, _LIMITS)
 """Those of one that creates one."""
 PATHS: Final = {each.name: each.path for group in CREATED for each in group.fields}
-"""The field of the definition that each field of a form is, by its name."""
+"""The definition's field of each form field, by name."""
 
 
 def shown_groups(
     groups: Iterable[FieldGroup], *, by_operator: bool, is_pull: bool = False, has_ca: bool = True
 ) -> list[FieldGroup]:
-    """Return the groups with the fields that somebody fills in for one subscription."""
+    """Return the groups with the fields that a caller may fill in for one subscription."""
     left = ("ca_gone",) if not has_ca else ()
     found = [
         group._replace(
@@ -411,7 +411,7 @@ def _below(start: str, paths: Iterable[str]) -> list[str]:
 def problems_of(
     problem: ProblemDocument | None, groups: Iterable[FieldGroup]
 ) -> dict[str, list[str]]:
-    """Return what a problem says of each field, by the field's name: of the nearest one to each path."""
+    """Return the problems of each field, by its name: each problem is at the field nearest to its path."""
     said: dict[str, list[str]] = {}
     if problem is None:
         return said

@@ -1,4 +1,4 @@
-"""Forms of a subscription's definition: a new one, and all of one that may be changed."""
+"""The forms that create a subscription and change its definition."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +42,7 @@ def _typed(form: Mapping[str, str], groups: Iterable[FieldGroup]) -> dict[str, s
 def _shown_again(
     typed: Mapping[str, str], was: Mapping[str, str], groups: Iterable[FieldGroup]
 ) -> dict[str, str]:
-    """Return what a form shows of what was typed: of secrets, what it showed before."""
+    """Return the typed values for the form to show again; of secrets, what it showed before."""
     return {
         each.name: was.get(each.name, "") if each.is_secret else typed.get(each.name, "")
         for each in _fields(groups)
@@ -58,15 +58,15 @@ async def edit_subscription(call: PageCall) -> Shown:
 
 def _groups(call: PageCall, found: Mapping[str, Any]) -> list[FieldGroup]:
     endpoint = found["endpoint"]
-    ways = ", ".join(endpoint["auth"]) or "nothing but their signature"
+    ways = ", ".join(endpoint["auth"]) or "only the signature"
     groups = shown_groups(
         CHANGED,
         by_operator=call.by_operator,
         is_pull=endpoint["pull"],
         has_ca="ca" in endpoint["secrets"],
     )
-    # What is chosen replaces all of it, so a form begins with no choice.
-    kept = ("", f"as they do: {ways}")
+    # A choice replaces all credentials, so the form begins with none chosen.
+    kept = ("", f"as before: {ways}")
     return [
         group._replace(
             fields=tuple(
@@ -91,8 +91,8 @@ def _editing(
     groups = _groups(call, found)
     act = PageAct(
         "Change",
-        f"Changes 1 subscription, {name}: what is published from then on, and what waits for its next attempt, go by"
-        " it. Fields that are left as they are stay.",
+        f"Changes 1 subscription, {name}, for events published from then on and for deliveries that wait for their"
+        " next attempt. Fields that you leave as they are do not change.",
         at(PAGE + "/edit", name),
         "PATCH",
         at(API, name),
@@ -119,7 +119,7 @@ def _editing(
 def _changed(
     typed: Mapping[str, str], was: Mapping[str, str], groups: Iterable[FieldGroup]
 ) -> set[str]:
-    """Return the fields that were changed in the form; a URL or a secret that is left empty stays what it is."""
+    """Return the fields that were changed in the form; a URL or a secret that is left empty is unchanged."""
     return {
         each.name
         for each in _fields(groups)
@@ -129,7 +129,7 @@ def _changed(
 
 
 async def change_subscription_page(call: PageCall) -> Moved | Shown:
-    """Change what was changed in the form; if the subscription was changed meanwhile, say what differs."""
+    """Change the fields that the form changed; if the subscription changed meanwhile, show the differences."""
     name, form = call.params["subscription_id"], call.form
     answer = await call.api.asked(at(API, name))
     groups, revision = _groups(call, answer.body), form.get("revision", "")
@@ -149,7 +149,7 @@ async def change_subscription_page(call: PageCall) -> Moved | Shown:
     except RequestRefused as refused:
         problem = refused.document()
     else:
-        return Moved(at(PAGE, name), "It is changed, from two seconds from now")
+        return Moved(at(PAGE, name), "It was changed, with effect in two seconds")
     again = _shown_again(typed, was, groups)
     if problem.reason != "conflict":
         return _editing(call, answer.body, revision, again, was, problem)
@@ -187,7 +187,7 @@ async def _creating(
         sample = {"partner": "…", **sample}
     act = PageAct(
         "Create",
-        "Creates 1 subscription. A signing secret that is made with it is shown once.",
+        "Creates 1 subscription. A generated signing secret is shown once.",
         NEW,
         "POST",
         "/v1/subscriptions",
@@ -210,11 +210,11 @@ async def _creating(
 
 
 async def create_subscription_page(call: PageCall) -> Shown:
-    """Create one, and show its signing secret this once."""
+    """Create one, and show its signing secret only now."""
     groups = shown_groups(CREATED, by_operator=call.by_operator, has_ca=False)
     typed = _typed(call.form, groups)
     chosen = {each.name: each.choices[0][0] for each in _fields(groups) if each.choices}
-    # What a definition need not say is left out of it.
+    # Fields with their default value are left out of the definition.
     given = {each for each, text in typed.items() if text and text != chosen.get(each)}
     try:
         body = document_of(typed, {}, given)

@@ -1,4 +1,4 @@
-"""A subscription's events of the past: whether it would get one that is made up, and the way to those since a time."""
+"""Tries a made-up event on a subscription, and leads to the replay of its past events."""
 
 from typing import Any
 
@@ -33,12 +33,12 @@ async def try_event_page(call: PageCall) -> Shown:
 
 
 async def tried_event_page(call: PageCall) -> Shown:
-    """Say whether it would get the event, and which condition says no."""
+    """Show whether it would get the event, or the conditions that are not met."""
     name, text = call.params["subscription_id"], call.form.get("event", "")
     try:
         answer = await call.api.act("POST", at(API + "/try", name), {"event": text})
     except PageProblem as problem:
-        # What was typed stays; of a subscription that there is not, nothing is shown.
+        # The form keeps the typed text; for an unknown subscription, nothing is shown.
         if problem.document.status != ProblemKind.INVALID.status:
             raise
         shown = _trial(name, text, {"problem": problem.document})
@@ -49,8 +49,8 @@ async def tried_event_page(call: PageCall) -> Shown:
 def _trial(name: str, text: str, more: dict[str, Any]) -> dict[str, Any]:
     act = PageAct(
         "Try it",
-        "Asks its event types, its partner's grant, its environments, its state and its filter about this event,"
-        " as if it were published now. Nothing is written, and nothing is sent.",
+        "Checks this event against its event types, its partner's grant, its environments, its state and its filter,"
+        " as if it were published now. Nothing is written or sent.",
         at(PAGE + "/try", name),
         "POST",
         at(API + "/try", name),
@@ -61,7 +61,7 @@ def _trial(name: str, text: str, more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _document(text: str) -> Any:  # noqa: ANN401  JSON
-    """Return an event as the line for a terminal has it: what is no JSON stays a text."""
+    """Return an event as the line for a terminal has it: text that is not JSON stays a text."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
@@ -69,9 +69,9 @@ def _document(text: str) -> Any:  # noqa: ANN401  JSON
 
 
 async def recover_page(call: PageCall) -> Moved:
-    """Lead to the replay of its past events: there is one way to begin it."""
+    """Redirect to the replay of its past events, the one page that begins it."""
     name = call.params["subscription_id"]
-    # Of a subscription that there is not, nothing is said elsewhere.
+    # An unknown subscription is refused here, not by the page that it leads to.
     await call.api.get(at(API, name))
     times = {each: call.filters.get(each) for each in ("since", "until")}
     return Moved(f"{REPLAYS}/new?{query_text({'subscription': name, **times})}")

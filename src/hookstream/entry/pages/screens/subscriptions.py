@@ -1,4 +1,4 @@
-"""The list of subscriptions: whose each is, its state, and where it delivers."""
+"""The list of subscriptions: their partners, states and endpoints."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from hookstream.entry.pages.asking import PageProblem
 from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
 
 _STATES = (("", "any"), ("active", "active"), ("paused", "paused"), ("disabled", "disabled"))
-"""What the filter by state offers: values, and their words."""
+"""The choices of the filter by state: values and labels."""
 
 
 async def list_subscriptions_page(call: PageCall) -> Shown:
@@ -27,13 +27,13 @@ async def list_subscriptions_page(call: PageCall) -> Shown:
 
 
 async def _rates(call: PageCall, names: list[str]) -> dict[str, Any]:
-    """Return the counts of the last hour by subscription; none, where they are not known now."""
+    """Return the counts of the last hour by subscription; none, if they are not available now."""
     if not names:
         return {}
     try:
         found = await call.api.get("/v1/statistics/by-subscription", subscription=tuple(names))
     except PageProblem:
-        # The index is a cache: a list of what there is does not wait for it.
+        # The index is a cache: the list of subscriptions does not depend on it.
         return {}
     return {each["subscription"]: each["counts"] for each in found["items"]}
 

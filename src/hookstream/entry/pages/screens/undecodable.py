@@ -1,4 +1,4 @@
-"""Undecodable records: grouped and listed, each as it stands on its topic, redriven, purged or exported."""
+"""Undecodable records: groups, a list, each record, and its redrive, purge and export."""
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.event import UndecodableReason
@@ -26,14 +26,14 @@ _ONE = KIND.path + "/{place}"
 
 
 async def list_undecodable_page(call: PageCall) -> Shown:
-    """Show undecodable records, the newest first, and how many are open by what they have in common."""
+    """Show undecodable records, newest first, and the counts of open ones by what they have in common."""
     wanted: dict[str, Query] = {name: call.filters.get(name) for name in KIND.conditions}
     values = await set_aside.listed_values(KIND, call, wanted)
     return Shown(values)
 
 
 async def show_undecodable(call: PageCall) -> Shown:
-    """Show one record as it stands on its topic; operators' audit log has that somebody read it."""
+    """Show one record as its topic has it; operators' audit log records who read it."""
     found = await call.api.get(at("/v1/undecodable/{}", call.params["place"]))
     record = found["record"]
     can_act = call.caller.may(Scope.OPERATOR_WRITE) and record["resolved"] is None
@@ -42,7 +42,7 @@ async def show_undecodable(call: PageCall) -> Shown:
 
 
 async def confirm_undecodable_redrive(call: PageCall) -> Shown:
-    """Say what a redrive would take, before it begins."""
+    """Show what a redrive would take, before it begins."""
     return await set_aside.shown_redrive(KIND, call)
 
 
@@ -52,7 +52,7 @@ async def redrive_undecodable(call: PageCall) -> Moved:
 
 
 async def confirm_undecodable_purge(call: PageCall) -> Shown:
-    """Say what a purge would take, before it begins."""
+    """Show what a purge would take, before it begins."""
     return await set_aside.shown_purge(KIND, call)
 
 
@@ -62,7 +62,7 @@ async def purge_undecodable(call: PageCall) -> Moved:
 
 
 async def export_undecodable_page(call: PageCall) -> Downloaded:
-    """Return undecodable records with their bytes; operators' audit log has that somebody did."""
+    """Return undecodable records with their bytes; operators' audit log records who exported them."""
     return await set_aside.exported(KIND, call)
 
 
