@@ -28,8 +28,8 @@ async def test_a_worker_on_a_wrong_prefix_refuses_to_start(world: World) -> None
         f"topics are missing: {tables}. Create them: hookstream topics apply",
     )
     sentence = (
-        f"{other}.schemas is empty, so nothing could ever be delivered: is"
-        f" topics.prefix {other!r} right? Set tables.allow_empty = true where it is meant"
+        f"{other}.schemas is empty, so nothing could ever be delivered: check"
+        f" topics.prefix ({other!r}), or set tables.allow_empty = true if the table is meant to be empty"
     )
     assert with_empty_tables == (2, sentence)
 

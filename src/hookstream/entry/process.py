@@ -1,4 +1,4 @@
-"""Runs a process that lasts, a worker, a console or an executor of jobs, and logs how it ends."""
+"""Runs a long-lived process (a worker, a console or an executor) and logs how it ends."""
 
 import asyncio
 import signal
@@ -22,14 +22,14 @@ Main: TypeAlias = Callable[[Settings, Callable[[str], None]], Coroutine[Any, Any
 _LONGEST_STACK = 4_000
 """Characters."""
 _STARTING_ENDS_WITHIN = 5.0
-"""Seconds that a process which is ended while it starts has for closing what it opened."""
+"""Seconds that a process has to close its parts if it is ended while it starts."""
 
 
 def run_process(main: Main, settings: Settings, ready: Callable[[str], None]) -> int:
-    """Run a process until it is stopped, and return its exit code: 0 also where it is stopped while it starts.
+    """Run a process until it is stopped, and return its exit code: 0 also if it is stopped while it starts.
 
     Args:
-        main: What it does. Once it has started, it handles SIGTERM itself.
+        main: The process. Once it has started, it handles SIGTERM itself.
         settings: Its settings.
         ready: Called with the address of metrics and health.
     """
@@ -40,8 +40,8 @@ def run_process(main: Main, settings: Settings, ready: Callable[[str], None]) ->
 async def _from_the_start(main: Coroutine[Any, Any, int]) -> int:
     """Run a process, and end it at a SIGTERM that comes before it handles signals itself.
 
-    The first process of a container has no default action for a signal: one that came while it read the tables would
-    be lost, and it would join its groups all the same.
+    The first process of a container has no default action for a signal: a SIGTERM during the read of the tables would
+    be lost, and the process would join its groups anyway.
     """
     running = asyncio.current_task()
     is_ended = False
@@ -49,7 +49,7 @@ async def _from_the_start(main: Coroutine[Any, Any, int]) -> int:
     def end() -> None:
         nonlocal is_ended
         is_ended = True
-        # A thread may wait for brokers that do not answer.
+        # A thread may be waiting for brokers that do not answer.
         end_process_after(_STARTING_ENDS_WITHIN)
         if running is not None:
             running.cancel()
@@ -69,9 +69,9 @@ def run_logged(
     """Run a process whose only output is its log; return its exit code, or the exception that ended it.
 
     Args:
-        main: What it does.
+        main: The process.
         settings: Its settings.
-        subject: What its log events begin with, `worker` or `jobs`.
+        subject: The prefix of its log events, `worker` or `jobs`.
         debug: Whether an expected failure is logged with its stack.
     """
     logger = StructuredLogger(settings.log.level, settings.log.format)
@@ -93,7 +93,7 @@ def log_failed(
 
     Args:
         logger: The log.
-        subject: What its log events begin with, `worker` or `jobs`.
+        subject: The prefix of its log events, `worker` or `jobs`.
         failed: The exception.
         debug: Whether an expected failure is logged with its stack as well.
     """
@@ -107,7 +107,7 @@ def log_failed(
 def raise_first(failures: Sequence[BaseException], logger: Logger, subject: str) -> None:
     """Raise the first of the exceptions that ended a process, if there are any, and log the others.
 
-    Whoever runs the process shows, or logs, the one that is raised.
+    The caller shows or logs the one that is raised.
     """
     for other in failures[1:]:
         log_failed(logger, subject, other)
@@ -116,7 +116,7 @@ def raise_first(failures: Sequence[BaseException], logger: Logger, subject: str)
 
 
 def causes_of(failed: BaseException) -> list[BaseException]:
-    """Return the exceptions in a group, in its order; task groups are nested, and so are theirs.
+    """Return the exceptions in a group, in its order; groups are nested, as task groups are.
 
     Args:
         failed: A group, or one exception, which is returned alone.

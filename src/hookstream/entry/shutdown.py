@@ -1,6 +1,6 @@
 """Bounds a whole shutdown (draining, committing, closing) by one deadline, whatever hangs.
 
-The last part of it is reserved for closing. If even that hangs, a thread ends the process: then
+The last part of it is reserved for closing. If closing hangs too, a thread ends the process: then
 nothing more is settled, as after a kill.
 """
 

@@ -1,4 +1,4 @@
-"""Bounds how many requests read much of the log at a time: each partner's, all partners' and all together."""
+"""Bounds the concurrent requests that read much of the log: of each partner, of all partners, and of all callers."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from typing import Final
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
 
 _LATER: Final = 5
-"""Seconds after which it may be asked again."""
+"""Seconds after which the request may be repeated."""
 
 
 class AtOnce:
-    """Lets so many at a time: of one partner one, and of all partners one less, which stays for operators.
+    """Allows `most` requests at a time: one of each partner, and `most - 1` of all partners, so one is for operators.
 
     Args:
-        most: How many, two at least.
-        what: What they do, for the refusal: `events are explained`.
+        most: The bound, at least two.
+        what: What the requests do, for the refusal: `events are explained`.
     """
 
     def __init__(self, most: int, what: str) -> None:
@@ -28,14 +28,14 @@ class AtOnce:
 
     @contextmanager
     def one(self, partner_id: str | None) -> Iterator[None]:
-        """Be one of them.
+        """Count one request for the block's duration.
 
         Args:
-            partner_id: Whose it is; None: an operator's.
+            partner_id: The caller's partner; None: an operator.
 
         Raises:
-            RequestRefused: There are as many already: 429 where they are that partner's own, or else 503,
-                each with `Retry-After`.
+            RequestRefused: The bound is reached: 429 if it is the partner's own, else 503, each with
+                `Retry-After`.
         """
         with self._lock:
             self._refuse_more(partner_id)
@@ -45,7 +45,7 @@ class AtOnce:
         finally:
             with self._lock:
                 self._running[partner_id] -= 1
-                # Or it would keep the name of every partner there ever was.
+                # Otherwise it would keep the id of every partner forever.
                 if not self._running[partner_id]:
                     del self._running[partner_id]
 
@@ -53,8 +53,8 @@ class AtOnce:
         if partner_id is not None and self._running[partner_id]:
             raise RequestRefused(
                 ProblemKind.TOO_MANY_REQUESTS,
-                f"{self._what} for you now, and no more at a time: at most 1",
-                remedy="wait until that is answered",
+                f"{self._what} for you already; at most 1 at a time",
+                remedy="wait for that answer",
                 retry_after=_LATER,
             )
         running = self._running.total()
@@ -62,6 +62,6 @@ class AtOnce:
         if running >= self._most or (partner_id is not None and of_partners >= self._most - 1):
             raise RequestRefused(
                 ProblemKind.UNAVAILABLE,
-                f"{self._what} now, and no more at a time: at most {self._most}",
+                f"{self._what} already; at most {self._most} at a time",
                 retry_after=_LATER,
             )

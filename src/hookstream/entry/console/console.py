@@ -1,11 +1,11 @@
-"""Runs a console until it is stopped: the API and its pages, over tables that it follows, and jobs beside it.
+"""Runs a console until it is stopped: the API and its pages, over tables that it follows, and jobs.
 
 1. Read the tables to their ends, and follow them.
 2. Serve the API and the pages, and take over jobs without a holder, until SIGTERM or SIGINT.
-3. Hand the jobs back, answer who waits, take no new connection, finish the requests; a second signal ends the process
-   at once.
+3. Hand the jobs back, answer waiting readers, accept no new connection, finish the requests. A second signal ends the
+   process at once.
 
-A console holds no truth: any number of them may run behind one address.
+A console has no state of its own: any number of them may run behind one address.
 """
 
 import asyncio
@@ -61,13 +61,13 @@ _BEAT = 1.0
 _DEAD_AFTER = 30.0
 """Seconds without an event loop iteration after which the process is unhealthy."""
 _INDEX_EVERY = 5.0
-"""Seconds between two looks at the process of the index."""
+"""Seconds between two checks of the index process."""
 _NOTE_EVERY = 10.0
-"""Seconds between two writes of the days on which tokens were used."""
+"""Seconds between two writes of the uses of tokens."""
 _LOOK_EVERY = 30.0
-"""Seconds between two looks for failures, half more or less, so that several consoles seldom look at once."""
+"""Seconds between two searches for failures, half more or less, so that consoles seldom search at the same time."""
 _REQUESTS_SHARE = 0.3
-"""The share of the deadline in which requests may finish. aiohttp waits for so long twice before it cancels one."""
+"""The share of the deadline in which requests may finish. aiohttp waits twice this time before it cancels one."""
 
 
 async def run(settings: Settings, ready: Callable[[str], None]) -> int:
@@ -75,7 +75,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
 
     Args:
         settings: All settings.
-        ready: Called once with the address of metrics and health, when all of it listens.
+        ready: Called once with the address of metrics and health, when everything listens.
 
     Raises:
         ConfigurationError: Settings or topics must change, or the accelerator that is required is
@@ -153,6 +153,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
             finally:
                 door.leave()
                 await asyncio.to_thread(index.stop)
+        # The writer is closed last of the services: it writes the last uses, and no handler runs any more.
         threads.close()
         await _note_uses_once(services, logger, all_of_them=True)
         await asyncio.to_thread(services.close)
@@ -171,7 +172,7 @@ class _Parts:
 
 @asynccontextmanager
 async def _folder(settings: Settings) -> AsyncIterator[Path]:
-    """Make the index's folder; a temporary one goes when the block ends."""
+    """Create the index's folder; a temporary one is removed when the block ends."""
     if settings.console.folder is not None:
         await asyncio.to_thread(settings.console.folder.mkdir, parents=True, exist_ok=True)
         yield settings.console.folder
@@ -197,7 +198,7 @@ async def _opened(
     try:
         await reader.read_to_end(_TABLES_DEADLINE)
         await asyncio.to_thread(live.state)
-        # Else each full collection looks through all tables, in the middle of some request.
+        # Otherwise each full garbage collection would traverse all tables during some request.
         spare_collector()
         executor = Executor(
             name=executor_name(),
@@ -217,7 +218,7 @@ async def _opened(
 
 @asynccontextmanager
 async def _served(settings: Settings, answering: Answering) -> AsyncIterator[str]:
-    """Serve the API and the pages; at the end take no new connection, and let requests finish."""
+    """Serve the API and the pages; at the end accept no new connection, and let requests finish."""
     console = settings.console
     proxies = [ipaddress.ip_network(each) for each in console.trusted_proxies]
     runner = web.ServerRunner(
@@ -248,7 +249,7 @@ async def _served(settings: Settings, answering: Answering) -> AsyncIterator[str
 
 
 async def _note_uses(services: KafkaServices, logger: StructuredLogger) -> None:
-    """Write which tokens were used, at most once a day of each, and what was read and made, forever."""
+    """Write the uses of tokens, at most one for each token and day, and the operations events of uses, forever."""
     while True:
         await asyncio.sleep(_NOTE_EVERY)
         await _note_uses_once(services, logger, all_of_them=False)
@@ -257,7 +258,7 @@ async def _note_uses(services: KafkaServices, logger: StructuredLogger) -> None:
 async def _note_uses_once(
     services: KafkaServices, logger: StructuredLogger, *, all_of_them: bool
 ) -> None:
-    """Do so; `all_of_them`: also what was read and made in the minute that is not over."""
+    """Write them once; `all_of_them`: also those of the current minute."""
     try:
         await asyncio.to_thread(services.note_uses)
         await asyncio.to_thread(services.write_uses, all_of_them=all_of_them)
@@ -266,7 +267,7 @@ async def _note_uses_once(
 
 
 async def _watch_failures(services: KafkaServices, logger: StructuredLogger) -> None:
-    """Look for failures, and write which failure groups change, forever."""
+    """Search for failures, and write the changes of failure groups, forever."""
     fraction, refused = SystemChance().fraction, 0
     while True:
         await asyncio.sleep(_LOOK_EVERY * (0.5 + fraction()))
@@ -283,7 +284,7 @@ async def _watch_failures(services: KafkaServices, logger: StructuredLogger) -> 
 
 
 async def _keep_index(index: IndexProcess, logger: StructuredLogger) -> None:
-    """Keep the process of the index running, forever."""
+    """Keep the index process running, forever."""
     before = index.pid
     while True:
         if not await asyncio.to_thread(index.ensure_running):

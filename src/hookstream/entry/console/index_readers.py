@@ -1,8 +1,8 @@
-"""The readers of a console's index: handlers that follow one another share one, with the files it has open.
+"""The readers of a console's index: consecutive handlers share one, with its open files.
 
-To open the files of a day takes as long as to answer from them, and all threads together have a bounded number
-open. So a reader belongs to a handler's place, not to its thread: requests that come one at a time, on whichever
-threads, find what the one before them opened.
+Opening the files of a day takes as long as answering from them, and the number of open files of all threads is
+bounded. So a reader belongs to a handler's place, not to its thread: consecutive requests, on whichever threads, find
+the files that the previous one opened.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from hookstream.core.model.instant import Millis
 from hookstream.entry.console.request_threads import place
 
 BUSY_PLACES: Final = 4
-"""The places, from the first on, whose readers have most of the open files."""
+"""The number of first places, whose readers have most of the open files."""
 _MOST_OF_BUSY, _MOST_OF_OTHERS = 128, 32
-"""How many files either have open. Each takes three descriptors, and a process often has 1,024."""
+"""The open files of readers at first and at other places. Each takes three descriptors; a process often has 1,024."""
 
 
 class IndexReaders:
@@ -37,7 +37,7 @@ class IndexReaders:
         self._of_thread = local()
 
     def own(self) -> IndexReader:
-        """Return the reader of the handler that runs on this thread; where none does, the thread's own."""
+        """Return the reader of the handler that runs on this thread, or the thread's own if none does."""
         number = place()
         if number is None:
             found: IndexReader | None = getattr(self._of_thread, "reader", None)
@@ -46,7 +46,7 @@ class IndexReaders:
             return found
         at_place = self._at_places.get(number)
         if at_place is None:
-            # Nobody else is at this place.
+            # No other handler is at this place.
             limit = self._of_busy if number < BUSY_PLACES else self._of_others
             at_place = self._at_places[number] = self._made(limit)
         return at_place

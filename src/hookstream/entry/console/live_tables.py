@@ -1,4 +1,4 @@
-"""The tables as a console follows them: taken on the event loop, and read from any thread."""
+"""The tables that a console follows: rows are taken on the event loop, and read from any thread."""
 
 from collections.abc import Sequence
 from threading import Lock
@@ -22,8 +22,8 @@ from hookstream.entry.admin.tables import SEALED, State, StateReader, operators_
 class LiveTables:
     """All tables, the console topic among them.
 
-    Rows of the tables are kept as they come, and read when a state is asked for: a long start or a large change
-    does not occupy the event loop.
+    Rows are stored as they arrive, and decoded when a state is requested, so a long start or a large change does not
+    occupy the event loop.
 
     Args:
         names: The names of the topics.
@@ -32,9 +32,9 @@ class LiveTables:
     def __init__(self, names: Topics) -> None:
         self._names = names
         self._lock = Lock()
-        """Held while rows are read into a state."""
+        """Held while rows are decoded into a state."""
         self._short = Lock()
-        """Held for moments, by the event loop too."""
+        """Held only briefly, by the event loop too."""
         self._pending: list[TableRecord] = []
         self.reader = StateReader(names, SEALED)
         self._rows: dict[str, dict[str, TableRecord]] = {
@@ -68,7 +68,7 @@ class LiveTables:
             self._jobs.pop(record.key, None)
 
     def state(self) -> State:
-        """Return the tables as they are now; what was returned does not change."""
+        """Return a snapshot of the tables as they are now."""
         with self._lock:
             with self._short:
                 pending, self._pending = self._pending, []
@@ -79,11 +79,11 @@ class LiveTables:
             return self._state
 
     def requests_a_second(self, partner_id: str) -> float:
-        """Return how many requests a second a partner may make, by the latest state that was asked for."""
+        """Return how many requests a second a partner may make, by the latest requested state."""
         return float(self._limits(partner_id).requests_a_second)
 
     def scanned_records_a_second(self, partner_id: str) -> float:
-        """Return how many records a second are read for a partner, by the latest state that was asked for."""
+        """Return how many records a second may be read for a partner, by the latest requested state."""
         return float(self._limits(partner_id).scanned_records_a_second)
 
     def _limits(self, partner_id: str) -> PartnerLimits:
@@ -92,7 +92,7 @@ class LiveTables:
         return DEFAULT_PARTNER_LIMITS if partner is None else partner.limits
 
     def caller(self, presented: str, now: Millis) -> Caller | TokenRefused:
-        """Return whose the token of a hash is, or why it is refused."""
+        """Return the caller of a token by its hash, or why the token is refused."""
         with self._short:
             return self._console.tokens.caller(presented, now)
 
@@ -107,7 +107,7 @@ class LiveTables:
             return self._console.tokens.get(token_id)
 
     def session_caller(self, presented: str, now: Millis) -> Caller | SessionRefusal:
-        """Return whose the session of a cookie's hash is, or why nobody's."""
+        """Return the caller of a session by its cookie's hash, or why there is none."""
         with self._short:
             return self._console.session_caller(presented, now)
 
@@ -132,7 +132,7 @@ class LiveTables:
             return self._console.links.get(link_id)
 
     def link_with(self, presented: str) -> PortalLink | None:
-        """Return the portal link of a text's hash, whether it is good or not."""
+        """Return the portal link of a text's hash, whether it is valid or not."""
         with self._short:
             return self._console.links.with_hash(presented)
 
@@ -142,7 +142,7 @@ class LiveTables:
             return self._console.answer(token_id, key_hash, now)
 
     def failures(self) -> FailureBook:
-        """Return the failure groups as they are now; what was returned does not change."""
+        """Return a snapshot of the failure groups as they are now."""
         with self._short:
             return self._console.failures.copy()
 

@@ -1,4 +1,4 @@
-"""What a console's handlers read in topics themselves, a bounded number at a time; each function may block."""
+"""The services that read topics, a bounded number at a time; each function may block."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,18 +59,18 @@ from hookstream.settings import Settings
 T = TypeVar("T")
 
 _EXPORT_SECONDS = 300.0
-"""How long one answer of an export takes at most; the next one goes on."""
+"""The most seconds for one answer of an export; the next one continues."""
 _EXPLAIN_SECONDS = 20.0
-"""How long is read at most to find an event, and again to explain it."""
+"""The most seconds to find an event, and again to explain it."""
 _AT_ONCE = 4
-"""How many events are explained at a time, and intervals counted: each reads much of the log."""
+"""The most explanations at a time, and counts of replays: each reads much of the log."""
 _STATUSES_AT_ONCE = 2
 _COUNT_SECONDS = 40.0
-"""How long what a replay would deliver is counted at most: clients wait a minute for an answer."""
+"""The most seconds for the count of a replay: clients wait a minute for an answer."""
 _EVENTS_AT_ONCE = 4
-"""Requests that read events of topics, and as many that publish some: each has clients and a thread of its own."""
+"""The most requests that read events, and that publish some: each has its own clients and thread."""
 _LARGE_BODIES_AT_ONCE = 4
-"""Requests with files or definitions: each keeps a thread for seconds, if its body is as large as it may be."""
+"""The most requests with files or definitions: one of the largest size takes a thread for seconds."""
 
 
 class LogServices(ABC):
@@ -78,7 +78,7 @@ class LogServices(ABC):
 
     Args:
         settings: All settings.
-        scanned_a_second: Returns how many records may be read for a partner in a second.
+        scanned_a_second: Returns how many records per second may be read for a partner.
     """
 
     def __init__(self, settings: Settings, scanned_a_second: Callable[[str], float]) -> None:
@@ -88,7 +88,7 @@ class LogServices(ABC):
         self._counting = AtOnce(_AT_ONCE, "replays are counted")
         self._looking = AtOnce(_STATUSES_AT_ONCE, "statuses are read")
         self._explaining = AtOnce(_AT_ONCE, "events are explained")
-        self._events_read = AtOnce(_EVENTS_AT_ONCE, "readings of events are being made")
+        self._events_read = AtOnce(_EVENTS_AT_ONCE, "events are read")
         self._events_sent = AtOnce(_EVENTS_AT_ONCE, "requests publish events")
         self._large_bodies = AtOnce(_LARGE_BODIES_AT_ONCE, "files and definitions are read")
         self._scans = ScanRates(scanned_a_second, self._clock.monotonic)

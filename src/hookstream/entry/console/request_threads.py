@@ -1,4 +1,4 @@
-"""Handlers run on threads of their own, so that what blocks keeps no other request waiting."""
+"""Runs handlers on threads of their own, so that a blocking one delays no other request."""
 
 import asyncio
 import heapq
@@ -15,7 +15,7 @@ _OF_THREAD = local()
 def place() -> int | None:
     """Return the place of the handler that runs on this thread, from 0 on; None: none runs on it.
 
-    Of those that run at one instant each has another one, and each had the lowest that was free when it began.
+    Handlers that run at the same time have different places; each got the lowest free one when it began.
     """
     found: int | None = getattr(_OF_THREAD, "place", None)
     return found
@@ -36,7 +36,7 @@ class RequestThreads:
         )
 
     def close(self) -> None:
-        """Start nothing further, without waiting for what runs."""
+        """Start no further handler, without waiting for running ones."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _placed(self, compute: Callable[[], T]) -> T:

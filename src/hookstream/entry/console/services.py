@@ -1,4 +1,4 @@
-"""The services of a console on Kafka: the tables as they are followed, and one writer of them."""
+"""The services of a console on Kafka: the followed tables, and one writer of them."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ from hookstream.settings import Settings
 T = TypeVar("T")
 
 _CATCH_UP_SECONDS = 5.0
-"""How long a change waits at most until the console's own tables have it."""
+"""The most seconds that a change waits until the console's own tables have it."""
 
 
 class KafkaServices(LogServices):
@@ -70,7 +70,7 @@ class KafkaServices(LogServices):
         reader: Follows them.
         folder: The index's.
         door: The pull door.
-        workers: Asks workers what their lanes do.
+        workers: Asks workers for the state of their lanes.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class KafkaServices(LogServices):
         self._events = AvroOwnRecords(settings.topics_names, self._name, disabled_row, failing_row)
         self._looks = FailureLooks(settings.console.failures_quiet)
         self._used: set[str] = set()
-        """Tokens whose rows do not say yet that they are used today."""
+        """Tokens that were used today, and whose rows do not have that yet."""
 
     def close(self) -> None:
         """Close the writer's clients."""
@@ -126,7 +126,7 @@ class KafkaServices(LogServices):
         return found
 
     def note_uses(self) -> None:
-        """Write of the tokens that were used that they are used today.
+        """Write the day of use of the tokens that were used today.
 
         Raises:
             HookstreamError: It was not written; it is tried again at the next call.
@@ -142,7 +142,7 @@ class KafkaServices(LogServices):
             self._uses.note(act, caller.token_id, subject, caller.partner_id, self.now())
 
     def write_uses(self, *, all_of_them: bool = False) -> None:
-        """Write what was counted of the minutes that are over, or all of it.
+        """Write the counts of the minutes that are over, or all counts.
 
         Raises:
             HookstreamError: It was not written; it is tried again at the next call.
@@ -272,10 +272,10 @@ class KafkaServices(LogServices):
         return self._live.failures()
 
     def look_for_failures(self) -> Due:
-        """Look into the index, and write which failure groups change; for one thread at a time.
+        """Search the index, and write the changes of failure groups; for one thread at a time.
 
         Raises:
-            HookstreamError: Nothing was written; the next look finds the same.
+            HookstreamError: Nothing was written; the next search finds the same.
         """
         if not self.current():
             return Due()
@@ -335,9 +335,9 @@ class KafkaServices(LogServices):
         return self._door
 
     def _catch_up(self) -> None:
-        """Wait until the console's own tables have what was written, so that the next request sees it."""
+        """Wait until the console's own tables have the written rows, so that the next request sees them."""
         try:
             self.caught_up()
         except DependencyUnavailable:
-            # It is written all the same; while the tables are not current, requests are answered 503.
+            # The rows are written anyway; while the tables are not current, requests are answered 503.
             return

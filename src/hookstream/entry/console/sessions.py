@@ -1,4 +1,4 @@
-"""Sessions of pages: what begins, finds and ends them, over the console's services."""
+"""Begins, finds and ends sessions of pages, over the console's services."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -21,15 +21,15 @@ from hookstream.entry.pages.sessions import PageSession
 from hookstream.errors import DependencyUnavailable
 
 LOGINS_A_SECOND = 5.0
-"""How many sessions may begin with an operator's token, or with those of one partner; fifty at once. Each is a
+"""How many sessions a second may begin with an operator's token, or with one partner's; fifty at once. Each is a
 transaction of the tables' writer."""
 
 
 class ConsoleSessions:
     """The sessions of a console. Implements `Sessions`; each function may be called from any thread.
 
-    What writes raises while the tables are not current, and judges by the rows as they are when it writes: so what
-    ends a token, a link or a session holds in every console within two seconds.
+    Functions that write raise while the tables are not current, and decide by the rows at the time of the write. So
+    the end of a token, a link or a session holds in every console within two seconds.
 
     Args:
         services: The console's.
@@ -47,7 +47,7 @@ class ConsoleSessions:
         if not isinstance(caller, Caller) or caller.session_id is None:
             return None
         session = self._services.session(caller.session_id)
-        # It may have gone between the two looks.
+        # It may have been removed between the two reads.
         return None if session is None else PageSession(caller, session.expires)
 
     def may_be_late(self, cookie: str) -> bool:
@@ -63,7 +63,7 @@ class ConsoleSessions:
     def begin(self, token: str) -> str | None:
         """As Sessions says."""
         self._check_current()
-        # First by what is known here: a text that admits nobody takes over no writer.
+        # Checked here first, so that an invalid text does not take over the writer.
         caller = self._services.caller(token) if is_token(token) else None
         if caller is None:
             return None
@@ -72,7 +72,7 @@ class ConsoleSessions:
         if wait is not None:
             raise RequestRefused(
                 ProblemKind.TOO_MANY_REQUESTS,
-                "as many sessions began with this token as may in a moment",
+                "too many sessions were started with this token",
                 retry_after=wait,
             )
         with acting_as(caller.called):
@@ -93,7 +93,7 @@ class ConsoleSessions:
     def use_link(self, text: str) -> str | LinkRefusal:
         """As Sessions says."""
         self._check_current()
-        # First by what is known here: a text that opens nothing takes over no writer.
+        # Checked here first, so that an invalid text does not take over the writer.
         found = self.link(text)
         if isinstance(found, LinkRefusal):
             return found
@@ -128,5 +128,5 @@ class ConsoleSessions:
 
     def _check_current(self) -> None:
         if not self._services.current():
-            # A revoked token, or a used link, could still be good in tables that are not current.
+            # A revoked token, or a used link, could still be valid in tables that are not current.
             raise DependencyUnavailable("the tables are not current")

@@ -2,7 +2,7 @@
 
 1. Read the jobs table to its end, and follow it.
 2. Take over jobs without a holder, until SIGTERM or SIGINT.
-3. Hand back what is not finished, between two steps. A second signal ends the process at once.
+3. Hand back unfinished jobs, between two steps. A second signal ends the process at once.
 """
 
 import asyncio
@@ -115,11 +115,11 @@ async def until_stopped(
 
     Args:
         pool: The jobs.
-        tables: What is followed.
-        beat: Runs beside, until the end.
+        tables: The reader of the tables.
+        beat: Runs concurrently, until the end.
 
     Returns:
-        What ended it, the first cause first; nothing: it was asked to stop.
+        The exceptions that ended it, the first cause first; empty: it was asked to stop.
     """
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(beat())
@@ -138,7 +138,7 @@ async def until_stopped(
 
 
 async def _caught(pool: JobPool) -> list[BaseException]:
-    """Run a pool; return all that ended it."""
+    """Run a pool; return the exceptions that ended it."""
     try:
         await pool.run()
     except ExceptionGroup as group:

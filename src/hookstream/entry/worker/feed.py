@@ -54,8 +54,7 @@ class TableConsumer:
         self.rows: dict[str, int] = dict.fromkeys(topics.tables, 0)
         """Rows of each table so far, without removals: an empty table usually means a wrong prefix."""
         self.jobs = JobBook()
-        """The jobs that have not ended: only for the gauges about them, since a process that works on
-        jobs may be what is missing."""
+        """The jobs that have not ended, only for the gauges about them: the executors may be down."""
         self._jobs_table = topics.jobs
         self._starts: dict[TopicPartition, StartAsked] = {}
         self._reader = RowReader(topics, keys)
@@ -79,7 +78,7 @@ class TableConsumer:
         """By kind of row: the handlers for a row's value and for its removal."""
 
     def take(self, records: Sequence[TableRecord]) -> None:
-        """Apply the next rows. A row whose reading fails in any way counts as unreadable."""
+        """Apply the next rows. A row that cannot be decoded counts as unreadable."""
         for record in records:
             if record.value is not None:
                 self.rows[record.table] = self.rows.get(record.table, 0) + 1
@@ -145,7 +144,7 @@ class TableConsumer:
         return f"{record.table.removeprefix(self._prefix)}/{record.key}"
 
     def connect(self, start: StartPartition, skip: SkipRecord, now: Millis) -> None:
-        """Pass what operators request to the sources from now on, and the skips of the last hour.
+        """Pass operators' requests to the sources from now on, and the skips of the last hour.
 
         An older skip concerns a record that is settled, or a topic that was recreated since.
         """

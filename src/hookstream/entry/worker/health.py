@@ -93,7 +93,7 @@ class Health:
             self._beat = self._parts.clock.monotonic()
             try:
                 self._watch.look()
-            except Exception as error:  # noqa: BLE001  who only looks ends nothing
+            except Exception as error:  # noqa: BLE001  a failed check must not end the worker
                 self._unexpected.note(error, Step.NOTIFY)
             await asyncio.sleep(_BEAT)
 

@@ -1,11 +1,11 @@
-"""Makes schemas of registries durable rows of the schemas table, each written once by one worker.
+"""Writes schemas of registries as rows of the schemas table, each once by one worker.
 
-1. Opening the writer fences every older one; only then the table is read. What it lacks is written, in
-   one transaction: so no row is ever written over, whoever resolves the same id at the same time.
-2. A worker that was fenced tries again after a while, and mostly finds the row then.
+1. Opening the writer fences every older one; only then is the table read. Missing rows are written in one
+   transaction, so no row is ever overwritten, even if several workers resolve the same id at the same time.
+2. A worker that was fenced retries after a while, and usually finds the row then.
 
-A process that dies in between has written all of it or nothing. Its open transaction hides what is
-written after it for five seconds at most, or until another worker resolves a schema.
+A process that dies in between has written all rows or none. Its open transaction hides later records for five
+seconds at most, or until another worker resolves a schema.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 _TRIES = 8
 _FIRST_PAUSE = 0.2
-"""Seconds until a worker that was fenced tries again, half of it drawn; doubled each time."""
+"""Seconds until a fenced worker retries, half of it random; doubled each time."""
 
 
 class RegisteredRows:
@@ -66,7 +66,7 @@ class RegisteredRows:
         self._registries = registries
         self._one = asyncio.Lock()
         self._pending: dict[RegisteredId, bytes] = {}
-        """Rows to be written by whoever has the lock next."""
+        """Rows to be written by the next holder of the lock."""
 
     async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:
         """See `SchemaRows.add`."""
@@ -104,7 +104,7 @@ class RegisteredRows:
         return RegisteredSchema(tree)
 
     async def _write_pending(self) -> str | None:
-        """Write what is pending, and let the book know the rows; return why it could not be done."""
+        """Write pending rows, and add them to the book; return why that failed."""
         pause, problem = _FIRST_PAUSE, None
         for _ in range(_TRIES):
             wanted = dict(self._pending)
@@ -124,7 +124,7 @@ class RegisteredRows:
         return problem
 
     def _written(self, wanted: Mapping[RegisteredId, bytes]) -> dict[RegisteredId, bytes]:
-        """Write the rows that the table lacks; return all of them as they stand in it. Blocks.
+        """Write the rows that the table lacks; return all of them as the table has them. Blocks.
 
         Raises:
             ProducerFenced: Another worker took over.
@@ -151,7 +151,7 @@ class RegisteredRows:
 async def _in_thread(act: Callable[[], T]) -> T:
     """Return what a blocking call returns, or raise what it raises.
 
-    The thread is a daemon: a broker that hangs must not keep a process from ending.
+    The thread is a daemon: a hanging broker must not keep the process from ending.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -173,7 +173,7 @@ async def _in_thread(act: Callable[[], T]) -> T:
         try:
             loop.call_soon_threadsafe(finish, result, failed)
         except RuntimeError:
-            # The loop is closed: nobody waits any more.
+            # The loop is closed: nothing waits for it any more.
             return
 
     threading.Thread(target=run, name="registry-rows", daemon=True).start()

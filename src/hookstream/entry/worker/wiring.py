@@ -60,7 +60,7 @@ _TABLES_DEADLINE = 60.0
 _TIME_SECONDS = 5.0
 """Seconds to wait for the brokers' time at the start."""
 _TOPICS = 4_096
-"""The topics whose registry is kept; looking one up again costs microseconds."""
+"""The most topics whose registry is cached; another look-up costs microseconds."""
 _OTHER_FILES = 256
 """Open files besides the connections to endpoints: brokers, logs, health."""
 
@@ -129,8 +129,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         _refuse_empty(settings, topics, feed)
         sink = _sink(settings, logger, clock)
         stack.push_async_callback(sink.close)
-        # The following steps use the brokers' time. Without it nothing is sent either, see
-        # `BrokerClock.agrees`.
+        # The following steps use the brokers' time. Without it nothing is sent, see `BrokerClock.agrees`.
         sink.write(time_request(topics), lambda _: None)
         await sink.flush(_TIME_SECONDS)
         sender = await stack.enter_async_context(_sender(settings, logger))
@@ -170,34 +169,47 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             on_stopped=lambda where: feed.start_stopped(where, clock.now()),
         )
         engine = Engine(ports, engine_rules(settings))
-
-        def start_partition(where: TopicPartition, at: str | Millis) -> None:
-            ours = topics.delay_of(where.topic) is not None
-            source, owned = (tiers, engine.tiers) if ours else (events, engine.events)
-            source.start_partition(where, at, blocked=owned.is_blocked(where))
-
-        def skip_record(where: TopicPartition, offset: int) -> None:
-            (events if topics.delay_of(where.topic) is None else tiers).skip(where, offset)
-
-        feed.connect(start_partition, skip_record, clock.now())
+        _route_requests(feed, topics, events, tiers, engine, clock)
         for event_type in book.event_types():
             # Builds the index of each type now, so that the first event need not wait for it.
             directory.wants(event_type, clock.now())
         spare_collector()
         yield Wired(
-            engine,
-            events,
-            tiers,
-            tables,
-            sink,
-            sender,
-            directory,
-            metrics,
-            logger,
-            clock,
-            feed.jobs,
-            avro,
+            engine=engine,
+            events=events,
+            tiers=tiers,
+            tables=tables,
+            sink=sink,
+            sender=sender,
+            directory=directory,
+            metrics=metrics,
+            logger=logger,
+            clock=clock,
+            jobs=feed.jobs,
+            avro=avro,
         )
+
+
+def _route_requests(
+    feed: TableConsumer,
+    topics: Topics,
+    events: KafkaSource,
+    tiers: KafkaSource,
+    engine: Engine,
+    clock: BrokerClock,
+) -> None:
+    """Pass operators' requests about a partition to the source that reads it."""
+
+    def start_partition(where: TopicPartition, at: str | Millis) -> None:
+        is_tier = topics.delay_of(where.topic) is not None
+        source, owned = (tiers, engine.tiers) if is_tier else (events, engine.events)
+        source.start_partition(where, at, blocked=owned.is_blocked(where))
+
+    def skip_record(where: TopicPartition, offset: int) -> None:
+        is_tier = topics.delay_of(where.topic) is not None
+        (tiers if is_tier else events).skip(where, offset)
+
+    feed.connect(start_partition, skip_record, clock.now())
 
 
 def _sink(settings: Settings, logger: StructuredLogger, clock: BrokerClock) -> KafkaSink:
@@ -226,8 +238,8 @@ def _refuse_empty(settings: Settings, topics: Topics, feed: TableConsumer) -> No
     for table in (topics.schemas, topics.partners, topics.subscriptions):
         if not feed.rows[table]:
             raise ConfigurationError(
-                f"{table} is empty, so nothing could ever be delivered: is topics.prefix"
-                f" {topics.prefix!r} right? Set tables.allow_empty = true where it is meant"
+                f"{table} is empty, so nothing could ever be delivered: check topics.prefix"
+                f" ({topics.prefix!r}), or set tables.allow_empty = true if the table is meant to be empty"
             )
 
 
@@ -266,12 +278,12 @@ def _sources(
 
     def wanted_from(topic: str) -> Millis | None:
         # A topic without subscriptions so far must not look like one whose offsets were lost.
-        ours = topic == topics.operations
+        is_operations = topic == topics.operations
         return min(
             (
                 each.active_from
                 for each in directory.subscriptions.values()
-                if not ours or not OPERATIONS_EVENTS.isdisjoint(each.event_types)
+                if not is_operations or not OPERATIONS_EVENTS.isdisjoint(each.event_types)
             ),
             default=None,
         )

@@ -60,7 +60,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
 
 
 def _lanes(parts: Wired, name: str) -> Lanes:
-    """Return what a worker of this name says of its lanes."""
+    """Return the function that reports the lanes of the worker with this name."""
     lanes, directory = parts.engine.lanes, parts.directory
 
     def partner_of(subscription_id: str) -> str:
