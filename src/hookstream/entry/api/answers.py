@@ -1,4 +1,4 @@
-"""Answers as they are sent, and what is kept of one for the idempotency key of its request."""
+"""Converts answers to responses, and to the row that is kept for the request's idempotency key."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,11 +20,11 @@ class RequestKey(NamedTuple):
     key: str
     """The hash of the key."""
     request: str
-    """The hash of what is asked for."""
+    """The hash of the request."""
 
 
 def response_of(route: Route, caller: Caller, answer: ApiAnswer) -> ApiResponse:
-    """Return an answer as it is sent to a caller: without the fields that it may not see."""
+    """Return an answer as it is sent to a caller: without the fields that the caller may not see."""
     headers: dict[str, str] = {}
     if answer.revision is not None:
         headers["ETag"] = f'"{answer.revision}"'
@@ -60,7 +60,7 @@ def kept_rows(
 def repeated(kept: KeptAnswer) -> ApiResponse:
     """Return the answer to a request that was carried out before.
 
-    Where it was too large to be kept, it has no body: `Location` says where to read it.
+    An answer that was too large to be kept has no body: `Location` says where to read it.
     """
     headers = {"Idempotency-Replayed": "true"}
     if kept.body:

@@ -1,7 +1,7 @@
 """Cursors of lists: opaque, encrypted, and bound to the list and the caller that they were made for.
 
-A cursor of another partner, of another list or of other filters cannot be decrypted, so it says nothing and is
-answered like any text that is none.
+A cursor of another partner, list or filters cannot be decrypted, so it reveals nothing and is refused like any
+text that is not a cursor.
 """
 
 import base64
@@ -22,7 +22,7 @@ LONGEST_CURSOR = 7_500
 
 
 class CursorKeys(Protocol):
-    """What encrypts cursors: the key ring."""
+    """Encrypts cursors: the key ring."""
 
     def encrypt(self, plaintext: bytes, associated: bytes) -> tuple[str, str]:
         """Return the key's id and the ciphertext."""
@@ -40,7 +40,7 @@ def cursor_text(keys: CursorKeys, position: JsonObject, purpose: bytes) -> str:
 
     Args:
         keys: Encrypt it.
-        position: Where the list goes on: small, plain values.
+        position: Where the list continues: small, plain values.
         purpose: As `cursor_purpose` returns it.
     """
     key_id, sealed = keys.encrypt(msgspec.json.encode(position), purpose)
@@ -66,13 +66,13 @@ def read_cursor(keys: CursorKeys, text: str, purpose: bytes) -> JsonObject:
             ProblemKind.INVALID_CURSOR,
             "it is not a cursor that this list gave for this token and these filters",
             field="cursor",
-            remedy="begin without a cursor",
+            remedy="start again without a cursor",
         ) from None
     return found if isinstance(found, dict) else {}
 
 
 def purpose_of(route: str, caller: Caller, query: ApiInput) -> bytes:
-    """Return what the cursors of a list are bound to: the list, whose it is, and its filters."""
+    """Return what the cursors of a list are bound to: the list, its partner and its filters."""
     filters = msgspec.to_builtins(query)
     for name in ("cursor", "limit"):
         filters.pop(name, None)

@@ -1,4 +1,4 @@
-"""Logs exceptions that nothing expected: each line of code that raised one with its stack, once."""
+"""Logs unexpected exceptions, with the stack only once for each line of code that raised one."""
 
 import traceback
 
@@ -9,11 +9,11 @@ _LONGEST_STACK = 8_000
 
 
 class DefectLog:
-    """The defects that one part met. Owned by the event loop.
+    """The log of unexpected exceptions of one component. Owned by the event loop.
 
     Args:
         logger: The log.
-        event: What its lines are called.
+        event: The name of its log events.
     """
 
     def __init__(self, logger: Logger, event: str) -> None:
@@ -22,7 +22,7 @@ class DefectLog:
         self._stacks: set[tuple[str, int]] = set()
 
     def log(self, defect: Exception, request_id: str, route: str) -> ProblemDocument:
-        """Log a defect, and return what its caller is answered: not what it is."""
+        """Log a defect, and return the answer to the caller, which does not describe it."""
         at = traceback.extract_tb(defect.__traceback__)[-1:]
         place = (at[0].filename, at[0].lineno or 0) if at else ("", 0)
         stack = ""

@@ -267,7 +267,7 @@ class Dispatcher:
 
     def _caller(self, identify: Callable[[], Caller | None], report: RequestReport) -> Caller:
         if not self._services.current():
-            # A revoked token could still be good in tables that are not current.
+            # A revoked token could still be valid in tables that are not current.
             raise RequestRefused(ProblemKind.UNAVAILABLE, retry_after=_NOT_CURRENT)
         caller = identify()
         if caller is None:
@@ -287,7 +287,7 @@ class Dispatcher:
         if len(content) <= LARGEST_BODY:
             body, document = read_body(request, content, route.body)
         else:
-            # Reading it takes so long that others would wait.
+            # Parsing it takes so long that other requests would wait.
             body, document = await self._threads.run(
                 lambda: read_body(request, content, route.body)
             )
@@ -321,7 +321,7 @@ class Dispatcher:
         if route.scans and (wait := self._services.scan_wait(call.caller)) > 0:
             raise RequestRefused(
                 ProblemKind.TOO_MANY_REQUESTS,
-                "as many records were read for this partner as may be in a second",
+                "this partner's limit of records read per second is used up",
                 remedy="wait; an operator can raise `limits.scanned_records_a_second`",
                 retry_after=math.ceil(wait),
             )
@@ -367,7 +367,7 @@ class Dispatcher:
     async def _once(
         self, key: RequestKey, route: Route, call: Call[Any, Any], report: RequestReport
     ) -> ApiResponse:
-        """Carry a request out, or answer it as the first of its key was answered."""
+        """Carry a request out, or answer it like the first request with its key."""
         place, now = (key.token_id, key.key), self._services.now()
         kept = self._services.kept_answer(key.token_id, key.key)
         match judged(kept, key.request, now, in_progress=self._in_progress.get(place)):
@@ -378,7 +378,7 @@ class Dispatcher:
             case InProgress():
                 raise RequestRefused(
                     ProblemKind.CONFLICT,
-                    "the first request of this key is not answered yet",
+                    "the first request with this idempotency key is still in progress",
                     field="idempotency-key",
                     retry_after=_NOT_CURRENT,
                 )
@@ -400,7 +400,7 @@ class Dispatcher:
         try:
             return await self._carried_out(route, keyed, report)
         except InputRefused:
-            # Another console may have done it meanwhile: the refusal is then of what that left behind.
+            # Another console may have carried it out meanwhile: the refusal is then about that result.
             await self._threads.run(self._services.caught_up)
             kept = self._services.kept_answer(key.token_id, key.key)
             if kept is None or kept.request != key.request:
@@ -437,7 +437,7 @@ class Dispatcher:
             headers["WWW-Authenticate"] = "Bearer"
         document = refused.document()
         if refused.kind is not ProblemKind.NOT_FOUND:
-            # What is absent and what is another partner's are alike to the byte: there the header alone has it.
+            # A 404 is the same to the byte for absent objects and another partner's: only the header has the id.
             document = msgspec.structs.replace(document, request_id=report.request_id)
         return ApiResponse(refused.kind.status, headers, msgspec.json.encode(document))
 

@@ -1,4 +1,4 @@
-"""What lists and statistics are of: whose things, of which subscription, of which time."""
+"""The filters that lists and statistics share: partner, subscription, time."""
 
 from collections.abc import Collection, Iterable
 from typing import Annotated, Any
@@ -25,25 +25,25 @@ OfPartner = Annotated[Identifier | None, OPERATORS_ASK]
 
 
 class WhoseQuery(ApiInput, frozen=True):
-    """Whose things are counted."""
+    """Restricts counts to a subscription or partner."""
 
     subscription: Identifier | None = None
-    """Of this subscription alone."""
+    """Only of this subscription."""
     partner: OfPartner = None
-    """Of this partner alone."""
+    """Only of this partner."""
 
 
 class WhosePageQuery(PageQuery, frozen=True):
-    """Whose things are listed."""
+    """Restricts a list to a subscription or partner."""
 
     subscription: Identifier | None = None
-    """Of this subscription alone."""
+    """Only of this subscription."""
     partner: OfPartner = None
-    """Of this partner alone."""
+    """Only of this partner."""
 
 
 class TimesQuery(WhosePageQuery, frozen=True):
-    """Whose things of which time are listed."""
+    """Restricts a list to a subscription or partner, and to a time."""
 
     since: Instant | None = None
     """From then on (RFC 3339)."""
@@ -52,21 +52,21 @@ class TimesQuery(WhosePageQuery, frozen=True):
 
 
 class WindowShown(ApiOutput, frozen=True):
-    """For which time the answer has everything; nothing is known of what lies outside."""
+    """The time for which the answer is complete; nothing is known of other times."""
 
     since: str | None
     until: str | None
     building: bool
     """Whether older hours are still being read."""
     reading: bool
-    """Whether what happens is being read; false: the answer may be old."""
+    """Whether the index is being updated; false: the answer may be old."""
 
 
 def instant(text: str | None, field: str) -> Millis | None:
     """Return an instant of a request; None: it has none.
 
     Raises:
-        RequestRefused: It is none.
+        RequestRefused: It is not a time.
     """
     if text is None:
         return None
@@ -77,12 +77,12 @@ def instant(text: str | None, field: str) -> Millis | None:
 
 
 def whose(call: Call[Any, Any]) -> dict[str, Any]:
-    """Return the part of an index's filter that says whose things are wanted.
+    """Return the part of an index filter that restricts it to a partner or subscription.
 
-    A partner's caller gets its own things alone, whatever it asks for.
+    A partner's caller gets only its own, whatever it asks for.
 
     Raises:
-        RequestRefused: It asks for a subscription that there is not, as far as the caller may know.
+        RequestRefused: It asks for a subscription that does not exist for the caller.
     """
     query: WhoseQuery | WhosePageQuery = call.query
     subscriptions = None
@@ -103,14 +103,14 @@ def whose(call: Call[Any, Any]) -> dict[str, Any]:
 def at_hosts(
     call: Call[Any, Any], hosts: Iterable[str], of: Collection[str] | None
 ) -> frozenset[str]:
-    """Return the subscriptions of the caller whose endpoint is at one of some hosts now, deleted ones too.
+    """Return the subscriptions of the caller whose endpoint is now at one of some hosts, deleted ones too.
 
-    A host of another partner's is as one that nobody has.
+    A host that only another partner has is like one that nobody has.
 
     Args:
         call: The request.
         hosts: Hosts, without a port.
-        of: Only subscriptions of these names are asked for; None or empty: any.
+        of: Only subscriptions with these ids; None or empty: any.
     """
     wanted = {each.lower() for each in hosts}
     return frozenset(
@@ -124,18 +124,18 @@ def at_hosts(
 
 
 def times(call: Call[Any, Any]) -> dict[str, Any]:
-    """Return the part of an index's filter that says of which time things are wanted."""
+    """Return the part of an index filter that restricts it to a time."""
     query: TimesQuery = call.query
     return {"since": instant(query.since, "since"), "until": instant(query.until, "until")}
 
 
 def words(values: tuple[str, ...]) -> frozenset[str] | None:
-    """Return the values of a parameter; None: it is not given, so any will do."""
+    """Return the values of a parameter; None: it is not given, so any value matches."""
     return frozenset(values) or None
 
 
 def after(call: Call[Any, Any]) -> Cursor | None:
-    """Return where a list of the index goes on; None: at its beginning."""
+    """Return the position at which a list of the index continues; None: at its beginning."""
     found = None if call.cursor is None else call.cursor.get("after")
     if not isinstance(found, list):
         return None
@@ -143,7 +143,7 @@ def after(call: Call[Any, Any]) -> Cursor | None:
 
 
 def following(call: Call[Any, Any], page: Page[Any]) -> str | None:
-    """Return the cursor of what follows a page of the index; None: nothing does."""
+    """Return the cursor of the page after a page of the index; None: it is the last one."""
     if page.after is None:
         return None
     position: list[Json] = [*page.after]

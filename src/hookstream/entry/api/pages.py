@@ -1,4 +1,4 @@
-"""Lists in pages: how many things an answer has, and the cursor of the next one."""
+"""Cuts lists into pages, each with the cursor of the next one."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -14,12 +14,12 @@ T = TypeVar("T")
 def page_of(
     call: Call[Any, Any], things: Iterable[T], key: Callable[[T], str]
 ) -> tuple[tuple[T, ...], str | None]:
-    """Return the next things of a list that is in the order of a key, and the cursor of what follows.
+    """Return the next objects of a list that is ordered by a key, and the cursor of the following page.
 
     Args:
         call: The request.
-        things: All things, in ascending order of their keys; each key is there once.
-        key: The key of one.
+        things: All objects, in ascending order of their keys; keys are unique.
+        key: Returns an object's key.
     """
     after = None if call.cursor is None else call.cursor.get("after")
     rest = (each for each in things if not isinstance(after, str) or key(each) > after)

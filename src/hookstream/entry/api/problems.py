@@ -1,4 +1,4 @@
-"""Answers to what cannot be done, as problem documents (RFC 9457); each family of errors has one status."""
+"""Maps errors to problem documents (RFC 9457); each family of errors has one status."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -33,25 +33,25 @@ class ProblemKind(Enum):
 
     MALFORMED = _Kind(400, "The request cannot be read")
     INVALID_CURSOR = _Kind(400, "The cursor is not one of this list")
-    UNAUTHENTICATED = _Kind(401, "A token is needed")
+    UNAUTHENTICATED = _Kind(401, "A token is required")
     FORBIDDEN = _Kind(403, "The token does not allow this")
     NOT_FOUND = _Kind(404, "There is no such thing")
-    METHOD_NOT_ALLOWED = _Kind(405, "The path does not take this method")
+    METHOD_NOT_ALLOWED = _Kind(405, "The path does not support this method")
     TIMEOUT = _Kind(408, "The request did not arrive in time")
     CONFLICT = _Kind(409, "It has changed, or is being changed")
     OWNED_BY_FILES = _Kind(409, "Definition files own it")
-    GONE = _Kind(410, "It is gone for good")
+    GONE = _Kind(410, "It is gone permanently")
     TOO_LARGE = _Kind(413, "The body is too large")
     URI_TOO_LONG = _Kind(414, "The address is too long")
-    UNSUPPORTED_MEDIA_TYPE = _Kind(415, "The body's type is not taken")
+    UNSUPPORTED_MEDIA_TYPE = _Kind(415, "The body's media type is not supported")
     LIMIT_EXCEEDED = _Kind(422, "The partner's limits do not allow it")
     INVALID = _Kind(422, "The request cannot be carried out")
     KEY_REUSED = _Kind(422, "The idempotency key belongs to another request")
-    REVISION_REQUIRED = _Kind(428, "The revision is needed")
+    REVISION_REQUIRED = _Kind(428, "A revision is required")
     TOO_MANY_REQUESTS = _Kind(429, "Too many requests")
-    INTERNAL = _Kind(500, "A defect of hookstream")
+    INTERNAL = _Kind(500, "An internal error of hookstream")
     MISCONFIGURED = _Kind(503, "The installation must be changed by its operator")
-    UNAVAILABLE = _Kind(503, "Something that is needed is away")
+    UNAVAILABLE = _Kind(503, "A dependency is unavailable")
 
     @property
     def status(self) -> int:
@@ -82,7 +82,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     remedy: str = ""
     """What to do."""
     problems: tuple["FieldProblem", ...] = ()
-    """Every problem of the body, where there are several."""
+    """Every problem of the body, if there are several."""
     request_id: str = ""
     """The request, as the log and operators' audit log name it; empty in a 404, whose header has it."""
 
@@ -102,8 +102,8 @@ class RequestRefused(InputRefused):
         detail: What is wrong.
         field: The field, parameter or header that it is about.
         remedy: What to do.
-        retry_after: Seconds after which it may be tried again; None: not by itself.
-        problems: Every problem of the body, where there are several.
+        retry_after: Seconds after which it may be retried; None: a retry alone does not help.
+        problems: Every problem of the body, if there are several.
     """
 
     def __init__(
@@ -142,12 +142,12 @@ class RequestRefused(InputRefused):
 
 
 def _sendable(text: str) -> str:
-    """Return a text as JSON has it: cut, and half of a surrogate pair, of a record or a name, written out."""
+    """Return a text that JSON can have: cut, and lone surrogates of records or names written out."""
     return text[:_LONGEST_DETAIL].encode("utf-8", "backslashreplace").decode()
 
 
 _REPLAYED_AGAIN = 3_600
-"""Seconds after which a partner may have some events of its day again."""
+"""Seconds after which part of a partner's events per day is available again."""
 _RETRY_AFTER = 5
 """Seconds after which a dependency may be back."""
 _CONTENDED = 1
@@ -155,12 +155,12 @@ _CONTENDED = 1
 
 
 def not_found() -> RequestRefused:
-    """Return the answer to a partner for what is absent and for what is another's: always the same bytes."""
+    """Return the answer to a partner for an absent object and for another partner's: always the same bytes."""
     return RequestRefused(ProblemKind.NOT_FOUND)
 
 
 def invalid(detail: str, field: str = "", remedy: str = "") -> RequestRefused:
-    """Return the refusal of a request that was read, and cannot be carried out."""
+    """Return the refusal of a readable request that cannot be carried out."""
     return RequestRefused(ProblemKind.INVALID, detail, field=field, remedy=remedy)
 
 
@@ -169,7 +169,7 @@ def refusal_of(error: HookstreamError, *, by_operator: bool) -> RequestRefused |
 
     Args:
         error: The error of a service.
-        by_operator: Whether the caller is an operator: what concerns the installation is for operators only.
+        by_operator: Whether the caller is an operator: only operators see details of the installation.
     """
     if isinstance(error, RequestRefused):
         return error
@@ -192,7 +192,7 @@ def _of_input(error: InputRefused, *, by_operator: bool) -> RequestRefused:
         case AccessRefused():
             return RequestRefused(ProblemKind.FORBIDDEN, str(error))
         case OwnedByFiles(subject=subject) if not by_operator:
-            # Whose files, and where, is operators' business.
+            # Only operators see whose files they are, and where.
             return RequestRefused(
                 ProblemKind.OWNED_BY_FILES,
                 f"{subject} belongs to definition files of operators",
@@ -205,7 +205,7 @@ def _of_input(error: InputRefused, *, by_operator: bool) -> RequestRefused:
                 remedy="change the file, or let an operator release the subscription",
             )
         case Contended():
-            # Nothing was written, and nothing is wrong with what was asked for.
+            # Nothing was written, and the request itself is valid.
             return RequestRefused(ProblemKind.CONFLICT, str(error), retry_after=_CONTENDED)
         case Conflict():
             return RequestRefused(ProblemKind.CONFLICT, str(error), remedy="read it again")

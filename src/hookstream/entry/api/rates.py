@@ -1,6 +1,6 @@
-"""Bounds requests of each caller, and what is read for partners, in this process.
+"""Rate limits in this process: of each caller's requests, and of the records read for partners.
 
-A partner's tokens count together, each of an operator's alone.
+A partner's tokens share one limit; each token of an operator has its own.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class TokenRates:
         self._rates: dict[str, RequestRate] = {}
 
     def take(self, caller: Caller) -> tuple[dict[str, str], int | None]:
-        """Return the headers that say what is left, and after how many seconds a refused request may be repeated."""
+        """Return the rate limit headers, and after how many seconds a refused request may be repeated."""
         now = self._monotonic()
         if caller.partner_id is None:
             key, per_second = f"token/{caller.token_id}", self._operators
@@ -59,7 +59,7 @@ class TokenRates:
 
 
 class ScanRates:
-    """How many records of the log are read for each partner. May be called from any thread.
+    """The rate at which records of the log are read for each partner. May be called from any thread.
 
     Args:
         per_second: Returns how many a second are read for a partner.
@@ -73,13 +73,13 @@ class ScanRates:
         self._lock = Lock()
 
     def wait(self, caller: Caller) -> float:
-        """Return for how many seconds nothing more is read for a caller; 0: it may be."""
+        """Return for how many seconds nothing more may be read for a caller; 0: reading is allowed."""
         with self._lock:
             rate = self._rates.get(caller.partner_id or "")
             return 0.0 if rate is None else rate.wait(self._monotonic())
 
     def note(self, caller: Caller, records: int) -> float:
-        """Note records that were read for a caller; return for how many seconds nothing more is."""
+        """Note records that were read for a caller; return for how many seconds no more may be."""
         if caller.partner_id is None:
             return 0.0
         per_second = self._per_second(caller.partner_id)

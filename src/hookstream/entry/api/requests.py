@@ -1,4 +1,4 @@
-"""Requests and answers as plain values, and the bounded reading of what a request says."""
+"""Requests and answers as plain values, and the bounded parsing of requests."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,7 +17,7 @@ from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.errors import InputRefused
 
 LARGEST_BODY = 1 << 20
-"""Bytes of a request's body, where its route does not say another number."""
+"""The most bytes of a request's body, unless its route has another bound."""
 LONGEST_PATH = 2_048
 LONGEST_QUERY = 8_192
 """Characters, as they are sent."""
@@ -64,11 +64,11 @@ class ApiResponse:
 
 
 class CutOff(Exception):
-    """Raised where an answer that is being sent cannot be finished: it must not look whole. Why is logged."""
+    """Raised if an answer in pieces cannot be finished: it must not look complete. The reason is logged."""
 
 
 class BodyPieces(Protocol):
-    """A body in pieces. Whoever sends it closes it, also where nothing of it was sent."""
+    """A body in pieces. The sender closes it, also if it sent nothing of it."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Return itself."""
@@ -81,7 +81,7 @@ class BodyPieces(Protocol):
         """
 
     async def aclose(self) -> None:
-        """Close what makes the pieces."""
+        """Close the source of the pieces."""
 
 
 def request_id(request: ApiRequest, make: Callable[[], str]) -> str:
@@ -125,17 +125,17 @@ def segments(path: str) -> tuple[str, ...]:
 
 
 def revision(request: ApiRequest) -> int | None:
-    """Return the revision that a change is for; None: any.
+    """Return the revision that a change applies to; None: any.
 
     Raises:
-        RequestRefused: The request does not say it.
+        RequestRefused: The request does not name one.
     """
     given = request.headers.get("if-match")
-    remedy = "send `If-Match` with the ETag of what you read, or `*` for whatever there is"
+    remedy = "send `If-Match` with the ETag that you read, or `*` for any revision"
     if given is None:
         raise RequestRefused(
             ProblemKind.REVISION_REQUIRED,
-            "a change says which revision it is for",
+            "a change must name the revision that it applies to",
             field="if-match",
             remedy=remedy,
         )
@@ -205,7 +205,7 @@ def _lists(into: type) -> frozenset[str]:
 
 
 async def read_content(request: ApiRequest, most: int = LARGEST_BODY) -> bytes:
-    """Return the bytes of a request's body, so many at most.
+    """Return the bytes of a request's body, at most `most`.
 
     Raises:
         RequestRefused: It is too large, or compressed.
@@ -217,9 +217,9 @@ async def read_content(request: ApiRequest, most: int = LARGEST_BODY) -> bytes:
     if content and coding not in ("", "identity"):
         raise RequestRefused(
             ProblemKind.UNSUPPORTED_MEDIA_TYPE,
-            "a compressed body is not taken",
+            "a compressed body is not supported",
             field="content-encoding",
-            remedy="send the body as it is, without `Content-Encoding`",
+            remedy="send the body uncompressed, without `Content-Encoding`",
         )
     return content
 
@@ -235,11 +235,11 @@ def read_body(
         into: The type; None: the route takes no body.
 
     Raises:
-        RequestRefused: It is no JSON, or not of this type.
+        RequestRefused: It is not JSON, or not of this type.
     """
     if into is None:
         if content and request.method != "GET":
-            raise invalid("no body is taken here")
+            raise invalid("this route takes no body")
         return None, {}
     _check_type(request, content)
     try:
@@ -271,7 +271,7 @@ def _check_type(request: ApiRequest, content: bytes) -> None:
 
 
 def _refused(error: msgspec.ValidationError) -> RequestRefused:
-    """Return the refusal of a value; msgspec says what is wrong and where, never what was there."""
+    """Return the refusal of a value: msgspec's reason and path, never the value itself."""
     found = _AT.match(str(error))
     why, path = (str(error), "") if found is None else (found["why"], found["path"] or "")
     path = path.removeprefix("$").removeprefix(".")
@@ -281,7 +281,7 @@ def _refused(error: msgspec.ValidationError) -> RequestRefused:
             name = named["name"][:_LONGEST_NAME]
             detail = OF_FILES_ONLY if name in ("env", "file") else said
             return invalid(detail, f"{path}.{name}" if path else name)
-    # A value may be a secret that stands in the wrong field.
+    # A value may be a secret in the wrong field.
     why = re.sub(
         r" '[^']*'$",
         "",

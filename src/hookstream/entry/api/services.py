@@ -1,4 +1,4 @@
-"""What handlers need from the console that runs them; each function may block."""
+"""The services that handlers get from their console; each function may block."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -67,7 +67,7 @@ class ConsoleServices(Protocol):
         """Return the present."""
 
     def caller(self, token: str) -> Caller | None:
-        """Return whose a token is; None: it is unknown, expired or revoked."""
+        """Return the caller of a token; None: it is unknown, expired or revoked."""
 
     def kept_answer(self, token_id: str, key_hash: str) -> KeptAnswer | None:
         """Return the answer of an idempotency key; None: it has none."""
@@ -79,7 +79,7 @@ class ConsoleServices(Protocol):
         """Return a token; None: there is none, or its row cannot be read."""
 
     def session_caller(self, cookie: str) -> Caller | SessionRefusal:
-        """Return whose the session of a cookie's value is, or why nobody's."""
+        """Return the caller of the session of a cookie's value, or why there is none."""
 
     def sessions(self) -> list[Session]:
         """Return all sessions of pages, in no order."""
@@ -97,13 +97,13 @@ class ConsoleServices(Protocol):
         """Return the portal link of a text, whether it is good or not; None: there is none."""
 
     def state(self) -> State:
-        """Return the tables as they are now; what was returned does not change."""
+        """Return a snapshot of the tables as they are now."""
 
     def opened_state(self) -> State:
-        """Return the tables as they are now, with the secrets in them decrypted: they leave in no answer."""
+        """Return a snapshot of the tables with decrypted secrets, which must not get into an answer."""
 
     def retained_since(self, since: Millis) -> Sequence[TopicPartition]:
-        """Return the partitions of which retention may have taken records, as the service of this name."""
+        """Return the partitions from which retention may have deleted records, as the service of this name."""
 
     def change(
         self,
@@ -113,7 +113,7 @@ class ConsoleServices(Protocol):
         """Change the tables: all of it is written, or nothing; then `state` has it.
 
         Args:
-            act: Checks and stages the change. It may be called several times, so it does nothing else.
+            act: Checks and stages the change. It may be called several times, so it must do nothing else.
             also: Returns rows of the console topic that commit with it.
 
         Raises:

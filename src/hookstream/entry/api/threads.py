@@ -1,4 +1,4 @@
-"""Where handlers run: what blocks keeps no other request waiting."""
+"""Runs handlers on threads, so that a blocking one delays no other request."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Threads(Protocol):
-    """Runs what blocks beside the event loop."""
+    """Runs blocking code outside of the event loop."""
 
     async def run(self, compute: Callable[[], T]) -> T:
         """Return what `compute` returns."""

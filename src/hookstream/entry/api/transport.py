@@ -1,4 +1,4 @@
-"""Serves the API and the pages over HTTP/1.1 with aiohttp, which only moves bytes: others decide everything."""
+"""Serves the API and the pages over HTTP/1.1 with aiohttp; the dispatcher and the site answer the requests."""
 
 import asyncio
 import ipaddress
@@ -24,7 +24,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Answering(Protocol):
-    """What answers requests: the dispatcher, or whoever hands it those that are for the API."""
+    """Answers requests: the dispatcher, or the site in front of it."""
 
     async def answer(self, request: ApiRequest) -> ApiResponse:
         """Return the answer. Never raises, unless it is cancelled."""
@@ -35,14 +35,14 @@ Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 @dataclass(slots=True, frozen=True)
 class ConnectionBounds:
-    """How many connections there may be, and how long one may do nothing."""
+    """The bounds on the number of connections, and on the time that one may be idle."""
 
     most: int = 800
     """At once; a new one takes the place of the oldest that is idle."""
     most_of_address: int = 200
     """Of one address, unless that is a trusted proxy."""
     header_seconds: float = 10.0
-    """How long a request's headers may take to come, from the first byte on or from when it was connected."""
+    """How long a request's headers may take to arrive, from the first byte on or from the connection on."""
     idle_seconds: float = 75.0
     """How long a connection may wait for the next request, and a client take for an answer."""
 
@@ -51,7 +51,7 @@ DEFAULT_BOUNDS = ConnectionBounds()
 
 
 class _Connection(web.RequestHandler):
-    """One connection; what is no HTTP is answered with a problem, and logged nowhere."""
+    """One connection; input that is not HTTP is answered with a problem, and not logged."""
 
     __slots__ = ("_bounds", "_connections", "_in_header", "_requests", "_timer")
 
@@ -72,7 +72,7 @@ class _Connection(web.RequestHandler):
         return not self._requests
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start, if there is room for it."""
+        """Start the connection, if there is room for it."""
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
@@ -82,7 +82,7 @@ class _Connection(web.RequestHandler):
             self.end()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; the rest of its request's headers may not take long."""
+        """Take received data; the rest of the request's headers must arrive in time."""
         if self.is_idle and not self._in_header:
             self._in_header = True
             self._end_in(self._bounds.header_seconds)
@@ -94,13 +94,13 @@ class _Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def request_began(self) -> None:
-        """Note that the headers of a request are there: its answer is being made."""
+        """Note that the headers of a request have arrived, and it is being answered."""
         self._requests += 1
         self._in_header = False
         self._end_in(None)
 
     def request_ended(self) -> None:
-        """Note that an answer is made, and has to be sent."""
+        """Note that an answer is complete, and is to be sent."""
         self._requests -= 1
         if self.is_idle:
             self._end_in(self._bounds.idle_seconds)
@@ -112,7 +112,7 @@ class _Connection(web.RequestHandler):
             self.transport.abort()
 
     def _end_in(self, seconds: float | None) -> None:
-        """End after so many seconds, instead of after what was said before; None: not by time."""
+        """End after so many seconds, which replaces an earlier time; None: not by time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -130,7 +130,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         detail: str | None = None,
     ) -> web.StreamResponse:
-        """Return the answer to what cannot be parsed; the connection is closed."""
+        """Return the answer to a request that cannot be parsed; the connection is closed."""
         del request, status, detail
         too_long = isinstance(exc, LineTooLong)
         kind = ProblemKind.URI_TOO_LONG if too_long else ProblemKind.MALFORMED

@@ -67,7 +67,7 @@ async def test_a_page_goes_on_with_its_cursor_and_a_foreign_or_changed_one_is_re
         assert len({each.content for each in answers}) == 1
         events.directory.put_subscription(pulled(active_from=events.clock.now()))
         gone = await asked(world, f"cursor={cursor}")
-        assert (gone.status, gone.json["remedy"]) == (410, "begin without a cursor")
+        assert (gone.status, gone.json["remedy"]) == (410, "start again without a cursor")
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -60,7 +60,7 @@ def test_a_delivery_shows_where_it_waits_and_what_can_be_done() -> None:
     assert [each["kind"] for each in shown["moments"]] == ["attempt", "dead_letter"]
     assert (shown["subscription"]["state"], bool(shown["can_be_done"])) == ("active", True)
     absent = run(ApiFace(ApiWorld()), "deliveries", "show", "msg_absent")
-    assert (absent.code, "'msg_absent' within the window" in absent.err) == (2, True)
+    assert (absent.code, "'msg_absent' within its window" in absent.err) == (2, True)
 
 
 def test_deliveries_are_counted_and_listed_as_far_as_the_window_reaches() -> None:

@@ -44,7 +44,7 @@ class DeadLettersQuery(TimesQuery, frozen=True):
     status: Words = ()
     """HTTP statuses of the last answer."""
     host: Words = ()
-    """Of subscriptions whose endpoint is there now."""
+    """Only of subscriptions whose endpoint is at these hosts now."""
     open: bool | None = None
 
 

@@ -114,7 +114,7 @@ def list_dead_letters_of_delivery(call: Call[DeadLettersOfQuery, None]) -> ApiAn
     delivery_id, own = call.params["delivery_id"], call.caller.partner_id
     index = call.services.index()
     if index.delivery(delivery_id, partner_id=own) is None:
-        detail = f"nothing is known of a delivery {delivery_id!r} within the window"
+        detail = f"the index has no delivery {delivery_id!r} within its window"
         raise RequestRefused(ProblemKind.NOT_FOUND, detail)
     wanted = DeadLetterFilter(partner_id=own, delivery_id=delivery_id)
     page = index.dead_letters(wanted, after(call), call.query.limit)

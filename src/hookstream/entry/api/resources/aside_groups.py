@@ -31,7 +31,7 @@ class DeadLetterGroupsQuery(WhoseQuery, frozen=True):
     status: Words = ()
     """HTTP statuses of the last answer."""
     host: Words = ()
-    """Of subscriptions whose endpoint is there now."""
+    """Only of subscriptions whose endpoint is at these hosts now."""
 
 
 class UndecodableGroupsQuery(ApiInput, frozen=True):

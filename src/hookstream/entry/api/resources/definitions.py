@@ -1,7 +1,7 @@
-"""Routes of definition files: planning what a folder declares, and applying the plan that was shown.
+"""Routes that plan and apply the definitions of a folder.
 
-The files are read by whoever sends them, with the secrets that they name. A definition's `{env}` and `{file}` are
-names here: their material is in the request, and nothing is opened.
+The client reads the files and the secrets that they name. A definition's `{env}` and `{file}` are only names here:
+their material is in the request, and nothing is opened.
 """
 
 from typing import Annotated, Any, Literal, cast
@@ -43,7 +43,7 @@ MOST_DEFINITIONS = 20_000
 
 
 class SentSecret(ApiInput, frozen=True):
-    """Secret material, and where it was read: sealed at once, and never shown again."""
+    """Secret material, and its source: encrypted at once, and never shown again."""
 
     source: Literal["env", "file"]
     name: Annotated[str, Meta(min_length=1, max_length=1_000)]
@@ -57,37 +57,37 @@ class DefinitionGiven(ApiInput, frozen=True):
     kind: Literal["partner", "subscription"]
     definition: dict[str, Any]
     secrets: Annotated[tuple[SentSecret, ...], Meta(max_length=100)] = ()
-    """What its `{env: NAME}` and `{file: PATH}` name: they are not looked up anywhere else."""
+    """The values of its `{env: NAME}` and `{file: PATH}`, which are not looked up anywhere else."""
     declared_at: Annotated[str, Meta(max_length=LONGEST_PLACE)] = ""
-    """The file, within its folder, and the line that declare a subscription: `subscriptions/orders.yaml:3`. Kept
-    with it for people; empty: nobody says."""
+    """The file, within its folder, and the line that declare a subscription: `subscriptions/orders.yaml:3`. Stored with
+    it, for people; empty: not known."""
 
 
 class PlanGiven(ApiInput, frozen=True):
-    """All that a folder declares, and how it is planned."""
+    """All definitions of a folder, and the options of the plan."""
 
     definitions: Annotated[tuple[DefinitionGiven, ...], Meta(max_length=MOST_DEFINITIONS)]
     owner: Identifier | None = None
-    """The folder's name, by which it owns what it declares."""
+    """The folder's name, under which it owns its definitions."""
     prune: bool = False
-    """Whether what the folder owns, and is not declared any more, is deleted."""
+    """Whether objects that the folder owns and no longer declares are deleted."""
     cascade: bool = False
     """Whether a partner's subscriptions are deleted with it."""
     take_over: Annotated[tuple[Identifier, ...], Meta(max_length=50)] = ()
-    """Names of folders from which what is declared is taken over."""
+    """Names of folders from which declared objects are taken over."""
     confirm_delete: Annotated[int, Meta(ge=0)] | None = None
-    """How many are deleted, where that is much of what the folder owns."""
+    """The number of deletions, to confirm one of many of the folder's objects."""
 
 
 class ApplyGiven(PlanGiven, frozen=True, kw_only=True):
-    """The same, and the plan that was shown."""
+    """The same, with the plan that was shown."""
 
     marks: Annotated[dict[str, str], Meta(max_length=2 * MOST_DEFINITIONS)]
-    """The `mark` of each change of the plan, by its subject, such as `subscription orders`: nothing else is done."""
+    """The `mark` of each change of the plan, by its subject, such as `subscription orders`: only these are made."""
 
 
 class FieldDifference(ApiOutput, frozen=True):
-    """A field that changes; null: it is not there."""
+    """A field that changes; null: it is absent."""
 
     path: str
     before: str | None
@@ -95,7 +95,7 @@ class FieldDifference(ApiOutput, frozen=True):
 
 
 class PlannedField(ApiOutput, frozen=True):
-    """A field of what is created, as a text without any secret."""
+    """A field of a created object, as a text without any secret."""
 
     path: str
     shown: str
@@ -105,21 +105,21 @@ class PlannedChange(ApiOutput, frozen=True):
     """A change of a plan."""
 
     action: str
-    """`create`, `update`, `delete`, or `none` for what is as declared."""
+    """`create`, `update`, `delete`, or `none` if the object is as declared."""
     subject: str
     """`partner acme`, `subscription orders`."""
     fields: tuple[PlannedField, ...]
-    """Of what is created."""
+    """The fields of a created object."""
     differences: tuple[FieldDifference, ...]
-    """Of what is updated."""
+    """The changes of an updated object."""
     start_from: str | None
-    """Since when the past is replayed to what is created."""
+    """The time from which past events are replayed to a created subscription."""
     was_deleted: bool
-    """Whether it starts over under the id of a deleted one."""
+    """Whether it is created again under the id of a deleted one."""
     generates: int
     """How many signing secrets are generated for it."""
     mark: str
-    """Of this change of this revision; empty: nothing is written."""
+    """Identifies this change of this revision; empty: nothing is written."""
 
 
 class PlannedProblem(ApiOutput, frozen=True):
@@ -131,7 +131,7 @@ class PlannedProblem(ApiOutput, frozen=True):
 
 
 class PlanShown(ApiOutput, frozen=True):
-    """A plan: what would change, or why it cannot."""
+    """A plan: its changes, or the problems that prevent them."""
 
     changes: tuple[PlannedChange, ...]
     problems: tuple[PlannedProblem, ...]
@@ -151,15 +151,15 @@ class PlanApplied(ApiOutput, frozen=True):
     plan: PlanShown
     generated: tuple[GeneratedFor, ...]
     jobs: tuple[str, ...]
-    """The replays that were begun with it."""
+    """The replays that were started with it."""
     takes_effect: str | None
-    """From when all of it is in effect, by the brokers' clock; null: it is at once."""
+    """When all of it takes effect, by the brokers' clock; null: at once."""
     warning: str | None
-    """What is to be known of it during a rolling upgrade."""
+    """A warning for a rolling upgrade."""
 
 
 def plan_definitions(call: Call[Any, PlanGiven]) -> ApiAnswer:
-    """Return what applying definitions would change now."""
+    """Return the changes that applying definitions would make now."""
     with call.services.large_body():
         options = _options(call)
         declared, problems = _declared(call)
@@ -175,7 +175,7 @@ def plan_definitions(call: Call[Any, PlanGiven]) -> ApiAnswer:
 
 
 def apply_definitions(call: Call[Any, ApplyGiven]) -> ApiAnswer:
-    """Change the tables to what definitions declare, if that is the plan that was shown."""
+    """Change the tables to the declared state, if the plan is still the one that was shown."""
     with call.services.large_body():
         options = _options(call)
         declared, problems = _declared(call)
@@ -224,7 +224,7 @@ def _options(call: Call[Any, Any]) -> PlanOptions:
 
 
 def _declared(call: Call[Any, Any]) -> tuple[Declared, list[Problem]]:
-    # Of the document, since its numbers are exact.
+    # Taken from the document, whose numbers are exact.
     documents = cast("list[JsonObject]", call.document["definitions"])
     sent = [
         SentDefinition(given.kind, document["definition"], _material(given), given.declared_at)
@@ -274,7 +274,7 @@ ROUTES = (
         "POST",
         "/v1/definitions/plan",
         Scope.OPERATOR_WRITE,
-        "Show what applying definitions would change.",
+        "Show the changes that applying definitions would make.",
         plan_definitions,
         PlanShown,
         body=PlanGiven,
@@ -286,7 +286,7 @@ ROUTES = (
         "POST",
         "/v1/definitions/apply",
         Scope.OPERATOR_WRITE,
-        "Change partners and subscriptions to what definitions declare, by the plan that was shown.",
+        "Change partners and subscriptions to the declared state, by the plan that was shown.",
         apply_definitions,
         PlanApplied,
         body=ApplyGiven,

@@ -1,4 +1,4 @@
-"""Routes of deliveries and attempts: what was sent, what came back, and what waits."""
+"""Routes of deliveries, attempts and waiting deliveries."""
 
 from typing import Any, Literal
 
@@ -44,7 +44,7 @@ _TAG = "deliveries"
 
 
 class DeliveriesQuery(TimesQuery, frozen=True):
-    """Which runs of deliveries are listed."""
+    """The filters of the list of runs."""
 
     event: Identifier | None = None
     entity: Identifier | None = None
@@ -53,7 +53,7 @@ class DeliveriesQuery(TimesQuery, frozen=True):
 
 
 class DeliveriesPage(ApiOutput, frozen=True):
-    """Runs of deliveries, the one with the newest event first."""
+    """Runs of deliveries, newest event first."""
 
     items: tuple[RunShown, ...]
     next: str | None
@@ -61,7 +61,7 @@ class DeliveriesPage(ApiOutput, frozen=True):
 
 
 class AttemptsQuery(TimesQuery, frozen=True):
-    """Which attempts are listed."""
+    """The filters of the list of attempts."""
 
     delivery: Identifier | None = None
     event: Identifier | None = None
@@ -81,26 +81,26 @@ class AttemptsPage(ApiOutput, frozen=True):
 
 
 class PendingQuery(WhosePageQuery, frozen=True):
-    """What of that which waits is listed."""
+    """The filters of the list of waiting deliveries."""
 
     tier: Tiers = ()
-    """In the tiers of these delays."""
+    """Only in the tiers of these delays."""
     reason: Words = ()
-    """For these reasons."""
+    """Only for these reasons."""
     due_from: Instant | None = None
-    """Due then or later (RFC 3339); what is due at once is left out."""
+    """Due then or later (RFC 3339); those due at once are left out."""
     due_to: Instant | None = None
     """Due before then."""
 
 
 class PendingPage(ApiOutput, frozen=True):
-    """What waits for its next attempt, the one that is due first in front."""
+    """Deliveries that wait for their next attempt, earliest due first."""
 
     items: tuple[PendingShown, ...]
     next: str | None
     only_counted: int
-    """How many more records wait than the two million that are kept by themselves: they are in no list. They
-    are everybody's, so a partner is shown 1 if there are any."""
+    """How many records wait beyond the two million that the index keeps individually: they are in no list. They are
+    of all partners, so a partner is shown 1 if there are any."""
     window: WindowShown
 
 
@@ -127,7 +127,7 @@ def get_delivery(call: Call[Any, None]) -> ApiAnswer:
     delivery_id = call.params["delivery_id"]
     found = call.services.index().delivery(delivery_id, partner_id=call.caller.partner_id)
     if found is None:
-        detail = f"nothing is known of a delivery {delivery_id!r} within the window"
+        detail = f"the index has no delivery {delivery_id!r} within its window"
         raise RequestRefused(ProblemKind.NOT_FOUND, detail)
     operator = call.by_operator
     services, state = call.services, call.services.state()
@@ -177,7 +177,7 @@ def list_attempts(call: Call[AttemptsQuery, None]) -> ApiAnswer:
 
 
 def list_pending(call: Call[PendingQuery, None]) -> ApiAnswer:
-    """Return what waits for its next attempt."""
+    """Return deliveries that wait for their next attempt."""
     query = call.query
     wanted = PendingFilter(
         **whose(call),
@@ -214,7 +214,7 @@ ROUTES = (
         "GET",
         "/v1/deliveries/{delivery_id}",
         Scope.PARTNER_READ,
-        "Show a delivery: its state, where it waits, and all that happened to it.",
+        "Show a delivery: its state, where it waits, and its timeline.",
         get_delivery,
         DeliveryShown,
         tag=_TAG,
@@ -233,7 +233,7 @@ ROUTES = (
         "GET",
         "/v1/pending",
         Scope.PARTNER_READ,
-        "List what waits for its next attempt, and why.",
+        "List the deliveries that wait for their next attempt, with the reasons.",
         list_pending,
         PendingPage,
         query=PendingQuery,

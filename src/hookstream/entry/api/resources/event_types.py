@@ -33,7 +33,7 @@ class EventTypesPage(ApiOutput, frozen=True):
 
     items: tuple[EventTypeShown, ...]
     next: str | None
-    """The cursor of what follows; null: nothing does."""
+    """The cursor of the following ones; null: there are no more."""
 
 
 class SchemaQuery(ApiInput, frozen=True):

@@ -81,7 +81,7 @@ class ReadRecord(ApiOutput, frozen=True):
     event: dict[str, Any] | None
     """As it is published; null: it is none."""
     problem: str
-    """Why it is none."""
+    """Why it belongs to no event type."""
 
 
 class EventsRead(ApiOutput, frozen=True):

@@ -1,4 +1,4 @@
-"""Route of explanations: why an event did, or did not, arrive."""
+"""Route that explains why an event was delivered or not."""
 
 from typing import Annotated
 
@@ -25,26 +25,26 @@ from hookstream.entry.api.resources.delivery_life_views import TimelineEntry, sh
 from hookstream.entry.api.resources.delivery_views import shown_reason
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
-_NOT_KNOWN = "nothing is recorded of it yet"
-"""What partners learn instead of how far workers have read our topics."""
+_NOT_KNOWN = "nothing is recorded for it yet"
+"""Shown to partners in place of the workers' positions in our topics."""
 Place = Annotated[str, Meta(min_length=1, max_length=300)]
 
 
 class ExplainQuery(ApiInput, frozen=True):
-    """Which event is explained."""
+    """The event to explain."""
 
     event: Identifier | None = None
     """Its id."""
     place: Annotated[Place | None, OPERATORS_ASK] = None
-    """Instead of its id: its record, `topic/partition@offset`."""
+    """Its record, `topic/partition@offset`, in place of its id."""
     since: Instant | None = None
-    """Where an id is searched: in records of this time or later (RFC 3339); left out: of the last hour."""
+    """Searches an id in records of this time or later (RFC 3339); default: the last hour."""
     subscription: Identifier | None = None
-    """The only subscription that is explained; left out: all that ask for the type."""
+    """The only subscription to explain; default: all that ask for the type."""
 
 
 class AsideShown(ApiOutput, frozen=True):
-    """A record that was set aside."""
+    """A tier record, undecodable record or dead letter of the event."""
 
     kind: str
     """`tier`, `undecodable` or `dead_letter`."""
@@ -59,7 +59,7 @@ class AsideShown(ApiOutput, frozen=True):
 
 
 class UnmetShown(ApiOutput, frozen=True):
-    """A condition that does not hold, by the tables as they are now."""
+    """A condition that is not met, by the current tables."""
 
     condition: str
     """`subscription`, `event_type`, `grant`, `environment`, `active` or `filter`."""
@@ -76,7 +76,7 @@ class ChangeShown(ApiOutput, frozen=True):
 
 
 class ExplainedSubscriptionShown(ApiOutput, frozen=True):
-    """What one subscription says of an event, and what became of its delivery."""
+    """The explanation for one subscription: unmet conditions, or the state of the delivery."""
 
     subscription: str
     partner: str
@@ -86,17 +86,17 @@ class ExplainedSubscriptionShown(ApiOutput, frozen=True):
     """None: it matches."""
     delivery: str
     state: str
-    """As that of a delivery; `not matched`, or `unknown` where nothing is known."""
+    """The delivery's state, `not matched`, or `unknown`."""
     timeline: tuple[TimelineEntry, ...] | None
-    """What happened to its delivery; null: nothing is known, or it was not read."""
+    """The delivery's timeline; null: nothing is recorded, or it was not read."""
     waits: AsideShown | None
     note: str
-    """What is known where there is no timeline."""
+    """The explanation if there is no timeline."""
     changes: tuple[ChangeShown, ...]
 
 
 class EventShown(ApiOutput, frozen=True):
-    """What an event says of itself."""
+    """The event's fields."""
 
     id: str
     type: str
@@ -110,36 +110,36 @@ class ExplainedEventShown(ApiOutput, frozen=True):
     """One record of the event, explained."""
 
     event: EventShown | None
-    """Null: it is none."""
+    """Null: it is not one."""
     appended_at: str
     subscriptions: tuple[ExplainedSubscriptionShown, ...]
     subscriptions_left_out: int
-    """How many more ask for it: they can be asked for by name."""
+    """How many more ask for it: they can be requested by id."""
     place: Annotated[str, OPERATORS_SEE]
     found_in: Annotated[str, OPERATORS_SEE]
     copy: Annotated[str | None, OPERATORS_SEE]
-    """The place of what was read, in a topic of hookstream's; null: it was read from its own."""
+    """The position of the copy that was read, in a topic of hookstream; null: the event's own record was read."""
     problem: Annotated[str | None, OPERATORS_SEE]
-    """Why it is no event."""
+    """Why it is not an event."""
     settled: Annotated[str, OPERATORS_SEE]
     """Whether workers are done with its record."""
     aside: Annotated[tuple[AsideShown, ...], OPERATORS_SEE]
-    """Where it waits as an event for all subscriptions, or is undecodable."""
+    """The tier records in which it waits for all subscriptions, and its undecodable records."""
 
 
 class ExplanationShown(ApiOutput, frozen=True):
-    """Why an event did, or did not, arrive."""
+    """The explanation of why an event was delivered or not."""
 
     events: tuple[ExplainedEventShown, ...]
-    """None: it was not found in what was searched, or is not granted."""
+    """None: the search did not find it, or it is not granted."""
     is_whole: bool
-    """Whether all was searched that could say more."""
+    """Whether the search was complete."""
     searched: Annotated[tuple[str, ...], OPERATORS_SEE]
     not_searched: Annotated[tuple[str, ...], OPERATORS_SEE]
 
 
 def explain_event(call: Call[ExplainQuery, None]) -> ApiAnswer:
-    """Return why an event did, or did not, arrive."""
+    """Return why an event was delivered or not."""
     query, now = call.query, call.services.now()
     name = query.subscription
     if name is not None and not call.by_operator:
@@ -161,12 +161,12 @@ def explain_event(call: Call[ExplainQuery, None]) -> ApiAnswer:
 
 def _target(query: ExplainQuery) -> str | RecordPlace:
     if (query.event is None) == (query.place is None):
-        raise invalid("give either an id or a place", "event")
+        raise invalid("give either an id or a position", "event")
     if query.place is None:
         return query.event or ""
     place = read_place(query.place)
     if place is None:
-        raise invalid("it is no place such as orders/0@42", "place")
+        raise invalid("it is not a position such as orders/0@42", "place")
     return place
 
 
@@ -246,7 +246,7 @@ ROUTES = (
         "GET",
         "/v1/explain",
         Scope.PARTNER_READ,
-        "Say why an event did, or did not, arrive.",
+        "Explain why an event was delivered or not.",
         explain_event,
         ExplanationShown,
         query=ExplainQuery,

@@ -1,4 +1,4 @@
-"""Routes of exports: dead letters and undecodable records as JSON Lines, each with all that is known of it."""
+"""Routes that export dead letters and undecodable records as JSON Lines, each with all its fields."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -46,9 +46,9 @@ class _ExportQuery(CursorQuery, frozen=True):
     until: Instant | None = None
     """Appended before then."""
     resolved: bool = False
-    """Whether those that were redriven or purged are exported too."""
+    """Whether redriven and purged ones are exported too."""
     limit: Annotated[int, Meta(ge=1, le=MOST_RECORDS)] = _USUAL_RECORDS
-    """The most records of this answer; its last line has the cursor of the rest."""
+    """The most records of this answer; its last line has the cursor of the following ones."""
 
 
 class ExportQuery(_ExportQuery, frozen=True):
@@ -59,7 +59,7 @@ class ExportQuery(_ExportQuery, frozen=True):
     status: Words = ()
     """HTTP statuses of the last answer."""
     host: Words = ()
-    """Of subscriptions whose endpoint is there now."""
+    """Only of subscriptions whose endpoint is at these hosts now."""
     partner: Annotated[Words, OPERATORS_ASK] = ()
 
 
@@ -70,7 +70,7 @@ class UndecodableExportQuery(_ExportQuery, frozen=True):
 
 
 class ExportBegun(ApiOutput, frozen=True):
-    """The first line: what was asked."""
+    """The first line: the request."""
 
     kind: str
     format: int
@@ -99,7 +99,7 @@ class ExportedDeadLetter(ApiOutput, frozen=True):
     job: str | None
     open: bool
     event: dict[str, Any] | None
-    """As it is delivered: to a partner at its pinned version, if the grants of then and of today cover it."""
+    """As it is delivered: to a partner at its pinned version, if the grants in force then and today cover it."""
     event_problem: str | None
     """Why there is none."""
     place: OfOperators
@@ -116,13 +116,13 @@ class ExportedDeadLetter(ApiOutput, frozen=True):
 
 
 class ExportEnded(ApiOutput, frozen=True):
-    """The last line: what there was. An answer without it is not whole."""
+    """The last line: the counts. An answer without it is incomplete."""
 
     kind: str
     letters: int
     left_out: dict[str, int]
     next: str | None
-    """The cursor of what follows; null: nothing does."""
+    """The cursor of the following ones; null: there are no more."""
     without_value: Annotated[int, OPERATORS_SEE]
     not_decoded: Annotated[int, OPERATORS_SEE]
     hidden_headers: Annotated[dict[str, int], OPERATORS_SEE]
@@ -147,7 +147,7 @@ def export_dead_letters(call: Call[ExportQuery, None]) -> ApiAnswer:
     if query.host:
         subscriptions = at_hosts(call, query.host, query.subscription)
         if not subscriptions:
-            raise invalid("no subscription that is selected has its endpoint there", "host")
+            raise invalid("no selected subscription has its endpoint there", "host")
     selector = Selector(
         subscriptions=subscriptions,
         event_types=words(query.event_type),
@@ -185,7 +185,7 @@ def _exported(
         call.caller.partner_id,
     )
     batches = call.services.export(wanted)
-    # What names several things has no single subject.
+    # A request for several subscriptions has no single subject.
     subject = named[0] if len(named) == 1 else ""
     return ApiAnswer(pieces=_pieces(call, batches), subject=subject)
 
@@ -278,7 +278,7 @@ ROUTES = (
     _route(
         "/v1/undecodable/export",
         Scope.OPERATOR_READ,
-        "Export records that cannot be decoded, as JSON Lines.",
+        "Export undecodable records, as JSON Lines.",
         export_undecodable,
         UndecodableExportQuery,
         "undecodable",

@@ -1,4 +1,4 @@
-"""Routes of failure groups: errors that look alike, whether somebody knows of them, and whether they are over."""
+"""Routes of failure groups: list and show them; acknowledge, resolve and reopen them."""
 
 from typing import Annotated, Any, Literal
 
@@ -44,7 +44,7 @@ from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 _TAG = "failures"
 _COUNTED: Millis = DAY
-"""The time of which errors are counted, unless `since` says another."""
+"""The time for which errors are counted by default."""
 _LATEST = 1 << 53
 """Later than every change."""
 
@@ -52,40 +52,40 @@ State = Literal["open", "acknowledged", "resolved", "reopened"]
 
 
 class FailureGroupsQuery(WhosePageQuery, frozen=True):
-    """Which failure groups are listed, and of which time their errors are counted."""
+    """The filters of the list of failure groups, and the time for which errors are counted."""
 
     state: tuple[State, ...] = ()
     outcome: Words = ()
     since: Instant | None = None
-    """From when on errors are counted, to the hour. Left out: the last day. Of many errors the newest hours alone are
-    counted: the answer says from when on."""
+    """    Errors are counted from then on, to the hour; default: the last day. If there are many, only those of the newest
+    hours are counted: the answer says from when on."""
 
 
 class FailureSumsQuery(PageQuery, frozen=True):
-    """Which failure groups are summed, and of which time their errors are counted."""
+    """The filters of the sums over failure groups, and the time for which errors are counted."""
 
     partner: OfPartner = None
-    """Those of this partner alone."""
+    """Only those of this partner."""
     state: tuple[State, ...] = ()
     outcome: Words = ()
     since: Instant | None = None
-    """From when on errors are counted, to the hour. Left out: the last day. Of many errors the newest hours alone are
-    counted: the answer says from when on."""
+    """    Errors are counted from then on, to the hour; default: the last day. If there are many, only those of the newest
+    hours are counted: the answer says from when on."""
 
 
 class FailureGroupQuery(ApiInput, frozen=True):
-    """Of which time its errors are counted."""
+    """The time for which its errors are counted."""
 
     since: Instant | None = None
-    """From when on errors are counted, to the hour. Left out: the last day. Of many errors the newest hours alone are
-    counted: the answer says from when on."""
+    """    Errors are counted from then on, to the hour; default: the last day. If there are many, only those of the newest
+    hours are counted: the answer says from when on."""
 
 
 class FailureActGiven(ApiInput, frozen=True, kw_only=True):
-    """What is to be said of a failure group."""
+    """The note for a change of a failure group's state."""
 
     note: Annotated[str, Meta(max_length=LONGEST_NOTE)] = ""
-    """What is known, or done about it."""
+    """What is known, or was done."""
 
 
 class FailureGroupState(ApiOutput, frozen=True):
@@ -99,19 +99,19 @@ class FailureGroupState(ApiOutput, frozen=True):
     status: int | None
     """The HTTP status of the answers; null: there was none."""
     error: str
-    """The error without numbers, ids, times and addresses; empty where the status says all."""
+    """The error without numbers, ids, times and addresses; empty if the status says all."""
     state: str
     opened_at: str
     changed_at: str
-    """When it came into its state."""
+    """When it got its state."""
     actor: str
-    """Who brought it there: `partner`, `operator`, or nobody (`itself`)."""
+    """Who set the state: `partner`, `operator`, or hookstream (`itself`)."""
     partner_note: str
-    """What somebody of the partner said of it; empty: nobody of it acted last."""
+    """The partner's note; empty: the last change was not the partner's."""
     by: Annotated[str, OPERATORS_SEE]
-    """Which token and request brought it there; empty: none."""
+    """The token and request that set the state; empty: none."""
     note: Annotated[str, OPERATORS_SEE]
-    """What they said."""
+    """The note of that change."""
     revision: int
 
 
@@ -120,26 +120,26 @@ class FailureGroupShown(FailureGroupState, frozen=True):
 
     first_seen: str
     last_seen: str
-    """The last error that is known of, whether it is counted or not."""
+    """The time of the last known error, whether counted or not."""
     count: int
     """Attempts that failed, and deliveries that ended without one."""
     deliveries: int
-    """How many deliveries these are of."""
+    """The number of their deliveries."""
     deliveries_exact: bool
-    """Whether that is exact; false: by about 9 %."""
+    """Whether that number is exact; false: within about 9 %."""
     example: str | None
-    """The newest error as it was; null: none is counted."""
+    """The unchanged text of the newest error; null: none is counted."""
     delivery: str | None
     """Its delivery."""
 
 
 class FailureGroupsPage(ApiOutput, frozen=True):
-    """Failure groups, the one that changed last before all others."""
+    """Failure groups, last changed first."""
 
     items: tuple[FailureGroupShown, ...]
     next: str | None
     since: str
-    """From when on errors are counted: later than what was asked for where they are many, or less is known."""
+    """Errors are counted from then on: later than requested, if there are many, or the index has less."""
     window: WindowShown
 
 
@@ -149,12 +149,12 @@ class FailureGroupFound(ApiOutput, frozen=True):
     group: FailureGroupShown
     attempts: tuple[AttemptShown, ...]
     since: str
-    """From when on errors are counted: later than what was asked for where they are many, or less is known."""
+    """Errors are counted from then on: later than requested, if there are many, or the index has less."""
     window: WindowShown
 
 
 class FailureSumShown(ApiOutput, frozen=True):
-    """The failure groups of all subscriptions whose errors look alike."""
+    """The failure groups of all subscriptions with similar errors."""
 
     outcome: str
     status: int | None
@@ -166,7 +166,7 @@ class FailureSumShown(ApiOutput, frozen=True):
     resolved: int
     reopened: int
     changed_at: str
-    """When one of them changed last."""
+    """The last change of one of them."""
     last_seen: str
     count: int
     deliveries: int
@@ -176,12 +176,12 @@ class FailureSumShown(ApiOutput, frozen=True):
 
 
 class FailureSumsPage(ApiOutput, frozen=True):
-    """Errors of all subscriptions together, those of most subscriptions before all others."""
+    """Errors across all subscriptions, those of most subscriptions first."""
 
     items: tuple[FailureSumShown, ...]
     next: str | None
     since: str
-    """From when on errors are counted: later than what was asked for where they are many, or less is known."""
+    """Errors are counted from then on: later than requested, if there are many, or the index has less."""
     window: WindowShown
 
 
@@ -239,17 +239,17 @@ def get_failure_group(call: Call[FailureGroupQuery, None]) -> ApiAnswer:
 
 
 def acknowledge_failure_group(call: Call[Any, FailureActGiven]) -> ApiAnswer:
-    """Say that somebody knows of a failure group."""
+    """Acknowledge a failure group."""
     return _act(call, Act.ACKNOWLEDGE)
 
 
 def resolve_failure_group(call: Call[Any, FailureActGiven]) -> ApiAnswer:
-    """Say that a failure group is over."""
+    """Resolve a failure group."""
     return _act(call, Act.RESOLVE)
 
 
 def reopen_failure_group(call: Call[Any, FailureActGiven]) -> ApiAnswer:
-    """Say that a resolved failure group is not over."""
+    """Reopen a resolved failure group."""
     return _act(call, Act.REOPEN)
 
 
@@ -281,12 +281,12 @@ def _group_of(call: Call[Any, Any], book: FailureBook) -> FailureGroup:
 def _seen(
     call: Call[Any, Any], book: FailureBook, groups: list[FailureGroup], since: str | None
 ) -> tuple[Millis, WindowShown, dict[str, SeenErrors]]:
-    """Return from when on errors are counted, the index's window, and what it has of groups."""
+    """Return the start of the counted time, the index's window, and its failure groups."""
     index = call.services.index()
     asked = instant(since, "since")
     window = index.window()
     counted = max(call.services.now() - _COUNTED if asked is None else asked, window.since or 0)
-    # The index has whole hours: what is said is what is counted.
+    # The index has whole hours, so the start is rounded to one.
     counted -= counted % HOUR
     seen = seen_of(index, book, groups, counted)
     return seen.since, shown_window(window), dict(seen.by_id)
@@ -298,7 +298,7 @@ def _place(group: FailureGroup) -> str:
 
 
 def _sum_place(found: SummedGroups) -> str:
-    """Return the key of a sum's place in lists; a subscription more is earlier."""
+    """Return the key of a sum's place in lists; more subscriptions come first."""
     return f"{_LATEST - found.subscriptions:016d}/{found.error!s}"
 
 
@@ -372,7 +372,7 @@ def _act_route(word: str, summary: str, handler: Any, act: str) -> Route:  # noq
         takes_revision=True,
         is_idempotent=True,
         tag=_TAG,
-        # The operations event may be sent to the partner, so it does not say which operator acted.
+        # The operations event may be sent to the partner, so it does not name the operator.
         act=act,
     )
 
@@ -382,7 +382,7 @@ ROUTES = (
         "GET",
         "/v1/failure-groups",
         Scope.PARTNER_READ,
-        "List errors that look alike, by subscription.",
+        "List groups of similar errors, by subscription.",
         list_failure_groups,
         FailureGroupsPage,
         query=FailureGroupsQuery,
@@ -392,7 +392,7 @@ ROUTES = (
         "GET",
         "/v1/failure-groups/by-error",
         Scope.OPERATOR_READ,
-        "List errors that look alike, summed over subscriptions and partners.",
+        "List similar errors, summed over subscriptions and partners.",
         sum_failure_groups,
         FailureSumsPage,
         query=FailureSumsQuery,
@@ -410,19 +410,19 @@ ROUTES = (
     ),
     _act_route(
         "acknowledge",
-        "Say that somebody knows of a failure group.",
+        "Acknowledge a failure group.",
         acknowledge_failure_group,
         "failure_group.acknowledged",
     ),
     _act_route(
         "resolve",
-        "Say that a failure group is over.",
+        "Resolve a failure group.",
         resolve_failure_group,
         "failure_group.resolved",
     ),
     _act_route(
         "reopen",
-        "Say that a resolved failure group is not over.",
+        "Reopen a resolved failure group.",
         reopen_failure_group,
         "failure_group.reopened",
     ),

@@ -1,4 +1,4 @@
-"""Routes of holds: operators stop an endpoint, a partner, an event type or everything."""
+"""Routes of holds: list, set and clear them."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,16 +21,16 @@ Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class HoldGiven(ApiInput, frozen=True, kw_only=True):
-    """What is stopped, and why."""
+    """The hold to set, and the reason."""
 
     kind: Kinds
     name: Identifier | None = None
-    """The subscription, partner or event type; of `everything` none."""
+    """The id of the subscription or partner, or the event type; none for `everything`."""
     reason: Reason
 
 
 class HoldCleared(ApiInput, frozen=True, kw_only=True):
-    """What goes on, and why."""
+    """The hold to clear, and the reason."""
 
     kind: Kinds
     name: Identifier | None = None
@@ -73,7 +73,7 @@ def set_hold_(call: Call[Any, HoldGiven]) -> ApiAnswer:
 
 
 def clear_hold_(call: Call[Any, HoldCleared]) -> ApiAnswer:
-    """Clear a hold: what waited for it goes on."""
+    """Clear a hold; its waiting deliveries resume."""
     kind, name = subject_in(HoldKind(call.body.kind), call.body.name)
     held = {(hold.kind, hold.name) for hold in call.services.state().holds}
     if (kind, name) not in held:
@@ -116,7 +116,7 @@ ROUTES = (
         "POST",
         "/v1/holds",
         Scope.OPERATOR_WRITE,
-        "Stop an endpoint, a partner, an event type or everything.",
+        "Hold an endpoint, a partner, an event type or everything.",
         set_hold_,
         HoldInForce,
         body=HoldGiven,
@@ -128,7 +128,7 @@ ROUTES = (
         "POST",
         "/v1/holds/clear",
         Scope.OPERATOR_WRITE,
-        "Let what was stopped go on.",
+        "Clear a hold.",
         clear_hold_,
         HoldsPage,
         body=HoldCleared,

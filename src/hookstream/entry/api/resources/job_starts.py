@@ -1,4 +1,4 @@
-"""Routes of what begins jobs, and of counting before: replays, redrives, purges."""
+"""Routes that start replays, redrives and purges, and count what they would take."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -47,29 +47,29 @@ SomeWords = Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=1_00
 
 
 class ReplayGiven(ApiInput, frozen=True):
-    """Which events of the past are delivered again."""
+    """The past events to deliver again."""
 
     since: Instant
-    """Events recorded since then."""
+    """Events recorded then or later."""
     until: Instant | None = None
-    """Events recorded before then; left out: now."""
+    """Events recorded before then; default: now."""
     event_types: SomeWords | None = None
     rate: Rate | None = None
-    """Events a second at most."""
+    """The most events per second."""
     most_events: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
-    """After so many it ends. A partner's ends where its events of a day are used up."""
+    """It ends after so many events. A partner's also ends when its events per day are used up."""
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
     preview: Annotated[ReplayToken | None, OPERATORS_SET] = None
-    """What the preview of the same answered: exactly that is delivered."""
+    """The `preview` of an earlier count: exactly the counted events are delivered."""
 
 
 class ReplayPreviewGiven(ApiInput, frozen=True):
-    """Which events of the past would be delivered again."""
+    """The past events to count."""
 
     since: Instant
-    """Events recorded since then."""
+    """Events recorded then or later."""
     until: Instant | None = None
-    """Events recorded before then; left out: now."""
+    """Events recorded before then; default: now."""
     event_types: SomeWords | None = None
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
 
@@ -80,7 +80,7 @@ class TypeCountShown(ApiOutput, frozen=True):
     event_type: str
     events: int
     first: str | None
-    """When the oldest was recorded; null: there is none."""
+    """When the oldest was recorded; null: there are none."""
     last: str | None
     not_granted: Annotated[int, OPERATORS_SEE]
     """How many are left out."""
@@ -92,7 +92,7 @@ class RetainedShown(ApiOutput, frozen=True):
     topic: str
     partition: int
     since: str
-    """From when on it has records."""
+    """The time of its first record."""
 
 
 class LostShown(ApiOutput, frozen=True):
@@ -113,19 +113,19 @@ class ReplayPreviewShown(ApiOutput, frozen=True):
     until: str
     event_types: tuple[TypeCountShown, ...]
     whole: bool
-    """Whether nothing of the interval was gone already, as far as that is known."""
+    """Whether no record of the interval is known to be gone."""
     undecodable: Annotated[int, OPERATORS_SEE]
-    """Records of the interval that are no events."""
+    """Records of the interval that are not events."""
     retained_from: Annotated[tuple[RetainedShown, ...], OPERATORS_SEE]
     lost: Annotated[tuple[LostShown, ...], OPERATORS_SEE]
     producers_times: Annotated[tuple[str, ...], OPERATORS_SEE]
-    """Topics whose records have the times of their producers: there the interval is not exact."""
+    """Topics whose records have their producers' timestamps, for which the interval is not exact."""
     preview: Annotated[str | None, OPERATORS_SEE]
-    """Fixes what was counted, for `preview` of a replay; null: it would be too long."""
+    """Identifies what was counted, for `preview` of a replay; null: it would be too long."""
 
 
 class SelectorGiven(ApiInput, frozen=True):
-    """Which open dead letters: those that meet every given condition."""
+    """Selects the open dead letters that meet every given condition."""
 
     subscriptions: SomeWords | None = None
     event_types: SomeWords | None = None
@@ -133,7 +133,7 @@ class SelectorGiven(ApiInput, frozen=True):
     statuses: SomeWords | None = None
     """HTTP statuses of the last answer."""
     hosts: SomeWords | None = None
-    """Of subscriptions whose endpoint is there now."""
+    """Only of subscriptions whose endpoint is at these hosts now."""
     since: Instant | None = None
     until: Instant | None = None
     partners: Annotated[SomeWords | None, OPERATORS_ASK] = None
@@ -142,17 +142,17 @@ class SelectorGiven(ApiInput, frozen=True):
 
 
 class RedriveGiven(ApiInput, frozen=True):
-    """Which dead letters are delivered again."""
+    """The dead letters to deliver again."""
 
     selector: SelectorGiven
     source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
     rate: Rate | None = None
     preview: Annotated[PreviewToken | None, OPERATORS_SET] = None
-    """What a preview answered: exactly what it counted is taken. The selector is that one's, or empty."""
+    """The `preview` of an earlier count: exactly what it counted is taken. The selector is the same, or empty."""
 
 
 class PurgeGiven(ApiInput, frozen=True):
-    """Which dead letters nobody wants delivered any more, and why."""
+    """The dead letters that are not to be delivered any more, and the reason."""
 
     selector: SelectorGiven
     why: Annotated[str, Meta(min_length=1, max_length=500)]
@@ -162,17 +162,17 @@ class PurgeGiven(ApiInput, frozen=True):
 
 
 class PreviewGiven(ApiInput, frozen=True):
-    """What would be taken."""
+    """The act and the records to count."""
 
     selector: SelectorGiven
     act: Literal["redrive", "purge"] = "redrive"
     source: Annotated[Literal["dead-letters", "undecodable"], OPERATORS_ASK] = "dead-letters"
     preview: Annotated[PreviewToken | None, OPERATORS_ASK] = None
-    """Of an earlier preview: only what that counted is counted."""
+    """That of an earlier preview: only what it counted is counted."""
 
 
 class PreviewGroup(ApiOutput, frozen=True):
-    """Records that would be taken, with a subscription or topic and a reason in common."""
+    """Records that would be taken, of one subscription or topic and one reason."""
 
     of: str
     reason: str
@@ -182,18 +182,18 @@ class PreviewGroup(ApiOutput, frozen=True):
 
 
 class PreviewShown(ApiOutput, frozen=True):
-    """What a redrive or purge would take now."""
+    """The records that a redrive or purge would take now."""
 
     records: int
     groups: tuple[PreviewGroup, ...]
     left_out: dict[str, int]
     """How many are left out, by the reason."""
     preview: Annotated[str | None, OPERATORS_SEE]
-    """Fixes what was counted, for `preview` of a redrive or purge; null: it would be too long."""
+    """Identifies what was counted, for `preview` of a redrive or purge; null: it would be too long."""
 
 
 def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
-    """Replay events of the past to a subscription."""
+    """Replay past events to a subscription."""
     state, given, now = call.services.state(), call.body, call.services.now()
     request = _replay_request(call, given)
     if request.subscription_id in state.current.disabled and not call.by_operator:
@@ -242,22 +242,22 @@ def _previewed(call: Call[Any, Any], token: str, request: ReplayRequest) -> Repl
         raise invalid(str(refused), "preview") from None
     if preview.request != request:
         raise invalid(
-            "it is one of another replay: of another subscription, interval or other conditions",
+            "it is the preview of another subscription, interval or other conditions",
             "preview",
-            "send what was previewed: it says so under `since` and `until`",
+            "send the previewed request, with the preview's `since` and `until`",
         )
     settings = call.services.settings
     known = taken_topics(settings.events.topics, settings.topics_names, preview.extent.topics)
     if strange := preview.extent.topics.difference(known):
-        # It may come from anywhere.
-        raise invalid(f"it names {min(strange)}, of which workers take no events", "preview")
+        # It is untrusted input.
+        raise invalid(f"it names {min(strange)}, of which workers read no events", "preview")
     return preview
 
 
 def shown_survey(
     request: ReplayRequest, found: ReplaySurvey, token: str | None, *, to_operator: bool
 ) -> ReplayPreviewShown:
-    """Return what may be shown of what a replay would deliver."""
+    """Return the counts of a replay that the caller may see."""
     return ReplayPreviewShown(
         events=found.events,
         since=to_rfc3339(request.interval.since),
@@ -271,7 +271,7 @@ def shown_survey(
                 not_granted=count.not_granted,
             )
             for event_type, count in sorted(found.by_type.items())
-            # Of a type that is not granted, a partner does not learn that there is any event.
+            # A partner does not learn whether a type that is not granted has events.
             if to_operator or count.events
         ),
         whole=not (found.retained_from or found.lost),
@@ -303,7 +303,7 @@ def start_redrive(call: Call[Any, RedriveGiven]) -> ApiAnswer:
 
 
 def start_purge(call: Call[Any, PurgeGiven]) -> ApiAnswer:
-    """Resolve dead letters that nobody wants delivered any more."""
+    """Resolve dead letters that are not to be delivered any more."""
     source, why = RedriveSource(call.body.source), purge_reason(call.body.why)
     row, ends = _fixed(call, source, BulkAct.PURGE)
     return _offered(call, new_purge_until(source, row, ends, why))
@@ -341,10 +341,10 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
 def _fixed(
     call: Call[Any, Any], source: RedriveSource, act: BulkAct
 ) -> tuple[JsonObject, Mapping[int, int]]:
-    """Return the conditions, and the end of each partition: of now, or of a preview.
+    """Return the conditions, and the end of each partition, now or at a preview.
 
     Raises:
-        InputRefused: The preview is of something else, or more would be taken than it counted.
+        InputRefused: The preview is of another request, or more would be taken than it counted.
     """
     known = _known(call, source, act)
     if known is None:
@@ -360,7 +360,7 @@ def _known(call: Call[Any, Any], source: RedriveSource, act: BulkAct) -> Preview
         return None
     try:
         known = call.services.known_preview(source, act, token, _selector(call, source))
-        # It may come from anywhere.
+        # It is untrusted input.
         return replace(known, selector=read_selector(known.selector, source).row())
     except InputRefused as refused:
         raise invalid(str(refused), "preview") from None
@@ -368,7 +368,7 @@ def _known(call: Call[Any, Any], source: RedriveSource, act: BulkAct) -> Preview
 
 def _offered(call: Call[Any, Any], job: Job, events: int | None = None) -> ApiAnswer:
     refuse_beyond_limits(call, events)
-    # Again, when no other console starts a job of the partner: two would each count without the other.
+    # Checked again while no other console starts a job of the partner: two would each not count the other's.
     turn = call.turn(lambda: refuse_beyond_limits(call, events))
 
     def answer(offered: Job) -> ApiAnswer:
@@ -381,7 +381,7 @@ def _offered(call: Call[Any, Any], job: Job, events: int | None = None) -> ApiAn
 
 
 def _selector(call: Call[Any, Any], source: RedriveSource) -> JsonObject:
-    """Return the conditions of a request as a job's row has them; a partner's are of its own things alone."""
+    """Return the conditions of a request as a job's row has them; a partner's select only its own records."""
     found = call.document["selector"]
     row: JsonObject = {} if not isinstance(found, dict) else dict(found)
     for name in ("since", "until"):
@@ -402,11 +402,11 @@ def _selector(call: Call[Any, Any], source: RedriveSource) -> JsonObject:
 
 
 def _at_hosts(call: Call[Any, Any]) -> list[Json]:
-    """Return the subscriptions that a request selects by their hosts: a job has them by their names."""
+    """Return the subscriptions that a request selects by their hosts, since a job has their ids."""
     given = call.body.selector
     found = at_hosts(call, given.hosts, given.subscriptions)
     if not found:
-        raise invalid("no subscription that is selected has its endpoint there", "selector.hosts")
+        raise invalid("no selected subscription has its endpoint there", "selector.hosts")
     return [*sorted(found)]
 
 
@@ -432,7 +432,7 @@ ROUTES = (
         "POST",
         "/v1/subscriptions/{subscription_id}/replays",
         Scope.PARTNER_MANAGE,
-        "Deliver events of the past again, to this subscription.",
+        "Deliver past events to this subscription again.",
         start_replay,
         JobShown,
         body=ReplayGiven,
@@ -470,7 +470,7 @@ ROUTES = (
         "POST",
         "/v1/purges",
         Scope.OPERATOR_WRITE,
-        "Resolve dead letters that nobody wants delivered any more.",
+        "Resolve dead letters that are not to be delivered any more.",
         start_purge,
         JobShown,
         body=PurgeGiven,

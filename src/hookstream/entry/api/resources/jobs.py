@@ -1,4 +1,4 @@
-"""Routes of jobs: listing, showing, cancelling and resuming them."""
+"""Routes that list, show, cancel and resume jobs."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
@@ -64,11 +64,11 @@ class JobShown(ApiOutput, frozen=True):
     rate: float | None
     revision: int
     held: bool
-    """Whether something works on it now."""
+    """Whether an executor holds it now."""
     stalled: bool
-    """Whether nothing has worked on it for a while."""
+    """Whether it is stalled: it has had no holder for 60 s, and does not wait for its turn."""
     waits: bool
-    """Whether it waits for its turn: another redrive or purge of such records is at work, or came first."""
+    """Whether it waits for its turn: another redrive or purge of such records is at work, or is before it."""
     waits_for: str | None
     """That job, if the caller may see it."""
     partner: str | None
@@ -96,10 +96,10 @@ class JobsQuery(PageQuery, frozen=True):
 
 
 class ResumeQuery(ApiInput, frozen=True):
-    """How a job goes on."""
+    """Options for resuming a job."""
 
     rate: Rate | None = None
-    """Records a second at most, from now on; left out: as before."""
+    """The most records per second, from now on; default: as before."""
 
 
 def list_jobs_(call: Call[JobsQuery, None]) -> ApiAnswer:
@@ -113,7 +113,7 @@ def list_jobs_(call: Call[JobsQuery, None]) -> ApiAnswer:
         and query.state in (None, job.state.value)
         and query.kind in (None, job.kind)
     ]
-    # Their order is that of time: newest first.
+    # Newest first.
     keyed = [(f"{2**53 - job.asked_at:016d}/{job.id}", job) for job in found]
     page, following = page_of(call, sorted(keyed), lambda each: each[0])
     line = turns.JobLine(jobs)
@@ -127,7 +127,7 @@ def get_job(call: Call[Any, None]) -> ApiAnswer:
 
 
 def cancel_job_(call: Call[Any, None]) -> ApiAnswer:
-    """End a job, whoever works on it; what it did stays done."""
+    """Cancel a job, whichever executor runs it; its finished steps are kept."""
 
     def answer(job: Job) -> ApiAnswer:
         return ApiAnswer(shown_job(call, job))
@@ -136,12 +136,12 @@ def cancel_job_(call: Call[Any, None]) -> ApiAnswer:
 
 
 def resume_job_(call: Call[ResumeQuery, None]) -> ApiAnswer:
-    """Let any executor continue a job that failed, or that nobody works on."""
+    """Let any executor continue a job that failed, or that no executor holds."""
     job = _job(call)
     if lease.is_held(job, call.services.now()):
         raise RequestRefused(ProblemKind.CONFLICT, f"job {job.id} is being worked on")
     if job.state is not JobState.RUNNING:
-        # It runs again: a partner starts it.
+        # A resumed job counts against the partner's limits.
         most = job.asked.get("most_events")
         refuse_beyond_limits(call, most - job.done if isinstance(most, int) else None)
 
@@ -237,7 +237,7 @@ ROUTES = (
         "POST",
         "/v1/jobs/{job_id}/cancel",
         Scope.PARTNER_MANAGE,
-        "End a job, whoever works on it; what it did stays done.",
+        "Cancel a job, whichever executor runs it; its finished steps are kept.",
         cancel_job_,
         JobShown,
         is_idempotent=True,

@@ -1,4 +1,4 @@
-"""Route of a subscription's lane: what workers say that it does now; each worker's own words are for operators."""
+"""Route of a subscription's lane, as the workers report it now; only operators see each worker's report."""
 
 from typing import Annotated, Any
 
@@ -14,19 +14,19 @@ class LaneOfWorker(ApiOutput, frozen=True):
     """The lane that one worker has of the subscription."""
 
     in_flight: int
-    """Attempts that are not answered."""
+    """Attempts without an answer so far."""
     limit: int
-    """How many may be in flight now: it adapts to the endpoint."""
+    """The current limit of attempts in flight, which adapts to the endpoint."""
     max_in_flight: int
-    """How many the subscription allows."""
+    """The limit that the subscription sets."""
     ramping: bool
     """Whether the limit still doubles with each round of answers."""
     overdue: bool
-    """Whether an attempt is unanswered for so long that no other begins."""
+    """Whether an attempt has been outstanding for so long that no other one starts."""
     queued: int
-    """Deliveries that wait in the lane; those in tiers are not among them."""
+    """Deliveries that wait in the lane, without those in tiers."""
     rate: float | None
-    """Attempts a second at most now; null: only the limit bounds them."""
+    """The most attempts per second now; null: only the limit bounds them."""
     throttled: bool
     """Whether the endpoint's answers determine that rate, and not the subscription's own limit."""
     breaker: str
@@ -34,64 +34,64 @@ class LaneOfWorker(ApiOutput, frozen=True):
     probe_at: str | None
     """When its next probe may be made; null: none is needed."""
     rests_until: str | None
-    """Until when it begins no attempt, as its endpoint asked; null: it does not rest."""
+    """Until when it starts no attempt, as its endpoint asked; null: it does not rest."""
     answers_in_ms: int
-    """In which time the endpoint answers, on average; of one that never answered, a guess."""
+    """The endpoint's average response time; an estimate, if it never answered."""
 
 
 class WorkerLaneShown(ApiOutput, frozen=True):
-    """What one worker said."""
+    """The report of one worker."""
 
     address: str
-    """Where it was asked."""
+    """The address that was asked."""
     worker: str | None
     """Its name, as attempts have it."""
     lane: LaneOfWorker | None
-    """Null: it has none, as it had no work for it lately, or it did not answer."""
+    """Null: the worker had no recent work for the subscription, or it did not answer."""
     problem: str | None
     """Why it did not answer; null: it did."""
 
 
 class LaneShown(ApiOutput, frozen=True):
-    """What the workers' lanes of a subscription do now, in sum."""
+    """The workers' lanes of a subscription now, summed up."""
 
     subscription: str
     known: bool
-    """Whether any worker answered; false: the rest says nothing."""
+    """Whether any worker answered; false: the other fields say nothing."""
     whole: bool
     """Whether all of them did."""
     idle: bool
-    """Whether none of those that answered had work for it lately: `limit` and `rate` are then what the subscription
+    """Whether none of those that answered had recent work for it: `limit` and `rate` are then what the subscription
     allows, `limit` for each worker."""
     in_flight: int
-    """Requests that are not answered."""
+    """Requests without an answer so far."""
     limit: int
-    """How many may be in flight now: it adapts to the endpoint."""
+    """The current limit of attempts in flight, which adapts to the endpoint."""
     max_in_flight: int
-    """How many the subscription allows in each worker."""
+    """The limit that the subscription sets for each worker."""
     ramping: bool
-    """Whether that still doubles with each round of answers."""
+    """Whether the limit still doubles with each round of answers."""
     queued: int
-    """Deliveries that are next; those that wait for a later time are not among them."""
+    """Deliveries that are next, without those that wait for a later time."""
     rate: float | None
-    """Requests a second at most now; null: only the limit bounds them."""
+    """The most requests per second now; null: only the limit bounds them."""
     throttled: bool
     """Whether the endpoint's answers determine that rate, and not the subscription's own limit."""
     breaker: str
     """`closed`; `open`: the endpoint fails, and single requests probe it; `half_open`: the next one is a probe;
-    `partly_open`: some of what sends to it sees it fail."""
+    `partly_open`: it is open in some workers."""
     probe_at: str | None
     """When the next probe may be made; null: none is needed."""
     rests_until: str | None
     """Until when nothing is sent, as the endpoint asked; null: it did not."""
     answers_in_ms: int | None
-    """In which time the endpoint answers, on average; null: nothing was sent to it lately."""
+    """The endpoint's average response time; null: nothing was sent to it recently."""
     workers: Annotated[tuple[WorkerLaneShown, ...], OPERATORS_SEE]
     """Empty: `console.workers` names none."""
 
 
 def get_lane(call: Call[Any, None]) -> ApiAnswer:
-    """Return what the workers' lanes of a subscription do now."""
+    """Return the state of the workers' lanes of a subscription."""
     found = subscription_of(call)
     said = call.services.lanes(found.id)
     return ApiAnswer(_shown(lane_in_sum(found, said, call.services.now())))
@@ -148,7 +148,7 @@ ROUTES = (
         "GET",
         "/v1/subscriptions/{subscription_id}/lane",
         Scope.PARTNER_READ,
-        "Show what is in flight to its endpoint, of which limit, at which rate, and whether its breaker is open.",
+        "Show the lane of its endpoint: requests in flight, limit, rate and circuit breaker.",
         get_lane,
         LaneShown,
         tag="subscriptions",

@@ -142,14 +142,14 @@ class OverviewShown(ApiOutput, frozen=True):
     at: str
     asked_window: str
     since: str
-    """Later than what was asked for, if less is known."""
+    """Later than requested, if the index has less."""
     until: str
     whole: bool
     """Whether all of the window is known."""
     step_seconds: int
     counts: CountsShown
     within_2s_share: float | None
-    """delivered_within_2s ÷ (delivered + dead_lettered + open_for_5m); null: nothing is decided yet."""
+    """delivered_within_2s ÷ (delivered + dead_lettered + open_for_5m); null: none is decided yet."""
     deliveries_per_minute: float
     attempts_per_minute: float
     attempts: AttemptsCounted

@@ -1,4 +1,4 @@
-"""Routes of partitions: what the workers' groups have read and settled; starting a stopped one, skipping a record."""
+"""Routes of partitions: show what workers have settled, start a stopped one, skip a record."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from hookstream.errors import InputRefused
 _TAG = "partitions"
 _PATH = "/v1/partitions/{topic}/{partition}"
 _LARGEST_OFFSET = 2**63 - 1
-_READ_AGAIN = "GET it again: the worker that it is assigned to moved it meanwhile"
+_READ_AGAIN = "GET it again: its worker has settled more meanwhile"
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 
@@ -43,19 +43,19 @@ class PartitionShown(ApiOutput, frozen=True):
     group: str
     """The group that reads it."""
     start: int
-    """The first offset that its log still has."""
+    """The first offset of its log."""
     committed: int | None
     """The lowest offset that is not settled; null: nothing was committed yet."""
     settled_above: int
     """How many offsets above that are settled."""
     settled_spans: tuple[tuple[int, int], ...]
-    """Which they are: the first of each run, and the one after its last."""
+    """The ranges of those offsets: the first of each, and the one after its last."""
     end: int
     """The offset after its last record."""
     unsettled: int
-    """Records that are not settled, at most."""
+    """Unsettled records, at most."""
     oldest: str | None
-    """When the first record that is not settled was appended."""
+    """When the first unsettled record was appended."""
     holder: str | None
     """The client id of the worker that is assigned to it; null: none is."""
     held_by: PartitionHolder | None
@@ -69,7 +69,7 @@ class PartitionsPage(ApiOutput, frozen=True):
 
 
 class SkipGiven(ApiInput, frozen=True):
-    """Which record is skipped, and why."""
+    """The record to skip, and the reason."""
 
     offset: Annotated[int, Meta(ge=0, le=_LARGEST_OFFSET)]
     """The record that stops the partition."""
@@ -77,7 +77,7 @@ class SkipGiven(ApiInput, frozen=True):
 
 
 class StartGiven(ApiInput, frozen=True):
-    """Where a stopped partition starts again, and why."""
+    """The position at which a stopped partition starts, and the reason."""
 
     at: Annotated[str, Meta(min_length=1, max_length=40, examples=["earliest", "latest"])]
     """`earliest`, `latest`, or a time (RFC 3339): the first record appended then or later."""
@@ -207,7 +207,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/v1/partitions",
         Scope.OPERATOR_READ,
-        "List the partitions that workers read, and what is not settled of each.",
+        "List the partitions that workers read, with their unsettled records.",
         list_partitions,
         PartitionsPage,
         query=PageQuery,
@@ -217,7 +217,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         _PATH,
         Scope.OPERATOR_READ,
-        "Show a partition: who reads it, and what is not settled.",
+        "Show a partition: its worker and its unsettled records.",
         get_partition,
         PartitionShown,
         tag=_TAG,
@@ -226,7 +226,7 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         _PATH + "/skip",
         Scope.OPERATOR_WRITE,
-        "Skip the record that stops a partition; what is not delivered of it is given up.",
+        "Skip the record that stops a partition; its unsettled deliveries are dropped.",
         skip_record,
         PartitionShown,
         body=SkipGiven,

@@ -1,4 +1,4 @@
-"""Routes of partners: their grants, and the limits of what they may do by themselves."""
+"""Routes of partners: their grants and their limits."""
 
 from typing import Annotated, Any
 
@@ -48,7 +48,7 @@ class GrantGiven(GrantPatch, frozen=True, kw_only=True):
 
 
 class PartnerLimitsGiven(ApiInput, frozen=True):
-    """What a partner may use by itself; what is left out has its default."""
+    """The limits of what a partner may do itself; an omitted one has its default."""
 
     subscriptions: int | None = None
     max_in_flight: int | None = None
@@ -86,14 +86,14 @@ class GrantShown(ApiOutput, frozen=True):
 
 
 class HeldGrantShown(ApiOutput, frozen=True):
-    """A grant, and since when it has held."""
+    """A grant, and when it came into force."""
 
     since: str | None
     grant: GrantShown
 
 
 class PartnerLimitsShown(ApiOutput, frozen=True):
-    """What a partner may use by itself."""
+    """The limits of what a partner may do itself."""
 
     subscriptions: int
     max_in_flight: int
@@ -113,10 +113,10 @@ class PartnerShown(ApiOutput, frozen=True):
     revision: int
     grant: GrantShown
     grants: Annotated[tuple[HeldGrantShown, ...], OPERATORS_SEE]
-    """The known ones, in the order of time."""
+    """Known grants, oldest first."""
     limits: PartnerLimitsShown
     subscriptions: int
-    """How many it has."""
+    """The number of its subscriptions."""
     owner: Annotated[str, OPERATORS_SEE]
 
 
@@ -144,7 +144,7 @@ class PartnerDeleted(ApiOutput, frozen=True):
 
 
 class DeletePartnerQuery(ApiInput, frozen=True):
-    """How a partner is deleted."""
+    """Options for deleting a partner."""
 
     cascade: bool = False
     """Whether its subscriptions are deleted with it."""

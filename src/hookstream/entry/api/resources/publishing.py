@@ -1,4 +1,4 @@
-"""Routes of publishing schemas and mappings: what files would change, and publishing what was shown."""
+"""Routes that plan and publish schemas and mappings from files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,14 +23,14 @@ LARGEST_FILES = 8 << 20
 """Bytes of a request with files."""
 MOST_FILES = 5_000
 _FOLDER: Final = Path("/sent")
-"""Where the files are said to be; no answer has it."""
+"""The folder name for error texts, which no answer shows."""
 
 
 class SchemaFileGiven(ApiInput, frozen=True):
     """One file of a folder of schemas."""
 
     path: Annotated[str, Meta(min_length=1, max_length=1_000)]
-    """From the folder on: `<event type>/v<N>.avsc`, `mappings/<name>.yaml`, or a schema that a mapping names."""
+    """Relative to the folder: `<event type>/v<N>.avsc`, `mappings/<name>.yaml`, or a schema that a mapping names."""
     text: Annotated[str, Meta(max_length=256 * 1024)]
 
 
@@ -41,17 +41,17 @@ class _FilesGiven(ApiInput, frozen=True):
 
 
 class SchemasPlanGiven(_FilesGiven, frozen=True):
-    """Files that are compared with what is published."""
+    """Files to compare with the published schemas and mappings."""
 
     templates: bool = True
-    """Whether what templates of subscriptions would lose is noted."""
+    """Whether the plan notes the values that templates of subscriptions would lose."""
 
 
 class SchemasGiven(_FilesGiven, frozen=True, kw_only=True):
     """Files to publish."""
 
     mark: Annotated[str, Meta(max_length=100)]
-    """That of the plan that was shown: nothing else is written."""
+    """The `plan` of the plan that was shown: only that is written."""
 
 
 class PublicationShown(ApiOutput, frozen=True):
@@ -61,7 +61,7 @@ class PublicationShown(ApiOutput, frozen=True):
     version: int
     revision: int
     novelty: str
-    """`event type`, `version`, `revision` or `documentation`: what is new in it."""
+    """The new part: `event type`, `version`, `revision` or `documentation`."""
 
 
 class MappingPlanned(ApiOutput, frozen=True):
@@ -71,7 +71,7 @@ class MappingPlanned(ApiOutput, frozen=True):
     revision: int
     new: bool
     lines: tuple[str, ...]
-    """What it is, or what changes of it."""
+    """Its fields, or its changes."""
 
 
 class FindingShown(ApiOutput, frozen=True):
@@ -82,7 +82,7 @@ class FindingShown(ApiOutput, frozen=True):
 
 
 class SchemasPlanShown(ApiOutput, frozen=True):
-    """What publishing changes; with problems, nothing is published."""
+    """The changes of publishing; with problems, nothing is published."""
 
     publications: tuple[PublicationShown, ...]
     mappings: tuple[MappingPlanned, ...]
@@ -91,11 +91,11 @@ class SchemasPlanShown(ApiOutput, frozen=True):
     problems: tuple[FindingShown, ...]
     notes: tuple[FindingShown, ...]
     mark: str
-    """Another one where anything else would be written."""
+    """Changes if anything else would be written."""
 
 
 def plan_schemas(call: Call[Any, SchemasPlanGiven]) -> ApiAnswer:
-    """Return what publishing files would change of what is published."""
+    """Return the changes that publishing files would make."""
     with call.services.large_body():
         publisher, state = _publisher(call), call.services.state()
         if call.body.templates:
@@ -104,7 +104,7 @@ def plan_schemas(call: Call[Any, SchemasPlanGiven]) -> ApiAnswer:
 
 
 def publish_schemas(call: Call[Any, SchemasGiven]) -> ApiAnswer:
-    """Publish files, if that writes what was shown."""
+    """Publish files, if the plan is still the one that was shown."""
     with call.services.large_body():
         publisher, mark = _publisher(call), call.body.mark
 

@@ -1,4 +1,4 @@
-"""Route of the pull door: a subscription's events in pages, signed as requests would be."""
+"""Route of the pull door: a subscription's events in pages, signed like requests."""
 
 from typing import Annotated, Any, Never, cast
 
@@ -28,25 +28,25 @@ class PullQuery(ApiInput, frozen=True):
     """Which page."""
 
     cursor: Annotated[str, Meta(max_length=_LONGEST_CURSOR)] | None = None
-    """That of the page before; left out or `earliest`: from the subscription's begin on; `latest`: from what is
-    published next on."""
+    """That of the previous page; `earliest`, the default: from the subscription's start on; `latest`: only events
+    published from now on."""
     limit: Annotated[int, Meta(ge=1, le=MOST_EVENTS)] = DEFAULT_LIMIT
     wait: Annotated[float, Meta(ge=0, le=LONGEST_WAIT)] = 0.0
-    """Seconds to wait where there is nothing."""
+    """Seconds to wait if there is nothing yet."""
 
 
 class PulledPage(ApiOutput, frozen=True):
-    """Events, gaps and what cannot be shown."""
+    """Events, gaps and skipped events."""
 
     entries: tuple[dict[str, Any], ...]
     """Each has a `kind`: `event` with `headers` and `body`, `gap` and `skipped` with a `reason`."""
     cursor: str
-    """What the next request gives."""
+    """The cursor for the next request."""
     has_more: bool
     waiting_for: tuple[str, ...]
     """Why more cannot be shown yet."""
     excludes: tuple[str, ...]
-    """Triggers of deliveries that never come this way."""
+    """Triggers of deliveries that the pull door never returns."""
 
 
 async def pull_events(call: Call[PullQuery, None]) -> ApiAnswer:
@@ -75,7 +75,7 @@ def _refuse(call: Call[Any, Any], refusal: PullRefusal) -> Never:
         case CursorRefused(detail):
             raise RequestRefused(ProblemKind.INVALID_CURSOR, detail, field="cursor")
         case CursorGone(detail):
-            raise RequestRefused(ProblemKind.GONE, detail, remedy="begin without a cursor")
+            raise RequestRefused(ProblemKind.GONE, detail, remedy="start again without a cursor")
         case Busy(detail, retry_after):
             raise RequestRefused(ProblemKind.UNAVAILABLE, detail, retry_after=retry_after)
         case NotNow(detail, retry_after, why):

@@ -1,4 +1,4 @@
-"""Routes of one delivery's event: its payload, and sending it again."""
+"""Routes that show a delivery's payload and send the delivery again."""
 
 from typing import Annotated, Any
 
@@ -32,23 +32,23 @@ _PLACE = Annotated[str | None, OPERATORS_ASK]
 
 
 class PayloadQuery(ApiInput, frozen=True):
-    """Which event, where several have the delivery's id."""
+    """The position of the event; required if several events have the delivery's id."""
 
     origin: _PLACE = None
 
 
 class PayloadShown(ApiOutput, frozen=True):
-    """A delivery's payload, rendered from the event's record as the subscription is now."""
+    """A delivery's payload, rendered from the event's record with the current subscription."""
 
     body: str
-    """As it would be sent now, but for the secrets of a template."""
+    """As it would be sent now, except for the secrets of a template."""
     content_type: str
     event_type: str
     version: int
     published_at: str
     changed_since: bool
-    """Whether the subscription was changed after the delivery's last attempt, or gets another version now: what
-    was sent may differ."""
+    """Whether the subscription was changed after the delivery's last attempt, or gets another version now: the
+    payload that was sent may differ."""
     changed_at: str | None
     """When the subscription was changed, if that was after the last attempt."""
     version_sent: int | None
@@ -63,11 +63,11 @@ class ResendGiven(ApiInput, frozen=True):
     """How a delivery is sent again."""
 
     origin: _PLACE = None
-    """Which event, `topic-partition@offset`, where several have the delivery's id."""
+    """The event's position, `topic-partition@offset`; required if several events have the delivery's id."""
     as_granted_today: Annotated[bool, OPERATORS_SET] = False
-    """Whether today's grant alone is asked."""
+    """Whether only today's grant is checked, not also the one in force at the event's time."""
     reason: Annotated[str, Meta(max_length=LONGEST_REASON)] = ""
-    """Why it is sent again: its job says so."""
+    """The reason, which its job shows."""
 
 
 def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
@@ -75,7 +75,7 @@ def get_delivery_payload(call: Call[PayloadQuery, None]) -> ApiAnswer:
     found = _found(call)
     state = call.services.state()
     details = call.services.details(found)
-    # Its event, and what else may have it.
+    # Its event, and other records that may have it.
     call.services.note_scanned(call.caller, 1 + len(details.records))
     try:
         made: RenderedPayload = call.services.payload(state, details, call.query.origin)
@@ -108,7 +108,7 @@ def resend_delivery(call: Call[Any, ResendGiven]) -> ApiAnswer:
     if isinstance(subscription, Subscription):
         _refuse_status(call, subscription)
     details = call.services.details(found)
-    # Its event, and what else may have it.
+    # Its event, and other records that may have it.
     call.services.note_scanned(call.caller, 1 + len(details.records))
 
     def answer(job: Job) -> ApiAnswer:
@@ -133,7 +133,7 @@ def _found(call: Call[Any, Any]) -> DeliveryAnswer:
     delivery_id = call.params["delivery_id"]
     found = call.services.index().delivery(delivery_id, partner_id=call.caller.partner_id)
     if found is None:
-        detail = f"nothing is known of a delivery {delivery_id!r} within the window"
+        detail = f"the index has no delivery {delivery_id!r} within its window"
         raise RequestRefused(ProblemKind.NOT_FOUND, detail)
     return found
 
@@ -145,14 +145,14 @@ def _refuse_status(call: Call[Any, Any], subscription: Subscription) -> None:
         case DisabledStatus():
             raise invalid(
                 "its subscription is disabled: nothing is sent to it",
-                remedy=f"POST /v1/subscriptions/{subscription.id}/enable comes first",
+                remedy=f"first POST /v1/subscriptions/{subscription.id}/enable",
             )
         case _:
             pass
 
 
 def _said(call: Call[Any, Any], refused: InputRefused) -> RequestRefused:
-    """Return a refusal; to a partner it says nothing of places in our topics."""
+    """Return a refusal; for a partner, without positions in our topics."""
     if call.by_operator or isinstance(refused, RequestRefused):
         return invalid(str(refused))
     return invalid(

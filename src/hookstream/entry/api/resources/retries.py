@@ -25,7 +25,7 @@ class HistogramQuery(WhoseQuery, frozen=True):
     """What of that which waits is counted, and how far ahead."""
 
     tier: Tiers = ()
-    """In the tiers of these delays."""
+    """Only in the tiers of these delays."""
     hours: Annotated[int, Meta(ge=1, le=MOST_HOURS)] = 6
     """How many hours ahead."""
 
@@ -92,8 +92,8 @@ class HistogramShown(ApiOutput, frozen=True):
     more_subscriptions: int
     """How many others there are."""
     only_counted: int
-    """How many more records wait than the two million that are kept by themselves: no other number here, but
-    `counted_only`, has them. They are everybody's, so a partner is shown 1 if there are any."""
+    """How many records wait beyond the two million that the index keeps individually: of the other numbers, only
+    `counted_only` has them. They are of all partners, so a partner is shown 1 if there are any."""
     unmatched: Annotated[int, OPERATORS_SEE]
     """Events that are still to be matched."""
     unreadable: Annotated[int, OPERATORS_SEE]

@@ -1,4 +1,4 @@
-"""Routes of published schemas and mappings, for operators: every revision, each by its name, where types came from."""
+"""Routes of published schemas and mappings, for operators: all revisions, single ones, and their sources."""
 
 from typing import Annotated, Any
 
@@ -21,10 +21,10 @@ _TAG = "schemas"
 
 
 class NamedSchemaQuery(ApiInput, frozen=True):
-    """Which version is shown."""
+    """The version to show."""
 
     version: Annotated[int, Meta(ge=1)] | None = None
-    """Of an event type; left out: the newest one."""
+    """A version of an event type; default: the newest."""
 
 
 class RevisionShown(ApiOutput, frozen=True):
@@ -36,7 +36,7 @@ class RevisionShown(ApiOutput, frozen=True):
     fingerprint: str
     published_at: str
     reader: bool
-    """Whether payloads of the version have its shape."""
+    """Whether payloads of the version are made with it."""
 
 
 class RevisionsPage(ApiOutput, frozen=True):
@@ -56,30 +56,30 @@ class MappingsPage(ApiOutput, frozen=True):
 
 
 class RegisteredShown(ApiOutput, frozen=True):
-    """The id under which a registry has a schema."""
+    """The id of a schema in a registry."""
 
     registry: str
     id: str
 
 
 class TypeOriginShown(ApiOutput, frozen=True, omit_defaults=True):
-    """A version of an event type and where it came from, or a registry's schema that is none."""
+    """A version of an event type and its source, or a registry's schema that belongs to no event type."""
 
     event_type: str | None
-    """Null: it is none."""
+    """Null: it is not one."""
     version: int | None
     source: str
-    """`published`, `mapping`, `hookstream`, or `registry` for what is none."""
+    """`published`, `mapping`, `hookstream`, or `registry` for a schema that belongs to no event type."""
     registered: tuple[RegisteredShown, ...]
     revisions: int = 0
     record: str | None = None
-    """The full name of the record of what is none."""
+    """The full name of the record of a schema that belongs to no event type."""
     why: str = ""
-    """Why it is none."""
+    """Why it belongs to no event type."""
 
 
 class TypeOriginsPage(ApiOutput, frozen=True):
-    """Versions of event types by name and number, then what is none."""
+    """Versions of event types by name and number, then schemas that belong to no event type."""
 
     items: tuple[TypeOriginShown, ...]
     next: str | None
@@ -112,7 +112,7 @@ def get_schema(call: Call[NamedSchemaQuery, None]) -> ApiAnswer:
 
 
 def list_type_origins(call: Call[PageQuery, None]) -> ApiAnswer:
-    """Return where each version of each event type came from."""
+    """Return the source of each version of each event type."""
     numbered = enumerate(types(call.services.state().book))
     found, following = page_of(call, numbered, lambda each: f"{each[0]:09}")
     return ApiAnswer(
@@ -121,7 +121,7 @@ def list_type_origins(call: Call[PageQuery, None]) -> ApiAnswer:
 
 
 def _revision_key(revision: JsonObject) -> str:
-    # No name has the character between its parts, which is before all others.
+    # No name contains the separator of the parts, which sorts before all other characters.
     return f"{revision['event_type']}\0{revision['version']:09}\0{revision['revision']:09}"
 
 
@@ -169,7 +169,7 @@ ROUTES = (
         "GET",
         "/v1/type-origins",
         Scope.OPERATOR_READ,
-        "List where the versions of event types came from.",
+        "List the sources of the versions of event types.",
         list_type_origins,
         TypeOriginsPage,
         query=PageQuery,

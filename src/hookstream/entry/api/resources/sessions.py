@@ -1,4 +1,4 @@
-"""Routes of portal links and of sessions of pages: making, listing and ending them."""
+"""Routes that create, list and end portal links and sessions of pages."""
 
 from typing import Annotated, Any, Literal
 
@@ -37,13 +37,13 @@ class LinkGiven(ApiInput, frozen=True):
     """A new portal link."""
 
     scope: Literal["partner:read", "partner:manage"] = "partner:read"
-    """What the session that it begins may do."""
+    """The scope of the session that it begins."""
     life: Duration | None = None
-    """For how long it may be used, 1m to 24h; left out: 15m."""
+    """For how long it may be used, 1m to 24h; default: 15m."""
 
 
 class LinkShown(ApiOutput, frozen=True):
-    """What is known of a portal link: neither its URL nor its hash."""
+    """A portal link, without its URL and its hash."""
 
     id: str
     scope: str
@@ -63,11 +63,11 @@ class LinkShown(ApiOutput, frozen=True):
 
 
 class LinkMade(ApiOutput, frozen=True):
-    """A portal link that was just made."""
+    """A portal link that was just created."""
 
     link: LinkShown
     url: str | None
-    """What is handed to the partner: shown here, and never again. Where `console.url` is not set it has no host."""
+    """The URL to give to the partner, shown only here. If `console.url` is not set, it has no host."""
 
 
 class LinksPage(ApiOutput, frozen=True):
@@ -78,7 +78,7 @@ class LinksPage(ApiOutput, frozen=True):
 
 
 class SessionShown(ApiOutput, frozen=True):
-    """What is known of a session of pages: neither its cookie nor its hash."""
+    """A session of pages, without its cookie and its hash."""
 
     id: str
     scope: str
@@ -110,7 +110,7 @@ class SessionsQuery(PageQuery, frozen=True):
 
 
 class SessionsEnded(ApiOutput, frozen=True):
-    """What was ended of a partner."""
+    """The sessions and links of a partner that were ended."""
 
     sessions: tuple[str, ...]
     """The ids of sessions that were not over."""
@@ -119,7 +119,7 @@ class SessionsEnded(ApiOutput, frozen=True):
 
 
 def make_portal_link(call: Call[Any, LinkGiven]) -> ApiAnswer:
-    """Make a portal link."""
+    """Create a portal link."""
     partner, given = partner_of(call), call.body
     try:
         life = None if given.life is None else parse_duration(given.life)
@@ -190,7 +190,7 @@ def get_session(call: Call[Any, None]) -> ApiAnswer:
 
 
 def revoke_session(call: Call[Any, None]) -> ApiAnswer:
-    """End a session: within two seconds it is over everywhere."""
+    """End a session; within two seconds it is over everywhere."""
     session = _found_session(call)
 
     def answer(ended: tuple[Session, bool], _writer: ChangeWriter) -> ApiAnswer:
@@ -280,7 +280,7 @@ ROUTES = (
         "POST",
         _LINKS,
         Scope.OPERATOR_WRITE,
-        "Make a link that opens a partner's pages once; its URL is in this answer alone.",
+        "Create a link that opens a partner's pages once; only this answer has its URL.",
         make_portal_link,
         LinkMade,
         body=LinkGiven,

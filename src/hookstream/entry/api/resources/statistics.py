@@ -1,4 +1,4 @@
-"""Routes of statistics: of one subscription, of one partner, or of everything."""
+"""Routes of statistics: of one subscription, of several, of one partner, or of everything."""
 
 from typing import Annotated, Any, Literal
 
@@ -27,25 +27,25 @@ _TAG = "statistics"
 
 
 class StatisticsQuery(ApiInput, frozen=True):
-    """Of which time, and in which steps."""
+    """The interval of the statistics, and its steps."""
 
     since: Instant | None = None
-    """Left out: an hour before `until`."""
+    """Default: an hour before `until`."""
     until: Instant | None = None
-    """Left out: now."""
+    """Default: now."""
     step: Annotated[Duration, Meta(description="At least 1m.")] = "5m"
 
 
 class EachQuery(ApiInput, frozen=True):
-    """Of which subscriptions, and how far back."""
+    """The subscriptions, and the window."""
 
     subscription: Words = ()
-    """Up to 50 of them."""
+    """Up to 50 ids."""
     window: Literal["1h", "24h"] = "1h"
 
 
 class CountsShown(ApiOutput, frozen=True):
-    """Deliveries of events of an interval, each counted once, without held and paused ones, replays, tests."""
+    """Deliveries of the events of an interval, each counted once, without held or paused ones, replays and tests."""
 
     events: int
     delivered: int
@@ -57,9 +57,9 @@ class CountsShown(ApiOutput, frozen=True):
     """Those of them that are open for longer than 5 minutes."""
     retries: int
     success_rate: float | None
-    """delivered ÷ (delivered + dead_lettered + open_for_5m); null: nothing is decided yet."""
+    """delivered ÷ (delivered + dead_lettered + open_for_5m); null: none is decided yet."""
     left_out: int
-    """Runs that are not counted above: those held or paused, replays and resends, and tests."""
+    """Runs that are not counted above: held or paused ones, replays, resends and tests."""
     held: int
     replays: int
     tests: int
@@ -83,7 +83,7 @@ class LastAttemptShown(ApiOutput, frozen=True):
 
 
 class ErrorPatternShown(ApiOutput, frozen=True):
-    """Errors that look alike."""
+    """Similar errors."""
 
     subscription: str
     outcome: str
@@ -100,10 +100,10 @@ class StatisticsShown(ApiOutput, frozen=True):
     """Statistics of an interval."""
 
     since: str
-    """Later than what was asked for, if less is known."""
+    """Later than requested, if the index has less."""
     until: str
     whole: bool
-    """Whether all of the interval is known."""
+    """Whether the index has all of the interval."""
     counts: CountsShown
     steps: tuple[StepShown, ...]
     last_attempt: LastAttemptShown | None
@@ -118,13 +118,13 @@ class CountsOfOne(ApiOutput, frozen=True):
 
 
 class CountsOfEach(ApiOutput, frozen=True):
-    """The counts of several subscriptions, in the order in which they were asked for."""
+    """The counts of several subscriptions, in the requested order."""
 
     since: str
-    """Later than the start of the window, if less is known."""
+    """Later than the start of the window, if the index has less."""
     until: str
     items: tuple[CountsOfOne, ...]
-    """Of those that exist."""
+    """Only of existing ones."""
 
 
 def get_subscription_statistics(call: Call[StatisticsQuery, None]) -> ApiAnswer:

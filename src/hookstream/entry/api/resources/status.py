@@ -68,7 +68,7 @@ class StatusWorkerShown(ApiOutput, frozen=True):
     """What one worker answered."""
 
     address: str
-    """Where it was asked."""
+    """The address that was asked."""
     release: str | None
     """Null: it is not known."""
     stopped_partitions: int

@@ -1,4 +1,4 @@
-"""Routes of what is done with a subscription: pause, resume, enable, rotate a secret, test, release."""
+"""Routes of actions on a subscription: pause, resume, enable, rotate a secret, test, release."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -52,14 +52,14 @@ class SentTestShown(ApiOutput, frozen=True):
     """A test that was sent."""
 
     delivery: str
-    """The `webhook-id` that it has."""
+    """Its `webhook-id`."""
     job: str
-    """What names its run."""
+    """The id of its run."""
     expires_at: str
-    """From then on it is not attempted."""
+    """It is not attempted from then on."""
     delivered: bool
     outcome: str | None
-    """What came of it; null: nothing was recorded yet."""
+    """Its outcome; null: nothing is recorded yet."""
     status: int | None
     error: str | None
     duration_ms: float | None
@@ -67,17 +67,17 @@ class SentTestShown(ApiOutput, frozen=True):
     event: str
     """The event's id."""
     environment: str
-    """With which environment the filter was asked."""
+    """The environment with which the filter was evaluated."""
     attempt: AttemptShown | None
     """Its audit record."""
     matches: bool
-    """Whether the subscription's filter would let the event through."""
+    """Whether the subscription's filter matches the event."""
     why: str
-    """What of the filter says no; empty: nothing."""
+    """The part of the filter that does not match; empty: none."""
 
 
 class MatchShown(ApiOutput, frozen=True):
-    """A test that was not sent: what it would be, and whether the filter would let its event through."""
+    """A test that was not sent: its event, and whether the filter matches it."""
 
     delivery: str
     """The `webhook-id` that it would have."""
@@ -85,10 +85,10 @@ class MatchShown(ApiOutput, frozen=True):
     event: str
     """The event's id."""
     environment: str
-    """With which environment the filter was asked."""
+    """The environment with which the filter was evaluated."""
     matches: bool
     why: str
-    """What of the filter says no; empty: nothing."""
+    """The part of the filter that does not match; empty: none."""
 
 
 def pause_subscription(call: Call[Any, None]) -> ApiAnswer:
@@ -127,7 +127,7 @@ def enable_subscription(call: Call[Any, EndedGapOptions]) -> ApiAnswer:
 
 
 def rotate_subscription_secret(call: Call[Any, RotationGiven]) -> ApiAnswer:
-    """Replace the signing secret by a generated one; the old one signs beside it for a while."""
+    """Replace the signing secret by a generated one; the old one keeps signing too for a while."""
     found = subscription_of(call)
     try:
         overlap = parse_duration(call.body.overlap)
@@ -162,7 +162,7 @@ def send_subscription_test(call: Call[Any, SubscriptionTestGiven]) -> ApiAnswer:
 
 
 def preview_subscription_test(call: Call[Any, MatchGiven]) -> ApiAnswer:
-    """Say whether the event of a test matches, without sending anything."""
+    """Return whether the event of a test matches, without sending anything."""
     prepared = _prepared(call)
     body = MatchShown(
         delivery=prepared.delivery_id,
@@ -176,7 +176,7 @@ def preview_subscription_test(call: Call[Any, MatchGiven]) -> ApiAnswer:
 
 
 def _prepared(call: Call[Any, Any]) -> PreparedTest:
-    """Return the test that a request is about, which may be sent."""
+    """Return the test of a request, which may be sent."""
     state = call.services.state()
     found = subscription_of(call, state)
     event_type = call.body.event_type
@@ -238,7 +238,7 @@ def _status(sent: SentTest) -> int:
 
 
 def _refuse_status(call: Call[Any, Any], found: Subscription) -> None:
-    """Refuse what would not be sent now, without saying to a partner who holds it and why."""
+    """Refuse a test that would not be sent now; a partner does not learn who holds it and why."""
     status = status_in(call.services.state(), found, call.services.now())
     match status:
         case Held() if not call.by_operator:
@@ -246,7 +246,7 @@ def _refuse_status(call: Call[Any, Any], found: Subscription) -> None:
         case DisabledStatus():
             raise invalid(
                 f"it is disabled ({status.disabled.reason}): nothing is sent to it",
-                remedy=f"POST /v1/subscriptions/{found.id}/enable comes first",
+                remedy=f"first POST /v1/subscriptions/{found.id}/enable",
             )
         case _:
             pass
@@ -289,7 +289,7 @@ ROUTES = (
         "POST",
         f"{_PATH}/test/preview",
         Scope.PARTNER_READ,
-        "Say whether the event of a test would match, without sending it.",
+        "Check whether the event of a test matches, without sending it.",
         preview_subscription_test,
         MatchShown,
         body=MatchGiven,
@@ -313,7 +313,7 @@ ROUTES = (
     ),
     _act(
         "pause",
-        "Pause it; what is published meanwhile is a gap.",
+        "Pause it; the events published meanwhile are a gap.",
         pause_subscription,
         takes_revision=True,
     ),
@@ -326,7 +326,7 @@ ROUTES = (
     ),
     _act(
         "enable",
-        "Enable it after its endpoint was given up, and fill the gap.",
+        "Enable it after it was disabled, and fill the gap.",
         enable_subscription,
         body=EndedGapOptions,
         takes_revision=True,

@@ -1,4 +1,4 @@
-"""What callers send about subscriptions. The values themselves are checked as those of definition files are."""
+"""The request bodies of subscriptions. Their values are checked like those of definition files."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,13 +20,13 @@ Names = Annotated[tuple[Identifier, ...], Meta(max_length=100)]
 
 
 class SecretGiven(ApiInput, frozen=True):
-    """Secret material: sealed at once, and never shown again."""
+    """Secret material: encrypted at once, and never shown again."""
 
     value: Material
 
 
 class SigningSecretGiven(ApiInput, frozen=True):
-    """A signing secret: its value, or that one is generated, which is shown once."""
+    """A signing secret: its value, or a request to generate one, which is shown once."""
 
     value: Material | None = None
     """`whsec_…` or `whsk_…`."""
@@ -65,7 +65,7 @@ class MutualTlsGiven(ApiInput, frozen=True):
 
 
 class AuthGiven(ApiInput, frozen=True):
-    """How requests identify themselves: one of these, and `mtls` beside it."""
+    """How requests authenticate: by one of these, and optionally by `mtls` too."""
 
     bearer: BearerGiven | None = None
     basic: BasicGiven | None = None
@@ -81,7 +81,7 @@ class EndpointPatch(ApiInput, frozen=True):
     timeout: Duration | None = None
     auth: AuthGiven | None = None
     ca: Annotated[SecretGiven | None, OPERATORS_SET] = None
-    """PEM of the authorities that its certificate must come from."""
+    """PEM of the certificate authorities that are trusted."""
 
 
 class EndpointGiven(EndpointPatch, frozen=True):
@@ -90,7 +90,7 @@ class EndpointGiven(EndpointPatch, frozen=True):
     pull: bool | None = None
     """True: nothing is sent, and the events are read by `GET …/events`; then it has no URL."""
     signing_secrets: Annotated[tuple[SigningSecretGiven, ...], Meta(max_length=4)] | None = None
-    """Left out: one is generated."""
+    """Default: one is generated."""
 
 
 class RetryGiven(ApiInput, frozen=True):
@@ -102,7 +102,7 @@ class RetryGiven(ApiInput, frozen=True):
 
 
 class LimitsGiven(ApiInput, frozen=True):
-    """The load that the endpoint takes."""
+    """Limits on the load of the endpoint."""
 
     max_in_flight: int | None = None
     rate_limit: float | None = None
@@ -110,7 +110,7 @@ class LimitsGiven(ApiInput, frozen=True):
 
 
 class BatchGiven(ApiInput, frozen=True):
-    """How many deliveries one request may have."""
+    """The batch limits of a request."""
 
     max_events: int
     max_wait: Duration | None = None
@@ -119,8 +119,8 @@ class BatchGiven(ApiInput, frozen=True):
 class SubscriptionPatch(ApiInput, frozen=True):
     """Fields of a subscription that change; null removes one (RFC 7396).
 
-    Of `endpoint`, its `headers`, `retry`, `limits`, `versions` and `template_secrets` single fields change;
-    everything else is replaced as a whole. Secrets that are left out stay.
+        In `endpoint`, its `headers`, `retry`, `limits`, `versions` and `template_secrets`, single fields change;
+    everything else is replaced as a whole. Omitted secrets stay.
     """
 
     endpoint: EndpointPatch | None = None
@@ -143,48 +143,48 @@ class SubscriptionGiven(SubscriptionPatch, frozen=True):
     endpoint: EndpointGiven
     event_types: Names
     id: Annotated[Identifier | None, OPERATORS_SET] = None
-    """Left out: one is made, `<partner>.<random>`."""
+    """Default: generated, `<partner>.<random>`."""
     partner: Annotated[Identifier | None, OPERATORS_SET] = None
-    """For operators, who must say whose it is."""
+    """The partner, required from operators."""
     start_from: Instant | None = None
-    """A time, or `earliest`: events since then are replayed to it."""
+    """A time, or `earliest`: events from then on are replayed to it."""
 
 
 class ReleaseQuery(ApiInput, frozen=True):
-    """To whom something is handed over."""
+    """The new owner."""
 
     to: Literal["api", "files"] = "api"
-    """Who changes it from then on; `files`: the next apply of a folder that declares it makes it that folder's."""
+    """Who may change it from now on; `files`: the next apply of a folder that declares it takes it over."""
 
 
 class EndedGapOptions(ApiInput, frozen=True):
-    """What becomes of the events of the pause or the disabling."""
+    """What happens to the events of the gap."""
 
     fill: bool = True
     """Whether they are replayed."""
     rate: Annotated[float, Meta(gt=0, le=100_000)] | None = None
-    """Events a second at most."""
+    """The most events per second."""
 
 
 class RotationGiven(ApiInput, frozen=True):
     """How a signing secret is rotated."""
 
     overlap: Duration = "24h"
-    """For how long the old secret signs beside the new one; `0s`: not at all."""
+    """For how long the old secret keeps signing too; `0s`: not at all."""
     scheme: Literal["v1", "v1a"] | None = None
 
 
 class MatchGiven(ApiInput, frozen=True):
-    """The event of a test: a sample of a type, or one of an operator's own."""
+    """The event of a test: a sample of a type, or an operator's own event."""
 
     event_type: Identifier | None = None
-    """Left out: that of the event, or the only one that the subscription asks for."""
+    """Default: that of the event, or the only one that the subscription asks for."""
     event: Annotated[dict[str, Any] | str | None, OPERATORS_SET] = None
-    """As it is delivered, or its JSON as a text, which keeps numbers as they are written; left out: a sample."""
+    """As it is delivered, or its JSON as a text, which keeps the spelling of numbers; default: a sample."""
 
 
 class SubscriptionTestGiven(MatchGiven, frozen=True):
     """A test: an event, sent once."""
 
     wait: Annotated[int, Meta(ge=0, le=20)] = 10
-    """Seconds for which its result is waited for."""
+    """Seconds to wait for its result."""

@@ -20,7 +20,7 @@ class TrialGiven(ApiInput, frozen=True):
     """An event that nobody published."""
 
     event: dict[str, Any] | str
-    """As it is delivered, or its JSON as a text, which keeps numbers as they are written."""
+    """As it is delivered, or its JSON as a text, which keeps the spelling of numbers."""
 
 
 class TrialShown(ApiOutput, frozen=True):

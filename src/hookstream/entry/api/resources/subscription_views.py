@@ -1,4 +1,4 @@
-"""What callers get of subscriptions: no secret, no path of a URL, and for partners no hold."""
+"""The views of subscriptions: without secrets and URL paths, and for partners without holds."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ from hookstream.entry.admin.tables import State
 from hookstream.entry.api.fields import OPERATORS_SEE, ApiOutput
 
 SUSPENDED = "suspended"
-"""What partners see of a hold: neither who set it, nor why, nor when."""
+"""The view of a hold for partners, without its author, reason and time."""
 
 
 class SigningSecretShown(ApiOutput, frozen=True):
@@ -35,26 +35,26 @@ class SigningSecretShown(ApiOutput, frozen=True):
     id: str
     scheme: str
     expires_at: str | None
-    """When it signs no more; null: it stays."""
+    """When it stops signing; null: it is not replaced."""
     public_key: str | None
     """Of scheme `v1a`."""
     since: str | None = None
-    """From when on it signs; null: it is not known, as an earlier release wrote it last."""
+    """When it started signing; null: not known, since an earlier release wrote it last."""
 
 
 class EndpointShown(ApiOutput, frozen=True):
-    """Where deliveries are sent; a URL without path and query, and the names of secrets only."""
+    """Where deliveries are sent: the URL without path and query, and only the names of secrets."""
 
     pull: bool
-    """Whether nothing is sent: the events are read."""
+    """Whether it is a pull subscription: its reader reads the events, and nothing is sent."""
     url: str
     headers: tuple[str, ...]
     """Their names."""
     timeout: str
     auth: tuple[str, ...]
-    """How requests identify themselves: `bearer`, `basic`, `oauth2`, `mtls`."""
+    """How requests authenticate: `bearer`, `basic`, `oauth2`, `mtls`."""
     identity: dict[str, str]
-    """What of it is no secret, such as a user's name, by the paths of its fields."""
+    """The parts that are not secret, such as a user's name, by the paths of their fields."""
     secrets: dict[str, str]
     """The names of secrets by the paths of their fields."""
     signing_secrets: tuple[SigningSecretShown, ...]
@@ -80,7 +80,7 @@ class RetryShown(ApiOutput, frozen=True):
 
 
 class LimitsShown(ApiOutput, frozen=True):
-    """The load that the endpoint takes."""
+    """Limits on the load of the endpoint."""
 
     max_in_flight: int
     rate_limit: float | None
@@ -88,7 +88,7 @@ class LimitsShown(ApiOutput, frozen=True):
 
 
 class BatchShown(ApiOutput, frozen=True):
-    """How many deliveries one request may have."""
+    """The batch limits of a request."""
 
     max_events: int
     max_wait: str
@@ -107,18 +107,18 @@ class SubscriptionShown(ApiOutput, frozen=True):
     id: str
     partner: str
     revision: int
-    """What `If-Match` names."""
+    """The revision for `If-Match`."""
     state: str
     """`active`, `paused`, `disabled`, `held` or, for partners, `suspended`."""
     since: str | None
     reason: str | None
     """Why it is disabled or held."""
     evidence: str | None
-    """What the endpoint did for which it is disabled."""
+    """The endpoint's failure for which it was disabled."""
     hold: Annotated[HoldShown | None, OPERATORS_SEE]
     active_from: str
     failing_since: str | None
-    """Since when its endpoint only fails; null: it does not."""
+    """Since when its endpoint has failed every attempt; null: it has not."""
     event_types: tuple[str, ...]
     environments: tuple[str, ...] | None
     """Null: all that are granted."""
@@ -134,9 +134,9 @@ class SubscriptionShown(ApiOutput, frozen=True):
     gaps: tuple[GapShown, ...]
     owner: Annotated[str, OPERATORS_SEE]
     declared_at: Annotated[str | None, OPERATORS_SEE] = None
-    """The file and line, within the folder of its owner, that declared it as it is; null: nobody knows."""
+    """The file and line, within the folder of its owner, of its current definition; null: not known."""
     owned_by_files: bool = False
-    """Whether operators' definition files declare it: what they declare is changed there alone (409 `owned_by_files`)."""
+    """Whether operators' definition files declare it: then it can be changed only there (409 `owned_by_files`)."""
 
 
 class SubscriptionsPage(ApiOutput, frozen=True):
@@ -147,12 +147,12 @@ class SubscriptionsPage(ApiOutput, frozen=True):
 
 
 class GeneratedShown(ApiOutput, frozen=True):
-    """A signing secret that was generated: shown here, and never again."""
+    """A generated signing secret, shown only here."""
 
     id: str
     secret: Annotated[str | None, Meta(description="`whsec_…`; null for `v1a`.")] = None
     public_key: str | None = None
-    """What verifies `v1a`."""
+    """The key that verifies `v1a` signatures."""
 
 
 class SubscriptionWritten(ApiOutput, frozen=True):
@@ -161,13 +161,13 @@ class SubscriptionWritten(ApiOutput, frozen=True):
     subscription: SubscriptionShown
     generated: tuple[GeneratedShown, ...] = ()
     jobs: tuple[str, ...] = ()
-    """The replays that were begun with it."""
+    """The replays that were started with it."""
     changed: bool = True
     takes_effect: str | None = None
-    """From when on, by the brokers' clock, all workers act by it."""
+    """When, by the brokers' clock, all workers apply it."""
     notes: Annotated[tuple[str, ...], OPERATORS_SEE] = ()
     warning: Annotated[str | None, OPERATORS_SEE] = None
-    """What is to be known of it during a rolling upgrade."""
+    """A warning for a rolling upgrade."""
 
 
 def status_in(
@@ -198,7 +198,7 @@ def status_in(
 
 
 def state_of(state: State, subscription: Subscription, now: Millis, *, to_operator: bool) -> str:
-    """Return the word for a subscription's state, as `shown_subscription` shows it."""
+    """Return the name of a subscription's state, as `shown_subscription` shows it."""
     status = status_in(state, subscription, now)
     if isinstance(status, Held) and not to_operator:
         return SUSPENDED
@@ -208,7 +208,7 @@ def state_of(state: State, subscription: Subscription, now: Millis, *, to_operat
 def shown_subscription(
     state: State, subscription: Subscription, now: Millis, *, to_operator: bool
 ) -> SubscriptionShown:
-    """Return what may be shown of a subscription.
+    """Return the view of a subscription.
 
     Args:
         state: The tables.
@@ -264,7 +264,7 @@ def shown_subscription(
 
 
 def shown_generated(secrets: tuple[SigningSecret, ...]) -> tuple[GeneratedShown, ...]:
-    """Return generated signing secrets with what partners need of them: for the one answer that has them."""
+    """Return generated signing secrets for the one answer that shows them."""
     return tuple(
         GeneratedShown(id=each.id, secret=secret_to_show(each))
         if each.public_key is None
@@ -330,7 +330,7 @@ def _endpoint(endpoint: Endpoint, *, to_operator: bool) -> EndpointShown:
         secrets={
             path: secret.id
             for path, secret in endpoint.named_secrets()
-            # Whom the installation believes to be the endpoint is for operators.
+            # Only operators see which certificate authorities are trusted.
             if to_operator or path != "ca"
         },
         signing_secrets=tuple(

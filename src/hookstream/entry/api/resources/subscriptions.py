@@ -1,4 +1,4 @@
-"""Routes of subscriptions: creating, reading, changing and deleting them."""
+"""Routes that create, read, change and delete subscriptions."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -47,14 +47,14 @@ class KeysShown(ApiOutput, frozen=True):
 
 
 class SubscriptionsQuery(PageQuery, frozen=True):
-    """Which subscriptions are listed."""
+    """The filters of the list of subscriptions."""
 
     partner: str | None = None
-    """Those of one partner."""
+    """Only those of this partner."""
     state: Literal["active", "paused", "disabled", "held", "suspended"] | None = None
-    """Those in one state, as `state` of each has it."""
+    """Only those in this state, as their `state` shows it."""
     failing: bool | None = None
-    """Those whose endpoint only fails, or those whose does not."""
+    """True: only those whose endpoint has failed every attempt for a while; false: only the others."""
     deleted: Annotated[bool | None, OPERATORS_ASK] = None
     """Whether deleted ones are listed too, as long as their rows are kept."""
 
@@ -94,7 +94,7 @@ def create_subscription_(call: Call[Any, SubscriptionGiven]) -> ApiAnswer:
     """Create a subscription."""
     partner_id = call.caller.partner_id or call.body.partner
     if partner_id is None:
-        raise invalid("is missing: it says whose subscription it is", "partner")
+        raise invalid("is missing: name the partner of the subscription", "partner")
     _refuse_foreign_types(call)
     definition = completed(call.document, partner_id)
     settings = call.services.settings
@@ -192,7 +192,7 @@ _CREATED = 201
 
 
 def _refuse_foreign_types(call: Call[Any, Any]) -> None:
-    """Refuse a partner's event types that are not granted: as those that do not exist."""
+    """Refuse a partner's event types that are not granted, like those that do not exist."""
     if call.by_operator:
         return
     known = granted_types(call)
@@ -201,7 +201,7 @@ def _refuse_foreign_types(call: Call[Any, Any]) -> None:
             raise invalid(
                 f"there is no event type {each!r}, or it is not granted",
                 f"event_types[{index}]",
-                "GET /v1/event-types lists what may be asked for",
+                "GET /v1/event-types lists the available ones",
             )
 
 

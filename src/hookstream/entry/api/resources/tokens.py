@@ -1,4 +1,4 @@
-"""Routes of tokens: making, listing and revoking them."""
+"""Routes that create, list and revoke tokens."""
 
 from typing import Annotated, Any, Literal
 
@@ -33,14 +33,14 @@ class TokenGiven(ApiInput, frozen=True):
 
     scope: _SCOPES
     partner: Identifier | None = None
-    """Of a partner's token."""
+    """The partner of a partner's token."""
     life: Duration | None = None
-    """For how long it is good, at most 366d; left out: the default of its scope."""
+    """For how long it is valid, at most 366d; default: that of its scope."""
     label: Annotated[str, Meta(max_length=100)] = ""
 
 
 class TokenShown(ApiOutput, frozen=True):
-    """What is known of a token: neither its text nor its hash."""
+    """A token, without its text and its hash."""
 
     id: str
     scope: str
@@ -59,11 +59,11 @@ class TokenShown(ApiOutput, frozen=True):
 
 
 class TokenMade(ApiOutput, frozen=True):
-    """A token that was just made."""
+    """A token that was just created."""
 
     token: TokenShown
     text: str | None
-    """What its bearer sends: shown here, and never again."""
+    """The text that its bearer sends, shown only here."""
 
 
 class TokensPage(ApiOutput, frozen=True):
@@ -80,7 +80,7 @@ class TokensQuery(PageQuery, frozen=True):
 
 
 def create_token_(call: Call[Any, TokenGiven]) -> ApiAnswer:
-    """Make a token."""
+    """Create a token."""
     given = call.body
     try:
         life = None if given.life is None else parse_duration(given.life)
@@ -116,7 +116,7 @@ def get_token(call: Call[Any, None]) -> ApiAnswer:
 
 
 def revoke_token_(call: Call[Any, None]) -> ApiAnswer:
-    """Revoke a token: within two seconds it is refused everywhere."""
+    """Revoke a token; within two seconds it is refused everywhere."""
     token = _token(call)
 
     def answer(revoked: tuple[ApiToken, bool], writer: ChangeWriter) -> ApiAnswer:
@@ -155,7 +155,7 @@ ROUTES = (
         "POST",
         "/v1/tokens",
         Scope.OPERATOR_WRITE,
-        "Make a token; its text is in this answer alone.",
+        "Create a token; only this answer has its text.",
         create_token_,
         TokenMade,
         body=TokenGiven,
