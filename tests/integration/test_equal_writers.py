@@ -16,6 +16,7 @@ from tests.integration.definitions_world import World, make_console, make_world,
 from hookstream.adapters.kafka.scan import LogScan
 from hookstream.adapters.kafka.tables.equal_writer import EqualWriter
 from hookstream.adapters.kafka.tables.writer import TableChange, TableTransactions
+from hookstream.adapters.kafka.transactions import AppendedLate
 from hookstream.adapters.tables.holds_and_skips import hold_key, read_hold
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.record import OutgoingRecord
@@ -228,6 +229,23 @@ def test_a_write_of_which_nothing_is_known_is_reported_so(world: World) -> None:
     with pytest.raises(DependencyUnavailable, match="whether the change was written is not known"):
         tables.write([TableChange(world.names.subscriptions, KEY, b"{}")])
     tables.close()
+
+
+def test_rows_that_are_appended_too_late_are_not_written_and_the_writer_goes_on(
+    world: World,
+) -> None:
+    table = world.names.subscriptions
+    tables = EqualWriter(world.client, world.names.writer, [table], table)
+    tables.begin()
+    now = tables.broker_now()
+    with pytest.raises(AppendedLate) as late:
+        tables.write([TableChange(table, KEY, b"{}")], append_by=now - 1_000)
+    assert late.value.by >= 1_000
+    tables.write([TableChange(table, KEY, None)], append_by=tables.broker_now() + 60_000)
+    tables.close()
+    assert [
+        each.value for each in LogScan(world.client, table).read() if each.key == KEY.encode()
+    ] == [None]
 
 
 def test_only_what_needs_the_console_topic_names_it_where_it_is_missing(

@@ -28,6 +28,7 @@ from hookstream.adapters.tables.subscriptions import write_subscription
 from hookstream.core.jobs.job import LARGEST_ASKED, Job, jobs_of
 from hookstream.core.jobs.lease import held
 from hookstream.core.model.delivery_headers import dead_letter_headers
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import Disabled, SubscriptionState
@@ -88,6 +89,48 @@ def test_a_row_and_its_job_are_written_together(world: World) -> None:
     assert (gap.filled_by, job.rate, [each.id for each in ended.jobs]) == (job.id, 5.0, [job.id])
     assert gap.end is not None
     assert read_request(job.asked).interval == interval_of_gap(gap.start, gap.end)
+
+
+def appended_and_ends(world: World) -> tuple[Millis, Millis]:
+    """Return when the brokers appended the row of the resumed subscription, and when its gap ends."""
+    rows = read_tables(world.client, [world.names.subscriptions])[world.names.subscriptions]
+    [gap] = world.subscription("orders").gaps
+    assert gap.end is not None
+    return rows["orders"].timestamp, gap.end
+
+
+def test_a_gap_ends_after_its_row_was_appended_however_long_the_change_takes(world: World) -> None:
+    """Workers treat what comes between both as in the gap, and its replay as after it: nobody delivers that."""
+    begun = []
+
+    def slowly(writer: ChangeWriter) -> None:
+        begun.append(writer.session.now)
+        RESUME(writer)
+        writer.session.wait_until(writer.session.now + LEAD)
+
+    attempt_change(settings_of(world), slowly)
+    appended, end = appended_and_ends(world)
+    assert end - appended >= LEAD
+    assert len(begun) == 2
+
+
+def test_a_change_that_brokers_append_too_late_is_begun_again_with_more_time(world: World) -> None:
+    """Without a lead every row is late at first."""
+    leads = []
+
+    def resumed(writer: ChangeWriter) -> None:
+        RESUME(writer)
+        leads.append(writer.session.takes_effect - writer.session.now)
+
+    attempt_change(replaced_lead(settings_of(world), 0), resumed)
+    appended, end = appended_and_ends(world)
+    assert end > appended
+    assert leads[0] == 0
+    assert leads == sorted(set(leads))
+
+
+def replaced_lead(settings: Settings, lead: Millis) -> Settings:
+    return replace(settings, tables=replace(settings.tables, activation_lead=lead))
 
 
 def test_of_a_command_that_another_writer_fenced_each_time_neither_is_written(

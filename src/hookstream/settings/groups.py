@@ -257,7 +257,8 @@ class TablesSettings:
     """The tables: partners, subscriptions, schemas."""
 
     activation_lead: Millis = _set(2 * SECOND, kinds.duration(0, MINUTE))
-    """How far in the future a change takes effect: longer than a worker's tables may lag."""
+    """How far in the future a change takes effect, if it is written in time; otherwise later. Below 2s, a worker
+    whose tables lag may read it too late."""
     prune_share: float = _set(0.1, kinds.fraction())
     """The share of a folder's rows that `--prune` deletes without `--confirm-delete`."""
     allow_empty: bool = _set(default=False, kind=kinds.flag())

@@ -9,7 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+)
 
 from hookstream.adapters.kafka.client import (
     FENCED,
@@ -23,13 +29,34 @@ from hookstream.adapters.kafka.client import (
     translated,
 )
 from hookstream.adapters.kafka.record import client_headers
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
-from hookstream.errors import HookstreamError, InvariantBroken, ProducerFenced
+from hookstream.errors import (
+    DependencyUnavailable,
+    HookstreamError,
+    InvariantBroken,
+    ProducerFenced,
+)
 
 RECORD_BYTES = 16 * 1024 * 1024
 """The client's own bound. The broker applies the topic's bound."""
 
 _CLOSE_SECONDS = 5.0
+
+
+class AppendedLate(DependencyUnavailable):
+    """Raised when the brokers appended a transaction's records too late; it was aborted, so nothing was written.
+
+    Args:
+        by: Milliseconds after the latest instant that was allowed.
+    """
+
+    def __init__(self, by: Millis) -> None:
+        super().__init__(
+            f"the brokers appended the change {by / 1_000:.1f} s too late for the instant from which it is"
+            " in effect: nothing was written. Try again, or raise tables.activation_lead"
+        )
+        self.by = by
 
 
 class TransactionalWriter:
@@ -85,8 +112,20 @@ class TransactionalWriter:
         # transaction cannot be aborted may wait for that again, which nobody waits for here.
         close_within(0.0 if self._broken else _CLOSE_SECONDS, self._producer.close)
 
-    def transact(self, records: Sequence[OutgoingRecord]) -> Sequence[int]:
+    @property
+    def is_usable(self) -> bool:
+        """Whether another transaction can be begun: none before it was left open."""
+        return not self._broken
+
+    def transact(
+        self, records: Sequence[OutgoingRecord], *, append_by: Millis | None = None
+    ) -> Sequence[int]:
         """Write records in one transaction, all of them or none.
+
+        Args:
+            records: The records.
+            append_by: The latest append time of any of them, by the brokers' clock. The commit itself may come
+                later: a reader of committed records knows that an open transaction hides something from it.
 
         Returns:
             The positions, ascending, of records that are too large for their topics: then nothing was
@@ -94,6 +133,7 @@ class TransactionalWriter:
 
         Raises:
             ProducerFenced: Another process took over; nothing was written, unless `is_unknown`.
+            AppendedLate: A record was appended after `append_by`; nothing was written.
             DependencyUnavailable: The broker did not answer; nothing was written, unless `is_unknown`.
             InvariantBroken: An earlier transaction could be neither committed nor aborted.
         """
@@ -105,6 +145,8 @@ class TransactionalWriter:
             self._producer.begin_transaction()
             for position, record in enumerate(records):
                 self._produce(position, record)
+            if append_by is not None:
+                self._check_appended(append_by)
             is_ending = True
             # Flushes first, and raises if a single record was refused.
             self._producer.commit_transaction(self._timeout)
@@ -119,6 +161,28 @@ class TransactionalWriter:
                 return too_large
             raise self._error(error, *unaborted) from error
         return ()
+
+    def _check_appended(self, append_by: Millis) -> None:
+        """Abort the transaction if the brokers appended a record too late.
+
+        A record that they did not acknowledge fails the commit.
+
+        Raises:
+            AppendedLate: They did.
+        """
+        try:
+            self._producer.flush(self._timeout)
+        except SystemError as error:
+            # The client library raises a fatal error, such as that of a fenced writer, and then calls back.
+            if isinstance(error.__cause__, KafkaException):
+                raise error.__cause__ from error
+            raise
+        times = (each.timestamp() for each in self.appended)
+        latest = max((at for kind, at in times if kind == TIMESTAMP_LOG_APPEND_TIME), default=0)
+        if latest > append_by:
+            # If that fails, the brokers abort it after the transaction timeout.
+            self._abort()
+            raise AppendedLate(latest - append_by)
 
     def _produce(self, position: int, record: OutgoingRecord) -> None:
         acknowledged = partial(self._acknowledged, position)

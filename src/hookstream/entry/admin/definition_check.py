@@ -10,6 +10,7 @@ from hookstream.adapters.system import SystemClock
 from hookstream.core.model.subscription import Grant, Partner
 from hookstream.core.planning.changes import Plan
 from hookstream.core.planning.declared import Problem
+from hookstream.core.planning.lead import ChangeTimes
 from hookstream.core.planning.plan import Current, PlanOptions, plan
 from hookstream.entry.admin.definitions import definition_rules, plan_means
 from hookstream.entry.admin.schema_books import book_of_files
@@ -68,7 +69,8 @@ def _planned(
         partners={partner_id: _unknown(partner_id) for partner_id in elsewhere},
         latest={event_type: book.latest(event_type) for event_type in book.event_types()},
     )
-    means = plan_means(settings, book, SystemClock().now(), opened=False)
+    now = SystemClock().now()
+    means = plan_means(settings, book, ChangeTimes(now, now), opened=False)
     means = replace(means, schemas=f"in {shown(schemas)}")
     made = plan(declared, current, PlanOptions(), means)
     notes = [

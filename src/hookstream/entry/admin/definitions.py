@@ -29,6 +29,7 @@ from hookstream.core.planning.changes import Create, Plan, Update, confirm_marks
 from hookstream.core.planning.declared import EARLIEST_START, Declared, Problem, SigningKey
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.endpoint_fields import DefinitionRules
+from hookstream.core.planning.lead import ChangeTimes
 from hookstream.core.planning.plan import PlanMeans, PlanOptions, plan
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.gaps import NOT_EXACT
@@ -101,7 +102,7 @@ class FolderPlanner:
             DependencyUnavailable: The brokers do not answer.
         """
         settings = self._settings
-        made = self._made(state, now + settings.tables.activation_lead)
+        made = self._made(state, ChangeTimes(now, now + settings.tables.activation_lead))
         return replace(made, notes=(*made.notes, *on_starts(settings, made, retained_since)))
 
     def apply(self, writer: ChangeWriter, shown: Mapping[str, str]) -> Plan:
@@ -114,16 +115,16 @@ class FolderPlanner:
         Raises:
             Conflict: The tables changed, and with them the plan.
         """
-        return apply_plan(writer, self._made(writer.state, writer.session.takes_effect), shown)
+        return apply_plan(writer, self._made(writer.state, writer.session.times), shown)
 
-    def _made(self, state: State, takes_effect: Millis) -> Plan:
+    def _made(self, state: State, times: ChangeTimes) -> Plan:
         definitions = self._definitions
         made = made_plan(
             self._settings,
             state,
             definitions.declared,
             self._options,
-            takes_effect,
+            times,
             opened=self._keyless is None,
         )
         notes = [*definitions.notes, *made.notes]
@@ -140,21 +141,21 @@ def made_plan(
     state: State,
     declared: Declared,
     options: PlanOptions,
-    takes_effect: Millis,
+    times: ChangeTimes,
     *,
     opened: bool = True,
 ) -> Plan:
     """Return the plan of what is declared, with the problems and notes of the tables.
 
     Args:
-        settings: The lead of changes, and the share that may be pruned.
+        settings: The share that may be pruned.
         state: The tables.
         declared: What is declared.
         options: The options.
-        takes_effect: When changes take effect.
+        times: When the changes are begun, and when they take effect.
         opened: Whether secrets are decrypted.
     """
-    means = plan_means(settings, state.book, takes_effect, opened=opened)
+    means = plan_means(settings, state.book, times, opened=opened)
     made = plan(declared, state.current, options, means)
     unreadable = [Problem("", "", f"the tables cannot be read: {why}") for why in state.unreadable]
     faults = [f"a schema is not used: {why}" for why in state.schema_faults]
@@ -229,14 +230,14 @@ def definition_rules(settings: Settings) -> DefinitionRules:
 
 
 def plan_means(
-    settings: Settings, book: SchemaBook, takes_effect: Millis, *, opened: bool
+    settings: Settings, book: SchemaBook, times: ChangeTimes, *, opened: bool
 ) -> PlanMeans:
     """Return what planning needs.
 
     Args:
-        settings: The lead of changes, and the share that may be pruned.
+        settings: The share that may be pruned.
         book: The schemas that patterns and templates are checked on.
-        takes_effect: When changes take effect.
+        times: When the changes are begun, and when they take effect.
         opened: Whether secrets are decrypted.
     """
     return PlanMeans(
@@ -245,8 +246,8 @@ def plan_means(
         pattern_problems=pattern_checks(book),
         template_problems=template_checks(book),
         asks_for=asks_for,
-        now=takes_effect - settings.tables.activation_lead,
-        takes_effect=takes_effect,
+        now=times.begun,
+        takes_effect=times.takes_effect,
         prune_share=settings.tables.prune_share,
         certificate_end=valid_until,
         opened=opened,

@@ -111,7 +111,7 @@ def _written(settings: Settings, writer: ChangeWriter, definition: JsonObject) -
     if problems:
         raise DefinitionRefused(problems)
     state = writer.state
-    means = plan_means(settings, state.book, writer.session.takes_effect, opened=True)
+    means = plan_means(settings, state.book, writer.session.times, opened=True)
     options = PlanOptions(declared_by=OWNED_BY_API)
     made = plan(Declared((declared,), ()), state.current, options, means)
     if made.problems:

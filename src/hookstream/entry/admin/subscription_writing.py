@@ -163,7 +163,7 @@ def _written(
     if problems:
         raise DefinitionRefused(problems)
     state = writer.state
-    means = plan_means(settings, state.book, writer.session.takes_effect, opened=True)
+    means = plan_means(settings, state.book, writer.session.times, opened=True)
     made = plan(
         Declared((), (declared,)), state.current, PlanOptions(declared_by=OWNED_BY_API), means
     )

@@ -25,6 +25,7 @@ from hookstream.core.model.subscription import (
 )
 from hookstream.core.model.suggestion import did_you_mean
 from hookstream.core.model.topics import Topics
+from hookstream.core.planning.lead import ChangeTimes, writing_time
 from hookstream.core.planning.plan import Current
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, Conflict, InputRefused, InvariantBroken
@@ -210,13 +211,21 @@ class TablesSession:
         reader: Reads the rows.
         writer: Writes them.
         clock: Waits for what was written to be in effect.
+        lead: How far ahead changes take effect; None: as the settings say.
     """
 
     def __init__(
-        self, settings: Settings, reader: StateReader, writer: RowWriter, clock: WaitingClock
+        self,
+        settings: Settings,
+        reader: StateReader,
+        writer: RowWriter,
+        clock: WaitingClock,
+        lead: Millis | None = None,
     ) -> None:
         self.names = settings.topics_names
-        self._lead = settings.tables.activation_lead
+        self._lead = settings.tables.activation_lead if lead is None else lead
+        self._is_dated = False
+        """Whether something was written, or may be, that depends on when changes take effect."""
         self._reader = reader
         self._writer = writer
         self.events = AvroOwnRecords(self.names, "cli", disabled_row, failing_row)
@@ -229,7 +238,23 @@ class TablesSession:
     @property
     def takes_effect(self) -> Millis:
         """The instant from which a change is in effect: by then every worker has read it."""
+        self._is_dated = True
         return self.now + self._lead
+
+    @property
+    def times(self) -> ChangeTimes:
+        """When a change was begun, and when it is in effect."""
+        return ChangeTimes(self.now, self.takes_effect)
+
+    @property
+    def append_by(self) -> Millis | None:
+        """The latest append time with which every worker reads a row in time; None: it is in effect when it is read."""
+        return self.now + writing_time(self._lead) if self._is_dated else None
+
+    @property
+    def age(self) -> Millis:
+        """The milliseconds since the session began."""
+        return int((self._clock.monotonic() - self._began) * 1_000)
 
     def state(self) -> State:
         """Return the state of the tables, which no other writer can change now."""
@@ -260,7 +285,7 @@ class TablesSession:
 
         Their clock goes on by this machine's from where it was; rather too late than too early.
         """
-        while (now := self.now + int((self._clock.monotonic() - self._began) * 1_000)) <= instant:
+        while (now := self.now + self.age) <= instant:
             self._clock.sleep((instant - now) / 1_000 + 0.01)
 
 

@@ -12,10 +12,12 @@ from typing import Generic, Self, TypeVar
 from hookstream.adapters.kafka.tables.equal_writer import EqualWriter, NothingWritten
 from hookstream.adapters.kafka.tables.log import TableRecord
 from hookstream.adapters.kafka.tables.writer import TableChange
+from hookstream.adapters.kafka.transactions import AppendedLate
 from hookstream.adapters.system import BlockingClock, SystemChance
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.planning.lead import LONGEST_LEAD, lead_for, writing_time
 from hookstream.entry.admin.changes import ChangeWriter
 from hookstream.entry.admin.console_changes import completed
 from hookstream.entry.admin.tables import (
@@ -39,6 +41,10 @@ each time. Its length is drawn, or two writers would fence each other in step. W
 of another ends it: with three writers that write all the time, pauses of half the length had two fifths of all
 changes refused."""
 _LONGEST_PAUSE_SECONDS = 10.0
+_ROW_MILLIS = 1.0
+"""What a row takes to be appended, at a slow broker. Only the lead of large plans depends on it."""
+_TWICE = 2
+"""A change that is begun again with a longer lead may take longer, too."""
 
 T = TypeVar("T")
 
@@ -157,12 +163,15 @@ class EqualWriting:
 
         Raises:
             Contended: Other writers took over each time; nothing was written.
+            AppendedLate: The brokers appended the rows each time too late for the instant from which they
+                are in effect; nothing was written, or of a large plan its first transactions.
             AnsweredMeanwhile: An idempotency key among those rows has an answer; nothing was written.
             ConfigurationError: What the act raises, or the tables cannot be used; nothing was written.
             DependencyUnavailable: The brokers did not answer; its text says if it is not known
                 whether the change was written.
         """
         failed: HookstreamError
+        lead = self._settings.tables.activation_lead
         for begun in range(BEGUN_AGAIN + 1):
             if begun:
                 # Where brokers are slow, a short pause would only fence the others again.
@@ -170,14 +179,17 @@ class EqualWriting:
                 self._clock.sleep(min(most, _LONGEST_PAUSE_SECONDS) * self._fraction())
             began = self._clock.monotonic()
             try:
-                changed = self._attempt(act, also)
+                changed = self._attempt(act, also, lead)
+            except AppendedLate as why:
+                failed = why
+                lead = max(lead, lead_for(_TWICE * (writing_time(lead) + why.by)))
             except (ProducerFenced, NothingWritten) as why:
                 # One that learns at once that it was fenced says nothing about what a whole one takes.
                 failed, self._took = why, max(self._took, self._clock.monotonic() - began)
             else:
                 self._took = self._clock.monotonic() - began
                 return changed
-        if isinstance(failed, NothingWritten):
+        if isinstance(failed, NothingWritten | AppendedLate):
             raise failed
         raise Contended(
             f"other writers took over the tables {BEGUN_AGAIN + 1} times while this change was made:"
@@ -188,22 +200,33 @@ class EqualWriting:
         self,
         act: Callable[[ChangeWriter], T],
         also: Callable[[T, ChangeWriter], Sequence[TableChange]],
+        lead: Millis,
     ) -> Changed[T]:
         try:
             if self._tables.read_ahead():
                 # Ten thousand rows take a second, in which nobody is to be fenced.
                 self._reader.state(self._tables.snapshot)
             self._tables.begin()
-            staged = _Staged(self._tables)
-            session = TablesSession(self._settings, self._reader, staged, self._clock)
-            writer = ChangeWriter(session, self._keys)
-            result = act(writer)
-            more = also(result, writer)
-            rows_of_all = [*(row for rows, _ in staged.writes for row in rows), *more]
-            more = completed(session, rows_of_all, more)
+            while True:
+                staged = _Staged(self._tables)
+                session = TablesSession(self._settings, self._reader, staged, self._clock, lead)
+                writer = ChangeWriter(session, self._keys)
+                result = act(writer)
+                more = also(result, writer)
+                rows_of_all = [*(row for rows, _ in staged.writes for row in rows), *more]
+                more = completed(session, rows_of_all, more)
+                takes = session.age + int(_ROW_MILLIS * len(rows_of_all))
+                if (
+                    session.append_by is None
+                    or takes <= writing_time(lead)
+                    or lead >= LONGEST_LEAD
+                ):
+                    break
+                # A large plan would be late: its lead grows with it, before anything is written.
+                lead = max(lead, lead_for(_TWICE * takes))
             for rows, records in staged.transactions(more):
-                self._tables.write(rows, records)
-        except (ProducerFenced, NothingWritten, InputRefused):
+                self._tables.write(rows, records, append_by=session.append_by)
+        except (ProducerFenced, NothingWritten, AppendedLate, InputRefused):
             # The clients are good, and so is what they read.
             raise
         except HookstreamError:

@@ -17,6 +17,7 @@ from hookstream.adapters.kafka.tables.writer import (
     TableTransactions,
     not_stamped,
 )
+from hookstream.adapters.kafka.transactions import AppendedLate
 from hookstream.adapters.system import SystemClock, new_id
 from hookstream.core.model.freshness import Moment, age
 from hookstream.core.model.instant import Millis
@@ -136,14 +137,26 @@ class EqualWriter:
         stamp, at = self._stamp
         return stamp + int((self._clock.boot() - at.boot) * 1_000)
 
-    def write(self, changes: Sequence[TableChange], also: Sequence[OutgoingRecord] = ()) -> None:
+    def write(
+        self,
+        changes: Sequence[TableChange],
+        also: Sequence[OutgoingRecord] = (),
+        *,
+        append_by: Millis | None = None,
+    ) -> None:
         """Write rows, and records of other topics with them, all or none.
 
         If the brokers do not confirm the transaction's end, another producer takes over, and the log is
         read, which shows it.
 
+        Args:
+            changes: The rows.
+            also: The other records.
+            append_by: The latest append time that is allowed; None: any.
+
         Raises:
             ProducerFenced: Another writer took over; nothing was written.
+            AppendedLate: The brokers appended them later than that; nothing was written.
             NothingWritten: The brokers failed; nothing was written.
             InputRefused: The broker refused a record for good; nothing was written.
             DependencyUnavailable: The brokers failed, and it is unknown whether the rows were written.
@@ -152,7 +165,9 @@ class EqualWriter:
         headers = ((TRANSACTION_HEADER, transaction),)
         rows = [OutgoingRecord(c.topic, c.key.encode(), c.value, headers) for c in changes]
         try:
-            self._transact([*rows, *also])
+            self._transact([*rows, *also], append_by)
+        except AppendedLate:
+            raise
         except (ProducerFenced, DependencyUnavailable) as why:
             if self._is_in_doubt and self._was_written(transaction, why):
                 return
@@ -174,12 +189,19 @@ class EqualWriter:
             ) from also
         return any((TRANSACTION_HEADER, transaction) in record.headers for record in read)
 
-    def _transact(self, records: Sequence[OutgoingRecord]) -> None:
+    def _transact(
+        self, records: Sequence[OutgoingRecord], append_by: Millis | None = None
+    ) -> None:
         if self._writer is None:
             raise ProducerFenced(TableTransactions.fenced)
         try:
-            too_large = self._writer.transact(records)
-        except HookstreamError:
+            too_large = self._writer.transact(records, append_by=append_by)
+        except HookstreamError as why:
+            if isinstance(why, AppendedLate):
+                # What was known of the brokers' time may be behind it by what that transaction took.
+                self._stamp = None
+                if self._writer.is_usable:
+                    raise
             self._is_in_doubt = self._writer.is_unknown
             self._drop_writer()
             raise

@@ -16,6 +16,7 @@ from hookstream.core.planning.changes import Plan
 from hookstream.core.planning.declared import LONGEST_PLACE, Declared, Problem
 from hookstream.core.planning.definition import folder_name_problem
 from hookstream.core.planning.fields import Difference
+from hookstream.core.planning.lead import ChangeTimes
 from hookstream.core.planning.plan import PlanOptions
 from hookstream.core.planning.secret_fields import SecretSource
 from hookstream.entry.admin.changes import ChangeWriter
@@ -167,8 +168,9 @@ def plan_definitions(call: Call[Any, PlanGiven]) -> ApiAnswer:
             return ApiAnswer(_plan(ShownPlan((), problems)))
         services = call.services
         settings = services.settings
-        takes_effect = services.now() + settings.tables.activation_lead
-        made = made_plan(settings, services.opened_state(), declared, options, takes_effect)
+        now = services.now()
+        times = ChangeTimes(now, now + settings.tables.activation_lead)
+        made = made_plan(settings, services.opened_state(), declared, options, times)
         notes = on_starts(settings, made, services.retained_since)
         shown = shown_plan(made)
         return ApiAnswer(_plan(ShownPlan(shown.changes, shown.problems, [*shown.notes, *notes])))
@@ -185,8 +187,7 @@ def apply_definitions(call: Call[Any, ApplyGiven]) -> ApiAnswer:
         settings = call.services.settings
 
         def act(writer: ChangeWriter) -> Plan:
-            takes_effect = writer.session.takes_effect
-            made = made_plan(settings, writer.state, declared, options, takes_effect)
+            made = made_plan(settings, writer.state, declared, options, writer.session.times)
             return apply_plan(writer, made, call.body.marks)
 
         def answer(made: Plan, writer: ChangeWriter) -> ApiAnswer:
