@@ -26,7 +26,7 @@ from hookstream.core.model.delivery_headers import (
     read_unmatched,
 )
 from hookstream.core.model.event import Undecodable, UndecodableReason
-from hookstream.core.model.instant import DAY
+from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.json import Json
 from hookstream.core.model.outcome import DeadReason
 from hookstream.core.model.record import Origin, Record
@@ -52,7 +52,7 @@ def world(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str]) -> Wo
 
 
 def subscription(
-    name: str, state: SubscriptionState = SubscriptionState.ACTIVE
+    name: str, state: SubscriptionState = SubscriptionState.ACTIVE, active_from: Millis = 0
 ) -> tuple[str, bytes]:
     secret = SigningSecret("s", bytes(32))
     made = Subscription(
@@ -60,7 +60,7 @@ def subscription(
         "acme",
         Endpoint("https://crm.example/h", (secret,)),
         ("*",),
-        active_from=0,
+        active_from=active_from,
         retry=RetryPolicy(expires_after=2 * DAY),
         state=state,
     )
@@ -173,6 +173,17 @@ def test_dead_letters_of_disabled_and_deleted_subscriptions_are_left_out(world: 
     assert [row[0] for row in back(world)] == [delivery(n).delivery_id for n in (0, 3)]
     assert "left out: 1, gone is disabled since" in ended.out
     assert "left out: 1, old is deleted" in ended.out
+
+
+def test_dead_letters_of_an_earlier_life_of_an_id_are_left_out(world: World) -> None:
+    """A worker would cancel them: the subscription that was created again has not asked for them."""
+    letter = delivery(1)
+    again = subscription("crm-orders", active_from=letter.origin.timestamp)
+    world.write(world.names.subscriptions, again)
+    world.die(letter)
+    ended = world.run("dlq", "redrive", "--yes")
+    assert back(world) == []
+    assert "left out: 1, crm-orders was deleted, and created again after the event" in ended.out
 
 
 def test_single_places_are_redriven_and_nothing_else(world: World) -> None:

@@ -110,6 +110,14 @@ def active_at(
     return left_by_replays(found, timestamp, arrival)
 
 
+def precedes(timestamp: Millis, subscription: Subscription) -> bool:
+    """Return whether a record is older than a subscription, as one of an earlier life of its id is.
+
+    What a subscription that started in the past was created for is not.
+    """
+    return timestamp <= subscription.active_from and not around(subscription.gaps, timestamp)
+
+
 def left_by_replays(gaps: Iterable[Gap], timestamp: Millis, arrival: Arrival) -> bool:
     """Return whether a record lies in a filled gap whose replay did not take it, as far as is known."""
     match arrival:

@@ -7,6 +7,7 @@ decision into the delivery's state, and only its owner calls them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hookstream.core.model.active_interval import precedes
 from hookstream.core.model.delivery import (
     OUR_OWN_REASONS,
     DeferReason,
@@ -190,7 +191,7 @@ def before_attempt(
     """
     match status:
         case Live(subscription=subscription):
-            return _of_earlier_life(subscription) or _expired(delivery, now)
+            return _of_earlier_life(subscription, delivery) or _expired(delivery, now)
         case Held():
             return _expired(delivery, now) or _held_until(delivery, rules.hold_hops, now)
         case Paused():
@@ -208,14 +209,19 @@ def before_attempt(
             return _missing(DeferReason.SUBSCRIPTION_ABSENT, why, delivery, now, rules)
 
 
-def _of_earlier_life(subscription: Subscription) -> Cancel | None:
-    """Return what becomes of a delivery to a subscription that nothing is sent to; None: it has an endpoint.
+def _of_earlier_life(subscription: Subscription, delivery: Delivery) -> Cancel | None:
+    """Return what becomes of a delivery to a subscription that was deleted and created again; None: it was not.
 
-    A live subscription keeps its kind of endpoint, so the delivery is of one that was deleted.
+    Nothing is sent to a pull endpoint, and a live subscription keeps its kind of endpoint. Otherwise the event's
+    time shows it. Runs of jobs may be of any time.
     """
-    if not subscription.endpoint.is_pull:
-        return None
-    return Cancel(f"subscription {subscription.id} was deleted, and created again for pull")
+    if subscription.endpoint.is_pull:
+        return Cancel(f"subscription {subscription.id} was deleted, and created again for pull")
+    if delivery.job is None and precedes(delivery.origin.timestamp, subscription):
+        return Cancel(
+            f"subscription {subscription.id} was deleted, and created again after the event"
+        )
+    return None
 
 
 def _expired(delivery: Delivery, now: Millis) -> DeadLetter | None:

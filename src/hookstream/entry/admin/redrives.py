@@ -6,7 +6,8 @@ from functools import cache
 
 from hookstream.adapters.system import SystemClock, ThreadOffload
 from hookstream.core.jobs.job import REDRIVE, Job
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.active_interval import precedes
+from hookstream.core.model.instant import Millis, from_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.subscription import Subscription
@@ -60,6 +61,7 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 
     @cache
     def obstacle_of(subscription_id: str) -> str | None:
+        """Return what prevents a delivery to a subscription, whichever it is."""
         status = directory.status(subscription_id, clock.now())
         match status:
             case Deleted():
@@ -70,14 +72,31 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
             case _:
                 return None
 
+    def obstacle(summary: DeadLetterSummary) -> str | None:
+        found = directory.subscriptions.get(summary.subscription_id)
+        if isinstance(found, Subscription) and not summary.job and is_before(summary, found):
+            return (
+                f"{found.id} was deleted, and created again after the event: hookstream deliveries resend"
+                " sends it all the same"
+            )
+        return obstacle_of(summary.subscription_id)
+
     def expires_after(subscription_id: str) -> Millis | None:
         found = directory.subscriptions.get(subscription_id)
         return found.retry.expires_after if isinstance(found, Subscription) else None
 
     revival = Revival(topics.tier(0), reader.origin, clock.now, expires_after)
-    return RedriveRules(
-        selector, lambda summary: obstacle_of(summary.subscription_id), revival.delivery
-    )
+    return RedriveRules(selector, obstacle, revival.delivery)
+
+
+def is_before(letter: DeadLetterSummary, subscription: Subscription) -> bool:
+    """Return whether a dead letter's event is older than its subscription is now."""
+    try:
+        at = from_rfc3339(letter.origin_at)
+    except ValueError:
+        # Its headers are missing or broken: a worker reads what it can of them.
+        return False
+    return precedes(at, subscription)
 
 
 def new_job(source: RedriveSource, selector: JsonObject, found: Survey, rate: float | None) -> Job:
