@@ -55,11 +55,12 @@ def redriving(
     letters: Letters,
     selects: Callable[[Record], bool] = lambda _: True,
     report: Callable[[Unredrivable], None] = lambda _: None,
+    obstacle: Callable[[Record], str | None] = lambda _: None,
 ) -> RedriveKind:
     return RedriveKind(
         topics=TOPICS,
         clock=letters.broker.clock,
-        means=lambda _: RedriveMeans(letters, selects, revive),
+        means=lambda _: RedriveMeans(letters, selects, revive, obstacle),
         offload=ThreadOnTheLoop,
         report=report,
     )

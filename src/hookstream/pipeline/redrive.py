@@ -25,7 +25,7 @@ from hookstream.core.jobs.step import (
 )
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.topics import Topics
-from hookstream.core.redrive.job import UNREDRIVABLE, RedriveRequest, request_of
+from hookstream.core.redrive.job import LEFT_OUT, UNREDRIVABLE, RedriveRequest, request_of
 from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import MarkBook, Position
 from hookstream.core.redrive.revive import Unredrivable
@@ -44,14 +44,20 @@ from hookstream.pipeline.ports import Clock, Offload
 Revived: TypeAlias = tuple[Position, OutgoingRecord]
 
 
+def nothing_prevents(_: Record) -> None:
+    """Leave no selected record out."""
+
+
 class RedriveMeans(NamedTuple):
     """What one redrive reads, and by which rules."""
 
     dead_letters: DeadLetters
     selects: Callable[[Record], bool]
-    """Whether a record is brought back."""
+    """Whether a record is selected."""
     revive: Callable[[Record], OutgoingRecord | Unredrivable]
     """Returns the tier record that brings it back."""
+    obstacle: Callable[[Record], str | None] = nothing_prevents
+    """Returns why a selected record is left out by the tables as they are now; None: it is not."""
 
 
 def not_reported(_: Unredrivable) -> None:
@@ -105,6 +111,8 @@ class Redriving:
     """The marks with those of the last step."""
     _unredrivable: int = 0
     _first: Unredrivable | None = None
+    _left_out: int = 0
+    _first_left_out: str = ""
     _stale: deque[str] | None = None
     _is_over: bool = False
 
@@ -198,6 +206,11 @@ class Redriving:
             position = Position(dead.partition, dead.offset)
             if not ledger.is_open(source, position) or not means.selects(dead):
                 continue
+            why = means.obstacle(dead)
+            if why is not None:
+                self._left_out += 1
+                self._first_left_out = self._first_left_out or f"{position}: {why}"
+                continue
             revived = means.revive(dead)
             if isinstance(revived, Unredrivable):
                 self._leave(revived)
@@ -215,6 +228,12 @@ class Redriving:
                 stay = "stays" if self._unredrivable == 1 else "stay"
                 note = f"{self._unredrivable} could not be redriven and {stay} open; the first is {first}"
             return JobStep(counts={UNREDRIVABLE: more}, note=note)
+        more = self._left_out - job.counts.get(LEFT_OUT, 0)
+        if more:
+            note = (
+                f"{self._left_out} left out, which stay open; the first is {self._first_left_out}"
+            )
+            return JobStep(counts={LEFT_OUT: more}, note=note)
         if self._stale is None:
             letters = None if self._means is None else self._means.dead_letters
             now = self.kind.clock.now()

@@ -50,10 +50,14 @@ def of_crm(record: Record) -> bool:
 
 
 async def run(
-    at: Letters, asked: Job, report: Callable[[Unredrivable], None] = lambda _: None
+    at: Letters,
+    asked: Job,
+    report: Callable[[Unredrivable], None] = lambda _: None,
+    obstacle: Callable[[Record], str | None] = lambda _: None,
 ) -> RunResult:
     """Work on a job by a process of its own, which creates it or takes it over."""
-    able = executor(Process(at.broker), f"on-{asked.id}", redriving(at, of_crm, report))
+    kind = redriving(at, of_crm, report, obstacle)
+    able = executor(Process(at.broker), f"on-{asked.id}", kind)
     work = JobRun(able, asyncio.Event())
     if asked.id in at.broker.rows:
         return await work.resume(asked.id, asked=True)
@@ -123,6 +127,23 @@ async def test_a_dead_letter_that_cannot_be_redriven_stays_open_with_a_reason() 
         "1 could not be redriven and stays open; the first is 0@1: its origin is gone"
     ]
     assert read_ledger(at.jobs())[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 1))
+
+
+async def test_what_the_tables_prevent_when_its_turn_comes_stays_open_with_a_reason() -> None:
+    """Whoever asked for it was shown nothing of that: the subscription was disabled since."""
+    at = letters(*(dead_letter(0, offset) for offset in range(3)))
+
+    def disabled(record: Record) -> str | None:
+        return "crm is disabled" if record.offset else None
+
+    result = await run(at, job(p0=3), obstacle=disabled)
+    assert keys(at) == ["0@0"]
+    assert (result.job.state, result.job.counts) == (JobState.DONE, {"left_out": 2})
+    assert [note.text for note in result.job.notes] == [
+        "2 left out, which stay open; the first is 0@1: crm is disabled"
+    ]
+    again = await run(at, replace(job("day", p0=3)), obstacle=disabled)
+    assert again.job.counts == {"left_out": 2}
 
 
 async def test_what_stays_open_is_counted_once_though_a_redrive_is_continued() -> None:

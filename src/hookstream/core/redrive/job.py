@@ -26,6 +26,9 @@ from hookstream.core.redrive.marks import RedriveSource
 UNREDRIVABLE = "unredrivable"
 """What `Job.counts` calls the selected records that could not be redriven."""
 
+LEFT_OUT = "left_out"
+"""What it calls those that the tables prevented when their turn came, as one of a disabled subscription."""
+
 
 @dataclass(slots=True, frozen=True)
 class RedriveRequest:

@@ -98,7 +98,7 @@ class Revival:
 
     def unmatched(self, undecodable: Record) -> OutgoingRecord | Unredrivable:
         """Return the tier record of an undecodable record: an event to be decoded and matched again."""
-        why = _not_an_event(undecodable)
+        why = _not_an_event(undecodable) or _tombstone(undecodable)
         if why is not None:
             return Unredrivable(position_of(undecodable), why)
         waited = read_unmatched(undecodable.headers)
@@ -129,6 +129,12 @@ class Revival:
         if found is None or found.timestamp != origin.timestamp:
             return None
         return found.value
+
+
+def _tombstone(undecodable: Record) -> str | None:
+    if header_text(undecodable.headers, names.REASON) != UndecodableReason.TOMBSTONE.value:
+        return None
+    return "the record has no value, so there is no event in it: purge it"
 
 
 def _not_an_event(undecodable: Record) -> str | None:

@@ -48,8 +48,9 @@ def refuse_rival(rows: Mapping[str, bytes], source: RedriveSource, job_id: str =
 
 def rival_words(other: Job, source: RedriveSource) -> str:
     """Return what a rival does, and what can be done about it."""
+    of = f" of {other.total}" if other.total else ""
     return (
-        f"{other.id} is already {DOES[other.kind]} {source} ({other.done} of {other.total} done)."
+        f"{other.id} is already {DOES[other.kind]} {source} ({other.done}{of} done)."
         f" Wait for it; if nothing works on it, continue it: hookstream jobs resume {other.id}, or"
         f" end it: hookstream jobs cancel {other.id}"
     )

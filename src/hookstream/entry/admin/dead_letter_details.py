@@ -8,7 +8,12 @@ from typing import Final
 
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.model import header_names
-from hookstream.core.model.event import Identified, Undecodable, UnknownSchema
+from hookstream.core.model.event import (
+    Identified,
+    Undecodable,
+    UndecodableReason,
+    UnknownSchema,
+)
 from hookstream.core.model.instant import MINUTE, from_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
@@ -126,6 +131,8 @@ def event_decoder(reader: DeadLetterReader) -> EventDecoder:
 
 def event_of(decoder: EventDecoder, record: Record) -> JsonObject | str:
     """Return the event of a record as it is delivered, or why it cannot be shown."""
+    if header_text(record.headers, header_names.REASON) == UndecodableReason.TOMBSTONE.value:
+        return "a tombstone: the record has no value, so there is no event in it"
     if record.value is None:
         return "kept by reference: the value is stored at its origin only"
     identified = decoder.identify(record)

@@ -336,7 +336,7 @@ def worker_findings(pages: Sequence[WorkerPage], release: str) -> list[DoctorFin
         if page.stopped_partitions:
             what = f"{page.address} has stopped {page.stopped_partitions} of its partitions"
             remedy = "its log names each, with the cause and the remedy (partition.stopped)"
-            found.append(DoctorFinding("workers", Level.PROBLEM, what, remedy))
+            found.append(DoctorFinding("partitions", Level.PROBLEM, what, remedy))
     others = Counter(page.release for page in pages if page.release not in ("", release))
     if others:
         what = f"this is release {release}, and workers run {the_first(sorted(others), _NAMED)}"

@@ -40,9 +40,9 @@ class RedriveRules:
         """Return whether a record is selected, left out or not."""
         return self.selector.selects(record.headers, record.timestamp, position_of(record))
 
-    def takes(self, record: Record) -> bool:
-        """Return whether a record is selected and not left out."""
-        return self.selects(record) and self.obstacle(summary_of(record)) is None
+    def left_out(self, record: Record) -> str | None:
+        """Return why a selected record must not be redriven now; None: nothing prevents it."""
+        return self.obstacle(summary_of(record))
 
 
 def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
@@ -145,7 +145,7 @@ def redrive_kind(
     def means(request: RedriveRequest) -> RedriveMeans:
         reader = DeadLetterReader(settings, request.source)
         rules = rules_of(reader, request.selector)
-        return RedriveMeans(reader, rules.takes, rules.revive)
+        return RedriveMeans(reader, rules.selects, rules.revive, rules.left_out)
 
     return RedriveKind(
         topics=settings.topics_names,

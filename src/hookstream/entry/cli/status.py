@@ -100,7 +100,10 @@ def show_status(context: Context, status: Status) -> None:
         "at": [to_rfc3339(now)],
         "lag": [f"{lasted(status.lag)}, {counted(status.unsettled, 'record')} unsettled"],
         "workers": [_worker(page) for page in status.workers] or ["none was asked"],
-        "partitions": [f"{named}: {why}" for named, why in by_cause(status.partitions)],
+        "partitions": [
+            *[f"{named}: {why}" for named, why in by_cause(status.partitions)],
+            *[_stopped(page) for page in status.workers if page.stopped_partitions],
+        ],
         "open breakers": [
             f"{each.subscription_id} ({each.partner_id or '?'}), {each.waiting:,} wait in tiers"
             for each in status.breakers
@@ -157,6 +160,11 @@ def _lanes(status: Status) -> list[str]:
         for each in status.lanes_at_limit
     ]
     return found if found or status.workers else ["not known"]
+
+
+def _stopped(page: WorkerPage) -> str:
+    """Return how many partitions a worker has stopped; those that it makes late are named as well after a minute."""
+    return f"{counted(page.stopped_partitions, 'partition')} stopped by {page.address}: its log names them"
 
 
 def _worker(page: WorkerPage) -> str:

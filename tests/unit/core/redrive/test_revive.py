@@ -128,8 +128,13 @@ def test_an_undecodable_record_goes_back_in_as_an_event_without_a_subscription()
 
 
 def test_a_tombstone_cannot_become_an_event_by_being_sent_again() -> None:
-    refused = revival(by_reference(AT_ORIGIN, ())).unmatched(by_reference(UNDECODABLE))
+    """Its record is where it was: nothing is lost, and retention took nothing."""
+    why = Undecodable(UndecodableReason.TOMBSTONE, "it has no value")
+    headers = undecodable_headers(AT_ORIGIN, why, written_at=NOW - 1)
+    tombstone = replace(UNDECODABLE, value=None, headers=headers)
+    refused = revival(by_reference(AT_ORIGIN, ())).unmatched(tombstone)
     assert isinstance(refused, Unredrivable)
+    assert refused.why == "the record has no value, so there is no event in it: purge it"
 
 
 def test_an_undecodable_record_with_broken_headers_stays_open() -> None:

@@ -86,6 +86,12 @@ def test_what_is_not_well_is_named() -> None:
     assert screen.splitlines()[-2].split() == ["hookstream.retry.5m", "2,000", "5", "1m"]
 
 
+def test_partitions_that_a_worker_has_stopped_are_never_none() -> None:
+    """Which they are is seen a minute later, and of tiers only in the worker's log."""
+    screen = shown(workers=[WorkerPage("a:1", "1.0", stopped_partitions=5)])
+    assert "partitions        5 partitions stopped by a:1: its log names them" in screen
+
+
 def test_what_no_worker_was_asked_for_is_not_known_rather_than_none() -> None:
     screen = " ".join(shown().split())
     assert "workers none was asked" in screen

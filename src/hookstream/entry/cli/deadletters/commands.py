@@ -43,7 +43,7 @@ from hookstream.entry.cli.deadletters.view import (
     show_listing,
 )
 from hookstream.entry.cli.escaping import json_line
-from hookstream.entry.cli.job_view import FINDINGS, require_finished, working
+from hookstream.entry.cli.job_view import FINDINGS, progress_of, require_finished, working
 from hookstream.entry.cli.options import as_json_option, as_one, rate_option, yes_option
 from hookstream.entry.cli.progress import progress_bar
 from hookstream.entry.cli.terminal import confirm
@@ -235,11 +235,10 @@ class _RedriveCommand:
         job = self.source.redrive_in(job_id)
         if run.cancel:
             cancelled = self.context.backend.jobs.cancel(job_id)
-            done = f"{cancelled.done:,} of {cancelled.total:,}"
-            err.text(f"{job_id} is cancelled; it redrove {done}")
+            err.text(f"{job_id} is cancelled; it redrove {progress_of(cancelled)}")
             return
         self.source.refuse_rival(job_id)
-        err.text(f"Resuming {job_id}: {job.done:,} of {job.total:,} done")
+        err.text(f"Resuming {job_id}: {progress_of(job)} done")
         self._work(self.source.resumed(job, run.rate, self.left.add), None)
 
     def _start(self, row: JsonObject) -> None:
@@ -319,8 +318,7 @@ def _show_jobs(context: Context, source: SetAsideCommands, *, as_json: bool) -> 
         context.out.text(f"No redrive of {source.topic} is known")
         return
     rows = [
-        (job.id, to_the_second(job.asked_at), f"{job.done:,} of {job.total:,}", job.state.value)
-        for job, _ in mine
+        (job.id, to_the_second(job.asked_at), progress_of(job), job.state.value) for job, _ in mine
     ]
     context.out.table(("job", "asked", "done", "state"), rows)
 
