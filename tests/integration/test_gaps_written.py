@@ -57,7 +57,7 @@ def world(
     tmp_path: Path,
 ) -> World:
     made = make_world(broker, prefix, capsys, monkeypatch)
-    made.run("apply", str(make_folder(tmp_path)), "--yes", "--no-wait")
+    made.run("apply", str(make_folder(tmp_path)), "--yes")
     assert made.run("subscriptions", "pause", "orders").code == 0
     return made
 

@@ -173,10 +173,10 @@ class TransactionalWriter:
         try:
             self._producer.flush(self._timeout)
         except SystemError as error:
-            # The client library raises a fatal error, such as that of a fenced writer, and then calls back.
-            if isinstance(error.__cause__, KafkaException):
-                raise error.__cause__ from error
-            raise
+            # The client library raises a fatal error, such as that of a fenced writer, and calls back after that,
+            # or loses it. The abort says which it is.
+            failed = KafkaError(KafkaError._FAIL, str(error))  # noqa: SLF001
+            raise KafkaException(failed) from error
         times = (each.timestamp() for each in self.appended)
         latest = max((at for kind, at in times if kind == TIMESTAMP_LOG_APPEND_TIME), default=0)
         if latest > append_by:

@@ -41,10 +41,10 @@ each time. Its length is drawn, or two writers would fence each other in step. W
 of another ends it: with three writers that write all the time, pauses of half the length had two fifths of all
 changes refused."""
 _LONGEST_PAUSE_SECONDS = 10.0
-_ROW_MILLIS = 1.0
-"""What a row takes to be appended, at a slow broker. Only the lead of large plans depends on it."""
-_TWICE = 2
-"""A change that is begun again with a longer lead may take longer, too."""
+_ROW_MILLIS = 0.3
+"""What a row takes to be appended, twice as long as measured with a plan of 10,000."""
+_LONGER = 1.5
+"""How much longer than it took, or is expected to take, a change that is begun again may take."""
 
 T = TypeVar("T")
 
@@ -182,7 +182,7 @@ class EqualWriting:
                 changed = self._attempt(act, also, lead)
             except AppendedLate as why:
                 failed = why
-                lead = max(lead, lead_for(_TWICE * (writing_time(lead) + why.by)))
+                lead = max(lead, lead_for(int(_LONGER * (writing_time(lead) + why.by))))
             except (ProducerFenced, NothingWritten) as why:
                 # One that learns at once that it was fenced says nothing about what a whole one takes.
                 failed, self._took = why, max(self._took, self._clock.monotonic() - began)
@@ -223,7 +223,7 @@ class EqualWriting:
                 ):
                     break
                 # A large plan would be late: its lead grows with it, before anything is written.
-                lead = max(lead, lead_for(_TWICE * takes))
+                lead = max(lead, lead_for(int(_LONGER * takes) + 1))
             for rows, records in staged.transactions(more):
                 self._tables.write(rows, records, append_by=session.append_by)
         except (ProducerFenced, NothingWritten, AppendedLate, InputRefused):
