@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
+from types import SimpleNamespace
 from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
@@ -58,6 +59,15 @@ class AssignedConsumer:
             )
             for p in asked
         ]
+
+    def list_topics(self, timeout: float) -> SimpleNamespace:
+        """Return that each partition has a leader of its own."""
+        assert timeout > 0
+        topics: dict[str, SimpleNamespace] = {}
+        for topic, number in self.offsets:
+            known = topics.setdefault(topic, SimpleNamespace(partitions={}))
+            known.partitions[number] = SimpleNamespace(leader=number)
+        return SimpleNamespace(topics=topics)
 
     def committed(self, asked: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
         """Return that 50 is committed everywhere."""

@@ -12,18 +12,19 @@ from concurrent.futures import CancelledError
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from hookstream.adapters.kafka.client import LastingFailure
+from hookstream.adapters.kafka.client import LastingFailure, kafka_error
 from hookstream.adapters.kafka.commits import Commits
 from hookstream.adapters.kafka.fetch_errors import FetchErrors
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
-from hookstream.adapters.kafka.offsets import find_starts, offset_at, place_of
+from hookstream.adapters.kafka.offsets import Failed, by_leader, find_starts, offset_at, place_of
 from hookstream.adapters.kafka.sequence import SequenceCheck
 from hookstream.core.model.instant import Millis
+from hookstream.core.model.listing import partition_ranges
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.pauses import PauseReason, Pauses
-from hookstream.core.offsets.start import GapThenStart, OffsetsLost, StartAt
+from hookstream.core.offsets.start import GapThenStart, OffsetsLost, Start, StartAt
 from hookstream.pipeline.ports import Clock, Logger
 
 _BEYOND = 1 << 62
@@ -36,6 +37,8 @@ continue at the log's end and silently skip the records in between.
 
 _ASK_SECONDS = 5.0
 _PLACE_SECONDS = 5.0
+_RANGES = 5
+"""How many ranges of partitions that cannot be started are named."""
 _REVOKE_SECONDS = 3.0
 """The group waits for a revocation, and so do the partitions that stay. The listener returns within
 half a second. Only a process without CPU time takes longer; then waiting is better than losing the last
@@ -73,6 +76,8 @@ class Assignment:
         self._unknown = LastingFailure("positions.unknown", logger, clock, patience=5.0)
         self._unstarted: set[TopicPartition] = set()
         """Assigned partitions whose start offset is not known yet."""
+        self._asked_apart = 0
+        """How many turns asked each leader apart for these, since a broker gave no answer; 0: none."""
         self._stopped: dict[TopicPartition, str] = {}
         self._requested: dict[TopicPartition, str | Millis] = {}
         """Positions that operators named and that are not applied yet."""
@@ -133,7 +138,8 @@ class Assignment:
 
     def start_waiting(self) -> None:
         """Start the waiting partitions, as far as the broker answers. The others are retried."""
-        if (not self._unstarted or self._start_new()) and self._start_requested():
+        started = not self._unstarted or self._start_new()
+        if self._start_requested() and started:
             self._unknown.over()
 
     def skip(self, partition: TopicPartition, offset: int) -> None:
@@ -331,17 +337,49 @@ class Assignment:
         self._consumer.incremental_unassign(partitions)
 
     def _start_new(self) -> bool:
+        """Start the new partitions of which the brokers answer, and return whether those are all.
+
+        Where one broker gives no answer, the client returns none of the others' either. From then on each
+        leader is asked apart, another one first each time, until time is up: the group is not served meanwhile.
+        """
+        asked = [sorted(self._unstarted)]
         topics = {at.topic for at in self._unstarted}
         try:
             windows = self._loop.run(self._listener.start_windows(topics), _ASK_SECONDS)
-            starts = find_starts(self._consumer, sorted(self._unstarted), windows)
-            self.commits.commit_now(
-                {at: s.progress for at, s in starts.items() if isinstance(s, StartAt) and s.commit}
-            )
+            if self._asked_apart:
+                asked = by_leader(self._consumer, self._unstarted)
         except (KafkaException, TimeoutError, CancelledError) as error:
             self._unknown.lasts(str(error))
             return False
-        self._unstarted.clear()
+        first, silent = self._asked_apart % len(asked), False
+        failed: Failed = {}
+        until = self._clock.monotonic() + _ASK_SECONDS
+        for partitions in asked[first:] + asked[:first]:
+            if self._clock.monotonic() >= until:
+                break
+            try:
+                starts = find_starts(self._consumer, partitions, windows, failed)
+                self.commits.commit_now(
+                    {
+                        at: s.progress
+                        for at, s in starts.items()
+                        if isinstance(s, StartAt) and s.commit
+                    }
+                )
+            except KafkaException as error:
+                failed |= dict.fromkeys(partitions, kafka_error(error))
+                silent = True
+                continue
+            self._start_answered(starts)
+        self._asked_apart = self._asked_apart + 1 if silent else 0
+        if failed:
+            why = next(iter(failed.values()))
+            self._unknown.lasts(f"{partition_ranges(failed, _RANGES)}: {why}")
+        return not self._unstarted
+
+    def _start_answered(self, starts: Mapping[TopicPartition, Start]) -> None:
+        """Read partitions from where they start, and stop those whose offsets were lost."""
+        self._unstarted.difference_update(starts)
         positions = {}
         for at, begin in starts.items():
             if isinstance(begin, OffsetsLost):
@@ -352,7 +390,6 @@ class Assignment:
                 self._loop.post(self._listener.on_gap, at, begin.first, begin.next_offset)
             positions[at] = begin.progress
         self._begin(positions)
-        return True
 
     def _start_requested(self) -> bool:
         """Apply named positions until one fails or the time is up, since the group is not served meanwhile."""

@@ -1,9 +1,9 @@
 """Looks up offsets with a group's consumer, and determines where partitions start."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from hookstream.core.model.instant import Millis
@@ -15,10 +15,15 @@ _SECONDS = 5.0
 
 Window = tuple[Millis, Millis] | None
 """As `StartPolicy.telltale` returns it."""
+Failed: TypeAlias = dict[TopicPartition, KafkaError]
+"""Partitions for which there is no answer, and why."""
 
 
 def find_starts(
-    consumer: Consumer, partitions: Sequence[TopicPartition], windows: Mapping[str, Window]
+    consumer: Consumer,
+    partitions: Sequence[TopicPartition],
+    windows: Mapping[str, Window],
+    failed: Failed,
 ) -> dict[TopicPartition, Start]:
     """Return where each partition starts, by the broker's present answers.
 
@@ -29,21 +34,24 @@ def find_starts(
         consumer: A member of the group.
         partitions: The assigned partitions.
         windows: By topic, the append times of records that show that offsets were lost.
+        failed: Takes the partitions for which there is no answer, such as those that no broker leads.
 
     Raises:
-        KafkaException: The broker did not answer, or refused.
+        KafkaException: A broker did not answer, or refused all.
     """
     asked = [KafkaPartition(*at) for at in partitions]
-    committed = commit_positions(consumer.committed(asked, timeout=_SECONDS))
-    lows = offsets_at(consumer, dict.fromkeys(partitions, OFFSET_BEGINNING))
-    highs = offsets_at(consumer, dict.fromkeys(partitions, OFFSET_END))
+    answers = consumer.committed(asked, timeout=_SECONDS)
+    committed = commit_positions(_answered(answers, failed))
+    led = [at for at in partitions if at not in failed]
+    lows = offsets_at(consumer, dict.fromkeys(led, OFFSET_BEGINNING), failed)
+    highs = offsets_at(consumer, dict.fromkeys(lows, OFFSET_END), failed)
     suspects = {
         at: window
-        for at in partitions
+        for at in highs
         if at not in committed and (window := windows.get(at.topic)) is not None
     }
-    since = offsets_at(consumer, {at: window[0] for at, window in suspects.items()})
-    before = offsets_at(consumer, {at: window[1] for at, window in suspects.items()})
+    since = offsets_at(consumer, {at: window[0] for at, window in suspects.items()}, failed)
+    before = offsets_at(consumer, {at: window[1] for at, window in suspects.items()}, failed)
     return {
         at: start(
             at,
@@ -53,7 +61,25 @@ def find_starts(
             telltale=at in suspects and since[at] < before[at],
         )
         for at in partitions
+        if at not in failed
     }
+
+
+def by_leader(
+    consumer: Consumer, partitions: Collection[TopicPartition]
+) -> list[list[TopicPartition]]:
+    """Return partitions by the broker that leads them, as the brokers say now; those without one together.
+
+    Raises:
+        KafkaException: No broker answered.
+    """
+    known = consumer.list_topics(timeout=_SECONDS).topics
+    found: dict[int, list[TopicPartition]] = {}
+    for at in sorted(partitions):
+        topic = known.get(at.topic)
+        there = None if topic is None else topic.partitions.get(at.partition)
+        found.setdefault(-1 if there is None else there.leader, []).append(at)
+    return [found[leader] for leader in sorted(found)]
 
 
 def offset_at(consumer: Consumer, partition: TopicPartition, at: "str | Millis") -> int:
@@ -67,20 +93,29 @@ def offset_at(consumer: Consumer, partition: TopicPartition, at: "str | Millis")
 
 
 def offsets_at(
-    consumer: Consumer, times: Mapping[TopicPartition, Millis]
+    consumer: Consumer, times: Mapping[TopicPartition, Millis], failed: Failed | None = None
 ) -> dict[TopicPartition, int]:
     """Return the first offset at or after each time; the log's end if no record is that recent.
 
     OFFSET_BEGINNING and OFFSET_END are times too, in Kafka's protocol as here. The end is the last
     stable offset: records behind it cannot be read yet. Whatever is appended meanwhile, no record of a time
     or later is below its offset.
+
+    Args:
+        consumer: The client.
+        times: By partition.
+        failed: Takes the partitions for which there is no answer; None: all are needed.
+
+    Raises:
+        KafkaException: A broker did not answer, or refused.
     """
-    found = _look_up(consumer, times)
+    found = _look_up(consumer, times, failed)
     late = {at: times[at] for at, offset in found.items() if offset < 0}
     # As in `lookups.ask_offsets`: an end counts if there is still no record after it was requested.
-    ends = _look_up(consumer, dict.fromkeys(late, OFFSET_END))
-    again = _look_up(consumer, late)
-    return found | {at: end if again[at] < 0 else again[at] for at, end in ends.items()}
+    ends = _look_up(consumer, dict.fromkeys(late, OFFSET_END), failed)
+    again = _look_up(consumer, {at: late[at] for at in ends}, failed)
+    found |= {at: ends[at] if offset < 0 else offset for at, offset in again.items()}
+    return {at: offset for at, offset in found.items() if at not in late or at in again}
 
 
 class End(NamedTuple):
@@ -114,9 +149,17 @@ def ends(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[Topic
 
 
 def _look_up(
-    consumer: Consumer, times: Mapping[TopicPartition, Millis]
+    consumer: Consumer, times: Mapping[TopicPartition, Millis], failed: Failed | None
 ) -> dict[TopicPartition, int]:
-    return {place_of(each): each.offset for each in checked(_asked(consumer, times))}
+    answers = _asked(consumer, times)
+    sound = checked(answers) if failed is None else _answered(answers, failed)
+    return {place_of(each): each.offset for each in sound}
+
+
+def _answered(answers: Sequence[KafkaPartition], failed: Failed) -> list[KafkaPartition]:
+    """Return the answers that are no errors; `failed` takes the others."""
+    failed |= {place_of(each): each.error for each in answers if each.error is not None}
+    return [each for each in answers if each.error is None]
 
 
 def _asked(consumer: Consumer, times: Mapping[TopicPartition, Millis]) -> list[KafkaPartition]:

@@ -8,6 +8,8 @@ from tests.doubles.assigned_member import (
     Member,
 )
 
+from hookstream.core.model.record import TopicPartition
+
 
 def test_a_stopped_partition_is_assigned_at_an_offset_that_the_client_never_looks_up() -> None:
     """A query for the log's end may be answered after reading started, and moves the position there."""
@@ -338,3 +340,58 @@ def test_a_start_in_a_stopped_partition_reports_what_is_skipped() -> None:
         (member.posted.on_started, THERE, 12),
     ]
     assert (member.consumer.offsets[HERE], member.consumer.offsets[THERE]) == (15, 20)
+
+
+LED, LEADERLESS = TopicPartition("u", 0), TopicPartition("u", 1)
+
+
+def refuse_leaderless(asked: list[KafkaPartition]) -> None:
+    """Answer nothing to a question that is about the partition without a leader, too."""
+    if any((p.topic, p.partition) == LEADERLESS for p in asked):
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+
+
+def test_a_partition_without_a_leader_keeps_no_other_from_being_started() -> None:
+    member = Member()
+    member.consumer.ask_for = refuse_leaderless
+
+    member.assignment.on_assign(member.client, [KafkaPartition(*LED), KafkaPartition(*LEADERLESS)])
+    for _ in range(10):
+        member.clock.forward(1_000)
+        member.assignment.start_waiting()
+
+    assert member.assignment.read == {HERE: 10, THERE: 20, LED: 50}
+    [(_, event, fields)] = member.logger.lines
+    assert (event, str(fields["detail"]).partition(": ")[0]) == ("positions.unknown", "u/1")
+
+    member.consumer.ask_for = lambda _: None
+    member.assignment.start_waiting()
+
+    assert member.assignment.read == {HERE: 10, THERE: 20, LED: 50, LEADERLESS: 50}
+    assert [event for _, event, _ in member.logger.lines][1:] == ["positions.unknown_over"]
+
+
+def test_a_broker_that_answers_nothing_takes_the_time_of_no_other_twice() -> None:
+    """Each question that it leaves unanswered takes its five seconds, and nothing is asked after them."""
+    member = Member()
+
+    def hang(asked: list[KafkaPartition]) -> None:
+        if any(p.topic == "u" and p.partition == 0 for p in asked):
+            member.clock.forward(5_000)
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
+
+    member.consumer.ask_for = hang
+    member.assignment.on_assign(member.client, [KafkaPartition("u", n) for n in range(3)])
+    member.assignment.start_waiting()
+
+    assert member.assignment.read == {HERE: 10, THERE: 20, ("u", 1): 50, ("u", 2): 50}
+
+
+def test_a_partition_without_a_leader_keeps_no_named_position_from_being_applied() -> None:
+    member = Member()
+    member.hinder_both()
+    member.consumer.ask_for = refuse_leaderless
+
+    member.assignment.on_assign(member.client, [KafkaPartition(*LEADERLESS)])
+
+    assert member.consumer.offsets[HERE] == 15
