@@ -46,6 +46,10 @@ T = TypeVar("T")
 
 _START_SECONDS = 30.0
 _CLOSE_SECONDS = 10.0
+_NOT_OPEN = "the producer is not open: use it with `async with`"
+_CLOSED = (
+    "the producer was closed: the event may not be written, send it again with the same event_id"
+)
 _LOOK_SECONDS = 1.0
 """How often a blocking call checks that the thread that it waits for is alive."""
 _HEADROOM_BYTES = 64 * 1024
@@ -165,7 +169,10 @@ class EventProducer:
         """Wait for events that are not acknowledged yet, ten seconds at most, and disconnect."""
         if self._sink is not None:
             await self._sink.flush(_CLOSE_SECONDS)
-        await self._stack.aclose()
+        try:
+            await self._stack.aclose()
+        finally:
+            self._sink = None
 
     async def send(
         self,
@@ -202,9 +209,9 @@ class EventProducer:
             EventRefused: The event is not valid; it has every problem with its path (20 at most).
                 An `InputRefused`.
             InputRefused: Its type or version was never published or, for `confluent`, is not in the
-                registry; it is too large, or the broker refused it for good.
-            DependencyUnavailable: No acknowledgement came in time. It may still be written: send
-                it again with the same `event_id`.
+                registry; it is too large, or the broker refused it for good. Or the producer is not open.
+            DependencyUnavailable: No acknowledgement came in time, or before the producer was closed. It may
+                still be written: send it again with the same `event_id`.
             HookstreamError: The schemas topic can no longer be followed: open a new producer.
         """
         identity = event_id if event_id is not None else str(UUID(new_id()))
@@ -270,23 +277,24 @@ class EventProducer:
         }
 
     async def _write(self, record: OutgoingRecord) -> None:
-        if self._sink is None:
-            raise InputRefused("the producer is not open: use it with `async with`")
+        sink = self._sink
+        if sink is None:
+            raise InputRefused(_NOT_OPEN)
         if self._reader is not None and self._reader.failed.done():
             # The schemas are no longer followed: an event of an old one may be refused.
-            self._reader.failed.result()
+            _raised(self._reader.failed)
         done: asyncio.Future[WriteRefused | None] = asyncio.get_running_loop().create_future()
 
         def acknowledged(refused: WriteRefused | None) -> None:
             if not done.done():
                 done.set_result(refused)
 
-        self._sink.write(record, acknowledged)
+        sink.write(record, acknowledged)
         await asyncio.wait(
-            (done, self._sink.failed), timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+            (done, sink.failed), timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
         )
-        if self._sink.failed.done():
-            self._sink.failed.result()
+        if sink.failed.done() and not done.done():
+            _raised(sink.failed)
         if not done.done():
             raise DependencyUnavailable(
                 f"{record.topic} acknowledged nothing within {self._patience:g} s: does the topic exist?"
@@ -336,6 +344,7 @@ class BlockingProducer:
     def __init__(self, producer: EventProducer) -> None:
         """Take a producer that is not open yet."""
         self._producer = producer
+        self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="hookstream-producer", daemon=True
@@ -353,8 +362,10 @@ class BlockingProducer:
 
     def __exit__(self, *how: object) -> None:
         """Wait for events that are not acknowledged yet, and disconnect, as `EventProducer` does."""
+        self._closed = True
         try:
             self._call(self._producer.__aexit__(*how))
+            self._call(_others_ended())
         finally:
             self._stop()
 
@@ -362,6 +373,8 @@ class BlockingProducer:
         self, event_type: str, data: Mapping[str, object], **parts: Unpack[EventParts]
     ) -> Published:
         """Publish one event and wait until it is durable, as `EventProducer.send` says."""
+        if self._closed:
+            raise InputRefused(_NOT_OPEN)
         return self._call(self._producer.send(event_type, data, **parts))
 
     def _call(self, doing: Coroutine[None, None, T]) -> T:
@@ -373,6 +386,8 @@ class BlockingProducer:
                 if asked.done():
                     raise
                 if not self._thread.is_alive():
+                    if self._closed:
+                        raise DependencyUnavailable(_CLOSED) from None
                     raise InvariantBroken("the producer's thread ended: open a new one") from None
 
     def _stop(self) -> None:
@@ -380,6 +395,20 @@ class BlockingProducer:
         self._thread.join(_CLOSE_SECONDS)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+async def _others_ended() -> None:
+    """Wait until the other calls of this loop have ended, which the close lets end at once."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others, timeout=_LOOK_SECONDS)
+
+
+def _raised(failed: asyncio.Future[None]) -> None:
+    """Raise why a client failed, or that it was closed: its future is cancelled then, and no task was."""
+    if failed.cancelled():
+        raise DependencyUnavailable(_CLOSED)
+    failed.result()
 
 
 def _checked(traceparent: str | None) -> str | None:

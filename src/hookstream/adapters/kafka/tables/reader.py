@@ -115,7 +115,7 @@ class TableReader:
 
         Raises:
             ConfigurationError: A table's topic does not exist, or may not be read.
-            DependencyUnavailable: The deadline passed, or the broker cannot be reached.
+            DependencyUnavailable: The deadline passed, the broker cannot be reached, or the reader was closed.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((self._clock.moment(), done))
@@ -130,6 +130,8 @@ class TableReader:
         finally:
             self._waiting = [waiting for waiting in self._waiting if waiting[1] is not done]
         if not done.done():
+            if self.failed.cancelled():  # by `close`: nobody cancelled who waits here
+                raise DependencyUnavailable("the tables are not followed any more")
             self.failed.result()
 
     def current(self) -> bool:
