@@ -145,6 +145,8 @@ class ReplayWork:
     _parts: "deque[Sequence[_Item]]" = field(default_factory=deque)
     """What is left of a step that was too large, in order; `_whole` comes with the last of them."""
     _whole: _Batch | None = None
+    _is_marked: bool = False
+    """Whether this executor has seen to it that the row says what may be lost."""
 
     async def next(self, job: Job) -> NextStep:
         """As JobWork says."""
@@ -154,6 +156,8 @@ class ReplayWork:
             return stand
         await self._count_ended(endings)
         if self._whole is not None:
+            if self._whole.reached.too_large:
+                await self._mark_incomplete()
             return self._part(self._whole)
         if self.reached.extent is None:
             return await self._fix()
@@ -275,6 +279,7 @@ class ReplayWork:
         reached = replace(self.reached, extent=piece.extent, revisions=stand.revisions)
         notes = [stand.note] if stand.note else []
         if piece.lost:
+            await self._mark_incomplete()
             reached = reached.losing(piece.lost)
             notes.append(lost_text(piece.lost))
         problems = [judged.problem for judged in piece.wanted if judged.problem]
@@ -349,9 +354,13 @@ class ReplayWork:
         return JobEnd(JobState.INCOMPLETE, "; ".join(missing))
 
     async def _mark_incomplete(self) -> None:
-        """Say in the row that records of its gaps may be lost, before the job's own row says so."""
-        if self.request.fills_gap:
+        """Say in the row that records of its gaps may be lost, before the job's own row says so.
+
+        At the first loss, not at the end: that may be days away, or never come.
+        """
+        if self.request.fills_gap and not self._is_marked:
             await self.ports.mark_incomplete(self.request.subscription_id, self.job_id)
+            self._is_marked = True
 
     def _now(self) -> Millis:
         """Return the time by the brokers' clock."""

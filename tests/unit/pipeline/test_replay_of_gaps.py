@@ -16,6 +16,7 @@ from hookstream.core.planning.gap_fills import fill_closed
 from hookstream.core.planning.transitions import pause, resume
 from hookstream.core.replay.outstanding import Place
 from hookstream.entry.admin.gap_jobs import job_of
+from hookstream.pipeline import job_control
 from hookstream.pipeline.jobs import JobRun
 
 TOPIC = "printprice.pricing"
@@ -109,6 +110,45 @@ async def test_a_gap_whose_replay_lost_records_is_marked_before_the_job_ends(
         log.low = len(log.entries)
     assert run.result().job.state is JobState.INCOMPLETE
     assert world.marked == [(CRM, JOB)]
+
+
+async def test_a_gap_is_marked_as_soon_as_its_replay_lost_records(world: ReplayWorld) -> None:
+    """A replay that is slow may go on for days, and one that is cancelled never ends by itself."""
+    paused_from(world, NOON - HOUR)
+    for n in range(40):
+        world.event(TOPIC, NOON - MINUTE, f"e{n}")
+    resumed(world, NOON)
+    world.takes = 1
+    async with asyncio.TaskGroup() as tasks:
+        run = JobRun(world.executor("a"), asyncio.Event())
+        tasks.create_task(run.resume(JOB, wait=True, asked=True, rate=1.0))
+        await asyncio.sleep(10)
+        world.past.topics[TOPIC][1][0].low = 30
+        await asyncio.sleep(8)
+        job = await job_control.cancel(world.executor("b"), JOB, "an operator")
+    assert any("retention took them" in note.text for note in job.notes)
+    assert world.marked == [(CRM, JOB)]
+
+
+async def test_a_gap_is_marked_before_the_step_that_says_which_event_is_too_large(
+    world: ReplayWorld,
+) -> None:
+    paused_from(world, NOON - HOUR)
+    for n in range(4):
+        world.event(TOPIC, NOON - MINUTE, f"e{n}")
+    world.jobs.too_large = {world.past.log(TopicPartition(TOPIC, 0)).entries[2].value}
+    resumed(world, NOON)
+    lost: list[int] = []
+    mark = world.mark_incomplete
+
+    async def marked(*whose: str) -> None:
+        lost.append(sum("too large" in note.text for note in world.jobs.job(JOB).notes))
+        await mark(*whose)
+
+    world.mark_incomplete = marked  # type: ignore[method-assign,assignment]
+    result = await world.run()
+    assert (result.job.state, world.places()) == (JobState.INCOMPLETE, at(0, 1, 3))
+    assert lost[0] == 0
 
 
 async def test_a_mark_that_an_executor_did_not_live_to_write_is_written_by_the_next(
