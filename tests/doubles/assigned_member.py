@@ -24,6 +24,8 @@ class AssignedConsumer:
         self.offsets: dict[tuple[str, int], int] = {}
         self.paused: set[tuple[str, int]] = set()
         self.commits: list[dict[tuple[str, int], int]] = []
+        self.starts: list[dict[tuple[str, int], int]] = []
+        """Commits that were waited for: only those of starts are."""
         self.broken = False
         self.stands: set[tuple[str, int]] = set()
         """Where a fetch has failed for its offset, so that no seek is taken."""
@@ -75,7 +77,9 @@ class AssignedConsumer:
         return [KafkaPartition(p.topic, p.partition, 50) for p in asked]
 
     def commit(self, *, offsets: list[KafkaPartition], asynchronous: bool) -> None:
-        assert asynchronous
+        if not asynchronous:
+            self.starts.append({(p.topic, p.partition): p.offset for p in offsets})
+            return
         if self.broken:
             raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001
         self.commits.append({(p.topic, p.partition): p.offset for p in offsets})

@@ -78,6 +78,8 @@ class Assignment:
         """Assigned partitions whose start offset is not known yet."""
         self._asked_apart = 0
         """How many turns asked each leader apart for these, since a broker gave no answer; 0: none."""
+        self._cuts: dict[TopicPartition, int] = {}
+        """Where the logs of some of these were cut while they were read."""
         self._stopped: dict[TopicPartition, str] = {}
         self._requested: dict[TopicPartition, str | Millis] = {}
         """Positions that operators named and that are not applied yet."""
@@ -233,8 +235,8 @@ class Assignment:
             with self._lock:
                 self._pauses.remove(at, PauseReason.FETCH_FAILED)
 
-    def vanished(self, at: TopicPartition, offset: int) -> None:
-        """Determine a partition's start again, since its log does not have `offset`."""
+    def vanished(self, at: TopicPartition, offset: int, cut: int | None = None) -> None:
+        """Determine a partition's start again, since its log does not have `offset`; `cut` as `start` takes it."""
         if at in self.read and offset >= _BEYOND:
             # A fetch from before it was read has stopped the reading: resume it.
             [now] = self._consumer.position([KafkaPartition(*at)])
@@ -243,6 +245,8 @@ class Assignment:
             self._forget([at])
             self._loop.post(self._listener.on_lost, [at])
             self._unstarted.add(at)
+            if cut is not None:
+                self._cuts[at] = cut
             self.start_waiting()
 
     def admits(self, at: tuple[str, int], offset: int) -> bool:
@@ -358,7 +362,7 @@ class Assignment:
             if self._clock.monotonic() >= until:
                 break
             try:
-                starts = find_starts(self._consumer, partitions, windows, failed)
+                starts = find_starts(self._consumer, partitions, windows, self._cuts, failed)
                 self.commits.commit_now(
                     {
                         at: s.progress
@@ -380,6 +384,8 @@ class Assignment:
     def _start_answered(self, starts: Mapping[TopicPartition, Start]) -> None:
         """Read partitions from where they start, and stop those whose offsets were lost."""
         self._unstarted.difference_update(starts)
+        for at in starts:
+            self._cuts.pop(at, None)
         positions = {}
         for at, begin in starts.items():
             if isinstance(begin, OffsetsLost):
@@ -456,6 +462,7 @@ class Assignment:
             self._pauses.forget(gone)
         self.commits.forget(gone)
         for at in gone:
+            self._cuts.pop(at, None)
             self._stopped.pop(at, None)
             self._requested.pop(at, None)
             self._blocked.discard(at)

@@ -4,6 +4,7 @@ Only this thread polls the client. Between requests it waits. After a second wit
 partitions and polls anyway, so that rebalances are served and the group keeps the member.
 """
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -58,6 +59,9 @@ _NO_SUCH_PROTOCOL = (
 )
 _GROUP_LOST = "group id does not exist"
 """Seen with Kafka 4 when a single broker was killed repeatedly and was loading its groups."""
+_TRUNCATED = "log truncation detected"
+_CUT_AT = re.compile(r"broker end offset is (-?\d+)")
+"""Only the text says so (librdkafka 2.16): the code is that of any offset that is gone."""
 _OF_NO_RECORD = OFFSETS_GONE | TOPIC_GONE | FORBIDDEN | {KafkaError._FATAL}  # noqa: SLF001
 
 
@@ -391,7 +395,10 @@ class ConsumerThread(threading.Thread):
     def _on_error(self, at: TopicPartition, offset: int, error: KafkaError) -> None:
         code = error.code()
         if code in OFFSETS_GONE:
-            self.assignment.vanished(at, offset)
+            cut = cut_of(error)
+            if cut is not None:
+                self._logger.warning("partition.truncated", **at._asdict(), detail=error.str())
+            self.assignment.vanished(at, offset, cut)
         elif code in TOPIC_GONE:
             self._logger.warning("topic.gone", topic=at.topic, detail=error.str())
             self._next_look_up = 0.0
@@ -426,6 +433,14 @@ def raise_fatal(error: KafkaError) -> None:
         )
     if error.code() == KafkaError._FATAL or error.fatal():  # noqa: SLF001
         raise InvariantBroken(f"the group member failed: {error.str()} ({error.name()})")
+
+
+def cut_of(error: KafkaError) -> int | None:
+    """Return where brokers cut a log while it was read; negative: below its start. None: they did not."""
+    if _TRUNCATED not in error.str():
+        return None
+    found = _CUT_AT.search(error.str())
+    return -1 if found is None else int(found[1])
 
 
 def _at(message: Message) -> TopicPartition:

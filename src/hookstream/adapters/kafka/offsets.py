@@ -23,6 +23,7 @@ def find_starts(
     consumer: Consumer,
     partitions: Sequence[TopicPartition],
     windows: Mapping[str, Window],
+    cuts: Mapping[TopicPartition, int],
     failed: Failed,
 ) -> dict[TopicPartition, Start]:
     """Return where each partition starts, by the broker's present answers.
@@ -34,6 +35,7 @@ def find_starts(
         consumer: A member of the group.
         partitions: The assigned partitions.
         windows: By topic, the append times of records that show that offsets were lost.
+        cuts: Where logs were cut while they were read, as `start` takes it.
         failed: Takes the partitions for which there is no answer, such as those that no broker leads.
 
     Raises:
@@ -59,6 +61,7 @@ def find_starts(
             lows[at],
             highs[at],
             telltale=at in suspects and since[at] < before[at],
+            cut=cuts.get(at),
         )
         for at in partitions
         if at not in failed

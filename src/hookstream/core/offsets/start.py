@@ -16,7 +16,7 @@ from hookstream.core.offsets.commit_metadata import CommitPosition, progress_fro
 
 @dataclass(slots=True, frozen=True)
 class StartAt:
-    """Consume from `offset`; commit it first if the group has no commit yet."""
+    """Consume from `offset`; commit it first if the group has no commit yet, or its log was cut."""
 
     offset: int
     commit: bool
@@ -86,6 +86,7 @@ def start(
     high: int,
     *,
     telltale: bool,
+    cut: int | None = None,
 ) -> Start:
     """Return where to start.
 
@@ -96,6 +97,8 @@ def start(
         high: The log end offset.
         telltale: Whether the log has a record within the times of `StartPolicy.telltale`. Only
             used if nothing is committed.
+        cut: Where the log was cut while it was read, as the broker says: the records from there on are
+            others. Negative: below the log's start. None: it was not.
     """
     if committed is None:
         if telltale:
@@ -110,13 +113,17 @@ def start(
             f"the committed offset {offset} of {_name(partition)} lies beyond the log's end"
             f" {high}: the topic was created again or truncated. {_remedy(partition)}"
         )
-    settled = read_note(note, offset)
+    if cut is not None:
+        cut = low if cut < 0 else cut
+        offset, high = min(offset, cut), min(high, cut)
+    settled = read_note(note, committed.offset)
     if not settled or settled[-1][1] > high:
         # The log now ends below what was settled: it was truncated, and other records are there now.
         note, settled = "", ()
     if offset < low:
         return GapThenStart(offset, low, progress_from(low, settled))
-    return StartAt(offset, commit=False, note=note)
+    # At once: whoever reads it next is not notified of the cut.
+    return StartAt(offset, commit=cut is not None, note=note)
 
 
 def _name(partition: TopicPartition) -> str:

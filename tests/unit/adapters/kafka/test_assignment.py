@@ -395,3 +395,27 @@ def test_a_partition_without_a_leader_keeps_no_named_position_from_being_applied
     member.assignment.on_assign(member.client, [KafkaPartition(*LEADERLESS)])
 
     assert member.consumer.offsets[HERE] == 15
+
+
+def test_a_log_that_was_cut_while_it_was_read_is_read_from_the_cut_on() -> None:
+    """Its new leader has appended beyond the committed 50: what it wrote from 45 on was not read."""
+    member = Member()
+
+    member.assignment.vanished(HERE, 0, cut=45)
+
+    assert member.assignment.read == {HERE: 45, THERE: 20}
+    assert member.consumer.starts == [{HERE: 45}]
+
+
+def test_where_a_log_was_cut_is_kept_until_brokers_answer_and_not_for_the_next_owner() -> None:
+    member = Member()
+    member.loop.busy = True
+    member.assignment.vanished(HERE, 0, cut=45)
+    member.loop.busy = False
+
+    member.assignment.start_waiting()
+    assert member.assignment.read[HERE] == 45
+    member.assignment.on_lost(member.client, [KafkaPartition(*HERE)])
+    member.assignment.on_assign(member.client, [KafkaPartition(*HERE)])
+
+    assert member.assignment.read[HERE] == 50

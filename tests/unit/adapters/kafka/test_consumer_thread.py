@@ -17,7 +17,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from tests.doubles.clock import HandClock
 from tests.doubles.logger import BookkeepingLogger
 
-from hookstream.adapters.kafka.consumer_thread import ConsumerThread, raise_fatal
+from hookstream.adapters.kafka.consumer_thread import ConsumerThread, cut_of, raise_fatal
 from hookstream.adapters.kafka.listener import ConsumerListener
 from hookstream.adapters.kafka.loop_bridge import LoopBridge
 from hookstream.core.model.record import Record, TopicPartition
@@ -469,3 +469,20 @@ def test_what_comes_soon_after_a_hand_over_is_handed_over_together_and_nothing_e
     member.run()
 
     assert consumer.gathered_for == pytest.approx([0.001, 0, 0, 0.002], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        (
+            "Partition log truncation detected at offset 30 (leader epoch 0): broker end offset is 10",
+            10,
+        ),
+        ("broker end offset is -1 (…): Local: Partition log truncation detected (broker 2)", -1),
+        ("Local: Partition log truncation detected", -1),
+        ("fetch failed due to requested offset not available on the broker", None),
+    ],
+)
+def test_only_the_text_says_where_a_log_was_cut(text: str, cut: int | None) -> None:
+    error = KafkaError(KafkaError._AUTO_OFFSET_RESET, text)  # noqa: SLF001
+    assert cut_of(error) == cut

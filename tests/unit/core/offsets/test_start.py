@@ -57,6 +57,35 @@ def test_what_was_settled_above_an_unsettled_offset_stays_settled_when_a_gap_cov
     assert behind_all == GapThenStart(10, 76, CommitPosition(76))
 
 
+def test_a_log_that_was_cut_below_the_commit_is_read_from_the_cut_on_and_that_is_committed() -> (
+    None
+):
+    """The new leader had appended beyond the commit: its first records were never delivered."""
+    settled = CommitPosition(50, write_note(50, [(52, 55)], 100).text)
+    above = CommitPosition(20, write_note(20, [(30, 48)], 100).text)
+    below = CommitPosition(20, write_note(20, [(30, 40)], 100).text)
+
+    assert start(AT, settled, 7, 60, telltale=False, cut=45) == StartAt(45, commit=True)
+    assert start(AT, above, 7, 60, telltale=False, cut=45) == StartAt(20, commit=True)
+    assert start(AT, below, 7, 60, telltale=False, cut=45) == StartAt(
+        20, commit=True, note=below.note
+    )
+
+
+def test_a_log_that_was_cut_below_its_start_is_read_from_there_on() -> None:
+    at_cut = start(AT, CommitPosition(50), 47, 60, telltale=False, cut=45)
+    assert at_cut == GapThenStart(45, 47, CommitPosition(47))
+    assert start(AT, CommitPosition(50), 47, 60, telltale=False, cut=-1) == StartAt(
+        47, commit=True
+    )
+
+
+def test_a_log_that_was_cut_and_ends_below_the_commit_stops() -> None:
+    """It may be another one: of a topic that was created again, its first records are below the cut."""
+    lost = start(AT, CommitPosition(50), 7, 49, telltale=False, cut=45)
+    assert isinstance(lost, OffsetsLost)
+
+
 def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
     lost = start(AT, None, 0, 50, telltale=True)
 
