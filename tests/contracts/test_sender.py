@@ -37,6 +37,7 @@ from hookstream.core.model.subscription import (
     SigningSecret,
     Subscription,
 )
+from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import (
     Answered,
     Exchange,
@@ -441,3 +442,23 @@ async def test_an_abandoned_request_closes_its_connection_and_is_never_answered(
         assert await begun.send(stage.post(timeout=50)) == TransportFailure(
             FailureKind.TIMEOUT, "no response in time"
         )
+
+
+async def test_a_failure_beside_an_open_sender_leaves_as_it_is_and_closes_its_connections() -> (
+    None
+):
+    """A worker's exit code depends on what the failure is: a group of failures would be a defect."""
+    failure = ConfigurationError("a port is in use")
+    async with raw_server.server(raw_server.response(204)) as server:
+        sender = HttpSender(only_the_first_address, tls=_authorities())
+        with pytest.raises(ConfigurationError) as raised:
+            await _fail_beside(sender, server, failure)
+    assert raised.value is failure
+    assert sender.connections == 0
+
+
+async def _fail_beside(sender: HttpSender, server: RawServer, failure: Exception) -> None:
+    async with sender:
+        assert await sender.send(SocketStage(sender, server).post()) == Response(204)
+        assert sender.connections == 1
+        raise failure

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ async def test_a_worker_on_a_wrong_prefix_refuses_to_start(world: World) -> None
         f" topics.prefix ({other!r}), or set tables.allow_empty = true if the table is meant to be empty"
     )
     assert with_empty_tables == (2, sentence)
+
+
+async def test_a_worker_that_is_refused_once_its_parts_are_open_says_so_in_one_sentence(
+    world: World,
+) -> None:
+    """The exit code is 2, as for any setting that must be changed, and no stack is shown."""
+    await world.subscribe("crm")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        world.stage.environ["HOOKSTREAM_WORKER__LISTEN"] = listen
+        code, said = await refused(world)
+    sentence = f"worker.listen {listen!r} cannot be listened on: "
+    assert (code, said.partition(sentence)[:2]) == (2, ("", sentence))
 
 
 @pytest.mark.parametrize("command", ["worker", "console", "jobs run"])

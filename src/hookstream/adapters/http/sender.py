@@ -181,9 +181,11 @@ class HttpSender:
         trace: TracebackType | None,
     ) -> None:
         """Close every connection; attempts still in flight end as disconnected."""
-        await self._tokens.__aexit__(kind, error, trace)
-        self._idle.close()
-        await self._connector.close()
+        try:
+            await self._tokens.__aexit__(kind, error, trace)
+        finally:
+            self._idle.close()
+            await self._connector.close()
 
     @property
     def connections(self) -> int:

@@ -59,6 +59,8 @@ class Tokens:
         self._fraction = fraction
         self._entries: OrderedDict[TokenRequest, _CachedToken] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
+        self._fetches: set[asyncio.Task[None]] = set()
+        """Those in progress, also of entries that were dropped meanwhile."""
         self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Self:
@@ -73,10 +75,10 @@ class Tokens:
         trace: TracebackType | None,
     ) -> None:
         """End the fetches in progress."""
-        for entry in self._entries.values():
-            if entry.fetching is not None:
-                entry.fetching.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        for fetching in self._fetches:
+            fetching.cancel()
+        # The group would wrap an exception of the block, which must leave as it is.
+        await self._tasks.__aexit__(None, None, None)
 
     async def get(
         self, request: TokenRequest, deadline: float, permitted: Permitted
@@ -134,7 +136,10 @@ class Tokens:
 
     def _begin(self, request: TokenRequest, entry: _CachedToken, now: float) -> None:
         entry.began_at = now
-        entry.fetching = self._tasks.create_task(self._fetched(request, entry, now))
+        fetching = self._tasks.create_task(self._fetched(request, entry, now))
+        self._fetches.add(fetching)
+        fetching.add_done_callback(self._fetches.discard)
+        entry.fetching = fetching
 
     async def _fetched(self, request: TokenRequest, entry: _CachedToken, now: float) -> None:
         """Fetch a token into an entry. An unexpected exception is raised by those who wait."""
