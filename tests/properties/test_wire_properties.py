@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookstream.adapters.http.connection import Connection
+from hookstream.adapters.http.connection import MAX_HEAD, Connection
 from hookstream.adapters.http.deadlines import Deadlines
 from hookstream.core.model.outcome import FailureKind, Response, TransportFailure
 
@@ -188,6 +189,23 @@ async def test_a_number_below_a_hundred_is_no_status(status: int, cuts: list[int
     assert isinstance(answer, TransportFailure)
     assert answer.kind is FailureKind.PROTOCOL
     assert not wire.reusable
+
+
+@pytest.mark.parametrize("endless", [(b"0\r\n", b"retry-after: 86400\r\n"), (b"1", b";a=b")])
+async def test_framing_and_trailers_are_read_up_to_a_bound_and_change_no_answer(
+    endless: tuple[bytes, bytes],
+) -> None:
+    begins, piece = endless
+    loop, read = asyncio.get_running_loop(), 0
+    with a_wire(loop) as (wire, transport):
+        asking = loop.create_task(wire.exchange(b"POST / HTTP/1.1\r\n\r\n", loop.time() + 30))
+        await asyncio.sleep(0)
+        wire.data_received(b"HTTP/1.1 503 X\r\ntransfer-encoding: chunked\r\n\r\n" + begins)
+        while not transport.closed and read < 10 * MAX_HEAD:
+            wire.data_received(piece)
+            read += len(piece)
+        assert await asking == Response(503)
+    assert read <= MAX_HEAD + LARGEST
 
 
 async def test_unread_bytes_make_a_connection_unusable() -> None:

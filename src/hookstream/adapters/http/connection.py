@@ -112,6 +112,8 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._deadlines = deadlines
         self._max_response_bytes = max_response_bytes
+        self._max_received = MAX_HEAD + max_response_bytes
+        """The most bytes read of a response, with its framing and trailers."""
         self._transport: asyncio.Transport | None = None
         # One parser for the connection's life: creating one costs more than parsing a response.
         self._parser = httptools.HttpResponseParser(self)
@@ -280,7 +282,7 @@ class Connection(asyncio.Protocol):
             return
         if self._complete or self._body_size > self._max_response_bytes:
             self._finish(FailureKind.PROTOCOL, "no status")
-        elif not self._headed and self._received > MAX_HEAD:
+        elif self._received > (self._max_received if self._headed else MAX_HEAD):
             self._finish(FailureKind.PROTOCOL, f"response headers above {MAX_HEAD} bytes")
         elif self._headed and not self._patience:
             self._patience = True
@@ -341,8 +343,11 @@ class Connection(asyncio.Protocol):
             self._status = code
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep the few headers that are used; the length of the name excludes nearly all others."""
-        if len(name) not in _LENGTHS:
+        """Keep the few headers that are used; the length of the name excludes nearly all others.
+
+        A trailer comes too late.
+        """
+        if len(name) not in _LENGTHS or self._headed:
             return
         name = name.lower()
         if name == b"content-length":
@@ -357,9 +362,7 @@ class Connection(asyncio.Protocol):
             self._keep_words(name, value)
 
     def _keep_words(self, name: bytes, value: bytes) -> None:
-        """Keep a header that controls hookstream; a trailer comes too late."""
-        if self._headed:
-            return
+        """Keep a header that controls hookstream."""
         if self._words is None:
             self._words = {}
         before = self._words.get(name)
