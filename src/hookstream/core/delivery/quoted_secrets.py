@@ -7,8 +7,9 @@ one is kept: a replacement within its text would miss the forms that nobody thou
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 LEFT_OUT = "(left out: it quotes a secret of the request)"
 """What is kept instead of such an answer."""
@@ -21,6 +22,9 @@ _SHORTEST_ENCODED = 8
 _CUT = 8
 """Characters. A beginning of a secret that is at least as long is recognised at the end of an answer that was
 cut there."""
+_LEGAL = "!$&'()*+,;=:@/"
+"""What a path may have unescaped besides letters, digits and `-._~`."""
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 
 SecretForms = tuple[str, ...]
 """Texts that quote a secret, from `secret_forms`."""
@@ -46,9 +50,7 @@ def secret_forms(secrets: Iterable[str]) -> SecretForms:
             readable,
             within.replace("/", "\\/"),
             html.escape(secret),
-            quote(secret, safe=""),
-            quote(secret),
-            quote_plus(secret),
+            *_in_url(secret),
             *_in_base64(secret.encode()),
         ):
             found[form] = None
@@ -56,13 +58,22 @@ def secret_forms(secrets: Iterable[str]) -> SecretForms:
 
 
 def url_secrets(url: str) -> list[str]:
-    """Return the parts of a URL's path and query that are too long for words: any of them may be a secret."""
+    """Return the parts of a URL's path and query that are too long for words: any of them may be a secret.
+
+    Each is there as it is written, and without its escapes, since an endpoint may quote either.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
         return []
-    texts = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
-    return [text for text in texts if len(text) >= _SHORTEST_IN_URL]
+    fields = [field.partition("=") for field in parts.query.split("&")]
+    texts = parts.path.split("/")
+    texts += [text for name, _, value in fields for text in (name, value)]
+    if any(not equals for _, equals, _ in fields):
+        # It need not be made of fields: the secret may have an `&`.
+        texts.append(parts.query)
+    found = dict.fromkeys([*texts, *map(unquote, texts), *map(unquote_plus, texts)])
+    return [text for text in found if len(text) >= _SHORTEST_IN_URL]
 
 
 def without_quoted(excerpt: str | None, forms: SecretForms) -> str | None:
@@ -84,6 +95,18 @@ def _ends_with_beginning(excerpt: str, form: str) -> bool:
         # The beginning may stand there more than once: only the last of it need be cut.
         at = excerpt.find(form[:_CUT], at + 1)
     return at >= 0
+
+
+def _in_url(secret: str) -> Iterable[str]:
+    """Return a secret with the escapes of a URL: libraries differ in what they escape, and in its case."""
+    for form in (
+        quote(secret, safe=""),
+        quote(secret),
+        quote(secret, safe=_LEGAL),
+        quote_plus(secret),
+    ):
+        yield form
+        yield _ESCAPE.sub(lambda escape: escape[0].lower(), form)
 
 
 def _in_base64(secret: bytes) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlencode
@@ -28,6 +29,12 @@ QUOTES: dict[str, Callable[[str], str]] = {
     "in a path": lambda secret: f"/hooks/{quote(secret, safe='')}",
     "in a path with slashes": lambda secret: f"/hooks/{quote(secret)}",
     "in a query": lambda secret: f"?key={quote_plus(secret)}",
+    "in a path where all that may stay is left": lambda secret: quote(
+        secret, safe="!$&'()*+,;=:@/"
+    ),
+    "in a form with escapes in lower case": lambda secret: re.sub(
+        "%..", lambda escape: escape[0].lower(), quote_plus(secret)
+    ),
     "in base64": lambda secret: b64encode(f"kim:{secret}".encode()).decode(),
     "in base64 with more behind it": lambda secret: b64encode(f"x{secret}yz".encode()).decode(),
     "in base64 of URLs": lambda secret: urlsafe_b64encode(secret.encode()).decode(),
@@ -58,8 +65,31 @@ def test_there_may_be_no_answer_no_secret_and_too_short_a_one() -> None:
 
 def test_parts_of_a_url_that_are_words_are_no_secrets() -> None:
     url = "https://hooks.example/services/T0/B0aaaaaaaaaaaaa?v=1&key=0123456789ab%2F"
-    assert url_secrets(url) == ["B0aaaaaaaaaaaaa", "0123456789ab/"]
+    assert url_secrets(url) == ["B0aaaaaaaaaaaaa", "0123456789ab%2F", "0123456789ab/"]
+    assert url_secrets("https://h.example/hooks?version=1&format=json") == []
     assert url_secrets("https://[") == []
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("/p?0123456789abcdef0123", "POST /p?0123456789abcdef0123"),
+        ("/p?abcdefg&hijklmnop", "POST /p?abcdefg&hijklmnop"),
+        ("/p?0123456789abcdef=", "no 0123456789abcdef"),
+        ("/p?t=abc%2fdefghijklmnop", "POST /p?t=abc%2fdefghijklmnop"),
+        ("/p?t=abc%2fdefghijklmnop", "no abc/defghijklmnop"),
+        ("/p?t=abc+defghijklmnop", '{"t": "abc defghijklmnop"}'),
+        ("/p?t=abc+defghijklmnop", "no abc+defghijklmnop"),
+        ("/p?t=abcdefghijklmnop==", "no abcdefghijklmnop=="),
+        ("/p/abc%2Bdefghij:klmnop", "no handler for /p/abc+defghij:klmnop"),
+        ("/p/abc%2Bdefghij:klmnop", "no handler for /p/abc%2Bdefghij:klmnop"),
+    ],
+)
+def test_a_part_of_a_url_is_recognised_as_it_is_written_and_as_it_is_read(
+    target: str, answer: str
+) -> None:
+    forms = secret_forms(url_secrets(f"https://h.example{target}"))
+    assert without_quoted(answer, forms) == LEFT_OUT
 
 
 @given(repeats=st.integers(1, 3), kept=st.integers(8, 19))
