@@ -23,7 +23,11 @@ MOST_OF_SUBSCRIPTION: Final = 100
 """How many groups a subscription has, resolved ones among them; further errors of it are one group together."""
 
 MOST_GROUPS: Final = 10_000
-"""How many groups there are; beyond, none is opened."""
+"""How many groups there are; beyond, none is opened.
+
+A partner has at most as many as are left, so that others find room whatever it does: alone at most half of all.
+Resolved groups count, those of its deleted subscriptions among them.
+"""
 
 MOST_AT_ONCE: Final = 100
 """How many groups one look changes at most; the next one changes further ones."""
@@ -112,7 +116,7 @@ class Due:
     left: int = 0
     """Changes that are left for the next look."""
     refused: int = 0
-    """Groups that are not opened, since there are too many."""
+    """Groups that are not opened, since there are too many, or too many of their partner."""
 
     def add(self, group: FailureGroup | None, most: int) -> None:
         """Add a change; None: there is none."""
@@ -144,7 +148,7 @@ def due(
     """
     found = Due()
     last_of: dict[str, Millis] = {}
-    size = len(book)
+    size, owned = len(book), Counter(group.partner_id for group in book.groups())
     for errors, seen in _grouped(book, looked.errors, owners).items():
         name = group_id(errors)
         last_of[name] = seen.last_at
@@ -152,10 +156,11 @@ def due(
         if group is None:
             if book.is_unreadable(name):
                 continue
-            if size >= MOST_GROUPS:
+            if owned[errors.partner_id] >= MOST_GROUPS - size:
                 found.refused += 1
                 continue
             size += 1
+            owned[errors.partner_id] += 1
         found.add(after_errors(group, errors, seen, now), most)
     for group in book.groups():
         if owners.get(group.subscription_id) != group.partner_id:

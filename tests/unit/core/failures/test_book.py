@@ -102,6 +102,25 @@ def test_there_is_a_bounded_number_of_groups_and_what_is_refused_is_counted() ->
     assert (len(found.changed), found.refused) == (1, 2)
 
 
+def test_a_partner_that_deletes_its_failing_subscriptions_leaves_room_for_the_others() -> None:
+    book = FailureBook()
+    for number in range(MOST_GROUPS // MOST_OF_SUBSCRIPTION):
+        owners = OWNERS | {f"made-{number}": "acme"}
+        seen = {
+            errors_of(word, f"made-{number}"): seen_at(NOW - 5)
+            for word in WORDS[:MOST_OF_SUBSCRIPTION]
+        }
+        for group in due(book, looked(seen), owners, NOW, QUIET, most=MOST_GROUPS).changed:
+            book.put(group.id, group)
+    assert len(book) == MOST_GROUPS // 2
+
+    seen = {errors_of("own"): seen_at(NOW - 5), errors_of("b", "crm", "rival"): seen_at(NOW - 5)}
+    found = due(book, looked(seen), OWNERS, NOW, QUIET, most=MOST_GROUPS)
+
+    opened = [each.subscription_id for each in found.changed if each.state is GroupState.OPEN]
+    assert (opened, found.refused) == (["crm"], 1)
+
+
 def test_a_group_whose_row_cannot_be_read_is_left_alone() -> None:
     book = FailureBook()
     book.put(group_id(errors_of()), None, unreadable=True)
