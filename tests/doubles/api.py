@@ -89,9 +89,9 @@ from hookstream.entry.admin.turns import Turn
 from hookstream.entry.api.dispatch import Dispatcher
 from hookstream.entry.api.rates import ScanRates, TokenRates
 from hookstream.entry.api.requests import ApiRequest, ApiResponse
-from hookstream.entry.api.services import JobRecords
+from hookstream.entry.api.services import HeavyWork, JobRecords
 from hookstream.entry.api.table import TABLE
-from hookstream.entry.console.at_once import AtOnce
+from hookstream.entry.console.at_once import AtOnce, at_once_of_works
 from hookstream.entry.console.live_tables import LiveTables
 from hookstream.errors import InputRefused
 from hookstream.pipeline.pull.service import PullService
@@ -158,6 +158,7 @@ class MemoryServices(MemoryPreviews):
         self.stopped = GroupPosition("hookstream", at, member, CommitPosition(4), 0, 9, NOON)
         """The one partition that workers read: its record at 4 stops it."""
         self.large_bodies = AtOnce(2, "files and definitions are read")
+        self.works = at_once_of_works()
         self.lanes_said: Sequence[WorkerLane] = SAID
         self.worker_is_gone = False
         """Whether nothing becomes of what is asked of the partition's worker."""
@@ -336,6 +337,9 @@ class MemoryServices(MemoryPreviews):
 
     def large_body(self) -> AbstractContextManager[None]:
         return self.large_bodies.one(None)
+
+    def one(self, work: HeavyWork, caller: Caller) -> AbstractContextManager[None]:
+        return self.works[work].one(caller.partner_id)
 
     def scan_wait(self, caller: Caller) -> float:
         return self.scans.wait(caller)

@@ -410,6 +410,12 @@ class Dispatcher:
             del self._in_progress[place]
 
     async def _called(self, route: Route, call: Call[Any, Any]) -> ApiAnswer:
+        if route.work is None:
+            return await self._handler_run(route, call)
+        with self._services.one(route.work, call.caller):
+            return await self._handler_run(route, call)
+
+    async def _handler_run(self, route: Route, call: Call[Any, Any]) -> ApiAnswer:
         handler: Any = route.handler
         if inspect.iscoroutinefunction(handler):
             waited: Awaitable[ApiAnswer] = handler(call)

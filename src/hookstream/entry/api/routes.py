@@ -21,7 +21,7 @@ from hookstream.entry.api.fields import ApiInput
 from hookstream.entry.api.paths import PathTable
 from hookstream.entry.api.problems import ProblemKind
 from hookstream.entry.api.requests import LARGEST_BODY
-from hookstream.entry.api.services import ConsoleServices
+from hookstream.entry.api.services import ConsoleServices, HeavyWork
 
 T = TypeVar("T")
 Q = TypeVar("Q", bound=ApiInput)
@@ -197,6 +197,8 @@ class Route:
     """Whether its body comes in pieces, each line of which is of the answer's type."""
     scans: bool = False
     """Whether it reads records of the log for its caller: a partner has a rate of them."""
+    work: HeavyWork | None = None
+    """What few requests do at a time, of each partner one; None: any number."""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from enum import Enum
 from typing import Protocol, TypeAlias, TypeVar
 
 from hookstream.adapters.index.answers import DeliveryAnswer
@@ -51,6 +52,12 @@ from hookstream.settings import Settings
 T = TypeVar("T")
 JobRecords: TypeAlias = Callable[[Job], Sequence[OutgoingRecord]]
 """Returns records that commit with a new job."""
+
+
+class HeavyWork(Enum):
+    """What few requests do at a time, since each takes a thread or the processor for long."""
+
+    TEST = "tests are sent"
 
 
 class ConsoleServices(Protocol):
@@ -262,6 +269,14 @@ class ConsoleServices(Protocol):
 
         Raises:
             RequestRefused: There are as many already: 503 with `Retry-After`.
+        """
+
+    def one(self, work: HeavyWork, caller: Caller) -> AbstractContextManager[None]:
+        """Be one of the few requests at a time that do such work.
+
+        Raises:
+            RequestRefused: There are as many already: 429 where they are the caller's partner's own, or else 503,
+                each with `Retry-After`.
         """
 
     def scan_wait(self, caller: Caller) -> float:

@@ -7,9 +7,12 @@ from threading import Lock
 from typing import Final
 
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
+from hookstream.entry.api.services import HeavyWork
 
 _LATER: Final = 5
 """Seconds after which the request may be repeated."""
+MOST: Final = {HeavyWork.TEST: 6}
+"""A test keeps a thread for as long as its result is waited for."""
 
 
 class AtOnce:
@@ -65,3 +68,8 @@ class AtOnce:
                 f"{self._what} already; at most {self._most} at a time",
                 retry_after=_LATER,
             )
+
+
+def at_once_of_works() -> dict[HeavyWork, AtOnce]:
+    """Return the bound of each kind of work."""
+    return {work: AtOnce(most, work.value) for work, most in MOST.items()}

@@ -53,7 +53,8 @@ from hookstream.entry.admin.surveys import Survey, survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.worker_pages import read_workers
 from hookstream.entry.api.rates import ScanRates
-from hookstream.entry.console.at_once import AtOnce
+from hookstream.entry.api.services import HeavyWork
+from hookstream.entry.console.at_once import AtOnce, at_once_of_works
 from hookstream.settings import Settings
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ class LogServices(ABC):
         self._events_read = AtOnce(_EVENTS_AT_ONCE, "events are read")
         self._events_sent = AtOnce(_EVENTS_AT_ONCE, "requests publish events")
         self._large_bodies = AtOnce(_LARGE_BODIES_AT_ONCE, "files and definitions are read")
+        self._works = at_once_of_works()
         self._scans = ScanRates(scanned_a_second, self._clock.monotonic)
         self._watch = watched(settings, self._clock.now)
 
@@ -123,6 +125,10 @@ class LogServices(ABC):
     def large_body(self) -> AbstractContextManager[None]:
         """As ConsoleServices says."""
         return self._large_bodies.one(None)
+
+    def one(self, work: HeavyWork, caller: Caller) -> AbstractContextManager[None]:
+        """As ConsoleServices says."""
+        return self._works[work].one(caller.partner_id)
 
     def scan_wait(self, caller: Caller) -> float:
         """As ConsoleServices says."""

@@ -42,6 +42,7 @@ from hookstream.entry.api.resources.subscription_views import (
 )
 from hookstream.entry.api.resources.subscriptions import written_subscription
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.entry.api.services import HeavyWork
 from hookstream.errors import InputRefused
 
 _TAG = "subscriptions"
@@ -303,6 +304,7 @@ ROUTES = (
         body=SubscriptionTestGiven,
         answer=SentTestShown,
         act="subscription.tested",
+        work=HeavyWork.TEST,
     ),
     _act(
         "rotate-secret",
