@@ -50,13 +50,18 @@ class MemoryPreviews:
         default_factory=lambda: Extent({AT.topic: "0" * 32}, {AT: OffsetSpan(9, 60)})
     )
 
+    def note_scanned(self, caller: Caller, records: int) -> float:
+        raise NotImplementedError
+
     def survey(
         self,
         source: RedriveSource,
         selector: JsonObject,
         act: BulkAct,
-        ends: Mapping[int, int] | None = None,
+        ends: Mapping[int, int] | None,
+        caller: Caller,
     ) -> Survey:
+        self.note_scanned(caller, self.found.scanned)
         self.surveyed.append((source, selector, act))
         self.up_to.append(ends)
         return self.found

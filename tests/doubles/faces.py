@@ -21,7 +21,7 @@ from hookstream.adapters.http.api_connection import ApiLines, ApiReply
 from hookstream.adapters.tables.console_rows import ConsoleTable
 from hookstream.adapters.tables.sealed import Keys
 from hookstream.adapters.telemetry.asked_workers import WorkerLane
-from hookstream.core.access.scopes import Scope
+from hookstream.core.access.scopes import Caller, Scope
 from hookstream.core.audit.history import DeliveryHistory
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.jobs.turns import JobLine
@@ -326,7 +326,8 @@ class MemoryAside(ClusterAside):
     ) -> Survey:
         del progress
         ends = None if preview is None else preview.ends
-        return self.world.services.survey(self.source, row, act, ends)
+        operator = Caller("tok-command", Scope.ADMIN, None)
+        return self.world.services.survey(self.source, row, act, ends, operator)
 
     def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
         return self.world.services.preview(self.source, act, row, found)

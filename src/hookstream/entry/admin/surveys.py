@@ -8,6 +8,7 @@ from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.previews import refuse_positions
+from hookstream.errors import InputRefused
 
 
 @dataclass(slots=True)
@@ -23,6 +24,33 @@ class Survey:
     """Records that were read for it."""
     preview: Preview | None = None
     """What fixes these records, where it was made with the counts."""
+
+
+@dataclass(slots=True)
+class CountBudget:
+    """How long a count may take, and how many offsets it has read."""
+
+    seconds: float
+    clock: Callable[[], float]
+    read: int = 0
+    _began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count the time."""
+        self._began = self.clock()
+
+    def progress(self, done: int, _total: int) -> None:
+        """Count what was read so far; given to whatever reads the topic.
+
+        Raises:
+            InputRefused: It takes longer.
+        """
+        self.read = done
+        if self.clock() - self._began > self.seconds:
+            raise InputRefused(
+                f"counting it takes longer than {self.seconds:g} s: select what is newer (`since`), or do it"
+                " without counting"
+            )
 
 
 def nothing_left_out(_: DeadLetterSummary) -> str | None:

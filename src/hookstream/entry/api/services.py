@@ -58,6 +58,7 @@ class HeavyWork(Enum):
     """What few requests do at a time, since each takes a thread or the processor for long."""
 
     TEST = "tests are sent"
+    COUNT = "dead letters and replays are counted"
 
 
 class ConsoleServices(Protocol):
@@ -208,8 +209,12 @@ class ConsoleServices(Protocol):
         selector: JsonObject,
         act: BulkAct,
         ends: Mapping[int, int] | None,
+        caller: Caller,
     ) -> Survey:
-        """Count what a redrive or purge would take, up to the ends of a preview; None: now."""
+        """Count what a redrive or purge would take, up to the ends of a preview; None: now.
+
+        It takes some seconds at most; what it read is noted for the caller.
+        """
 
     def preview(
         self, source: RedriveSource, act: BulkAct, selector: JsonObject, found: Survey
@@ -222,11 +227,7 @@ class ConsoleServices(Protocol):
         """As `known_preview`."""
 
     def survey_replay(self, request: ReplayRequest, caller: Caller) -> tuple[ReplaySurvey, Extent]:
-        """As the service of this name, within some seconds; what it read is noted for the caller.
-
-        Raises:
-            RequestRefused: As many as may be at once are counted now.
-        """
+        """As the service of this name, within some seconds; what it read is noted for the caller."""
 
     def read_events(self, asked: EventsAsked) -> EventsPart:
         """As the service of this name; DependencyUnavailable where too many are read at once."""

@@ -49,7 +49,7 @@ from hookstream.entry.admin.redrives import rules_of
 from hookstream.entry.admin.replays import SurveyWatch, survey_replay
 from hookstream.entry.admin.status import Status, with_workers
 from hookstream.entry.admin.status_reading import read_status
-from hookstream.entry.admin.surveys import Survey, survey
+from hookstream.entry.admin.surveys import CountBudget, Survey, survey
 from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.worker_pages import read_workers
 from hookstream.entry.api.rates import ScanRates
@@ -64,10 +64,10 @@ _EXPORT_SECONDS = 300.0
 _EXPLAIN_SECONDS = 20.0
 """The most seconds to find an event, and again to explain it."""
 _AT_ONCE = 4
-"""The most explanations at a time, and counts of replays: each reads much of the log."""
+"""The most explanations at a time: each reads much of the log."""
 _STATUSES_AT_ONCE = 2
 _COUNT_SECONDS = 40.0
-"""The most seconds for the count of a replay: clients wait a minute for an answer."""
+"""The most seconds for the count of a replay, redrive or purge: clients wait a minute for an answer."""
 _EVENTS_AT_ONCE = 4
 """The most requests that read events, and that publish some: each has its own clients and thread."""
 _LARGE_BODIES_AT_ONCE = 4
@@ -86,7 +86,6 @@ class LogServices(ABC):
         self.settings = settings
         self._clock = SystemClock()
         self._decoders = local()
-        self._counting = AtOnce(_AT_ONCE, "replays are counted")
         self._looking = AtOnce(_STATUSES_AT_ONCE, "statuses are read")
         self._explaining = AtOnce(_AT_ONCE, "events are explained")
         self._events_read = AtOnce(_EVENTS_AT_ONCE, "events are read")
@@ -167,13 +166,18 @@ class LogServices(ABC):
         selector: JsonObject,
         act: BulkAct,
         ends: Mapping[int, int] | None,
+        caller: Caller,
     ) -> Survey:
         """As ConsoleServices says."""
-        reader = DeadLetterReader(self.settings, source)
-        if act is BulkAct.PURGE:
-            return survey(reader, narrowed(reader, selector), ends)
-        rules = rules_of(reader, selector)
-        return survey(reader, rules.selector, ends, rules.obstacle)
+        budget = CountBudget(_COUNT_SECONDS, self._clock.monotonic)
+        reader = DeadLetterReader(self.settings, source, budget.progress)
+        try:
+            if act is BulkAct.PURGE:
+                return survey(reader, narrowed(reader, selector), ends)
+            rules = rules_of(reader, selector)
+            return survey(reader, rules.selector, ends, rules.obstacle)
+        finally:
+            self.note_scanned(caller, budget.read)
 
     def preview(
         self, source: RedriveSource, act: BulkAct, selector: JsonObject, found: Survey
@@ -196,12 +200,10 @@ class LogServices(ABC):
             nonlocal read
             read = done
 
-        with self._counting.one(caller.partner_id):
-            try:
-                watch = SurveyWatch(progress)
-                return survey_replay(self.settings, request, watch, _COUNT_SECONDS)
-            finally:
-                self.note_scanned(caller, read)
+        try:
+            return survey_replay(self.settings, request, SurveyWatch(progress), _COUNT_SECONDS)
+        finally:
+            self.note_scanned(caller, read)
 
     def status(self, most: int) -> Status:
         """As ConsoleServices says."""

@@ -12,6 +12,11 @@ from hookstream.entry.console.at_once import MOST
 
 HEAVY: dict[str, tuple[JsonObject, HeavyWork]] = {
     "/v1/subscriptions/crm/test": ({"wait": 0}, HeavyWork.TEST),
+    "/v1/dead-letters/preview": ({"selector": {}}, HeavyWork.COUNT),
+    "/v1/subscriptions/crm/replays/preview": (
+        {"since": "2026-11-23T00:00:00Z"},
+        HeavyWork.COUNT,
+    ),
 }
 
 

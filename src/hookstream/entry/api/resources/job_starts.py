@@ -38,6 +38,7 @@ from hookstream.entry.api.problems import ProblemKind, RequestRefused, invalid
 from hookstream.entry.api.resources.job_limits import most_events_of, refuse_beyond_limits
 from hookstream.entry.api.resources.jobs import JobShown, Rate, shown_job
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.entry.api.services import HeavyWork
 from hookstream.errors import InputRefused
 
 _TAG = "jobs"
@@ -314,8 +315,8 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     source, act = RedriveSource(call.body.source), BulkAct(call.body.act)
     known = _known(call, source, act)
     row = _selector(call, source) if known is None else known.selector
-    found = call.services.survey(source, row, act, None if known is None else known.ends)
-    call.services.note_scanned(call.caller, found.scanned)
+    ends = None if known is None else known.ends
+    found = call.services.survey(source, row, act, ends, call.caller)
     groups = tuple(
         PreviewGroup(
             of=group.of,
@@ -349,7 +350,7 @@ def _fixed(
     known = _known(call, source, act)
     if known is None:
         return _selector(call, source), call.services.ends(source)
-    found = call.services.survey(source, known.selector, act, known.ends)
+    found = call.services.survey(source, known.selector, act, known.ends, call.caller)
     known.refuse_more(found.tally.records)
     return known.selector, known.ends
 
@@ -451,6 +452,7 @@ ROUTES = (
         body=ReplayPreviewGiven,
         needs_no_key="it changes nothing",
         scans=True,
+        work=HeavyWork.COUNT,
         tag=_TAG,
     ),
     Route(
@@ -489,6 +491,7 @@ ROUTES = (
         body=PreviewGiven,
         needs_no_key="it changes nothing",
         scans=True,
+        work=HeavyWork.COUNT,
         tag=_TAG,
     ),
 )
