@@ -444,6 +444,7 @@ class ApiWorld:
         self.per_second = 1_000.0
         self.fails_at_defects = True
         self.tracer = RequestSpans()
+        self.threads = InlineThreads()
         self.pauses: list[float] = []
         """How long answers in pieces waited between two."""
         self.tables.begin(began.records)
@@ -453,7 +454,7 @@ class ApiWorld:
         self.dispatcher = Dispatcher(
             TABLE,
             self.services,
-            InlineThreads(),
+            self.threads,
             TokenRates(lambda _: self.per_second, lambda: self.seconds),
             self.logger,
             lambda: self.seconds,

@@ -19,7 +19,11 @@ T = TypeVar("T")
 class InlineThreads:
     """Runs what blocks at once: nothing blocks here."""
 
+    def __init__(self) -> None:
+        self.runs = 0
+
     async def run(self, compute: Callable[[], T]) -> T:
+        self.runs += 1
         return compute()
 
 

@@ -40,7 +40,6 @@ from hookstream.entry.api.problems import (
     refusal_of,
 )
 from hookstream.entry.api.requests import (
-    LARGEST_BODY,
     ApiRequest,
     ApiResponse,
     bearer,
@@ -54,10 +53,15 @@ from hookstream.entry.api.requests import (
 )
 from hookstream.entry.api.routes import ApiAnswer, Call, Route, RouteMatch, RouteTable
 from hookstream.entry.api.services import ConsoleServices
+from hookstream.entry.api.thread_shares import ThreadShares
 from hookstream.entry.api.threads import Threads
 from hookstream.errors import HookstreamError, InputRefused
 from hookstream.pipeline.ports import Logger
 
+LARGEST_READ_AT_ONCE = 8 << 10
+"""Bytes of the largest body that is read on the event loop: up to 5 ms."""
+_READ_OF_PARTNERS = 2
+"""How many larger bodies of partners are read at a time, one of each: it takes the processor, not only a thread."""
 _LONGEST_DETAIL = 500
 _SERVER_ERROR = 500
 _NOT_CURRENT = 1
@@ -155,6 +159,7 @@ class Dispatcher:
         self._pause = pause
         self._tracer = tracer
         self._slots = PieceSlots()
+        self._reading = ThreadShares(1, _READ_OF_PARTNERS)
         self._defects = DefectLog(logger, "api.defect")
         self._in_progress: dict[tuple[str, str], str] = {}
         """The hashes of requests with an idempotency key that are carried out now, by token and key."""
@@ -284,13 +289,14 @@ class Dispatcher:
     ) -> ApiResponse:
         route = found.route
         content = await read_content(request, route.largest_body)
-        if len(content) <= LARGEST_BODY:
+        if len(content) <= LARGEST_READ_AT_ONCE:
             body, document = read_body(request, content, route.body)
         else:
             # Parsing it takes so long that other requests would wait.
-            body, document = await self._threads.run(
-                lambda: read_body(request, content, route.body)
-            )
+            async with self._reading.one(caller.partner_id):
+                body, document = await self._threads.run(
+                    lambda: read_body(request, content, route.body)
+                )
         if route.body is not None and (wrong := refused_field(route.body, document, caller)):
             raise RequestRefused(ProblemKind.FORBIDDEN, "this field is for operators", field=wrong)
         query = read_query(request.query, route.query)

@@ -1,13 +1,15 @@
 """The JSON of a request as plain values: numbers of doubles as floats, all others exact, and texts that are some."""
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
 from hookstream.adapters.exact_json import Numeral, path_part
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.number import NotANumber, read_number, whole_as_int
 from hookstream.core.model.parts import joined
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
+
+_INT64: Final = 1 << 63
 
 
 def plain(exact: dict[str, object]) -> JsonObject:
@@ -28,6 +30,9 @@ def plain(exact: dict[str, object]) -> JsonObject:
 
 
 def _plain(value: object) -> Json:
+    if type(value) is int and -_INT64 <= value < _INT64:
+        # As `read_number` says of its text, which takes ten times as long.
+        return value
     match value:
         case dict():
             return {_text(name): _plain(each) for name, each in value.items()}

@@ -2,7 +2,7 @@
 
 import ipaddress
 import json
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -10,7 +10,11 @@ from tests.doubles.api import ApiWorld
 from tests.doubles.api_records import subscription
 from tests.unit.entry.api.expectations import NEW
 
+from hookstream.adapters.exact_json import parse_exact
 from hookstream.core.access.scopes import Scope
+from hookstream.core.model.number import read_number, whole_as_int
+from hookstream.entry.api.dispatch import LARGEST_READ_AT_ONCE
+from hookstream.entry.api.exact import plain
 from hookstream.entry.api.problems import FieldProblem, ProblemKind, RequestRefused
 from hookstream.entry.api.requests import LARGEST_BODY
 from hookstream.entry.api.transport import client_address
@@ -203,6 +207,28 @@ async def test_a_body_that_cannot_be_read_is_refused(
 ) -> None:
     answer = await world.send("POST", "/v1/subscriptions", content=content, headers=headers)
     assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("size", "runs"), [(LARGEST_READ_AT_ONCE, 2), (LARGEST_READ_AT_ONCE + 1, 3), (LARGEST_BODY, 3)]
+)
+async def test_a_body_that_takes_long_to_read_is_not_read_on_the_event_loop(
+    world: ApiWorld, size: int, runs: int
+) -> None:
+    content = json.dumps({"wait": 0}).encode().ljust(size)
+    answer = await world.send("POST", "/v1/subscriptions/crm/test", content=content)
+    # The handler and the answer have threads in any case.
+    assert (answer.status, world.threads.runs) == (200, runs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "-0", "7", f"{2**63 - 1}", f"{-(2**63)}", f"{2**63}", "9" * 90, "1.5", "1e3", "true"],
+)
+def test_a_number_of_a_body_is_as_exact_as_its_text(text: str) -> None:
+    found = plain(cast("dict[str, object]", parse_exact(b'{"x": [%s]}' % text.encode())))["x"]
+    known: object = True if text == "true" else whole_as_int(read_number(text))
+    assert (found, repr(found)) == ([known], repr([known]))
 
 
 async def test_paths_methods_and_queries_are_bounded(world: ApiWorld) -> None:
