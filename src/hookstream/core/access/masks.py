@@ -5,7 +5,7 @@ all items of a list or mapping stands at the list's or mapping's own path, excep
 A field without an entry does not exist: tests compare these tables with the values that have the fields.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from hookstream.core.access.scopes import Caller, Scope
@@ -124,23 +124,6 @@ _UNREADABLE = "unreadable"
 def hidden(mask: FieldMask, caller: Caller) -> frozenset[str]:
     """Return the paths of fields that a caller may not see."""
     return frozenset(path for path, access in mask.items() if not caller.may(access.read))
-
-
-def unsettable(mask: FieldMask, caller: Caller, paths: Iterable[str]) -> list[str]:
-    """Return those of the paths in a request that its caller may not set, in their order.
-
-    What lies below a field is as the field itself. A path that no field has is not judged here.
-    """
-    return [path for path in paths if not _may_set(mask, caller, path)]
-
-
-def _may_set(mask: FieldMask, caller: Caller, path: str) -> bool:
-    parts = path.split(".")
-    for length in range(len(parts), 0, -1):
-        access = mask.get(".".join(parts[:length]))
-        if access is not None:
-            return access.write is not None and caller.may(access.write)
-    return True
 
 
 def visible(mask: FieldMask, caller: Caller, document: JsonObject) -> JsonObject:

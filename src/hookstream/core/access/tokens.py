@@ -294,22 +294,13 @@ def making_refused(caller: Caller | None, scope: Scope, partner_id: str | None) 
 
 
 def sees_token(caller: Caller | None, token: ApiToken) -> bool:
-    """Return whether a caller may see that a token exists; otherwise it is as absent.
+    """Return whether a caller may see a token and revoke it; to others the token does not exist.
 
-    Partners who may manage see their own tokens; operators who may write see those of all partners.
+    Partners who may manage see their own tokens: a partner ends its own leaked token without an operator.
+    Operators who may write see those of all partners.
     """
     if caller is None or caller.scope is Scope.ADMIN:
         return True
     if caller.partner_id is not None:
         return caller.may(Scope.PARTNER_MANAGE) and token.partner_id == caller.partner_id
     return caller.may(Scope.OPERATOR_WRITE) and token.scope.is_of_partner
-
-
-def revoking_refused(caller: Caller | None, token: ApiToken) -> str | None:
-    """Return why a caller may not revoke a token that it sees; None if it may.
-
-    Whoever sees a token may revoke it: a partner ends its own leaked token without an operator.
-    """
-    if sees_token(caller, token):
-        return None
-    return "this token may not be revoked by whoever asks"

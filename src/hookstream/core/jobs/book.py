@@ -1,6 +1,6 @@
 """The running jobs of the table as it is followed: marks and ended jobs are not kept."""
 
-from hookstream.core.jobs import lease, turns
+from hookstream.core.jobs import turns
 from hookstream.core.jobs.job import Job, JobState, read_job
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import Millis
@@ -30,18 +30,16 @@ class JobBook:
                 pass
 
     def stalled(self, now: Millis) -> list[Job]:
-        """Return the running jobs that have had no holder for `STALLED_AFTER`, oldest first.
+        """Return the stalled jobs, oldest first.
 
-        One that waits for another's turn is not among them: that other one may be.
+        A job that waits for its turn is not stalled, but the job for which it waits may be.
 
         Args:
             now: By the brokers' clock.
         """
         line = turns.JobLine(self.running.values())
         stalled = [
-            job
-            for job in self.running.values()
-            if lease.is_stalled(job, now) and line.ahead(job) is None
+            job for job in self.running.values() if turns.is_stalled(job, line.ahead(job), now)
         ]
         return sorted(stalled, key=lambda job: (job.asked_at, job.id))
 

@@ -1,4 +1,4 @@
-"""A job has one holder by lease: who may open its writer, until when, and when it is stalled.
+"""A job has one holder by lease: who may open its writer, until when, and when it has had no holder for long.
 
 Leases make executors take turns; they do not make steps exclusive. What does is the job's
 transactional id: opening the writer fences the holder before, and a fenced holder's transaction is
@@ -15,7 +15,7 @@ from hookstream.core.model.instant import MINUTE, SECOND, Millis
 HELD_FOR: Millis = 30 * SECOND
 """How far ahead a holder sets the end of its lease, with each row that it writes; at most this."""
 STALLED_AFTER: Millis = MINUTE
-"""A running job without a holder for this long is stalled."""
+"""A running job without a holder for this long is stalled, unless it waits for its turn."""
 UNCHANGED_FOR = 60.0
 """Seconds by an executor's own clock: a holder that has not written for so long is dead, or its lease
 is over by its own clock. It holds where the brokers' clock was set back, and `held_until` is hours
@@ -75,7 +75,7 @@ def is_over(job: Job, now: Millis) -> bool:
     return job.held_until is None or now >= job.held_until
 
 
-def is_stalled(job: Job, now: Millis) -> bool:
+def is_unheld(job: Job, now: Millis) -> bool:
     """Return whether a job is running and has had no holder for `STALLED_AFTER`."""
     return job.state is JobState.RUNNING and now >= _lease_end(job) + STALLED_AFTER
 

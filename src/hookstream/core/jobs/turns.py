@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from hookstream.core.jobs.job import PURGE, REDRIVE, Job, JobState
+from hookstream.core.jobs.lease import is_unheld
 from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import Millis
 
@@ -112,6 +113,17 @@ class JobLine:
             return min(working, key=age)
         first = self._first.get(topic)
         return first if first is not None and age(first) < age(job) else None
+
+
+def is_stalled(job: Job, ahead: Job | None, now: Millis) -> bool:
+    """Return whether a job is running, has had no holder for `STALLED_AFTER`, and does not wait for its turn.
+
+    Args:
+        job: The job.
+        ahead: The job for which it waits, as `JobLine.ahead` returns it; None: it does not wait.
+        now: By the brokers' clock.
+    """
+    return ahead is None and is_unheld(job, now)
 
 
 def may_claim_again(job: Job, other: Job | RowProblem | None, left_for: float) -> bool:

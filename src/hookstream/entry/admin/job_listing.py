@@ -81,7 +81,7 @@ def status_of(job: Job, now: Millis, line: turns.JobLine | None = None) -> JobSt
     return JobStatus(
         job,
         is_held=lease.is_held(job, now),
-        is_stalled=other is None and lease.is_stalled(job, now),
+        is_stalled=turns.is_stalled(job, other, now),
         waits=other is not None,
         waits_for=None if other is None else other.id,
     )

@@ -37,7 +37,7 @@ def command() -> None:
 def list_(context: Context, *, as_json: bool) -> None:
     """List jobs, the newest first.
 
-    Exit code 1 if one is stalled: it has been held by nobody for a minute.
+    Exit code 1 if a job is stalled: for a minute it has had no holder, and it is not waiting for its turn.
     """
     listing = context.backend.jobs.listed()
     if as_json:

@@ -17,7 +17,7 @@ from hookstream.core.jobs.lease import (
     is_held,
     is_left,
     is_over,
-    is_stalled,
+    is_unheld,
     may_claim,
     renew_every,
 )
@@ -53,12 +53,12 @@ def test_a_job_that_was_handed_back_is_free_at_once() -> None:
 
 
 @pytest.mark.parametrize("state", [each for each in JobState if each is not JobState.RUNNING])
-def test_a_job_that_has_ended_is_neither_held_nor_claimed_nor_stalled(state: JobState) -> None:
+def test_a_job_that_has_ended_is_neither_held_nor_claimed_nor_unheld(state: JobState) -> None:
     ended = held(JOB, "a", NOW).ended(state)
     late = NOW + 10 * STALLED_AFTER
     assert not is_held(ended, NOW)
     assert not may_claim(ended, "a", late, 2 * UNCHANGED_FOR)
-    assert not is_stalled(ended, late)
+    assert not is_unheld(ended, late)
 
 
 def test_a_clock_that_was_set_back_holds_a_job_for_a_minute_at_most() -> None:
@@ -68,10 +68,10 @@ def test_a_clock_that_was_set_back_holds_a_job_for_a_minute_at_most() -> None:
     assert may_claim(claimed, "b", NOW, UNCHANGED_FOR)
 
 
-def test_a_job_is_stalled_a_minute_after_its_lease() -> None:
+def test_a_job_is_unheld_a_minute_after_its_lease() -> None:
     claimed = held(JOB, "a", NOW)
-    assert not is_stalled(claimed, NOW + HELD_FOR + STALLED_AFTER - 1)
-    assert is_stalled(claimed, NOW + HELD_FOR + STALLED_AFTER)
+    assert not is_unheld(claimed, NOW + HELD_FOR + STALLED_AFTER - 1)
+    assert is_unheld(claimed, NOW + HELD_FOR + STALLED_AFTER)
 
 
 def test_a_row_without_a_lease_says_only_that_its_writer_lived_then() -> None:
@@ -79,7 +79,7 @@ def test_a_row_without_a_lease_says_only_that_its_writer_lived_then() -> None:
     assert is_left(row)
     assert not may_claim(row, "b", NOW + HELD_FOR - 1)
     assert may_claim(row, "b", NOW + HELD_FOR)
-    assert is_stalled(row, NOW + HELD_FOR + STALLED_AFTER)
+    assert is_unheld(row, NOW + HELD_FOR + STALLED_AFTER)
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["", "a", "b"]), st.floats(0, 59))

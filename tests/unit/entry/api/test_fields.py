@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 from hookstream.core.access.masks import PARTNER, SUBSCRIPTION, FieldMask
-from hookstream.core.access.scopes import Scope
-from hookstream.entry.api.fields import masks
+from hookstream.core.access.scopes import Caller, Scope
+from hookstream.core.model.json import JsonObject
+from hookstream.entry.api.fields import masks, refused_field
 from hookstream.entry.api.resources.partners import PartnerGiven, PartnerPatch, PartnerShown
 from hookstream.entry.api.resources.subscription_bodies import SubscriptionGiven, SubscriptionPatch
 from hookstream.entry.api.resources.subscription_views import SubscriptionShown
@@ -39,6 +40,26 @@ def test_a_request_may_set_what_the_mask_lets_it_set(given: type) -> None:
         path for path, access in SUBSCRIPTION.items() if access.write is Scope.OPERATOR_WRITE
     }
     assert {*marks} == operators - ({"id", "partner"} if given is SubscriptionPatch else set())
+
+
+@pytest.mark.parametrize(
+    ("document", "refused"),
+    [
+        ({"endpoint": {"ca": {"value": "PEM"}}}, "endpoint.ca"),
+        ({"limits": {"rate_limit": 5, "weight": 2}}, "limits.weight"),
+        ({"limits": {"rate_limit": 5}}, None),
+        ({"endpoint": {"auth": {"basic": {"password": {"value": "secret"}}}}}, None),
+        ({"versions": {"order.generated": 1}}, None),
+        ({"no": {"such": "field"}}, None),
+    ],
+)
+def test_a_partner_is_refused_the_fields_of_operators_and_what_lies_below_them(
+    document: JsonObject, refused: str | None
+) -> None:
+    partner = Caller("tok-m", Scope.PARTNER_MANAGE, "acme")
+    operator = Caller("tok-w", Scope.OPERATOR_WRITE, None)
+    assert refused_field(SubscriptionGiven, document, partner) == refused
+    assert refused_field(SubscriptionGiven, document, operator) is None
 
 
 def test_only_operators_write_partners() -> None:

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from hookstream.adapters.index.answers import DueFilter, ReasonCounts, Whose
 from hookstream.core.access.scopes import Scope
-from hookstream.core.jobs import lease, turns
+from hookstream.core.jobs import turns
 from hookstream.core.model.instant import MINUTE, SECOND, Millis, to_rfc3339
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Held
@@ -296,7 +296,7 @@ def _stalled(call: Call[Any, Any], state: State, mine: Whose, now: Millis) -> St
     jobs = call.services.jobs()
     line = turns.JobLine(jobs)
     for job in jobs:
-        if lease.is_stalled(job, now) and line.ahead(job) is None:
+        if turns.is_stalled(job, line.ahead(job), now):
             partner = partner_of_job(job, state.current.subscriptions)
             named = job.asked.get("subscription")
             if mine.partner_id in (None, partner) and (
