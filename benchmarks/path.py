@@ -179,7 +179,7 @@ class Current:
     """Tables that are always current, by the check that a worker uses, and a clock that agrees."""
 
     known = True
-    asks = False
+    needs_timestamp = False
 
     def __init__(self) -> None:
         self._clock = SystemClock()
@@ -295,7 +295,7 @@ async def deliver(ends: Ends, directory: Directory, codec: AvroCodec) -> None:
     )
     engine = Engine(outside, EngineRules(_TIERS))
     engine.events.on_assigned({TopicPartition(_TOPIC, p): CommitPosition(0) for p in range(4)})
-    outside.directory.wants(EVENT_TYPE, outside.clock.now())
+    outside.directory.has_subscribers(EVENT_TYPE, outside.clock.now())
     spare_collector()
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:

@@ -178,7 +178,7 @@ def subscribed(
                 f"sub-{number}", partner, endpoint, (EVENT_TYPE,), 0, pattern=pattern(number)
             )
         )
-    directory.wants(EVENT_TYPE, 0)
+    directory.has_subscribers(EVENT_TYPE, 0)
     return directory
 
 

@@ -109,7 +109,7 @@ def test_a_row_that_asks_for_nothing_is_matched_by_no_worker_of_the_previous_rel
     directory = Directory()
     directory.put_partner(Partner("acme", "Acme", Grant(("*",), ("*",))))
     directory.put_subscription(UnreadableSubscription(**{**found, "event_types": ()}))
-    assert not directory.wants("pricing.completed", found["active_from"] + 1)
+    assert not directory.has_subscribers("pricing.completed", found["active_from"] + 1)
     meant = read("subscription", NOW["subscription: format 4, pull"]["is"])
     assert isinstance(meant, dict)
     assert meant["event_types"] == ["pricing.*", "order.generated"]

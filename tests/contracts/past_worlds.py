@@ -15,7 +15,7 @@ from hookstream.adapters.kafka.past import KafkaPast
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.pipeline.past import PastLog
+from hookstream.pipeline.past_ports import PastLog
 
 
 class Upstream(Protocol):

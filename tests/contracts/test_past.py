@@ -9,7 +9,7 @@ from tests.contracts.past_worlds import KafkaPastWorld, MemoryPast, PastWorld
 
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.replay.extent import LogBounds, extent_of
-from hookstream.pipeline.past import PastReader
+from hookstream.pipeline.past_ports import PastReader
 
 KAFKA = (pytest.mark.kafka, pytest.mark.real_time)
 BEGAN = 1_700_000_000_000

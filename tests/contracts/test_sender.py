@@ -40,14 +40,14 @@ from hookstream.core.model.subscription import (
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.ports import (
     Answered,
+    Continuation,
     Exchange,
     Permitted,
     Post,
-    Rest,
     Sender,
     always_permitted,
 )
-from hookstream.pipeline.prepared import PreparedRequests
+from hookstream.pipeline.request_parts import PreparedRequests
 
 pytestmark = pytest.mark.real_time
 
@@ -226,17 +226,17 @@ class Beginning:
 
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
-    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+    ) -> Exchange | Withheld | Continuation[Answer | Withheld]:
         return self._sender.begin(post, permitted, answered)
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
-        came: asyncio.Future[Answer | Withheld | Rest[Answer | Withheld] | Exception]
+        came: asyncio.Future[Answer | Withheld | Continuation[Answer | Withheld] | Exception]
         came = asyncio.get_running_loop().create_future()
         begun = self.begin(post, permitted, came.set_result)
         self.began.append(type(begun).__name__)
         assert not came.done(), "it is called in a later turn of the event loop"
-        answer: Answer | Withheld | Rest[Answer | Withheld] | Exception
-        if isinstance(begun, Withheld | Rest):
+        answer: Answer | Withheld | Continuation[Answer | Withheld] | Exception
+        if isinstance(begun, Withheld | Continuation):
             answer = begun
         else:
             try:
@@ -246,7 +246,7 @@ class Beginning:
                 raise
         if isinstance(answer, Exception):
             raise answer
-        return await answer.run() if isinstance(answer, Rest) else answer
+        return await answer.run() if isinstance(answer, Continuation) else answer
 
 
 @pytest.fixture(params=["double", "double, begun", "sockets", "sockets, begun"])
@@ -411,7 +411,7 @@ async def test_over_an_open_connection_a_request_needs_no_coroutine() -> None:
         stage.sender = begun = Beginning(stage.sender)
         for _ in range(3):
             assert await begun.send(stage.post()) == Response(204)
-        assert begun.began == ["Rest", "Connection", "Connection"]
+        assert begun.began == ["Continuation", "Connection", "Connection"]
 
 
 async def test_a_connection_that_was_closed_meanwhile_costs_a_request_nothing() -> None:
@@ -421,7 +421,7 @@ async def test_a_connection_that_was_closed_meanwhile_costs_a_request_nothing() 
         stage.server.play(raw_server.response(204), raw_server.close, raw_server.response(204))
         assert await begun.send(stage.post()) == Response(204)
         assert await begun.send(stage.post()) == Response(204)
-        assert begun.began == ["Rest", "Connection"]
+        assert begun.began == ["Continuation", "Connection"]
         assert len(await stage.requests(3)) == 3
 
 
@@ -434,7 +434,7 @@ async def test_an_abandoned_request_closes_its_connection_and_is_never_answered(
         exchange = begun.begin(stage.post(), always_permitted, answers.append)
         await stage.requests(2)
 
-        assert not isinstance(exchange, Withheld | Rest)
+        assert not isinstance(exchange, Withheld | Continuation)
         exchange.abandon()
 
         await stage.until_cancelled()

@@ -65,7 +65,7 @@ class Unquestioned:
     """An Agreement for a clock that needs no check."""
 
     known = True
-    asks = False
+    needs_timestamp = False
 
     def agrees(self) -> bool:
         return True

@@ -30,10 +30,10 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.pipeline.ports import (
     Answered,
+    Continuation,
     Exchange,
     Permitted,
     Post,
-    Rest,
     always_permitted,
 )
 
@@ -197,10 +197,10 @@ class Endpoints:
 
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
-    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+    ) -> Exchange | Withheld | Continuation[Answer | Withheld]:
         """Play it as over an open connection, where one need not be made first: it is written at once."""
         if self.short or post.subscription_id in self.connects_after:
-            return Rest(partial(self.send, post, permitted))
+            return Continuation(partial(self.send, post, permitted))
         if not permitted():
             return NOT_PERMITTED
         request, answer = self._written(post), self._behave(post)

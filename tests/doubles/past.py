@@ -27,7 +27,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record, TopicPartition
 from hookstream.core.replay.extent import LogBounds
 from hookstream.core.replay.outstanding import Place
-from hookstream.pipeline.past import Ended, PastReader, PastTopic, Taken, TopicListing
+from hookstream.pipeline.past_ports import Ended, PastReader, PastTopic, Taken, TopicListing
 
 
 class Txn(Enum):

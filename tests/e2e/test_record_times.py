@@ -100,7 +100,7 @@ async def test_an_operator_skips_records_that_carry_their_producers_time(
 
     def stopped() -> list[int]:
         lines = world.stage.log.read_text().splitlines()
-        found = [json.loads(line) for line in lines if '"topic.stopped"' in line]
+        found = [json.loads(line) for line in lines if '"partition.stopped"' in line]
         return [line["offset"] for line in found]
 
     await until(lambda: stopped() == [first], 60, world.stage.log.read_text)

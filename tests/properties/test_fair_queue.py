@@ -14,16 +14,16 @@ weights = st.lists(st.integers(1, 100), min_size=2, max_size=6)
 class Waiting:
     """Lanes that always want another permit, each in the queue of its kind, and what they were given."""
 
-    def __init__(self, weights: list[int], kept: list[bool]) -> None:
+    def __init__(self, weights: list[int], reserved: list[bool]) -> None:
         self.turns: FairQueue[int] = FairQueue()
         self.weights = weights
-        self.kept = kept
+        self.reserved = reserved
         self.claims = [Claim() for _ in weights]
         self.given = [0] * len(weights)
 
     def join(self, *lanes: int) -> None:
         for lane in lanes:
-            self.turns.join(self.claims[lane], lane, kept=self.kept[lane])
+            self.turns.join(self.claims[lane], lane, reserved=self.reserved[lane])
 
     def serve(self, *, common: bool = True, again: bool = True) -> int | None:
         lane = self.turns.next(common=common)
@@ -66,8 +66,8 @@ class Waiting:
 def test_in_any_range_permits_are_given_by_weight_within_one_turn(
     weights: list[int], data: st.DataObject
 ) -> None:
-    kept = data.draw(st.lists(st.booleans(), min_size=len(weights), max_size=len(weights)))
-    waiting = Waiting(weights, kept)
+    reserved = data.draw(st.lists(st.booleans(), min_size=len(weights), max_size=len(weights)))
+    waiting = Waiting(weights, reserved)
     waiting.join(*range(len(weights)))
 
     assert waiting.unfairness(400, list(range(len(weights)))) <= 1 + 1e-6
@@ -78,10 +78,10 @@ def test_a_lane_that_was_idle_gets_no_credit_for_it(
     weights: list[int],
     idle_for: int,
     served_before: int,
-    kept: bool,  # noqa: FBT001
+    reserved: bool,  # noqa: FBT001
 ) -> None:
     everybody = list(range(len(weights)))
-    waiting = Waiting(weights, [kept] + [True] * (len(weights) - 1))
+    waiting = Waiting(weights, [reserved] + [True] * (len(weights) - 1))
     waiting.join(*everybody)
     for _ in range(served_before):
         waiting.serve()
@@ -104,7 +104,7 @@ def test_lanes_whose_kind_of_permit_was_used_up_share_by_weight_as_soon_as_one_i
     waiting = Waiting(weights, [lane % 2 == 0 for lane in everybody])
     waiting.join(*everybody)
     for _ in range(used_up_for):
-        assert waiting.kept[waiting.serve(common=False) or 0]
+        assert waiting.reserved[waiting.serve(common=False) or 0]
 
     assert waiting.unfairness(400, everybody) <= 2 + 1e-6
     assert waiting.unfairness(400, everybody[0::2]) <= 1 + 1e-6
@@ -112,8 +112,8 @@ def test_lanes_whose_kind_of_permit_was_used_up_share_by_weight_as_soon_as_one_i
 
 
 @given(weights, st.integers(0, 300), st.booleans())
-def test_no_lane_starves(weights: list[int], served_before: int, kept: bool) -> None:  # noqa: FBT001
-    waiting = Waiting(weights, [kept] + [True] * (len(weights) - 1))
+def test_no_lane_starves(weights: list[int], served_before: int, reserved: bool) -> None:  # noqa: FBT001
+    waiting = Waiting(weights, [reserved] + [True] * (len(weights) - 1))
     waiting.join(*range(1, len(weights)))
     for _ in range(served_before):
         waiting.serve()
@@ -135,7 +135,7 @@ def test_a_lane_in_both_queues_gets_one_share_of_the_permits(weights: list[int])
     waiting = Waiting(weights, [True] * len(weights))
     waiting.join(*range(len(weights)))
     for _ in range(20 * sum(weights)):
-        waiting.turns.join(waiting.claims[0], 0, kept=False)
+        waiting.turns.join(waiting.claims[0], 0, reserved=False)
         waiting.serve()
         waiting.join(0)
 
@@ -159,7 +159,7 @@ def test_no_lane_waits_for_long_after_one_queue_was_served_alone(
         waiting.serve(common=stood_empty)
     if data.draw(st.booleans()):
         waiting.serve(common=False, again=False)
-        waiting.kept[0] = False
+        waiting.reserved[0] = False
     waiting.join(*everybody)
 
     waited = waiting.longest_wait(5 * sum(weights))
@@ -171,7 +171,7 @@ def test_no_lane_waits_for_long_after_one_queue_was_served_alone(
 
 @given(
     weights,
-    st.lists(st.tuples(st.sampled_from(["join", "change", "kept", "any"]), st.integers(0, 5))),
+    st.lists(st.tuples(st.sampled_from(["join", "change", "reserved", "any"]), st.integers(0, 5))),
 )
 def test_no_lane_waits_for_long_whatever_went_before(
     weights: list[int], before: list[tuple[str, int]]
@@ -183,7 +183,7 @@ def test_no_lane_waits_for_long_whatever_went_before(
             case "join":
                 waiting.join(lane)
             case "change":
-                waiting.kept[lane] = not waiting.kept[lane]
+                waiting.reserved[lane] = not waiting.reserved[lane]
             case _:
                 for _ in range(10 * number):
                     waiting.serve(common=what == "any", again=number > 1)

@@ -51,7 +51,7 @@ from hookstream.entry.cli.definitions import plan_document, show_plan
 from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.terminal import Terminal
 from hookstream.pipeline.ports import Post
-from hookstream.pipeline.prepared import PreparedRequests
+from hookstream.pipeline.request_parts import PreparedRequests
 from hookstream.settings import Settings
 
 RING = json.dumps({"active": "k1", "keys": {"k1": b64encode(bytes(32)).decode()}}).encode()

@@ -74,11 +74,11 @@ class LaneUnderAnything(RuleBasedStateMachine):
     def limit(self, rate: float | None, batch: int) -> None:
         self.lane.policy = LanePolicy(MOST, max_queue=QUEUE, rate_limit=rate, batch_events=batch)
 
-    @rule(kept=st.booleans(), slot=st.none() | st.floats(0, 1e6))
-    def defer(self, kept: bool, slot: float | None) -> None:  # noqa: FBT001
+    @rule(missed_slot=st.booleans(), slot=st.none() | st.floats(0, 1e6))
+    def defer(self, missed_slot: bool, slot: float | None) -> None:  # noqa: FBT001
         if slot is not None:
             self.lane.seen(slot)
-        deferral = self.lane.defer(self.now, kept=kept)
+        deferral = self.lane.defer(self.now, missed_slot=missed_slot)
         assert deferral.slot >= self.now
         if deferral.reason is DeferReason.BREAKER_OPEN:
             assert deferral.slot - self.now <= LONGEST_DEFERRAL
@@ -93,7 +93,7 @@ class LaneUnderAnything(RuleBasedStateMachine):
         assert not full or self.lane.full(queued, self.now, alone=alone, again=True)
         assert full or queued < QUEUE
         assert self.lane.excess(queued, self.now, alone=alone) <= queued
-        assert self.lane.wants(queued, self.now) <= self.lane.room(self.now)
+        assert self.lane.early_room(queued, self.now) <= self.lane.room(self.now)
 
     @invariant()
     def bounded(self) -> None:
@@ -151,18 +151,18 @@ class CapacityAgainstCounting(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2), first=st.booleans())
     def take(self, which: int, first: bool) -> None:  # noqa: FBT001
         holder = self.holders[which]
-        kept = first and holder.prompt
-        allowed = len(self.out) < 9 and (kept or self.common() < 5)
-        assert self.capacity.may_take(kept=kept) == allowed
+        reserved = first and holder.prompt
+        allowed = len(self.out) < 9 and (reserved or self.common() < 5)
+        assert self.capacity.may_take(reserved=reserved) == allowed
         if allowed:
-            self.capacity.take(holder, kept=kept)
-            self.out.append((holder, kept))
+            self.capacity.take(holder, reserved=reserved)
+            self.out.append((holder, reserved))
 
     @precondition(lambda self: self.out)
     @rule(data=st.data())
     def give(self, data: st.DataObject) -> None:
-        holder, kept = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
-        self.capacity.give(holder, kept=kept)
+        holder, reserved = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        self.capacity.give(holder, reserved=reserved)
 
     @rule(which=st.integers(0, 2), prompt=st.booleans())
     def turn(self, which: int, prompt: bool) -> None:  # noqa: FBT001
@@ -170,12 +170,12 @@ class CapacityAgainstCounting(RuleBasedStateMachine):
         turn(self.holders[which])
 
     def common(self) -> int:
-        return sum(1 for holder, kept in self.out if not (kept and holder.prompt))
+        return sum(1 for holder, reserved in self.out if not (reserved and holder.prompt))
 
     @invariant()
     def counted(self) -> None:
         assert self.capacity.free == 9 - len(self.out)
-        assert self.capacity.may_take(kept=False) == (len(self.out) < 9 and self.common() < 5)
+        assert self.capacity.may_take(reserved=False) == (len(self.out) < 9 and self.common() < 5)
 
 
 TestCapacityAgainstCounting = CapacityAgainstCounting.TestCase

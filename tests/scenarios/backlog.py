@@ -190,7 +190,7 @@ class Backlog:
             for entry in worker.room.due(self._millis()):
                 self._admit(worker, entry)
             for owner in worker.room.owners():
-                wanted = worker.lane.wants(len(worker.queue), self.now)
+                wanted = worker.lane.early_room(len(worker.queue), self.now)
                 for entry in worker.room.early(owner, wanted):
                     self._admit(worker, entry)
             self._flow(worker)
@@ -312,7 +312,7 @@ class Backlog:
 
     def _slot(self, lane: Lane, item: Item) -> Deferral:
         waited = self.now - item.since if item.reason is DeferReason.BREAKER_OPEN else 0.0
-        return lane.defer(self.now, kept=item.reason is not None, waited=waited)
+        return lane.defer(self.now, missed_slot=item.reason is not None, waited=waited)
 
     # Tiers.
 

@@ -491,7 +491,7 @@ CALLS = [
     ("codec", "latest"),
     ("codec", "document"),
     ("codec", "encode"),
-    ("directory", "wants"),
+    ("directory", "has_subscribers"),
     ("directory", "match"),
     ("directory", "status"),
     ("directory", "granted"),

@@ -596,4 +596,4 @@ def test_a_pulled_subscription_is_matched_by_no_worker() -> None:
     world = PullWorld()
     subscription: Subscription = pulled(endpoint=Endpoint("", (), is_pull=True))
     world.directory.put_subscription(replace(subscription, active_from=0))
-    assert not world.directory.wants(PRICED, HOUR)
+    assert not world.directory.has_subscribers(PRICED, HOUR)

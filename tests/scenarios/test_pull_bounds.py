@@ -12,7 +12,7 @@ from tests.doubles.replaying import CRM, acme
 
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.pull.page import Busy, PullPage
-from hookstream.pipeline.past import PastReader, Taken
+from hookstream.pipeline.past_ports import PastReader, Taken
 from hookstream.pipeline.pull.ports import PullRules
 
 NEVER_FIRST = 1

@@ -20,7 +20,7 @@ from hookstream.core.pull.page import (
     SkippedEvent,
     WaitReason,
 )
-from hookstream.pipeline.past import TopicListing
+from hookstream.pipeline.past_ports import TopicListing
 from hookstream.pipeline.pull.ports import PullRules
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))

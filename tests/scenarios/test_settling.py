@@ -182,7 +182,7 @@ async def test_a_record_with_a_producers_time_is_not_skipped_for_the_one_after_i
 
         assert world.broker.commits["hookstream"][TopicPartition(EVENTS, 0)] == 0
         assert world.accepted("crm") == {}
-        assert "topic.stopped" in world.logger.events("error")
+        assert "partition.stopped" in world.logger.events("error")
 
 
 async def test_a_batch_that_waits_for_the_tables_is_no_part_of_a_later_assignment() -> None:

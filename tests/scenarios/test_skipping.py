@@ -138,7 +138,7 @@ async def test_a_record_with_its_producers_time_can_be_skipped_and_the_next_one_
 
         assert world.broker.commits["hookstream"][HERE] == 2
         assert worker.engine.events.blocked == 1
-        stops = [f["offset"] for _, event, f in world.logger.lines if event == "topic.stopped"]
+        stops = [f["offset"] for _, event, f in world.logger.lines if event == "partition.stopped"]
         assert stops == [1, 2]
 
         worker.skips.skip(HERE, 2, world.clock.now())

@@ -29,10 +29,10 @@ from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.ports import (
     Answered,
+    Continuation,
     Exchange,
     Permitted,
     Post,
-    Rest,
     Sender,
     always_permitted,
 )
@@ -92,7 +92,7 @@ class Numbering:
 
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
-    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+    ) -> Exchange | Withheld | Continuation[Answer | Withheld]:
         return self._sender.begin(post, permitted, answered)
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:

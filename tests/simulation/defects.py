@@ -59,7 +59,7 @@ from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.open_attempt import AttemptListener, Came, OpenAttempt
 from hookstream.pipeline.partitions import Gap, Partitions, Receipt
-from hookstream.pipeline.ports import Acknowledged, RecordSink, Rest, WriteRefused
+from hookstream.pipeline.ports import Acknowledged, Continuation, RecordSink, WriteRefused
 from hookstream.pipeline.retrier import WaitingRecord
 from hookstream.pipeline.work import Work
 
@@ -156,7 +156,9 @@ class Forgetful(Attempts):
 
     made: Counter[str]
 
-    def begin(self, work: Work, notify: AttemptListener) -> OpenAttempt | Rest[Came] | Came:
+    def begin(
+        self, work: Work, notify: AttemptListener
+    ) -> OpenAttempt | Continuation[Came] | Came:
         if not hasattr(self, "made"):
             self.made = Counter()
         delivery = work.delivery
@@ -271,9 +273,9 @@ class ByTheWall(Directory):
         super().__init__()
         self._host = host
 
-    def wants(self, event_type: str, timestamp: Millis) -> bool:
+    def has_subscribers(self, event_type: str, timestamp: Millis) -> bool:
         del timestamp
-        return super().wants(event_type, self._host.clock.now())
+        return super().has_subscribers(event_type, self._host.clock.now())
 
     def match(self, question: Question, load: int = 0) -> Iterator[Match | None]:
         return super().match(self._now(question), load)

@@ -18,7 +18,7 @@ BEFORE = (
     "directory.standing",
     "directory.granted",
     "directory.match",
-    "directory.wants",
+    "directory.has_subscribers",
     "sink.write",
     "metrics.records",
     "metrics.deferral",

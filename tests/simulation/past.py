@@ -18,7 +18,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.replay.extent import LogBounds
 from hookstream.core.replay.outstanding import Place
-from hookstream.pipeline.past import Ended, PastReader, PastTopic, TopicListing
+from hookstream.pipeline.past_ports import Ended, PastReader, PastTopic, TopicListing
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -46,7 +46,7 @@ from hookstream.core.retry.waiting import Owner, WaitingRoom
 from hookstream.pipeline.job_kind import JobKind, Written
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lanes import Lanes
-from hookstream.pipeline.past import Ended, Endings, TopicListing
+from hookstream.pipeline.past_ports import Ended, Endings, TopicListing
 from hookstream.pipeline.ports import Codec
 from hookstream.pipeline.replay import ReplayKind, ReplayPorts
 from hookstream.pipeline.retrier import WaitingRecord

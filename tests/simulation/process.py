@@ -51,17 +51,17 @@ from hookstream.core.model.outcome import (
 )
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.offsets.commit_metadata import CommitPosition
-from hookstream.core.outcome.words import rest_in
+from hookstream.core.outcome.answer_headers import rest_in
 from hookstream.pipeline.broker_clock import BrokerClock, time_request
 from hookstream.pipeline.engine import Engine, Ports
 from hookstream.pipeline.ports import (
     Acknowledged,
     Answered,
     AssignmentListener,
+    Continuation,
     Exchange,
     Permitted,
     Post,
-    Rest,
     WriteRefused,
     always_permitted,
 )
@@ -438,12 +438,12 @@ class SeenSender:
 
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
-    ) -> Exchange | Rest[Answer | Withheld]:
+    ) -> Exchange | Continuation[Answer | Withheld]:
         """Send over an open connection, where there is one: the first request of all makes it."""
         who = post.subscription_id
         if self._process.host.short or who not in self._connected:
             self._connected.add(who)
-            return Rest(partial(self.send, post, permitted))
+            return Continuation(partial(self.send, post, permitted))
         return PlayedExchange(self.send(post, permitted), answered)
 
     async def _withheld(self, permitted: Permitted) -> Withheld | None:

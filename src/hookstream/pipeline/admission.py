@@ -103,9 +103,9 @@ class Admission:
         except Exception as error:  # noqa: BLE001  the fence
             self._stop(receipt, state, offered, error)
             return None
-        return None if rest is None else self._rest(receipt, state, offered, rest)
+        return None if rest is None else self._continue(receipt, state, offered, rest)
 
-    async def _rest(
+    async def _continue(
         self, receipt: Receipt, state: UnmatchedEvent, offered: set[str], rest: Awaitable[None]
     ) -> None:
         try:
@@ -133,14 +133,14 @@ class Admission:
         if record.headers_problem is not None and record.topic == self._operations:
             # A record in our own topic whose headers cannot be read was not written by us.
             why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
-            self._settler.undecodable(receipt, why, state)
+            self._settler.write_undecodable(receipt, why, state)
             return None
         identified = self._identified(record, state.origin)
         match identified:
             case Identified():
                 return self._match(receipt, state, identified, offered)
             case Undecodable():
-                self._settler.undecodable(receipt, identified, state)
+                self._settler.write_undecodable(receipt, identified, state)
             case UnknownSchema():
                 self._wait_for_schema(receipt, state, identified)
             case UnresolvedSchema():
@@ -152,8 +152,11 @@ class Admission:
     ) -> Awaitable[None] | None:
         """Decode an event that a subscription wants, and fan it out."""
         event_type = identified.revision.event_type
-        asks = self._directory.wants
-        if state.only is None and not offered and not asks(event_type, state.origin.timestamp):
+        if (
+            state.only is None
+            and not offered
+            and not self._directory.has_subscribers(event_type, state.origin.timestamp)
+        ):
             self._metrics.unmatched(event_type)
             receipt.release()
             return None
@@ -173,7 +176,7 @@ class Admission:
         event: Event | Undecodable | None
         if isinstance(event_id, Undecodable):
             event = event_id
-        elif not receipt.wanted:
+        elif not receipt.may_start:
             return
         else:
             event = await self._read(receipt, identified, state.origin, event_id)
@@ -191,7 +194,7 @@ class Admission:
     ) -> Awaitable[None] | None:
         """Fan out what was decoded, or set it aside."""
         if isinstance(event, Undecodable):
-            self._settler.undecodable(receipt, event, state)
+            self._settler.write_undecodable(receipt, event, state)
             return None
         value = receipt.record.value
         self._event_ids.note(event.event_type, event.event_id, event.origin, value)
@@ -218,7 +221,7 @@ class Admission:
         if load > LARGE:
             decode = partial(self._decoded, identified, record, origin, event_id)
             event = await self._offload.run(decode)
-            if not receipt.wanted:
+            if not receipt.may_start:
                 return None
         else:
             event = self._decoded(identified, record, origin, event_id)
@@ -334,7 +337,7 @@ class Admission:
             case NotAsked():
                 self._put_off(receipt, state)
             case Unusable(problem=problem):
-                self._settler.undecodable(receipt, problem, state)
+                self._settler.write_undecodable(receipt, problem, state)
             case None:
                 again = partial(self.unmatched, receipt, state)
                 # A tier has deliveries of other schemas, which go on.
@@ -352,7 +355,7 @@ class Admission:
         """Defer a record for which the registry gave no answer: whatever its age, it is asked for again."""
         now = self._clock.now()
         policy.event_deferred(state, policy.registry_asked_again(state, now), now)
-        self._settler.defer(receipt, state)
+        self._settler.defer_record(receipt, state)
 
     def _wait_for_schema(
         self, receipt: Receipt, state: UnmatchedEvent, unknown: UnknownSchema
@@ -366,10 +369,10 @@ class Admission:
         if until is None:
             detail = f"{unknown}; it waited for retry.unknown_schema_grace"
             problem = Undecodable(UndecodableReason.UNKNOWN_SCHEMA, detail)
-            self._settler.undecodable(receipt, problem, state)
+            self._settler.write_undecodable(receipt, problem, state)
             return
         policy.event_deferred(state, until, self._clock.now())
-        self._settler.defer(receipt, state)
+        self._settler.defer_record(receipt, state)
 
 
 def _nothing(record: Record, delivery: Delivery) -> Event:

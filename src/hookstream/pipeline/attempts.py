@@ -40,8 +40,8 @@ from hookstream.core.model.outcome import (
 from hookstream.core.model.subscription import Partner
 from hookstream.core.model.subscription_status import Live
 from hookstream.core.outcome import policy
+from hookstream.core.outcome.answer_headers import ReceiverRequest, receiver_request, rest_in
 from hookstream.core.outcome.classify import classify
-from hookstream.core.outcome.words import Asked, asked_in, rest_in
 from hookstream.pipeline.defects import Step, line_of
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine_rules import EngineRules
@@ -56,9 +56,9 @@ from hookstream.pipeline.open_attempt import (
     end_all,
     end_span,
 )
-from hookstream.pipeline.ports import Permitted, Ports, Post, Rest, Span
-from hookstream.pipeline.prepared import Prepared, PreparedRequests
+from hookstream.pipeline.ports import Continuation, Permitted, Ports, Post, Span
 from hookstream.pipeline.rendering import BodyRenderer
+from hookstream.pipeline.request_parts import Prepared, PreparedRequests
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Work
 
@@ -103,11 +103,11 @@ class Attempts:
         self.rest: Callable[[str, Millis], None] = _no_lane
         """Begins no attempt of a subscription for so long: its endpoint has nothing left of its limit."""
 
-    def keep_if_eligible(self, work: Work) -> bool:
-        """Return whether an attempt may be made; where not, settle the work without one."""
-        return self.live(work, self._clock.now()) is not None
+    def settle_if_ineligible(self, work: Work) -> bool:
+        """Settle work of which no attempt may be made now; return whether it was settled."""
+        return self.live_or_settled(work, self._clock.now()) is None
 
-    def live(self, work: Work, now: Millis) -> Live | None:
+    def live_or_settled(self, work: Work, now: Millis) -> Live | None:
         """Return the live subscription; None: no attempt may be made, and the work is settled without one."""
         judged = self._eligibility.judge(work.delivery, now)
         if isinstance(judged, Live):
@@ -120,8 +120,8 @@ class Attempts:
     def overflow(self, work: Work, slot: DeferUntil) -> None:
         """Defer work that its lane has no room for until the slot that the lane gave it."""
         try:
-            if not self.keep_if_eligible(work):
-                # What was stopped meanwhile waits for that, and does not age as one that is too slow.
+            if self.settle_if_ineligible(work):
+                # A paused or held delivery waits for that and does not age, unlike one of a slow lane.
                 return
             now = self._clock.now()
             self.end(work, policy.slot_until(work.delivery, slot.due_at, slot.reason, now))
@@ -133,7 +133,7 @@ class Attempts:
         if work.delivery.trigger is Trigger.TEST:
             disposition = policy.test_ended(disposition)
         if isinstance(disposition, DeferUntil):
-            self._settler.deferred(work, disposition)
+            self._settler.defer_work(work, disposition)
             return
         now, span = self._clock.now(), work.receipt.span
         record = ended(
@@ -145,14 +145,16 @@ class Attempts:
             trace_id=None if span is None else span.trace_id,
             span_id=None if span is None else span.span_id,
         )
-        self._settler.ended(work, record)
+        self._settler.end_without_attempt(work, record)
 
     def refuse(self, work: Work, refused: Refused) -> None:
         """Dead-letter work of which no attempt may ever be made."""
         outcome = None if refused.reason is RefusalReason.NOT_GRANTED else refused
         self.end(work, DeadLetter(DeadReason(refused.reason), refused.detail), outcome)
 
-    def begin(self, work: Work, notify: AttemptListener) -> OpenAttempt | Rest[Came] | Came:
+    def begin(
+        self, work: Work, notify: AttemptListener
+    ) -> OpenAttempt | Continuation[Came] | Came:
         """Begin an attempt; where it is open then, `notify` learns how it ends, and that it is settled.
 
         Returns:
@@ -167,7 +169,7 @@ class Attempts:
         if ready is None:
             return None
         if isinstance(ready, _Unrendered):
-            return Rest(partial(self._rendered, work, ready))
+            return Continuation(partial(self._rendered, work, ready))
         return self._send(work, ready, notify)
 
     async def attempt(self, work: Work) -> Came:
@@ -182,7 +184,7 @@ class Attempts:
                 raise
         else:
             came = begun
-        return await came.run() if isinstance(came, Rest) else came
+        return await came.run() if isinstance(came, Continuation) else came
 
     async def _rendered(self, work: Work, unrendered: _Unrendered) -> Came:
         """Make the body of an attempt beside the event loop."""
@@ -216,13 +218,13 @@ class Attempts:
             body = await self.rendering.make(work, prepared, status.partner, version)
             if not isinstance(body, Refused):
                 prepared.request((work.delivery,), (body,), now)
-        if work.receipt.wanted:
+        if work.receipt.may_start:
             await self.readmit(work)
 
     def _ready(self, work: Work) -> Ready | _Unrendered | None:
         """Return what an attempt is made of, None where the work ended without one."""
         now = self._clock.now()
-        live = self.live(work, now)
+        live = self.live_or_settled(work, now)
         if live is None:
             return None
         version = self.rendering.version(work, live.subscription)
@@ -240,7 +242,7 @@ class Attempts:
 
     def _send(
         self, work: Work, ready: Ready, notify: AttemptListener
-    ) -> OpenAttempt | Rest[Came] | Came:
+    ) -> OpenAttempt | Continuation[Came] | Came:
         """Send a request. From here on the attempt counts."""
         delivery = work.delivery
         attempt = OpenAttempt(work, ready, self._clock.monotonic(), delivery.step, notify)
@@ -257,20 +259,22 @@ class Attempts:
             return self._interrupted(attempt, error)
         if isinstance(begun, Withheld):
             return self._withheld(attempt, begun)
-        if isinstance(begun, Rest):
-            return Rest(partial(self._awaited, attempt, begun))
+        if isinstance(begun, Continuation):
+            return Continuation(partial(self._awaited, attempt, begun))
         attempt.exchange = begun
         return attempt
 
     def _answered(
-        self, attempt: OpenAttempt, answer: Answer | Withheld | Rest[Answer | Withheld] | Exception
+        self,
+        attempt: OpenAttempt,
+        answer: Answer | Withheld | Continuation[Answer | Withheld] | Exception,
     ) -> None:
         """Settle what the request of an open attempt came to. Nothing is raised: the caller is a socket."""
-        came: Came | Rest[Came]
+        came: Came | Continuation[Came]
         attempt.exchange = None
         try:
-            if isinstance(answer, Rest):
-                came = Rest(partial(self._awaited, attempt, answer))
+            if isinstance(answer, Continuation):
+                came = Continuation(partial(self._awaited, attempt, answer))
             elif isinstance(answer, Exception):
                 came = self._interrupted(attempt, answer)
             else:
@@ -281,7 +285,7 @@ class Attempts:
         attempt.notify.ended(came)
 
     async def _awaited(
-        self, attempt: OpenAttempt, rest: Rest[Answer | Withheld]
+        self, attempt: OpenAttempt, rest: Continuation[Answer | Withheld]
     ) -> Outcome | Withheld:
         """Await and settle what a request comes to."""
         try:
@@ -333,7 +337,9 @@ class Attempts:
         if delivery.trigger is Trigger.TEST:
             disposition = policy.test_attempted(outcome)
         took = self._clock.monotonic() - began
-        self._settler.interrupted(work, self.record(work, ready, outcome, disposition, took))
+        self._settler.settle_interrupted(
+            work, self.record(work, ready, outcome, disposition, took)
+        )
         return outcome
 
     def record(
@@ -395,7 +401,7 @@ class Attempts:
                 attempt.span = None
                 end_span(span, answer, outcome, disposition)
         record = self.record(work, ready, outcome, disposition, took, span=span, answer=answer)
-        self._settler.attempted(work, record, also)
+        self._settler.settle_attempt(work, record, also)
         self.note_latency(work.delivery, outcome, now)
         return outcome
 
@@ -416,7 +422,7 @@ class Attempts:
 
     def read_words(
         self, delivery: Delivery, ready: Ready, words: Words, outcome: Outcome
-    ) -> Asked | None:
+    ) -> ReceiverRequest | None:
         """Rest the lane as the answer's RateLimit says; return what the answer asks of the delivery.
 
         A Retry-After that was followed takes precedence over a RateLimit. What a test is answered
@@ -431,10 +437,15 @@ class Attempts:
                 self.rest(delivery.subscription_id, rest)
         if words.delivery is None or ready.post.batch_id is not None:
             return None
-        return asked_in(words.delivery)
+        return receiver_request(words.delivery)
 
     def _decided(
-        self, work: Work, ready: Ready, outcome: Outcome, asked: Asked | None, now: Millis
+        self,
+        work: Work,
+        ready: Ready,
+        outcome: Outcome,
+        asked: ReceiverRequest | None,
+        now: Millis,
     ) -> Checkup:
         """Return what becomes of the delivery, and what the endpoint's health adds to that."""
         if work.delivery.trigger is Trigger.TEST:

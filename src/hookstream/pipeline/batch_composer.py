@@ -17,7 +17,7 @@ from hookstream.pipeline.attempts import Attempts
 from hookstream.pipeline.defects import Step
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.ports import Ports
-from hookstream.pipeline.prepared import Prepared
+from hookstream.pipeline.request_parts import Prepared
 from hookstream.pipeline.work import Work
 
 A_TURN = 10
@@ -120,7 +120,7 @@ class BatchComposer:
     def _member(self, work: Work, now: Millis) -> BatchMember | LongBody | None:
         """Return a delivery with its body; None: it ended without an attempt."""
         attempts, rendering = self._attempts, self._attempts.rendering
-        live = attempts.live(work, now)
+        live = attempts.live_or_settled(work, now)
         if live is None:
             return None
         version = rendering.version(work, live.subscription)
@@ -140,7 +140,7 @@ class BatchComposer:
         changed: list[Work] = []
         for member in members:
             still = self._eligibility.still(member.work.delivery, member.live)
-            if still and member.work.receipt.wanted:
+            if still and member.work.receipt.may_start:
                 composed.members.append(member)
             else:
                 changed.append(member.work)

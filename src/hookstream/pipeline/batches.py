@@ -120,7 +120,7 @@ class BatchAttempts:
             works: Work of one lane, the oldest first: a batch, or all that a search has left.
             queue: The lane.
         """
-        halving, asked = self._asked(works)
+        halving, asked = self._next_probe(works)
         if len(asked) == 1:
             if halving is None:
                 return await self._alone(works, asked[0], queue)
@@ -128,13 +128,13 @@ class BatchAttempts:
         composed = await self._composer.composed(asked)
         members = [member.work for member in composed.members]
         left_out = set(asked).difference(composed.later)
-        rest = [work for work in works if work not in left_out]
+        others = [work for work in works if work not in left_out]
         if len(members) < len(asked):
             _give_up(works)
             halving = None
         if halving is None:
-            self._return(composed, rest, queue)
-            rest = []
+            self._return(composed, others, queue)
+            others = []
         if composed.long is not None:
             made = await self._composer.make_body(composed.long)
             return BatchEnd(BODY_MADE, [composed.long.work] if made else [])
@@ -143,35 +143,35 @@ class BatchAttempts:
         if len(members) == 1 or composed.members[0].prepared.batch is None:
             # What it was composed with ended or comes later, or the subscription has no batches any more.
             return await self._alone(members, members[0], queue)
-        return await self._together(composed.members, rest, halving, queue)
+        return await self._together(composed.members, others, halving, queue)
 
-    def _return(self, composed: Composed, rest: Sequence[Work], queue: LaneQueue) -> None:
+    def _return(self, composed: Composed, others: Sequence[Work], queue: LaneQueue) -> None:
         """Return to the lane what a request leaves out: nothing of it waits for an answer."""
-        self.put_back(queue, rest)
+        self.put_back(queue, others)
         if composed.members:
             queue.lane.fits(len(composed.members), full=composed.full)
 
     async def _together(
         self,
         composed: Sequence[BatchMember],
-        rest: list[Work],
+        others: list[Work],
         halving: Halving[Work] | None,
         queue: LaneQueue,
     ) -> BatchEnd:
-        """Send one request, and settle its members. `rest` is what a search has left beside them."""
+        """Send one request, and settle its members. `others` are the unsettled members of its search."""
         members = [member.work for member in composed]
         answered = await self._send(composed)
         if isinstance(answered, _Answered):
             answered_at = answered.began + answered.took
             try:
-                back = await self._settle(answered, rest, halving, queue)
+                back = await self._settle(answered, others, halving, queue)
             finally:
                 _end_spans(answered)
             return BatchEnd(answered.outcome, back, answered_at)
         if isinstance(answered, Withheld):
-            return BatchEnd(answered, members + rest)
-        _give_up(members + rest)
-        return BatchEnd(answered, rest if answered is not None else members[1:] + rest)
+            return BatchEnd(answered, members + others)
+        _give_up(members + others)
+        return BatchEnd(answered, others if answered is not None else members[1:] + others)
 
     def overflow(self, work: Work, slot: DeferUntil) -> None:
         """Defer work that its lane has no room for; for work of a search, that ends the search.
@@ -188,10 +188,10 @@ class BatchAttempts:
         What a search has left is retried by its schedule: its attempts are audited, and who reads the
         delivery next counts on from them.
         """
-        if work.halving is None or not work.receipt.live or self._end_found([work]):
+        if work.halving is None or not work.receipt.assigned or self._end_found([work]):
             self._settler.give_back(work)
 
-    def _asked(self, works: Sequence[Work]) -> tuple[Halving[Work] | None, list[Work]]:
+    def _next_probe(self, works: Sequence[Work]) -> tuple[Halving[Work] | None, list[Work]]:
         """Return the search that goes on among work, and what the next request is to contain."""
         status: SubscriptionStatus | None = None
         try:
@@ -318,20 +318,24 @@ class BatchAttempts:
     # After the answer.
 
     async def _settle(
-        self, request: _Answered, rest: list[Work], halving: Halving[Work] | None, queue: LaneQueue
+        self,
+        request: _Answered,
+        others: list[Work],
+        halving: Halving[Work] | None,
+        queue: LaneQueue,
     ) -> list[Work]:
         """Settle the members, or search among them; return what goes back to the lane."""
         outcome = request.outcome
         accepted, found = isinstance(outcome, Delivered), list[Work]()
         if not (accepted or _refuses(outcome)):
-            _give_up(rest)
+            _give_up(others)
             halving = None
         elif halving is not None:
             found = halving.answered(accepted=accepted)
         elif not accepted and self._clock.monotonic() >= queue.halves_from:
             halving = Halving([each.work for each in request.members])
         if halving is None:
-            return await self._end(request, request.members) + rest
+            return await self._end(request, request.members) + others
         searched = set(halving.members())
         sent = {each.work for each in request.members}
         await self._continue(request, [each for each in request.members if each.work in searched])
@@ -339,7 +343,7 @@ class BatchAttempts:
             request, [each for each in request.members if each.work not in searched]
         )
         back += self._end_found([work for work in found if work not in sent])
-        others = [work for work in rest if work not in searched and work not in found]
+        others = [work for work in others if work not in searched and work not in found]
         return back + self._search_on(halving, queue) + others
 
     async def _end(self, request: _Answered, members: Sequence[_Sent]) -> list[Work]:
@@ -356,7 +360,9 @@ class BatchAttempts:
                     request.outcome, delivery, retry, now=now, jitter=self._chance.fraction()
                 )
                 if self._may_be_about_another(request.outcome, disposition):
-                    self._settler.continued(each.work, self._record(request, each, RetryAt(now)))
+                    self._settler.audit_and_continue(
+                        each.work, self._record(request, each, RetryAt(now))
+                    )
                     each.work.alone = True
                     alone.append(each.work)
                     continue
@@ -367,7 +373,9 @@ class BatchAttempts:
                     disposition, also = self._attempts.health.after(
                         delivery, request.outcome, disposition, now
                     )
-                self._settler.attempted(each.work, self._record(request, each, disposition), also)
+                self._settler.settle_attempt(
+                    each.work, self._record(request, each, disposition), also
+                )
                 self._attempts.note_latency(delivery, request.outcome, now)
             except Exception as error:  # noqa: BLE001  the fence: as where one delivery was sent
                 self._fence.note(error, Step.SETTLE)
@@ -387,7 +395,9 @@ class BatchAttempts:
             if place % A_TURN == A_TURN - 1:
                 await asyncio.sleep(0)
             try:
-                self._settler.continued(each.work, self._record(request, each, RetryAt(now)))
+                self._settler.audit_and_continue(
+                    each.work, self._record(request, each, RetryAt(now))
+                )
             except Exception as error:  # noqa: BLE001  the fence: it stays unsettled, and is sent again
                 self._fence.note(error, Step.NOTIFY)
 
@@ -421,7 +431,7 @@ class BatchAttempts:
     def _reschedule(self, work: Work) -> bool:
         """Retry a delivery by its schedule, as the batch was refused that it was in; False: the schedule ended."""
         delivery, now = work.delivery, self._clock.now()
-        live = self._attempts.live(work, now)
+        live = self._attempts.live_or_settled(work, now)
         if live is None:
             return True
         step, why = delivery.step, delivery.last_error or "refused in a batch"
@@ -435,7 +445,7 @@ class BatchAttempts:
         if not isinstance(disposition, RetryAt):
             return False
         try:
-            self._settler.rescheduled(work, disposition)
+            self._settler.reschedule(work, disposition)
         except Exception:
             # It is decided again.
             delivery.step = step

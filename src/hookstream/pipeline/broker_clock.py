@@ -123,7 +123,7 @@ class BrokerClock:
     # The agreement.
 
     @property
-    def asks(self) -> bool:
+    def needs_timestamp(self) -> bool:
         """As Agreement says: True once whenever no timestamp came for a while."""
         now = self.machine.moment().boot
         last = max(self._time.learned_at, self._asked_at)

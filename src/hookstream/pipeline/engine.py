@@ -112,7 +112,7 @@ class Engine:
         ports, rules = self._ports, self._rules
         try:
             status = ports.directory.status(subscription_id, ports.clock.now())
-            limits, batch = _asked_of(status)
+            limits, batch = _limits_of(status)
             rate = None if limits.rate_limit is None else limits.rate_limit * self._share()
         except Exception as error:  # noqa: BLE001  the fence: a timer asks it, and no record
             self._fence.note(error, Step.PREPARE)
@@ -224,7 +224,7 @@ class Engine:
     def _look_at_clock(self) -> None:
         ports = self._ports
         ports.agreement.look()
-        if ports.agreement.asks and not self._time_requested:
+        if ports.agreement.needs_timestamp and not self._time_requested:
             self._time_requested = True
             try:
                 ports.sink.write(time_request(ports.topics), self._time_answered)
@@ -274,7 +274,7 @@ def _guarded(ports: Ports) -> Ports:
     )
 
 
-def _asked_of(status: SubscriptionStatus) -> tuple[Limits, Batch | None]:
+def _limits_of(status: SubscriptionStatus) -> tuple[Limits, Batch | None]:
     """Return what an endpoint is asked to bear, also where nothing is attempted now.
 
     The lane may outlive the reason: an endpoint whose row comes is not to be taken by storm.

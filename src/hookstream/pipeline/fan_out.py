@@ -97,7 +97,7 @@ class FanOut:
         if matches is None:
             return self._in_steps(out)
         if self._offers >= _TURN:
-            return self._rest(out, matches, self._turn())
+            return self._continue(out, matches, self._turn())
         return self._at_once(out, matches)
 
     def _at_once(self, out: _FanOut, matches: Iterable[Match | None]) -> Awaitable[None] | None:
@@ -110,17 +110,17 @@ class FanOut:
                 or self._budget.room <= 0
                 or not self._gate.was_open()
             ):
-                return self._rest(out, chain((match,), matches))
-            if not out.receipt.wanted:
+                return self._continue(out, chain((match,), matches))
+            if not out.receipt.may_start:
                 # The receipt is not released: what was not offered yet must not count as settled.
                 return None
             wait = self._offer_match(out, match)
             if wait is not None:
-                return self._rest(out, matches, wait)
+                return self._continue(out, matches, wait)
         self._end(out)
         return None
 
-    async def _rest(
+    async def _continue(
         self, out: _FanOut, matches: Iterable[Match | None], wait: Awaitable[None] | None = None
     ) -> None:
         if wait is not None:
@@ -149,7 +149,7 @@ class FanOut:
                 await self._budget.wait()
             if not self._gate.was_open():
                 await self._gate.wait()
-            if not out.receipt.wanted:
+            if not out.receipt.may_start:
                 return False
             wait = self._offer_match(out, match)
             if wait is not None:
@@ -246,30 +246,30 @@ class FanOut:
 
     async def readmit(self, work: Work) -> None:
         """Offer work again, unless its subscription allows no attempt now."""
-        if not work.receipt.wanted:
+        if not work.receipt.may_start:
             # Its partition was revoked meanwhile; the next owner reads the record again.
             self._settler.give_back(work)
             return
         self.credit(work)
-        if self._attempts.keep_if_eligible(work) and (
-            work.delivery.filter_asked or await self._asked(work)
-        ):
+        if self._attempts.settle_if_ineligible(work):
+            return
+        if work.delivery.filter_asked or await self._evaluate_filter(work):
             self._lanes.offer(work)
 
-    async def _asked(self, work: Work) -> bool:
+    async def _evaluate_filter(self, work: Work) -> bool:
         """Evaluate a filter that was unreadable when the event was matched; settle what it refuses."""
         work.delivery.filter_asked = True
         try:
-            return await self._ask(work)
+            return await self._is_asked_for(work)
         except BaseException:
             # Otherwise a retry would take it for evaluated.
             work.delivery.filter_asked = False
             raise
 
-    async def _ask(self, work: Work) -> bool:
+    async def _is_asked_for(self, work: Work) -> bool:
         delivery = work.delivery
         match = await self._matching.judged(work)
-        if not work.receipt.wanted:
+        if not work.receipt.may_start:
             delivery.filter_asked = False
             self._settler.give_back(work)
         elif match is NotReplayed.NOT_GRANTED:

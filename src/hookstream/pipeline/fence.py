@@ -170,14 +170,14 @@ class Fence:
     async def _retry(self, piece: Piece) -> None:
         """Keep a partition stopped until the step succeeds, the record is skipped, or it is revoked."""
         receipt, pause = piece.receipt, FIRST_PAUSE
-        while receipt.live:
+        while receipt.assigned:
             self._log_stopped(piece)
             if await self._skips.requested_within(pause, receipt.record):
                 self._skip(piece)
                 break
             pause = min(2 * pause, LONGEST_PAUSE)
             await self._current()
-            if receipt.wanted and await self._succeeds(piece):
+            if receipt.may_start and await self._succeeds(piece):
                 break
         pieces = self._stopped[receipt.where]
         pieces.remove(piece)
@@ -202,14 +202,14 @@ class Fence:
             piece,
             detail=f"given up at step {piece.step}: {described(piece.error)}",
         )
-        if receipt.live:
+        if receipt.assigned:
             piece.give_up()
 
     def _log_stopped(self, piece: Piece) -> None:
         """Log that a partition is stopped, once, by the first step that failed in it since it was assigned."""
         where, record = piece.receipt.where, piece.receipt.record
         # Those of an earlier assignment may still sleep.
-        if next(each for each in self._stopped[where] if each.receipt.live) is not piece:
+        if next(each for each in self._stopped[where] if each.receipt.assigned) is not piece:
             return
         self._say(
             self._logger.error,

@@ -41,7 +41,7 @@ class Intake:
         self._group = ports.topics.group
         self._skips = ports.skips
         self._accept_create_time = rules.accept_create_time
-        self._withheld: dict[TopicPartition, _Withheld] = {}
+        self._held_back: dict[TopicPartition, _HeldBack] = {}
         """Partitions that stopped at a record with CreateTime."""
 
     async def run(self) -> None:
@@ -52,8 +52,8 @@ class Intake:
                 await self._budget.wait()
                 continue
             batch = await self._source.take(min(_MOST, self._budget.room))
-            if self._withheld:
-                batch = [*self._given_free(), *batch]
+            if self._held_back:
+                batch = [*self._released(), *batch]
             if not batch:
                 # A source without records must not make this a busy loop.
                 await asyncio.sleep(0)
@@ -66,7 +66,7 @@ class Intake:
         for receipt in receipts:
             if not self._gate.is_open():
                 await self._gate.wait()
-            if receipt.wanted:
+            if receipt.may_start:
                 rest = self._admit(receipt)
                 if rest is not None:
                     await rest
@@ -74,36 +74,36 @@ class Intake:
     def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:
         """Return a batch without records from where a partition stops at one with CreateTime.
 
-        Later records of the partition are withheld too: their offsets would pass that one over.
+        Later records of the partition are held back too: their offsets would pass that one over.
         """
         if self._accept_create_time:
             return batch
-        if not self._withheld and all(record.append_time for record in batch):
+        if not self._held_back and all(record.append_time for record in batch):
             return batch
         given: list[Record] = []
         for record in batch:
-            withheld = self._withheld.get(record.where)
-            if withheld is not None and self._is_ours(withheld, record.where):
-                withheld.records.append(record)
+            held_back = self._held_back.get(record.where)
+            if held_back is not None and self._is_ours(held_back, record.where):
+                held_back.records.append(record)
             elif record.append_time or self._skips.covers(record):
                 given.append(record)
             else:
                 self._refuse(record)
         return given
 
-    def _is_ours(self, withheld: "_Withheld", where: TopicPartition) -> bool:
-        return withheld.generation == self._partitions.generation(where)
+    def _is_ours(self, held_back: "_HeldBack", where: TopicPartition) -> bool:
+        return held_back.generation == self._partitions.generation(where)
 
-    def _given_free(self) -> list[Record]:
+    def _released(self) -> list[Record]:
         """Return the withheld records of partitions whose first one an operator skipped."""
         free: list[Record] = []
-        for where, withheld in list(self._withheld.items()):
-            if not self._is_ours(withheld, where):
-                del self._withheld[where]
-            elif self._skips.covers(withheld.records[0]):
-                del self._withheld[where]
+        for where, held_back in list(self._held_back.items()):
+            if not self._is_ours(held_back, where):
+                del self._held_back[where]
+            elif self._skips.covers(held_back.records[0]):
+                del self._held_back[where]
                 self._partitions.resume(where, PauseReason.BLOCKED)
-                free += withheld.records
+                free += held_back.records
         return free
 
     def _admit(self, receipt: Receipt) -> Awaitable[None] | None:
@@ -115,7 +115,7 @@ class Intake:
                 "partition.skipped",
                 **record.where._asdict(),
                 offset=record.offset,
-                detail="it carries its producer's time",
+                detail="its timestamp is CreateTime",
             )
             receipt.release()
             return None
@@ -132,22 +132,22 @@ class Intake:
         generation = self._partitions.generation(where)
         if generation is None:
             return
-        self._withheld[where] = _Withheld(generation, [record])
+        self._held_back[where] = _HeldBack(generation, [record])
         self._partitions.pause(where, PauseReason.BLOCKED)
         self._logger.error(
-            "topic.stopped",
+            "partition.stopped",
             **record.where._asdict(),
             offset=record.offset,
-            detail="its records carry CreateTime, so it is not known when they were appended",
+            detail="its records have CreateTime timestamps, so their append time is unknown",
             remedy="run 'hookstream topics apply', or set events.accept_create_time = true."
-            f" To leave the record out: hookstream partition skip {where.topic}/{where.partition}"
-            f" {record.offset}; all of them: hookstream partition start"
+            f" To skip this record: hookstream partition skip {where.topic}/{where.partition}"
+            f" {record.offset}; to skip all of them: hookstream partition start"
             f" {where.topic}/{where.partition} --at latest|TIME",
         )
 
 
 @dataclass(slots=True)
-class _Withheld:
+class _HeldBack:
     """Records of a stopped partition from the one that stops it on: at most what was fetched."""
 
     generation: int

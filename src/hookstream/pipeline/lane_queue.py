@@ -56,7 +56,7 @@ class LaneQueue:
         own, waiting = self.permits, self.waiting
         first_is_next = own.prompt and bool(waiting) and waiting[0].delivery.attempt == 0
         if not first_is_next:
-            if permits.take(own, kept=False):
+            if permits.take(own, reserved=False):
                 return False
             first = self.first_attempt() if permits.free > 0 else None
             if first is None:
@@ -64,7 +64,7 @@ class LaneQueue:
             work = waiting[first]
             del waiting[first]
             waiting.appendleft(work)
-        return True if permits.take(own, kept=True) else None
+        return True if permits.take(own, reserved=True) else None
 
     def complete_at(self) -> float:
         """Return when the batch of the next attempt is complete, monotonic seconds; minus infinity: it is."""
@@ -112,12 +112,12 @@ class LaneQueue:
         dropped: list[Work] = []
         for line in (self.waiting, self.behind):
             if any(map(gone, line)):
-                kept: list[Work] = []
+                remaining: list[Work] = []
                 for work in line:
-                    (dropped if gone(work) else kept).append(work)
+                    (dropped if gone(work) else remaining).append(work)
                 # The runners refer to the deque itself.
                 line.clear()
-                line.extend(kept)
+                line.extend(remaining)
         return dropped
 
     def log_breaker(self, logger: Logger) -> None:
@@ -142,7 +142,7 @@ class LaneQueue:
 def _take_searched(line: deque[Work], halving: Halving[Work]) -> list[Work]:
     """Remove and return the rest of a search: nothing else may attempt it meanwhile."""
     taken = [work for work in line if work.halving is halving]
-    kept = [work for work in line if work.halving is not halving]
+    remaining = [work for work in line if work.halving is not halving]
     line.clear()
-    line.extend(kept)
+    line.extend(remaining)
     return taken

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from hookstream.core.model.outcome import Withheld
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.open_attempt import AttemptListener, Came, OpenAttempt
-from hookstream.pipeline.ports import Rest
+from hookstream.pipeline.ports import Continuation
 from hookstream.pipeline.work import Work
 
 if TYPE_CHECKING:
     from hookstream.pipeline.batches import BatchEnd
     from hookstream.pipeline.lane_queue import LaneQueue
 
-Begin: TypeAlias = Callable[[Work, AttemptListener], OpenAttempt | Rest[Came] | Came]
+Begin: TypeAlias = Callable[[Work, AttemptListener], OpenAttempt | Continuation[Came] | Came]
 """Begins the attempt of one delivery, as `Attempts.begin` does."""
 Together: TypeAlias = "Callable[[Sequence[Work], LaneQueue], Awaitable[BatchEnd]]"
 """Makes one request with several deliveries, and says which of them return to the head of the lane."""
@@ -31,7 +31,7 @@ Over: TypeAlias = "Callable[[LaneTurn, Came, Sequence[Work], float | None], None
 class LaneTurn:
     """One attempt of a lane, with its permit."""
 
-    __slots__ = ("_turns", "kept", "open", "queue", "ticket", "works")
+    __slots__ = ("_turns", "open", "queue", "reserved", "ticket", "works")
 
     def __init__(
         self,
@@ -39,18 +39,18 @@ class LaneTurn:
         queue: "LaneQueue",
         ticket: int,
         works: Sequence[Work],
-        kept: bool,  # noqa: FBT001
+        reserved: bool,  # noqa: FBT001
     ) -> None:
         self._turns = turns
         self.queue = queue
         self.ticket = ticket
         self.works = works
-        self.kept = kept
+        self.reserved = reserved
         """Whether its permit is a reserved one."""
         self.open: OpenAttempt | None = None
         """Its attempt, while that is open."""
 
-    def ended(self, came: Came | Rest[Came]) -> None:
+    def ended(self, came: Came | Continuation[Came]) -> None:
         """As AttemptListener says."""
         self._turns.ended(self, came)
 
@@ -108,11 +108,11 @@ class LaneTurns:
             except BaseException as error:  # noqa: BLE001  it must not be left to the event loop
                 self.broke(error)
 
-    def _go_on(self, turn: LaneTurn, begun: OpenAttempt | Rest[Came] | Came) -> None:
+    def _go_on(self, turn: LaneTurn, begun: OpenAttempt | Continuation[Came] | Came) -> None:
         if isinstance(begun, OpenAttempt):
             turn.open = begun
             self._open.add(turn)
-        elif isinstance(begun, Rest):
+        elif isinstance(begun, Continuation):
             self.start(self._run(turn, begun))
         else:
             self._over(turn, begun, turn.works if isinstance(begun, Withheld) else (), None)
@@ -127,14 +127,14 @@ class LaneTurns:
             self.cut_off()
             return None
 
-    async def _run(self, turn: LaneTurn, rest: Rest[Came]) -> None:
+    async def _run(self, turn: LaneTurn, rest: Continuation[Came]) -> None:
         self._go_on(turn, await rest.run())
 
     async def _run_together(self, turn: LaneTurn) -> None:
         came, back, answered_at = await self._together(turn.works, turn.queue)
         self._over(turn, came, back, answered_at)
 
-    def ended(self, turn: LaneTurn, came: Came | Rest[Came]) -> None:
+    def ended(self, turn: LaneTurn, came: Came | Continuation[Came]) -> None:
         """Note how an open attempt ended. Nothing is raised: the caller is a socket."""
         self._open.discard(turn)
         # Each refers to the other. Together they would keep the delivery's event and body for as long as the

@@ -16,13 +16,13 @@ from hookstream.core.model.outcome import DeferUntil, Delivered, Outcome, Withhe
 from hookstream.core.model.record import TopicPartition
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.active_lanes import IDLE_AFTER, ActiveLanes
-from hookstream.pipeline.attempts_of_tests import AttemptsOfTests
 from hookstream.pipeline.lane_clock import LaneClock
+from hookstream.pipeline.lane_overview import lane_overview
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lane_turns import Begin, LaneTurn, LaneTurns, Together
-from hookstream.pipeline.lanes_to_look_at import lanes_to_look_at
 from hookstream.pipeline.open_attempt import Came
 from hookstream.pipeline.ports import Clock, Logger, Permitted
+from hookstream.pipeline.trial_attempts import TrialAttempts
 from hookstream.pipeline.work import Work
 
 _POLICY_EVERY = 1.0
@@ -82,7 +82,7 @@ class Lanes:
         self._neighbours = Neighbours()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.tests = AttemptsOfTests(attempt, overflow, abandon, may_act, self._note_idle)
+        self.tests = TrialAttempts(attempt, overflow, abandon, may_act, self._note_idle)
         """Beside the lanes: they are counted in none of these numbers."""
         self.in_flight = 0
         self.waiting = 0
@@ -147,7 +147,7 @@ class Lanes:
             return None
         return self._refused(queue, delivery, now)
 
-    def wants(self, subscription_id: str, *, behind: bool = False) -> int:
+    def early_room(self, subscription_id: str, *, behind: bool = False) -> int:
         """Return how many deferred deliveries a lane would take before their slots.
 
         `behind`: of those that go behind live ones.
@@ -158,7 +158,7 @@ class Lanes:
             # Nothing else may come to the lane before a slot that was booked at a limit raised since.
             self._read_policy(queue, now)
         queued = queue.queued if behind else len(queue.waiting)
-        return queue.lane.wants(queued, now)
+        return queue.lane.early_room(queued, now)
 
     def rest(self, subscription_id: str, wait: Millis) -> None:
         """Begin no attempt of a lane for so long; what it holds meanwhile is deferred at the next tick."""
@@ -221,7 +221,7 @@ class Lanes:
         if delivery.deferred_reason is DeferReason.BREAKER_OPEN and since is not None:
             waited = max(0, wall - since) / 1000
         deferral = queue.lane.defer(
-            now, kept=delivery.has_slot, waited=waited, behind=delivery.goes_behind
+            now, missed_slot=delivery.has_slot, waited=waited, behind=delivery.goes_behind
         )
         return DeferUntil(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
 
@@ -230,19 +230,19 @@ class Lanes:
     def _start(self, queue: LaneQueue, now: float) -> None:
         """Start runners while the lane may begin an attempt and the worker has permits."""
         while self._ready(queue, now):
-            kept = queue.take_permit(self._permits)
-            if kept is None:
+            reserved = queue.take_permit(self._permits)
+            if reserved is None:
                 self._join(queue)
                 return
-            self._begin(queue, now, kept)
+            self._begin(queue, now, reserved)
 
     def _turn(self, queue: LaneQueue, now: float) -> None:
         """Start one runner for a lane at the head of the fair queue, and queue it for the next."""
         if self._ready(queue, now):
-            kept = queue.take_permit(self._permits)
-            if kept is not None:
+            reserved = queue.take_permit(self._permits)
+            if reserved is not None:
                 self._fair_queue.took(queue.claim, queue.lane.policy.weight)
-                self._begin(queue, now, kept)
+                self._begin(queue, now, reserved)
         self._stand_in_line(queue, now)
 
     def _stand_in_line(self, queue: LaneQueue, now: float) -> None:
@@ -253,9 +253,9 @@ class Lanes:
         """Queue a lane for each kind of permit that some of its work may use."""
         first = queue.first_attempt()
         if first is not None:
-            self._fair_queue.join(queue.claim, queue, kept=True)
+            self._fair_queue.join(queue.claim, queue, reserved=True)
         if first != 0:
-            self._fair_queue.join(queue.claim, queue, kept=False)
+            self._fair_queue.join(queue.claim, queue, reserved=False)
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
         """Return whether a lane lacks nothing but a permit; otherwise wake it when its pace allows."""
@@ -272,17 +272,17 @@ class Lanes:
             self._sleep_until(at, queue, now)
         return False
 
-    def _begin(self, queue: LaneQueue, now: float, kept: bool) -> None:  # noqa: FBT001
+    def _begin(self, queue: LaneQueue, now: float, reserved: bool) -> None:  # noqa: FBT001
         """Begin the lane's next attempt with a permit that was taken for it."""
         self.in_flight += 1
-        self.turns.begin(self._next(queue, now, kept))
+        self.turns.begin(self._next(queue, now, reserved))
 
-    def _next(self, queue: LaneQueue, now: float, kept: bool) -> LaneTurn:  # noqa: FBT001
+    def _next(self, queue: LaneQueue, now: float, reserved: bool) -> LaneTurn:  # noqa: FBT001
         ticket = next(self._tickets)
         queue.lane.start(ticket, now)
         works = queue.take()
         self.waiting -= len(works)
-        return LaneTurn(self.turns, queue, ticket, works, kept)
+        return LaneTurn(self.turns, queue, ticket, works, reserved)
 
     def _over(
         self, turn: LaneTurn, came: Came, back: Sequence[Work], answered_at: float | None
@@ -293,10 +293,10 @@ class Lanes:
         if isinstance(came, Withheld):
             # No request was made.
             queue.lane.pass_over(turn.ticket)
-            self._permits.give(queue.permits, kept=turn.kept)
+            self._permits.give(queue.permits, reserved=turn.reserved)
             self._put_back(queue, back)
         else:
-            self._ended(queue, turn.ticket, came, answered_at or now, turn.kept)
+            self._ended(queue, turn.ticket, came, answered_at or now, turn.reserved)
             if back:
                 self._put_back(queue, back)
             another = self._another(queue, now)
@@ -313,10 +313,10 @@ class Lanes:
             return None
         if queue.lane.batched and queue.complete_at() > now:
             return None
-        kept = queue.take_permit(self._permits)
-        if kept is None:
+        reserved = queue.take_permit(self._permits)
+        if reserved is None:
             return None
-        turn = self._next(queue, now, kept)
+        turn = self._next(queue, now, reserved)
         if queue.waiting or queue.behind:
             # The limit may have grown with the answer.
             self._start(queue, now)
@@ -328,7 +328,7 @@ class Lanes:
         ticket: int,
         outcome: Outcome | None,
         now: float,
-        kept: bool,  # noqa: FBT001
+        reserved: bool,  # noqa: FBT001
     ) -> None:
         """Report an outcome to the lane, and return its permit."""
         lane, own = queue.lane, queue.permits
@@ -341,7 +341,7 @@ class Lanes:
         if not own.prompt and lane.prompt(now):
             self._permits.proved(own)
         self._neighbours.note(queue.subscription_id, now)
-        self._permits.give(own, kept=kept)
+        self._permits.give(own, reserved=reserved)
 
     def put_back(self, queue: LaneQueue, works: Sequence[Work]) -> None:
         """Return what a request left out to the head of its lane, where it may start at once."""
@@ -352,7 +352,7 @@ class Lanes:
     def _put_back(self, queue: LaneQueue, works: Sequence[Work]) -> None:
         """Put unsettled work at the head of its lane, unless its partition is being revoked."""
         for work in reversed(works):
-            if self._closed or not work.receipt.wanted:
+            if self._closed or not work.receipt.may_start:
                 self._abandon(work)
             else:
                 queue.line(work).appendleft(work)
@@ -361,7 +361,9 @@ class Lanes:
     def _yields(self) -> bool:
         """Return whether no attempt may begin now, or a queued lane is owed the permit just returned."""
         fair_queue, permits = self._fair_queue, self._permits
-        others = fair_queue.waiting > 0 and fair_queue.any_for(common=permits.may_take(kept=False))
+        others = fair_queue.waiting > 0 and fair_queue.any_for(
+            common=permits.may_take(reserved=False)
+        )
         return others or not self._may_act()
 
     def _hand_over(self, queue: LaneQueue, now: float) -> None:
@@ -370,7 +372,7 @@ class Lanes:
         if fair_queue.waiting:
             self._stand_in_line(queue, now)
             while permits.free > 0:
-                waiting = fair_queue.next(common=permits.may_take(kept=False))
+                waiting = fair_queue.next(common=permits.may_take(reserved=False))
                 if waiting is None:
                     break
                 self._turn(waiting, now)
@@ -449,9 +451,9 @@ class Lanes:
         return None if queue is None else queue.lane.status(queue.queued, self._clock.monotonic())
 
     def to_look_at(self, most: int, partner_of: Callable[[str], str]) -> LanesStatus:
-        """Return the lanes that need a look, as `lanes_to_look_at`; each is asked whether it is broken."""
+        """Return the lanes that need a look, as `lane_overview`; each is asked whether it is broken."""
         active, now = self._active.visited(), self._clock.monotonic()
-        return lanes_to_look_at(active, self.open_breakers, now, most, partner_of)
+        return lane_overview(active, self.open_breakers, now, most, partner_of)
 
     @property
     def open_breakers(self) -> frozenset[str]:

@@ -17,8 +17,8 @@ from hookstream.core.model.outcome import (
     Withheld,
 )
 from hookstream.core.model.subscription_status import Live
-from hookstream.pipeline.ports import Exchange, Post, Rest, Span
-from hookstream.pipeline.prepared import Prepared
+from hookstream.pipeline.ports import Continuation, Exchange, Post, Span
+from hookstream.pipeline.request_parts import Prepared
 from hookstream.pipeline.work import Work
 
 Came: TypeAlias = Outcome | Withheld | None
@@ -28,7 +28,7 @@ Came: TypeAlias = Outcome | Withheld | None
 class AttemptListener(Protocol):
     """Is notified once of how an open attempt ends."""
 
-    def ended(self, came: Came | Rest[Came]) -> None:
+    def ended(self, came: Came | Continuation[Came]) -> None:
         """The attempt ended; or its rest must be awaited, and ends with that."""
 
     def broke(self, error: BaseException) -> None:
@@ -76,9 +76,11 @@ class Awaiting:
 
     def __init__(self) -> None:
         """For the running event loop."""
-        self.came: asyncio.Future[Came | Rest[Came]] = asyncio.get_running_loop().create_future()
+        self.came: asyncio.Future[Came | Continuation[Came]] = (
+            asyncio.get_running_loop().create_future()
+        )
 
-    def ended(self, came: Came | Rest[Came]) -> None:
+    def ended(self, came: Came | Continuation[Came]) -> None:
         """As AttemptListener says."""
         if not self.came.done():
             self.came.set_result(came)

@@ -51,12 +51,12 @@ class Receipt:
         self._left = 1
 
     @property
-    def live(self) -> bool:
+    def assigned(self) -> bool:
         """False once the partition was revoked or lost: then nothing may be settled."""
         return self._partitions.generation(self.where) == self._generation
 
     @property
-    def wanted(self) -> bool:
+    def may_start(self) -> bool:
         """False as soon as the partition is being given up: then nothing new is started with it."""
         tracker = self._partitions.taking.get(self.where)
         return tracker is not None and tracker.generation == self._generation
@@ -72,17 +72,17 @@ class Receipt:
             return
         if self.span is not None:
             self.span.end()
-        if self.live:
+        if self.assigned:
             self._partitions.settled(self)
 
     def block(self) -> None:
         """Pause the partition: something that must be written cannot be."""
-        if self.live:
+        if self.assigned:
             self._partitions.pause(self.where, PauseReason.BLOCKED)
 
     def unblock(self) -> None:
         """Resume the partition, once nothing else blocks it."""
-        if self.live:
+        if self.assigned:
             self._partitions.resume(self.where, PauseReason.BLOCKED)
 
 

@@ -20,8 +20,8 @@ from hookstream.core.replay.interval import ends_may_be_fixed, settled_after
 from hookstream.core.replay.request import ReplayRequest
 from hookstream.errors import ConfigurationError
 from hookstream.pipeline.bursts import AT_ONCE, Bursts
-from hookstream.pipeline.past import PastLog, PastReader
 from hookstream.pipeline.past_judge import Fate, JudgedRecord, PastJudge
+from hookstream.pipeline.past_ports import PastLog, PastReader
 from hookstream.pipeline.ports import Clock
 
 _MOST_READ: Final = 5_000

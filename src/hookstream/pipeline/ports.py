@@ -55,7 +55,7 @@ class Agreement(Protocol):
         """Whether the clock shows the brokers' time, or is known never to."""
 
     @property
-    def asks(self) -> bool:
+    def needs_timestamp(self) -> bool:
         """Whether a broker's timestamp should be requested now."""
 
     def agrees(self) -> bool:
@@ -306,7 +306,7 @@ def always_permitted() -> bool:
 
 
 @dataclass(slots=True)
-class Rest(Generic[T]):
+class Continuation(Generic[T]):
     """What is left to be done must be awaited: whoever gets it runs it, or gives it up."""
 
     run: Callable[[], Awaitable[T]]
@@ -319,7 +319,9 @@ class Exchange(Protocol):
         """Close its connection and never call its `answered`."""
 
 
-Answered: TypeAlias = Callable[[Answer | Withheld | Rest[Answer | Withheld] | Exception], None]
+Answered: TypeAlias = Callable[
+    [Answer | Withheld | Continuation[Answer | Withheld] | Exception], None
+]
 """Takes what a request came to: its answer; a rest, which ends with that; or a defect of the sender's."""
 
 
@@ -337,7 +339,7 @@ class Sender(Protocol):
 
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
-    ) -> Exchange | Withheld | Rest[Answer | Withheld]:
+    ) -> Exchange | Withheld | Continuation[Answer | Withheld]:
         """Do as `send` does, without a coroutine where everything is at hand: an open connection above all.
 
         Args:

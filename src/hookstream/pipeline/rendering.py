@@ -12,7 +12,7 @@ from hookstream.core.model.outcome import NOT_GRANTED, RefusalReason, Refused
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.redrive.runs import TEST_ENVIRONMENT
 from hookstream.pipeline.ports import Ports
-from hookstream.pipeline.prepared import Prepared, Shared
+from hookstream.pipeline.request_parts import Prepared, Shared
 from hookstream.pipeline.work import MadeBody, Work
 
 

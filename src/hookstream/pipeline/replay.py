@@ -41,8 +41,8 @@ from hookstream.core.replay.request import KIND, ReplayRequest, read_request
 from hookstream.core.replay.step_status import Proceed, Refuse, Wait, step_status
 from hookstream.errors import InvariantBroken
 from hookstream.pipeline.bursts import Bursts
-from hookstream.pipeline.past import Endings, PastLog
 from hookstream.pipeline.past_judge import Fate, JudgedRecord, PastJudge
+from hookstream.pipeline.past_ports import Endings, PastLog
 from hookstream.pipeline.past_reading import (
     EndsNotYet,
     FixedEnds,

@@ -8,8 +8,8 @@ from hookstream.core.model.record import TopicPartition
 from hookstream.core.replay.extent import Extent
 from hookstream.core.replay.request import ReplayRequest
 from hookstream.core.replay.survey import ReplaySurvey
-from hookstream.pipeline.past import PastLog
 from hookstream.pipeline.past_judge import Fate
+from hookstream.pipeline.past_ports import PastLog
 from hookstream.pipeline.past_reading import (
     EndsNotYet,
     FixedEnds,

@@ -144,12 +144,12 @@ class Retrier:
 
     async def _enter(self, receipt: Receipt, record: Record) -> None:
         """Read a record's state from its headers, and put it into the room."""
-        if not receipt.wanted:
+        if not receipt.may_start:
             # Its partition was revoked while others of its batch were read.
             return
         state = _read(record)
         if isinstance(state, HeaderProblem):
-            self._settler.unreadable(receipt, state)
+            self._settler.write_unreadable(receipt, state)
             return
         if isinstance(state, Delivery):
             self._event_ids.note(state.event_type, state.event_id, state.origin, record.value)
@@ -171,7 +171,7 @@ class Retrier:
 
     def _wait(self, waiting: WaitingRecord) -> None:
         """Put a record into the room until its instant."""
-        if not waiting.receipt.wanted:
+        if not waiting.receipt.may_start:
             # Its partition was revoked meanwhile; the room has dropped it.
             return
         receipt, state = waiting.receipt, waiting.state
@@ -212,7 +212,7 @@ class Retrier:
                 await self._gate.wait()
                 # Intake may have spent the credit meanwhile.
                 await self._budget.wait()
-                if waiting.receipt.wanted:
+                if waiting.receipt.may_start:
                     await self._admit(waiting)
             early = await self._take_early(credit - len(due))
             self._flow()
@@ -264,7 +264,7 @@ class Retrier:
         found: dict[Owner, int] = {}
         passed_over: list[Owner] = []
         for owner in self._early.asked(now, self._room.owners):
-            wanted = self._lanes.wants(owner.lane, behind=owner.behind)
+            wanted = self._lanes.early_room(owner.lane, behind=owner.behind)
             if wanted <= 0:
                 continue
             most = min(wanted, credit - taken, self._behind if owner.behind else wanted)
@@ -287,7 +287,7 @@ class Retrier:
         taken = 0
         for waiting in early:
             await self._budget.wait()
-            if waiting.receipt.wanted:
+            if waiting.receipt.may_start:
                 await self._admit(waiting, early=True)
                 taken += 1
         return taken
@@ -345,7 +345,7 @@ class Retrier:
             self._wait(waiting)
             return
         policy.deferred(state, put_off, now)
-        self._settler.defer(waiting.receipt, state)
+        self._settler.defer_record(waiting.receipt, state)
 
     def _trace(self, receipt: Receipt, state: Delivery | UnmatchedEvent) -> None:
         receipt.span = self._tracer.process(

@@ -172,7 +172,7 @@ class SchemaWaits:
                 del self._waiting[receipt.where]
         if resolved:
             await self._current()
-        if not receipt.wanted:
+        if not receipt.may_start:
             # Nothing is settled: whoever has the partition now reads the record again.
             return
         if resolved:
@@ -201,7 +201,7 @@ class SchemaWaits:
             return True
         receipt.block()
         try:
-            while receipt.wanted and not self._skips.covers(receipt.record):
+            while receipt.may_start and not self._skips.covers(receipt.record):
                 await asyncio.wait((ask.done,), timeout=_LOOK)
                 if ask.done.done():
                     return True

@@ -75,7 +75,7 @@ class Settler:
         """Wait until everything handed over so far is durable."""
         await self._idle.wait()
 
-    def attempted(
+    def settle_attempt(
         self, work: Work, record: AttemptRecord, also: Sequence[OutgoingRecord] = ()
     ) -> None:
         """Audit an attempt, bring its delivery up to date, and make what follows durable.
@@ -87,34 +87,34 @@ class Settler:
             record: The attempt, its outcome and its disposition.
             also: Further records to write.
         """
-        audit = self._audited(record)
+        audit = self._count_log_and_encode(record)
         _bring_up_to_date(work.delivery, record)
         self._settle(work, record.disposition, audit, also)
 
-    def continued(self, work: Work, record: AttemptRecord) -> None:
+    def audit_and_continue(self, work: Work, record: AttemptRecord) -> None:
         """Audit an attempt after which its delivery is attempted again at once, in its lane.
 
         The work stays unsettled, and its receipt waits for the audit record too.
         """
-        audit = self._audited(record)
+        audit = self._count_log_and_encode(record)
         if record.outcome is not None:
             policy.attempted(work.delivery, record.outcome)
         work.receipt.retain()
         self._write([audit], work.receipt, None)
 
-    def rescheduled(self, work: Work, disposition: RetryAt) -> None:
-        """Make a retry durable whose attempt was audited by `continued`."""
+    def reschedule(self, work: Work, disposition: RetryAt) -> None:
+        """Make a retry durable whose attempt was audited by `audit_and_continue`."""
         policy.retried(work.delivery, disposition)
         self._settle(work, disposition, None)
 
-    def interrupted(self, work: Work, record: AttemptRecord) -> None:
+    def settle_interrupted(self, work: Work, record: AttemptRecord) -> None:
         """Settle an attempt that a defect of ours interrupted, even where its audit record cannot be made.
 
         A disposition that cannot be written stops the partition.
         """
         audit: OutgoingRecord | None = None
         try:
-            audit = self._audited(record)
+            audit = self._count_log_and_encode(record)
         except Exception as error:  # noqa: BLE001  the fence
             self._fence.note(error, Step.NOTIFY)
         _bring_up_to_date(work.delivery, record)
@@ -127,20 +127,20 @@ class Settler:
         except Exception as error:  # noqa: BLE001  the fence
             self.stop(work, error, Step.SETTLE, settle)
 
-    def ended(self, work: Work, record: AttemptRecord) -> None:
+    def end_without_attempt(self, work: Work, record: AttemptRecord) -> None:
         """Audit the end of a delivery of which no attempt was made, and make it durable."""
-        audit = self._audited(record)
+        audit = self._count_log_and_encode(record)
         if record.outcome is not None:
             work.delivery.last_outcome = record.outcome.name
         self._settle(work, record.disposition, audit)
 
-    def deferred(self, work: Work, disposition: DeferUntil) -> None:
+    def defer_work(self, work: Work, disposition: DeferUntil) -> None:
         """Defer work until an instant. This is no attempt: a metric counts it, and there is no audit record."""
         policy.deferred(work.delivery, disposition, self._ports.clock.now())
         self._ports.metrics.deferral(disposition.reason)
         self._settle(work, disposition, None)
 
-    def _audited(self, record: AttemptRecord) -> OutgoingRecord:
+    def _count_log_and_encode(self, record: AttemptRecord) -> OutgoingRecord:
         """Count and log an attempt, and return its audit record."""
         ports = self._ports
         value = ports.own_records.attempt(record)
@@ -164,7 +164,7 @@ class Settler:
         """
         writes: list[OutgoingRecord] = []
         receipt = work.receipt
-        if not isinstance(disposition, Complete) and receipt.live:
+        if not isinstance(disposition, Complete) and receipt.assigned:
             writes = self._demanded(work, disposition)
         if audit is not None:
             writes.append(audit)
@@ -172,7 +172,7 @@ class Settler:
             writes += also
         self._write(writes, receipt, work.delivery, work)
 
-    def undecodable(
+    def write_undecodable(
         self, receipt: Receipt, problem: Undecodable, waited: UnmatchedEvent | None = None
     ) -> None:
         """Write a record that is no event to the undecodable topic, bytes untouched, and release it."""
@@ -181,7 +181,7 @@ class Settler:
         )
         self._set_aside(receipt, problem.reason, problem.detail, headers)
 
-    def unreadable(self, receipt: Receipt, problem: HeaderProblem) -> None:
+    def write_unreadable(self, receipt: Receipt, problem: HeaderProblem) -> None:
         """Write a tier record with unreadable headers to the undecodable topic, and release it."""
         record, now = receipt.record, self._ports.clock.now()
         counted, written = UNREADABLE_STATE, DeadReason.NOT_DECODABLE.value
@@ -208,7 +208,7 @@ class Settler:
             detail=detail,
         )
 
-    def defer(self, receipt: Receipt, state: _State) -> None:
+    def defer_record(self, receipt: Receipt, state: _State) -> None:
         """Write a record whose state has a deferral to a tier, and release it."""
         if state.deferred_reason is not None:
             self._ports.metrics.deferral(state.deferred_reason)
@@ -433,7 +433,9 @@ class Settler:
             return [OutgoingRecord(ports.topics.undecodable, receipt.record.key, None, headers)]
         dead = DeadLetter(DeadReason.RECORD_TOO_LARGE, why)
         # The audit record written before named a retry, which is not how it ended.
-        audit = self._audited(ended(state, None if work is None else work.event, dead, now))
+        audit = self._count_log_and_encode(
+            ended(state, None if work is None else work.event, dead, now)
+        )
         return [*self._dead(state, receipt.record, dead, None, now), audit]
 
     async def _insist(

@@ -67,7 +67,7 @@ class WriteRetry:
                     detail=verdict.detail,
                 )
                 break
-            if not receipt.live:
+            if not receipt.assigned:
                 break
             pause = min(2 * pause, LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
@@ -87,7 +87,7 @@ class WriteRetry:
         """
         clock = asyncio.get_running_loop().time
         until = clock() + seconds
-        while receipt.live and (left := until - clock()) > _NOTHING:
+        while receipt.assigned and (left := until - clock()) > _NOTHING:
             if await self._skips.requested_within(min(left, _LOOK), receipt.record):
                 return True
         return False

@@ -138,11 +138,11 @@ def test_a_refused_write_for_the_brokers_time_is_named_with_its_own_remedy() -> 
 def test_a_broker_timestamp_is_requested_once_if_none_has_come_for_a_while() -> None:
     machine = Machine()
     clock = clock_of(machine)
-    assert not clock.asks
+    assert not clock.needs_timestamp
     machine.boot += ASK_EVERY
-    assert [clock.asks, clock.asks] == [True, False]
+    assert [clock.needs_timestamp, clock.needs_timestamp] == [True, False]
     learn(clock, machine)
-    assert not clock.asks
+    assert not clock.needs_timestamp
 
 
 def test_a_wrong_clock_is_logged_at_once_with_its_distance_its_remedy_and_its_end() -> None:

@@ -17,7 +17,7 @@ from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.open_attempt import AttemptListener, Came, OpenAttempt, Ready
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import Rest, always_permitted
+from hookstream.pipeline.ports import Continuation, always_permitted
 from hookstream.pipeline.work import Bodies, Work
 
 OK = Delivered(204)
@@ -26,7 +26,7 @@ OK = Delivered(204)
 class Wanted:
     """The receipt of a partition that is kept."""
 
-    wanted = True
+    may_start = True
 
 
 class Opened:
@@ -45,7 +45,7 @@ class Site:
         self.open: list[OpenAttempt] = []
         self.exchanges: list[Opened] = []
         self.turns_of_loop: list[float] = []
-        self.returned: list[Came | Rest[Came]] = []
+        self.returned: list[Came | Continuation[Came]] = []
         """How the next attempts end at once."""
         self.error: BaseException | None = None
         self.lanes = Lanes(
@@ -61,7 +61,9 @@ class Site:
             may_act=always_permitted,
         )
 
-    def begin(self, work: Work, notify: AttemptListener) -> OpenAttempt | Rest[Came] | Came:
+    def begin(
+        self, work: Work, notify: AttemptListener
+    ) -> OpenAttempt | Continuation[Came] | Came:
         if self.error is not None:
             raise self.error
         if self.returned:
@@ -139,7 +141,7 @@ async def test_what_must_be_awaited_after_all_is_awaited() -> None:
         site.offer()
         await a_turn()
 
-        site.open[0].notify.ended(Rest(rest))
+        site.open[0].notify.ended(Continuation(rest))
 
         await a_turn()
         assert site.lanes.in_flight == 1
@@ -228,7 +230,7 @@ async def test_what_must_be_awaited_begins_no_more_once_all_tasks_are_being_canc
         return OK
 
     async def fail() -> None:
-        site.returned = [Rest(rest), Rest(rest)]
+        site.returned = [Continuation(rest), Continuation(rest)]
         site.offer(2)
         if by == "another failure":
             raise InvariantBroken("as planted")

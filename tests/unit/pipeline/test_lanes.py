@@ -20,7 +20,7 @@ from hookstream.pipeline.batches import BatchEnd
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Receipt
-from hookstream.pipeline.ports import Rest, always_permitted
+from hookstream.pipeline.ports import Continuation, always_permitted
 from hookstream.pipeline.work import Bodies, Work
 
 OK = Delivered(204)
@@ -69,7 +69,7 @@ class Site:
                 batch_events=batch_events,
                 batch_wait=batch_wait,
             ),
-            begin=lambda work, _: Rest(partial(self.attempt, work)),
+            begin=lambda work, _: Continuation(partial(self.attempt, work)),
             attempt=self.attempt,
             attempt_together=self.attempt_together,
             overflow=self.overflow,

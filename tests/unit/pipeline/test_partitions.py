@@ -206,11 +206,11 @@ async def test_nothing_new_is_started_for_a_partition_that_is_being_revoked() ->
     listener = OwnedListener()
     partitions = partitions_of(source, listener)
     [taken] = partitions.receive(records(0))
-    assert taken.wanted
+    assert taken.may_start
     during: list[object] = []
 
     def going() -> None:
-        during.extend([taken.live, taken.wanted, partitions.receive(records(1))])
+        during.extend([taken.assigned, taken.may_start, partitions.receive(records(1))])
         taken.release()
 
     listener.gone = going
@@ -219,7 +219,7 @@ async def test_nothing_new_is_started_for_a_partition_that_is_being_revoked() ->
 
     assert during == [True, False, []]
     assert offsets == {HERE: CommitPosition(1)}
-    assert not taken.live
+    assert not taken.assigned
 
 
 class BusyLoop(VirtualTimeLoop):
@@ -257,7 +257,7 @@ async def test_a_partition_whose_revocation_was_cut_off_is_revoked() -> None:
         async with asyncio.timeout(0.1):
             await partitions.on_revoked([HERE])
 
-    assert (partitions.owned, taken.live) == (frozenset(), False)
+    assert (partitions.owned, taken.assigned) == (frozenset(), False)
 
 
 def test_no_earlier_request_is_applied_to_a_stopped_partition_that_cannot_be_fetched() -> None:

@@ -42,7 +42,7 @@ from hookstream.core.model.outcome import (
     TransportFailure,
     Withheld,
 )
-from hookstream.pipeline.ports import Answered, Permitted, Post, Rest, always_permitted
+from hookstream.pipeline.ports import Answered, Continuation, Permitted, Post, always_permitted
 
 _REPORT_AGAIN_SECONDS = 60.0
 _SHORT_SECONDS = 0.25
@@ -260,7 +260,7 @@ class HttpSender:
 
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
-    ) -> Connection | Withheld | Rest[Answer | Withheld]:
+    ) -> Connection | Withheld | Continuation[Answer | Withheld]:
         """As Sender says: over an idle connection, if no token is needed."""
         deadline = self._loop.time() + post.timeout / 1000
         request: _Request | None = None
@@ -270,7 +270,7 @@ class HttpSender:
                 request = self._with_cached_context(post, deadline, permitted)
         connection = None if request is None else self._idle.take(request.origin)
         if request is None or connection is None:
-            return Rest(partial(self.send, post, permitted))
+            return Continuation(partial(self.send, post, permitted))
         done = partial(self._answered, connection, request, answered)
         refused = connection.begin(request.text, deadline, permitted, done)
         if refused is None:
@@ -279,7 +279,7 @@ class HttpSender:
             self._keep(connection, request)
             return refused
         # It has just been closed, and nothing was written.
-        return Rest(partial(self._over_another, request))
+        return Continuation(partial(self._over_another, request))
 
     def _answered(
         self,
@@ -289,11 +289,11 @@ class HttpSender:
         answer: Answer | Exception,
     ) -> None:
         """Report the answer of an exchange that began without a coroutine."""
-        result: Answer | Exception | Rest[Answer | Withheld] = answer
+        result: Answer | Exception | Continuation[Answer | Withheld] = answer
         try:
             if not isinstance(answer, Exception):
                 if _of_another_exchange(connection, answer):
-                    result = Rest(partial(self._over_another, request))
+                    result = Continuation(partial(self._over_another, request))
                 else:
                     self._keep(connection, request)
         except Exception as error:  # noqa: BLE001  whoever began it must know

@@ -21,7 +21,7 @@ from hookstream.adapters.kafka.scan import LogReader
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.replay.outstanding import Place
 from hookstream.errors import ConfigurationError
-from hookstream.pipeline.past import Ended
+from hookstream.pipeline.past_ports import Ended
 from hookstream.pipeline.ports import Clock
 
 _SECONDS: Final = 30.0

@@ -20,7 +20,7 @@ from hookstream.adapters.kafka.topic_ids import topic_ids_of
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.replay.extent import LogBounds
-from hookstream.pipeline.past import PastReader, PastTopic, Taken, TopicListing
+from hookstream.pipeline.past_ports import PastReader, PastTopic, Taken, TopicListing
 
 _SECONDS: Final = 30.0
 """The longest wait for an answer of the brokers."""

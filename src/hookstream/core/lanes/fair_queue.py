@@ -49,9 +49,9 @@ class FairQueue(Generic[T]):
         self.waiting = 0
         """How many lanes wait."""
 
-    def join(self, claim: Claim, who: T, *, kept: bool) -> None:
-        """Queue a lane. `kept`: it may also use a permit of the reserved half."""
-        line = self._anybody if kept else self._common
+    def join(self, claim: Claim, who: T, *, reserved: bool) -> None:
+        """Queue a lane. `reserved`: it may also use a permit of the reserved half."""
+        line = self._anybody if reserved else self._common
         if line in claim.lines:
             return
         claim.lines.add(line)

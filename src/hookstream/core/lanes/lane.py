@@ -402,7 +402,7 @@ class Lane:
         rests = self._rests_until > now or self._circuit_breaker.probe_at is not None
         return not rests and self._rate_limiter.spacing <= _LONGEST_SPACING
 
-    def wants(self, queued: int, now: float) -> int:
+    def early_room(self, queued: int, now: float) -> int:
         """Return how many deferred deliveries the lane would take before their slots."""
         return max(0, self._room_again(self.room(now)) - queued)
 
@@ -411,13 +411,14 @@ class Lane:
         return max((room + 1) // 2, min(room, int(self._fits)))
 
     def defer(
-        self, now: float, *, kept: bool = False, waited: float = 0.0, behind: bool = False
+        self, now: float, *, missed_slot: bool = False, waited: float = 0.0, behind: bool = False
     ) -> Deferral:
         """Reserve a slot for a delivery that was not admitted.
 
         Args:
             now: Monotonic seconds.
-            kept: The delivery came at its reserved slot. It does not go to the end of the queue.
+            missed_slot: The delivery came back at a slot that its lane could not keep; it gets another one soon,
+                not at the end of the queue.
             waited: Seconds for which it has waited for the breaker.
             behind: Whether it goes behind all that do not, whose slots do not come after its own.
         """
@@ -429,7 +430,7 @@ class Lane:
         limited = self._rate_limiter.spacing > 0 and self._rate_limiter.limited
         longest = _LONGEST_LIMITED if limited else _LONGEST_SLOT
         reservations = self._behind if behind else self._reservations
-        book = reservations.again if kept else reservations.book
+        book = reservations.again if missed_slot else reservations.book
         slot = book(begin, spacing, longest)
         if begin > now:
             return Deferral(slot, DeferReason.THROTTLED)

@@ -14,7 +14,7 @@ class LanePermits:
 
     prompt: bool = False
     """Whether the lane answers within a second."""
-    kept: int = 0
+    reserved: int = 0
     """Attempts in flight that used a reserved permit: first attempts of a prompt lane."""
 
 
@@ -29,16 +29,16 @@ class Permits:
         self._common = 0
         self.free = most
 
-    def may_take(self, *, kept: bool) -> bool:
-        """Return whether another attempt may begin. `kept`: a first attempt of a prompt lane."""
-        return self.free > 0 and (kept or self._common < self._most)
+    def may_take(self, *, reserved: bool) -> bool:
+        """Return whether another attempt may begin. `reserved`: a first attempt of a prompt lane."""
+        return self.free > 0 and (reserved or self._common < self._most)
 
-    def take(self, lane: LanePermits, *, kept: bool) -> bool:
+    def take(self, lane: LanePermits, *, reserved: bool) -> bool:
         """Acquire a permit for an attempt. Return False if there is none."""
         if self.free <= 0:
             return False
-        if kept:
-            lane.kept += 1
+        if reserved:
+            lane.reserved += 1
         elif self._common < self._most:
             self._common += 1
         else:
@@ -46,22 +46,22 @@ class Permits:
         self.free -= 1
         return True
 
-    def give(self, lane: LanePermits, *, kept: bool) -> None:
-        """Release a permit that was acquired with the same `kept`."""
+    def give(self, lane: LanePermits, *, reserved: bool) -> None:
+        """Release a permit that was acquired with the same `reserved`."""
         self.free += 1
-        if kept:
-            lane.kept -= 1
-        if not (kept and lane.prompt):
+        if reserved:
+            lane.reserved -= 1
+        if not (reserved and lane.prompt):
             self._common -= 1
 
     def proved(self, lane: LanePermits) -> None:
         """Record that a lane answered promptly."""
         if not lane.prompt:
             lane.prompt = True
-            self._common -= lane.kept
+            self._common -= lane.reserved
 
     def slowed(self, lane: LanePermits) -> None:
         """Record that a lane does not answer: its permits count as common from now on."""
         if lane.prompt:
             lane.prompt = False
-            self._common += lane.kept
+            self._common += lane.reserved

@@ -204,9 +204,9 @@ class Directory:
             for gap in subscription.gaps
         )
 
-    def wants(self, event_type: str, timestamp: Millis) -> bool:
+    def has_subscribers(self, event_type: str, timestamp: Millis) -> bool:
         """Return whether any subscription may match a record of this type and time."""
-        return self._fanout(event_type).wants(timestamp)
+        return self._fanout(event_type).has_subscribers(timestamp)
 
     def match(self, question: Question, load: int = 0) -> Iterator[Match | None]:
         """Yield an event's matches in the order of subscription ids, one step at a time.

@@ -251,7 +251,7 @@ class Fanout:
             )
         return max(tests, self._earlier_tests)
 
-    def wants(self, timestamp: Millis) -> bool:
+    def has_subscribers(self, timestamp: Millis) -> bool:
         """Return whether any request may be active at a time. Closed gaps are ignored."""
         if self._intervals is None:
             self._intervals = _intervals(self._requests.values())

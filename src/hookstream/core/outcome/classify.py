@@ -4,13 +4,9 @@ The rules are the usual ones (Standard Webhooks, RFC 9110): a 4xx is retried, be
 deploy broken code. Only 410 and the statuses that a subscription lists as final end a delivery.
 """
 
-import datetime as dt
-import math
-import re
 from collections.abc import Set as AbstractSet
-from email.utils import parsedate_to_datetime
 
-from hookstream.core.model.instant import SECOND, Millis
+from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import (
     AddressBlocked,
     Answer,
@@ -26,19 +22,14 @@ from hookstream.core.model.outcome import (
     Throttled,
     TransportFailure,
 )
+from hookstream.core.outcome.answer_headers import retry_after
 
 _GONE = 410
 _TOO_MANY_REQUESTS = 429
 _UNAVAILABLE = 503
 
-_LONGEST_RETRY_AFTER = 128
-"""The longest Retry-After that is parsed, in characters: an HTTP date has fewer than 40."""
-
-_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?\Z")
 _DELIVERED = tuple(map(Delivered, range(200, 300)))
 """By status: nearly every answer is one of them."""
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MILLISECOND = dt.timedelta(milliseconds=1)
 
 
 def classify(
@@ -81,34 +72,3 @@ def _refusal(
         if status == _TOO_MANY_REQUESTS or wait is not None:
             return Throttled(status, wait)
     return Failed(FailureKind.STATUS, f"answered {status}", status)
-
-
-def retry_after(text: str, *, now: Millis, longest: Millis) -> Millis | None:
-    """Parse a Retry-After; None if it is unreadable.
-
-    Seconds may have a fraction; a date may be in any of the three formats of RFC 9110 (5.6.7). A
-    past date is 0. The result is at most `longest`.
-    """
-    text = text.strip()
-    if not text or len(text) > _LONGEST_RETRY_AFTER:
-        return None
-    if _SECONDS.match(text):
-        seconds = float(text)
-        if not math.isfinite(seconds) or seconds * SECOND >= longest:
-            return longest
-        return math.ceil(seconds * SECOND)
-    instant = _http_date(text)
-    if instant is None:
-        return None
-    return min(max(instant - now, 0), longest)
-
-
-def _http_date(text: str) -> Millis | None:
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            # The asctime format has no zone; an HTTP date is always in UTC.
-            moment = moment.replace(tzinfo=dt.UTC)
-        return (moment - _EPOCH) // _MILLISECOND
-    except (ValueError, OverflowError):
-        return None

@@ -43,7 +43,7 @@ from hookstream.core.model.subscription_status import (
     SubscriptionStatus,
     Unreadable,
 )
-from hookstream.core.outcome.words import Asked
+from hookstream.core.outcome.answer_headers import ReceiverRequest
 
 LONGEST_JITTER: Millis = 30 * SECOND
 """Jitter is 10 % of the delay, up to this: more would only reorder long tiers."""
@@ -115,7 +115,7 @@ def _next(
     return RetryAt(due_at)
 
 
-def heed(asked: Asked, outcome: Outcome, disposition: Disposition) -> Disposition:
+def heed(asked: ReceiverRequest, outcome: Outcome, disposition: Disposition) -> Disposition:
     """Return what happens after an attempt whose answer asked for something; `decide` gave `disposition`.
 
     The status line has decided the delivery: one that was accepted is complete whatever is asked, and
@@ -123,11 +123,11 @@ def heed(asked: Asked, outcome: Outcome, disposition: Disposition) -> Dispositio
     """
     match outcome:
         case Delivered(status=status):
-            disable = asked is Asked.DISABLE
+            disable = asked is ReceiverRequest.DISABLE
             return Complete(asked=f"answered {status} {asked.said}") if disable else disposition
         case Throttled(status=status) | FailedForGood(status=status) | Failed(status=int(status)):
             detail = f"answered {status} {asked.said}"
-            if asked is Asked.DISABLE:
+            if asked is ReceiverRequest.DISABLE:
                 return DeadLetter(DeadReason.ASKED, detail, disable=True)
             return DeadLetter(DeadReason.ABORTED, detail)
         case Gone() | Failed() | Refused():

@@ -40,8 +40,8 @@ from hookstream.entry.admin.tables import SEALED, State, found_subscription, ref
 from hookstream.entry.cluster import reached
 from hookstream.entry.worker.feed import TableConsumer
 from hookstream.errors import InputRefused
-from hookstream.pipeline.past import Endings
 from hookstream.pipeline.past_judge import PastJudge
+from hookstream.pipeline.past_ports import Endings
 from hookstream.pipeline.past_reading import FixedEnds, PastReading
 from hookstream.pipeline.ports import Logger
 from hookstream.pipeline.replay import ReplayKind, ReplayPorts

@@ -149,8 +149,7 @@ def _settled(
     if not done(now):
         context.err.print(
             f"{_place(now)} did not resume within {wait:g} s: {_committed(now)}, {_assigned(now)}."
-            " What stops a partition, and at which offset, its worker logs as partition.stopped or"
-            " topic.stopped"
+            " What stops a partition, and at which offset, its worker logs as partition.stopped"
         )
         raise SystemExit(1)
     return now

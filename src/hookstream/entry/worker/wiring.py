@@ -172,7 +172,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         _route_requests(feed, topics, events, tiers, engine, clock)
         for event_type in book.event_types():
             # Builds the index of each type now, so that the first event need not wait for it.
-            directory.wants(event_type, clock.now())
+            directory.has_subscribers(event_type, clock.now())
         spare_collector()
         yield Wired(
             engine=engine,

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.instant import HOUR, Millis
-from hookstream.pipeline.past import PastLog
+from hookstream.pipeline.past_ports import PastLog
 from hookstream.pipeline.ports import Clock, Codec, Logger, Offload, PublicKeySigning, Tables
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.pull.page import Busy
 from hookstream.core.pull.turns import Turns
-from hookstream.pipeline.past import PastLog, PastReader, Taken
+from hookstream.pipeline.past_ports import PastLog, PastReader, Taken
 
 MOST_WAITING: Final = 128
 MOST_OF_PARTNER: Final = 32

@@ -19,8 +19,8 @@ from hookstream.core.pull.page import PulledEvent, SkippedEvent
 from hookstream.core.pull.resumption import is_asked_at
 from hookstream.pipeline.defects import ENDS, Step, Unexpected
 from hookstream.pipeline.ports import Codec, Offload, PublicKeySigning
-from hookstream.pipeline.prepared import Prepared, PreparedRequests
 from hookstream.pipeline.pull.event_reading import INTERNAL_ERROR, CannotBeRead, ReadEvent
+from hookstream.pipeline.request_parts import Prepared, PreparedRequests
 from hookstream.pipeline.work import Bodies
 
 Shown = PulledEvent | SkippedEvent | None

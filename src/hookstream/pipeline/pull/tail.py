@@ -26,7 +26,7 @@ from hookstream.core.pull.page import GapReason
 from hookstream.core.pull.resumption import KnownTopic, Reading, found_again
 from hookstream.errors import ConfigurationError, DependencyUnavailable
 from hookstream.pipeline.defects import Step, Unexpected
-from hookstream.pipeline.past import PastReader
+from hookstream.pipeline.past_ports import PastReader
 from hookstream.pipeline.pull.behind import LISTED_FOR, TopicNames
 from hookstream.pipeline.pull.event_reading import (
     CannotBeRead,
@@ -290,7 +290,9 @@ class Tail:
         positions: Mapping[TopicPartition, int],
     ) -> None:
         inside = [each for each in records if each.offset >= self._next.get(each.where, 1 << 63)]
-        read = await self._events.read(inside, self._ids, self._index.wants, self._clock.now())
+        read = await self._events.read(
+            inside, self._ids, self._index.has_subscribers, self._clock.now()
+        )
         stopped = await self._stopped(reader, inside, read)
         shown = [
             (record, each)

@@ -88,17 +88,17 @@ def test_nothing_is_queued_that_its_rate_limit_makes_wait_for_longer_than_a_seco
     attempt(lane, 0.0)
 
     assert lane.full(0, 1.0, alone=True)
-    assert lane.wants(0, 1.0) == 0
-    assert lane.wants(0, 99.5) == 1
+    assert lane.early_room(0, 1.0) == 0
+    assert lane.early_room(0, 99.5) == 1
 
 
 def test_a_batch_fills_in_the_last_second_before_a_slow_limit_allows_it() -> None:
     lane = Lane(LanePolicy(8, rate_limit=0.01, batch_events=50))
     attempt(lane, 0.0)
 
-    assert lane.wants(0, 98.5) == 0
+    assert lane.early_room(0, 98.5) == 0
     assert lane.full(0, 98.5, alone=False)
-    assert lane.wants(0, 99.0) == 50
+    assert lane.early_room(0, 99.0) == 50
     assert lane.excess(50, 99.0, alone=False) == 0
     assert not lane.may_start(99.0)
 
@@ -111,9 +111,9 @@ def test_a_batch_fills_in_the_last_second_of_a_rest_and_no_single_delivery_waits
         attempt(lane, 0.0)
         lane.rest(20, 1.0)
 
-    assert (batched.wants(0, 19.5), batched.may_start(20.5)) == (0, False)
-    assert batched.wants(0, 20.5) >= 50
-    assert single.wants(0, 20.5) == 0
+    assert (batched.early_room(0, 19.5), batched.may_start(20.5)) == (0, False)
+    assert batched.early_room(0, 20.5) >= 50
+    assert single.early_room(0, 20.5) == 0
 
 
 def test_old_deliveries_fill_half_of_the_room_and_leave_the_rest_to_new_events() -> None:
@@ -214,7 +214,7 @@ def test_a_lane_pauses_for_retry_after_and_then_continues_slower() -> None:
     attempt(lane, 10.0, 0.0, Throttled(429, 60_000))
 
     assert not lane.may_start(69.9)
-    assert lane.wants(0, 69.9) == 0
+    assert lane.early_room(0, 69.9) == 0
     deferral = lane.defer(10.0)
     assert deferral.reason is DeferReason.THROTTLED
     assert deferral.slot >= 70.0
@@ -252,7 +252,7 @@ def test_what_came_at_its_slot_and_was_not_served_comes_again_soon() -> None:
     for _ in range(1_000):
         lane.defer(100.0)
 
-    assert lane.defer(100.0, kept=True).slot == pytest.approx(100.105)
+    assert lane.defer(100.0, missed_slot=True).slot == pytest.approx(100.105)
 
 
 def test_a_lane_is_prompt_while_it_answers_within_a_second() -> None:

@@ -281,11 +281,11 @@ def test_lanes_without_a_history_share_one_half_of_the_cap() -> None:
     capacity = Permits(10)
     unproven = [LanePermits() for _ in range(8)]
     for holder in unproven[:5]:
-        assert capacity.may_take(kept=False)
-        capacity.take(holder, kept=False)
+        assert capacity.may_take(reserved=False)
+        capacity.take(holder, reserved=False)
 
-    assert not capacity.may_take(kept=False)
-    assert capacity.may_take(kept=True)
+    assert not capacity.may_take(reserved=False)
+    assert capacity.may_take(reserved=True)
 
 
 def test_a_prompt_lane_that_starts_to_hang_counts_as_hanging() -> None:
@@ -293,13 +293,13 @@ def test_a_prompt_lane_that_starts_to_hang_counts_as_hanging() -> None:
     lane = LanePermits()
     capacity.proved(lane)
     for _ in range(5):
-        capacity.take(lane, kept=True)
-    assert capacity.may_take(kept=False)
+        capacity.take(lane, reserved=True)
+    assert capacity.may_take(reserved=False)
 
     capacity.slowed(lane)
-    assert not capacity.may_take(kept=False)
-    capacity.give(lane, kept=True)
-    assert capacity.may_take(kept=False)
+    assert not capacity.may_take(reserved=False)
+    capacity.give(lane, reserved=True)
+    assert capacity.may_take(reserved=False)
     capacity.proved(lane)
 
     assert capacity.free == 6

@@ -108,7 +108,7 @@ def ids(matches: list[Match]) -> list[str]:
 def test_only_records_after_its_start_are_expected(timestamp: int, expected: list[str]) -> None:
     found = directory(HERS)
     assert ids(matched(found, timestamp=timestamp)) == expected
-    assert found.wants(PRICED, timestamp) is bool(expected)
+    assert found.has_subscribers(PRICED, timestamp) is bool(expected)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_gap_takes_its_end_and_not_its_start(timestamp: int, expected: list[st
 def test_an_open_gap_has_no_end(timestamp: int, expected: list[str]) -> None:
     found = directory(replace(HERS, gaps=(Gap(200, None, "paused"),)))
     assert ids(matched(found, timestamp=timestamp)) == expected
-    assert found.wants(PRICED, timestamp) is bool(expected)
+    assert found.has_subscribers(PRICED, timestamp) is bool(expected)
 
 
 def test_a_health_row_opens_a_gap_and_its_clearing_closes_it() -> None:
@@ -147,12 +147,17 @@ def test_a_health_row_may_come_before_its_subscription() -> None:
 def test_a_type_is_wanted_while_one_of_its_subscriptions_is_active() -> None:
     ended = replace(HERS, gaps=(Gap(200, None, "paused"),))
     found = directory(ended, replace(HERS, id="s2", active_from=400))
-    assert [found.wants(PRICED, at) for at in (100, 150, 300, 401)] == [False, True, False, True]
+    assert [found.has_subscribers(PRICED, at) for at in (100, 150, 300, 401)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 def test_a_type_without_a_subscription_is_not_wanted() -> None:
     """Its records need not even be decoded."""
-    assert not directory(HERS).wants("order.generated", 1000)
+    assert not directory(HERS).has_subscribers("order.generated", 1000)
 
 
 # Which type and environment.
@@ -406,7 +411,7 @@ def test_a_row_takes_the_place_of_the_one_before() -> None:
     moved = ids(matched(found))
     found.drop_subscription("s1")
     assert (before, after, moved) == (["s1"], [], [])
-    assert (matched(found), found.wants(PRICED, 1000)) == ([], False)
+    assert (matched(found), found.has_subscribers(PRICED, 1000)) == ([], False)
 
 
 def test_a_partner_row_indexes_its_subscriptions_again() -> None:

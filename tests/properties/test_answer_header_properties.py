@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookstream.core.model.instant import HOUR, SECOND
-from hookstream.core.outcome.words import Asked, asked_in, rest_in
+from hookstream.core.outcome.answer_headers import ReceiverRequest, receiver_request, rest_in
 
 HEADERS = st.binary(max_size=1_100).map(lambda value: value.decode("latin-1"))
 PIECES = st.lists(
@@ -45,7 +45,7 @@ POLICIES = st.lists(
 
 @given(HEADERS | PIECES)
 def test_drawn_bytes_are_read_or_ignored_and_the_rest_is_within_the_cap(value: str) -> None:
-    assert asked_in(value) in (None, *Asked)
+    assert receiver_request(value) in (None, *ReceiverRequest)
     rest = rest_in(value, longest=HOUR)
     assert rest is None or 0 <= rest <= HOUR
 

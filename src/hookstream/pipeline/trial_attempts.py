@@ -26,7 +26,7 @@ MOST = 1_000
 """Tests that wait in one worker."""
 
 
-class AttemptsOfTests:
+class TrialAttempts:
     """The tests of a worker that wait for their attempt, and those in flight."""
 
     def __init__(
@@ -104,7 +104,7 @@ class AttemptsOfTests:
         finally:
             self._in_flight.discard(work.delivery.subscription_id)
         if isinstance(outcome, Withheld):
-            if self._closed or not work.receipt.wanted:
+            if self._closed or not work.receipt.may_start:
                 self._abandon(work)
             else:
                 # It is begun again at the next tick, not at once: what withheld it may last.
@@ -118,11 +118,11 @@ class AttemptsOfTests:
         """Remove and return the tests that wait and are gone."""
         dropped: list[Work] = []
         for subscription_id, line in list(self._waiting.items()):
-            kept: deque[Work] = deque()
+            remaining: deque[Work] = deque()
             for work in line:
-                (dropped if gone(work) else kept).append(work)
-            if kept:
-                self._waiting[subscription_id] = kept
+                (dropped if gone(work) else remaining).append(work)
+            if remaining:
+                self._waiting[subscription_id] = remaining
             else:
                 del self._waiting[subscription_id]
         self.waiting -= len(dropped)

@@ -17,8 +17,8 @@ from hookstream.core.model.outcome import (
     RetryAt,
     Throttled,
 )
+from hookstream.core.outcome.answer_headers import ReceiverRequest, receiver_request, rest_in
 from hookstream.core.outcome.policy import heed
-from hookstream.core.outcome.words import Asked, asked_in, rest_in
 
 BROKEN = Failed(FailureKind.STATUS, "answered 500", 500)
 TIMED_OUT = Failed(FailureKind.TIMEOUT, "no answer")
@@ -29,11 +29,11 @@ OVER = DeadLetter(DeadReason.GONE, "answered 410: the endpoint is retired", disa
 @pytest.mark.parametrize(
     ("value", "asked"),
     [
-        ("disable", Asked.DISABLE),
-        (" DISABLE\t", Asked.DISABLE),
-        ("abort-message", Asked.ABORT),
-        ("abort-message, disable", Asked.DISABLE),
-        ("later,Abort-Message,", Asked.ABORT),
+        ("disable", ReceiverRequest.DISABLE),
+        (" DISABLE\t", ReceiverRequest.DISABLE),
+        ("abort-message", ReceiverRequest.ABORT),
+        ("abort-message, disable", ReceiverRequest.DISABLE),
+        ("later,Abort-Message,", ReceiverRequest.ABORT),
         ("", None),
         ("disabled", None),
         ("disable;why=tired", None),
@@ -42,9 +42,9 @@ OVER = DeadLetter(DeadReason.GONE, "answered 410: the endpoint is retired", disa
     ],
 )
 def test_a_word_is_read_in_any_case_and_disable_takes_precedence(
-    value: str, asked: Asked | None
+    value: str, asked: ReceiverRequest | None
 ) -> None:
-    assert asked_in(value) is asked
+    assert receiver_request(value) is asked
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_rate_limit_with_nothing_remaining_says_when_it_is_reset(
     ("asked", "outcome", "before", "after"),
     [
         (
-            Asked.DISABLE,
+            ReceiverRequest.DISABLE,
             BROKEN,
             LATER,
             DeadLetter(
@@ -102,7 +102,7 @@ def test_a_rate_limit_with_nothing_remaining_says_when_it_is_reset(
             ),
         ),
         (
-            Asked.DISABLE,
+            ReceiverRequest.DISABLE,
             Throttled(429, None),
             LATER,
             DeadLetter(
@@ -110,30 +110,30 @@ def test_a_rate_limit_with_nothing_remaining_says_when_it_is_reset(
             ),
         ),
         (
-            Asked.DISABLE,
+            ReceiverRequest.DISABLE,
             Delivered(204),
             Complete(),
             Complete(asked="answered 204 with webhook-delivery: disable"),
         ),
         (
-            Asked.ABORT,
+            ReceiverRequest.ABORT,
             BROKEN,
             LATER,
             DeadLetter(DeadReason.ABORTED, "answered 500 with webhook-delivery: abort-message"),
         ),
         (
-            Asked.ABORT,
+            ReceiverRequest.ABORT,
             FailedForGood(422),
             DeadLetter(DeadReason.FINAL_STATUS, "answered 422, which is final"),
             DeadLetter(DeadReason.ABORTED, "answered 422 with webhook-delivery: abort-message"),
         ),
-        (Asked.ABORT, Delivered(200), Complete(), Complete()),
-        (Asked.ABORT, Gone(410), OVER, OVER),
-        (Asked.DISABLE, Gone(410), OVER, OVER),
-        (Asked.DISABLE, TIMED_OUT, LATER, LATER),
+        (ReceiverRequest.ABORT, Delivered(200), Complete(), Complete()),
+        (ReceiverRequest.ABORT, Gone(410), OVER, OVER),
+        (ReceiverRequest.DISABLE, Gone(410), OVER, OVER),
+        (ReceiverRequest.DISABLE, TIMED_OUT, LATER, LATER),
     ],
 )
 def test_a_word_ends_what_was_not_accepted_and_never_what_was(
-    asked: Asked, outcome: Outcome, before: Disposition, after: Disposition
+    asked: ReceiverRequest, outcome: Outcome, before: Disposition, after: Disposition
 ) -> None:
     assert heed(asked, outcome, before) == after

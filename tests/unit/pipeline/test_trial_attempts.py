@@ -14,9 +14,9 @@ from hookstream.core.model.outcome import (
     Outcome,
     Withheld,
 )
-from hookstream.pipeline.attempts_of_tests import MOST, MOST_OF_ONE, AttemptsOfTests
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import always_permitted
+from hookstream.pipeline.trial_attempts import MOST, MOST_OF_ONE, TrialAttempts
 from hookstream.pipeline.work import Bodies, Work
 
 AT_ONCE = 8
@@ -24,7 +24,7 @@ AT_ONCE = 8
 
 def a_test(who: str) -> Work:
     delivery = a_delivery(subscription_id=who, trigger=Trigger.TEST, job="test-1")
-    receipt = cast("Receipt", SimpleNamespace(wanted=True))
+    receipt = cast("Receipt", SimpleNamespace(may_start=True))
     return Work(delivery, cast("Bodies", None), receipt)
 
 
@@ -36,7 +36,7 @@ class Site:
         self.withheld = False
         self.begun: list[str] = []
         self.refused: list[tuple[str, DeferUntil]] = []
-        self.tests = AttemptsOfTests(
+        self.tests = TrialAttempts(
             self.attempt, self.overflow, lambda _: None, always_permitted, lambda: None
         )
 

@@ -6,7 +6,7 @@ from hookstream.core.lanes.lane_status import FullLane, LanesStatus
 from hookstream.pipeline.lane_queue import LaneQueue
 
 
-def lanes_to_look_at(
+def lane_overview(
     active: Iterable[LaneQueue],
     broken: Collection[str],
     now: float,
