@@ -13,11 +13,11 @@ PARTITIONS = [
     TopicPartition(f"hookstream.retry.{tier}", n) for tier in ("5s", "24h") for n in (0, 1)
 ]
 
-OWNERS = (Owner("a"), Owner("a", behind=True), Owner("b"))
+OWNERS = (Owner("a"), Owner("a", background=True), Owner("b"))
 Item = tuple[TopicPartition, int]
 
 
-def goes_behind(item: Item) -> bool:
+def is_background(item: Item) -> bool:
     """Every third one does."""
     return item[1] % 3 == 0
 
@@ -25,7 +25,7 @@ def goes_behind(item: Item) -> bool:
 class WaitingRoomAgainstAModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.room: WaitingRoom[Item] = WaitingRoom(BUDGET, FLOOR, goes_behind)
+        self.room: WaitingRoom[Item] = WaitingRoom(BUDGET, FLOOR, is_background)
         self.now: Millis = 0
         self.next_offset = 0
         self.waiting: dict[Item, tuple[Millis, int, int | None, Owner | None]] = {}
@@ -78,16 +78,16 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
             self.note(item)
         self.flow()
 
-    @rule(passed=st.integers(0, 30), most=st.none() | st.integers(0, 5), behind=st.booleans())
-    def release(self, passed: Millis, most: int | None, behind: bool) -> None:  # noqa: FBT001
+    @rule(passed=st.integers(0, 30), most=st.none() | st.integers(0, 5), background=st.booleans())
+    def release(self, passed: Millis, most: int | None, background: bool) -> None:  # noqa: FBT001
         self.now += passed
         expected = sorted(
             (due, self.admitted[item], item)
             for item, (due, _, _, _) in self.waiting.items()
-            if due <= self.now and goes_behind(item) is behind
+            if due <= self.now and is_background(item) is background
         )[:most]
 
-        found = self.room.due(self.now, most, behind=behind)
+        found = self.room.due(self.now, most, background=background)
 
         assert found == [item for _, _, item in expected]
         for item in found:
@@ -142,12 +142,12 @@ class WaitingRoomAgainstAModel(RuleBasedStateMachine):
     def it_counts_exactly(self) -> None:
         assert len(self.room) == len(self.waiting)
         assert self.room.waiting_bytes == sum(size for _, size, _, _ in self.waiting.values())
-        for behind in (None, False, True):
-            assert self.room.next_due(behind=behind) == min(
+        for background in (None, False, True):
+            assert self.room.next_due(background=background) == min(
                 (
                     due
                     for item, (due, _, _, _) in self.waiting.items()
-                    if behind in (None, goes_behind(item))
+                    if background in (None, is_background(item))
                 ),
                 default=None,
             )

@@ -57,7 +57,7 @@ from hookstream.pipeline.broker_clock import BrokerClock
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
 from hookstream.pipeline.lanes import Lanes
-from hookstream.pipeline.open_attempt import AttemptListener, Came, OpenAttempt
+from hookstream.pipeline.open_attempt import AttemptListener, AttemptResult, OpenAttempt
 from hookstream.pipeline.partitions import Gap, Partitions, Receipt
 from hookstream.pipeline.ports import Acknowledged, Continuation, RecordSink, WriteRefused
 from hookstream.pipeline.retrier import WaitingRecord
@@ -158,7 +158,7 @@ class Forgetful(Attempts):
 
     def begin(
         self, work: Work, notify: AttemptListener
-    ) -> OpenAttempt | Continuation[Came] | Came:
+    ) -> OpenAttempt | Continuation[AttemptResult] | AttemptResult:
         if not hasattr(self, "made"):
             self.made = Counter()
         delivery = work.delivery

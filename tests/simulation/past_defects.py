@@ -209,7 +209,7 @@ class Even(Lanes):
 
     def _queue(self, subscription_id: str) -> LaneQueue:
         queue = super()._queue(subscription_id)
-        queue.behind = queue.waiting
+        queue.background = queue.waiting
         return queue
 
 

@@ -410,8 +410,8 @@ class SeenSink:
         queue = process.engine.lanes._queues[who]  # noqa: SLF001  no other part shows what waits where
         # What a search in a refused batch has left stays: it is short, and would begin again.
         left = sum(
-            work.delivery.goes_behind and work.halving is None and not work.alone
-            for work in (*queue.waiting, *queue.behind)
+            work.delivery.is_background and work.halving is None and not work.alone
+            for work in (*queue.waiting, *queue.background)
         )
         if left:
             what = f"{left} replayed deliveries stay in the lane of {who}, which defers a live one"
@@ -558,7 +558,7 @@ class SeenSender:
         if known and wish.rate is not None and apart < 1 / wish.rate - RUN_AHEAD:
             process.ledger.blame(RATE, f"{apart:.3f}s between two attempts at {who}")
         queue = process.engine.lanes._queues.get(who)  # noqa: SLF001  no other part shows what waits where
-        if queue is not None and any(work.delivery.goes_behind for work in queue.waiting):
+        if queue is not None and any(work.delivery.is_background for work in queue.waiting):
             process.ledger.blame(BEHIND, f"a replay waits among live deliveries of {who}")
         if self._in_flight[who] > wish.max_in_flight:
             process.ledger.blame(ISOLATION, f"{self._in_flight[who]} in flight to {who}")

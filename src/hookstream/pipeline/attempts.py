@@ -49,8 +49,8 @@ from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.health import Checkup, EndpointHealth
 from hookstream.pipeline.open_attempt import (
     AttemptListener,
+    AttemptResult,
     Awaiting,
-    Came,
     OpenAttempt,
     Ready,
     end_all,
@@ -154,7 +154,7 @@ class Attempts:
 
     def begin(
         self, work: Work, notify: AttemptListener
-    ) -> OpenAttempt | Continuation[Came] | Came:
+    ) -> OpenAttempt | Continuation[AttemptResult] | AttemptResult:
         """Begin an attempt; where it is open then, `notify` learns how it ends, and that it is settled.
 
         Returns:
@@ -172,7 +172,7 @@ class Attempts:
             return Continuation(partial(self._rendered, work, ready))
         return self._send(work, ready, notify)
 
-    async def attempt(self, work: Work) -> Came:
+    async def attempt(self, work: Work) -> AttemptResult:
         """Make one attempt, settle it, and return how it ended, as `begin` has it."""
         awaiting = Awaiting()
         begun = self.begin(work, awaiting)
@@ -186,7 +186,7 @@ class Attempts:
             came = begun
         return await came.run() if isinstance(came, Continuation) else came
 
-    async def _rendered(self, work: Work, unrendered: _Unrendered) -> Came:
+    async def _rendered(self, work: Work, unrendered: _Unrendered) -> AttemptResult:
         """Make the body of an attempt beside the event loop."""
         prepared, partner, version = unrendered.prepared, unrendered.partner, unrendered.version
         try:
@@ -242,7 +242,7 @@ class Attempts:
 
     def _send(
         self, work: Work, ready: Ready, notify: AttemptListener
-    ) -> OpenAttempt | Continuation[Came] | Came:
+    ) -> OpenAttempt | Continuation[AttemptResult] | AttemptResult:
         """Send a request. From here on the attempt counts."""
         delivery = work.delivery
         attempt = OpenAttempt(work, ready, self._clock.monotonic(), delivery.step, notify)
@@ -270,7 +270,7 @@ class Attempts:
         answer: Answer | Withheld | Continuation[Answer | Withheld] | Exception,
     ) -> None:
         """Settle what the request of an open attempt came to. Nothing is raised: the caller is a socket."""
-        came: Came | Continuation[Came]
+        came: AttemptResult | Continuation[AttemptResult]
         attempt.exchange = None
         try:
             if isinstance(answer, Continuation):

@@ -20,10 +20,10 @@ from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.request_parts import Prepared
 from hookstream.pipeline.work import Work
 
-A_TURN = 10
+MEMBERS_BETWEEN_YIELDS = 10
 """Members that are settled in one turn of the event loop: more would keep it from other lanes."""
 
-_A_TURNS_LOAD = LARGE // 4
+_LOAD_BETWEEN_YIELDS = LARGE // 4
 """Load of the events whose bodies are made in one turn."""
 
 
@@ -94,7 +94,7 @@ class BatchComposer:
         composed, load, turns = Composed(), 0, 1
         for place, work in enumerate(works):
             load += work.event.load
-            if load > turns * _A_TURNS_LOAD:
+            if load > turns * _LOAD_BETWEEN_YIELDS:
                 turns += 1
                 await asyncio.sleep(0)
             try:

@@ -40,7 +40,12 @@ from hookstream.core.model.subscription_status import Live, SubscriptionStatus
 from hookstream.core.outcome import policy
 from hookstream.core.outcome.classify import classify
 from hookstream.pipeline.attempts import Attempts
-from hookstream.pipeline.batch_composer import A_TURN, BatchComposer, BatchMember, Composed
+from hookstream.pipeline.batch_composer import (
+    MEMBERS_BETWEEN_YIELDS,
+    BatchComposer,
+    BatchMember,
+    Composed,
+)
 from hookstream.pipeline.defects import Step
 from hookstream.pipeline.eligibility import Eligibility
 from hookstream.pipeline.engine_rules import EngineRules
@@ -351,7 +356,7 @@ class BatchAttempts:
         alone: list[Work] = []
         now, unjudged = self._clock.now(), True
         for place, each in enumerate(members):
-            if place % A_TURN == A_TURN - 1:
+            if place % MEMBERS_BETWEEN_YIELDS == MEMBERS_BETWEEN_YIELDS - 1:
                 await asyncio.sleep(0)
             delivery, step = each.work.delivery, each.work.delivery.step
             try:
@@ -392,7 +397,7 @@ class BatchAttempts:
         """Audit the attempt of members that the search sends again."""
         now = self._clock.now()
         for place, each in enumerate(members):
-            if place % A_TURN == A_TURN - 1:
+            if place % MEMBERS_BETWEEN_YIELDS == MEMBERS_BETWEEN_YIELDS - 1:
                 await asyncio.sleep(0)
             try:
                 self._settler.audit_and_continue(

@@ -48,7 +48,7 @@ from hookstream.pipeline.lanes import Lanes
 from hookstream.pipeline.partitions import Gap, Partitions
 from hookstream.pipeline.periodic import periodic
 from hookstream.pipeline.ports import Ports, WriteRefused
-from hookstream.pipeline.retrier import Retrier, WaitingRecord, goes_behind
+from hookstream.pipeline.retrier import Retrier, WaitingRecord, is_background
 from hookstream.pipeline.row_checks import RowChecks
 from hookstream.pipeline.settler import Settler
 
@@ -74,7 +74,7 @@ class Engine:
         self.events = Partitions(ports.events, self, ports.logger, ports.metrics)
         self.tiers = Partitions(ports.tiers, self, ports.logger, ports.metrics)
         self.room: WaitingRoom[WaitingRecord] = WaitingRoom(
-            rules.waiting_room_bytes, rules.waiting_room_floor, goes_behind
+            rules.waiting_room_bytes, rules.waiting_room_floor, is_background
         )
         gate = self.gate = Gate(ports)
         fence = self._fence = Fence(ports.skips, ports.clock, ports.logger, gate.wait)
@@ -164,7 +164,7 @@ class Engine:
                 tasks.create_task(endless("the release from tiers", self._retrier.release)),
                 tasks.create_task(endless("the lanes' clock", tick)),
             ]
-            tasks.create_task(endless("the attempts", self.lanes.turns.watch))
+            tasks.create_task(endless("the attempts", self.lanes.runs.watch))
             tasks.create_task(endless("the committing", commits))
             checks = RowChecks(
                 self._ports.registries,

@@ -28,7 +28,7 @@ from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
 
-_TURN = 8
+_OFFERS_BETWEEN_YIELDS = 8
 """After so many offers, other tasks have a turn: before the next event, and within one that has many subscriptions."""
 _AT_ONCE = 16
 """So many deliveries of one event are offered first without a turn in between, while there is room for them.
@@ -96,8 +96,8 @@ class FanOut:
         matches = self._matching.at_once(bodies, _arrival(receipt, state))
         if matches is None:
             return self._in_steps(out)
-        if self._offers >= _TURN:
-            return self._continue(out, matches, self._turn())
+        if self._offers >= _OFFERS_BETWEEN_YIELDS:
+            return self._continue(out, matches, self._yield_to_others())
         return self._at_once(out, matches)
 
     def _at_once(self, out: _FanOut, matches: Iterable[Match | None]) -> Awaitable[None] | None:
@@ -140,11 +140,11 @@ class FanOut:
         """Offer matches, each when there is room for it; False: the partition is being revoked."""
         for match in matches:
             if match is None:
-                await self._turn()
+                await self._yield_to_others()
                 continue
             if out.left <= 0:
-                out.left = _TURN
-                await self._turn()
+                out.left = _OFFERS_BETWEEN_YIELDS
+                await self._yield_to_others()
             if self._budget.room <= 0:
                 await self._budget.wait()
             if not self._gate.was_open():
@@ -187,7 +187,7 @@ class FanOut:
                 self._attempts.stop(work, error, Step.MATCH)
         return None
 
-    def _turn(self) -> Awaitable[None]:
+    def _yield_to_others(self) -> Awaitable[None]:
         """Return what lets other tasks have a turn.
 
         Attempts begin then: otherwise a lane whose attempts could not begin yet would look full.

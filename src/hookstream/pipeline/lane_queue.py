@@ -1,4 +1,4 @@
-"""A lane with the deliveries that wait in it."""
+"""The queue of one lane: its live deliveries first, then those of replays and resends."""
 
 import asyncio
 from collections import deque
@@ -27,8 +27,8 @@ class LaneQueue:
     claim: Claim = field(default_factory=Claim)
     waiting: deque[Work] = field(default_factory=deque)
     """Live deliveries, the oldest first."""
-    behind: deque[Work] = field(default_factory=deque)
-    """Those of replays and resends: none is attempted while a live one waits."""
+    background: deque[Work] = field(default_factory=deque)
+    """Deliveries of replays and resends: none is attempted while a live one waits."""
     broken: bool = False
     """Whether its circuit breaker was open at the last check."""
     wakes_at: float = float("inf")
@@ -41,17 +41,17 @@ class LaneQueue:
     @property
     def queued(self) -> int:
         """How many deliveries wait for an attempt."""
-        return len(self.waiting) + len(self.behind)
+        return len(self.waiting) + len(self.background)
 
     def line(self, work: Work) -> deque[Work]:
-        """Return where a delivery waits."""
-        return self.behind if work.delivery.goes_behind else self.waiting
+        """Return the deque in which a delivery waits."""
+        return self.background if work.delivery.is_background else self.waiting
 
     def take_permit(self, permits: Permits) -> bool | None:
         """Take a permit for the next work; return whether it is a reserved one, None: none is free.
 
-        Where a retry is next and may not use a reserved permit, a first attempt behind it that may
-        overtakes it.
+        A retry may not use a reserved permit. If a retry is next and only reserved permits are free, a first
+        attempt that waits after it overtakes it.
         """
         own, waiting = self.permits, self.waiting
         first_is_next = own.prompt and bool(waiting) and waiting[0].delivery.attempt == 0
@@ -67,8 +67,8 @@ class LaneQueue:
         return True if permits.take(own, reserved=True) else None
 
     def complete_at(self) -> float:
-        """Return when the batch of the next attempt is complete, monotonic seconds; minus infinity: it is."""
-        policy, line = self.lane.policy, self.waiting or self.behind
+        """Return when the batch of the next attempt is complete, monotonic seconds; minus infinity: now."""
+        policy, line = self.lane.policy, self.waiting or self.background
         first = line[0]
         fills = len(line) < policy.batch_events
         if not fills or first.halving is not None or first.alone:
@@ -80,17 +80,14 @@ class LaneQueue:
         return [line.pop() for _ in range(min(most, self._deferrable(line, now)))]
 
     def _deferrable(self, line: deque[Work], now: float) -> int:
-        """Return how much of a line may be deferred. What a search has left is at the head."""
+        """Return how much of a line may be deferred. The unsettled members of a search are at its head."""
         if not self.lane.batched or not self.lane.keeps_a_batch(now):
             return len(line)
         return sum(work.halving is None and not work.alone for work in line)
 
     def take(self) -> tuple[Work, ...]:
-        """Remove and return the work of the next attempt, the oldest first; at least one piece waits.
-
-        All of it belongs to one run.
-        """
-        line = self.waiting or self.behind
+        """Remove and return the work of the next attempt, the oldest first, all of one run. Some work must wait."""
+        line = self.waiting or self.background
         first = line.popleft()
         if not self.lane.batched or first.alone:
             return (first,)
@@ -108,9 +105,9 @@ class LaneQueue:
         return tuple(taken)
 
     def drop(self, gone: Callable[[Work], bool]) -> list[Work]:
-        """Remove and return the waiting work that is gone."""
+        """Remove and return the waiting work for which `gone` returns True."""
         dropped: list[Work] = []
-        for line in (self.waiting, self.behind):
+        for line in (self.waiting, self.background):
             if any(map(gone, line)):
                 remaining: list[Work] = []
                 for work in line:
@@ -130,7 +127,7 @@ class LaneQueue:
         self.broken = broken
 
     def first_attempt(self) -> int | None:
-        """Return the place of the first work that may use a reserved permit: a prompt lane's first attempt."""
+        """Return the index of the first work that may use a reserved permit: a prompt lane's first attempt."""
         if not self.permits.prompt:
             return None
         for place, work in enumerate(self.waiting):
@@ -140,7 +137,7 @@ class LaneQueue:
 
 
 def _take_searched(line: deque[Work], halving: Halving[Work]) -> list[Work]:
-    """Remove and return the rest of a search: nothing else may attempt it meanwhile."""
+    """Remove and return the other members of a search: no other attempt may take them meanwhile."""
     taken = [work for work in line if work.halving is halving]
     remaining = [work for work in line if work.halving is not halving]
     line.clear()

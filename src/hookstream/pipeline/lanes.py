@@ -1,4 +1,4 @@
-"""Each subscription has a lane that queues its deliveries and runs their attempts: none waits for another."""
+"""Queues the deliveries of each subscription in its own lane, and runs their attempts: no lane waits for another."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,17 +19,17 @@ from hookstream.pipeline.active_lanes import IDLE_AFTER, ActiveLanes
 from hookstream.pipeline.lane_clock import LaneClock
 from hookstream.pipeline.lane_overview import lane_overview
 from hookstream.pipeline.lane_queue import LaneQueue
-from hookstream.pipeline.lane_turns import Begin, LaneTurn, LaneTurns, Together
-from hookstream.pipeline.open_attempt import Came
+from hookstream.pipeline.lane_runs import AttemptBatch, BeginAttempt, LaneRun, LaneRuns
+from hookstream.pipeline.open_attempt import AttemptResult
 from hookstream.pipeline.ports import Clock, Logger, Permitted
 from hookstream.pipeline.trial_attempts import TrialAttempts
 from hookstream.pipeline.work import Work
 
 _POLICY_EVERY = 1.0
-"""Seconds between two readings of the policy of a lane that has work: limits change seldom."""
+"""Seconds after which a lane that has work reads its policy again: limits change seldom."""
 
 _MOST_PUT_OFF = 250
-"""Queued deliveries of one lane that a tick defers: more would keep the loop from other lanes."""
+"""Queued deliveries of one lane that a tick defers at most: more would delay the other lanes."""
 
 _SHORTEST_SLEEP = 0.001
 """Seconds: a timer that fires slightly early must not spin."""
@@ -45,20 +45,29 @@ class Lanes:
         *,
         max_in_flight: int,
         policy: Callable[[str], LanePolicy],
-        begin: Begin,
-        attempt: Callable[[Work], Awaitable[Came]],
-        attempt_together: Together,
+        begin: BeginAttempt,
+        attempt: Callable[[Work], Awaitable[AttemptResult]],
+        attempt_together: AttemptBatch,
         overflow: Callable[[Work, DeferUntil], None],
         abandon: Callable[[Work], None],
         may_act: Permitted,
     ) -> None:
-        """Run attempts, and hand what does not fit to `overflow`, with its slot.
+        """Start without a lane; lanes are made when they get work.
 
-        `begin` begins the attempt of one delivery, `attempt` makes that of a test. Withheld: it made no
-        request, and the work returns to the head of its lane, or goes to `abandon` where its partition
-        is being revoked. `attempt_together` makes one request with several deliveries, and says which of
-        them return to the head of the lane. While `may_act` returns False, no attempt begins and nothing
-        is deferred: a wait for the tables says nothing about any endpoint.
+        Args:
+            clock: The present.
+            logger: Logs breakers that open or close.
+            max_in_flight: The most attempts in flight over all lanes.
+            policy: Returns the limits of a subscription's lane.
+            begin: Begins the attempt of one delivery. Withheld: no request was made, and the work returns to
+                the head of its lane.
+            attempt: Makes the attempt of a test.
+            attempt_together: Makes one request with several deliveries; returns those that go back to the
+                head of the lane.
+            overflow: Defers work to its slot.
+            abandon: Drops work whose partition is being revoked.
+            may_act: Returns whether attempts may begin. While it returns False, nothing is deferred either,
+                since the wait is not the endpoint's fault.
         """
         self._abandon = abandon
         self._may_act = may_act
@@ -70,20 +79,20 @@ class Lanes:
         self._logger = logger
         self._permits = Permits(max_in_flight)
         self._policy = policy
-        self.turns = LaneTurns(begin, attempt_together, self._over)
+        self.runs = LaneRuns(begin, attempt_together, self._over)
         self._overflow = overflow
         self._queues: dict[str, LaneQueue] = {}
         self._active = ActiveLanes()
         self._fair_queue: FairQueue[LaneQueue] = FairQueue()
         """Lanes that wait for a permit."""
         self._tickets = count()
-        self.turn = 0.0
-        """Seconds that one turn of the event loop took at the last tick with an active lane."""
+        self.loop_iteration_seconds = 0.0
+        """The duration of one iteration of the event loop, in seconds, at the last tick with an active lane."""
         self._neighbours = Neighbours()
         self._idle = asyncio.Event()
         self._idle.set()
         self.tests = TrialAttempts(attempt, overflow, abandon, may_act, self._note_idle)
-        """Beside the lanes: they are counted in none of these numbers."""
+        """Separate from the lanes, and counted in none of these numbers."""
         self.in_flight = 0
         self.waiting = 0
         """Deliveries queued over all lanes."""
@@ -92,15 +101,16 @@ class Lanes:
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         """Run attempts as children of `tasks` from now on."""
-        self.turns.open(tasks)
+        self.runs.open(tasks)
         self.tests.open(tasks)
 
     # Work in.
 
     def offer(self, work: Work) -> None:
-        """Queue work in its lane, or hand it to `overflow` where the lane is full.
+        """Queue work in its lane, or pass it to `overflow` if the lane is full.
 
-        While the worker drains, the work is dropped: a step that stopped its partition may succeed late.
+        While the worker drains, the work is dropped. It may be offered then by a step that stopped its
+        partition and succeeds late.
         """
         if self._closed:
             self._abandon(work)
@@ -118,14 +128,14 @@ class Lanes:
         of_job = work.delivery.job is not None
         again = of_job or work.delivery.due_at is not None
         self.new += not again
-        # What goes behind counts for what goes behind alone: it makes the lane full for nothing else.
-        behind = of_job and work.delivery.goes_behind
-        queued = queue.queued if behind else len(queue.waiting)
+        # Background deliveries count only for background deliveries: they make the lane full for no others.
+        background = of_job and work.delivery.is_background
+        queued = queue.queued if background else len(queue.waiting)
         if queue.lane.full(queued, now, alone=alone, again=again):
             self._overflow(work, self._refused(queue, work.delivery, now))
             return
         work.queued_at = now
-        (queue.behind if behind else queue.waiting).append(work)
+        (queue.background if background else queue.waiting).append(work)
         self.waiting += 1
         self._idle.clear()
         try:
@@ -135,48 +145,49 @@ class Lanes:
             raise InvariantBroken(f"a lane cannot be accounted for: {error!r}") from error
 
     def deferral(self, delivery: Delivery) -> DeferUntil | None:
-        """Return the slot of a delivery from a tier, or None where its lane takes it now."""
+        """Return the slot of a delivery from a tier; None: its lane takes it now."""
         queue = self._queues.get(delivery.subscription_id)
         if queue is None or delivery.trigger is Trigger.TEST:
             return None
         now = self._time.present()
         self._busy(queue, now)
         alone = self._alone(delivery.subscription_id, now)
-        queued = queue.queued if delivery.goes_behind else len(queue.waiting)
+        queued = queue.queued if delivery.is_background else len(queue.waiting)
         if not queue.lane.full(queued, now, alone=alone, again=True):
             return None
         return self._refused(queue, delivery, now)
 
-    def early_room(self, subscription_id: str, *, behind: bool = False) -> int:
+    def early_room(self, subscription_id: str, *, background: bool = False) -> int:
         """Return how many deferred deliveries a lane would take before their slots.
 
-        `behind`: of those that go behind live ones.
+        `background`: of the background deliveries.
         """
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         now = self._clock.monotonic()
         if now - queue.policy_at >= _POLICY_EVERY:
-            # Nothing else may come to the lane before a slot that was booked at a limit raised since.
+            # The limit may have been raised since the slots were reserved, and nothing else would trigger a
+            # refresh before the first of them.
             self._read_policy(queue, now)
-        queued = queue.queued if behind else len(queue.waiting)
+        queued = queue.queued if background else len(queue.waiting)
         return queue.lane.early_room(queued, now)
 
     def rest(self, subscription_id: str, wait: Millis) -> None:
-        """Begin no attempt of a lane for so long; what it holds meanwhile is deferred at the next tick."""
+        """Begin no attempt of a lane for `wait` milliseconds; its queue is deferred at the next tick."""
         queue = self._queues.get(subscription_id)
         if queue is not None:
             queue.lane.rest(wait / 1000, self._time.present())
 
     def seen(self, delivery: Delivery, slot: Millis) -> None:
-        """Note a slot that a delivery's tier record carries, so that it is not assigned twice."""
+        """Take into account a slot read from a tier record, so that it is not assigned twice."""
         subscription_id = delivery.subscription_id
         queue = self._queues.get(subscription_id) or self._queue(subscription_id)
         at = self._clock.monotonic() + (slot - self._clock.now()) / 1000
-        queue.lane.seen(at, behind=delivery.goes_behind)
+        queue.lane.seen(at, background=delivery.is_background)
 
     def _alone(self, subscription_id: str, now: float) -> bool:
         """Return whether a healthy lane slows intake instead of deferring its backlog to tiers.
 
-        So it does where no other lane has work, or where all have a backlog after a pause in sending.
+        It does if no other lane has work, or if all lanes have a backlog after a pause in sending.
         """
         return self._time.catching_up(now) or self._neighbours.alone(subscription_id, now)
 
@@ -189,7 +200,7 @@ class Lanes:
         return queue
 
     def _busy(self, queue: LaneQueue, now: float) -> None:
-        """Note that a lane has work; one that was idle reads its policy, which no tick did meanwhile."""
+        """Record that a lane has work; an idle one reads its policy, because no tick did so meanwhile."""
         if now - queue.busy_at > IDLE_AFTER:
             self._active.note(queue)
             self._read_policy(queue, now)
@@ -202,11 +213,12 @@ class Lanes:
     def _refused(self, queue: LaneQueue, delivery: Delivery, now: float) -> DeferUntil:
         """Return the slot of a delivery for which its lane has no room.
 
-        What goes behind a live one gives up its place with it: none of it is attempted meanwhile.
+        If it is not a background delivery, the lane's background deliveries are deferred too: none of them
+        would be attempted meanwhile.
         """
         slot = self._slot(queue, delivery, now)
-        if queue.behind and not delivery.goes_behind:
-            self._put_off(queue, queue.shed(queue.behind, _MOST_PUT_OFF, now), now)
+        if queue.background and not delivery.is_background:
+            self._put_off(queue, queue.shed(queue.background, _MOST_PUT_OFF, now), now)
         return slot
 
     def _put_off(self, queue: LaneQueue, works: Sequence[Work], now: float) -> None:
@@ -221,14 +233,14 @@ class Lanes:
         if delivery.deferred_reason is DeferReason.BREAKER_OPEN and since is not None:
             waited = max(0, wall - since) / 1000
         deferral = queue.lane.defer(
-            now, missed_slot=delivery.has_slot, waited=waited, behind=delivery.goes_behind
+            now, missed_slot=delivery.has_slot, waited=waited, background=delivery.is_background
         )
         return DeferUntil(wall + int((deferral.slot - now) * 1000) + 1, deferral.reason)
 
     # Attempts.
 
     def _start(self, queue: LaneQueue, now: float) -> None:
-        """Start runners while the lane may begin an attempt and the worker has permits."""
+        """Begin attempts while the lane may and the worker has permits."""
         while self._ready(queue, now):
             reserved = queue.take_permit(self._permits)
             if reserved is None:
@@ -236,8 +248,8 @@ class Lanes:
                 return
             self._begin(queue, now, reserved)
 
-    def _turn(self, queue: LaneQueue, now: float) -> None:
-        """Start one runner for a lane at the head of the fair queue, and queue it for the next."""
+    def _start_one(self, queue: LaneQueue, now: float) -> None:
+        """Begin one attempt of the lane at the head of the fair queue, and queue the lane again."""
         if self._ready(queue, now):
             reserved = queue.take_permit(self._permits)
             if reserved is not None:
@@ -258,14 +270,14 @@ class Lanes:
             self._fair_queue.join(queue.claim, queue, reserved=False)
 
     def _ready(self, queue: LaneQueue, now: float) -> bool:
-        """Return whether a lane lacks nothing but a permit; otherwise wake it when its pace allows."""
-        if not (queue.waiting or queue.behind):
+        """Return whether a lane needs only a permit; otherwise wake it when its rate allows an attempt."""
+        if not (queue.waiting or queue.background):
             return False
         if queue.lane.may_start(now):
             if queue.lane.batched and queue.complete_at() > now:
                 self._sleep_until(queue.complete_at(), queue, now)
                 return False
-            # While the gate is shut, the next tick starts every lane that waits.
+            # While the gate is closed, the next tick starts every lane that waits.
             return self._may_act()
         at = queue.lane.start_at(now)
         if at is not None:
@@ -273,42 +285,42 @@ class Lanes:
         return False
 
     def _begin(self, queue: LaneQueue, now: float, reserved: bool) -> None:  # noqa: FBT001
-        """Begin the lane's next attempt with a permit that was taken for it."""
+        """Begin the lane's next attempt with the permit taken for it."""
         self.in_flight += 1
-        self.turns.begin(self._next(queue, now, reserved))
+        self.runs.begin(self._next(queue, now, reserved))
 
-    def _next(self, queue: LaneQueue, now: float, reserved: bool) -> LaneTurn:  # noqa: FBT001
+    def _next(self, queue: LaneQueue, now: float, reserved: bool) -> LaneRun:  # noqa: FBT001
         ticket = next(self._tickets)
         queue.lane.start(ticket, now)
         works = queue.take()
         self.waiting -= len(works)
-        return LaneTurn(self.turns, queue, ticket, works, reserved)
+        return LaneRun(self.runs, queue, ticket, works, reserved)
 
     def _over(
-        self, turn: LaneTurn, came: Came, back: Sequence[Work], answered_at: float | None
+        self, run: LaneRun, came: AttemptResult, back: Sequence[Work], answered_at: float | None
     ) -> None:
-        """Take how an attempt ended; begin another where the lane has work and keeps its permit."""
-        queue, now = turn.queue, self._time.present()
-        another: LaneTurn | None = None
+        """Take the result of an attempt; begin another one if the lane has work and keeps its permit."""
+        queue, now = run.queue, self._time.present()
+        another: LaneRun | None = None
         if isinstance(came, Withheld):
             # No request was made.
-            queue.lane.pass_over(turn.ticket)
-            self._permits.give(queue.permits, reserved=turn.reserved)
+            queue.lane.pass_over(run.ticket)
+            self._permits.give(queue.permits, reserved=run.reserved)
             self._put_back(queue, back)
         else:
-            self._ended(queue, turn.ticket, came, answered_at or now, turn.reserved)
+            self._ended(queue, run.ticket, came, answered_at or now, run.reserved)
             if back:
                 self._put_back(queue, back)
             another = self._another(queue, now)
         if another is not None:
-            self.turns.begin(another)
+            self.runs.begin(another)
             return
         self.in_flight -= 1
         self._hand_over(queue, now)
 
-    def _another(self, queue: LaneQueue, now: float) -> LaneTurn | None:
-        """Begin the lane's next attempt where the last one ended; None: none may begin there."""
-        more = queue.waiting or queue.behind
+    def _another(self, queue: LaneQueue, now: float) -> LaneRun | None:
+        """Return the lane's next attempt after one that ended; None: none may begin."""
+        more = queue.waiting or queue.background
         if not more or not queue.lane.may_start(now) or self._yields():
             return None
         if queue.lane.batched and queue.complete_at() > now:
@@ -316,11 +328,11 @@ class Lanes:
         reserved = queue.take_permit(self._permits)
         if reserved is None:
             return None
-        turn = self._next(queue, now, reserved)
-        if queue.waiting or queue.behind:
-            # The limit may have grown with the answer.
+        run = self._next(queue, now, reserved)
+        if queue.waiting or queue.background:
+            # The answer may have raised the limit.
             self._start(queue, now)
-        return turn
+        return run
 
     def _ended(
         self,
@@ -330,7 +342,7 @@ class Lanes:
         now: float,
         reserved: bool,  # noqa: FBT001
     ) -> None:
-        """Report an outcome to the lane, and return its permit."""
+        """Report an outcome to the lane, and release its permit."""
         lane, own = queue.lane, queue.permits
         if outcome is None:
             lane.pass_over(ticket)
@@ -344,7 +356,7 @@ class Lanes:
         self._permits.give(own, reserved=reserved)
 
     def put_back(self, queue: LaneQueue, works: Sequence[Work]) -> None:
-        """Return what a request left out to the head of its lane, where it may start at once."""
+        """Put work that a request left out at the head of its lane, which may begin an attempt at once."""
         if works:
             self._put_back(queue, works)
             self._start(queue, self._time.present())
@@ -359,7 +371,7 @@ class Lanes:
                 self.waiting += 1
 
     def _yields(self) -> bool:
-        """Return whether no attempt may begin now, or a queued lane is owed the permit just returned."""
+        """Return whether no attempt may begin now, or another lane has a claim to the permit just released."""
         fair_queue, permits = self._fair_queue, self._permits
         others = fair_queue.waiting > 0 and fair_queue.any_for(
             common=permits.may_take(reserved=False)
@@ -367,7 +379,7 @@ class Lanes:
         return others or not self._may_act()
 
     def _hand_over(self, queue: LaneQueue, now: float) -> None:
-        """Give free permits to queued lanes, this one among them, then to this lane."""
+        """Give free permits to the queued lanes, including this one, then to this lane."""
         fair_queue, permits = self._fair_queue, self._permits
         if fair_queue.waiting:
             self._stand_in_line(queue, now)
@@ -375,7 +387,7 @@ class Lanes:
                 waiting = fair_queue.next(common=permits.may_take(reserved=False))
                 if waiting is None:
                     break
-                self._turn(waiting, now)
+                self._start_one(waiting, now)
         self._start(queue, now)
         self._note_idle()
 
@@ -384,10 +396,10 @@ class Lanes:
         if at >= queue.wakes_at:
             return
         if queue.wakes is not None:
-            # It may begin sooner than it could when it fell asleep.
+            # The lane may begin sooner than when its timer was set.
             queue.wakes.cancel()
         queue.wakes_at = at
-        queue.wakes = self.turns.start(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
+        queue.wakes = self.runs.start(self._wake(queue, max(at - now, _SHORTEST_SLEEP)))
 
     async def _wake(self, queue: LaneQueue, after: float) -> None:
         await asyncio.sleep(after)
@@ -401,7 +413,7 @@ class Lanes:
     # Housekeeping.
 
     def tick(self) -> None:
-        """Defer what a lane that slowed down cannot serve within a second; forget idle lanes."""
+        """Defer the work that a slower lane cannot serve within a second; forget idle lanes."""
         now = self._time.ticked()
         if self._time.shut(now):
             return
@@ -411,11 +423,11 @@ class Lanes:
             busy = queue.queued or queue.lane.in_flight
             if busy:
                 queue.busy_at = now
-            # Also of a lane that has nothing at this instant: one with little work is empty at most ticks.
+            # Also for a lane that is empty now: a lane with little work is empty at most ticks.
             if queue.busy_at >= queue.policy_at and now - queue.policy_at >= _POLICY_EVERY:
                 self._read_policy(queue, now)
             if busy:
-                queue.lane.crowd(self.turn)
+                queue.lane.crowd(self.loop_iteration_seconds)
                 self._adjust(queue, now)
             else:
                 self._active.without_work(queue, now)
@@ -423,35 +435,35 @@ class Lanes:
             del self._queues[queue.subscription_id]
         self._note_idle()
         if active:
-            # What is called now is called when all that is ready has had its turn.
-            asyncio.get_running_loop().call_soon(self._turned, self._clock.monotonic())
+            # This callback runs after all callbacks that are ready now.
+            asyncio.get_running_loop().call_soon(self._measure_iteration, self._clock.monotonic())
 
-    def _turned(self, since: float) -> None:
-        self.turn = self._clock.monotonic() - since
+    def _measure_iteration(self, since: float) -> None:
+        self.loop_iteration_seconds = self._clock.monotonic() - since
 
     def _adjust(self, queue: LaneQueue, now: float) -> None:
-        """Defer what a busy lane cannot serve within a second."""
+        """Defer the work that a busy lane cannot serve within a second."""
         lane = queue.lane
         if queue.permits.prompt and not lane.prompt(now):
             self._permits.slowed(queue.permits)
         if not queue.queued:
             return
         alone = self._alone(queue.subscription_id, now)
-        # Live ones only where no replay is left, but with the earlier slots.
+        # Background deliveries first. Others are deferred only if none of those is left, and get earlier slots.
         excess = min(lane.excess(queue.queued, now, alone=alone), _MOST_PUT_OFF)
-        behind = queue.shed(queue.behind, excess, now)
+        background = queue.shed(queue.background, excess, now)
         excess = lane.excess(len(queue.waiting), now, alone=alone)
-        live = queue.shed(queue.waiting, min(excess, _MOST_PUT_OFF - len(behind)), now)
-        self._put_off(queue, (*live, *behind), now)
+        live = queue.shed(queue.waiting, min(excess, _MOST_PUT_OFF - len(background)), now)
+        self._put_off(queue, (*live, *background), now)
         self._start(queue, now)
 
     def status(self, subscription_id: str) -> LaneStatus | None:
-        """Return what a lane does now; None: there is none, as it had no work for long."""
+        """Return the status of a lane; None: there is no lane, since it had no work for long."""
         queue = self._queues.get(subscription_id)
         return None if queue is None else queue.lane.status(queue.queued, self._clock.monotonic())
 
     def to_look_at(self, most: int, partner_of: Callable[[str], str]) -> LanesStatus:
-        """Return the lanes that need a look, as `lane_overview`; each is asked whether it is broken."""
+        """Return the lanes that operators should look at, as `lane_overview`; checks the breaker of every lane."""
         active, now = self._active.visited(), self._clock.monotonic()
         return lane_overview(active, self.open_breakers, now, most, partner_of)
 
@@ -467,7 +479,7 @@ class Lanes:
         return dropped
 
     def empty(self) -> list[Work]:
-        """Remove and return all queued work, as the worker drains."""
+        """Remove and return all queued work, since the worker drains."""
         self._closed = True
         dropped = self._dropped(lambda _: True) + self.tests.close()
         self._note_idle()

@@ -21,14 +21,14 @@ from hookstream.pipeline.ports import Continuation, Exchange, Post, Span
 from hookstream.pipeline.request_parts import Prepared
 from hookstream.pipeline.work import Work
 
-Came: TypeAlias = Outcome | Withheld | None
+AttemptResult: TypeAlias = Outcome | Withheld | None
 """What an attempt came to. None: the delivery ended without one. Withheld: no request was made."""
 
 
 class AttemptListener(Protocol):
     """Is notified once of how an open attempt ends."""
 
-    def ended(self, came: Came | Continuation[Came]) -> None:
+    def ended(self, came: AttemptResult | Continuation[AttemptResult]) -> None:
         """The attempt ended; or its rest must be awaited, and ends with that."""
 
     def broke(self, error: BaseException) -> None:
@@ -76,11 +76,11 @@ class Awaiting:
 
     def __init__(self) -> None:
         """For the running event loop."""
-        self.came: asyncio.Future[Came | Continuation[Came]] = (
+        self.came: asyncio.Future[AttemptResult | Continuation[AttemptResult]] = (
             asyncio.get_running_loop().create_future()
         )
 
-    def ended(self, came: Came | Continuation[Came]) -> None:
+    def ended(self, came: AttemptResult | Continuation[AttemptResult]) -> None:
         """As AttemptListener says."""
         if not self.came.done():
             self.came.set_result(came)

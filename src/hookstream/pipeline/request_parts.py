@@ -71,7 +71,7 @@ class Prepared:
             InvariantBroken: It has no batches.
         """
         first, body, of_batch = deliveries[0], bodies[0], None
-        replay = first.job if first.job is not None and first.goes_behind else None
+        replay = first.job if first.job is not None and first.is_background else None
         if self.batch is None:
             if len(deliveries) > 1:
                 raise InvariantBroken(f"{self.subscription.id} has no batches")

@@ -1,18 +1,18 @@
 """The retrier reads every tier, keeps what is not due in the waiting room, and admits what is.
 
 A delivery that waits for a slot of its lane has no due time of its own: it is admitted at its slot,
-or before, as soon as its lane has room. One whose slot has come while the lane has none is not
-written again as long as its tier may still keep it.
+or earlier, as soon as its lane has room. If its slot has come and the lane has no room, it is not written
+again as long as its tier may still keep it.
 
-What goes behind all others, a replay's or resend's, is released a few at a time, and takes the time that
-others leave (`core/retry/background.py`).
+Background records (a replay's or resend's) are released a few at a time, in the time that other work leaves
+(`core/retry/background.py`).
 """
 
 import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
-from hookstream.core.lanes.lane import LONG_TURN
+from hookstream.core.lanes.lane import LONG_ITERATION
 from hookstream.core.model import delivery_headers as letter
 from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.header_reading import HeaderProblem, carried
@@ -37,26 +37,26 @@ from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.settler import Settler
 
 _BATCH = 25
-"""Records a batch: the consumer's thread converts them in one go, and the event loop waits for it."""
+"""Records a batch: the consumer's thread converts them all at once, and the event loop waits for it."""
 _MOST = 100
-"""Records released in one turn of the event loop, however many deliveries are new."""
+"""The most records released in one iteration of the event loop, however many deliveries are new."""
 WAITING_BYTES = 2_000
-"""Memory that a waiting delivery takes beside the bytes of its record: objects, state, its places in
-the room. Measured: 2,030 bytes."""
+"""Memory that a waiting delivery takes in addition to the bytes of its record: objects, state, its entries
+in the room. Measured: 2,030 bytes."""
 
 _LONGEST_SLEEP = 0.5
-"""Longest sleep between checks of a room with records, seconds: a clock that jumps is noticed within it."""
+"""Longest sleep between checks of a room with records, in seconds: a jump of the clock is noticed within it."""
 
 _EARLY_AGAIN = 0.01
-"""Seconds until lanes are asked again, after a turn in which they took as many early deliveries as one
-turn allows."""
+"""Seconds until lanes are asked again, after an iteration in which they took the most early deliveries that
+one iteration allows."""
 
-_TURN = 8
-"""Records read in one turn of the event loop, and released in one where no more deliveries are new: each
-is decoded and may be written to a tier again."""
+_RECORDS_BETWEEN_YIELDS = 8
+"""Records read before other tasks run, and released if no more deliveries than that are new: each is decoded
+and may be written to a tier again."""
 
 _SHORT_SLEEP = 0.005
-"""Longest sleep, in seconds, for what goes behind: other records are due meanwhile."""
+"""Longest sleep, in seconds, after a release of background records: other records become due meanwhile."""
 
 _CREDIT_SLEEP = 0.005
 """Seconds between checks while deliveries from tiers have used up their credit."""
@@ -113,16 +113,16 @@ class Retrier:
         self._event_ids = event_ids
         self._fence = fence
         self._sleeps: asyncio.Future[None] | None = None
-        """What ends the sleep until a record is due; None: nothing sleeps."""
+        """Ends the sleep until a record is due; None: nothing sleeps."""
         self._flowed = -1
-        """The moves of the room up to the last look at its shares."""
+        """The room's count of moves when its shares were last checked."""
         self._new = 0
-        """New deliveries up to the last release."""
+        """The count of new deliveries at the last release."""
         self._background = Background()
-        self._behind = 0
-        """How many of those that go behind all others may still be released in this turn."""
-        self._went_behind = False
-        """Whether any of them was released in this turn."""
+        self._background_room = 0
+        """How many more background records may be released in this iteration."""
+        self._released_background = False
+        """Whether any background record was released in this iteration."""
         self._early: Early[Owner] = Early()
         self._early_at = 0.0
         """When lanes are next asked for early deliveries, monotonic seconds."""
@@ -138,7 +138,7 @@ class Retrier:
             for position, receipt in enumerate(self._partitions.receive(batch), 1):
                 act = partial(self._enter, receipt, receipt.record)
                 await self._fence.run(receipt, Step.READ_STATE, act)
-                if position % _TURN == 0:
+                if position % _RECORDS_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
             self._flow()
 
@@ -179,7 +179,7 @@ class Retrier:
         if isinstance(state, Delivery):
             # One id does not prove one event: only copies of one record for one reason are merged.
             key = (state.delivery_id, state.attempt, state.origin, state.trigger, state.job)
-            owner = Owner(state.subscription_id, state.goes_behind) if state.has_slot else None
+            owner = Owner(state.subscription_id, state.is_background) if state.has_slot else None
             rank = state.expires_at
         offset, size = receipt.record.offset, receipt.record.size + WAITING_BYTES
         merged = self._room.admit(
@@ -191,7 +191,7 @@ class Retrier:
             merged.receipt.release()
 
     async def release(self) -> None:
-        """Admit what is due, never early, until cancelled."""
+        """Admit records that are due, and deliveries before their slots if their lanes have room, until cancelled."""
         while True:
             await self._gate.wait()
             if self._budget.room <= 0:
@@ -203,11 +203,11 @@ class Retrier:
                 continue
             began = self._clock.monotonic()
             came, self._new = self._lanes.new - self._new, self._lanes.new
-            # As many as new deliveries came since the last turn: where these make turns long, and few,
-            # what is due still gets as many attempts as they do.
-            share = min(max(came, _TURN), _MOST)
+            # As many as there were new deliveries since the last iteration: if these make iterations long and
+            # rare, due records still get as many attempts as new deliveries.
+            share = min(max(came, _RECORDS_BETWEEN_YIELDS), _MOST)
             due = self._room.due(self._clock.now(), most=min(credit, share))
-            due += self._due_behind(credit - len(due), began)
+            due += self._due_background(credit - len(due), began)
             for waiting in due:
                 await self._gate.wait()
                 # Intake may have spent the credit meanwhile.
@@ -221,35 +221,37 @@ class Retrier:
             else:
                 await self._sleep()
 
-    def _due_behind(self, credit: int, now: float) -> list[WaitingRecord]:
-        """Take what is due and goes behind all others, as far as it may be released in this turn."""
-        self._behind = self._background.room(now)
-        self._went_behind = False
-        due = self._room.due(self._clock.now(), min(credit, self._behind), behind=True)
-        self._went(due, behind=True)
+    def _due_background(self, credit: int, now: float) -> list[WaitingRecord]:
+        """Take the due background records that may be released in this iteration."""
+        self._background_room = self._background.room(now)
+        self._released_background = False
+        due = self._room.due(
+            self._clock.now(), min(credit, self._background_room), background=True
+        )
+        self._went(due, background=True)
         return due
 
     async def _stand_back(self, began: float) -> None:
-        """Yield to other tasks; where turns are long, for as long as the last one took.
+        """Yield to other tasks; if iterations are long, for as long as the last one took.
 
         Args:
-            began: When this turn began, monotonic seconds.
+            began: When this iteration began, monotonic seconds.
         """
         released = self._clock.monotonic()
         await asyncio.sleep(0)
         now = self._clock.monotonic()
         took = now - released
-        pause = took if took > LONG_TURN else 0.0
-        if self._went_behind:
+        pause = took if took > LONG_ITERATION else 0.0
+        if self._released_background:
             left = self._background.released(now, now - began)
             self._early_at = max(self._early_at, now + min(left, _EARLY_AGAIN))
-            # What does not go behind is looked for meanwhile.
+            # Other records are checked for meanwhile.
             pause = max(pause, min(left, _SHORT_SLEEP))
         if pause > 0:
             await asyncio.sleep(min(pause, _LONGEST_SLEEP))
 
     def _credit(self) -> int:
-        """Return how many deliveries may be admitted now: a part of the credit is left to new events."""
+        """Return how many deliveries may be admitted now: a share of the credit is left to new events."""
         in_hand = self._partitions.unsettled - len(self._room)
         most = int(self._budget.most * (1 - _FOR_NEW_EVENTS))
         return min(self._budget.room, most - in_hand)
@@ -260,19 +262,21 @@ class Retrier:
         if now < self._early_at:
             return 0
         taken = 0
-        credit = min(credit, _TURN)
+        credit = min(credit, _RECORDS_BETWEEN_YIELDS)
         found: dict[Owner, int] = {}
         passed_over: list[Owner] = []
         for owner in self._early.asked(now, self._room.owners):
-            wanted = self._lanes.early_room(owner.lane, behind=owner.behind)
+            wanted = self._lanes.early_room(owner.lane, background=owner.background)
             if wanted <= 0:
                 continue
-            most = min(wanted, credit - taken, self._behind if owner.behind else wanted)
+            most = min(
+                wanted, credit - taken, self._background_room if owner.background else wanted
+            )
             if most <= 0:
                 passed_over.append(owner)
                 continue
             early = self._room.early(owner, most)
-            self._went(early, behind=owner.behind)
+            self._went(early, background=owner.background)
             found[owner] = len(early)
             taken += await self._admit_early(early)
         self._early.answered(found, passed_over)
@@ -280,7 +284,7 @@ class Retrier:
             self._early_at = now + _EARLY_AGAIN
         elif not passed_over or credit <= 0:
             self._early_at = now + EVERYBODY_EVERY
-        # Otherwise those that go behind are asked for again as soon as more of them may be released.
+        # Otherwise the lanes are asked again as soon as more background records may be released.
         return taken
 
     async def _admit_early(self, early: list[WaitingRecord]) -> int:
@@ -292,11 +296,11 @@ class Retrier:
                 taken += 1
         return taken
 
-    def _went(self, released: list[WaitingRecord], *, behind: bool) -> None:
-        """Note what was released in this turn."""
-        if behind and released:
-            self._went_behind = True
-            self._behind -= len(released)
+    def _went(self, released: list[WaitingRecord], *, background: bool) -> None:
+        """Record what was released in this iteration."""
+        if background and released:
+            self._released_background = True
+            self._background_room -= len(released)
 
     async def _admit(self, waiting: WaitingRecord, *, early: bool = False) -> None:
         state = waiting.state
@@ -317,9 +321,9 @@ class Retrier:
     async def _admit_delivery(
         self, waiting: WaitingRecord, state: Delivery, *, early: bool
     ) -> None:
-        """Hand a delivery to its lane, or make it wait longer where the lane has no room."""
+        """Offer a delivery to its lane, or let it wait longer if the lane has no room."""
         now = self._clock.now()
-        # An expired delivery ends now, whether or not its lane has room. One that is stopped waits for
+        # An expired delivery ends now, whether or not its lane has room. One that is paused or held waits for
         # that, not for its lane, so that it does not age.
         if now < state.expires_at and self._eligibility.allows(state):
             slot = self._lanes.deferral(state)
@@ -336,7 +340,7 @@ class Retrier:
         self, waiting: WaitingRecord, state: Delivery, slot: DeferUntil, now: Millis
     ) -> None:
         if waiting.hop and state.due_at is not None and state.due_at > now:
-            # Its slot is still to come: it moves on to the next tier.
+            # Its slot has not come yet: it moves on to the next tier.
             self._settler.hop(waiting.receipt, state)
             return
         put_off = policy.slot_until(state, slot.due_at, slot.reason, now)
@@ -353,12 +357,12 @@ class Retrier:
         )
 
     async def _sleep(self) -> None:
-        """Sleep until a record is due, one arrives, lanes are asked again, or half a second passed while any waits."""
-        # A timer alone: a worker without work does nothing more often than this, and a timeout, which
-        # cancels the task and catches that again, takes as long as all else in its turn.
+        """Sleep until a record is due or arrives, or lanes are asked again; at most 0.5 s if any record waits."""
+        # By a timer: a worker without work does nothing more often than this, and asyncio.timeout, which
+        # cancels the task and catches that, takes as long as everything else in the iteration.
         loop = asyncio.get_running_loop()
         self._sleeps = loop.create_future()
-        # An empty room needs no look at all: what enters it ends the sleep.
+        # An empty room needs no timer: a record that enters it ends the sleep.
         waker = loop.call_later(self._until_due(), self._wake) if self._room else None
         try:
             await self._sleeps
@@ -368,19 +372,19 @@ class Retrier:
             self._sleeps = None
 
     def _until_due(self) -> float:
-        """Return the seconds until a record is due, or may be early, at most those of the longest sleep."""
+        """Return the seconds until a record is due or lanes are asked again, at most `_LONGEST_SLEEP`."""
         seconds, now = _LONGEST_SLEEP, self._clock.monotonic()
         if self._room.owned:
             seconds = min(seconds, max(0.001, self._early_at - now))
-        for behind, not_before in ((False, 0.001), (True, self._background.next_at - now)):
-            next_due = self._room.next_due(behind=behind)
+        for background, not_before in ((False, 0.001), (True, self._background.next_at - now)):
+            next_due = self._room.next_due(background=background)
             if next_due is not None:
                 due_in = (next_due - self._clock.now()) / 1000
                 seconds = min(seconds, max(0.001, not_before, due_in))
         return seconds
 
     def _wake(self) -> None:
-        """End the sleep, if there is one."""
+        """End the sleep, if any."""
         if self._sleeps is not None and not self._sleeps.done():
             self._sleeps.set_result(None)
 
@@ -395,17 +399,17 @@ class Retrier:
             self._partitions.resume(where, PauseReason.FULL)
 
 
-def goes_behind(waiting: WaitingRecord) -> bool:
-    """Return whether a record goes behind all others: a delivery of a replay or resend, or an event for one."""
+def is_background(waiting: WaitingRecord) -> bool:
+    """Return whether it is a background record: a delivery of a replay or resend, or an event for one."""
     state = waiting.state
     if isinstance(state, Delivery):
-        return state.goes_behind
+        return state.is_background
     return state.only is not None and state.trigger is not Trigger.TEST
 
 
 def _read(record: Record) -> Delivery | UnmatchedEvent | HeaderProblem:
     if record.headers_problem is not None:
-        # That header may name its subscription: without it, the event would be matched for everybody.
+        # The unreadable header may name the subscription: without it, the event would go to all subscriptions.
         return HeaderProblem("", record.headers_problem)
     if letter.is_for_subscription(record.headers):
         return letter.read_delivery(record.headers)

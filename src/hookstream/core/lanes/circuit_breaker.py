@@ -13,17 +13,17 @@ FAILURES_IN_A_ROW = 5
 _RATIO = 0.5
 _LEAST = 20
 _WINDOW = 30.0
-"""It also opens when, of at least `_LEAST` attempts within `_WINDOW` seconds, half failed."""
+"""It also opens if half of at least `_LEAST` attempts within `_WINDOW` seconds failed."""
 
 FIRST_OPEN = 5.0
 """The first open time, in seconds."""
 
-_SOONER = 0.1
+_PROBE_JITTER = 0.1
 """The share of the longest open time by which a probe may be earlier. Evenly spaced probes could
 all meet the failing phase of an endpoint that fails periodically, and never see it answer."""
 
-_GOLDEN = 0.618
-"""The step of the position within that share from probe to probe: not part of a short period."""
+_GOLDEN_RATIO_STEP = 0.618
+"""The step of the phase within that share from probe to probe: it has no short period."""
 
 _STEADY = 10
 """Successes after which an endpoint counts as recovered: the next open time is short again."""
@@ -43,7 +43,7 @@ class CircuitBreaker:
     probe_at: float | None = None
     """When the next probe may be made; None if the breaker is closed."""
     _open_for: float = 0.0
-    _place: float = 0.0
+    _jitter_phase: float = 0.0
     _since: float = 0.0
     _in_a_row: int = 0
     _successes: int = 0
@@ -108,8 +108,8 @@ class CircuitBreaker:
         self._open_for = min(max(2 * self._open_for, FIRST_OPEN), self.longest)
         sooner = 0.0
         if self._open_for == self.longest:
-            sooner = _SOONER * self._place
-            self._place = (self._place + _GOLDEN) % 1.0
+            sooner = _PROBE_JITTER * self._jitter_phase
+            self._jitter_phase = (self._jitter_phase + _GOLDEN_RATIO_STEP) % 1.0
         self.probe_at = now + self._open_for * (1 - sooner)
 
     def _begin_window(self, now: float) -> None:

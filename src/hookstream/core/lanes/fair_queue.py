@@ -1,9 +1,9 @@
-"""Lanes that wait for a permit of the shared cap get permits in proportion to their weights.
+"""Gives the permits of the shared cap to waiting lanes, in proportion to their weights.
 
 Start-time fair queueing: each permit advances a lane by 1/`weight` of a round, and the lane that
-has advanced least is next. A lane that joins starts at the queue's current round, so that idle
-time gains nothing and nobody has to catch up. There are two queues, one for each kind of permit. A
-queue that is blocked while the other advances loses its turns; it does not save them.
+has advanced least is next. A lane that joins starts at the queue's current round, so that idle time
+gains nothing and no lane has to catch up. There are two queues, one for each kind of permit. A queue
+that is blocked while the other one advances loses its rounds; it does not save them.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A lane decides when a delivery of one subscription may be attempted, and where it waits until then.
+"""Decides when a delivery of one subscription may be attempted, and whether it waits in memory or in a tier.
 
 It composes the concurrency limit, rate limiter, circuit breaker and reservations of one
 subscription: a state machine over a monotonic `now` in seconds. The pipeline keeps the deliveries.
@@ -55,11 +55,11 @@ _QUICK = HEALTHY_ANSWER / _OVERDUE
 _RISEN = 0.05
 """Seconds above twice the usual latency from which answers count as slow."""
 
-LONG_TURN = 0.01
-"""Seconds that one turn of the event loop may take. Each step of a delivery waits for a turn, and a
-delivery has about five steps."""
+LONG_ITERATION = 0.01
+"""Seconds that one iteration of the event loop may take. Each step of a delivery waits for an iteration, and
+a delivery has about five steps."""
 _NEAR = 4
-"""Turns within which an endpoint answers that is limited by the worker, not by itself."""
+"""An endpoint that answers within this many iterations is limited by the worker, not by itself."""
 _ENOUGH_AT_ONCE = 8
 """Concurrent attempts to one such endpoint that keep the worker busy."""
 
@@ -75,7 +75,7 @@ _LONGEST_LIMITED = 86_400.0
 _LONGEST_SPACING = 5.0
 """Seconds between attempts up to which a lane keeps a batch for the next one. A search takes a minute then."""
 
-_UP_ALL_THE_SAME = 500
+_SERVER_ERRORS_FROM = 500
 """Below this status the endpoint is up: the failure is the delivery's, not the endpoint's."""
 _NO_ANSWER_IN_TIME = 408
 
@@ -89,8 +89,8 @@ class Lane:
     _rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     _circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     _reservations: Reservations = field(default_factory=Reservations)
-    _behind: Reservations = field(init=False)
-    """Those of deliveries that go behind all others, a replay's."""
+    _background: Reservations = field(init=False)
+    """Those of background deliveries (a replay's)."""
     _answer: float = _FIRST_GUESS
     _usual: float = 0.0
     _failing: bool = False
@@ -101,7 +101,7 @@ class Lane:
     """When each attempt in flight began, the oldest first."""
     # The fast path of a healthy lane: values that are read for each delivery.
     _gated: bool = False
-    """Whether breaker, rate limiter or the endpoint's own words may block an attempt."""
+    """Whether the breaker, the rate limiter or a pause that the endpoint requested may block an attempt."""
     _allowed: int = 0
     """The current concurrency limit."""
     _crowded: int = 0
@@ -110,12 +110,12 @@ class Lane:
     batched: bool = False
     """Whether an attempt may have several deliveries."""
     _fits: float = 0.0
-    """How many deliveries an attempt has if many wait: fewer than the policy allows where bodies are large."""
+    """How many deliveries an attempt has if many wait: fewer than the policy allows if bodies are large."""
 
     def __post_init__(self) -> None:
         """Apply the policy."""
         self._fits = self._policy.batch_events
-        self._behind = Reservations(before=self._reservations)
+        self._background = Reservations(before=self._reservations)
         self._bound()
 
     @property
@@ -152,7 +152,7 @@ class Lane:
         return self._circuit_breaker.probe_at is not None
 
     def status(self, queued: int, now: float) -> LaneStatus:
-        """Return what the lane does now; `queued` deliveries wait in it. It changes nothing."""
+        """Return the lane's status; `queued` deliveries wait in it. It changes nothing."""
         breaker, spacing = self._circuit_breaker, self._rate_limiter.spacing
         state, probe_at = BreakerState.CLOSED, now
         if breaker.probe_at is not None:
@@ -177,13 +177,13 @@ class Lane:
         """Return whether the endpoint answered within a second lately and no attempt is overdue."""
         return now - self._prompt_at <= PROMPT_FOR and not self._overdue(now)
 
-    def crowd(self, turn: float) -> None:
-        """Set the duration of an event-loop turn, in seconds. It is called a few times a second.
+    def crowd(self, iteration: float) -> None:
+        """Set the duration of an event-loop iteration, in seconds. It is called a few times a second.
 
-        When turns are long, more concurrent attempts to a fast endpoint deliver no more: they lengthen
-        every turn, and with it the wait of every other endpoint.
+        When iterations are long, more concurrent attempts to a fast endpoint deliver no more: they lengthen
+        every iteration, and with it the wait of every other endpoint.
         """
-        if turn > LONG_TURN and self._answer < _NEAR * turn:
+        if iteration > LONG_ITERATION and self._answer < _NEAR * iteration:
             self._crowded = max(min(self._crowded, self._allowed) // 2, _ENOUGH_AT_ONCE)
         elif self._crowded < self._policy.max_in_flight:
             self._crowded += 1
@@ -271,9 +271,9 @@ class Lane:
         self._gate()
 
     def fits(self, deliveries: int, *, full: bool) -> None:
-        """Record how many deliveries an attempt has, and whether its body has no room for more.
+        """Record how many deliveries an attempt has, and whether its body is full.
 
-        If it has, and as many as were counted on, more may fit.
+        If it is not full although it has as many as expected, the next one may have more.
         """
         if full:
             self._fits += _WEIGHT * (deliveries - self._fits)
@@ -281,9 +281,9 @@ class Lane:
             self._fits = min(2 * self._fits, self._policy.batch_events)
 
     def rest(self, seconds: float, now: float) -> None:
-        """Begin no attempt for so long, at most five minutes: the endpoint has nothing left of its limit.
+        """Begin no attempt for `seconds`, at most five minutes: the endpoint's rate limit is used up.
 
-        That is no failure, and says nothing about the endpoint's speed.
+        That is not a failure, and says nothing about the endpoint's speed.
         """
         self._rests_until = max(self._rests_until, now + min(seconds, _LONGEST_REST))
         self._gate()
@@ -351,7 +351,7 @@ class Lane:
     def room(self, now: float) -> int:
         """Return how many deliveries may be queued without any waiting more than a second.
 
-        A batch may fill until the next one may be sent; at a slower pace, in the last second before that.
+        A batch may fill until the next request may be sent; at a slow rate, in the last second before it.
         """
         if self._circuit_breaker.probe_at is not None:
             return 1 if not self._started and self._circuit_breaker.may_probe(now) else 0
@@ -370,8 +370,8 @@ class Lane:
             now: Monotonic seconds.
             alone: No other lane had work lately. Then a healthy lane is full only at its hard
                 bound: intake slows down instead, and nothing is copied.
-            again: The delivery comes from a tier. Such deliveries fill only half of the room, so
-                that old ones never keep out new events; but a full batch.
+            again: The delivery comes from a tier. Such deliveries fill only half of the room (or as much as
+                one batch takes, if that is more), so that a backlog never displaces new events.
         """
         if not queued and not self._gated and not self._started:
             return False
@@ -389,15 +389,15 @@ class Lane:
         return max(0, queued - self.room(now))
 
     def _fills(self, now: float) -> bool:
-        """Return whether what is queued now begins within a second, or waits there for the next batch."""
+        """Return whether work that is queued now begins within a second, or waits there for the next batch."""
         if self._open_at(now) - now <= _LONGEST_WAIT:
             return self.batched or self._rests_until <= now
         return self.batched and self.keeps_a_batch(now)
 
     def keeps_a_batch(self, now: float) -> bool:
-        """Return whether a batch, and what a search in one has left, waits in the lane for its next attempt.
+        """Return whether a batch, and the unsettled members of a search, wait in the lane for the next attempt.
 
-        Only the lane's pace delays that, and by seconds.
+        They do if only the lane's rate delays that attempt, and by seconds.
         """
         rests = self._rests_until > now or self._circuit_breaker.probe_at is not None
         return not rests and self._rate_limiter.spacing <= _LONGEST_SPACING
@@ -411,7 +411,12 @@ class Lane:
         return max((room + 1) // 2, min(room, int(self._fits)))
 
     def defer(
-        self, now: float, *, missed_slot: bool = False, waited: float = 0.0, behind: bool = False
+        self,
+        now: float,
+        *,
+        missed_slot: bool = False,
+        waited: float = 0.0,
+        background: bool = False,
     ) -> Deferral:
         """Reserve a slot for a delivery that was not admitted.
 
@@ -420,7 +425,7 @@ class Lane:
             missed_slot: The delivery came back at a slot that its lane could not keep; it gets another one soon,
                 not at the end of the queue.
             waited: Seconds for which it has waited for the breaker.
-            behind: Whether it goes behind all that do not, whose slots do not come after its own.
+            background: Whether it is a background delivery, whose slot comes after those of all others.
         """
         if self._circuit_breaker.probe_at is not None:
             slot = self._circuit_breaker.put_off_until(now, waited)
@@ -429,7 +434,7 @@ class Lane:
         spacing = self._spacing(now) / self._fits
         limited = self._rate_limiter.spacing > 0 and self._rate_limiter.limited
         longest = _LONGEST_LIMITED if limited else _LONGEST_SLOT
-        reservations = self._behind if behind else self._reservations
+        reservations = self._background if background else self._reservations
         book = reservations.again if missed_slot else reservations.book
         slot = book(begin, spacing, longest)
         if begin > now:
@@ -439,9 +444,9 @@ class Lane:
         reason = DeferReason.THROTTLED if self._rate_limiter.spacing else DeferReason.LANE_FULL
         return Deferral(slot, reason)
 
-    def seen(self, slot: float, *, behind: bool = False) -> None:
+    def seen(self, slot: float, *, background: bool = False) -> None:
         """Take into account a slot read from a tier record. Another worker may have reserved it."""
-        (self._behind if behind else self._reservations).seen(slot)
+        (self._background if background else self._reservations).seen(slot)
 
     @property
     def _unpaced(self) -> bool:
@@ -454,7 +459,7 @@ class Lane:
         return now - oldest > self._overdue_after
 
     def _open_at(self, now: float) -> float:
-        """Return when breaker, rate limiter and the endpoint's own words allow the next attempt."""
+        """Return when breaker, rate limiter and the endpoint's requested pause allow the next attempt."""
         at = self._rests_until
         if self._circuit_breaker.probe_at is not None:
             at = max(at, self._circuit_breaker.probe_at)
@@ -477,4 +482,4 @@ def _up(kind: FailureKind, status: int | None) -> bool:
     """Return whether a failed attempt was answered by an endpoint that works."""
     if kind is not FailureKind.STATUS or status is None:
         return False
-    return status < _UP_ALL_THE_SAME and status != _NO_ANSWER_IN_TIME
+    return status < _SERVER_ERRORS_FROM and status != _NO_ANSWER_IN_TIME

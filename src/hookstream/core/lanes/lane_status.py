@@ -1,4 +1,4 @@
-"""What one worker's lanes do at one instant, for people."""
+"""A snapshot of one worker's lanes, for operators."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,42 +18,42 @@ class LaneStatus:
     """A lane at one instant; it changes with the next answer."""
 
     in_flight: int
-    """Attempts that are not answered."""
+    """Unanswered attempts."""
     limit: int
-    """How many may be now: it adapts to the endpoint."""
+    """The present concurrency limit, which adapts to the endpoint."""
     most: int
-    """How many the subscription allows in one worker."""
+    """The most that the subscription allows in one worker."""
     ramping: bool
     """Whether the limit still doubles with each round of answers: nothing has failed since it began at two."""
     overdue: bool
-    """Whether an attempt is unanswered for so long that no other begins."""
+    """Whether an attempt has been unanswered for so long that no other begins."""
     queued: int
     """Deliveries that wait in the lane."""
     rate: float | None
-    """Attempts a second at most now; None: only the limit bounds them."""
+    """The present limit of attempts a second; None: only the concurrency limit bounds them."""
     throttled: bool
-    """Whether the endpoint's answers determine that rate, and not the subscription's own limit."""
+    """Whether the endpoint's answers determine that rate, not the subscription's own limit."""
     breaker: BreakerState
     probe_after: float
-    """Seconds until its next probe may be made; 0: it may, or none is needed."""
+    """Seconds until its next probe may be made; 0: it may be made now, or none is needed."""
     rests: float
-    """Seconds for which it begins no attempt, as its endpoint asked; 0: it does not rest."""
+    """Seconds for which it begins no attempt, as its endpoint requested; 0: it does not rest."""
     answers_in: float
     """Seconds in which the endpoint answers: the average, or more while an attempt is overdue; a guess at first."""
 
 
 @dataclass(slots=True, frozen=True)
 class FullLane:
-    """A lane in which deliveries wait, and that may begin no attempt now though its breaker is closed."""
+    """A lane with waiting deliveries that may begin no attempt now although its breaker is closed."""
 
     subscription_id: str
     partner_id: str
-    """Empty: nothing says whose it is."""
+    """Empty: not known."""
     status: LaneStatus
 
     @property
     def why(self) -> str:
-        """What holds it up, in a few words."""
+        """Why it may begin none, in a few words."""
         it = self.status
         if it.rests > 0:
             return "rests, as its endpoint asked"
@@ -68,13 +68,13 @@ class FullLane:
 
 @dataclass(slots=True, frozen=True)
 class LanesStatus:
-    """Which of a worker's lanes need a look."""
+    """The lanes of a worker that operators should look at."""
 
     open_breakers: tuple[tuple[str, str], ...]
-    """Subscription and partner of some whose breaker is not closed, in the order of their names."""
+    """Subscription and partner of lanes whose breaker is not closed, by name; not all of them."""
     open_count: int
-    """How many there are."""
+    """How many there are in all."""
     full: tuple[FullLane, ...]
-    """Some at their limit, those in which most waits first."""
+    """Lanes at their limit, those with the longest queue first; not all of them."""
     full_count: int
-    """How many there are."""
+    """How many there are in all."""

@@ -1,8 +1,8 @@
-"""A lane is alone while no other lane has had work for a minute."""
+"""Tells whether a lane is alone: no other lane has had work for a minute."""
 
 _ALONE_AFTER = 60.0
-"""Seconds without work in any other lane after which a lane is alone. While other lanes get an
-occasional event, intake must not slow to the rate of one endpoint: their events may be behind its
+"""Seconds without work in any other lane after which a lane is alone. While another lane gets even an
+occasional event, intake must not slow down to one endpoint's rate, because that event may be behind the
 backlog."""
 
 

@@ -1,8 +1,8 @@
 """The process-wide cap of concurrent attempts; half of it is reserved for attempts that end soon.
 
-The reserved half is for first attempts of lanes that answered within a second lately. Everything
-else (unknown lanes, lanes with unanswered attempts, retries) shares the common half, so that
-endpoints that hang and the retries of an outage never use up the whole cap.
+The reserved half is for first attempts of lanes that answered within a second lately. All other attempts
+(unknown lanes, lanes with unanswered attempts, retries) share the common half, so that endpoints that
+hang and the retries of an outage never use up the whole cap.
 """
 
 from dataclasses import dataclass

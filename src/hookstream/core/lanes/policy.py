@@ -1,4 +1,4 @@
-"""A lane's maxima, and its answer for a delivery that it does not admit."""
+"""A lane's limits, and the deferral of a delivery that it does not admit."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from hookstream.core.model.delivery import DeferReason
 
 @dataclass(slots=True, frozen=True)
 class LanePolicy:
-    """A lane's maxima."""
+    """A lane's limits."""
 
     max_in_flight: int
     max_queue: int = 2_000
-    """Deliveries in the queue, whatever the rate: the hard bound."""
+    """The hard bound of deliveries in the queue, whatever the rate."""
     rate_limit: float | None = None
     """Attempts a second: this worker's share of the subscription's rate limit."""
     probe_every: float = 30.0
@@ -21,7 +21,7 @@ class LanePolicy:
     batch_events: int = 1
     """The most deliveries in one attempt. Limits and rates count attempts."""
     batch_wait: float = 0.0
-    """Seconds that a delivery waits at most for others of its batch."""
+    """The longest time that a delivery waits for others of its batch, in seconds."""
 
 
 @dataclass(slots=True, frozen=True)

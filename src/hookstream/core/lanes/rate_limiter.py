@@ -1,4 +1,4 @@
-"""A rate limiter spaces the attempts of a lane: by the rate limit, and by what a throttling endpoint accepts.
+"""Spaces the attempts of a lane, by the rate limit and by the rate that a throttling endpoint accepts.
 
 It is GCRA: its only state is when the next attempt is due at even spacing. A burst may take up to
 a tenth of a second's worth of attempts, and at least one.
@@ -36,7 +36,7 @@ _FORGOTTEN_BELOW = 0.002
 
 @dataclass(slots=True, eq=False)
 class RateLimiter:
-    """When the next attempt may be made. With a spacing of 0, at any time."""
+    """When the next attempt may be made: at any time if the spacing is 0."""
 
     spacing: float = 0.0
     """Seconds between attempts at even spacing."""
@@ -86,7 +86,7 @@ class RateLimiter:
     def throttled(self) -> None:
         """Increase the spacing: the endpoint asked for fewer attempts.
 
-        A little, if it accepted the previous ones. An endpoint that throttles at every rate is unavailable
+        By a little if it accepted the previous ones. An endpoint that throttles at every rate is unavailable
         rather than overloaded, and the spacing that was throttled before is kept.
         """
         slower = _SLOWER

@@ -1,15 +1,15 @@
-"""Reservations assign due times to deferred deliveries, so that no two are due at once.
+"""Assigns due times to deferred deliveries, so that no two are due at once.
 
-In memory is only one instant, the end of all reservations. The slots themselves are in the tier
-records. A worker that has just started or got partitions assigned learns the end from the records
-that it reads; until then it reserves from now on.
+Only one instant is in memory, the end of all reservations. The slots themselves are in the tier records. A
+worker that has just started or got partitions assigned learns the end from the records that it reads; until
+then it reserves from the present on.
 """
 
 from dataclasses import dataclass
 
 _SLACK = 1.05
-"""Slots are spaced slightly wider than the lane could serve, so that late deliveries and those
-reserved by another worker fit in between."""
+"""Slots are spaced slightly wider than the lane can serve, so that late deliveries and those reserved by
+another worker fit in between."""
 
 LONGEST_CATCH_UP = 30.0
 """Seconds by which a missed slot may slip before a new one is reserved at the end."""
@@ -22,10 +22,10 @@ class Reservations:
     end: float = float("-inf")
     """The last slot that was reserved."""
     late: float = float("-inf")
-    """The last one that was given for one that was missed."""
+    """The last slot that replaced a missed one."""
 
     before: "Reservations | None" = None
-    """Those of deliveries that go first: a slot comes after all of theirs, and none of theirs after it."""
+    """The reservations of deliveries that go first: slots here come after all of theirs, and push none back."""
 
     def book(self, now: float, spacing: float, longest: float) -> float:
         """Reserve the next free slot, at most `longest` seconds from now."""

@@ -90,7 +90,7 @@ class Delivery:
     """Whether only today's grant is asked, not the one in force at the event's time. Only of a job's run."""
 
     @property
-    def goes_behind(self) -> bool:
+    def is_background(self) -> bool:
         """Whether it goes behind the live deliveries of its lane: it belongs to a replay's or resend's run."""
         return self.job is not None and self.trigger is not Trigger.TEST
 

@@ -1,8 +1,7 @@
-"""How fast a worker releases what goes behind everything else, such as a replay: it takes what others leave.
+"""Limits how fast a worker releases background records (a replay's), to a third of the event loop's time at most.
 
-Few are released at once, so that whatever comes meanwhile, in any lane, waits for no more than those.
-Then none is released for twice as long as the turn of the event loop took, with them and all else in it:
-beside other work they take a third of its time at most.
+Few are released at once, so that other work that comes meanwhile, in any lane, waits only for those. Then none
+is released for twice as long as that iteration of the event loop took, including all other work in it.
 """
 
 from dataclasses import dataclass
@@ -12,15 +11,15 @@ AT_ONCE: Final = 2
 """How many are released at once."""
 
 LEFT_TO_OTHERS: Final = 2.0
-"""Seconds in which none is released, for each second of the turn before."""
+"""Seconds without a release for each second of the iteration before."""
 
 LONGEST: Final = 0.5
-"""Seconds of that at most."""
+"""The longest time without a release, in seconds."""
 
 
 @dataclass(slots=True, eq=False)
 class Background:
-    """When the next ones may be released, over monotonic seconds. The first may be at once."""
+    """When the next records may be released, over monotonic seconds. The first ones may be at once."""
 
     next_at: float = float("-inf")
 
@@ -28,16 +27,16 @@ class Background:
         """Return how many may be released now."""
         return AT_ONCE if now >= self.next_at else 0
 
-    def released(self, now: float, turn: float) -> float:
-        """Record that some were released in a turn of the event loop that is over now.
+    def released(self, now: float, took: float) -> float:
+        """Record that some were released in an iteration of the event loop that is over now.
 
         Args:
             now: The present.
-            turn: How long that turn took, in seconds.
+            took: How long that iteration took, in seconds.
 
         Returns:
             For how long none is released, in seconds.
         """
-        left = min(LEFT_TO_OTHERS * max(turn, 0.0), LONGEST)
+        left = min(LEFT_TO_OTHERS * max(took, 0.0), LONGEST)
         self.next_at = now + left
         return left

@@ -1,6 +1,6 @@
-"""Which lanes to ask for room for early deliveries: all lanes periodically, those with room in between.
+"""Chooses the lanes that are asked for early deliveries: all four times a second, those that had room in between.
 
-Thousands may wait in an outage, while one lane's backlog is taken a hundred times a second.
+In an outage thousands of lanes may wait, while one lane's backlog is taken a hundred times a second.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 L = TypeVar("L", bound=Hashable)
-"""What names a lane to its owner."""
+"""The caller's key of a lane."""
 
 EVERYBODY_EVERY = 0.25
 """Seconds between asking all lanes."""

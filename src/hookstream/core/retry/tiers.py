@@ -1,7 +1,7 @@
-"""The ladder chooses the tier for a wait, and decides what happens when a record leaves a tier.
+"""Chooses the tier for a wait, and decides what happens when a record leaves a tier.
 
-A tier delays by a fixed time. A wait is split into hops: each through the largest tier that is not
-longer than the remaining wait, but for `LONGEST_EXCESS`, until the rest is short enough for the waiting
+A tier delays by a fixed time. A wait is split into hops, each through the largest tier that is not longer
+than the remaining wait (by more than `LONGEST_EXCESS`), until the remainder is short enough for the waiting
 room. No hop ends early, so no wait ends early.
 """
 
@@ -29,7 +29,7 @@ DEFAULT_TIERS: tuple[Millis, ...] = (
 )
 
 LONGEST_REST: Millis = 30 * SECOND
-"""The longest rest after a tier that waits in the waiting room: the longest jitter."""
+"""The longest remainder of a wait that is spent in the waiting room: the longest jitter."""
 
 
 LONGEST_EXCESS: Millis = SECOND // 10
@@ -127,8 +127,8 @@ class Ladder:
         leaves_at = max(appended_at + delay, now)
         if due_at is None or due_at <= leaves_at:
             return WaitUntil(leaves_at)
-        # If only 0s could take the rest, a hop would come straight back: the waiting room keeps the
-        # record, however long that is. This is what terminates every wait, on any ladder.
+        # If only 0s could take the remainder, a hop would return at once: the waiting room keeps the record,
+        # however long the remainder is. This terminates every wait, on any ladder.
         if due_at - leaves_at <= LONGEST_REST or self.place(leaves_at, due_at) == 0:
             return WaitUntil(due_at)
         return HopDownAt(leaves_at)

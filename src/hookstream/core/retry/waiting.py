@@ -6,8 +6,7 @@ with records share the budget evenly. A record that waits only for a slot has an
 take it early. The bound is enforced by pausing partitions, not by rejecting records: a partition
 exceeds its share by what was already fetched.
 
-Records that go behind all others (a replay's) are due apart from them: however many of those are due,
-nothing else waits for them.
+Background records (a replay's) have a queue of their own, so that nothing else waits for them.
 """
 
 import heapq
@@ -25,11 +24,10 @@ _STALE_ENTRIES_KEPT = 1024
 """Up to this many dropped entries are left in the heap for `due` to skip."""
 
 _STALE_ENTRIES_OF_AN_OWNER = 32
-"""Up to this many dropped entries, and as many as records wait, an owner keeps when one is added. There are
-thousands of owners."""
+"""Dropped entries that an owner keeps, in addition to as many as records wait. There are thousands of owners."""
 
 _MUCH_LONGER = 8
-"""A heap so many times as long is cheaper to add to than to make again."""
+"""A heap that is this many times as long as the new entries is cheaper to add to than to build again."""
 
 
 class Owner(NamedTuple):
@@ -37,13 +35,13 @@ class Owner(NamedTuple):
 
     lane: str
     """The subscription's id."""
-    behind: bool = False
-    """Whether the record goes behind others of the lane, which are taken first."""
+    background: bool = False
+    """Whether it is a background record: others of the lane are taken first."""
 
 
 @dataclass(slots=True, eq=False)
 class _ByDue(Generic[T]):
-    """Records by due time; dropped ones stay in the heap until they are passed or swept."""
+    """Records by due time; dropped ones stay in the heap until they are popped or swept."""
 
     heap: "list[tuple[Millis, int, _WaitingEntry[T]]]" = field(default_factory=list)
     stale: int = 0
@@ -72,7 +70,7 @@ class _ByDue(Generic[T]):
 class _WaitingEntry(Generic[T]):
     """One record that waits; `item` is None once it is dropped."""
 
-    line: _ByDue[T]
+    queue: _ByDue[T]
     share: "_Share[T]"
     offset: int
     size: int
@@ -86,14 +84,14 @@ class _WaitingEntry(Generic[T]):
 class _Owned(Generic[T]):
     """The records that wait for one owner, which may take them before they are due.
 
-    They are put in order when they are asked for: nobody does while the owner's endpoint is down.
+    They are sorted only when the owner takes them, which it does not while its endpoint is down.
     """
 
     owner: Owner
     left: int = 0
     heap: list[tuple[Millis, int, _WaitingEntry[T]]] = field(default_factory=list)
     fresh: list[tuple[Millis, int, _WaitingEntry[T]]] = field(default_factory=list)
-    """Those that came since they were last put in order."""
+    """Those that came since the last sort."""
 
     def add(self, place: tuple[Millis, int, _WaitingEntry[T]]) -> None:
         """Add a record, and forget dropped ones if there are many."""
@@ -135,7 +133,7 @@ class WaitingRoom(Generic[T]):
     Args:
         budget_bytes: The budget for all records, above the floors.
         floor_bytes: What each partition may keep regardless of the others.
-        goes_behind: Returns whether an item goes behind all others; it always returns the same for one.
+        is_background: Returns whether an item is a background record; the answer for an item never changes.
 
     Raises:
         ConfigurationError: A bound is not positive.
@@ -145,18 +143,18 @@ class WaitingRoom(Generic[T]):
         self,
         budget_bytes: int,
         floor_bytes: int,
-        goes_behind: Callable[[T], bool] = lambda _: False,
+        is_background: Callable[[T], bool] = lambda _: False,
     ) -> None:
         if budget_bytes <= 0 or floor_bytes <= 0:
             raise ConfigurationError("the waiting room's budget and floor must be positive")
         self._budget = budget_bytes
         self._floor = floor_bytes
-        self._goes_behind = goes_behind
+        self._is_background = is_background
         self._size = 0
         self.moves = 0
-        """How often a record came or went: until it changes, `to_pause` and `to_resume` have nothing more to say."""
-        self._line: _ByDue[T] = _ByDue()
-        self._behind: _ByDue[T] = _ByDue()
+        """How often a record came or went: until it changes, `to_pause` and `to_resume` return nothing new."""
+        self._queue: _ByDue[T] = _ByDue()
+        self._background: _ByDue[T] = _ByDue()
         self._order = 0
         self._shares: dict[TopicPartition, _Share[T]] = {}
         self._occupied = 0
@@ -168,7 +166,7 @@ class WaitingRoom(Generic[T]):
 
     def __len__(self) -> int:
         """Return how many records wait."""
-        return len(self._line) + len(self._behind)
+        return len(self._queue) + len(self._background)
 
     @property
     def waiting_bytes(self) -> int:
@@ -218,8 +216,8 @@ class WaitingRoom(Generic[T]):
             raise InvariantBroken(
                 f"{partition.topic}-{partition.partition}@{offset} was added to the waiting room twice"
             )
-        line = self._behind if self._goes_behind(item) else self._line
-        entry = _WaitingEntry(line, share, offset, size, item, key, rank, None)
+        queue = self._background if self._is_background(item) else self._queue
+        entry = _WaitingEntry(queue, share, offset, size, item, key, rank, None)
         replaced: T | None = None
         if key is not None:
             copy = self._by_key.get(key)
@@ -235,7 +233,7 @@ class WaitingRoom(Generic[T]):
         self._size += size
         self.moves += 1
         self._order += 1
-        heapq.heappush(line.heap, (due, self._order, entry))
+        heapq.heappush(queue.heap, (due, self._order, entry))
         if owner is not None:
             self._own(owner, due, entry)
         return replaced
@@ -244,8 +242,8 @@ class WaitingRoom(Generic[T]):
         """Remove and return a copy in favour of one of higher rank."""
         item = copy.item
         self._take_out(copy)
-        copy.line.stale += 1
-        copy.line.sweep()
+        copy.queue.stale += 1
+        copy.queue.sweep()
         return item
 
     def _own(self, owner: Owner, due: Millis, entry: _WaitingEntry[T]) -> None:
@@ -255,22 +253,22 @@ class WaitingRoom(Generic[T]):
         owned.add((due, self._order, entry))
         entry.owned = owned
 
-    def due(self, now: Millis, most: int | None = None, *, behind: bool = False) -> list[T]:
+    def due(self, now: Millis, most: int | None = None, *, background: bool = False) -> list[T]:
         """Remove and return up to `most` records due by `now`, the earliest first.
 
         Args:
             now: The present.
             most: None: all of them.
-            behind: Whether those that go behind all others are asked for, or the others.
+            background: True: background records; False: the others.
         """
         found: list[T] = []
-        line = self._behind if behind else self._line
-        heap = line.heap
+        queue = self._background if background else self._queue
+        heap = queue.heap
         while heap and heap[0][0] <= now and (most is None or len(found) < most):
             entry = heapq.heappop(heap)[2]
             item = entry.item
             if item is None:
-                line.stale -= 1
+                queue.stale -= 1
                 continue
             self._take_out(entry)
             found.append(item)
@@ -294,7 +292,7 @@ class WaitingRoom(Generic[T]):
             item = entry.item
             if item is not None:
                 self._take_out(entry)
-                entry.line.stale += 1
+                entry.queue.stale += 1
                 found.append(item)
         self._sweep()
         return found
@@ -321,18 +319,18 @@ class WaitingRoom(Generic[T]):
                 del self._by_owner[owned.owner]
 
     def _sweep(self) -> None:
-        self._line.sweep()
-        self._behind.sweep()
+        self._queue.sweep()
+        self._background.sweep()
 
-    def next_due(self, *, behind: bool | None = None) -> Millis | None:
+    def next_due(self, *, background: bool | None = None) -> Millis | None:
         """Return when the next record is due, or None if none waits.
 
         Args:
-            behind: Whether only those that go behind all others count, or only the others; None: all.
+            background: True: background records only; False: the others only; None: all.
         """
-        if behind is not None:
-            return (self._behind if behind else self._line).first()
-        known = [due for due in (self._line.first(), self._behind.first()) if due is not None]
+        if background is not None:
+            return (self._background if background else self._queue).first()
+        known = [due for due in (self._queue.first(), self._background.first()) if due is not None]
         return min(known, default=None)
 
     def to_pause(self) -> list[TopicPartition]:
@@ -369,7 +367,7 @@ class WaitingRoom(Generic[T]):
         return [share.partition for share in resumed]
 
     def drop(self, partition: TopicPartition) -> None:
-        """Remove a revoked partition: its records, and that it is paused."""
+        """Remove a revoked partition with its records and its pause."""
         share = self._shares.pop(partition, None)
         if share is None:
             return
@@ -377,7 +375,7 @@ class WaitingRoom(Generic[T]):
         self._occupied -= bool(share.entries)
         for entry in share.entries.values():
             entry.item = None
-            entry.line.stale += 1
+            entry.queue.stale += 1
             self._unlink(entry)
         self._size -= share.size
         self.moves += 1

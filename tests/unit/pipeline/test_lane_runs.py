@@ -15,7 +15,7 @@ from hookstream.errors import InvariantBroken
 from hookstream.pipeline.batches import BatchEnd
 from hookstream.pipeline.lane_queue import LaneQueue
 from hookstream.pipeline.lanes import Lanes
-from hookstream.pipeline.open_attempt import AttemptListener, Came, OpenAttempt, Ready
+from hookstream.pipeline.open_attempt import AttemptListener, AttemptResult, OpenAttempt, Ready
 from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Continuation, always_permitted
 from hookstream.pipeline.work import Bodies, Work
@@ -45,7 +45,7 @@ class Site:
         self.open: list[OpenAttempt] = []
         self.exchanges: list[Opened] = []
         self.turns_of_loop: list[float] = []
-        self.returned: list[Came | Continuation[Came]] = []
+        self.returned: list[AttemptResult | Continuation[AttemptResult]] = []
         """How the next attempts end at once."""
         self.error: BaseException | None = None
         self.lanes = Lanes(
@@ -63,7 +63,7 @@ class Site:
 
     def begin(
         self, work: Work, notify: AttemptListener
-    ) -> OpenAttempt | Continuation[Came] | Came:
+    ) -> OpenAttempt | Continuation[AttemptResult] | AttemptResult:
         if self.error is not None:
             raise self.error
         if self.returned:
@@ -132,7 +132,7 @@ async def test_what_must_be_awaited_after_all_is_awaited() -> None:
     site = Site()
     dialled = asyncio.Event()
 
-    async def rest() -> Came:
+    async def rest() -> AttemptResult:
         await dialled.wait()
         return OK
 
@@ -161,7 +161,7 @@ async def test_what_a_callback_raises_ends_the_worker_and_never_reaches_the_even
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
             site.lanes.open(tasks)
-            tasks.create_task(site.lanes.turns.watch())
+            tasks.create_task(site.lanes.runs.watch())
             site.offer(3)
             if where == "the beginning":
                 site.error = broken
@@ -188,7 +188,7 @@ async def test_a_worker_that_is_cancelled_abandons_what_is_open_and_begins_nothi
 
     async with asyncio.TaskGroup() as tasks:
         site.lanes.open(tasks)
-        watching = tasks.create_task(site.lanes.turns.watch())
+        watching = tasks.create_task(site.lanes.runs.watch())
         await a_turn()
         site.offer(2)
         await a_turn()
@@ -225,7 +225,7 @@ async def test_what_must_be_awaited_begins_no_more_once_all_tasks_are_being_canc
     asyncio.get_running_loop().set_exception_handler(lambda _, what: left.append(what))
     ran: list[int] = []
 
-    async def rest() -> Came:
+    async def rest() -> AttemptResult:
         ran.append(1)
         return OK
 
@@ -239,7 +239,7 @@ async def test_what_must_be_awaited_begins_no_more_once_all_tasks_are_being_canc
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
             site.lanes.open(tasks)
-            tasks.create_task(site.lanes.turns.watch())
+            tasks.create_task(site.lanes.runs.watch())
             await a_turn()
             await fail()
 
