@@ -49,7 +49,7 @@ class Lumping(BatchAttempts):
     ) -> list[Work]:
         back = await super()._end(request, members[:1])
         for each in members[1:]:
-            self._settler.let_go(each.work)
+            self._settler.skip(each.work)
         return back
 
 
@@ -58,7 +58,7 @@ class Finding(BatchAttempts):
 
     def _end_found(self, found: Sequence[Work]) -> list[Work]:
         for work in found:
-            self._settler.let_go(work)
+            self._settler.skip(work)
         return []
 
 

@@ -1,7 +1,7 @@
-"""The lanes that had work lately are visited by each tick; the others only wait to be forgotten.
+"""Keeps the lanes that had work lately, which each tick visits, apart from the idle ones.
 
-A worker may have ten thousand lanes, few of which have work at once: a visit to each of them, four times
-a second, would stop the event loop for longer than a delivery takes.
+A worker may have ten thousand lanes, few of which have work at once: a visit to each of them, four times a
+second, would stop the event loop for longer than a delivery takes.
 """
 
 from hookstream.pipeline.lane_queue import LaneQueue
@@ -10,12 +10,12 @@ IDLE_AFTER = 1.0
 """Seconds without work after which a lane is idle."""
 
 FORGOTTEN_AFTER = 600.0
-"""Seconds without work after which a lane is forgotten: what it learnt of its endpoint is stale. Twice
-as long as its breaker may stay open, where that is longer."""
+"""Seconds without work after which a lane is forgotten, because its state of the endpoint is stale; twice the
+longest open time of its breaker, if that is longer."""
 
 
 class ActiveLanes:
-    """Which lanes are active, over monotonic seconds. A lane is active from its making on."""
+    """The active lanes, over monotonic seconds. A new lane is active."""
 
     __slots__ = ("_active", "_idle")
 
@@ -23,7 +23,7 @@ class ActiveLanes:
         """Start without a lane."""
         self._active: dict[LaneQueue, None] = {}
         self._idle: dict[LaneQueue, None] = {}
-        """The one that fell idle first is first."""
+        """In the order in which they became idle."""
 
     def note(self, queue: LaneQueue) -> None:
         """Record that a lane is new, or has work again after it was idle."""
@@ -31,19 +31,19 @@ class ActiveLanes:
         self._active[queue] = None
 
     def visited(self) -> list[LaneQueue]:
-        """Return the active lanes. Lanes may fall idle or become active while they are visited."""
+        """Return the active lanes. Lanes may become idle or active while they are visited."""
         return list(self._active)
 
     def without_work(self, queue: LaneQueue, now: float) -> None:
-        """Record that an active lane has no work; it is idle if it had none for `IDLE_AFTER`."""
+        """Record that an active lane has no work; after `IDLE_AFTER` without work it is idle."""
         if now - queue.busy_at > IDLE_AFTER:
             del self._active[queue]
             self._idle[queue] = None
 
     def forgotten(self, now: float) -> list[LaneQueue]:
-        """Remove and return the lanes that are to be forgotten."""
+        """Remove and return the lanes to forget."""
         gone: list[LaneQueue] = []
-        # They fell idle in this order, and all probe equally often.
+        # They became idle in this order, and all probe equally often.
         for queue in self._idle:
             if now - queue.busy_at <= max(FORGOTTEN_AFTER, 2 * queue.lane.policy.probe_every):
                 break

@@ -1,7 +1,7 @@
-"""Admission turns a taken record into work in the lanes, or settles it at once with the reason.
+"""Turns a record into work in the lanes, or settles it at once with the reason.
 
-A record comes in one of three ways: fresh from an event topic, due from a tier as a delivery, or due
-from a tier as an event that is still to be matched. All three decode the same bytes the same way.
+A record is new from an event topic, due from a tier as a delivery, or due from a tier as an event that has
+not been matched. All three decode the same bytes in the same way.
 """
 
 from collections.abc import Awaitable, Callable
@@ -59,7 +59,7 @@ class Admission:
         event_ids: EventIds,
         fence: Fence,
     ) -> None:
-        """End through `attempts` the deliveries that need no attempt."""
+        """Use `attempts` to end deliveries that need no attempt."""
         self._operations = ports.topics.operations
         self._codec = ports.codec
         self._directory = ports.directory
@@ -82,8 +82,8 @@ class Admission:
     def fresh(
         self, receipt: Receipt, traceparent: str | None, tracestate: str | None
     ) -> Awaitable[None] | None:
-        """Admit a record of an event topic; return the rest where something must be awaited."""
-        # Without names, which take the constructor as long again.
+        """Admit a record of an event topic; return what must be awaited, if anything."""
+        # Without keywords, with which the constructor takes twice as long.
         state = UnmatchedEvent(receipt.record.origin, self._clock.now())
         state.traceparent, state.tracestate = traceparent, tracestate
         return self._begin(receipt, state)
@@ -94,7 +94,7 @@ class Admission:
         if rest is not None:
             await rest
 
-    # As `Fence.run` does, without a coroutine where nothing waits.
+    # As `Fence.run`, without a coroutine if nothing must be awaited.
 
     def _begin(self, receipt: Receipt, state: UnmatchedEvent) -> Awaitable[None] | None:
         offered: set[str] = set()
@@ -121,17 +121,17 @@ class Admission:
             if rest is not None:
                 await rest
 
-        self._fence.stop(receipt, error, Step.MATCH, again=again, give_up=receipt.release)
+        self._fence.stop(receipt, error, Step.MATCH, again=again, skip=receipt.release)
 
-    # Each step returns the rest where something must be awaited.
+    # Each step returns what must be awaited, if anything.
 
     def _unmatched(
         self, receipt: Receipt, state: UnmatchedEvent, offered: set[str]
     ) -> Awaitable[None] | None:
-        """Admit a record; `offered` has the subscriptions that a failed try offered already."""
+        """Admit a record; `offered` has the subscriptions that got it from a failed try."""
         record = receipt.record
         if record.headers_problem is not None and record.topic == self._operations:
-            # A record in our own topic whose headers cannot be read was not written by us.
+            # hookstream did not write a record with unreadable headers into its own topic.
             why = Undecodable(UndecodableReason.HEADERS_UNREADABLE, record.headers_problem)
             self._settler.write_undecodable(receipt, why, state)
             return None
@@ -150,7 +150,7 @@ class Admission:
     def _match(
         self, receipt: Receipt, state: UnmatchedEvent, identified: Identified, offered: set[str]
     ) -> Awaitable[None] | None:
-        """Decode an event that a subscription wants, and fan it out."""
+        """Decode an event whose type has a subscription, and fan it out."""
         event_type = identified.revision.event_type
         if (
             state.only is None
@@ -169,7 +169,7 @@ class Admission:
     async def _match_later(
         self, receipt: Receipt, state: UnmatchedEvent, identified: Identified, offered: set[str]
     ) -> None:
-        """Do so where the event's id or a thread must be awaited."""
+        """Decode and fan out an event if its id or a thread must be awaited."""
         event_id: str | Undecodable = ""
         if identified.by_position:
             event_id = await self._position_id(state.origin)
@@ -192,7 +192,7 @@ class Admission:
         event: Event | Undecodable,
         offered: set[str],
     ) -> Awaitable[None] | None:
-        """Fan out what was decoded, or set it aside."""
+        """Fan out a decoded event, or write an undecodable record."""
         if isinstance(event, Undecodable):
             self._settler.write_undecodable(receipt, event, state)
             return None
@@ -215,7 +215,7 @@ class Admission:
     async def _read(
         self, receipt: Receipt, identified: Identified, origin: Origin, event_id: str
     ) -> Event | Undecodable | None:
-        """Decode a record, a large one in a thread; None: its partition was revoked meanwhile."""
+        """Decode a record, in a thread if it is large; None: its partition was revoked meanwhile."""
         record = receipt.record
         load = self._codec.load(identified, record)
         if load > LARGE:
@@ -230,7 +230,7 @@ class Admission:
     def _loaded(
         self, receipt: Receipt, event: Event | Undecodable, load: int
     ) -> Event | Undecodable:
-        """Note the load of an event, and which one it is on the span of its record."""
+        """Set the load of an event, and add the event to the span of its record."""
         if isinstance(event, Event):
             event.load = load
             if receipt.span is not None:
@@ -256,10 +256,10 @@ class Admission:
     async def _for_one(
         self, receipt: Receipt, event: Event, state: UnmatchedEvent, only: OnlyFor
     ) -> None:
-        """Admit a replayed event as the delivery of the one subscription that it is for.
+        """Admit a replayed event as a delivery to its one subscription.
 
-        Whether the subscription asks for it is evaluated as soon as that can be read, for this run; the
-        active interval is not.
+        The filter is evaluated for this run as soon as the subscription can be read; the active interval is not
+        checked.
         """
         now = self._clock.now()
         expiry = expiry_of(self._directory.subscriptions.get(only.subscription_id))
@@ -287,7 +287,7 @@ class Admission:
         await self._fence.run(receipt, Step.DECODE, act, delivery.delivery_id)
 
     async def _due(self, receipt: Receipt, delivery: Delivery) -> None:
-        """Decode it and offer it; the work takes over the receipt."""
+        """Decode and offer a delivery; the work takes over the receipt."""
         event = await self._event_due(receipt, delivery)
         if event is None:
             return
@@ -306,7 +306,7 @@ class Admission:
             case UnknownSchema():
                 return Undecodable(UndecodableReason.UNKNOWN_SCHEMA, str(identified))
             case UnresolvedSchema(schema=schema):
-                # It was matched, so there was a row: this worker reads it soon, or it is gone.
+                # It was matched, so the schema had a row: this worker will read it soon, or it was deleted.
                 problem = self._schema_waits.undecodable(schema)
                 if problem is None:
                     again = partial(self.due, receipt, delivery)
@@ -316,7 +316,7 @@ class Admission:
                 return await self._read(receipt, identified, delivery.origin, delivery.event_id)
 
     def _not_decodable(self, receipt: Receipt, delivery: Delivery, why: Undecodable) -> None:
-        """Dead-letter a delivery whose record cannot be decoded any more."""
+        """Dead-letter a delivery whose record can no longer be decoded."""
         event = _nothing(receipt.record, delivery)
         work = Work(delivery, Bodies(self._codec, event), receipt)
         self._fan_out.credit(work)
@@ -328,7 +328,7 @@ class Admission:
             raise
 
     def _resolve(self, receipt: Receipt, state: UnmatchedEvent, schema: RegisteredId) -> None:
-        """Have a registry's schema resolved, unless the registry does not have it."""
+        """Let a record wait until its registry's schema is resolved, or settle it if that is useless."""
         useless = self._schema_waits.useless(schema)
         match useless:
             case NotFound(detail=detail):
@@ -340,7 +340,7 @@ class Admission:
                 self._settler.write_undecodable(receipt, problem, state)
             case None:
                 again = partial(self.unmatched, receipt, state)
-                # A tier has deliveries of other schemas, which go on.
+                # A tier also has deliveries of other schemas, which must continue.
                 in_tier = receipt.where.topic != state.origin.topic
                 late = self._later(receipt, state) if in_tier else None
                 self._schema_waits.wait(receipt, schema, again, late)
@@ -352,7 +352,7 @@ class Admission:
         return partial(self._fence.run, receipt, Step.MATCH, later)
 
     def _put_off(self, receipt: Receipt, state: UnmatchedEvent) -> None:
-        """Defer a record for which the registry gave no answer: whatever its age, it is asked for again."""
+        """Defer a record without an answer of the registry: it is requested again, whatever the record's age."""
         now = self._clock.now()
         policy.event_deferred(state, policy.registry_asked_again(state, now), now)
         self._settler.defer_record(receipt, state)
@@ -376,7 +376,7 @@ class Admission:
 
 
 def _nothing(record: Record, delivery: Delivery) -> Event:
-    """Return an event without content, for a record that does not decode any more."""
+    """Return an event without content, for a record that can no longer be decoded."""
     return Event(
         revision=Revision(delivery.event_type, 0, ""),
         event_id=delivery.event_id,

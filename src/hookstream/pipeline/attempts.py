@@ -1,11 +1,11 @@
-"""One attempt: the subscription as it is now, the body, the signature, the POST, and what follows.
+"""Makes one attempt: checks the subscription, makes the body, signs, posts, and settles the result.
 
-1. Where the subscription is not what it was, decide without an attempt.
-2. End a delivery that expired, or whose partner may not see the event any more.
+1. If the subscription allows no attempt, decide without one.
+2. End a delivery that expired, or whose partner may no longer see the event.
 3. Render and sign.
-4. Send, and wait for the answer. Directly before the first byte the sender asks once more whether
-   the tables are current and the subscription unchanged; where not, no attempt was made.
-5. Classify, decide, and hand both to the settler.
+4. Send, and wait for the answer. Directly before the first byte the sender checks again whether the tables
+   are current and the subscription is unchanged; if not, no attempt was made.
+5. Classify, decide, and pass both to the settler.
 
 A process that dies during any of these has written nothing, and its offset is not committed.
 """
@@ -67,7 +67,7 @@ _TOKEN_REPLACED = "the first of two requests was answered 401, the second had an
 
 @dataclass(slots=True, frozen=True)
 class _Unrendered:
-    """What an attempt lacks: a body whose making takes long."""
+    """An attempt without its body, which takes long to make."""
 
     prepared: Prepared
     partner: Partner | None
@@ -75,7 +75,7 @@ class _Unrendered:
 
 
 class Attempts:
-    """Makes attempts, one call each, and settles what they come to."""
+    """Makes attempts, one call each, and settles their results."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Attempts:
         settler: Settler,
         fence: Fence,
     ) -> None:
-        """Ask `eligibility` before every attempt, and once more before its first byte."""
+        """Check `eligibility` before every attempt, and again before its first byte."""
         self._clock = ports.clock
         self._chance = ports.chance
         self._sender = ports.sender
@@ -99,9 +99,9 @@ class Attempts:
         self._fence = fence
         self.prepared = PreparedRequests(ports.public_key_signing)
         self.readmit: Callable[[Work], Awaitable[None]] = _nobody
-        """Offers work to its lane again, unless its subscription makes an attempt pointless."""
+        """Offers work to its lane again, unless its subscription allows no attempt."""
         self.rest: Callable[[str, Millis], None] = _no_lane
-        """Begins no attempt of a subscription for so long: its endpoint has nothing left of its limit."""
+        """Pauses the lane of a subscription for some milliseconds: its endpoint's rate limit is used up."""
 
     def settle_if_ineligible(self, work: Work) -> bool:
         """Settle work of which no attempt may be made now; return whether it was settled."""
@@ -112,13 +112,13 @@ class Attempts:
         judged = self._eligibility.judge(work.delivery, now)
         if isinstance(judged, Live):
             return judged
-        # Whatever it is, its keys need not stay in memory for it.
+        # Its keys need not stay in memory meanwhile.
         self.prepared.forget(work.delivery.subscription_id)
         self.end(work, judged)
         return None
 
     def overflow(self, work: Work, slot: DeferUntil) -> None:
-        """Defer work that its lane has no room for until the slot that the lane gave it."""
+        """Defer work for which its lane has no room, until the slot that the lane reserved."""
         try:
             if self.settle_if_ineligible(work):
                 # A paused or held delivery waits for that and does not age, unlike one of a slow lane.
@@ -129,7 +129,7 @@ class Attempts:
             self.stop(work, error, Step.SETTLE)
 
     def end(self, work: Work, disposition: Disposition, outcome: Outcome | None = None) -> None:
-        """Settle work without an attempt having been made."""
+        """Settle work of which no attempt was made."""
         if work.delivery.trigger is Trigger.TEST:
             disposition = policy.test_ended(disposition)
         if isinstance(disposition, DeferUntil):
@@ -155,11 +155,11 @@ class Attempts:
     def begin(
         self, work: Work, notify: AttemptListener
     ) -> OpenAttempt | Continuation[AttemptResult] | AttemptResult:
-        """Begin an attempt; where it is open then, `notify` learns how it ends, and that it is settled.
+        """Begin an attempt; `notify` is called when an open attempt has ended and is settled.
 
         Returns:
-            The open attempt; the rest of it where something must be awaited; or how it ended at once. None:
-            without an attempt. Withheld: nothing is settled, and the work is the caller's again.
+            The open attempt; a continuation if something must be awaited; or the result. None: the delivery
+            ended without an attempt. Withheld: nothing is settled, and the caller has the work again.
         """
         try:
             ready = self._ready(work)
@@ -173,7 +173,7 @@ class Attempts:
         return self._send(work, ready, notify)
 
     async def attempt(self, work: Work) -> AttemptResult:
-        """Make one attempt, settle it, and return how it ended, as `begin` has it."""
+        """Make one attempt, settle it, and return its result, as `begin` does."""
         awaiting = Awaiting()
         begun = self.begin(work, awaiting)
         if isinstance(begun, OpenAttempt):
@@ -187,18 +187,18 @@ class Attempts:
         return await came.run() if isinstance(came, Continuation) else came
 
     async def _rendered(self, work: Work, unrendered: _Unrendered) -> AttemptResult:
-        """Make the body of an attempt beside the event loop."""
+        """Make the body of an attempt in a thread."""
         prepared, partner, version = unrendered.prepared, unrendered.partner, unrendered.version
         try:
             await self.rendering.make(work, prepared, partner, version)
         except Exception as error:  # noqa: BLE001  the fence: nothing was sent
             self.stop(work, error, Step.PREPARE)
             return None
-        # The lane gave this attempt its turn a while ago; it gives it another.
+        # The permit was for an earlier moment; the lane begins the attempt again.
         return BODY_MADE
 
     def stop(self, work: Work, error: Exception, step: Step) -> None:
-        """Stop the partition of work of which nothing was sent, for a defect of ours.
+        """Stop the partition of unsent work because of a defect of ours.
 
         Raises:
             Exception: What `Fence.stop` raises.
@@ -206,9 +206,9 @@ class Attempts:
         self._settler.stop(work, error, step, partial(self._retry, work))
 
     async def _retry(self, work: Work) -> None:
-        """Do what an attempt does before its request, without a trace of it, and then offer the work again.
+        """Repeat the preparation of an attempt, then offer the work to its lane again. Nothing is recorded.
 
-        What can fail without the lane comes first, so that a defect that lasts costs the lane nothing.
+        Steps that can fail without the lane come first, so that a lasting defect costs the lane nothing.
         """
         now = self._clock.now()
         status = self._eligibility.status(work.delivery, now)
@@ -222,7 +222,7 @@ class Attempts:
             await self.readmit(work)
 
     def _ready(self, work: Work) -> Ready | _Unrendered | None:
-        """Return what an attempt is made of, None where the work ended without one."""
+        """Return a prepared attempt, or one that lacks its body; None: the work ended without one."""
         now = self._clock.now()
         live = self.live_or_settled(work, now)
         if live is None:
@@ -232,7 +232,7 @@ class Attempts:
         body = self.rendering.at_hand(work, prepared, live.partner, version)
         if body is None:
             return _Unrendered(prepared, live.partner, version)
-        # Only now: a lane that is full prolongs the wait that the delivery comes from.
+        # Only now: until here, a full lane may have prolonged the wait.
         policy.wait_ended(work.delivery, now)
         if isinstance(body, Refused):
             self.refuse(work, body)
@@ -269,7 +269,7 @@ class Attempts:
         attempt: OpenAttempt,
         answer: Answer | Withheld | Continuation[Answer | Withheld] | Exception,
     ) -> None:
-        """Settle what the request of an open attempt came to. Nothing is raised: the caller is a socket."""
+        """Settle the result of an open attempt's request. It never raises: the caller is a socket's callback."""
         came: AttemptResult | Continuation[AttemptResult]
         attempt.exchange = None
         try:
@@ -279,7 +279,7 @@ class Attempts:
                 came = self._interrupted(attempt, answer)
             else:
                 came = self._came(attempt, answer)
-        except BaseException as error:  # noqa: BLE001  it passes the fence, and not to the event loop
+        except BaseException as error:  # noqa: BLE001  it passes the fence, but must not reach the event loop
             attempt.notify.broke(error)
             return
         attempt.notify.ended(came)
@@ -287,7 +287,7 @@ class Attempts:
     async def _awaited(
         self, attempt: OpenAttempt, rest: Continuation[Answer | Withheld]
     ) -> Outcome | Withheld:
-        """Await and settle what a request comes to."""
+        """Await the result of a request, and settle it."""
         try:
             answer = await rest.run()
         except Exception as error:  # noqa: BLE001  the fence
@@ -307,7 +307,7 @@ class Attempts:
             return self._interrupted(attempt, error)
 
     def _withheld(self, attempt: OpenAttempt, withheld: Withheld) -> Withheld:
-        """Take back an attempt that was not made."""
+        """Undo the count of an attempt that was not made."""
         attempt.work.delivery.attempt -= 1
         end_all((attempt.span,), "withheld")
         return withheld
@@ -316,14 +316,16 @@ class Attempts:
         """Settle an attempt whose request was, or may have been, sent before a defect of ours."""
         self._fence.note(error, Step.SETTLE)
         end_all((attempt.span,), FailureKind.INTERNAL_ERROR.value)
-        # A retry that was decided already is decided again.
+        # If a retry was decided already, it is decided again.
         attempt.work.delivery.step = attempt.step
         return self.failed_by_us(attempt.work, attempt.ready, attempt.began, error)
 
     def failed_by_us(self, work: Work, ready: Ready, began: float, error: Exception) -> Outcome:
-        """Settle an attempt that a defect of ours interrupted: it failed, and is made again by schedule."""
+        """Settle an attempt that a defect of ours interrupted: it failed, and is retried by schedule."""
         delivery, subscription = work.delivery, ready.prepared.subscription
-        detail = f"a defect of hookstream behind the request: {type(error).__name__} at {line_of(error)}"
+        detail = (
+            f"a defect of hookstream after the request: {type(error).__name__} at {line_of(error)}"
+        )
         outcome = Failed(FailureKind.INTERNAL_ERROR, detail)
         now = self._clock.now()
         disposition: Disposition
@@ -355,7 +357,7 @@ class Attempts:
     ) -> AttemptRecord:
         """Return the audit record of an attempt that took `took` seconds."""
         delivery, event, prepared = work.delivery, work.bodies.event, ready.prepared
-        # One is made for each attempt: by names, the constructor takes twice as long.
+        # Made for each attempt: with keywords, the constructor takes twice as long.
         record = AttemptRecord(
             delivery,
             ready.version,
@@ -380,7 +382,7 @@ class Attempts:
         return record
 
     def _settle(self, attempt: OpenAttempt, answer: Answer) -> Outcome:
-        """Decide what follows from an answer, and settle it."""
+        """Classify an answer, decide the disposition, and settle both."""
         work, ready, span = attempt.work, attempt.ready, attempt.span
         took, now = self._clock.monotonic() - attempt.began, self._clock.now()
         outcome = classify(
@@ -397,7 +399,7 @@ class Attempts:
             disposition, also = self._decided(work, ready, outcome, asked, now)
         finally:
             if span is not None:
-                # It ends here, whatever fails below.
+                # It ends here even if a later step fails.
                 attempt.span = None
                 end_span(span, answer, outcome, disposition)
         record = self.record(work, ready, outcome, disposition, took, span=span, answer=answer)
@@ -408,7 +410,7 @@ class Attempts:
     async def answer(
         self, post: Post, still: Permitted, spans: Sequence[Span | None]
     ) -> Answer | Withheld:
-        """Send a request and return what came of it. Spans end here where nothing did."""
+        """Send a request and return its result. If there is no answer, the spans end here."""
         try:
             answer = await self._sender.send(post, still)
         except BaseException as error:
@@ -423,10 +425,10 @@ class Attempts:
     def read_words(
         self, delivery: Delivery, ready: Ready, words: Words, outcome: Outcome
     ) -> ReceiverRequest | None:
-        """Rest the lane as the answer's RateLimit says; return what the answer asks of the delivery.
+        """Pause the lane by the answer's RateLimit; return the request in `webhook-delivery`, if any.
 
-        A Retry-After that was followed takes precedence over a RateLimit. What a test is answered
-        concerns neither, and what a batch is answered no delivery in particular.
+        A Retry-After that was followed takes precedence over a RateLimit. The headers of a test's answer are
+        ignored, and a batch's `webhook-delivery` concerns no delivery in particular.
         """
         if delivery.trigger is Trigger.TEST:
             return None
@@ -447,7 +449,7 @@ class Attempts:
         asked: ReceiverRequest | None,
         now: Millis,
     ) -> Checkup:
-        """Return what becomes of the delivery, and what the endpoint's health adds to that."""
+        """Return the delivery's disposition, and the records for a change of its endpoint's health."""
         if work.delivery.trigger is Trigger.TEST:
             # It says nothing about the endpoint's health over days.
             return policy.test_attempted(outcome), ()
@@ -465,7 +467,7 @@ class Attempts:
         return self.health.after(work.delivery, outcome, disposition, now)
 
     def note_latency(self, delivery: Delivery, outcome: Outcome, now: Millis) -> None:
-        """Measure how long a first attempt that arrived took from the event on; a run of a job is none."""
+        """Measure the time from an event's append to its successful first attempt; runs of jobs are ignored."""
         if delivery.job is not None:
             return
         appended = delivery.origin.timestamp
@@ -474,8 +476,8 @@ class Attempts:
 
 
 async def _nobody(_: Work) -> None:
-    """Stand in until admission says how work is offered again."""
+    """Stand in until admission sets `readmit`."""
 
 
 def _no_lane(_: str, __: Millis) -> None:
-    """Stand in until admission says which lanes there are."""
+    """Stand in until admission sets `rest`."""

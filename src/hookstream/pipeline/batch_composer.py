@@ -1,12 +1,13 @@
-"""A batch contains what may be attempted now and fits into one body, each with its own body.
+"""Composes a batch of the deliveries that may be attempted now and whose bodies fit into one request.
 
-Each delivery is judged and rendered when the batch is made, never before.
+Each delivery is checked and rendered when the batch is made, never before.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from hookstream.core.lanes.halving import REFUSES_BODY
 from hookstream.core.model.event import LARGE
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Refused
@@ -21,10 +22,10 @@ from hookstream.pipeline.request_parts import Prepared
 from hookstream.pipeline.work import Work
 
 MEMBERS_BETWEEN_YIELDS = 10
-"""Members that are settled in one turn of the event loop: more would keep it from other lanes."""
+"""Members that are settled in one iteration of the event loop: more would delay other lanes."""
 
 _LOAD_BETWEEN_YIELDS = LARGE // 4
-"""Load of the events whose bodies are made in one turn."""
+"""Load of the events whose bodies are made in one iteration."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,7 +35,7 @@ class BatchMember:
     work: Work
     prepared: Prepared
     live: Live
-    """How the subscription stood when it was judged."""
+    """The subscription as it was when the delivery was checked."""
     version: int
     body: bytes
 
@@ -51,20 +52,20 @@ class LongBody:
 
 @dataclass(slots=True)
 class Composed:
-    """Deliveries that were to be put together, by what becomes of them. All others are settled."""
+    """A composed batch and the deliveries that it leaves out. All others are settled."""
 
     members: list[BatchMember] = field(default_factory=list)
     later: list[Work] = field(default_factory=list)
-    """In another request: they do not fit, are copies of a member, or come after a long body."""
+    """Those for another request: they do not fit, are copies of a member, or come after a long body."""
     long: LongBody | None = None
-    """Is to be made first. Then there are no members."""
+    """A body that must be made first. Then there are no members."""
     full: bool = False
     """Whether the body has no room for the next one."""
     _ids: set[str] = field(default_factory=set)
     _size: int = 0
 
     def add(self, member: BatchMember, most: int) -> bool:
-        """Add a member; False: together, the bodies would have more than `most` bytes."""
+        """Add a member; False: the bodies would have more than `most` bytes in all."""
         size = self._size + len(member.body) + (len(self.members) > 0)
         if size > most:
             return False
@@ -78,18 +79,18 @@ class Composed:
 
 
 class BatchComposer:
-    """Puts batches together."""
+    """Composes batches."""
 
     def __init__(self, ports: Ports, eligibility: Eligibility, attempts: Attempts) -> None:
-        """Judge and render as `attempts` does."""
+        """Check and render as `attempts` does."""
         self._clock = ports.clock
         self._eligibility = eligibility
         self._attempts = attempts
 
     async def composed(self, works: Sequence[Work]) -> Composed:
-        """Put deliveries of one subscription together, the oldest first.
+        """Compose a batch of deliveries of one subscription, the oldest first.
 
-        What may not be attempted is settled; where a defect of ours prevents that, its partition stops.
+        A delivery that may not be attempted is settled; if a defect of ours prevents that, its partition stops.
         """
         composed, load, turns = Composed(), 0, 1
         for place, work in enumerate(works):
@@ -103,7 +104,7 @@ class BatchComposer:
                 self._attempts.stop(work, error, Step.PREPARE)
                 continue
             if isinstance(member, LongBody):
-                # What is ready does not wait for it.
+                # Members that are ready do not wait for it.
                 composed.long = None if composed.members else member
                 composed.later += works[place + (composed.long is not None) :]
                 break
@@ -135,7 +136,7 @@ class BatchComposer:
         return BatchMember(work, prepared, live, version, body)
 
     def _leave_out_changed(self, composed: Composed) -> None:
-        """Put off members that were judged in an earlier turn of the loop, and would be judged otherwise now."""
+        """Leave out members that were checked in an earlier iteration of the loop and may not be sent now."""
         members, composed.members = composed.members, []
         changed: list[Work] = []
         for member in members:
@@ -156,3 +157,15 @@ class BatchComposer:
             self._attempts.stop(long.work, error, Step.PREPARE)
             return False
         return True
+
+
+def mark_alone(works: Iterable[Work], steps: int) -> None:
+    """Mark deliveries at the end of their schedules whose last attempt was refused: they are sent alone."""
+    for work in works:
+        delivery = work.delivery
+        work.alone |= delivery.step >= steps and delivery.last_status in REFUSES_BODY
+
+
+def one_or_together(works: Sequence[Work]) -> list[Work]:
+    """Return the members of the next request: the first if it must be sent alone, or all that need not be."""
+    return [works[0]] if works[0].alone else [work for work in works if not work.alone]

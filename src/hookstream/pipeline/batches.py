@@ -1,17 +1,17 @@
-"""One request contains several deliveries of a subscription, and each of them is settled alone.
+"""Sends several deliveries of a subscription in one request, and settles each of them alone.
 
-1. Ask of each delivery whether an attempt may be made, as `Attempts` does: what may not is settled.
-2. Put together what fits into one body, the oldest first.
-3. Send it; the answer is the answer to every member.
+1. Check each delivery as `Attempts` does: if it may not be attempted, settle it.
+2. Compose a batch of those that fit into one body, the oldest first.
+3. Send it; the answer applies to every member.
 4. Settle each member by its own schedule. After a 400, 413 or 422 the batch is halved first
-   (`core.lanes.halving`): its members return to the lane, audited and not settled.
+   (`core.lanes.halving`): its members return to the lane, audited and unsettled.
 
-A process that dies during any of these leaves each member settled or to be read again: a batch is
-never settled as a whole.
+If the process dies during any of these, each member is either settled or read again: a batch is never
+settled as a whole.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -45,6 +45,8 @@ from hookstream.pipeline.batch_composer import (
     BatchComposer,
     BatchMember,
     Composed,
+    mark_alone,
+    one_or_together,
 )
 from hookstream.pipeline.defects import Step
 from hookstream.pipeline.eligibility import Eligibility
@@ -61,14 +63,14 @@ _ENDS_OF_SCHEDULES = frozenset({DeadReason.ATTEMPTS_EXHAUSTED, DeadReason.EXPIRE
 
 
 class BatchEnd(NamedTuple):
-    """What one request of a lane came to."""
+    """The result of one request of a lane."""
 
     outcome: Outcome | Withheld | None
-    """As `Attempts.attempt` returns it: None or Withheld where there was no answer."""
+    """As `Attempts.attempt` returns it: None or Withheld if there was no answer."""
     back: Sequence[Work]
     """Unsettled work that returns to the head of its lane, in this order."""
     answered_at: float | None = None
-    """When the answer came, monotonic seconds; what was settled since took the endpoint no time."""
+    """When the answer came, monotonic seconds: settling the members is no time of the endpoint."""
 
 
 @dataclass(slots=True)
@@ -105,7 +107,7 @@ class BatchAttempts:
         settler: Settler,
         fence: Fence,
     ) -> None:
-        """Share with `attempts` all that it knows of subscriptions, and let it make the attempts of one."""
+        """Share the state of `attempts`, which also makes the attempts of single deliveries."""
         self._clock = ports.clock
         self._chance = ports.chance
         self._tracer = ports.tracer
@@ -119,10 +121,10 @@ class BatchAttempts:
         self._fence = fence
 
     async def attempt(self, works: Sequence[Work], queue: LaneQueue) -> BatchEnd:
-        """Make one request with as many of these deliveries as may be in it.
+        """Make one request with as many of these deliveries as it may contain.
 
         Args:
-            works: Work of one lane, the oldest first: a batch, or all that a search has left.
+            works: Work of one lane, the oldest first: a batch, or all unsettled members of a search.
             queue: The lane.
         """
         halving, asked = self._next_probe(works)
@@ -146,12 +148,12 @@ class BatchAttempts:
         if not members:
             return BatchEnd(None, [])
         if len(members) == 1 or composed.members[0].prepared.batch is None:
-            # What it was composed with ended or comes later, or the subscription has no batches any more.
+            # The other members ended or come later, or the subscription no longer has batches.
             return await self._alone(members, members[0], queue)
         return await self._together(composed.members, others, halving, queue)
 
     def _return(self, composed: Composed, others: Sequence[Work], queue: LaneQueue) -> None:
-        """Return to the lane what a request leaves out: nothing of it waits for an answer."""
+        """Put the work that a request leaves out back into its lane: it does not wait for the answer."""
         self.put_back(queue, others)
         if composed.members:
             queue.lane.fits(len(composed.members), full=composed.full)
@@ -179,7 +181,7 @@ class BatchAttempts:
         return BatchEnd(answered, others if answered is not None else members[1:] + others)
 
     def overflow(self, work: Work, slot: DeferUntil) -> None:
-        """Defer work that its lane has no room for; for work of a search, that ends the search.
+        """Defer work for which its lane has no room; work of a search leaves the search.
 
         Otherwise it would return unchanged, be refused and be deferred again, without end.
         """
@@ -188,23 +190,22 @@ class BatchAttempts:
             self._attempts.overflow(work, slot)
 
     def abandon(self, work: Work) -> None:
-        """Drop work that this worker may not attempt any more.
+        """Drop work that this worker may no longer attempt.
 
-        What a search has left is retried by its schedule: its attempts are audited, and who reads the
-        delivery next counts on from them.
+        An unsettled member of a search is retried by its schedule: its attempts are audited, and the next worker
+        that reads the delivery continues its count.
         """
         if work.halving is None or not work.receipt.assigned or self._end_found([work]):
             self._settler.give_back(work)
 
     def _next_probe(self, works: Sequence[Work]) -> tuple[Halving[Work] | None, list[Work]]:
-        """Return the search that goes on among work, and what the next request is to contain."""
+        """Return the search that continues with this work, and the members of the next request."""
         status: SubscriptionStatus | None = None
         try:
             status = self._eligibility.status(works[0].delivery, self._clock.now())
         except Exception as error:  # noqa: BLE001  the fence: each delivery asks again, and stops its partition
             self._fence.note(error, Step.PREPARE)
-        # The lane may not know yet what became of the subscription's batches.
-        most = len(works)
+        most = len(works)  # The lane may not know the present batch settings yet.
         if isinstance(status, Live):
             batch = status.subscription.batch
             most = 1 if batch is None else batch.max_events
@@ -213,11 +214,11 @@ class BatchAttempts:
             probe = halving.probe()
             if len(probe) <= most:
                 return halving, probe
-        # Of a search, some were deferred, or their partition was revoked, or batches are smaller now.
+        # Members of a search were deferred, their partition was revoked, or batches are smaller now.
         _give_up(works)
         if isinstance(status, Live):
-            _set_alone(works, len(status.subscription.retry.schedule))
-        return None, _one_or_together(works)[:most]
+            mark_alone(works, len(status.subscription.retry.schedule))
+        return None, one_or_together(works)[:most]
 
     async def _alone(self, works: Sequence[Work], work: Work, queue: LaneQueue) -> BatchEnd:
         """Attempt one delivery as `Attempts` does; the others do not wait for its answer."""
@@ -228,7 +229,7 @@ class BatchAttempts:
     async def _probe(
         self, work: Work, works: Sequence[Work], halving: Halving[Work], queue: LaneQueue
     ) -> BatchEnd:
-        """Attempt one delivery of a search, which goes on among the others."""
+        """Attempt one delivery of a search, which continues with the others."""
         outcome = await self._attempts.attempt(work)
         if isinstance(outcome, Withheld):
             return BatchEnd(outcome, works)
@@ -243,14 +244,14 @@ class BatchAttempts:
     async def _send(self, members: Sequence[BatchMember]) -> _Answered | Outcome | Withheld | None:
         """Send one request.
 
-        An Outcome: a defect of ours interrupted it, and all members are settled. None: it could not be
-        made, and the partition of its first member is stopped: one exception stops one at most.
+        An Outcome: a defect of ours interrupted it, and all members are settled. None: it could not be made,
+        and the partition of its first member is stopped (one exception stops at most one partition).
         """
         prepared, live = members[0].prepared, members[0].live
         deliveries = [member.work.delivery for member in members]
         now = self._clock.now()
         for delivery in deliveries:
-            # Only now: what returns to the lane goes on with the wait that it comes from.
+            # Only now: work that returns to the lane continues its earlier wait.
             policy.wait_ended(delivery, now)
         try:
             post = prepared.request(deliveries, [member.body for member in members], now)
@@ -285,7 +286,7 @@ class BatchAttempts:
         self, sent: Sequence[_Sent], live: Live, began: float
     ) -> _Answered | Withheld:
         """Send the request, and classify its answer."""
-        # Holds are by event type; everything else is the same for all members.
+        # Holds are by event type; all other conditions are the same for all members.
         kinds = {each.work.delivery.event_type: each.work.delivery for each in sent}
         still = partial(self._still, list(kinds.values()), live)
         post, spans = sent[0].ready.post, [each.span for each in sent]
@@ -296,7 +297,7 @@ class BatchAttempts:
         outcome = classify(
             answer,
             now=self._clock.now(),
-            # They are about the body of one delivery.
+            # Final statuses concern the body of one delivery.
             final_statuses=frozenset(),
             longest_tier=self._longest_tier,
         )
@@ -314,7 +315,7 @@ class BatchAttempts:
         parent = work.receipt.span
         if parent is None:
             return None
-        # It is counted only once the request begins.
+        # The attempt is counted when the request begins.
         return self._tracer.post(parent, url, work.delivery, work.delivery.attempt + 1)
 
     def _still(self, deliveries: Sequence[Delivery], live: Live) -> bool:
@@ -329,7 +330,7 @@ class BatchAttempts:
         halving: Halving[Work] | None,
         queue: LaneQueue,
     ) -> list[Work]:
-        """Settle the members, or search among them; return what goes back to the lane."""
+        """Settle the members, or search among them; return the work that goes back to the lane."""
         outcome = request.outcome
         accepted, found = isinstance(outcome, Delivered), list[Work]()
         if not (accepted or _refuses(outcome)):
@@ -389,7 +390,7 @@ class BatchAttempts:
         return alone
 
     def _may_be_about_another(self, outcome: Outcome, disposition: Disposition) -> bool:
-        """Return whether a delivery would be given up for an answer that another member may be to blame for."""
+        """Return whether a delivery would be given up for an answer that another member may have caused."""
         ends = isinstance(disposition, DeadLetter) and disposition.reason in _ENDS_OF_SCHEDULES
         return ends and _refuses(outcome)
 
@@ -434,7 +435,7 @@ class BatchAttempts:
         return alone
 
     def _reschedule(self, work: Work) -> bool:
-        """Retry a delivery by its schedule, as the batch was refused that it was in; False: the schedule ended."""
+        """Retry a delivery by its schedule, because its batch was refused; False: the schedule has ended."""
         delivery, now = work.delivery, self._clock.now()
         live = self._attempts.live_or_settled(work, now)
         if live is None:
@@ -458,7 +459,7 @@ class BatchAttempts:
         return True
 
     def _search_on(self, halving: Halving[Work], queue: LaneQueue) -> list[Work]:
-        """Return the work with which a search goes on; where it is over, note whether it was in vain."""
+        """Return the work with which a search continues; if a search that found nothing ends, record that."""
         members = halving.members()
         for work in members:
             work.halving = halving
@@ -468,7 +469,7 @@ class BatchAttempts:
 
 
 def _nowhere(_: LaneQueue, __: Sequence[Work]) -> None:
-    """Stand in until the engine says which lanes there are."""
+    """Stand in until the engine sets `put_back`."""
 
 
 def _end_span(request: _Answered, sent: _Sent, disposition: Disposition | None) -> None:
@@ -484,26 +485,14 @@ def _end_spans(request: _Answered) -> None:
         _end_span(request, each, None)
 
 
-def _set_alone(works: Iterable[Work], steps: int) -> None:
-    """Find the deliveries at the end of their schedules that were refused last: a batch decides nothing for them."""
-    for work in works:
-        delivery = work.delivery
-        work.alone |= delivery.step >= steps and delivery.last_status in REFUSES_BODY
-
-
-def _one_or_together(works: Sequence[Work]) -> list[Work]:
-    """Return what the next request contains: the first if it is to be alone, or all that are not."""
-    return [works[0]] if works[0].alone else [work for work in works if not work.alone]
-
-
 def _give_up(works: Sequence[Work]) -> None:
-    """End the search among this work, and treat it as any other."""
+    """End the search in this work; it is treated as other work from then on."""
     for work in works:
         work.halving = None
 
 
 def _refuses(outcome: Outcome | None) -> bool:
-    """Return whether an answer may be about the body of one delivery."""
+    """Return whether an answer may concern the body of one delivery."""
     match outcome:
         case Failed(status=status) | FailedForGood(status=status):
             return status in REFUSES_BODY

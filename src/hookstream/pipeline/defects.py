@@ -1,4 +1,4 @@
-"""Decides whose fault an exception is: the record's, or ours, which is logged once a line of code."""
+"""Decides whether a record or hookstream is to blame for an exception, and logs each defect of ours once."""
 
 import traceback
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from hookstream.pipeline.ports import Logger
 
 
 class Step(StrEnum):
-    """Where in the pipeline an exception was raised."""
+    """The step of the pipeline in which an exception was raised."""
 
     READ = "read"
     READ_STATE = "read_state"
@@ -34,9 +34,8 @@ BLAMED: Mapping[Step, tuple[type[Exception], ...]] = {
     Step.RENDER: (UnicodeEncodeError, OverflowError),
     Step.ENCODE: (UnicodeEncodeError, OverflowError),
 }
-"""The exceptions that a record is to blame for, by step; in any other step there is none. What a step
-expects of its input it returns as a value; these remain. A new entry needs a test with a record that
-raises it."""
+"""The exceptions for which a record is to blame, by step; for other steps there are none. Expected problems of the
+input are returned as values; these remain. A new entry needs a test with a record that raises it."""
 
 ENDS = (InvariantBroken, DependencyUnavailable, MemoryError)
 """Exceptions that end the process: a broken invariant, a fenced or fatal producer, a lost group, no memory."""
@@ -48,10 +47,10 @@ WITHIN = 60.0
 """Seconds."""
 
 _MOST_LINES = 1_000
-"""Lines of code that are remembered; the oldest is dropped first."""
+"""The most lines of code that are remembered; the oldest is dropped first."""
 
 _MOST_DETAIL = 300
-"""Characters of an exception that are logged."""
+"""The most characters of an exception that are logged."""
 
 
 def line_of(error: BaseException) -> str:
@@ -64,19 +63,19 @@ def line_of(error: BaseException) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Return an exception as a line for people, bounded."""
+    """Return an exception as one bounded line for operators."""
     return f"{type(error).__name__}: {error}"[:_MOST_DETAIL]
 
 
 class StoppedLines:
-    """Which partitions each line of code stopped lately."""
+    """The partitions that each line of code stopped lately."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Start empty."""
         self._stopped: dict[str, dict[TopicPartition, float]] = {}
 
     def note(self, error: Exception, where: TopicPartition, now: float) -> None:
-        """Note that the line which raised `error` stopped a partition.
+        """Record that the line which raised `error` stopped a partition.
 
         Raises:
             InvariantBroken: It stopped `MOST_PARTITIONS` within `WITHIN` seconds.
@@ -91,7 +90,7 @@ class StoppedLines:
         if len(stopped) >= MOST_PARTITIONS:
             raise InvariantBroken(
                 f"{line} stopped {len(stopped)} partitions within a minute: {described(error)}."
-                " This is a defect of this release: start the release before it"
+                " This release has a defect: roll back to the previous one"
             ) from error
 
 
@@ -104,10 +103,10 @@ class Unexpected:
         self._known: dict[str, None] = {}
 
     def note(self, error: Exception, step: Step) -> None:
-        """Log an exception that nobody expected, unless its line was logged before.
+        """Log an unexpected exception, unless its line was logged before.
 
         Raises:
-            Exception: `error` itself, where it is one of `ENDS`.
+            Exception: `error` itself, if it is one of `ENDS`.
         """
         if isinstance(error, ENDS):
             raise error
@@ -125,7 +124,7 @@ class Unexpected:
                 line=line_of(error),
                 detail=described(error),
                 stack=stack[-8_000:],
-                remedy="this is a defect of hookstream: report it with the stack",
+                remedy="this is a defect in hookstream: report it with the stack",
             )
-        except Exception:  # noqa: BLE001  a failing log must not decide about a record
+        except Exception:  # noqa: BLE001  a failing log must not affect a record
             return

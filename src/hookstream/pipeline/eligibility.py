@@ -1,4 +1,4 @@
-"""Whether an attempt of a delivery may be made at all, by the tables as they are now."""
+"""Decides by the current tables whether a delivery may be attempted."""
 
 from hookstream.core.model.delivery import Delivery, Trigger
 from hookstream.core.model.instant import Millis
@@ -13,10 +13,10 @@ from hookstream.pipeline.ports import Permitted, Ports
 
 
 class Eligibility:
-    """Judges deliveries: before a permit is taken, and again directly before the first byte."""
+    """Checks deliveries before each attempt, and again directly before the first byte."""
 
     def __init__(self, ports: Ports, rules: EngineRules, fence: Fence, may_act: Permitted) -> None:
-        """Ask `ports.directory`; `may_act` says whether it is fresh enough to send anything."""
+        """Use `ports.directory`; `may_act` returns whether it is current enough to send anything."""
         self._directory = ports.directory
         self._clock = ports.clock
         self._rules = rules.wait_rules
@@ -24,10 +24,10 @@ class Eligibility:
         self._may_act = may_act
 
     def status(self, delivery: Delivery, now: Millis) -> SubscriptionStatus:
-        """Return how the delivery's subscription is, holds included."""
+        """Return the status of the delivery's subscription, including holds."""
         status: SubscriptionStatus = self._directory.status(delivery.subscription_id, now)
         if delivery.trigger is Trigger.TEST and isinstance(status, Paused):
-            # To be tried before it is resumed.
+            # A paused subscription may be tested before it is resumed.
             status = Live(status.subscription, status.partner)
         if self._directory.holds.any:
             return self._directory.holds.over(status, delivery.event_type)
@@ -38,7 +38,7 @@ class Eligibility:
         return isinstance(self.status(delivery, self._clock.now()), Live)
 
     def judge(self, delivery: Delivery, now: Millis) -> Live | Disposition:
-        """Return the live subscription, or what becomes of the delivery without an attempt."""
+        """Return the live subscription, or the disposition of the delivery without an attempt."""
         status = self.status(delivery, now)
         disposition = policy.before_attempt(status, delivery, self._rules, now=now)
         if disposition is not None:
@@ -48,12 +48,12 @@ class Eligibility:
         return status
 
     def still(self, delivery: Delivery, live: Live) -> bool:
-        """Return whether the tables are current and the subscription is as it was."""
+        """Return whether the tables are current and the subscription is unchanged."""
         try:
             if not self._may_act():
                 return False
             status = self.status(delivery, self._clock.now())
-        except Exception as error:  # noqa: BLE001  the fence: nothing was sent, and nothing is
+        except Exception as error:  # noqa: BLE001  the fence: nothing was sent, and nothing will be
             self._fence.note(error, Step.PREPARE)
             return False
         return (

@@ -1,4 +1,4 @@
-"""A loop that must go on until it is cancelled ends the worker where it ends by itself."""
+"""Ends the worker if a loop returns that must run until it is cancelled."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,11 +9,11 @@ from hookstream.errors import InvariantBroken
 async def endless(what: str, loop: Callable[[], Coroutine[None, None, None]]) -> None:
     """Run a loop until this task is cancelled.
 
-    A task group takes a task that returned, or that was cancelled from within, for one that is done:
-    a worker would go on without its intake, and say so nowhere.
+    A task group treats a task that returned, or that was cancelled from within, as done: a worker would
+    continue without its intake, and log nothing.
 
     Args:
-        what: What the loop does, for the error.
+        what: The loop's name, for the error.
         loop: Makes the loop's coroutine. A task that is cancelled before it starts makes none.
 
     Raises:
@@ -25,5 +25,5 @@ async def endless(what: str, loop: Callable[[], Coroutine[None, None, None]]) ->
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise InvariantBroken(f"{what} was cancelled, and nobody asked for that") from cancelled
-    raise InvariantBroken(f"{what} ended by itself")
+        raise InvariantBroken(f"{what} was cancelled unexpectedly") from cancelled
+    raise InvariantBroken(f"{what} returned unexpectedly")

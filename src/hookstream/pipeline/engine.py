@@ -1,10 +1,10 @@
-"""The engine runs the path of an event: intake and retrier in, lanes through, settler out, one drain.
+"""Combines all stages of one worker: intake and retrier, lanes, settler, and the drain.
 
-1. `run` takes and delivers until `stop` is set.
-2. Then intake ends, what waits in lanes is handed back, attempts in flight finish.
-3. What they came to is made durable, and what is settled is committed.
+1. `run` takes and delivers records until `stop` is set.
+2. Then intake ends, queued work is dropped unsettled, attempts in flight finish.
+3. Their results are made durable, and settled offsets are committed.
 
-Whatever is cut off by the caller's deadline was not settled: it is taken again elsewhere.
+Work that is cut off by the caller's deadline is unsettled: another worker takes it again.
 """
 
 import asyncio
@@ -57,14 +57,14 @@ __all__ = ["Engine", "EngineRules", "Ports"]
 _TICK_EVERY = 0.25
 _CLOCK_EVERY = 1.0
 _FAILURES = 3
-"""Failures of a timer in a row that end the process."""
+"""Consecutive failures of a timer that end the process."""
 
 _CAREFUL_RATE = 1.0
-"""Attempts a second of a lane whose limits cannot be known: it may have one."""
+"""Attempts a second of a lane whose limits cannot be read: there may be a rate limit."""
 
 
 class Engine:
-    """One worker's pipeline. Make it, start the sources with its listeners, then `run` it once."""
+    """One worker's pipeline. Create it, start the sources with its listeners, then `run` it once."""
 
     def __init__(self, ports: Ports, rules: EngineRules) -> None:
         """Wire the stages; nothing moves before `run`."""
@@ -104,17 +104,17 @@ class Engine:
             ports, self.tiers, self.room, gate, admission, lanes, settler, eligibility, ids, fence
         )
         self._time_requested = False
-        """Whether a record waits that asks for the brokers' time."""
+        """Whether a write that requests the brokers' time is not acknowledged yet."""
         self._loops: list[asyncio.Task[None]] = []
 
     def _lane_policy(self, subscription_id: str) -> LanePolicy:
-        """Return what a lane may do; the least, where a defect of ours keeps that from being known."""
+        """Return the limits of a lane; the lowest ones if a defect of ours prevents reading them."""
         ports, rules = self._ports, self._rules
         try:
             status = ports.directory.status(subscription_id, ports.clock.now())
             limits, batch = _limits_of(status)
             rate = None if limits.rate_limit is None else limits.rate_limit * self._share()
-        except Exception as error:  # noqa: BLE001  the fence: a timer asks it, and no record
+        except Exception as error:  # noqa: BLE001  the fence: the caller is a timer, not a record
             self._fence.note(error, Step.PREPARE)
             limits, rate, batch = Limits(max_in_flight=1), _CAREFUL_RATE, None
         return LanePolicy(
@@ -128,15 +128,15 @@ class Engine:
         )
 
     def _share(self) -> float:
-        """Return this worker's part of every rate limit: of the partitions that exist, what it owns.
+        """Return this worker's share of every rate limit: the share of the partitions that it owns.
 
-        The parts of all workers make one, so that together they never exceed the limit.
+        The shares of all workers add up to one, so that together they never exceed the limit.
         """
         exist = self.events.exist + self.tiers.exist
         return 1.0 if exist == 0 else min(1.0, max(1, self.events.ours + self.tiers.ours) / exist)
 
     async def run(self, stop: asyncio.Event, drained: Millis) -> bool:
-        """Run until `stop` is set, then drain for at most `drained` milliseconds. True: in time."""
+        """Run until `stop` is set, then drain for at most `drained` milliseconds; return whether that sufficed."""
         in_time = True
         async with asyncio.TaskGroup() as tasks:
             operating = tasks.create_task(self._operate())
@@ -151,7 +151,7 @@ class Engine:
         return in_time
 
     async def _operate(self) -> None:
-        """Parent every task of the engine; cancelling this one ends them all."""
+        """Run every task of the engine as a child; cancelling this one ends them all."""
         async with asyncio.TaskGroup() as tasks:
             self.lanes.open(tasks)
             self._fence.open(tasks)
@@ -160,12 +160,12 @@ class Engine:
             looks = partial(self._every, _CLOCK_EVERY, self._look_at_clock)
             self._loops = [
                 tasks.create_task(endless("the intake", self._intake.run)),
-                tasks.create_task(endless("the taking from tiers", self._retrier.take)),
-                tasks.create_task(endless("the release from tiers", self._retrier.release)),
-                tasks.create_task(endless("the lanes' clock", tick)),
+                tasks.create_task(endless("the tier reader", self._retrier.take)),
+                tasks.create_task(endless("the tier release", self._retrier.release)),
+                tasks.create_task(endless("the lanes' timer", tick)),
             ]
             tasks.create_task(endless("the attempts", self.lanes.runs.watch))
-            tasks.create_task(endless("the committing", commits))
+            tasks.create_task(endless("the commit loop", commits))
             checks = RowChecks(
                 self._ports.registries,
                 self._ports.schema_rows,
@@ -173,10 +173,10 @@ class Engine:
                 partial(self._fence.note, step=Step.NOTIFY),
             )
             tasks.create_task(endless("the check of registries' rows", checks.run))
-            tasks.create_task(endless("the look at the clock", looks))
+            tasks.create_task(endless("the clock check", looks))
 
     async def _drain(self) -> None:
-        """End intake, hand back what waits, let attempts finish, wait until all is durable."""
+        """End intake, drop queued work, let attempts finish, and wait until their results are durable."""
         for loop in self._loops:
             loop.cancel()
         for work in self.lanes.empty():
@@ -187,7 +187,7 @@ class Engine:
     # As PartitionsListener says.
 
     def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
-        """Drop what waits of partitions that are not ours any more."""
+        """Drop the waiting work of revoked or lost partitions."""
         for work in self.lanes.drop(partitions):
             self._batches.abandon(work)
         for where in partitions:
@@ -201,11 +201,11 @@ class Engine:
         )
 
     def on_stopped(self, where: TopicPartition) -> None:
-        """Resume a stopped partition where an operator has named its start."""
+        """Resume a stopped partition if an operator has named its start."""
         self._ports.on_stopped(where)
 
     def on_started(self, where: TopicPartition, begin: int) -> None:
-        """Give up what is blocked below the offset at which an operator resumes a partition."""
+        """Skip blocked records below the offset at which an operator resumes a partition."""
         self._ports.skips.skip_below(where, begin)
 
     def _publish_gap(self, partitions: Partitions, where: TopicPartition, gap: Gap) -> None:
@@ -229,7 +229,7 @@ class Engine:
             try:
                 ports.sink.write(time_request(ports.topics), self._time_answered)
             except BaseException:
-                # Otherwise the time would never be requested again, and the gate never open.
+                # Otherwise the time would never be requested again, and the gate would never open.
                 self._time_requested = False
                 raise
 
@@ -243,7 +243,7 @@ class Engine:
         commit((self.events, self.tiers))
 
     async def _every(self, seconds: float, act: Callable[[], None]) -> None:
-        """Act again and again. One failure is logged; `_FAILURES` in a row end the process."""
+        """Act periodically. A failure is logged; `_FAILURES` in a row end the process."""
         failures = 0
 
         def turn() -> None:
@@ -264,7 +264,7 @@ class Engine:
 
 
 def _guarded(ports: Ports) -> Ports:
-    """Return the ports with those that only report made harmless."""
+    """Return the ports with a logger, metrics and tracer that never raise."""
     unexpected = Unexpected(ports.logger)
     return replace(
         ports,
@@ -275,9 +275,9 @@ def _guarded(ports: Ports) -> Ports:
 
 
 def _limits_of(status: SubscriptionStatus) -> tuple[Limits, Batch | None]:
-    """Return what an endpoint is asked to bear, also where nothing is attempted now.
+    """Return the limits and batches of a subscription, even if nothing may be attempted now.
 
-    The lane may outlive the reason: an endpoint whose row comes is not to be taken by storm.
+    The lane may outlive that state, and must not flood an endpoint whose row has just arrived.
     """
     match status:
         case Live() | Held() | Paused() | DisabledStatus():

@@ -1,7 +1,7 @@
-"""A matched event is offered to the lanes: one delivery for each subscription, as fast as the budget allows.
+"""Offers a matched event to the lanes, one delivery for each subscription, as fast as the budget allows.
 
-Nearly always nothing has to wait, so the offers are plain calls. Each returns what is to be awaited, None
-where nothing is: whoever calls goes on at once, without a coroutine for every event.
+Offers rarely have to wait, so they are plain calls that return what must be awaited, or None: the caller
+continues at once, without a coroutine for each event.
 """
 
 import asyncio
@@ -29,18 +29,18 @@ from hookstream.pipeline.settler import Settler
 from hookstream.pipeline.work import Bodies, Work
 
 _OFFERS_BETWEEN_YIELDS = 8
-"""After so many offers, other tasks have a turn: before the next event, and within one that has many subscriptions."""
+"""Offers after which other tasks run: before the next event, and within one that has many subscriptions."""
 _AT_ONCE = 16
-"""So many deliveries of one event are offered first without a turn in between, while there is room for them.
+"""The first deliveries of an event are offered without yielding to other tasks, while there is credit.
 
-A worker that is stopped between two offers leaves the event's record unsettled: the next worker makes again what was
-begun of it.
+A worker that is stopped between two offers leaves the event's record unsettled, and the next worker repeats the
+deliveries that were begun.
 """
 
 
 @dataclass(slots=True, eq=False)
 class _FanOut:
-    """One event on its way to its subscriptions."""
+    """One event that is offered to its subscriptions."""
 
     receipt: Receipt
     event: Event
@@ -48,9 +48,9 @@ class _FanOut:
     bodies: Bodies
     ids: DeliveryIds
     offered: set[str]
-    """The subscriptions that were offered it, by a try that failed among them."""
+    """The subscriptions that it was offered to, including by a failed try."""
     left: int = _AT_ONCE
-    """How many more deliveries are offered before other tasks have a turn."""
+    """How many more deliveries are offered before other tasks run."""
 
 
 class FanOut:
@@ -65,7 +65,7 @@ class FanOut:
         gate: Gate,
         fence: Fence,
     ) -> None:
-        """End through `attempts` the deliveries that need no attempt."""
+        """Use `attempts` to end deliveries that need no attempt."""
         self._codec = ports.codec
         self._holds = ports.directory.holds
         self._clock = ports.clock
@@ -77,18 +77,18 @@ class FanOut:
         self._gate = gate
         self._matching = EventMatching(ports, fence)
         self._offers = 0
-        """Since other tasks had a turn last."""
+        """Offers since other tasks last ran."""
 
     def begin(
         self, receipt: Receipt, event: Event, state: UnmatchedEvent, offered: set[str]
     ) -> Awaitable[None] | None:
-        """Fan an event out, and release its receipt; return the rest where something must be awaited.
+        """Fan an event out, and release its receipt; return what must be awaited, if anything.
 
         Args:
-            receipt: The record's; it is not released where its partition is being revoked.
+            receipt: The record's receipt; it is not released if its partition is being revoked.
             event: The decoded event.
-            state: How it came.
-            offered: The subscriptions that were offered it already; those that are now are added.
+            state: The event's state from its headers, or a new one.
+            offered: The subscriptions that it was offered to already; new ones are added.
         """
         bodies = Bodies(self._codec, event)
         ids = DeliveryIds(event.event_type, event.event_id)
@@ -101,7 +101,7 @@ class FanOut:
         return self._at_once(out, matches)
 
     def _at_once(self, out: _FanOut, matches: Iterable[Match | None]) -> Awaitable[None] | None:
-        """Offer matches until something must be awaited; return the rest."""
+        """Offer matches until something must be awaited; return a coroutine that offers the others."""
         matches = iter(matches)
         for match in matches:
             if (
@@ -112,7 +112,7 @@ class FanOut:
             ):
                 return self._continue(out, chain((match,), matches))
             if not out.receipt.may_start:
-                # The receipt is not released: what was not offered yet must not count as settled.
+                # The receipt is not released: subscriptions that were not offered the event count as unsettled.
                 return None
             wait = self._offer_match(out, match)
             if wait is not None:
@@ -137,7 +137,7 @@ class FanOut:
         self._end(out)
 
     async def _offered(self, out: _FanOut, matches: Iterable[Match | None]) -> bool:
-        """Offer matches, each when there is room for it; False: the partition is being revoked."""
+        """Offer matches, each when there is credit for it; False: the partition is being revoked."""
         for match in matches:
             if match is None:
                 await self._yield_to_others()
@@ -163,7 +163,7 @@ class FanOut:
         out.receipt.release()
 
     def _offer_match(self, out: _FanOut, match: Match) -> Awaitable[None] | None:
-        """Hand a delivery out, or end a refused one."""
+        """Offer a delivery to its lane, or end a refused one."""
         subscription, receipt = match.subscription, out.receipt
         if subscription.id in out.offered:
             return None
@@ -176,11 +176,11 @@ class FanOut:
         if refused is not None:
             self._refuse_fenced(work, refused)
         elif not work.delivery.filter_asked or self._holds.any:
-            # What an operator holds waits in a tier at once, without queueing in its lane.
+            # A held delivery is deferred to a tier at once, without queueing in its lane.
             return self.readmit_fenced(work)
         else:
             try:
-                # Its subscription was live a moment ago.
+                # The match has just shown that its subscription is live.
                 self.credit(work)
                 self._lanes.offer(work)
             except Exception as error:  # noqa: BLE001  the fence: of this delivery alone
@@ -188,9 +188,9 @@ class FanOut:
         return None
 
     def _yield_to_others(self) -> Awaitable[None]:
-        """Return what lets other tasks have a turn.
+        """Return an awaitable that lets other tasks run.
 
-        Attempts begin then: otherwise a lane whose attempts could not begin yet would look full.
+        Attempts begin then: otherwise a lane whose attempts have not begun yet would look full.
         """
         self._offers = 0
         return asyncio.sleep(0)
@@ -198,7 +198,7 @@ class FanOut:
     def _delivery(self, out: _FanOut, match: Match) -> Delivery:
         now, event, state = self._clock.now(), out.event, out.state
         subscription = match.subscription
-        # One is made for each match: by names, the constructor takes three times as long.
+        # Made for each match: with keywords, the constructor takes three times as long.
         delivery = Delivery(
             out.ids.of(subscription.id),
             subscription.id,
@@ -229,7 +229,7 @@ class FanOut:
         self.credit(work)
         self._attempts.refuse(work, refused)
 
-    # Whatever comes a second time.
+    # Deliveries that are offered again.
 
     def credit(self, work: Work) -> None:
         """Take the credit of work, once."""
@@ -238,7 +238,7 @@ class FanOut:
             self._budget.take(work.receipt.size)
 
     async def readmit_fenced(self, work: Work) -> None:
-        """Offer work again; what fails stops its partition."""
+        """Offer work again; a failure stops its partition."""
         try:
             await self.readmit(work)
         except Exception as error:  # noqa: BLE001  the fence
@@ -257,12 +257,12 @@ class FanOut:
             self._lanes.offer(work)
 
     async def _evaluate_filter(self, work: Work) -> bool:
-        """Evaluate a filter that was unreadable when the event was matched; settle what it refuses."""
+        """Evaluate a filter that was unreadable when the event was matched; settle work that it refuses."""
         work.delivery.filter_asked = True
         try:
             return await self._is_asked_for(work)
         except BaseException:
-            # Otherwise a retry would take it for evaluated.
+            # Otherwise a retry would treat it as evaluated.
             work.delivery.filter_asked = False
             raise
 
@@ -275,9 +275,9 @@ class FanOut:
         elif match is NotReplayed.NOT_GRANTED:
             self._attempts.refuse(work, NOT_GRANTED)
         elif not isinstance(match, Match):
-            why = f"{delivery.subscription_id} can be read again and does not ask for it"
+            why = f"{delivery.subscription_id} is readable again and does not match the event"
             if delivery.job is not None:
-                why = f"{delivery.subscription_id} does not ask for it"
+                why = f"{delivery.subscription_id} does not match the event"
             self._attempts.end(work, Cancel(f"subscription {why}"))
         elif match.refused is not None:
             self._attempts.refuse(work, match.refused)
@@ -287,7 +287,7 @@ class FanOut:
 
 
 def _arrival(receipt: Receipt, state: UnmatchedEvent) -> Arrival:
-    """Return how an event came here."""
+    """Return how an event arrived: live, or by a tier."""
     if receipt.record.topic == state.origin.topic:
         return Arrival.LIVE
     return arrival_of(in_tier=True, undecodable_as=state.undecodable_as)

@@ -1,12 +1,12 @@
-"""The fence around one record: an exception stops one partition at most.
+"""Confines an exception to one record: it stops at most one partition.
 
-1. The record is to blame for the exceptions that `BLAMED` lists, and for no other. Before the match it
-   is undecodable, from the match on a dead letter of that delivery alone.
-2. Everything else is a defect of ours. Before the request is sent, the record's partition stops and
+1. The record is to blame only for the exceptions that `BLAMED` lists. Before the match it is undecodable,
+   from the match on a dead letter of that delivery alone.
+2. Every other exception is a defect of ours. Before the request is sent, the record's partition stops and
    the step is retried with back-off, until it succeeds or an operator skips the record.
-   Once the request was sent, the attempt counts as failed (`internal_error`).
-3. `ENDS` passes the fence and ends the process: going on could lose a delivery.
-4. A line of code that stops three partitions within a minute ends the process: a bad release.
+   After the request was sent, the attempt counts as failed (`internal_error`).
+3. `ENDS` passes the fence and ends the process, because continuing could lose a delivery.
+4. A line of code that stops three partitions within a minute ends the process: the release is bad.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ class Piece:
     error: Exception
     again: Callable[[], Awaitable[None]]
     """Retries the step."""
-    give_up: Callable[[], None]
-    """Releases the receipt, once an operator skipped the record."""
+    skip: Callable[[], None]
+    """Releases the receipt, once an operator has skipped the record."""
     delivery_id: str | None = None
 
 
@@ -59,7 +59,7 @@ class Fence:
             skips: Records that operators skipped.
             clock: Measures the time between two stops.
             logger: Logs stopped partitions with the remedy.
-            current: Returns when records may be matched; no step is retried before.
+            current: Waits until records may be matched; no step is retried before.
         """
         self._skips = skips
         self._clock = clock
@@ -69,7 +69,7 @@ class Fence:
         self._lines = StoppedLines()
         self._tasks: asyncio.TaskGroup | None = None
         self._later: list[Callable[[], Coroutine[None, None, None]]] = []
-        """What failed before `open`."""
+        """Retries of steps that failed before `open`."""
         self._stopped: dict[TopicPartition, list[Piece]] = {}
         """Failed steps by partition; only the first of each is logged."""
 
@@ -80,17 +80,17 @@ class Fence:
             tasks.create_task(self._later.pop()())
 
     def start(self, retry: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Run a retry beside everything else, from `open` on."""
+        """Run a retry in a task, from `open` on."""
         if self._tasks is None:
             self._later.append(retry)
         else:
             self._tasks.create_task(retry())
 
     def note(self, error: Exception, step: Step) -> None:
-        """Log an exception that is ours.
+        """Log an exception that is a defect of ours.
 
         Raises:
-            Exception: `error` itself, where it is one of `ENDS`.
+            Exception: `error` itself, if it is one of `ENDS`.
         """
         self._unexpected.note(error, step)
 
@@ -101,7 +101,7 @@ class Fence:
         act: Callable[[], Awaitable[None]],
         delivery_id: str | None = None,
     ) -> None:
-        """Run a step of a record; where it fails, `stop` the partition, which retries it.
+        """Run a step of a record; if it fails, `stop` the partition, which retries it.
 
         Raises:
             Exception: What `stop` raises.
@@ -109,8 +109,8 @@ class Fence:
         try:
             await act()
         except Exception as error:  # noqa: BLE001  the fence
-            give_up = receipt.release
-            self.stop(receipt, error, step, again=act, give_up=give_up, delivery_id=delivery_id)
+            skip = receipt.release
+            self.stop(receipt, error, step, again=act, skip=skip, delivery_id=delivery_id)
 
     def stop(
         self,
@@ -119,35 +119,35 @@ class Fence:
         step: Step,
         *,
         again: Callable[[], Awaitable[None]],
-        give_up: Callable[[], None],
+        skip: Callable[[], None],
         delivery_id: str | None = None,
     ) -> None:
-        """Stop a record's partition for a defect of ours, and retry the step with back-off.
+        """Stop a record's partition because of a defect of ours, and retry the step with back-off.
 
         Args:
-            receipt: The record's; the caller passes its reference on.
-            error: What the step raised.
+            receipt: The record's receipt; the caller passes its reference on.
+            error: The exception of the step.
             step: The step that failed.
             again: Retries the step; it raises as long as the step fails.
-            give_up: Releases the reference, once an operator skipped the record.
-            delivery_id: The delivery that failed, where the step was about one.
+            skip: Releases the reference, once an operator has skipped the record.
+            delivery_id: The delivery that failed, if the step concerned one.
 
         Raises:
-            Exception: `error` itself, where it is one of `ENDS`.
+            Exception: `error` itself, if it is one of `ENDS`.
             InvariantBroken: The same line of code stopped three partitions within a minute.
         """
         self.note(error, step)
         self._lines.note(error, receipt.where, self._clock.monotonic())
-        piece = Piece(receipt, step, error, again, give_up, delivery_id)
+        piece = Piece(receipt, step, error, again, skip, delivery_id)
         receipt.block()
         self._stopped.setdefault(receipt.where, []).append(piece)
         self.start(partial(self._retry, piece))
 
     def insist(self, act: Callable[[], None], wanted: Callable[[], bool]) -> None:
-        """Do what belongs to no record; where it fails, retry with back-off while `wanted`.
+        """Run a step that belongs to no record; if it fails, retry with back-off while `wanted` returns True.
 
         Raises:
-            Exception: What it raised, where that is one of `ENDS`.
+            Exception: The exception of the step, if it is one of `ENDS`.
         """
         if not self._done(act):
             self.start(partial(self._again, act, wanted))
@@ -168,7 +168,7 @@ class Fence:
             await asyncio.sleep(pause)
 
     async def _retry(self, piece: Piece) -> None:
-        """Keep a partition stopped until the step succeeds, the record is skipped, or it is revoked."""
+        """Keep a partition stopped until the step succeeds, the record is skipped, or the partition is revoked."""
         receipt, pause = piece.receipt, FIRST_PAUSE
         while receipt.assigned:
             self._log_stopped(piece)
@@ -188,7 +188,7 @@ class Fence:
     async def _succeeds(self, piece: Piece) -> bool:
         try:
             await piece.again()
-        except Exception as error:  # noqa: BLE001  the fence: whatever it is, it concerns this partition alone
+        except Exception as error:  # noqa: BLE001  the fence: it concerns this partition alone
             self.note(error, piece.step)
             piece.error = error
             return False
@@ -200,15 +200,15 @@ class Fence:
             self._logger.warning,
             "partition.skipped",
             piece,
-            detail=f"given up at step {piece.step}: {described(piece.error)}",
+            detail=f"skipped at step {piece.step}: {described(piece.error)}",
         )
         if receipt.assigned:
-            piece.give_up()
+            piece.skip()
 
     def _log_stopped(self, piece: Piece) -> None:
-        """Log that a partition is stopped, once, by the first step that failed in it since it was assigned."""
+        """Log that a partition is stopped, once, for the first step that failed in this assignment."""
         where, record = piece.receipt.where, piece.receipt.record
-        # Those of an earlier assignment may still sleep.
+        # Pieces of an earlier assignment may still sleep.
         if next(each for each in self._stopped[where] if each.receipt.assigned) is not piece:
             return
         self._say(
@@ -216,9 +216,9 @@ class Fence:
             "partition.stopped",
             piece,
             detail=f"step {piece.step} failed: {described(piece.error)} ({line_of(piece.error)})",
-            remedy="a defect of hookstream stops this partition; the step is retried,"
-            " so a release without the defect resumes it."
-            f" To give up the record: hookstream partition skip {where.topic}/{where.partition}"
+            remedy="a defect in hookstream stops this partition. The step is retried, so a fixed"
+            " release resumes it."
+            f" To skip the record: hookstream partition skip {where.topic}/{where.partition}"
             f" {record.offset}",
         )
 

@@ -1,4 +1,4 @@
-"""The gate pauses matching and sending while the tables are not current, and raises an alarm when that lasts."""
+"""Pauses matching and sending while the tables are not current, and raises an alarm if that lasts."""
 
 import asyncio
 
@@ -16,11 +16,11 @@ _LOOK_AGAIN = 0.05
 class Gate:
     """Open while every table is current, every row's envelope can be read, and the clock can be trusted.
 
-    Matching waits for it; while it is shut, lanes begin no attempt and the sender writes no request.
+    Matching waits for it; while it is closed, lanes begin no attempt and the sender writes no request.
     """
 
     def __init__(self, ports: Ports) -> None:
-        """Raise the first alarm after the tables were stale for half a minute."""
+        """Raise the first alarm when the tables have been stale for half a minute."""
         self._agreement = ports.agreement
         self._looked_at = float("-inf")
         self._open = False
@@ -38,7 +38,7 @@ class Gate:
             self._open = (
                 not self._directory.blind and self._agreement.agrees() and self._tables.current()
             )
-        except Exception as error:  # noqa: BLE001  what cannot be known counts as out of date
+        except Exception as error:  # noqa: BLE001  tables of unknown age count as out of date
             self._unexpected.note(error, Step.NOTIFY)
             self._open = False
         return self._open
@@ -54,7 +54,7 @@ class Gate:
         return self._open
 
     async def wait_for_clock(self) -> None:
-        """Wait until the brokers' time is known: nothing is judged by the clock before."""
+        """Wait until the brokers' time is known: no decision uses the clock before."""
         while not self._agreement.known:  # noqa: ASYNC110  the port has no event for it
             await asyncio.sleep(_LOOK_AGAIN)
 
@@ -86,4 +86,4 @@ class Gate:
             return f"{counted(len(blind), 'row')} cannot be read, among them {key}: {why}"
         if not self._agreement.agrees():
             return self._agreement.why()
-        return "the tables are not current: the broker does not answer, or a transaction hangs"
+        return "the tables are not current: a broker does not answer, or an open transaction blocks them"

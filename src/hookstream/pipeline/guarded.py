@@ -1,8 +1,8 @@
-"""What is only seen never changes what happens: a logger, metrics or tracer that raises is logged once.
+"""Wraps the logger, metrics and tracer so that an exception in one of them never affects a delivery.
 
-The pipeline counts, logs and traces in the middle of what must be done as a whole. So nothing of it may
-raise there; what passes the fence (`defects.ENDS`) still does. What is called for every delivery is
-written out, since a wrapper for any arguments takes twice as long.
+The pipeline counts, logs and traces in the middle of steps that must be done as a whole, so these calls must not
+raise there; exceptions that pass the fence (`defects.ENDS`) still do. Calls for every delivery have wrappers with
+explicit arguments, since a generic wrapper takes twice as long.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ P = ParamSpec("P")
 
 
 def _guarded(unexpected: Unexpected, call: Callable[P, None]) -> Callable[P, None]:
-    """Return a call that logs what the given one raises."""
+    """Return a wrapper that logs the exceptions of a call."""
 
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -29,7 +29,7 @@ def _guarded(unexpected: Unexpected, call: Callable[P, None]) -> Callable[P, Non
 
 
 def _started(unexpected: Unexpected, start: Callable[P, Span | None]) -> Callable[P, Span | None]:
-    """Return a call that starts a guarded span; one that could not be started is an unsampled one."""
+    """Return a wrapper that starts a guarded span; if that fails, the trace counts as unsampled."""
 
     def started(*args: P.args, **kwargs: P.kwargs) -> Span | None:
         try:
@@ -97,7 +97,7 @@ class GuardedSpan:
     __slots__ = ("decided", "decoded", "end", "span_id", "trace_id", "traceparent")
 
     def __init__(self, span: Span, unexpected: Unexpected) -> None:
-        """Take the span's names over at once: they do not change."""
+        """Copy the span's ids, which do not change."""
         self.trace_id = span.trace_id
         self.span_id = span.span_id
         self.traceparent = span.traceparent

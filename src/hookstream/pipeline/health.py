@@ -1,8 +1,7 @@
-"""Changes of an endpoint's health become rows of the health table and operations events.
+"""Turns changes of an endpoint's health into rows of the health table and operations events.
 
-The records are written with the attempt that caused them, whose offset waits for all of them: when
-the process dies before they are durable, the delivery is still pending, and its next attempt writes
-them.
+The records are written with the attempt that caused them, whose offset waits for all of them: if the process
+dies before they are durable, the delivery is still pending, and its next attempt writes them.
 """
 
 from collections.abc import Sequence
@@ -42,28 +41,28 @@ from hookstream.pipeline.ports import Ports
 SHORTEST_REPORTED_OUTAGE: Millis = 5 * MINUTE
 """Only outages longer than this emit `endpoint.recovered`, so that a flapping endpoint is not noisy."""
 
-_ECHO: Millis = 10 * SECOND
-"""Within this time a disabling is read back from the table: attempts in flight meanwhile add none."""
+_TABLE_LAG: Millis = 10 * SECOND
+"""Within this time a disabling is read back from the table: attempts in flight meanwhile write no other one."""
 
 FAILING = "failing"
-"""The reason of a disabling after nothing but failures; the others are `gone` and `asked`."""
+"""The reason of a disabling after only failures; the others are `gone` and `asked`."""
 
 
 Checkup: TypeAlias = tuple[Disposition, Sequence[OutgoingRecord]]
-"""An attempt's disposition once health is considered, and the records that must be durable with it."""
+"""An attempt's disposition after the check of health, and the records that must be durable with it."""
 
 
 class EndpointHealth:
-    """Judges attempts and makes the records for changes of health."""
+    """Checks attempts, and makes the records for changes of health."""
 
     def __init__(self, ports: Ports, rules: EngineRules) -> None:
-        """Keep `ports.health` up to date; `ports.directory` knows who is disabled already."""
+        """Update `ports.health`; `ports.directory` has the subscriptions that are disabled already."""
         self._book = ports.health
         self._rules = HealthRules(rules.disable_after, rules.disable_attempts)
         self._directory = ports.directory
         self._own_records = ports.own_records
         self._logger = ports.logger
-        self._said: dict[str, Millis] = {}
+        self._disabled_at: dict[str, Millis] = {}
         """When this worker disabled a subscription, oldest first, for as long as the table may lag."""
         self.failing = ports.health.failing
         """By subscription id; while it is empty, delivered attempts need no check."""
@@ -96,10 +95,10 @@ class EndpointHealth:
             case Delivered():
                 return self._book.succeeded(subscription_id)
             case Refused():
-                # No request was made: it says nothing about the endpoint.
+                # No request was made, which says nothing about the endpoint.
                 return None
             case Failed(kind=kind) if is_defect(outcome) or kind is FailureKind.TOKEN:
-                # The endpoint was not asked, or the failure is ours.
+                # The endpoint got no request, or the failure is ours.
                 return None
             case Gone() | Throttled() | Failed() | FailedForGood():
                 return self._book.failed(subscription_id, now, self._rules)
@@ -107,15 +106,15 @@ class EndpointHealth:
     def _disable(
         self, delivery: Delivery, ends: Disposition, reason: str, evidence: str, now: Millis
     ) -> Checkup:
-        """Return how the delivery ends, with the records of a disabling.
+        """Return how the delivery ends, and the records of a disabling.
 
-        There are none where the subscription is disabled already: a second one would move the start of
-        the gap past records that were no longer matched.
+        There are none if the subscription is disabled already: a second disabling would move the start of the
+        gap past records that were no longer matched.
         """
         subscription_id = delivery.subscription_id
-        if self._directory.is_disabled(subscription_id) or self._echoes(subscription_id, now):
+        if self._directory.is_disabled(subscription_id) or self._is_pending(subscription_id, now):
             return ends, ()
-        self._said[subscription_id] = now
+        self._disabled_at[subscription_id] = now
         disabled = Disabled(subscription_id, now, reason, evidence)
         self._logger.warning(
             "endpoint.disabled",
@@ -129,14 +128,17 @@ class EndpointHealth:
             records.append(self._own_records.endpoint_disabled(disabled, delivery.partner_id, now))
         return ends, records
 
-    def _echoes(self, subscription_id: str, now: Millis) -> bool:
-        """Return whether this worker disabled it, the table may not show it yet, and nobody enabled it since."""
-        forget_older(self._said, now, _ECHO)
-        said = self._said.get(subscription_id)
-        if said is None:
+    def _is_pending(self, subscription_id: str, now: Millis) -> bool:
+        """Return whether this worker disabled a subscription so recently that the table may not show it yet.
+
+        An enabling since then ends that.
+        """
+        forget_older(self._disabled_at, now, _TABLE_LAG)
+        disabled_at = self._disabled_at.get(subscription_id)
+        if disabled_at is None:
             return False
-        if self._directory.enabled_since(subscription_id, said):
-            del self._said[subscription_id]
+        if self._directory.enabled_since(subscription_id, disabled_at):
+            del self._disabled_at[subscription_id]
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""Intake takes records of the event topics only as fast as settling returns credit."""
+"""Takes records of the event topics, only as fast as settling returns credit."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -15,7 +15,7 @@ from hookstream.pipeline.partitions import Partitions, Receipt
 from hookstream.pipeline.ports import Ports
 
 _MOST = 500
-"""Records a batch: enough to amortise the hand-over between threads."""
+"""Records a batch: enough to amortise the transfer between threads."""
 
 
 class Intake:
@@ -42,10 +42,10 @@ class Intake:
         self._skips = ports.skips
         self._accept_create_time = rules.accept_create_time
         self._held_back: dict[TopicPartition, _HeldBack] = {}
-        """Partitions that stopped at a record with CreateTime."""
+        """Records of partitions that stopped at a record with CreateTime."""
 
     async def run(self) -> None:
-        """Take and admit until cancelled: what was taken and not admitted is unsettled."""
+        """Take and admit records until cancelled: those taken and not admitted stay unsettled."""
         while True:
             await self._gate.wait()
             if self._budget.room <= 0:
@@ -58,8 +58,8 @@ class Intake:
                 # A source without records must not make this a busy loop.
                 await asyncio.sleep(0)
                 continue
-            # Before waiting for the gate: a partition that is revoked and assigned again meanwhile is
-            # read again from its commit, and this batch must not count as part of that.
+            # Before waiting for the gate: a partition that is revoked and assigned again meanwhile is read again
+            # from its commit, and this batch must not count for the new assignment.
             await self._admit_all(self._partitions.receive(self._stamped(batch)))
 
     async def _admit_all(self, receipts: Sequence[Receipt]) -> None:
@@ -72,9 +72,9 @@ class Intake:
                     await rest
 
     def _stamped(self, batch: Sequence[Record]) -> Sequence[Record]:
-        """Return a batch without records from where a partition stops at one with CreateTime.
+        """Return a batch without the records of a partition from its first record with CreateTime on.
 
-        Later records of the partition are held back too: their offsets would pass that one over.
+        Later records of the partition are held back too: otherwise the tracker would pass over that one.
         """
         if self._accept_create_time:
             return batch
@@ -95,7 +95,7 @@ class Intake:
         return held_back.generation == self._partitions.generation(where)
 
     def _released(self) -> list[Record]:
-        """Return the withheld records of partitions whose first one an operator skipped."""
+        """Return the records held back in partitions whose first one an operator skipped."""
         free: list[Record] = []
         for where, held_back in list(self._held_back.items()):
             if not self._is_ours(held_back, where):
@@ -107,7 +107,7 @@ class Intake:
         return free
 
     def _admit(self, receipt: Receipt) -> Awaitable[None] | None:
-        """Admit a record; return the rest where something must be awaited."""
+        """Admit a record; return what must be awaited, if anything."""
         record = receipt.record
         if not (record.append_time or self._accept_create_time):
             # An operator skipped this record with CreateTime.
@@ -127,7 +127,7 @@ class Intake:
         return self._admission.fresh(receipt, traceparent, tracestate)
 
     def _refuse(self, record: Record) -> None:
-        """Stop a partition at a record with CreateTime; its offset is not committed."""
+        """Stop a partition at a record with CreateTime, whose offset is not committed."""
         where = record.where
         generation = self._partitions.generation(where)
         if generation is None:
@@ -148,7 +148,7 @@ class Intake:
 
 @dataclass(slots=True)
 class _HeldBack:
-    """Records of a stopped partition from the one that stops it on: at most what was fetched."""
+    """The records of a stopped partition, from the one that stops it on: at most those already fetched."""
 
     generation: int
     records: list[Record]

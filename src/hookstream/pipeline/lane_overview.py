@@ -1,4 +1,4 @@
-"""Which lanes of a worker need a look: whose breaker is not closed, and which are at their limit."""
+"""Lists the lanes that operators should look at: those whose breaker is not closed or that are at their limit."""
 
 from collections.abc import Callable, Collection, Iterable
 
@@ -13,13 +13,13 @@ def lane_overview(
     most: int,
     partner_of: Callable[[str], str],
 ) -> LanesStatus:
-    """Return the lanes that need a look. It changes nothing.
+    """Return the lanes that operators should look at. It changes nothing.
 
     Args:
         active: The lanes that have work.
         broken: The subscriptions whose breaker is not closed.
         now: Monotonic seconds.
-        most: How many of each kind are named.
+        most: The most lanes of each kind to name.
         partner_of: Returns the partner of a subscription; empty: it is not known.
     """
     full = [

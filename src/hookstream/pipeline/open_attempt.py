@@ -1,4 +1,4 @@
-"""An open attempt is one whose request was written and is not answered yet."""
+"""An attempt from its request on: what it sends, while it is open, and how it ends."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from hookstream.pipeline.request_parts import Prepared
 from hookstream.pipeline.work import Work
 
 AttemptResult: TypeAlias = Outcome | Withheld | None
-"""What an attempt came to. None: the delivery ended without one. Withheld: no request was made."""
+"""The result of an attempt. None: the delivery ended without one. Withheld: no request was made."""
 
 
 class AttemptListener(Protocol):
-    """Is notified once of how an open attempt ends."""
+    """Is notified once of the end of an open attempt."""
 
     def ended(self, came: AttemptResult | Continuation[AttemptResult]) -> None:
-        """The attempt ended; or its rest must be awaited, and ends with that."""
+        """The attempt ended, or has a continuation that returns its result."""
 
     def broke(self, error: BaseException) -> None:
-        """The attempt raised what passes the fence: the process ends."""
+        """The attempt raised an exception that passes the fence: the process ends."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Ready:
 
     prepared: Prepared
     live: Live
-    """How the subscription stood when it was made."""
+    """The subscription as it was then."""
     version: int
     body_bytes: int
     """The size of the delivery's own body."""
@@ -56,16 +56,16 @@ class OpenAttempt:
     work: Work
     ready: Ready
     began: float
-    """When its request was begun, monotonic seconds."""
+    """When its request began, monotonic seconds."""
     step: int
-    """The delivery's step before it: what follows may be decided a second time."""
+    """The delivery's step before it: its disposition may be decided a second time."""
     notify: AttemptListener
     span: Span | None = None
     exchange: Exchange | None = field(default=None, repr=False)
-    """None: what it comes to is awaited, or was answered."""
+    """None: its result is awaited in a task, or it was answered."""
 
     def abandon(self) -> None:
-        """Close its connection; nothing of it is settled, and nobody is notified."""
+        """Close its connection: nothing is settled, and the listener is not notified."""
         if self.exchange is not None:
             self.exchange.abandon()
         end_all((self.span,), "cancelled")
@@ -75,7 +75,7 @@ class Awaiting:
     """Lets a coroutine wait until an open attempt ends."""
 
     def __init__(self) -> None:
-        """For the running event loop."""
+        """Wait in the running event loop."""
         self.came: asyncio.Future[AttemptResult | Continuation[AttemptResult]] = (
             asyncio.get_running_loop().create_future()
         )
@@ -94,7 +94,7 @@ class Awaiting:
 def end_span(
     span: Span, answer: Answer, outcome: Outcome, disposition: Disposition | None
 ) -> None:
-    """End the span of a request with its answer, and what that made of the delivery, if it was decided."""
+    """End the span of a request with its answer and, if it was decided, the delivery's disposition."""
     if disposition is not None:
         span.decided(disposition)
     status = answer.status if isinstance(answer, Response) else 0

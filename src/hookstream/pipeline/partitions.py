@@ -1,7 +1,7 @@
-"""Every record taken has a receipt, and its offset is freed only when the receipt is settled.
+"""Gives each record that was taken a receipt, and releases its offset only when the receipt is settled.
 
-A receipt counts what still has to become durable. Receipts of an assignment that ended settle nothing:
-their record belongs to another member by now.
+A receipt counts the writes that must still become durable. Receipts of an assignment that has ended settle
+nothing, because another member may have the partition.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.ports import Logger, Metrics, RecordSource, Span
 
 _REVOKE_WAIT = 0.4
-"""Seconds to let attempts in flight settle before a partition is revoked. The whole hand-over may take
-half a second, since the partitions that are kept wait for it."""
+"""Seconds for which attempts in flight may settle before a partition is revoked. The whole revocation may take
+half a second, since the partitions that stay wait for it."""
 
 _REVOKE_STEP = 0.01
 
 Gap: TypeAlias = tuple[int, int]
-"""The first offset that is gone, and the first that is not."""
+"""The first missing offset, and the first one after the gap."""
 
 _NAMED = 48
-"""How many ranges of partitions one log line names."""
+"""The most ranges of partitions in one log line."""
 
 
 class Receipt:
@@ -40,7 +40,7 @@ class Receipt:
     def __init__(
         self, record: Record, where: TopicPartition, partitions: "Partitions", generation: int
     ) -> None:
-        """Begin with one reference, the intake's own."""
+        """Start with one reference, the intake's."""
         self.record = record
         self.where = where
         self.size = record.size
@@ -52,21 +52,21 @@ class Receipt:
 
     @property
     def assigned(self) -> bool:
-        """False once the partition was revoked or lost: then nothing may be settled."""
+        """False once the partition was revoked or lost: nothing may be settled then."""
         return self._partitions.generation(self.where) == self._generation
 
     @property
     def may_start(self) -> bool:
-        """False as soon as the partition is being given up: then nothing new is started with it."""
+        """False as soon as the partition is being revoked: no new work starts with the record then."""
         tracker = self._partitions.taking.get(self.where)
         return tracker is not None and tracker.generation == self._generation
 
     def retain(self) -> None:
-        """Add a reference, for one more thing that must become durable."""
+        """Add a reference, for another write that must become durable."""
         self._left += 1
 
     def release(self) -> None:
-        """Release one reference; the last one frees the offset."""
+        """Release one reference; the last one releases the offset."""
         self._left -= 1
         if self._left:
             return
@@ -76,7 +76,7 @@ class Receipt:
             self._partitions.settled(self)
 
     def block(self) -> None:
-        """Pause the partition: something that must be written cannot be."""
+        """Pause the partition, because a required write or step fails."""
         if self.assigned:
             self._partitions.pause(self.where, PauseReason.BLOCKED)
 
@@ -87,27 +87,27 @@ class Receipt:
 
 
 class PartitionsListener(Protocol):
-    """Is notified of what the partitions of one group leave to others. Called on the event loop."""
+    """Is notified of changes of one group's partitions. Called on the event loop."""
 
     def on_gone(self, partitions: frozenset[TopicPartition]) -> None:
-        """Partitions are being given up, or are lost: drop what is queued of them."""
+        """Partitions are being revoked, or were lost: drop their queued work."""
 
     def on_gap(self, partitions: "Partitions", where: TopicPartition, gap: Gap) -> None:
-        """A gap is to be published; nothing is committed until `partitions.gap_published`."""
+        """A gap must be published; nothing is committed until `partitions.gap_published`."""
 
     def on_stopped(self, where: TopicPartition) -> None:
         """An assigned partition stopped before it was read: an operator may have named its start."""
 
     def on_started(self, where: TopicPartition, begin: int) -> None:
-        """An operator resumes a partition at `begin`: what is blocked below it is given up."""
+        """An operator resumes a partition at `begin`: blocked records below it are skipped."""
 
 
 class Partitions:
     """The partitions of one group that this worker owns, as the listener of its source.
 
     Args:
-        source: Where they come from; it is started with these partitions as its listener.
-        listener: Is notified of what is not done here.
+        source: Their consumer, which is started with these partitions as its listener.
+        listener: Handles gaps, and partitions that are revoked, stop or resume.
         logger: The log.
         metrics: The counters.
     """
@@ -125,11 +125,11 @@ class Partitions:
         self._unexpected = Unexpected(logger)
         self._metrics = metrics
         self.taking: dict[TopicPartition, OffsetTracker] = {}
-        """Of the partitions that are ours and not being given up."""
+        """Trackers of the partitions that are ours and not being revoked."""
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._pauses = Pauses()
         self._unpublished: dict[TopicPartition, Gap] = {}
-        """Gaps that are not published yet: a commit would pass over them, and nobody would ever know."""
+        """Gaps that are not published yet: a commit would pass over them silently."""
         self._generations = 0
 
     # As AssignmentListener says.
@@ -148,10 +148,10 @@ class Partitions:
     async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Drop what is queued of them, wait a moment, and return what may be committed."""
+        """Drop their queued work, wait a moment, and return the positions to commit."""
         going = frozenset(self._trackers.keys() & partitions)
         for where in going:
-            # Otherwise what starts during the wait would be cut off by its end, and made twice.
+            # Otherwise an attempt that starts during the wait would be cut off at its end, and made twice.
             self.taking.pop(where, None)
         self._listener.on_gone(going)
         try:
@@ -160,7 +160,7 @@ class Partitions:
             published = going - self._unpublished.keys()
             return {where: self._trackers[where].progress(room) for where in published}
         finally:
-            # However this ends, the partitions are no longer ours.
+            # Whatever happens, the partitions are no longer ours.
             self._forget(going)
             self._log("partitions.revoked", going)
 
@@ -171,7 +171,7 @@ class Partitions:
                     await asyncio.sleep(_REVOKE_STEP)
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Forget partitions that are another member's already."""
+        """Forget partitions that another member already has."""
         going = frozenset(self._trackers.keys() & partitions)
         self._listener.on_gone(going)
         self._forget(going)
@@ -195,28 +195,28 @@ class Partitions:
         self._listener.on_gap(self, partition, gap)
 
     def gap_published(self, partition: TopicPartition, gap: Gap) -> None:
-        """Let a partition be committed: its gap is durable on the operations topic."""
+        """Allow commits of a partition: its gap is durable on the operations topic."""
         if self._unpublished.get(partition) == gap:
             del self._unpublished[partition]
 
     def is_unpublished(self, partition: TopicPartition, gap: Gap) -> bool:
-        """Return whether nothing is committed of a partition, since its gap is not published yet."""
+        """Return whether a partition is not committed because its gap is not published yet."""
         return self._unpublished.get(partition) == gap
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         """Log that a partition has stopped, and how to resume it."""
         self._logger.error("partition.stopped", **partition._asdict(), remedy=remedy)
         if partition not in self._trackers:
-            # An earlier request was not about records that cannot be fetched: it would leave out others.
+            # For records that cannot be fetched, an earlier request does not count: it would skip others.
             self._listener.on_stopped(partition)
 
     def on_started(self, partition: TopicPartition, begin: int) -> None:
-        """Give up what is blocked below the offset at which an operator resumes a partition."""
+        """Skip blocked records below the offset at which an operator resumes a partition."""
         self._logger.warning("partition.started", **partition._asdict(), offset=begin)
         self._listener.on_started(partition, begin)
 
     def is_blocked(self, partition: TopicPartition) -> bool:
-        """Return whether a partition is paused, since something of it cannot be written or read."""
+        """Return whether a partition is paused because one of its records can be neither written nor read."""
         return self._pauses.has(partition, PauseReason.BLOCKED)
 
     def _log(self, event: str, partitions: Collection[TopicPartition]) -> None:
@@ -230,10 +230,10 @@ class Partitions:
             self._unpublished.pop(where, None)
         self._pauses.forget(partitions)
 
-    # What the intake does.
+    # For intake and retrier.
 
     def receive(self, batch: Sequence[Record]) -> list[Receipt]:
-        """Count a batch and return receipts, none for what is settled or no longer ours."""
+        """Count a batch and return its receipts, without records that are settled or no longer ours."""
         for topic, count in Counter(record.topic for record in batch).items():
             self._metrics.records(topic, count)
         receipts: list[Receipt] = []
@@ -245,41 +245,41 @@ class Partitions:
         return receipts
 
     def generation(self, where: TopicPartition) -> int | None:
-        """Return the present assignment generation of a partition, None where it is not ours."""
+        """Return the present assignment generation of a partition; None: it is not ours."""
         tracker = self._trackers.get(where)
         return None if tracker is None else tracker.generation
 
-    # What receipts do.
+    # For receipts.
 
     def settled(self, receipt: Receipt) -> None:
-        """Free the offset of a live receipt: the only call of `OffsetTracker.settle`."""
+        """Release the offset of a receipt whose partition is assigned: the only call of `OffsetTracker.settle`."""
         self._trackers[receipt.where].settle(receipt.record.offset)
 
-    # A partition is fetched while there is no reason to pause it.
+    # Pauses.
 
     def pause(self, where: TopicPartition, reason: PauseReason) -> None:
-        """Fetch no more of a partition until each of its reasons was taken back."""
+        """Stop fetching a partition until each of its reasons is removed."""
         self._pauses.add(where, reason)
         self._fetch(where)
 
     def resume(self, where: TopicPartition, reason: PauseReason) -> None:
-        """Take a reason back; the last one lets the partition be fetched again."""
+        """Remove a reason; the partition is fetched again when none is left."""
         if self._pauses.remove(where, reason):
             self._fetch(where)
 
     def _fetch(self, where: TopicPartition) -> None:
         try:
             (self._source.pause if where in self._pauses else self._source.resume)(where)
-        except Exception as error:  # noqa: BLE001  what is read meanwhile is bounded by the budget and the room
+        except Exception as error:  # noqa: BLE001  budget and waiting room bound what is read meanwhile
             self._unexpected.note(error, Step.NOTIFY)
 
-    # What is reported of them.
+    # Commits and metrics.
 
     def commit(self) -> None:
-        """Commit whatever was settled since the last time.
+        """Commit the offsets settled since the last call.
 
-        A partition whose progress no longer fits into its commit is paused until it does: the more is
-        settled above its lowest unsettled offset, the more a crash would deliver again.
+        A partition whose settled offsets no longer fit into the commit's metadata is paused until they do:
+        offsets that the metadata cannot hold are delivered again after a crash.
         """
         room = note_room(len(self._trackers))
         due: dict[TopicPartition, CommitPosition] = {}
@@ -305,17 +305,17 @@ class Partitions:
 
     @property
     def exist(self) -> int:
-        """How many there are, over all members of the group; 0: not known yet."""
+        """How many partitions the topics have, over all members of the group; 0: not known yet."""
         return self._source.exist
 
     @property
     def blocked(self) -> int:
-        """How many partitions are paused, since something of them cannot be written or read."""
+        """How many partitions are paused because a record can be neither written nor read."""
         return len(self._pauses.having(PauseReason.BLOCKED))
 
     @property
     def unsettled(self) -> int:
-        """Records taken and not settled, over all partitions."""
+        """How many records are taken and not settled, over all partitions."""
         return sum([tracker.unsettled for tracker in self._trackers.values()])
 
     def oldest_in_hand(self) -> dict[TopicPartition, tuple[int, int]]:
@@ -327,9 +327,9 @@ class Partitions:
         }
 
     def oldest_unsettled(self) -> Millis | None:
-        """Return the earliest log timestamp of what is not settled, None where all is.
+        """Return the earliest timestamp of an unsettled record; None: all are settled.
 
-        A record without a time (-1, 0) has no age and is left out.
+        A record without a timestamp (-1, 0) has no age and is left out.
         """
         oldest = (tracker.oldest_unsettled for tracker in self._trackers.values())
         known = (instant for instant in oldest if instant is not None and is_plausible(instant))

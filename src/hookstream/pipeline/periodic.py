@@ -1,6 +1,7 @@
-"""What is done periodically is called by timers alone: a worker without work does little else.
+"""Calls a function periodically by an event-loop timer, which costs half as much as a sleeping task.
 
-A task that sleeps takes about twice as long: its sleep is a future, a timer, and two turns of the event loop.
+A worker without work does little else. The sleep of a task is a future, a timer, and two iterations of the event
+loop.
 """
 
 import asyncio
@@ -8,10 +9,10 @@ from collections.abc import Callable
 
 
 async def periodic(seconds: float, act: Callable[[], None]) -> None:
-    """Call a function so many seconds after this began, and after it has returned each time, until cancelled.
+    """Call a function after `seconds`, and again `seconds` after each return, until cancelled.
 
     Raises:
-        BaseException: What `act` raised. It is not called again.
+        BaseException: An exception of `act`, which is not called again.
     """
     loop = asyncio.get_running_loop()
     is_over = asyncio.Event()

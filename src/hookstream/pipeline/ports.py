@@ -1,4 +1,4 @@
-"""What the shell needs of the outside, as narrow Protocols: adapters and test doubles both fit them."""
+"""The ports of the pipeline: narrow Protocols that adapters and test doubles implement."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,44 +52,44 @@ class Agreement(Protocol):
 
     @property
     def known(self) -> bool:
-        """Whether the clock shows the brokers' time, or is known never to."""
+        """Whether the clock shows the brokers' time, or never will."""
 
     @property
     def needs_timestamp(self) -> bool:
         """Whether a broker's timestamp should be requested now."""
 
     def agrees(self) -> bool:
-        """Return whether attempts may begin and deliveries expire by this clock now."""
+        """Return whether attempts may begin and deliveries may expire by this clock now."""
 
     def why(self) -> str:
         """Return why not, with the remedy."""
 
     def unstamped(self, refusal: str | None = None) -> None:
-        """Note an acknowledgement without a broker's time; `refusal`: why the request was refused."""
+        """Record an acknowledgement without a broker's time; `refusal`: why the request was refused."""
 
     def look(self) -> None:
-        """Log what an operator must know; called once a second."""
+        """Log problems of the clock; called once a second."""
 
 
 # Records in.
 
 
 class AssignmentListener(Protocol):
-    """Is notified when partitions come and go. Called on the event loop, in order."""
+    """Is notified when partitions are assigned and revoked. Called on the event loop, in order."""
 
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Take over partitions: their records will come, from these offsets on, settled ones too."""
+        """Take over partitions: their records follow, from these offsets on, including settled ones."""
 
     async def on_revoked(
         self, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Let go of partitions: drop what is queued, wait a moment, return what may be committed.
+        """Release partitions: drop their queued work, wait a moment, and return the positions to commit.
 
-        Must return within half a second: the group waits for it, and its kept partitions with it.
+        Must return within half a second, because the group and the partitions that stay wait for it.
         """
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Forget partitions that another member already has: nothing may be committed."""
+        """Forget partitions that another member already has: nothing of them may be committed."""
 
     def on_commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
         """The last commit for these partitions failed; commit them again."""
@@ -97,46 +97,46 @@ class AssignmentListener(Protocol):
     def on_gap(self, partition: TopicPartition, first: int, next_offset: int) -> None:
         """The records in [first, next_offset) were gone before they were read.
 
-        Comes before `on_assigned` with `next_offset` for the same partition; of one that was stopped
-        while it was assigned, as an operator left them out, before the record at `next_offset`.
+        It precedes `on_assigned` with `next_offset` for the same partition. If an operator skipped the records
+        of an assigned partition that had stopped, it precedes the record at `next_offset`.
         """
 
     def on_stopped(self, partition: TopicPartition, remedy: str) -> None:
         """An assigned partition has stopped. `remedy` says how to resume it.
 
-        As its offsets were lost: comes instead of `on_assigned`, which follows once an operator
-        named a position. A partition that was being read when its offsets vanished is lost first.
-        Or as its next records cannot be fetched: then it stays assigned, and is read on by itself.
+        If its offsets were lost, this is called instead of `on_assigned`, which follows once an operator has
+        named a position; a partition that was being read is reported lost first. If its next records cannot
+        be fetched, it stays assigned and resumes automatically.
         """
 
     def on_started(self, partition: TopicPartition, begin: int) -> None:
-        """An operator resumes a stopped partition at `begin`; records below it are given up.
+        """An operator resumes a stopped partition at `begin`; records below it are skipped.
 
-        Comes after `on_gap`, where records were not read yet that it leaves out.
+        It follows `on_gap` if some of the skipped records have not been read yet.
         """
 
 
 class RecordSource(Protocol):
-    """A member of a consumer group. Records come only when asked for: asking is the credit."""
+    """A member of a consumer group. Records are returned only on request, so each request grants credit."""
 
     @property
     def exist(self) -> int:
-        """How many partitions the topics have that the group reads; 0: not known yet."""
+        """How many partitions the group's topics have; 0: not known yet."""
 
     async def take(self, most: int) -> Sequence[Record]:
-        """Wait up to 0.2 s for a record and return it with whatever else is ready, `most` at most.
+        """Wait up to 0.2 s for a record and return it with all others that are ready, at most `most`.
 
-        Empty where nothing came. Call it again only after it has returned.
+        Empty if none came. Call it again only after it has returned.
         """
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
-        """Commit offsets of next records, without waiting; of partitions not assigned, nothing.
+        """Commit offsets of next records without waiting; partitions that are not assigned are ignored.
 
-        A failure is logged, and the listener is notified by `on_commit_failed`.
+        A failure is logged, and `on_commit_failed` of the listener is called.
         """
 
     def pause(self, partition: TopicPartition) -> None:
-        """Fetch no more of a partition until `resume`; what was fetched ahead is thrown away."""
+        """Stop fetching a partition until `resume`; prefetched records are discarded."""
 
     def resume(self, partition: TopicPartition) -> None:
         """Fetch a paused partition again."""
@@ -147,7 +147,7 @@ class RecordSource(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class WriteRefused:
-    """The broker or the client refused a record for good (it is too large, the topic is gone)."""
+    """The broker or the client refused a record for good (it is too large, the topic does not exist)."""
 
     detail: str
     too_large: bool
@@ -157,17 +157,17 @@ Acknowledged: TypeAlias = Callable[[WriteRefused | None], None]
 
 
 class RecordSink(Protocol):
-    """Durable writes: acknowledged by all in-sync replicas, waiting as long as the broker takes."""
+    """Durable writes, acknowledged by all in-sync replicas, without a bound on the wait."""
 
     def write(self, record: OutgoingRecord, acknowledged: Acknowledged) -> None:
         """Write a record; `acknowledged` is called once, later, on the event loop.
 
-        Never blocks and never fails by itself: a full client queue only delays. A fatal producer
-        error ends the process instead, with nothing acknowledged.
+        It never blocks and never raises: a full client queue only delays the write. A fatal producer error
+        ends the process instead, with nothing acknowledged.
         """
 
 
-# What a record says.
+# Decoding.
 
 
 class Codec(Protocol):
@@ -178,17 +178,14 @@ class Codec(Protocol):
     ) -> Identified | UnknownSchema | UnresolvedSchema | Undecodable:
         """Name the record's schema from its framing alone, without decoding it.
 
-        An id's meaning depends on the event topic, `topic`; None: it is the record's own.
+        The meaning of a schema id depends on the event topic, `topic`; None: the record's own topic.
         """
 
     def load(self, identified: Identified, record: Record) -> int:
-        """Return how much work the record is: how many values are decoded of it, at most.
-
-        It costs little itself, however large the record is.
-        """
+        """Return an upper bound of the values to decode from the record. It is cheap, however large that is."""
 
     def counted(self, event: Event) -> int:
-        """Return the same by counting the event's values, which costs some microseconds."""
+        """Return the exact number by counting the event's values, which takes some microseconds."""
 
     def load_at(self, event: Event, version: int) -> int:
         """Return how much work a body of the event at a version is."""
@@ -202,14 +199,14 @@ class Codec(Protocol):
     ) -> "Event | Undecodable":
         """Decode the record and check its envelope.
 
-        `origin` is the event's, and `Event.origin` then; None: the record's own place. `event_id` is that
-        of an event whose record names none (`Identified.by_position`).
+        `origin` becomes `Event.origin`; None: the record's own position. `event_id` is the id of an event whose
+        record names none (`Identified.by_position`).
 
-        This, `document` and `encode` may be called in a thread beside the event loop.
+        This, `document` and `encode` may be called in a thread.
         """
 
     def latest(self, event_type: str) -> int:
-        """Return the newest published version of a type, 0 where there is none."""
+        """Return the newest published version of a type, or 0."""
 
     def document(self, event: Event, version: int) -> JsonObject | Refused:
         """Return the `standard` body of the event at a version, as plain JSON.
@@ -218,13 +215,13 @@ class Codec(Protocol):
         """
 
     def body(self, event: Event, version: int) -> bytes | None:
-        """Return the exact bytes that encoding `document` would give, where they are at hand; else None."""
+        """Return the exact bytes that encoding `document` would give, if they are cached; else None."""
 
     def excerpt(self, event: Event, version: int, paths: Paths) -> JsonObject | None:
-        """Return `document`, of whose data anything may be missing that is not at these paths.
+        """Return `document`, from whose data anything may be missing that is not at these paths.
 
-        A pattern that asks for no other paths evaluates both alike. None where it would take as long as
-        `document`, which callers keep for the delivery.
+        A pattern that uses no other paths evaluates both alike. None: it would take as long as `document`,
+        which callers keep for the delivery.
         """
 
     def encode(self, value: Json) -> bytes:
@@ -232,14 +229,14 @@ class Codec(Protocol):
 
 
 class Offload(Protocol):
-    """Runs one computation after another, each while the event loop does other things."""
+    """Runs computations one after another in a thread, while the event loop does other work."""
 
     async def run(self, compute: Callable[[], T]) -> T:
-        """Return, or raise, what `compute` does; it changes only its own objects: others run meanwhile."""
+        """Return the result of `compute`, or raise its exception. It must change only its own objects."""
 
 
 class OwnRecords(Protocol):
-    """hookstream's own records: what it writes into the audit, operations and health topics."""
+    """hookstream's own records, for the audit, operations and health topics."""
 
     def attempt(self, record: AttemptRecord) -> bytes:
         """Encode an audit record."""
@@ -256,7 +253,7 @@ class OwnRecords(Protocol):
         """Return the operations event `delivery.dead_lettered`."""
 
     def failing(self, failing: Failing) -> OutgoingRecord:
-        """Return the health table's record that says since when an endpoint fails."""
+        """Return the health table's record of the time since which an endpoint fails."""
 
     def healthy(self, subscription_id: str) -> OutgoingRecord:
         """Return the health table's record that clears `failing`."""
@@ -285,29 +282,29 @@ class Post:
     subscription_id: str
     url: str = field(repr=False)
     headers: Sequence[tuple[str, str]] = field(repr=False)
-    """With credentials, if the endpoint has any that do not change."""
+    """Including the endpoint's credentials, if they do not change."""
     body: bytes
     timeout: Millis
     tls: TlsIdentity | None = None
     """The identity of the connection; None: no client certificate, and the machine's authorities."""
     token: TokenRequest | None = None
-    """The token to send with it; None: none, or the headers have one."""
+    """The token to send; None: none, or the headers have it."""
     batch_id: str | None = None
-    """The id of the batch in it; None: it has one event as it is."""
+    """The id of its batch; None: it has one event and no batch."""
 
 
 Permitted: TypeAlias = Callable[[], bool]
-"""Whether a request may begin now. Cheap, never raises, and changes nothing."""
+"""Returns whether a request may begin now. It is cheap, never raises, and changes nothing."""
 
 
 def always_permitted() -> bool:
-    """Permit every request: for callers without knowledge that could age."""
+    """Permit every request: for callers without data that could be stale."""
     return True
 
 
 @dataclass(slots=True)
 class Continuation(Generic[T]):
-    """What is left to be done must be awaited: whoever gets it runs it, or gives it up."""
+    """Work that must be awaited: whoever gets it runs it or drops it."""
 
     run: Callable[[], Awaitable[T]]
 
@@ -316,40 +313,40 @@ class Exchange(Protocol):
     """A request that was written and is not answered yet."""
 
     def abandon(self) -> None:
-        """Close its connection and never call its `answered`."""
+        """Close its connection; its `answered` is never called."""
 
 
 Answered: TypeAlias = Callable[
     [Answer | Withheld | Continuation[Answer | Withheld] | Exception], None
 ]
-"""Takes what a request came to: its answer; a rest, which ends with that; or a defect of the sender's."""
+"""Takes the result of a request: its answer, a continuation that returns it, or a defect of the sender."""
 
 
 class Sender(Protocol):
-    """Makes one HTTP request; whatever happens to it is an Answer, never an exception."""
+    """Makes one HTTP request; every result of it is an Answer, never an exception."""
 
     async def send(self, post: Post, permitted: Permitted = always_permitted) -> Answer | Withheld:
         """Send and wait for the status line within the timeout. Cancellation closes the connection.
 
-        `permitted` is asked directly before the first byte of each copy of the request is written,
-        with no await in between: after the dial and the handshake. Where it says no, not a byte
-        of that copy is written, the connection is kept, and the result is `Withheld`. So it is, after
-        a short pause, where no connection can be made for a want of our own.
+        `permitted` is called directly before the first byte of each copy of the request is written, after
+        the connection and the handshake, with no await in between. If it returns False, no byte of that copy
+        is written, the connection is kept, and the result is `Withheld`. The result is also `Withheld`, after
+        a short pause, if a local resource is short and no connection can be made.
         """
 
     def begin(
         self, post: Post, permitted: Permitted, answered: Answered
     ) -> Exchange | Withheld | Continuation[Answer | Withheld]:
-        """Do as `send` does, without a coroutine where everything is at hand: an open connection above all.
+        """Do as `send` does, without a coroutine if nothing must be awaited, such as a connection.
 
         Args:
             post: The request.
             permitted: As for `send`.
-            answered: Called once, in a later turn of the event loop, where an exchange is returned.
+            answered: Called once, in a later iteration of the event loop, if an exchange is returned.
 
         Returns:
-            The exchange that began; Withheld, as for `send`; or the rest where something must be
-            awaited, nothing written yet.
+            The exchange that began; Withheld, as for `send`; or a continuation if something must be awaited
+            before the first byte.
         """
 
 
@@ -357,7 +354,7 @@ PublicKeySigning: TypeAlias = Callable[[bytes], Sign]
 """Returns the function that signs with the ed25519 key of a seed of 32 bytes."""
 
 
-# Seeing it.
+# Observability.
 
 
 class Span(Protocol):
@@ -373,20 +370,20 @@ class Span(Protocol):
 
     @property
     def traceparent(self) -> str:
-        """The W3C text that makes this span the parent of what comes next."""
+        """The W3C `traceparent` that makes this span a parent."""
 
     def decoded(self, event_type: str, event_id: str) -> None:
-        """Add which event the record is that is processed."""
+        """Add the event of the record that is processed."""
 
     def decided(self, disposition: Disposition) -> None:
-        """Add what becomes of the one delivery that the span is about."""
+        """Add the disposition of the span's delivery."""
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
-        """End the span, failed where `error` names why."""
+        """End the span; `error`: the reason of a failure."""
 
 
 class Tracer(Protocol):
-    """Makes spans for sampled traces only; None stands for every unsampled one."""
+    """Makes spans of sampled traces; returns None for all others."""
 
     def process(
         self,
@@ -397,7 +394,7 @@ class Tracer(Protocol):
     ) -> Span | None:
         """Start `process <topic>` (CONSUMER), child of the record's context or a root.
 
-        `state` is what the headers of a tier record say.
+        `state` is the state in the headers of a tier record.
         """
 
     def post(self, parent: Span, url: str, delivery: Delivery, attempt: int) -> Span | None:
@@ -422,50 +419,50 @@ class Metrics(Protocol):
         """A record went to the undecodable topic."""
 
     def attempt(self, record: AttemptRecord) -> None:
-        """An attempt was made, or a delivery ended without one; counts its disposition too."""
+        """An attempt was made, or a delivery ended without one; its disposition is counted too."""
 
     def delivered(self, event_type: str, latency: Millis) -> None:
         """A first delivery arrived: milliseconds from the record's append to the 2xx."""
 
     def deferral(self, reason: str) -> None:
-        """A delivery was put back without an attempt."""
+        """A delivery was deferred without an attempt."""
 
     def gap(self, topic: str, records: int) -> None:
         """Records were gone from the log before they were read."""
 
     def unmatched(self, event_type: str) -> None:
-        """An event was settled that no subscription matched."""
+        """An event that no subscription matched was settled."""
 
     def event_id_reused(self, event_type: str, *, conflict: bool) -> None:
-        """A second record carries an event id, with other bytes (a conflict) or the same."""
+        """A second record has an event id, with other bytes (a conflict) or the same."""
 
     def copies_merged(self) -> None:
-        """Two copies of one delivery met, and one of them goes on."""
+        """Two copies of one delivery were merged into one."""
 
 
 class Logger(Protocol):
     """The structured log."""
 
     def attempt(self, record: AttemptRecord) -> None:
-        """The one canonical line of an attempt."""
+        """Log the canonical line of an attempt."""
 
     def info(self, event: str, **fields: str | float | None) -> None:
-        """What an operator may want to know."""
+        """Log an event that an operator may want to know."""
 
     def warning(self, event: str, **fields: str | float | None) -> None:
-        """What an operator should look at."""
+        """Log an event that an operator should look at."""
 
     def error(self, event: str, **fields: str | float | None) -> None:
-        """What an operator must act on."""
+        """Log an event that an operator must act on."""
 
 
 class Tables(Protocol):
     """The compacted topics, kept in memory."""
 
     def current(self) -> bool:
-        """Return whether every table was known complete at most `FRESH_FOR` seconds ago.
+        """Return whether every table was known to be complete at most `FRESH_FOR` seconds ago.
 
-        Counted from when the question was asked that the brokers answered.
+        The age counts from the moment when the request was sent to the brokers.
         """
 
 
@@ -499,4 +496,4 @@ class Ports:
     topic_ids: TopicIds = field(default_factory=NoTopicIds)
     schema_rows: SchemaRows = field(default_factory=NoRegistries)
     on_stopped: Callable[[TopicPartition], None] = lambda _: None
-    """Resumes a partition that stopped before it was read, where an operator has named its start."""
+    """Resumes a partition that stopped before it was read, if an operator has named its start."""

@@ -1,6 +1,6 @@
-"""Rendering makes the body that one delivery sends: granted, at its version, within the bound.
+"""Makes the body of one delivery: checked against the grant, at its version, within the size limit.
 
-What takes long is made beside the event loop.
+Bodies that take long are made in a thread.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ from hookstream.pipeline.work import MadeBody, Work
 
 
 class BodyRenderer:
-    """Makes bodies, each with the grant of its partner asked once more."""
+    """Makes bodies; the partner's grant is checked again for each."""
 
     def __init__(self, ports: Ports, max_body_bytes: int) -> None:
         """Refuse bodies of more than `max_body_bytes`."""
@@ -32,14 +32,14 @@ class BodyRenderer:
         return self._codec.latest(work.delivery.event_type) if pin == "latest" else pin
 
     def most_bytes(self, prepared: Prepared) -> int:
-        """Return how large the bodies of one request may be together, in bytes."""
+        """Return the largest total size of the bodies of one request, in bytes."""
         batch = prepared.batch
         return self._max_body_bytes if batch is None else self._max_body_bytes - batch.overhead
 
     def at_hand(
         self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bytes | Refused | None:
-        """Return the bytes to send, or why no attempt may be made; None where that takes long."""
+        """Return the bytes to send, or why no attempt may be made; None: that takes long."""
         made = work.made
         if (
             made is not None
@@ -55,7 +55,7 @@ class BodyRenderer:
     async def make(
         self, work: Work, prepared: Prepared, partner: Partner | None, version: int
     ) -> bytes | Refused:
-        """Return the same, however long it takes; afterwards it is at hand."""
+        """Return the same, however long it takes; the work keeps it for the next attempt."""
         body = self.at_hand(work, prepared, partner, version)
         if body is None:
             body = await self._offload.run(partial(self._made, work, prepared, partner, version))
@@ -68,7 +68,7 @@ class BodyRenderer:
         event, timestamp = work.bodies.event, work.delivery.origin.timestamp
         if self._directory.grant_is_heavy(partner, event.load, timestamp):
             if event.load <= LARGE:
-                # So far the load may be a bound by the record's size.
+                # The load may still be an upper bound by the record's size.
                 event.load = self._codec.counted(event)
             if self._directory.grant_is_heavy(partner, event.load, timestamp):
                 return True
@@ -79,7 +79,7 @@ class BodyRenderer:
         is_its_own = version == event.revision.event_version
         if is_its_own or self._codec.load_at(event, version) <= LARGE:
             return False
-        # Of a bound, another version makes a multiple: what the event has is counted before a thread is asked.
+        # Another version multiplies an upper bound, so the event's values are counted before a thread is used.
         event.load = self._codec.counted(event)
         return self._codec.load_at(event, version) > LARGE
 
@@ -104,7 +104,7 @@ class BodyRenderer:
     def _granted(self, work: Work, partner: Partner | None, version: int) -> bool | Refused:
         event, delivery = work.bodies.event, work.delivery
         if delivery.trigger is Trigger.TEST and event.environment == TEST_ENVIRONMENT:
-            # No event of the platform: no partner is granted its environment.
+            # It is no event of the platform, and no partner is granted its environment.
             return self._directory.grants_type(partner, event.event_type)
         return self._directory.granted(
             partner,

@@ -1,4 +1,4 @@
-"""What all attempts of one revision of a subscription share is made once."""
+"""Builds and caches the parts of a request that all attempts of one subscription revision share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,24 +38,24 @@ Shared: TypeAlias = tuple[SharedFormat, Content]
 
 @dataclass(slots=True, frozen=True)
 class Prepared:
-    """What every attempt of one revision of a subscription shares."""
+    """The parts of a request that every attempt of one subscription revision shares."""
 
     subscription: Subscription
     headers: signing.RequestHeaders
     host: str
     url: str = field(repr=False)
-    """The URL that deliveries are sent to. Never show it."""
+    """The endpoint's URL. Never show it."""
     tls: TlsIdentity | None
     token: TokenRequest | None
     valid_until: Millis | None
     """When a signing secret stops signing, by the brokers' time; None: never."""
     body: Template | Shared | None = None
-    """What the body is made by; None: it is the `standard` one in full."""
+    """The body's template, or its format and content; None: the full `standard` body."""
     batch: BatchBody | None = None
-    """What stands around the bodies of one request; None: a request has one body as it is."""
+    """The frame around the bodies of one request; None: a request is one body without a frame."""
     template_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_forms: SecretForms = field(default=(), repr=False)
-    """What of its requests no answer may quote, if the answer is to be kept."""
+    """The secrets of its requests, which are removed from an answer that is kept."""
 
     def request(
         self, deliveries: Sequence[Delivery], bodies: Sequence[bytes], now: Millis
@@ -63,12 +63,12 @@ class Prepared:
         """Return the request of the next attempt of these deliveries, signed.
 
         Args:
-            deliveries: One; or several of one run, where the subscription has batches.
+            deliveries: One; or several of one run, if the subscription has batches.
             bodies: The body of each.
             now: The time of the attempt.
 
         Raises:
-            InvariantBroken: It has no batches.
+            InvariantBroken: There are several, and the subscription has no batches.
         """
         first, body, of_batch = deliveries[0], bodies[0], None
         replay = first.job if first.job is not None and first.is_background else None
@@ -101,7 +101,7 @@ class Prepared:
 
 
 class PreparedRequests:
-    """The prepared parts by subscription."""
+    """The request parts, by subscription."""
 
     def __init__(self, public_key_signing: PublicKeySigning) -> None:
         """Start empty."""
@@ -109,7 +109,7 @@ class PreparedRequests:
         self._prepared: dict[str, Prepared] = {}
 
     def of(self, subscription: Subscription, now: Millis) -> Prepared:
-        """Return what attempts of this revision share at an instant."""
+        """Return the parts that attempts of this revision share at an instant."""
         found = self._prepared.get(subscription.id)
         if (
             found is not None
@@ -121,7 +121,7 @@ class PreparedRequests:
         return prepared
 
     def forget(self, subscription_id: str) -> None:
-        """Drop a subscription's keys."""
+        """Drop a subscription's parts, with its keys."""
         self._prepared.pop(subscription_id, None)
 
     def _make(self, subscription: Subscription, now: Millis) -> Prepared:
@@ -168,7 +168,7 @@ def _body(subscription: Subscription) -> Template | Shared | None:
 
 
 def _sent_secrets(endpoint: Endpoint) -> list[str]:
-    """Return the secrets that requests have in them; what signs them is not sent, and a token is the sender's."""
+    """Return the secrets that requests contain. Signing secrets are not sent, and the sender adds tokens."""
     found = url_secrets(endpoint.target)
     found += [secret.text for _, secret in endpoint.secret_headers]
     found += [secret.text for _, secret in endpoint.template_secrets]
@@ -183,7 +183,7 @@ def _sent_secrets(endpoint: Endpoint) -> list[str]:
 
 
 def _static_headers(endpoint: Endpoint) -> list[tuple[str, str]]:
-    """Return the headers that every request has, credentials that never change among them."""
+    """Return the headers that every request has, including constant credentials."""
     headers = [*endpoint.headers]
     headers += [(name, secret.text) for name, secret in endpoint.secret_headers]
     match endpoint.credentials:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from hookstream.core.lanes.lane import LONG_ITERATION
-from hookstream.core.model import delivery_headers as letter
+from hookstream.core.model import delivery_headers
 from hookstream.core.model.delivery import BOOKED_REASONS, Delivery, Trigger, UnmatchedEvent
 from hookstream.core.model.header_reading import HeaderProblem, carried
 from hookstream.core.model.instant import Millis
@@ -411,6 +411,6 @@ def _read(record: Record) -> Delivery | UnmatchedEvent | HeaderProblem:
     if record.headers_problem is not None:
         # The unreadable header may name the subscription: without it, the event would go to all subscriptions.
         return HeaderProblem("", record.headers_problem)
-    if letter.is_for_subscription(record.headers):
-        return letter.read_delivery(record.headers)
-    return letter.read_unmatched(record.headers)
+    if delivery_headers.is_for_subscription(record.headers):
+        return delivery_headers.read_delivery(record.headers)
+    return delivery_headers.read_unmatched(record.headers)

@@ -1,7 +1,7 @@
-"""Compares rows of registries' schemas with what the registries say now, and raises what differs.
+"""Compares the rows of registries' schemas with the registries, and raises an alarm for each difference.
 
-A registry that was restored may have given an id to another schema. The row stays, since old records
-were written with it; but somebody must know that new ones are not.
+A registry that was restored may have given an id to another schema. The row stays, since old records were
+written with it; but operators must know that new records were not.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from hookstream.pipeline.registry_ports import SchemaRegistries, SchemaRows
 _EVERY = 600.0
 """Seconds between two rounds over all rows."""
 _FIRST = 5.0
-"""Seconds until the first one."""
+"""Seconds until the first round."""
 _BETWEEN = 0.5
 """Seconds between two requests."""
 
 
 class RowChecks:
-    """The loop over all rows. Nothing waits for it, and what a registry does not answer is left out."""
+    """The loop over all rows. Nothing waits for it, and rows without an answer of their registry are left out."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class RowChecks:
         logger: Logger,
         note: Callable[[Exception], None],
     ) -> None:
-        """Hand defects to `note`."""
+        """Report defects to `note`."""
         self._registries = registries
         self._rows = rows
         self._logger = logger
@@ -56,13 +56,13 @@ class RowChecks:
 
 
 def log_difference(logger: Logger, schema: RegisteredId) -> None:
-    """Log that a registry has another schema of an id than its row."""
+    """Log that a registry returns a different schema for an id than its row has."""
     logger.error(
         "registry.differs",
         registry=schema.registry,
         schema=schema.id,
-        detail="the registry has another schema of this id than the row that was written"
-        " first, which stays: new records of this id are misread",
+        detail="the registry returns a different schema for this id than the stored row. The row"
+        " stays, so new records with this id are decoded with the wrong schema",
         remedy="if the registry was restored with other ids, give it another name than"
         f" {schema.registry} in the settings",
     )

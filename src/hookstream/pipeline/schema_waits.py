@@ -1,12 +1,12 @@
-"""Resolves the schemas of registries, once for all records that wait for one, and stops what must wait.
+"""Resolves schemas of registries, once for all records that wait for one, and stops partitions meanwhile.
 
-1. An id is asked for once at a time, whoever waits for it, and as seldom as `RegistryAsks` says.
-2. What the registry answers becomes durable as a row of the schemas table before a record is read with it.
-3. While there is no answer, the record waits at its place: after a quarter of a second its partition stops
-   behind it, and others go on. An alarm is raised after 30 s, and every 30 s.
+1. An id is requested once at a time, however many records wait for it, and as rarely as `RegistryAsks` allows.
+2. The registry's answer becomes a durable row of the schemas table before a record is decoded with it.
+3. While there is no answer, the record waits at its offset: after a quarter of a second its partition stops,
+   and other partitions continue. An alarm is raised after 30 s, and again every 30 s.
 
-A process that ends meanwhile leaves the record unsettled, and at most a row that it wrote: whoever
-reads the record next finds the row, or resolves the id again.
+A process that ends meanwhile leaves the record unsettled, and at most a row that it wrote: the next worker
+that reads the record finds the row, or resolves the id again.
 """
 
 import asyncio
@@ -32,20 +32,20 @@ from hookstream.pipeline.partitions import Receipt
 from hookstream.pipeline.ports import Ports
 
 _PATIENCE = 0.25
-"""Seconds that a record waits before its partition stops: pausing throws away what was fetched ahead."""
+"""Seconds that a record waits before its partition stops: a pause discards prefetched records."""
 _SLOW = 15.0
-"""Seconds that a record which stops nothing waits: longer than a registry takes that can be reached."""
+"""Seconds that a tier record waits, whose partition does not stop: longer than a reachable registry takes."""
 _MOST_WAITING = 32
-"""Records of a partition that wait at which it stops at once."""
+"""Waiting records of a partition beyond which it stops at once."""
 _LOOK = 1.0
 """Seconds between two checks of whether an operator skipped a record, or its partition was revoked."""
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
 """Seconds between two requests to a registry that cannot be reached."""
 _AT_ONCE = 4
-"""Requests to one registry at once."""
+"""Concurrent requests to one registry."""
 _MOST_ASKED = 16
-"""Ids of one registry that may be unanswered: more would wait for each other, and partitions with them."""
+"""Ids of one registry that may be unanswered: more would wait for each other, and so would partitions."""
 _ALARM_AFTER = 30.0
 """Seconds."""
 
@@ -56,18 +56,18 @@ class _Ask:
 
     done: asyncio.Future[None]
     waiting: int = 0
-    """Records that wait for it; while there is none, the registry is not asked again."""
+    """How many records wait for it; without any, the registry is not asked again."""
     failed: bool = False
-    """Whether the registry could not be reached since it began."""
+    """Whether the registry was unreachable since the request began."""
 
 
 @dataclass(slots=True, frozen=True)
 class NotAsked:
-    """The registry is asked too much already, for ids that it does not have."""
+    """The registry already gets too many requests for ids that it does not have."""
 
 
 class _Registry:
-    """One registry as this worker knows it."""
+    """One registry, as seen by this worker."""
 
     def __init__(self) -> None:
         self.asks = RegistryAsks()
@@ -75,20 +75,20 @@ class _Registry:
         """How many ids are being resolved."""
         self.slots = asyncio.Semaphore(_AT_ONCE)
         self.probing = asyncio.Lock()
-        """Held by the one request that is made while it cannot be reached."""
+        """Held by the one request that is made while it is unreachable."""
         self.since: float | None = None
-        """When it could first not be reached; None: it can."""
+        """Since when it has been unreachable; None: it is reachable."""
         self.pause = _FIRST_PAUSE
         self.ask_at = 0.0
-        """When it is asked again, if it could not be reached."""
+        """When it is asked again, while it is unreachable."""
         self.alarm_at = 0.0
 
 
 class SchemaWaits:
-    """The schemas of registries that records wait for. Owned by the event loop."""
+    """The schemas of registries for which records wait. Owned by the event loop."""
 
     def __init__(self, ports: Ports, fence: Fence, current: Callable[[], Awaitable[None]]) -> None:
-        """Return a record to the path once `current` returns: when records may be matched."""
+        """Admit a resolved record again once `current` returns, when records may be matched."""
         self._registries = ports.registries
         self._rows = ports.schema_rows
         self._clock = ports.clock
@@ -101,24 +101,21 @@ class SchemaWaits:
         self._waiting: Counter[TopicPartition] = Counter()
 
     def useless(self, schema: RegisteredId) -> NotFound | Unusable | NotAsked | None:
-        """Return why an id is not asked for now: what was answered, or that the registry needs a rest.
-
-        None: it is worth to `wait`.
-        """
+        """Return why an id is not requested now: an earlier answer, or too many requests; None: `wait` for it."""
         now = self._clock.monotonic()
         registry = self._registry(schema)
         known = registry.asks.known(schema.id, now)
         if known is not None or schema in self._asks:
             return known
         if registry.since is not None:
-            # Whatever is asked: records wait at their places until it can be reached.
+            # The registry is unreachable: records wait at their offsets until it is reachable.
             return None
         if registry.unanswered >= _MOST_ASKED or not registry.asks.spend(now):
             return NotAsked()
         return None
 
     def undecodable(self, schema: RegisteredId) -> Undecodable | None:
-        """Return why a delivery of a schema cannot be read; None: `wait` for it."""
+        """Return why a delivery of a schema cannot be decoded; None: `wait` for it."""
         useless = self.useless(schema)
         match useless:
             case Unusable(problem=problem):
@@ -133,17 +130,16 @@ class SchemaWaits:
         self,
         receipt: Receipt,
         schema: RegisteredId,
-        again: Callable[[], Awaitable[None]],
-        late: Callable[[], Awaitable[None]] | None = None,
+        retry: Callable[[], Awaitable[None]],
+        on_timeout: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Admit a record again once its schema is resolved. Returns at once.
 
         Args:
-            receipt: The record's; the caller passes its reference on.
-            schema: The schema that `useless` does not know.
-            again: Admits the record again; it is fenced.
-            late: Takes the record away where there is no answer soon, fenced too; None: its partition
-                stops.
+            receipt: The record's receipt; the caller passes its reference on.
+            schema: The schema, for which `useless` returned None.
+            retry: Admits the record again; it is fenced.
+            on_timeout: Defers the record if there is no answer soon; it is fenced. None: its partition stops.
         """
         ask = self._asks.get(schema)
         if ask is None:
@@ -152,19 +148,19 @@ class SchemaWaits:
             self._fence.start(partial(self._resolve, schema, ask))
         ask.waiting += 1
         self._waiting[receipt.where] += 1
-        self._fence.start(partial(self._wait, receipt, schema, ask, again, late))
+        self._fence.start(partial(self._wait, receipt, schema, ask, retry, on_timeout))
 
     async def _wait(
         self,
         receipt: Receipt,
         schema: RegisteredId,
         ask: _Ask,
-        again: Callable[[], Awaitable[None]],
-        late: Callable[[], Awaitable[None]] | None,
+        retry: Callable[[], Awaitable[None]],
+        on_timeout: Callable[[], Awaitable[None]] | None,
     ) -> None:
         """Wait for an answer, an operator's skip, or the end of the assignment."""
         try:
-            resolved = await self._answered(receipt, ask, stops=late is None)
+            resolved = await self._answered(receipt, ask, stops=on_timeout is None)
         finally:
             ask.waiting -= 1
             self._waiting[receipt.where] -= 1
@@ -173,23 +169,23 @@ class SchemaWaits:
         if resolved:
             await self._current()
         if not receipt.may_start:
-            # Nothing is settled: whoever has the partition now reads the record again.
+            # Nothing is settled: the partition's new owner reads the record again.
             return
         if resolved:
-            await again()
-        elif late is not None:
-            await late()
+            await retry()
+        elif on_timeout is not None:
+            await on_timeout()
         else:
             self._logger.warning(
                 "partition.skipped",
                 **receipt.where._asdict(),
                 offset=receipt.record.offset,
-                detail=f"given up while schema {schema} was not resolved",
+                detail=f"skipped while schema {schema} was not resolved",
             )
             receipt.release()
 
     async def _answered(self, receipt: Receipt, ask: _Ask, *, stops: bool) -> bool:
-        """Return whether there is an answer; False: the record is skipped, revoked, or late."""
+        """Return whether there is an answer; False: the record was skipped, was revoked, or waited too long."""
         if not stops:
             until = self._clock.monotonic() + _SLOW
             while not (ask.done.done() or ask.failed) and self._clock.monotonic() < until:
@@ -210,7 +206,7 @@ class SchemaWaits:
         return False
 
     async def _resolve(self, schema: RegisteredId, ask: _Ask) -> None:
-        """Ask until there is an answer that is one, or nobody waits for it any more."""
+        """Ask until the registry answers, or no record waits any more."""
         registry = self._registry(schema)
         try:
             while ask.waiting:
@@ -229,10 +225,10 @@ class SchemaWaits:
                 ask.done.set_result(None)
 
     async def _probe(self, schema: RegisteredId, registry: _Registry, ask: _Ask) -> bool:
-        """Ask a registry that could not be reached: after a pause, one of all who wait for it."""
+        """Ask an unreachable registry after a pause, with one request at a time."""
         async with registry.probing:
             if registry.since is None:
-                # It was reached while this one waited for its turn.
+                # It was reached while this request waited for the lock.
                 return False
             pause = registry.ask_at - self._clock.monotonic()
             if pause > 0:
@@ -241,7 +237,7 @@ class SchemaWaits:
             return bool(ask.waiting) and await self._ask(schema, registry)
 
     async def _ask(self, schema: RegisteredId, registry: _Registry) -> bool:
-        """Ask once, and return whether there is an answer."""
+        """Ask once, and return whether the registry answered."""
         began = self._clock.monotonic()
         answer = await self._asked(schema)
         now = self._clock.monotonic()
@@ -253,12 +249,12 @@ class SchemaWaits:
         return True
 
     async def _asked(self, schema: RegisteredId) -> RegistryAnswer:
-        """Ask the registry, and make its schema a row of the schemas table."""
+        """Fetch the schema, and make it a row of the schemas table."""
         try:
             answer = await self._registries.fetch(schema)
             if isinstance(answer, RegisteredSchema):
                 return await self._rows.add(schema, answer)
-        except Exception as error:  # noqa: BLE001  the fence: the record waits, whatever it is
+        except Exception as error:  # noqa: BLE001  the fence: the record waits
             self._fence.note(error, Step.IDENTIFY)
             return Unreachable(described(error))
         return answer
@@ -280,8 +276,8 @@ class SchemaWaits:
             seconds=round(now - registry.since),
             partitions=len(self._waiting),
             detail=answer.detail,
-            remedy=f"records of schemas that were not resolved before wait; see [registry."
-            f"{schema.registry}]. To give one up: hookstream partition skip TOPIC/N OFFSET",
+            remedy=f"records with unresolved schema ids wait; check [registry.{schema.registry}]."
+            " To skip one: hookstream partition skip TOPIC/N OFFSET",
         )
 
     def _reached(self, name: str, registry: _Registry) -> None:

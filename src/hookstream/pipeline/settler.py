@@ -1,11 +1,11 @@
-"""The settler makes a disposition durable before it frees the offset, never the other way round.
+"""Makes a disposition durable before it releases the offset, never the other way round.
 
-1. What the disposition demands is written: a tier record, a dead letter, the row that disables.
-2. The audit record is written beside it.
+1. The records of the disposition are written: a tier record, a dead letter, the row that disables.
+2. The audit record is written with them.
 3. When the broker has acknowledged all of them, the receipt is released.
 
-A process that dies between any two of these has settled nothing: the source offset is uncommitted,
-so another worker takes the record again, and what was written already is a second copy.
+A process that dies between any two of these has settled nothing: the source offset is uncommitted, so
+another worker takes the record again, and records that were written already exist twice.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from hookstream.core.model import delivery_headers as letter
+from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord, ended
 from hookstream.core.model.delivery import DeferReason, Delivery, UnmatchedEvent
 from hookstream.core.model.event import UNREADABLE_STATE, Undecodable, UndecodableReason
@@ -42,7 +42,7 @@ from hookstream.pipeline.work import Work
 from hookstream.pipeline.write_retry import WriteRetry
 
 _State: TypeAlias = Delivery | UnmatchedEvent
-"""What travels in the headers of a tier record."""
+"""The state in the headers of a tier record."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,13 +52,13 @@ class _Settlement:
     receipt: Receipt
     state: _State | None
     work: Work | None
-    """The work that took credit of the budget, None where nothing did."""
+    """The work that took credit of the budget; None: none did."""
     left: int
-    """How many are not acknowledged yet."""
+    """How many writes are not acknowledged yet."""
 
 
 class Settler:
-    """Writes what dispositions demand, and releases receipts when it is durable."""
+    """Writes the records of dispositions, and releases receipts when these are durable."""
 
     def __init__(self, ports: Ports, ladder: Ladder, budget: Budget, fence: Fence) -> None:
         """Return the credit of settled work to `budget`."""
@@ -72,15 +72,15 @@ class Settler:
         self._idle.set()
 
     async def idle(self) -> None:
-        """Wait until everything handed over so far is durable."""
+        """Wait until all work passed to the settler so far is durable."""
         await self._idle.wait()
 
     def settle_attempt(
         self, work: Work, record: AttemptRecord, also: Sequence[OutgoingRecord] = ()
     ) -> None:
-        """Audit an attempt, bring its delivery up to date, and make what follows durable.
+        """Audit an attempt, update its delivery, and make the disposition durable.
 
-        In this order: the audit record has the delivery as it was when the attempt was made.
+        In this order, because the audit record shows the delivery as it was when the attempt was made.
 
         Args:
             work: Its receipt is released when everything is durable.
@@ -92,7 +92,7 @@ class Settler:
         self._settle(work, record.disposition, audit, also)
 
     def audit_and_continue(self, work: Work, record: AttemptRecord) -> None:
-        """Audit an attempt after which its delivery is attempted again at once, in its lane.
+        """Audit an attempt after which the delivery is attempted again at once, in its lane.
 
         The work stays unsettled, and its receipt waits for the audit record too.
         """
@@ -103,12 +103,12 @@ class Settler:
         self._write([audit], work.receipt, None)
 
     def reschedule(self, work: Work, disposition: RetryAt) -> None:
-        """Make a retry durable whose attempt was audited by `audit_and_continue`."""
+        """Make a retry durable after its attempt was audited by `audit_and_continue`."""
         policy.retried(work.delivery, disposition)
         self._settle(work, disposition, None)
 
     def settle_interrupted(self, work: Work, record: AttemptRecord) -> None:
-        """Settle an attempt that a defect of ours interrupted, even where its audit record cannot be made.
+        """Settle an attempt that a defect of ours interrupted, even if its audit record cannot be made.
 
         A disposition that cannot be written stops the partition.
         """
@@ -128,23 +128,23 @@ class Settler:
             self.stop(work, error, Step.SETTLE, settle)
 
     def end_without_attempt(self, work: Work, record: AttemptRecord) -> None:
-        """Audit the end of a delivery of which no attempt was made, and make it durable."""
+        """Audit the end of a delivery without an attempt, and make it durable."""
         audit = self._count_log_and_encode(record)
         if record.outcome is not None:
             work.delivery.last_outcome = record.outcome.name
         self._settle(work, record.disposition, audit)
 
     def defer_work(self, work: Work, disposition: DeferUntil) -> None:
-        """Defer work until an instant. This is no attempt: a metric counts it, and there is no audit record."""
+        """Defer work until an instant. A metric counts it; without an attempt there is no audit record."""
         policy.deferred(work.delivery, disposition, self._ports.clock.now())
         self._ports.metrics.deferral(disposition.reason)
         self._settle(work, disposition, None)
 
     def _count_log_and_encode(self, record: AttemptRecord) -> OutgoingRecord:
-        """Count and log an attempt, and return its audit record."""
+        """Count and log an attempt, and return its encoded audit record."""
         ports = self._ports
         value = ports.own_records.attempt(record)
-        # After encoding: what cannot be encoded is retried, and must count once.
+        # After encoding: a record that cannot be encoded is retried, and must count once.
         ports.metrics.attempt(record)
         ports.logger.attempt(record)
         key = record.delivery.subscription_id.encode()
@@ -157,10 +157,10 @@ class Settler:
         audit: OutgoingRecord | None,
         also: Sequence[OutgoingRecord] = (),
     ) -> None:
-        """Write what a disposition demands, and release the work when all of it is durable.
+        """Write the records of a disposition, and release the work when all of them are durable.
 
-        After the partition was revoked, only the audit record and `also` are written: the new owner
-        reads the delivery again.
+        After the partition was revoked, only the audit record and `also` are written: the new owner reads the
+        delivery again.
         """
         writes: list[OutgoingRecord] = []
         receipt = work.receipt
@@ -175,8 +175,8 @@ class Settler:
     def write_undecodable(
         self, receipt: Receipt, problem: Undecodable, waited: UnmatchedEvent | None = None
     ) -> None:
-        """Write a record that is no event to the undecodable topic, bytes untouched, and release it."""
-        headers = letter.undecodable_headers(
+        """Write a record that cannot become an event to the undecodable topic, bytes unchanged, and release it."""
+        headers = delivery_headers.undecodable_headers(
             receipt.record, problem, written_at=self._ports.clock.now(), waited=waited
         )
         self._set_aside(receipt, problem.reason, problem.detail, headers)
@@ -187,7 +187,9 @@ class Settler:
         counted, written = UNREADABLE_STATE, DeadReason.NOT_DECODABLE.value
         if record.headers_problem is not None:
             counted = written = UndecodableReason.HEADERS_UNREADABLE.value
-        headers = letter.unreadable_headers(record, problem, written_at=now, reason=written)
+        headers = delivery_headers.unreadable_headers(
+            record, problem, written_at=now, reason=written
+        )
         self._set_aside(receipt, counted, str(problem), headers)
 
     def _set_aside(
@@ -229,24 +231,24 @@ class Settler:
     def give_back(self, work: Work) -> None:
         """Return the credit of work that is settled, stopped or dropped.
 
-        Work is dropped when its partition is revoked, and queued work when the worker drains. Its receipt
-        is never released, so its offset is not committed: the next owner reads the record again.
+        Work is dropped when its partition is revoked or, if it is queued, when the worker drains. Its receipt is
+        never released, so its offset is not committed and the next owner reads the record again.
         """
         if work.credited:
             work.credited = False
             self.budget.give(work.receipt.size)
 
-    def let_go(self, work: Work) -> None:
-        """Release work that an operator skipped: nothing is written for it."""
+    def skip(self, work: Work) -> None:
+        """Release work that an operator skipped, without a write."""
         self.give_back(work)
         work.receipt.release()
 
     def stop(
         self, work: Work, error: Exception, step: Step, again: Callable[[], Awaitable[None]]
     ) -> None:
-        """Stop the partition of work for a defect of ours, and return the work's credit meanwhile.
+        """Stop the partition of work because of a defect of ours, and return the work's credit meanwhile.
 
-        `again` retries the step. It may take credit, which is returned where it raises.
+        `again` retries the step. It may take credit, which is returned if it raises.
 
         Raises:
             Exception: What `Fence.stop` raises.
@@ -265,11 +267,11 @@ class Settler:
             error,
             step,
             again=retried,
-            give_up=partial(self.let_go, work),
+            skip=partial(self.skip, work),
             delivery_id=work.delivery.delivery_id,
         )
 
-    # What a disposition demands.
+    # The records of a disposition.
 
     def _demanded(self, work: Work, disposition: Disposition) -> list[OutgoingRecord]:
         now = self._ports.clock.now()
@@ -297,8 +299,8 @@ class Settler:
         value: bytes | None,
         now: Millis,
     ) -> list[OutgoingRecord]:
-        """Return a dead letter with the headers of `record`, and its notification."""
-        headers = letter.dead_letter_headers(
+        """Return a dead letter with the headers of `record`, and its operations event."""
+        headers = delivery_headers.dead_letter_headers(
             delivery, record.headers, dead.reason, dead.detail, written_at=now
         )
         key = delivery.subscription_id.encode()
@@ -306,18 +308,18 @@ class Settler:
         return [dead_letter, *self._given_up(delivery, dead.reason)]
 
     def _given_up(self, delivery: Delivery, reason: DeadReason) -> list[OutgoingRecord]:
-        """Return the operations event for a dead letter, nothing where the event is itself one of those."""
+        """Return the operations event of a dead letter; none if the delivery's event is itself such an event."""
         if delivery.event_type in OPERATIONS_EVENTS:
             return []
         ports = self._ports
         try:
             return [ports.own_records.dead_lettered(delivery, reason, ports.clock.now())]
-        except Exception as error:  # noqa: BLE001  a failing notification must not prevent the dead letter
+        except Exception as error:  # noqa: BLE001  an operations event must not prevent the dead letter
             self._fence.note(error, Step.NOTIFY)
             return []
 
     def _tier(self, state: _State, now: Millis) -> str:
-        """Return the tier in which a record waits next for its due time."""
+        """Return the next tier in which a record waits for its due time."""
         ports = self._ports
         due_at = now if state.due_at is None else state.due_at
         if isinstance(state, Delivery) and state.has_slot:
@@ -327,11 +329,11 @@ class Settler:
     def _tier_record(
         self, state: _State, record: Record, tier: str, now: Millis
     ) -> OutgoingRecord:
-        headers = letter.tier_headers(state, record.headers, written_at=now)
-        return OutgoingRecord(tier, letter.tier_key(state), record.value, headers)
+        headers = delivery_headers.tier_headers(state, record.headers, written_at=now)
+        return OutgoingRecord(tier, delivery_headers.tier_key(state), record.value, headers)
 
     def _trace(self, work: Work, topic: str, disposition: Disposition) -> None:
-        """Make the next hop a child of this one, where the trace is sampled."""
+        """If the trace is sampled, make the next hop a child of this one."""
         span = work.receipt.span
         if span is None:
             return
@@ -341,7 +343,7 @@ class Settler:
             hop.end()
 
     def _trace_cancelled(self, work: Work, disposition: Cancel) -> None:
-        """Note the end of a delivery on a span of its own: nothing is sent whose span would have it."""
+        """Record the end of a delivery on a span of its own, because no record is sent whose span could have it."""
         span = work.receipt.span
         end = None
         if span is not None:
@@ -349,7 +351,7 @@ class Settler:
         if end is not None:
             end.end()
 
-    # Writing until it is durable.
+    # Durable writes.
 
     def _write(
         self,
@@ -404,7 +406,7 @@ class Settler:
         if refused.too_large and record.value is not None and copy:
             try:
                 instead = self._by_reference(record, refused, settlement)
-            except Exception as error:  # noqa: BLE001  then the write is retried as it is
+            except Exception as error:  # noqa: BLE001  the write is then retried unchanged
                 self._fence.note(error, Step.SETTLE)
                 instead = []
             settlement.left += max(len(instead) - 1, 0)
@@ -417,7 +419,7 @@ class Settler:
     def _by_reference(
         self, record: OutgoingRecord, refused: WriteRefused, settlement: _Settlement
     ) -> list[OutgoingRecord]:
-        """Return the reference to a record too large to copy: all headers, no value; and its notification."""
+        """Return the reference to a record too large to copy (all headers, no value), and its operations event."""
         ports = self._ports
         receipt, state, work = settlement.receipt, settlement.state, settlement.work
         if state is None or record.topic in (ports.topics.dead_letters, ports.topics.undecodable):
@@ -427,12 +429,12 @@ class Settler:
         if isinstance(state, UnmatchedEvent):
             problem = Undecodable(UndecodableReason.TOO_LARGE, why)
             self._log_set_aside(receipt.record, problem.reason, problem.detail)
-            headers = letter.undecodable_headers(
+            headers = delivery_headers.undecodable_headers(
                 receipt.record, problem, written_at=now, waited=state
             )
             return [OutgoingRecord(ports.topics.undecodable, receipt.record.key, None, headers)]
         dead = DeadLetter(DeadReason.RECORD_TOO_LARGE, why)
-        # The audit record written before named a retry, which is not how it ended.
+        # The earlier audit record names a retry, but the delivery ends here.
         audit = self._count_log_and_encode(
             ended(state, None if work is None else work.event, dead, now)
         )
@@ -446,7 +448,7 @@ class Settler:
 
 
 def _bring_up_to_date(delivery: Delivery, record: AttemptRecord) -> None:
-    """Write an attempt's outcome, and the retry that follows, into the delivery's state."""
+    """Write an attempt's outcome, and a retry if one follows, into the delivery's state."""
     if record.outcome is not None:
         policy.attempted(delivery, record.outcome)
     if isinstance(record.disposition, RetryAt):

@@ -1,8 +1,8 @@
-"""Attempts of tests, beside the lanes: a test waits for no lane, and a lane learns nothing from it.
+"""Makes the attempts of tests, outside the lanes: a test waits for no lane, and does not affect its lane.
 
-Each is attempted at once, whatever its lane may do: it was asked for now, and is never put off. An
-endpoint that hangs has one of them at a time, and a worker a few, which its limit of attempts in flight
-does not count. What waits for that is bounded; a test beyond the bound ends without an attempt.
+A test is attempted at once and never deferred, whatever its lane may do. An endpoint has one of them in flight
+at a time, and a worker a few, which do not count towards its limit of attempts in flight. The tests that wait for
+that are bounded; a test beyond the bound ends without an attempt.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from hookstream.pipeline.ports import Permitted
 from hookstream.pipeline.work import Work
 
 _AT_ONCE = 8
-"""Tests in flight in one worker. The others wait, for no longer than a test lives."""
+"""The most tests in flight in one worker. The others wait, at most until they expire."""
 
 MOST_OF_ONE = 100
-"""Tests of one subscription that wait: an endpoint that answers within half a second gets them all in time."""
+"""The most waiting tests of one subscription: an endpoint that answers within half a second gets all in time."""
 
 MOST = 1_000
-"""Tests that wait in one worker."""
+"""The most waiting tests in one worker."""
 
 
 class TrialAttempts:
-    """The tests of a worker that wait for their attempt, and those in flight."""
+    """The waiting tests of a worker, and those in flight."""
 
     def __init__(
         self,
@@ -44,17 +44,17 @@ class TrialAttempts:
         self._may_act = may_act
         self._ended = ended
         self._waiting: dict[str, deque[Work]] = {}
-        """By their subscriptions, of which the first is next."""
+        """By subscription; the first subscription is next."""
         self.waiting = 0
         """How many wait."""
         self._in_flight: set[str] = set()
-        """By their subscriptions."""
+        """The subscriptions that have a test in flight."""
         self._tasks: asyncio.TaskGroup | None = None
         self._closed = False
 
     @property
     def idle(self) -> bool:
-        """Whether none waits and none is in flight."""
+        """Whether no test waits and none is in flight."""
         return not self._waiting and not self._in_flight
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
@@ -62,9 +62,9 @@ class TrialAttempts:
         self._tasks = tasks
 
     def offer(self, work: Work) -> None:
-        """Attempt a test, as soon as there is none of its subscription in flight.
+        """Attempt a test as soon as no other one of its subscription is in flight.
 
-        Where too many wait already, hand it to `overflow`: a test that is deferred ends.
+        If too many wait already, pass it to `overflow`: a test that is deferred ends.
         """
         subscription_id = work.delivery.subscription_id
         line = self._waiting.get(subscription_id, ())
@@ -76,12 +76,12 @@ class TrialAttempts:
         self.start()
 
     def start(self) -> None:
-        """Begin what may begin; called several times a second."""
+        """Begin the tests that may begin; called several times a second."""
         if not self._waiting or not self._may_act():
             return
         if self._tasks is None:
             raise InvariantBroken("a test was offered before its attempts were opened")
-        # Fewer than half of these have one in flight, so the others are enough.
+        # Fewer than half of these subscriptions have a test in flight, so the others suffice.
         for subscription_id in list(islice(self._waiting, 2 * _AT_ONCE)):
             if len(self._in_flight) >= _AT_ONCE:
                 return
@@ -90,7 +90,7 @@ class TrialAttempts:
                 self._tasks.create_task(self._run(self._next(subscription_id)))
 
     def _next(self, subscription_id: str) -> Work:
-        """Remove and return a subscription's oldest test; those of all others come before its next one."""
+        """Remove and return a subscription's oldest test; its next one waits behind all other subscriptions."""
         line = self._waiting.pop(subscription_id)
         work = line.popleft()
         self.waiting -= 1
@@ -107,7 +107,7 @@ class TrialAttempts:
             if self._closed or not work.receipt.may_start:
                 self._abandon(work)
             else:
-                # It is begun again at the next tick, not at once: what withheld it may last.
+                # It begins again at the next tick, not at once, because the cause may last.
                 self._waiting.setdefault(work.delivery.subscription_id, deque()).appendleft(work)
                 self.waiting += 1
         else:
@@ -115,7 +115,7 @@ class TrialAttempts:
         self._ended()
 
     def drop(self, gone: Callable[[Work], bool]) -> list[Work]:
-        """Remove and return the tests that wait and are gone."""
+        """Remove and return the waiting tests for which `gone` returns True."""
         dropped: list[Work] = []
         for subscription_id, line in list(self._waiting.items()):
             remaining: deque[Work] = deque()
@@ -129,6 +129,6 @@ class TrialAttempts:
         return dropped
 
     def close(self) -> list[Work]:
-        """Remove and return all that wait, as the worker drains; none begins any more."""
+        """Remove and return all waiting tests, since the worker drains; no other one begins."""
         self._closed = True
         return self.drop(lambda _: True)

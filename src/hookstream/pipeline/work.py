@@ -1,4 +1,4 @@
-"""A unit of work is one unsettled delivery in a worker: its state, its event and its receipt."""
+"""A unit of work: one unsettled delivery in a worker, with its state, its event and its receipt."""
 
 from dataclasses import dataclass, field
 
@@ -20,20 +20,20 @@ from hookstream.pipeline.ports import Codec
 class Bodies:
     """The bodies of one event, each made once and shared by every delivery of it.
 
-    Only bodies by a subscription's own template are made for each delivery. A thread may make a body
-    while the event loop looks for another.
+    Only bodies of a subscription's template are made for each delivery. A thread may make a body while the
+    event loop looks up another.
     """
 
     _codec: Codec
     event: Event
     _documents: dict[int, JsonObject | Refused] = field(default_factory=dict)
     _encoded: dict[int | tuple[int, SharedFormat, Content], bytes] = field(default_factory=dict)
-    """By version the `standard` body in full, and every other by its format and content too."""
+    """The full `standard` body by version, every other one by version, format and content."""
 
     def has(self, version: int) -> bool:
-        """Return whether the `standard` body of a version was encoded before.
+        """Return whether the `standard` body of a version is encoded already.
 
-        Bodies in other shared formats then take little time, however large the event is.
+        If it is, bodies in other shared formats take little time, however large the event is.
         """
         return version in self._encoded or self._codec.body(self.event, version) is not None
 
@@ -49,7 +49,7 @@ class Bodies:
         return document
 
     def excerpt(self, version: int, paths: Paths) -> JsonObject | Refused:
-        """Return the `standard` body at a version, as far as patterns need it that ask for these paths."""
+        """Return the parts of the `standard` body at a version that patterns with these paths need."""
         if version in self._documents:
             return self._documents[version]
         try:
@@ -97,12 +97,12 @@ class Bodies:
     def by_template(
         self, version: int, template: Template, reveal: Reveal, most: int
     ) -> bytes | Refused:
-        """Return the body that a template makes of the event at a version.
+        """Return the body of the event at a version, rendered by a template.
 
         Args:
             version: The version of the event's data.
             template: The template.
-            reveal: Gives the secrets that it names.
+            reveal: Returns the secrets that it names.
             most: The largest body, in bytes.
         """
         document = self.document(version)
@@ -116,7 +116,7 @@ class Bodies:
 
 @dataclass(slots=True, frozen=True)
 class MadeBody:
-    """A body that a thread made, for what and whom, or why there is none."""
+    """A body that a thread made, or why there is none, with the rows and the version that it was made for."""
 
     subscription: Subscription
     partner: Partner | None
@@ -126,13 +126,13 @@ class MadeBody:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One unsettled delivery, which has one reference to its receipt."""
+    """One unsettled delivery, which holds one reference to its receipt."""
 
     delivery: Delivery
     bodies: Bodies
     receipt: Receipt
     made: MadeBody | None = None
-    """What the next attempt sends, where a thread made it."""
+    """The body of the next attempt, if a thread made it."""
     credited: bool = False
     """Whether it took credit of the budget."""
     queued_at: float = 0.0
@@ -140,7 +140,7 @@ class Work:
     halving: "Halving[Work] | None" = None
     """The search in a refused batch that it belongs to."""
     alone: bool = False
-    """Whether its next attempt has no other delivery with it."""
+    """Whether its next attempt must contain no other delivery."""
 
     @property
     def event(self) -> Event:

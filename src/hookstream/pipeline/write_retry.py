@@ -1,7 +1,7 @@
-"""A write that was refused for good is retried with back-off until it is accepted.
+"""Retries a refused write with back-off until it is accepted.
 
-Its partition stands still meanwhile and says so: nothing is skipped by itself. Only an operator may
-step over the record, and then the write is given up and that is said.
+Its partition is stopped meanwhile, which is logged; nothing is skipped automatically. Only an operator can skip
+the record: the write is then dropped, which is logged too.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from hookstream.pipeline.ports import Logger, RecordSink, WriteRefused
 from hookstream.pipeline.skips import Skips
 
 _LOOK = 1.0
-"""Seconds between two looks whether the partition is still ours."""
+"""Seconds between two checks whether the partition is still ours."""
 _NOTHING = 0.001
-"""Seconds that are not worth waiting."""
+"""Shorter waits than this many seconds are left out."""
 
 
 class WriteRetry:
     """Retries refused writes."""
 
     def __init__(self, sink: RecordSink, skips: Skips, fence: Fence, logger: Logger) -> None:
-        """Write to `sink`; `skips` has the records that operators skipped, `fence` logs what `sink` raises."""
+        """Write to `sink`; `skips` has the records that operators skipped, `fence` logs exceptions of `sink`."""
         self._sink = sink
         self._fence = fence
         self._skips = skips
@@ -40,21 +40,21 @@ class WriteRetry:
     ) -> None:
         """Pause the receipt's partition until the record is written, or skipped by an operator.
 
-        When the partition is revoked meanwhile, its next owner writes it.
+        If the partition is revoked meanwhile, its next owner writes the record.
         """
         receipt.block()
         pause = FIRST_PAUSE
         loop = asyncio.get_running_loop()
-        verdict: WriteRefused | None = refused
-        while verdict is not None:
+        refusal: WriteRefused | None = refused
+        while refusal is not None:
             self._logger.error(
                 "partition.stopped",
                 **receipt.where._asdict(),
                 offset=receipt.record.offset,
                 writing_to=record.topic,
-                detail=verdict.detail,
-                remedy="make the topic accept the record; it is written again by itself."
-                f" To give it up: hookstream partition skip {receipt.where.topic}"
+                detail=refusal.detail,
+                remedy="make the topic accept the record; the write is retried automatically."
+                f" To skip it: hookstream partition skip {receipt.where.topic}"
                 f"/{receipt.where.partition} {receipt.record.offset}",
             )
             if await self._skipped_within(pause, receipt):
@@ -64,7 +64,7 @@ class WriteRetry:
                     offset=receipt.record.offset,
                     writing_to=record.topic,
                     delivery_id=state.delivery_id if isinstance(state, Delivery) else None,
-                    detail=verdict.detail,
+                    detail=refusal.detail,
                 )
                 break
             if not receipt.assigned:
@@ -72,18 +72,18 @@ class WriteRetry:
             pause = min(2 * pause, LONGEST_PAUSE)
             answer: asyncio.Future[WriteRefused | None] = loop.create_future()
             try:
-                self._sink.write(record, partial(_set_verdict, answer))
+                self._sink.write(record, partial(_set_refusal, answer))
             except Exception as error:  # noqa: BLE001  the fence: treated as refused
                 self._fence.note(error, Step.SETTLE)
-                verdict = WriteRefused(f"the sink raised {described(error)}", too_large=False)
+                refusal = WriteRefused(f"the sink raised {described(error)}", too_large=False)
                 continue
-            verdict = await answer
+            refusal = await answer
         receipt.unblock()
 
     async def _skipped_within(self, seconds: float, receipt: Receipt) -> bool:
         """Wait for a skip of a record, while its partition is ours; return whether it came.
 
-        Whoever drains waits for this: not for a record that another worker has by now.
+        A drain waits for this, so it returns as soon as the partition is revoked.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + seconds
@@ -93,9 +93,9 @@ class WriteRetry:
         return False
 
 
-def _set_verdict(
-    answer: asyncio.Future[WriteRefused | None], verdict: WriteRefused | None
+def _set_refusal(
+    answer: asyncio.Future[WriteRefused | None], refusal: WriteRefused | None
 ) -> None:
-    """Set the verdict, unless nobody waits for it since the drain's deadline passed."""
+    """Set the result, unless the drain's deadline has passed and nothing waits for it."""
     if not answer.done():
-        answer.set_result(verdict)
+        answer.set_result(refusal)
