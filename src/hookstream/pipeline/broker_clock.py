@@ -1,9 +1,8 @@
-"""A worker judges due times, expiry and signatures by the brokers' time, not by its machine's.
+"""Provides the brokers' time, by which a worker judges due times, expiry and signatures.
 
-Every acknowledgement carries the time at which a broker appended the record. From these the
-difference of the clocks is known, and `now` is the brokers' time. A wall clock that differs by more
-than a bound prevents sending all the same: certificates, logs and other programs use it, so somebody
-must set it.
+Every acknowledgement has the time at which a broker appended the record. From these the difference of the clocks
+is known, and `now` is the brokers' time. A wall clock that differs by more than a bound still prevents sending:
+certificates, logs and other programs use it, so it must be set.
 """
 
 from collections.abc import Callable
@@ -16,30 +15,30 @@ from hookstream.core.model.topics import Topics
 from hookstream.pipeline.ports import Clock, Logger
 
 MOST_SKEW: Millis = 30 * SECOND
-"""What `worker.max_clock_skew` is by default."""
+"""The default of `worker.max_clock_skew`."""
 
 WORTH_SAYING = 5.0
 """Seconds of difference from which a warning is logged."""
 
 ASK_EVERY = 10.0
-"""Seconds without a timestamp of a broker's after which one is requested."""
+"""Seconds without a broker's timestamp after which one is requested."""
 
 UNKNOWN_FOR = 30.0
-"""Seconds of acknowledgements without a broker's time after which the worker uses its own clock, and
-logs that. While nothing is acknowledged at all, the tables are not current either."""
+"""Seconds of acknowledgements without a broker's time after which the worker uses its own clock, and logs
+that. While nothing is acknowledged at all, the tables are not current either."""
 
 _SAY_AGAIN = 30.0
 _SAY_SKEW_AGAIN = 600.0
 
 
 TIME_KEY = b"clock"
-"""The key of the records that request the brokers' time. They remove nothing: no row has it."""
+"""The key of the records that request the brokers' time. They delete nothing, because no row has this key."""
 
 
 def time_request(topics: Topics) -> OutgoingRecord:
-    """Return a record that is written for its acknowledgement, which carries a broker's time.
+    """Return a record that is written only for its acknowledgement, which has a broker's time.
 
-    It goes into a table that workers write anyway, where compaction soon removes it.
+    It goes into a table that workers write anyway, and compaction soon removes it.
     """
     return OutgoingRecord(topics.health, TIME_KEY, None)
 
@@ -54,24 +53,24 @@ class BrokerClock:
         most: Millis = MOST_SKEW,
         boot: Callable[[], float] | None = None,
     ) -> None:
-        """Use `machine` until the first timestamp; agree only while they differ by at most `most`.
+        """Use `machine` until the first timestamp; agree only while both clocks differ by at most `most`.
 
-        `boot` returns the first of the machine's two clocks alone, where that is cheaper.
+        `boot` returns only the first of the machine's two clocks, if that is cheaper.
         """
         self._boot = boot or (lambda: machine.moment()[0])
         self.machine = machine
-        # The machine's functions themselves: each delivery asks a dozen times.
+        # The machine's own functions: each delivery calls them a dozen times.
         self.monotonic = machine.monotonic
         """Returns the machine's monotonic seconds."""
         self.moment = machine.moment
-        """Returns the machine's two clocks as they are: ages are counted by them."""
+        """Returns the machine's two clocks unchanged: ages are counted by them."""
         self._logger = logger
         self._most = most / 1000
         self._time = BrokerTime()
         self._unstamped_since: float | None = None
-        """Since when acknowledgements carry no broker's time, by the clock since boot."""
+        """Since when acknowledgements have no broker's time, by the clock since boot."""
         self._unstamped_at = float("-inf")
-        """When the last of them came."""
+        """When the last such acknowledgement came."""
         self._refusal: str | None = None
         """Why the last request was refused."""
         self._asked_at = float("-inf")
@@ -83,37 +82,37 @@ class BrokerClock:
     def now(self) -> Millis:
         """Return the brokers' time once it is known, the machine's before.
 
-        It is the earliest time that the acknowledgements allow: a guess in the middle would make
-        attempts early after a slow one, while a moment late does no harm.
+        It is the earliest time that the acknowledgements allow: an estimate in the middle would make attempts
+        early after a slow acknowledgement, while a slight delay does no harm.
         """
         ahead = self._time.ahead_at_least
         if ahead is None:
             return self.machine.now()
         return int((self._boot() + ahead) * 1000)
 
-    # What acknowledgements teach.
+    # Acknowledgements.
 
     def learn(self, place: str, stamp: Millis, asked: Moment, answered: Moment) -> None:
-        """Note that a broker timestamped a record of a partition between two moments."""
+        """Record that a broker timestamped a record of a partition between two moments."""
         self._time.learn(place, stamp, asked.boot, answered.boot)
 
     def unstamped(self, refusal: str | None = None) -> None:
         """As Agreement says."""
         self._refusal = refusal
         now = self.machine.moment().boot
-        # Brokers that were silent meanwhile gave no reason to give up.
+        # After a silence of the brokers, the period starts again.
         if not self._has_given_up() and now - self._unstamped_at > UNKNOWN_FOR:
             self._unstamped_since = now
         self._unstamped_at = now
 
     @property
     def known(self) -> bool:
-        """As Agreement says: before, due times would be judged by a clock that may be months off."""
+        """As Agreement says: before that, due times would be judged by a clock that may be months off."""
         return self._time.ahead is not None or self._has_given_up()
 
     @property
     def skew(self) -> float | None:
-        """Seconds by which the machine's wall clock is ahead of the brokers; None: not known."""
+        """Seconds by which the machine's wall clock is ahead of the brokers' time; None: not known."""
         ahead = self._time.ahead
         if ahead is None:
             return None
@@ -124,7 +123,7 @@ class BrokerClock:
 
     @property
     def needs_timestamp(self) -> bool:
-        """As Agreement says: True once whenever no timestamp came for a while."""
+        """As Agreement says: True once after each period without a timestamp."""
         now = self.machine.moment().boot
         last = max(self._time.learned_at, self._asked_at)
         if now - last < (ASK_EVERY if self.known else 1.0):
@@ -141,7 +140,7 @@ class BrokerClock:
         return -self._most <= wall - boot - ahead <= self._most
 
     def _has_given_up(self) -> bool:
-        """Return whether acknowledgements carried no time for so long that none will."""
+        """Return whether acknowledgements have had no time for so long that none is expected."""
         since = self._unstamped_since
         return since is not None and self._unstamped_at - since > UNKNOWN_FOR
 
@@ -149,14 +148,14 @@ class BrokerClock:
         """As Agreement says."""
         skew = self.skew
         if skew is None:
-            return "no acknowledged write has carried a broker's time yet"
+            return "no acknowledgement has had a broker's time yet"
         return (
             f"this machine's clock is {_described(skew)} the brokers', more than"
             f" worker.max_clock_skew ({self._most:g} s)"
         )
 
     def look(self) -> None:
-        """As Agreement says: at once where sending is prevented, and again while that lasts."""
+        """As Agreement says: at once if sending is prevented, and again while that lasts."""
         now, skew = self.machine.moment().boot, self.skew
         if skew is None:
             self._log_unknown(now)
@@ -172,7 +171,7 @@ class BrokerClock:
         if not self._has_given_up() or now - self._logged_at < _SAY_SKEW_AGAIN:
             return
         self._logged_at = now
-        why = "no acknowledgement carries a broker's time"
+        why = "no acknowledgement has a broker's time"
         remedy = "run 'hookstream topics apply', which sets LogAppendTime on our topics"
         if self._refusal is not None:
             why = f"the write that requests the brokers' time is refused: {self._refusal}"
@@ -190,7 +189,7 @@ class BrokerClock:
             seconds=round(skew, 3),
             detail=f"{self.why()}: no attempt begins and nothing expires",
             remedy="set this machine's clock (chronyc makestep, or your time service); the worker"
-            " goes on by itself. If the brokers' clocks are wrong, set those",
+            " resumes automatically. If the brokers' clocks are wrong, set those",
         )
 
     def _log_skew(self, now: float, skew: float) -> None:

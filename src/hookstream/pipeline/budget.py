@@ -1,10 +1,10 @@
-"""The budget bounds what a worker has in memory, in deliveries and in bytes; intake waits for it."""
+"""Bounds the deliveries in a worker's memory, in number and in bytes; intake waits for it."""
 
 import asyncio
 
 
 class Budget:
-    """Credit that intake spends and settling gives back. It may be overdrawn by one record."""
+    """Credit that intake spends and settling returns. It may be overdrawn by one record."""
 
     def __init__(self, deliveries: int, size: int) -> None:
         """Allow `deliveries` in memory at once, and records of `size` bytes in all."""
@@ -28,12 +28,12 @@ class Budget:
             self._free.clear()
 
     def give(self, size: int) -> None:
-        """Give the credit of one delivery back."""
+        """Return the credit of one delivery."""
         self._deliveries += 1
         self._size += size
         if self.room > 0:
             self._free.set()
 
     async def wait(self) -> None:
-        """Wait until something may be taken."""
+        """Wait until a delivery may be taken."""
         await self._free.wait()

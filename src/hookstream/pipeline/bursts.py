@@ -1,8 +1,8 @@
-"""Work in bursts of a few milliseconds, after each of which the processor is left to others for as long.
+"""Divides work into bursts of a few milliseconds, and leaves the processor to others for as long after each.
 
-An executor may share its processor with a broker, a worker or whoever is waited for. A lower priority
-does not protect them: Linux weighs processes of different sessions, services and containers by their
-groups, and a process of one that was idle may run for tens of milliseconds before they do.
+An executor may share its processor with a broker, a worker or another process that it waits for. A lower
+priority does not protect them: Linux weighs processes of different sessions, services and containers by their
+groups, and a process of a group that was idle may run for tens of milliseconds before they do.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from typing import Final
 from hookstream.pipeline.ports import Clock
 
 AT_ONCE: Final = 50
-"""Records whose reading and judging is about one burst."""
+"""Records that take about one burst to read and judge."""
 _BURST: Final = 0.004
 """Seconds."""
 _LONGEST: Final = 0.1
-"""Seconds: what took longer was not the processor's work alone."""
+"""Seconds: a longer burst was not only work of the processor."""
 
 
 class Bursts:
@@ -27,7 +27,7 @@ class Bursts:
         self._began = clock.monotonic()
 
     def begin(self) -> None:
-        """Begin a burst: what was waited for before is no part of it."""
+        """Begin a burst: earlier waits do not count."""
         self._began = self._clock.monotonic()
 
     async def stand_back(self) -> None:

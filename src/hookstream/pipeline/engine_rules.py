@@ -1,4 +1,4 @@
-"""Every bound that the engine keeps, in one value."""
+"""The bounds of the engine, as one value."""
 
 from dataclasses import dataclass
 

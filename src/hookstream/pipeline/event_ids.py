@@ -1,4 +1,4 @@
-"""A second use of an event id is counted, logged and published; nothing is merged because of it."""
+"""Counts, logs and publishes the reuse of an event id; it merges nothing."""
 
 from hookstream.core.model.operations import OPERATIONS_EVENTS
 from hookstream.core.model.record import Origin
@@ -8,7 +8,7 @@ from hookstream.pipeline.fence import Fence
 from hookstream.pipeline.ports import Ports, WriteRefused
 
 _CAPACITY = 10_000
-"""Events whose ids a worker remembers: about 3.5 MB."""
+"""The events whose ids a worker remembers: about 3.5 MB."""
 
 _LOG_EVERY = 60.0
 """Seconds between two log lines of one event type: a constant id would log every event."""
@@ -18,7 +18,7 @@ _RAISE_EVERY = 3600.0
 
 
 class EventIds:
-    """Notes the id of each event that a worker takes."""
+    """The ids of the events that a worker has taken lately."""
 
     def __init__(self, ports: Ports, fence: Fence) -> None:
         """Remember no id yet."""
@@ -30,14 +30,14 @@ class EventIds:
         self._raised: dict[str, float] = {}
 
     def note(self, event_type: str, event_id: str, origin: Origin, value: bytes | None) -> None:
-        """Note that the record at `origin` carries an event id; report another record that does.
+        """Record the event id of the record at `origin`; report another record with the same id.
 
-        Nothing depends on it: what fails is logged.
+        Nothing depends on it: a failure is logged.
         """
         try:
             reuse = self._recent.note(event_type, event_id, origin, value)
             if reuse is None or event_type in OPERATIONS_EVENTS:
-                # hookstream's own events are written again after a crash, with a later time.
+                # After a crash, hookstream writes its own events again with a later time.
                 return
             self._ports.metrics.event_id_reused(event_type, conflict=reuse.conflict)
             if reuse.conflict:
@@ -54,7 +54,7 @@ class EventIds:
                 event_id=event_id,
                 first=first.place,
                 second=second.place,
-                remedy="two events carry one id; receivers that deduplicate drop the second",
+                remedy="two events have one id; receivers that deduplicate drop the second",
             )
         if _passed(self._raised, event_type, now, _RAISE_EVERY):
             event = ports.own_records.event_id_conflict(

@@ -1,4 +1,4 @@
-"""Finds the subscriptions that an event matches, in a thread where that would block the event loop."""
+"""Finds the subscriptions that an event matches, in a thread if that would block the event loop."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
@@ -12,23 +12,23 @@ from hookstream.pipeline.ports import Ports
 from hookstream.pipeline.work import Bodies, Work
 
 _FIND_ASIDE = 3
-"""Tries to find candidates in a thread while subscriptions change meanwhile; then on the event loop."""
+"""Attempts to find candidates in a thread while subscriptions change; after them, the event loop does it."""
 
 
 class EventMatching:
-    """Asks the directory about events, with the bodies that filters need."""
+    """Matches events with the directory, providing the bodies that filters need."""
 
     def __init__(self, ports: Ports, fence: Fence) -> None:
-        """Log through `fence` what fails in a thread and is done again."""
+        """Use `fence` to log failures in a thread that are repeated."""
         self._codec = ports.codec
         self._directory = ports.directory
         self._offload = ports.offload
         self._fence = fence
 
     def at_once(self, bodies: Bodies, arrival: Arrival) -> Iterator[Match | None] | None:
-        """Return an event's matches, None before others are to have a turn; None: they take a thread.
+        """Return an iterator over an event's matches; None: they need a thread, use `in_steps`.
 
-        Then `in_steps` yields them.
+        The iterator yields None where other tasks should run first.
         """
         event = bodies.event
         if self._is_heavy(event):
@@ -43,11 +43,11 @@ class EventMatching:
             yield await self._offload.run(matching.step)
 
     async def judged(self, work: Work) -> Match | NotReplayed | None:
-        """Return whether the subscription of a delivery asks for its event, as it is now.
+        """Return whether the present subscription of a delivery matches its event.
 
-        For a job's run its active interval is not asked. The partition may be revoked meanwhile.
+        The active interval is not checked for a job's run. The partition may be revoked meanwhile.
         """
-        # It matched, whichever way it came.
+        # The event has matched, however it arrived.
         delivery, question = work.delivery, self._question(work.bodies, Arrival.UNDECODABLE)
         judge: Callable[[], Match | NotReplayed | None]
         if delivery.job is None:
@@ -78,12 +78,12 @@ class EventMatching:
         timestamp = event.origin.timestamp
         if not self._directory.is_heavy(event.event_type, event.load, timestamp):
             return False
-        # So far the load is a bound by the record's size.
+        # The load is still an upper bound by the record's size.
         event.load = self._codec.counted(event)
         return self._directory.is_heavy(event.event_type, event.load, timestamp)
 
     async def _found(self, matching: Matching) -> Matching:
-        """Find the candidates in a thread, on the event loop where subscriptions change all the time."""
+        """Find the candidates in a thread, or on the event loop if subscriptions change all the time."""
         for _ in range(_FIND_ASIDE):
             try:
                 await self._offload.run(matching.find)
@@ -93,7 +93,7 @@ class EventMatching:
                 if not matching.has_changed:
                     raise
                 if not isinstance(error, RuntimeError):
-                    # A dictionary that changed meanwhile raises that; anything else is logged.
+                    # A dictionary that changed meanwhile raises RuntimeError; other exceptions are logged.
                     self._fence.note(error, Step.MATCH)
             else:
                 if not matching.has_changed:

@@ -1,4 +1,4 @@
-"""The time of the lanes: what passes while nothing can be sent is not charged to endpoints."""
+"""The clock of the lanes: time in which nothing can be sent is not charged to endpoints."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,29 +6,29 @@ from hookstream.core.lanes.lane import Lane
 from hookstream.pipeline.ports import Clock, Permitted
 
 _CATCHING_UP = 2.0
-"""After a wait for the tables, backlog is not taken for a slow endpoint for this many times its length."""
+"""After a wait for the tables, for this many times its length, a backlog does not mean a slow endpoint."""
 _LONGEST_CATCHING_UP = 120.0
 """Seconds."""
 
 _FROZEN_AFTER = 1.0
-"""Seconds without a tick, of which there are four a second, after which the process counts as frozen: it was
-suspended, or got no CPU."""
+"""Seconds without a tick (there are four a second) after which the process counts as frozen: it was suspended,
+or got no CPU."""
 
 
 class LaneClock:
-    """Monotonic seconds, and since when no attempt may begin."""
+    """Monotonic seconds, and the start of the present pause in sending."""
 
     def __init__(
         self, clock: Clock, may_act: Permitted, lanes: Callable[[], Iterable[Lane]]
     ) -> None:
-        """Exclude from the times of all `lanes` what passes while `may_act` returns False."""
+        """Exclude from the times of all `lanes` the time in which `may_act` returns False."""
         self._clock = clock
         self._may_act = may_act
         self._lanes = lanes
         self._shut_since: float | None = None
         """Since when no attempt may begin, monotonic seconds."""
         self._catching_up = float("-inf")
-        """Until when backlog left by that is worked off, monotonic seconds."""
+        """Until when the backlog of a pause is worked off, monotonic seconds."""
         self._ran_at = clock.monotonic()
         """When the last tick ran, monotonic seconds."""
 
@@ -44,7 +44,7 @@ class LaneClock:
         return now
 
     def ticked(self) -> float:
-        """Return the same, at a tick."""
+        """Return the monotonic time at a tick."""
         self._ran_at = now = self.present()
         return now
 
@@ -56,7 +56,7 @@ class LaneClock:
         return now < self._catching_up
 
     def shut(self, now: float) -> bool:
-        """Return whether sending is paused; lanes do not count that time as their endpoints'."""
+        """Return whether sending is paused; lanes do not charge that time to their endpoints."""
         if not self._may_act():
             if self._shut_since is None:
                 self._shut_since = now

@@ -1,7 +1,7 @@
-"""The brokers' time as an executor knows it: by the newest stamp, and the clock since boot after it.
+"""Provides the brokers' time to an executor: the newest timestamp, continued by the clock since boot.
 
-It is the earliest time that the stamp allows, so no lease seems over too early. That clock also counts
-while the machine or the process is suspended: a holder that was frozen knows that its lease is over.
+It is the earliest time that the timestamp allows, so no lease seems over too early. The clock since boot also
+counts while the machine or the process is suspended, so a holder that was frozen knows that its lease is over.
 """
 
 from hookstream.core.model.instant import Millis
@@ -10,12 +10,12 @@ from hookstream.pipeline.ports import Clock
 
 
 class LeaseClock:
-    """The brokers' time by their stamps."""
+    """The brokers' time by their timestamps."""
 
     def __init__(self, machine: Clock) -> None:
         self._machine = machine
         self._ahead: float | None = None
-        """Seconds by which the brokers are ahead of the clock since boot; None: there was no stamp yet."""
+        """Seconds by which the brokers are ahead of the clock since boot; None: no timestamp yet."""
 
     @property
     def boot(self) -> float:
@@ -23,7 +23,7 @@ class LeaseClock:
         return self._machine.moment().boot
 
     def learn(self, stamp: Millis) -> None:
-        """Note the time at which a broker appended a record that was acknowledged just now."""
+        """Record the time at which a broker appended a record that was acknowledged just now."""
         self._ahead = stamp / 1000 - self.boot
 
     def now(self) -> Millis:

@@ -1,7 +1,7 @@
-"""An operator can skip a record that stops its partition; nothing else ever does.
+"""Keeps operators' requests to skip records that stop their partitions; nothing else skips a record.
 
-A skip names one offset and covers the record that had it when the skip was requested: if the topic is
-created again, another record gets that offset.
+A skip names one offset and covers the record that had it when the skip was requested: if the topic is created
+again, another record gets that offset.
 """
 
 import asyncio
@@ -10,20 +10,20 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, TopicPartition
 
 _REMEMBERED = 10_000
-"""Skips that are kept; the oldest is dropped first. One is needed until its record was skipped."""
+"""The most skips that are kept; the oldest is dropped first. A skip is needed until its record was skipped."""
 
 _BELOW_SECONDS = 120.0
-"""How long a start at an offset gives up failed steps below it: a write may be in flight."""
+"""Seconds for which a start at an offset skips failed steps below it: a write may still be in flight."""
 
 
 class Skips:
-    """What operators skipped, by partition and offset."""
+    """The skips of operators, by partition and offset."""
 
     def __init__(self) -> None:
-        """Know of no skip."""
+        """Start without a skip."""
         self._asked_at: dict[tuple[TopicPartition, int], Millis] = {}
         self._below: dict[TopicPartition, int] = {}
-        """Of partitions that operators started at an offset: failed steps below it are given up."""
+        """The offsets at which operators started partitions: failed steps below them are skipped."""
         self._forgets: dict[TopicPartition, asyncio.TimerHandle] = {}
         self._changed = asyncio.Event()
 
@@ -37,7 +37,7 @@ class Skips:
         self._changed = asyncio.Event()
 
     def skip_below(self, where: TopicPartition, offset: int) -> None:
-        """Give up failed steps below an offset; one that fails minutes later needs another skip."""
+        """Skip failed steps below an offset; a step that fails minutes later needs another skip."""
         self._below[where] = offset
         self._changed.set()
         self._changed = asyncio.Event()
@@ -61,11 +61,11 @@ class Skips:
         asked_at = self._asked_at.get((record.where, record.offset))
         if asked_at is None:
             return False
-        # A producer's clock proves nothing: it may be ahead by any amount.
+        # A producer's clock may be ahead by any amount, so its timestamp proves nothing.
         return not record.append_time or record.timestamp <= asked_at
 
     async def requested_within(self, seconds: float, record: Record) -> bool:
-        """Wait at most so many seconds for a skip of a record; return whether it came."""
+        """Wait at most `seconds` for a skip of a record; return whether it came."""
         try:
             async with asyncio.timeout(seconds):
                 while not self.covers(record):

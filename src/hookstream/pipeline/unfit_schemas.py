@@ -18,10 +18,10 @@ class UnfitSchemas:
         self._logger = logger
         self._clock = clock
         self._raised: dict[tuple[str, str], float] = {}
-        """When, by topic and the sentence about the schema."""
+        """The time of the last alarm, by topic and the text about the schema."""
 
     def found(self, topic: str, unknown: UnknownSchema) -> None:
-        """A record waits, since its schema fits no version."""
+        """Raise an alarm, because a record waits whose schema fits no version."""
         now = self._clock.monotonic()
         key = topic, str(unknown)
         before = self._raised.get(key)

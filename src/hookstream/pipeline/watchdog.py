@@ -1,10 +1,9 @@
-"""The watchdog reports a worker that is stuck: a record that makes no progress.
+"""Reports a worker that is stuck: one of its records makes no progress.
 
-It judges by the oldest unsettled record of each partition. While there is work, that one changes:
-attempts end, at worst by their timeout, and what cannot be attempted soon goes to a tier. What waits
-on purpose is left out: records in the waiting room, partitions that stopped for an operator or for a
-write that is refused, and everything while the tables are not current (the broker is away then, and
-no restart would bring it back).
+It checks the oldest unsettled record of each partition. While there is work, that record changes: attempts end,
+at the latest by their timeout, and deliveries that cannot be attempted soon go to a tier. Deliberate waits are
+left out: records in the waiting room, partitions that stopped for an operator or because of a refused write, and
+all records while the tables are not current (the broker is unavailable then, and a restart would not help).
 """
 
 from collections.abc import Callable, Iterable
@@ -35,9 +34,9 @@ class Watchdog:
         *,
         bound: Millis,
     ) -> None:
-        """Count a record as stuck that is unsettled for longer than `bound` milliseconds."""
+        """Treat a record as stuck that is unsettled for longer than `bound` milliseconds."""
         self.seconds = 0.0
-        """How long the oldest unsettled record of each partition has been the oldest."""
+        """For how long the oldest unsettled record of a partition has been the oldest; the longest of all."""
         self._owned = owned
         self._room = room
         self._tables = tables
@@ -54,7 +53,7 @@ class Watchdog:
         return self.seconds > self._bound
 
     def look(self) -> None:
-        """Check once; log a stuck record once with every stack, until it moves again."""
+        """Check once; log a stuck record with every stack, once until it moves again."""
         stalled = self._stalls.look(self._in_hand(), self._clock.monotonic())
         self.seconds = 0.0 if stalled is None else stalled.seconds
         if self.stuck and stalled is not None and not self._logged:

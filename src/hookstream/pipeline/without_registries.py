@@ -1,4 +1,4 @@
-"""Stands in for registries, their rows and topic ids, for settings and mappings that use none of them."""
+"""Empty implementations of registries, their rows and topic ids, for settings and mappings that use none."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from hookstream.core.model.registered import (
 
 
 class NoRegistries:
-    """Neither registries nor their rows: for settings without one."""
+    """No registries and no rows of them: for settings without a registry."""
 
     async def fetch(self, schema: RegisteredId) -> RegistryAnswer:
         """Never called: no record refers to a registry that is not set."""
         return Unreachable(f"registry {schema.registry} is not set")
 
     async def add(self, schema: RegisteredId, fetched: RegisteredSchema) -> RegistryAnswer:
-        """Likewise."""
+        """Never called, for the same reason."""
         del schema
         return fetched
 
