@@ -1,4 +1,4 @@
-"""What redrives and purges share: they take turns at a dead-letter topic, and read it in a thread."""
+"""Shared by redrives and purges: they take turns at a dead-letter topic, and read it in a thread."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ from hookstream.pipeline.ports import Offload
 Request = TypeVar("Request")
 
 REMOVED_AT_ONCE = 1_000
-"""How many rows that are not needed any more one step removes."""
+"""The most rows that one step removes because they are no longer needed."""
 
 
 class DeadLetters(Protocol):
@@ -31,10 +31,10 @@ class DeadLetters(Protocol):
         """Yield the topic's records up to, not including, these offsets, in order of offset."""
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
-        """Return the first offset that each partition of both topics still has."""
+        """Return the log start offset of each partition of both topics."""
 
     def jobs(self) -> Mapping[str, bytes]:
-        """Return the live rows of the jobs table as it stands now, open transactions included."""
+        """Return the live rows of the jobs table as it is now, including open transactions."""
 
 
 class ClosingOffload(Offload, Protocol):
@@ -68,10 +68,10 @@ async def worked_on(work: ThreadedWork, offload: ClosingOffload) -> AsyncIterato
 
 
 def required_request(found: Request | RowProblem | None, job: Job) -> Request:
-    """Return what was asked of a job.
+    """Return a job's request.
 
     Raises:
-        InputRefused: Its row does not say so.
+        InputRefused: Its row has none that can be read.
     """
     if found is None or isinstance(found, RowProblem):
         why = "" if found is None else found.why
@@ -80,11 +80,11 @@ def required_request(found: Request | RowProblem | None, job: Job) -> Request:
 
 
 def ledger_in_turn(dead_letters: DeadLetters, job: Job) -> Ledger | JobWait:
-    """Return which dead letters are resolved, if it is a job's turn to resolve others. Blocks.
+    """Return the ledger of resolved dead letters, if it is a job's turn to resolve others. Blocks.
 
     Args:
-        dead_letters: What it reads.
-        job: Its row after the claim of the executor that asks, or a later one.
+        dead_letters: The reader of the topic and the jobs table.
+        job: The job's row after the claim of the calling executor, or a later one.
 
     Raises:
         DependencyUnavailable: The table was not read up to that row: the claims before it are not known.
@@ -105,12 +105,12 @@ def ledger_in_turn(dead_letters: DeadLetters, job: Job) -> Ledger | JobWait:
 
 
 def removable_rows(dead_letters: DeadLetters, now: Millis) -> list[str]:
-    """Return the keys of rows of the jobs table that nothing needs any more. Blocks."""
+    """Return the keys of rows of the jobs table that are no longer needed. Blocks."""
     return removable(dead_letters.jobs(), dead_letters.starts(), now)
 
 
 def refuse_unreadable(problems: Sequence[RowProblem]) -> None:
-    """Refuse to act while the ledger is not wholly known.
+    """Refuse to act while the ledger is not fully known.
 
     Raises:
         InputRefused: There is a problem; a record that it resolves might be redriven a second time.

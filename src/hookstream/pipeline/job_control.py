@@ -1,7 +1,7 @@
-"""Cancels a job, or makes it free for any executor, whether or not somebody holds it.
+"""Cancels a job, or frees it for any executor, whether or not it has a holder.
 
-Whoever opens a job's writer fences its holder and aborts what it left open, so there are never two
-writers: the holder finds itself fenced at its next write, and stops.
+Opening a job's writer fences its holder and aborts its open transaction, so there are never two writers: the
+holder learns at its next write that it was fenced, and stops.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,26 +19,26 @@ from hookstream.pipeline.jobs import required
 AlsoWritten: TypeAlias = Callable[[Job], Sequence[OutgoingRecord]]
 
 _TRIES = 3
-"""How often a change is tried that its holder came between, or whose end is unknown."""
+"""How often a change is tried if the job's holder interferes, or if the end of the transaction is unknown."""
 
 
 async def cancel(
     executor: Executor, job_id: str, reason: str, also: AlsoWritten = lambda _job: ()
 ) -> Job:
-    """End a job; what it did stays done. It takes effect whoever holds the job.
+    """End a job, whoever holds it; its finished steps are kept.
 
     Args:
         executor: Only its table and topics are used.
         job_id: The job.
-        reason: Who, and why: for its row.
-        also: Returns records that commit with it, once nobody else can write the job.
+        reason: Who cancelled it, and why, for its row.
+        also: Returns records that are committed with it, once no other process can write the job.
 
     Returns:
         The job as it is now.
 
     Raises:
         InputRefused: There is no such job, it cannot be read, or it has ended.
-        Conflict: Other processes opened its writer again and again.
+        Conflict: Other processes opened its writer at every try.
         DependencyUnavailable: A broker did not answer.
     """
 
@@ -56,13 +56,13 @@ async def set_free(
     also: AlsoWritten = lambda _job: (),
     rate: float | None = None,
 ) -> Job:
-    """Make a job that nobody holds free, so that any executor may continue it; also one that failed.
+    """Free a job without a holder, also a failed one, so that any executor may continue it.
 
     Args:
         executor: Only its table and topics are used.
         job_id: The job.
         also: As for `cancel`.
-        rate: Its new rate, in records a second; None: the one that it has.
+        rate: Its new rate, in records a second; None: its present one.
 
     Returns:
         The job as it is now.
@@ -87,7 +87,7 @@ async def set_free(
 async def _changed(
     executor: Executor, job_id: str, change: Callable[[Job, Millis], Job], also: AlsoWritten
 ) -> Job:
-    """Write a job's row as `change` makes it from what it is, as its one writer."""
+    """Write the row that `change` makes of a job's present one, as its only writer."""
     tried = _Tried()
     for left in reversed(range(_TRIES)):
         try:
@@ -103,7 +103,7 @@ async def _changed(
 
 @dataclass(slots=True)
 class _Tried:
-    """The row that was last written, perhaps: whether it was shows when the row is read again."""
+    """The row of the last write, which may have failed: reading the row again shows whether it did."""
 
     row: Job | None = None
 
@@ -120,7 +120,7 @@ async def _try(
     found = required(await table.read(job_id), job_id)
     if found == tried.row:
         return found
-    # Refused before anybody is fenced for it.
+    # A refusal must come before it fences the holder.
     change(found, now)
     writer = await table.open_writer(job_id)
     try:

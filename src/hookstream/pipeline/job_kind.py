@@ -1,10 +1,10 @@
-"""What a kind of job supplies, and what an executor needs for it: the contract between both.
+"""The contract between an executor and a kind of job.
 
-A kind reads, decides what its next step is, and writes nothing. `JobRun` (`pipeline/jobs.py`) does the
-rest for every kind: claims, leases, transactions, rates, errors of the brokers, the end. To add a kind:
+A kind reads, decides its next step, and writes nothing. `JobRun` (`pipeline/jobs.py`) does everything else for
+every kind: claims, leases, transactions, rates, errors of the brokers, the end. To add a kind:
 
-1. Describe what was asked, and what a continued job needs, as two JSON objects: `Job.asked` and
-   `Job.reached`. Together they have to stay below 256 KB.
+1. Describe the request, and the state that a continued job needs, as two JSON objects: `Job.asked` and
+   `Job.reached`. Together they must stay below 256 KB.
 2. Implement `JobKind` and `JobWork`. A `JobWork` may end at every await; the next one begins from the row.
 3. Add the kind to `entry/admin/job_kinds.py`, and every executor can run it.
 """
@@ -27,21 +27,21 @@ from hookstream.pipeline.ports import Clock
 
 
 class JobWork(Protocol):
-    """One executor's work on one job, from what its row says. It supplies steps and writes nothing.
+    """One executor's work on one job, from its row. It supplies steps and writes nothing.
 
-    `next` is called again and again, and each answer is followed by exactly one of: `committed`,
-    `refused`, another `next` (after a JobPause), or the end of the work, which may come at every await; a
-    JobWait is followed by the end.
+    `next` is called repeatedly, and each answer is followed by exactly one of: `committed`, `refused`, another
+    `next` (after a JobPause), or the end of the work, which may come at every await; a JobWait is followed by the
+    end.
     """
 
     async def next(self, job: Job) -> NextStep:
         """Return the next step, a pause, or the end.
 
-        It may take long: the lease is renewed meanwhile. It may be cancelled: nothing but a committed
-        step counts, so it must write nothing by itself. Reading belongs into threads (`Offload`).
+        It may take long, since the lease is renewed meanwhile. It may be cancelled: only a committed step counts,
+        so it must not write. Reading belongs in threads (`Offload`).
 
         Args:
-            job: The row as it is now. The executor alone changes it, by steps.
+            job: The present row. Only the executor changes it, by steps.
 
         Raises:
             ConfigurationError: The job cannot be continued: it ends as FAILED, with this reason.
@@ -49,36 +49,36 @@ class JobWork(Protocol):
         """
 
     async def committed(self, step: JobStep) -> None:
-        """Note that the last step is durable. It must not raise."""
+        """Record that the last step is durable. It must not raise."""
 
     async def refused(self, step: JobStep, too_large: Sequence[int]) -> None:
-        """Note that nothing of the last step was written, since records are too large for their topics.
+        """Record that nothing of the last step was written, because records are too large for their topics.
 
         Args:
             step: The step.
-            too_large: Positions in its records. A broker refuses a whole batch for one record, so
-                others may be among them: only a record that is refused alone is known to be too large.
+            too_large: Positions in its records. A broker refuses a whole batch because of one record, so smaller
+                ones may be among them: only a record that is refused alone is known to be too large.
         """
 
 
 class JobKind(Protocol):
     """A kind of job.
 
-    Jobs of a kind that an older release does not know are ignored by it. If that release must not run
-    some work of its own at the same time (a redrive during a purge), the kind's first step has to
-    write a row that stops it: a mark of a newer format makes an older `redrive` refuse to start.
+    An older release ignores jobs of a kind that it does not know. If that release must not run other work at the
+    same time (a redrive during a purge), the kind's first step must write a row that stops it: a mark of a newer
+    format makes an older `redrive` refuse to start.
     """
 
     @property
     def name(self) -> str:
-        """What `Job.kind` says."""
+        """The value of `Job.kind`."""
 
     def open(self, job: Job) -> AbstractAsyncContextManager[JobWork]:
-        """Return the work on a claimed job, from what its row says; it ends with the context.
+        """Return the work on a claimed job, from its row; it ends with the context.
 
-        Nothing that an earlier `JobWork` of the same job had in memory may be needed. Entering is quick,
-        since the lease is not renewed meanwhile: what takes long belongs into the first `next`.
-        Entering and leaving may raise what `JobWork.next` may.
+        It must not need the memory of an earlier `JobWork` of the same job. Entering must be quick, since the lease
+        is not renewed meanwhile: long work belongs in the first `next`. Entering and leaving may raise the
+        exceptions of `JobWork.next`.
         """
 
 
@@ -92,7 +92,7 @@ class Written(NamedTuple):
 
 
 class StepWriter(Protocol):
-    """The one writer of a job. It is fenced when another is opened."""
+    """The only writer of a job. It is fenced when another one is opened."""
 
     async def write(self, records: Sequence[OutgoingRecord]) -> Written:
         """Write records in one transaction, all of them or none.
@@ -110,7 +110,7 @@ class JobTable(Protocol):
     """Reads rows of jobs, and the brokers' clock."""
 
     async def read(self, job_id: str) -> Job | RowProblem | None:
-        """Return a job's row as it is now, once every open transaction has ended; None: there is none.
+        """Return a job's present row, once every open transaction has ended; None: it has no row.
 
         Raises:
             DependencyUnavailable: The broker did not answer.
@@ -125,7 +125,7 @@ class JobTable(Protocol):
         """
 
     async def open_writer(self, job_id: str) -> StepWriter:
-        """Open the writer of a job: any other is fenced, and what it left open is aborted.
+        """Open the writer of a job: any other one is fenced, and its open transaction is aborted.
 
         Raises:
             DependencyUnavailable: The broker did not answer.
@@ -153,11 +153,11 @@ class RunResult:
 
     why: RunEnd
     job: Job
-    """Its newest row that is known."""
+    """Its newest known row."""
     error: ConfigurationError | None = None
-    """What made a job FAILED, where it was an exception."""
+    """The exception that made a job FAILED, if any."""
     behind: Job | None = None
-    """The job whose turn it is, where this one waits."""
+    """The job whose turn it is, if this one waits."""
 
 
 def nothing_shown(_: Job) -> None:
@@ -166,10 +166,10 @@ def nothing_shown(_: Job) -> None:
 
 @dataclass(slots=True, frozen=True)
 class Executor:
-    """What an executor needs for any job."""
+    """The settings and ports of an executor, for any kind of job."""
 
     name: str
-    """Random, with host and process id for people."""
+    """Random, with host and process id for operators."""
     topics: Topics
     table: JobTable
     kinds: Mapping[str, JobKind]
@@ -177,11 +177,11 @@ class Executor:
     lease: Millis = HELD_FOR
     """How far ahead it sets the end of its leases, at most `HELD_FOR`."""
     patience: float | None = None
-    """Seconds for which errors of the brokers are waited out before they are raised; None: without end."""
+    """Seconds for which errors of the brokers are waited out before they are raised; None: without a limit."""
     waits: bool = True
-    """Whether its work on a job that it handed back, since it is another's turn, goes on when that is
-    over. False: it ends with `RunEnd.WAITS`."""
+    """Whether it continues a job that it handed back for another one's turn, when that job is over. False: its
+    work ends with `RunEnd.WAITS`."""
     show: Callable[[Job], None] = nothing_shown
     """Called with the row after each step."""
     waiting: Callable[[Job, str], None] = lambda _job, _why: None
-    """Called with each pause, and while another executor holds a job that is waited for."""
+    """Called with each pause, and while it waits for a job that another executor holds."""

@@ -1,4 +1,4 @@
-"""Takes over jobs that nobody holds, several at once, until it is asked to stop."""
+"""Takes over jobs without a holder, several at once, until it is asked to stop."""
 
 import asyncio
 import traceback
@@ -17,15 +17,15 @@ from hookstream.pipeline.lease_clock import LeaseClock
 from hookstream.pipeline.ports import Chance, Logger
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks at the table, on average."""
+"""Seconds between two checks of the table, on average."""
 ASK_EVERY = 10.0
-"""Seconds for which a stamp of the brokers is used, while there are jobs that may become free."""
+"""Seconds for which a broker's timestamp is used, while there are jobs that may become free."""
 FIRST_REST = 30.0
 LONGEST_REST = 600.0
-"""Seconds for which a job is left alone that could not be worked on; they double from the first."""
+"""Seconds for which a job that could not be worked on is left alone; they double from the first."""
 TURN_REST = 5.0
-"""Seconds for which a job is left alone that was handed back for another one's turn. As a rule the
-table shows whose turn it is, and such a job is not even claimed."""
+"""Seconds for which a job that was handed back for another one's turn is left alone. Usually the table shows
+whose turn it is, and such a job is not even claimed."""
 _LONGEST_STACK = 4_000
 
 
@@ -46,34 +46,34 @@ class JobPool:
     """The jobs that are worked on, by id."""
     _seen: dict[str, Seen] = field(default_factory=dict)
     _rest: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Jobs that are left alone: until when, and how long the longer and longer rest of those was that
-    could not be worked on; 0: it was another job's turn."""
+    """Jobs that are left alone: until when, and the length of this rest, which doubles for a job that could not be
+    worked on; 0: it was another job's turn."""
     _runs: int = 0
     _asked_at: float = float("-inf")
     _clock: LeaseClock = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know nothing of the brokers' time yet."""
+        """Start without the brokers' time."""
         self._clock = LeaseClock(self.executor.clock)
 
     async def run(self) -> None:
         """Take jobs over until `stop` is set, and until each of them is handed back.
 
         Raises:
-            ConfigurationError: The brokers' clock cannot be read: the jobs topic, or the permission.
+            ConfigurationError: The brokers' clock cannot be read, because of the jobs topic or an ACL.
         """
         async with asyncio.TaskGroup() as tasks:
             while not self.stop.is_set():
                 for job, seen in await self._free():
                     tasks.create_task(self._work(job, seen))
-                # Executors that look at the same moment would fence each other.
+                # Executors that check at the same moment would fence each other.
                 seconds = LOOK_EVERY * (0.5 + self.chance.fraction())
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await self.stop.wait()
 
     def gauges(self) -> Mapping[str, float]:
-        """Return the gauges about jobs, by name; the machine's clock stands in for an unknown brokers'."""
+        """Return the gauges about jobs, by name; the machine's clock is used while the brokers' is unknown."""
         known = self._asked_at > float("-inf")
         now = self._clock.now() if known else self.executor.clock.now()
         return self.book.gauges(now) | {"hookstream_jobs_held": float(len(self.active))}
@@ -91,8 +91,8 @@ class JobPool:
         for job in maybe:
             seen = self._seen[job.id]
             unchanged = self._clock.boot - seen.since
-            # No name: a lease of ours that was lost ends like any other. Whoever took it may be a
-            # `cancel` that has not written yet.
+            # No name: a lost lease of ours ends like any other. It may have been taken by a `cancel` that has
+            # not written yet.
             if lease.may_claim(job, "", now, unchanged):
                 found.append((job, seen))
         return found[:room]
@@ -119,13 +119,13 @@ class JobPool:
         return sorted(maybe, key=lambda job: (job.asked_at, job.id))
 
     def _in_line(self) -> Iterator[Job]:
-        """Yield the running jobs but those that cannot be worked on, for which no other one waits."""
+        """Yield the running jobs, except those that could not be worked on: no other job waits for these."""
         for job in self.book.running.values():
             if turns.is_at_work(job) or not self._rest.get(job.id, (0.0, 0.0))[1]:
                 yield job
 
     async def _now(self) -> Millis | None:
-        """Return the brokers' time; None: it is not known, as no broker answers."""
+        """Return the brokers' time; None: no broker answers, so it is not known."""
         if self._clock.boot - self._asked_at >= ASK_EVERY:
             try:
                 self._clock.learn(await self.executor.table.now())
@@ -136,7 +136,7 @@ class JobPool:
         return self._clock.now()
 
     async def _work(self, job: Job, seen: Seen) -> None:
-        """Work on a job, and log how that ended."""
+        """Work on a job, and log the result."""
         self._runs += 1
         name = f"{self.executor.name}.{self._runs}"
         run = self.active[job.id] = JobRun(

@@ -1,14 +1,14 @@
-"""Executes a job: claims its lease, takes the steps that its kind supplies, renews, and ends it.
+"""Executes a job: claims its lease, writes the steps of its kind, renews the lease, and ends the job.
 
-1. The row is read. Where another executor holds the job, nothing happens.
-2. The job's writer is opened, which fences any other process and aborts what it left open; the row is
-   read again, and the claim is written. From here on nobody else can have written.
-3. The kind is asked for steps. Each is one transaction: its records, and the job's row with progress
-   and lease. While nothing is written (a slow step, a pause, a rate), the row is renewed.
+1. The row is read. If another executor holds the job, nothing happens.
+2. The job's writer is opened, which fences any other process and aborts its open transaction; the row is read
+   again, and the claim is written. From here on no other process can have written.
+3. The kind is asked for steps. Each is one transaction: its records, and the job's row with progress and lease.
+   While nothing is written (a slow step, a pause, a rate), the row is renewed.
 4. A holder whose lease is over by its own clock, or that was fenced, writes nothing more.
-5. If the end of a transaction is unknown, the writer is thrown away and the job is continued like any
-   other: from 1., with a new writer of the same transactional id, from what the row then says.
-6. At a stop, or if it is another job's turn, the lease is handed back: anybody may go on at once.
+5. If the end of a transaction is unknown, the writer is closed and the job is continued like any other: from 1.,
+   with a new writer of the same transactional id, from the row as it is then.
+6. At a stop, or if it is another job's turn, the lease is handed back: any executor may continue at once.
 """
 
 import asyncio
@@ -38,20 +38,20 @@ from hookstream.pipeline.lease_clock import LeaseClock
 T = TypeVar("T")
 
 LOOK_AGAIN = 1.0
-"""Seconds between two looks at a job that somebody else holds."""
+"""Seconds between two checks of a job that another executor holds."""
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 10.0
 """Seconds before a job is continued after an error of the brokers; they double from the first."""
 _NOTHING = 0.001
-"""Seconds that are not worth a wait: sums of floats fall short of a due time by less."""
+"""Shorter waits than this many seconds are left out: sums of floats fall short of a due time by less."""
 
 
 class _Stopped(Exception):
-    """Raised where an executor that was asked to stop would go on."""
+    """Raised if an executor that was asked to stop would continue."""
 
 
 class _LeaseOver(Exception):
-    """Raised where a holder whose lease is over would write."""
+    """Raised if a holder whose lease is over would write."""
 
 
 class Seen(NamedTuple):
@@ -68,10 +68,10 @@ class JobRun:
 
     executor: Executor
     stop: asyncio.Event
-    """Set it to end the work at the next point where nothing is half done."""
+    """Set it to end the work at the next point where no step is half done."""
     _writer: StepWriter | None = None
     _newest: Job | None = None
-    """The newest row that is known."""
+    """The newest known row."""
     _claimed: bool = False
     """Whether `_newest` was written by this writer."""
     _creates: bool = False
@@ -80,16 +80,16 @@ class JobRun:
     """When the row was last written, by the monotonic clock."""
     _since: float = 0.0
     _sent: int = 0
-    """What was written since then, against the rate."""
+    """The records written since then, for the rate."""
     _failing_since: float | None = None
     """Since when the brokers fail, by the monotonic clock; None: the last write succeeded."""
     _clock: LeaseClock = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know nothing of the brokers' time yet."""
+        """Start without the brokers' time."""
         self._clock = LeaseClock(self.executor.clock)
 
-    # How it begins.
+    # Claims.
 
     async def start(self, job: Job) -> RunResult:
         """Create a job and work on it.
@@ -112,14 +112,14 @@ class JobRun:
         rate: float | None = None,
         seen: Seen | None = None,
     ) -> RunResult:
-        """Take a job over, if nobody holds it, and work on it.
+        """Take over a job that has no holder, and work on it.
 
         Args:
             job_id: The job.
             wait: Whether to wait for the end of another executor's lease.
-            asked: Whether an operator asks for it: only then are jobs continued that have failed, or
-                whose row a release before leases wrote.
-            rate: Its new rate; None: the one that it has.
+            asked: Whether an operator requested it: only then are jobs continued that have failed, or whose row
+                was written by a release before leases.
+            rate: Its new rate; None: its present one.
             seen: Since when its revision is known.
 
         Raises:
@@ -132,7 +132,7 @@ class JobRun:
         )
 
     async def _guarded(self, begin: Callable[[], Awaitable[RunResult | None]]) -> RunResult:
-        """Begin and work, again and again while the brokers fail."""
+        """Begin and work; repeat that while the brokers fail."""
         backoff = FIRST_BACKOFF
         while True:
             try:
@@ -163,7 +163,7 @@ class JobRun:
         except DependencyUnavailable:
             raise
         except Exception:
-            # A defect of the kind, or a configuration that ends every job: another may try at once.
+            # A defect of the kind, or a configuration that ends every job: another executor may try at once.
             await self._hand_back()
             raise
         finally:
@@ -195,14 +195,14 @@ class JobRun:
         asked: bool = False,
         seen: Seen | None = None,
     ) -> RunResult | None:
-        """Claim a job that nobody holds; None: it is claimed."""
+        """Claim a job that has no holder; None: it is claimed."""
         over = await self._free(job_id, wait=wait, asked=asked, seen=seen)
         if over is not None:
             return over
         self._known_kind(self._held)
         self._writer = await self.executor.table.open_writer(job_id)
-        # Everybody else is fenced: what is read now stays. It may differ from what was read before,
-        # since another executor or a `cancel` came first; of that, only an end counts.
+        # All other writers are fenced, so the row that is read now stays. It may differ from the earlier one, if
+        # another executor or a `cancel` came first; of that, only an end matters.
         fenced = await self._read(job_id)
         if not _continues(fenced, asked=asked):
             return RunResult(RunEnd.ENDED, fenced)
@@ -214,7 +214,7 @@ class JobRun:
     async def _free(
         self, job_id: str, *, wait: bool, asked: bool, seen: Seen | None
     ) -> RunResult | None:
-        """Read a job until it may be claimed; None: it may."""
+        """Read a job until it may be claimed; None: it may be claimed."""
         while True:
             job = await self._read(job_id)
             if not _continues(job, asked=asked):
@@ -236,7 +236,7 @@ class JobRun:
                 return RunResult(RunEnd.STOPPED, job)
 
     async def _in_turn(self, job_id: str, behind: Job) -> RunResult | None:
-        """Claim a job once that is over for which it was handed back; None: it is claimed."""
+        """Claim a job again once the job is over for which it was handed back; None: it is claimed."""
         other: Job | RowProblem | None = behind
         clock = self.executor.clock
         left_since = clock.monotonic()
@@ -274,7 +274,7 @@ class JobRun:
             )
         return kind
 
-    # How it goes on.
+    # Steps.
 
     async def _work(self) -> RunResult:
         try:
@@ -282,12 +282,12 @@ class JobRun:
                 try:
                     return await self._steps(work)
                 except _Stopped:
-                    # Before the work ends, which may take a while.
+                    # Before the work is closed, which may take a while.
                     await self._hand_back()
                     return RunResult(RunEnd.STOPPED, self._held)
         except ConfigurationError as error:
             if self._held.holder != self.executor.name:
-                # It has ended, or was handed back: this came when the work was closed.
+                # It has ended or was handed back: the error came when the work was closed.
                 raise
             failed = self._held.ended(JobState.FAILED, str(error))
             try:
@@ -295,7 +295,7 @@ class JobRun:
             except ProducerFenced:
                 raise
             except (DependencyUnavailable, InvariantBroken):
-                # The error came from the writer itself: it says more than what follows from it.
+                # The first error came from the writer itself: it says more than its consequence.
                 raise error from None
             return RunResult(RunEnd.ENDED, failed, error)
 
@@ -349,7 +349,7 @@ class JobRun:
     async def _meanwhile(self, asked: Coroutine[object, object, NextStep]) -> NextStep:
         """Return the answer of a kind, and renew the lease until it comes."""
         if self.stop.is_set():
-            asked.close()  # A task that is cancelled before its first turn would not run it.
+            asked.close()  # A task that is cancelled before its first iteration would not run it.
             raise _Stopped
         async with asyncio.TaskGroup() as tasks:
             answer = tasks.create_task(_caught(asked))
@@ -379,7 +379,7 @@ class JobRun:
             await self._renew()
 
     async def _pace(self) -> None:
-        """Wait until the rate has made up for what was sent; the first step goes at once."""
+        """Wait until the rate allows the next step; the first step is written at once."""
         rate = self._held.rate
         if rate is not None:
             due = self._since + self._sent / rate
@@ -403,7 +403,7 @@ class JobRun:
                 await self.stop.wait()
         return not self.stop.is_set()
 
-    # What it writes.
+    # Writes.
 
     def _until_renewal(self) -> float:
         return max(
@@ -445,13 +445,13 @@ class JobRun:
         return ()
 
     async def _hand_back(self) -> None:
-        """Hand the job back, if that is possible: otherwise its lease ends by itself."""
+        """Hand the job back, if that is possible: otherwise its lease runs out."""
         if self._claimed and self._held.state is JobState.RUNNING:
             with suppress(_LeaseOver, ProducerFenced, DependencyUnavailable):
                 await self._write((), lease.handed_back(self._held, self._clock.now()))
 
     async def _lost(self) -> RunResult:
-        """Return how a job ended that another process took."""
+        """Return the result of a job that another process took over."""
         job = self._held
         with suppress(DependencyUnavailable):
             found = await self.executor.table.read(job.id)
@@ -477,10 +477,10 @@ def _continues(job: Job, *, asked: bool) -> bool:
 
 
 async def _caught(asked: Coroutine[object, object, T]) -> T | Exception:
-    """Return a result or an exception, so that a group of tasks keeps both apart."""
+    """Return a result or an exception, so that a task group does not wrap the exception."""
     try:
         return await asked
-    except Exception as error:  # noqa: BLE001  raised again by whoever awaits the group
+    except Exception as error:  # noqa: BLE001  raised again behind the task group
         return error
 
 
@@ -488,7 +488,7 @@ def required(found: Job | RowProblem | None, job_id: str) -> Job:
     """Return a job that was read.
 
     Raises:
-        InputRefused: There is none of that id, or its row cannot be read.
+        InputRefused: There is no job of that id, or its row cannot be read.
     """
     match found:
         case Job():

@@ -1,4 +1,4 @@
-"""A purge is the kind of job that resolves dead letters without delivering them.
+"""Purges, the kind of job that resolves dead letters without delivering them.
 
 1. A barrier is written, which keeps releases without purges from redriving.
 2. The purge waits while another job is at work on the same topic (`core/jobs/turns.py`), and removes
@@ -43,9 +43,9 @@ from hookstream.pipeline.job_kind import JobWork
 from hookstream.pipeline.ports import Clock, Offload
 
 STEP_POSITIONS = 10_000
-"""How many records a step resolves at most."""
+"""The most records that a step resolves."""
 BOOK_RANGES = 2_000
-"""How many ranges a mark grows to: it is written again with each step that reaches its partition."""
+"""The most ranges of a mark, which is written again with each step that reaches its partition."""
 
 
 class PurgeMeans(NamedTuple):
@@ -62,7 +62,7 @@ class PurgeKind:
     topics: Topics
     clock: Clock
     means: Callable[[PurgeRequest], PurgeMeans]
-    """Prepares a purge. It blocks, and may raise what `JobWork.next` may."""
+    """Prepares a purge. It blocks, and may raise the exceptions of `JobWork.next`."""
     offload: Callable[[], ClosingOffload]
     """Makes the thread of one purge."""
     name: str = PURGE
@@ -72,7 +72,7 @@ class PurgeKind:
         """As `JobKind` says.
 
         Raises:
-            InputRefused: What was asked cannot be read.
+            InputRefused: The request cannot be read.
         """
         request = required_request(purge_of(job), job)
         offload = self.offload()
@@ -105,7 +105,7 @@ class Purging:
     _is_over: bool = False
 
     def __post_init__(self) -> None:
-        """Begin a book of marks of its own: their keys differ from those of earlier work."""
+        """Start a new book of marks, whose keys differ from those of earlier work."""
         purged = self.request.purged(self.job.asked_at)
         self._book = MarkBook(self.job.id, self.request.source, BOOK_RANGES, purged)
 
@@ -175,7 +175,7 @@ class Purging:
     # In the thread.
 
     def _begin(self, job: Job) -> InputRefused | JobWait | None:
-        """Begin to read, or return why the purge does not: the barrier is not needed then."""
+        """Begin to read, or return why the purge must not: the barrier is not needed then."""
         try:
             means = self._means = self.kind.means(self.request)
             ledger = ledger_in_turn(means.dead_letters, job)

@@ -1,4 +1,4 @@
-"""A redrive is the kind of job that brings dead letters back to `retry.0s`.
+"""Redrives, the kind of job that brings dead letters back to `retry.0s`.
 
 1. It waits while another job is at work on the same topic (`core/jobs/turns.py`).
 2. Dead letters are read up to the job's ends; those that are resolved or not selected are skipped.
@@ -71,7 +71,7 @@ class RedriveKind:
     topics: Topics
     clock: Clock
     means: Callable[[RedriveRequest], RedriveMeans]
-    """Prepares a redrive. It blocks, and may raise what `JobWork.next` may."""
+    """Prepares a redrive. It blocks, and may raise the exceptions of `JobWork.next`."""
     offload: Callable[[], ClosingOffload]
     """Makes the thread of one redrive."""
     report: Callable[[Unredrivable], None] = not_reported
@@ -84,7 +84,7 @@ class RedriveKind:
         """As `JobKind` says.
 
         Raises:
-            InputRefused: What was asked cannot be read.
+            InputRefused: The request cannot be read.
         """
         request = required_request(request_of(job), job)
         offload = self.offload()
@@ -103,7 +103,7 @@ class Redriving:
     _means: RedriveMeans | None = None
     _found: Iterator[Revived] = field(default_factory=lambda: iter(()))
     _alone: deque[Revived] = field(default_factory=deque)
-    """What was refused together, and is written one by one."""
+    """Records that were refused together, and are written one by one."""
     _chunk: list[Revived] = field(default_factory=list)
     """The records of the last step."""
     _book: MarkBook = field(init=False)
@@ -117,7 +117,7 @@ class Redriving:
     _is_over: bool = False
 
     def __post_init__(self) -> None:
-        """Begin a book of marks of its own: their keys differ from those of earlier work."""
+        """Start a new book of marks, whose keys differ from those of earlier work."""
         self._book = self._trial = MarkBook(self.job_id, self.request.source)
 
     async def next(self, job: Job) -> NextStep:
@@ -218,10 +218,10 @@ class Redriving:
                 yield position, revived
 
     def _last(self, job: Job) -> NextStep:
-        """Return what follows the last record: counts, then the removal of old rows, then the end."""
+        """Return the steps after the last record: counts, then the removal of old rows, then the end."""
         more = self._unredrivable - job.counts.get(UNREDRIVABLE, 0)
         if more:
-            # Those that stayed open were counted again by each work: the last one counts.
+            # Each work counts the records that stay open from the start: the last count is valid.
             note = ""
             if self._first is not None:
                 first = f"{self._first.position}: {self._first.why}"
