@@ -1,7 +1,7 @@
-"""Which records of the past one subscription gets.
+"""Decides which past records one subscription receives.
 
-A record is judged by its own time, by the subscription's filter and versions as they are now, and by
-the grants of then and of now (`Directory.judge_past`).
+A record is judged by its own time, by the subscription's present filter and versions, and by the grants of its
+time and of today (`Directory.judge_past`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,8 @@ class Fate(StrEnum):
     NOT_GRANTED = "not_granted"
     NOT_WANTED = "not_wanted"
     UNDECODABLE = "undecodable"
-    """It names no schema, or only claims to be an operations event: workers put it into the undecodable topic when it came, whoever asked for what."""
+    """It names no schema, or only claims to be an operations event: a worker wrote it to the undecodable topic when
+    it came, whatever the subscriptions."""
     OUTSIDE = "outside"
     """Its time is not in the interval."""
 
@@ -54,7 +55,7 @@ class JudgedRecord:
 
 
 class PastJudge:
-    """Judges records for one replay, the costly parts of it beside the event loop."""
+    """Judges records for one replay, with the costly parts in a thread."""
 
     def __init__(
         self, codec: Codec, directory: Directory, offload: Offload, request: ReplayRequest
@@ -66,9 +67,9 @@ class PastJudge:
         self._request = request
 
     async def judge(self, records: Sequence[Record], ids: Mapping[str, str]) -> list[JudgedRecord]:
-        """Return what becomes of each record, in their order.
+        """Return the fate of each record, in their order.
 
-        A record that raises what nobody expected is left to workers, whose fence confines it.
+        A record that raises an unexpected exception is left to workers, whose fence confines it.
 
         Args:
             records: Records of event topics.
@@ -114,8 +115,8 @@ class PastJudge:
     ) -> None:
         """Decode records, in a thread.
 
-        Workers decode no event whose type nobody wanted when it came: then nothing but the log has one
-        that is malformed. So each of them is taken, and set aside for this subscription alone.
+        Workers do not decode an event whose type had no subscription when it came, so only the log has it if it is
+        malformed. So each malformed one is left to workers, for this subscription alone.
         """
         for judged, identified in asked:
             try:

@@ -1,4 +1,4 @@
-"""What a replay needs of the outside: the event topics as a log that is read again, and the audit log."""
+"""The ports of a replay: the event topics, read again, and the audit log."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -58,7 +58,7 @@ class Taken:
     """The offset that follows what was read, of each partition that moved. It may lie behind the last
     record: markers of transactions take offsets too."""
     gone: Collection[TopicPartition] = ()
-    """Partitions that cannot be read on from where they are, until they are placed again."""
+    """Partitions that cannot be read further, until they are placed at another offset."""
     at_end: Collection[TopicPartition] = ()
     """Partitions that were read to their last stable offset, behind which open transactions hide records."""
 
@@ -75,10 +75,10 @@ class PastReader(Protocol):
         """
 
     async def place(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Go on with partitions that were gone, from these offsets."""
+        """Read partitions from these offsets on, such as those that were gone."""
 
     async def drop(self, partitions: Collection[TopicPartition]) -> None:
-        """Read these partitions no more."""
+        """Stop reading these partitions."""
 
 
 class PastLog(Protocol):
@@ -107,13 +107,13 @@ class PastLog(Protocol):
     ) -> Mapping[TopicPartition, int]:
         """Return the first offset whose record has this time or a later one, open transactions included.
 
-        The log's end, or any offset behind it, where no record is so young.
+        If no record is so young, the log's end, or any offset after it.
         """
 
     async def logs(
         self, partitions: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, LogBounds]:
-        """Return what the brokers say of partitions, whether their topics exist or not."""
+        """Return the bounds of partitions, whether or not their topics exist."""
 
     def read(
         self, positions: Mapping[TopicPartition, int]
@@ -123,7 +123,7 @@ class PastLog(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Ended:
-    """What the audit log says of the ends of deliveries."""
+    """The ends of deliveries in the audit log."""
 
     places: Collection[Place] = ()
     """The places of deliveries that were completed, dead-lettered or cancelled."""

@@ -1,4 +1,4 @@
-"""Reads the past along an extent, in pieces: what a subscription gets of it, and what is gone."""
+"""Reads an extent of the past in pieces: the records that a subscription gets, and the offsets that are gone."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence

@@ -1,15 +1,15 @@
-"""A replay in steps: the past is read up to fixed ends, and one subscription's deliveries are written.
+"""Replays in steps, a kind of job: reads the past up to fixed ends, and writes one subscription's deliveries.
 
-1. Its ends are fixed, once the brokers' clock has passed the interval: a step of its own.
-2. Before each step the subscription is looked at, and the audit log for deliveries that ended.
-3. As many records are read as the window has room for; what the subscription gets becomes tier records
-   in `retry.0s`.
-4. The step has those records, and how far the replay is then. Both become durable together or not at
-   all, so each record is written once, however often its executor dies.
-5. Everything was read: the job is done, or incomplete if something was lost on the way.
+1. The ends are fixed once the brokers' clock has passed the interval, in a step of its own.
+2. Before each step the subscription is checked, and the audit log is read for deliveries that ended.
+3. As many records are read as the window has room for; those that the subscription gets become tier records in
+   `retry.0s`.
+4. The step has those records and the replay's progress. Both become durable together or not at all, so each
+   record is written once, however often its executor dies.
+5. When everything was read, the job is done, or incomplete if something was lost meanwhile.
 
-The end of the deliveries is not waited for: what is out when everything is written is bounded, and lives
-like any other delivery.
+The job does not wait for the ends of the last deliveries: their number is bounded, and they live like any other
+delivery.
 """
 
 from collections import deque
@@ -168,7 +168,9 @@ class ReplayWork:
     async def _read_on(self, job: Job, extent: Extent) -> NextStep:
         room = self.reached.out.room
         if not room:
-            return JobPause(_FULL_SECONDS, f"as many deliveries are out as may be: {WINDOW:,}")
+            return JobPause(
+                _FULL_SECONDS, f"the window is full: {WINDOW:,} deliveries are outstanding"
+            )
         left = self._left(job)
         if not left:
             most_events = counted(self.request.most_events or 0, "event")

@@ -246,7 +246,7 @@ async def stopped_when_full(world: World, said: Path, *command: str) -> None:
     """Run a command until it says that it waits for deliveries that are out, and stop it then."""
     with said.open("wb") as log:
         running = await world.stage.launch(*command, log=log)
-        full = b"waits: as many deliveries are out as may be: 2,000"
+        full = b"waits: the window is full: 2,000"
         await until(lambda: full in said.read_bytes(), 90, said.read_text)
         running.send_signal(signal.SIGTERM)
         assert await running.wait() == 1

@@ -1,4 +1,4 @@
-"""Why an event is, or is not, delivered to one subscription: each condition with its answer.
+"""Explains why an event is, or is not, delivered to one subscription: each condition with its result.
 
 It asks the same functions as matching does, by the tables as they are now.
 """

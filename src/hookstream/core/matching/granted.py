@@ -1,4 +1,4 @@
-"""What a partner is granted of a record: by the grant that held at its time, and by today's.
+"""Decides whether a partner is granted a record, by the grant in force at its time and by today's.
 
 Both must cover it. So a wider grant applies to later records only, and a narrower one at once, to the
 past too. Patterns of earlier grants are parsed when a record of their time is first judged.

@@ -1,4 +1,4 @@
-"""When a subscription is active, and who delivers a record that lies in one of its gaps.
+"""Decides whether a subscription is active at a record's time, and who delivers a record in one of its gaps.
 
 A subscription is active at a record's time if that is after its `active_from` and in no gap. Who reads
 the record, and when, plays no part. So each record of a subscription is delivered by one of three:

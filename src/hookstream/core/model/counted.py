@@ -1,4 +1,4 @@
-"""A number with its noun, in a sentence for people."""
+"""Formats a number with its noun, for operators."""
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -83,15 +83,15 @@ class Delivery:
     traceparent: str | None = None
     tracestate: str | None = None
     filter_asked: bool = True
-    """False: the subscription was unreadable at matching, so its filter is still to be evaluated."""
+    """False: the subscription was unreadable at matching, so its filter must still be evaluated."""
     job: str | None = None
-    """The job whose run this is: a replay, a resend or a test. None: its first life, redrives included."""
+    """The job whose run this is: a replay, a resend or a test. None: its first run, including redrives."""
     as_granted_today: bool = False
-    """Whether only today's grant is asked, not the one in force at the event's time. Only of a job's run."""
+    """Whether only today's grant is checked, not the one in force at the event's time. Only for a job's run."""
 
     @property
     def is_background(self) -> bool:
-        """Whether it goes behind the live deliveries of its lane: it belongs to a replay's or resend's run."""
+        """Whether it goes behind the other deliveries of its lane: it belongs to a replay's or resend's run."""
         return self.job is not None and self.trigger is not Trigger.TEST
 
     @property

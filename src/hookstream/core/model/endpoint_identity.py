@@ -1,4 +1,4 @@
-"""How requests identify themselves at an endpoint beyond their signature: TLS identity and tokens."""
+"""The identity of requests at an endpoint in addition to their signature: TLS identity and tokens."""
 
 import hashlib
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A record's framing says which schema its body was written with.
+"""Reads a record's framing, which names the schema that its body was written with.
 
 Each record is in one of three framings: several may be mixed on one topic.
 

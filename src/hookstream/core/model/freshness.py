@@ -1,4 +1,4 @@
-"""How old tables may be for matching and sending, and how their age is measured."""
+"""The greatest age of tables for matching and sending, and the clocks that measure it."""
 
 from typing import NamedTuple
 

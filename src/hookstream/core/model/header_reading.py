@@ -1,4 +1,4 @@
-"""Headers are parsed strictly, and upstream's headers are carried within bounds.
+"""Parses headers strictly, and carries upstream's headers within bounds.
 
 hookstream's own headers are parsed strictly too: a person or a tool may have written a tier record,
 and misread state would lose an event or send it forever.

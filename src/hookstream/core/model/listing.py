@@ -1,4 +1,4 @@
-"""A list of names in a sentence: the first few, and how many more there are."""
+"""Formats a list of names: the first few, and the number of the others."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

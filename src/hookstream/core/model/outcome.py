@@ -114,7 +114,7 @@ class Withheld:
     detail: str
 
 
-NOT_PERMITTED = Withheld("the permission to send ended before the first byte was written")
+NOT_PERMITTED = Withheld("sending was no longer permitted when the first byte was to be written")
 BODY_MADE = Withheld("its body was being made; now it can be sent")
 
 

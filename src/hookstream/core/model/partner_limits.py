@@ -1,4 +1,4 @@
-"""What a partner may use of an installation by itself: operators write it, and are not bound by it."""
+"""The limits of what a partner may use without an operator; operators set them, and are not bound by them."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple

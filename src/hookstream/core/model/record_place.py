@@ -1,4 +1,4 @@
-"""A record's place as commands take it, `topic/partition@offset`, apart from an id and from what is neither."""
+"""Parses a record's position in commands, `topic/partition@offset`, and distinguishes it from an id."""
 
 import re
 from typing import Final, NamedTuple

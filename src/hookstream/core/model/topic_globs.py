@@ -1,4 +1,4 @@
-"""Names of topics with `*` for any characters, and whether two of them can mean one topic."""
+"""Matches topic names with patterns in which `*` is any characters, and finds patterns that overlap."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase

@@ -1,4 +1,4 @@
-"""Makes characters visible that would change how a text looks: controls, bidirectional ones, separators.
+"""Makes characters visible that would change the look of a text: controls, bidirectional ones, separators.
 
 Names, reasons, headers and answers come from outside. A control character in them could colour,
 move or erase text on the screen, and a bidirectional one could make it read as something else.

@@ -1,4 +1,4 @@
-"""Recent event ids are remembered with their records, so that reuse of an id is detected.
+"""Remembers recent event ids with their records, so that reuse of an id is detected.
 
 An event id identifies one event within its type. Two records with one id are the same event written
 twice (equal bytes, a duplicate) or a producer's mistake (a conflict). They are not merged: both are

@@ -1,4 +1,4 @@
-"""A partition is fetched only while there is no reason to pause it."""
+"""Keeps the reasons to pause each partition, which is fetched only while it has none."""
 
 from collections import Counter
 from collections.abc import Iterable

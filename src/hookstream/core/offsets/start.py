@@ -46,7 +46,7 @@ class OffsetsLost:
     """It is unknown what was settled: the partition stops until a person sets its position."""
 
     remedy: str
-    """A message for the operator: the cause, and the command that resumes the partition."""
+    """A text for operators: the cause, and the command that resumes the partition."""
 
 
 Start: TypeAlias = StartAt | GapThenStart | OffsetsLost
@@ -103,8 +103,8 @@ def start(
     if committed is None:
         if telltale:
             return OffsetsLost(
-                f"the group has no committed offset for {_name(partition)}, but records that it"
-                f" should have settled are in the log: its offsets were lost. {_remedy(partition)}"
+                f"the group has no committed offset for {_name(partition)}, but the log has records"
+                f" that it must have settled: its offsets were lost. {_remedy(partition)}"
             )
         return StartAt(low, commit=True)
     offset, note = committed

@@ -1,4 +1,4 @@
-"""An offset tracker knows which received offsets of a partition are settled, and what can be committed.
+"""Tracks which received offsets of a partition are settled, and the offset that can be committed.
 
 It tracks the offsets received and does not count up: transaction markers and compaction leave gaps
 in the log, and a tracker that waited for the missing offsets would never commit again.

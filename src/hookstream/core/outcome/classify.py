@@ -1,4 +1,4 @@
-"""Answers are classified by their status line only; an error after it changes nothing.
+"""Classifies answers by their status line only; an error after it changes nothing.
 
 The rules are the usual ones (Standard Webhooks, RFC 9110): a 4xx is retried, because partners
 deploy broken code. Only 410 and the statuses that a subscription lists as final end a delivery.

@@ -1,4 +1,4 @@
-"""Endpoint health over days: the first failure is recorded, a success clears it, too many days disable.
+"""Tracks endpoint health over days: a first failure is recorded, a success clears it, too many days disable.
 
 This follows the health table. A worker's own writes take effect at once, before it reads them back
 from the table.

@@ -116,10 +116,10 @@ def _next(
 
 
 def heed(asked: ReceiverRequest, outcome: Outcome, disposition: Disposition) -> Disposition:
-    """Return what happens after an attempt whose answer asked for something; `decide` gave `disposition`.
+    """Return what happens after an attempt whose answer has a `webhook-delivery` header.
 
-    The status line has decided the delivery: one that was accepted is complete whatever is asked, and
-    a 410 says more than both words.
+    `disposition` is the result of `decide`. The status line takes precedence: an accepted delivery is complete
+    whatever the header requests, and a 410 has more effect than both of its values.
     """
     match outcome:
         case Delivered(status=status):
@@ -135,14 +135,14 @@ def heed(asked: ReceiverRequest, outcome: Outcome, disposition: Disposition) -> 
 
 
 def test_attempted(outcome: Outcome) -> Complete | Cancel:
-    """Return how a test ends after its attempt, the only one. The audit log has what it was answered."""
+    """Return how a test ends after its only attempt. The audit log has the answer."""
     return Complete() if isinstance(outcome, Delivered) else Cancel("a test has one attempt")
 
 
 def test_ended(disposition: Disposition) -> Disposition:
-    """Return how a test ends that is not attempted, where a delivery would have this disposition.
+    """Return how a test ends without an attempt, if a delivery would have this disposition.
 
-    It neither waits nor is kept: whoever asked for it sees in the audit log why it was not attempted.
+    A test neither waits nor is stored: the audit log shows why it was not attempted.
     """
     match disposition:
         case DeferUntil(reason=deferred):
@@ -210,23 +210,25 @@ def before_attempt(
 
 
 def _of_earlier_life(subscription: Subscription, delivery: Delivery) -> Cancel | None:
-    """Return what becomes of a delivery to a subscription that was deleted and created again; None: it was not.
+    """Return the end of a delivery to a subscription that was deleted and re-created; None: it was not.
 
     Nothing is sent to a pull endpoint, and a live subscription keeps its kind of endpoint. Otherwise the event's
     time shows it. Runs of jobs may be of any time.
     """
     if subscription.endpoint.is_pull:
-        return Cancel(f"subscription {subscription.id} was deleted, and created again for pull")
+        return Cancel(
+            f"subscription {subscription.id} was deleted and re-created as a pull subscription"
+        )
     if delivery.job is None and precedes(delivery.origin.timestamp, subscription):
         return Cancel(
-            f"subscription {subscription.id} was deleted, and created again after the event"
+            f"subscription {subscription.id} was deleted and re-created after the event"
         )
     return None
 
 
 def _expired(delivery: Delivery, now: Millis) -> DeadLetter | None:
     if now < delivery.expires_at:
-        # What does not age it only puts that off.
+        # Waits that do not age it only move its expiry to a later time.
         return None
     expires_at = delivery.expires_at + _not_aged(delivery, now)
     if now < expires_at:
@@ -278,7 +280,7 @@ def _held_until(delivery: Delivery, tiers: Sequence[Millis], now: Millis) -> Def
 def slot_until(delivery: Delivery, slot: Millis, reason: DeferReason, now: Millis) -> DeferUntil:
     """Return the deferral to a slot that the lane reserved.
 
-    It is back before it expires, so that it expires in time.
+    The slot is at most its expiry, so that it expires in time.
     """
     return DeferUntil(max(now, min(slot, delivery.expires_at)), reason)
 

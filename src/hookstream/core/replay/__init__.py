@@ -1,1 +1,1 @@
-"""Replaying the past to one subscription: the interval, its ends, and how much is out at a time."""
+"""Replaying the past to one subscription: the interval, its ends, and the limit of outstanding deliveries."""

@@ -1,4 +1,4 @@
-"""What a replay has written and has not ended: it never writes more than its window has room for.
+"""The outstanding deliveries of a replay, written and not ended: never more than its window.
 
 An entry is named by the place of its event in the log, which is the same in every record about it:
 one subscription gets at most one delivery of a run from each place. A delivery ends when the audit log

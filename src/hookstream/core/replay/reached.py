@@ -1,7 +1,7 @@
-"""How far a replay is: everything that another executor needs, in the job's row.
+"""The progress of a replay, as its job's row stores it for the next executor.
 
-It commits in one transaction with the records of a step. So each record of the past is written once,
-however often executors die.
+It is committed in one transaction with the records of a step. So each record of the past is written once, however
+often executors die.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Revisions(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Reached:
-    """How far a replay is."""
+    """The progress of a replay."""
 
     extent: Extent | None = None
     """What is still to be read; None: its ends are not fixed yet."""

@@ -1,4 +1,4 @@
-"""What a replay was asked for; it stands in its job's row and never changes.
+"""The request of a replay, which its job's row stores and which never changes.
 
 A condition that this release does not know is refused, never ignored: more would be replayed than was
 asked for.

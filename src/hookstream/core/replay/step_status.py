@@ -1,4 +1,4 @@
-"""Whether the next step of a replay may be made, by its subscription as it is now."""
+"""Decides by the present subscription whether the next step of a replay may be made."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

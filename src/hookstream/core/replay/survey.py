@@ -1,4 +1,4 @@
-"""What a replay would do: counts by event type, of what is left out too, and what is gone already."""
+"""The result of a replay's dry run: counts by event type, including records left out and records already gone."""
 
 from dataclasses import dataclass, field
 

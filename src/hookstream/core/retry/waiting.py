@@ -170,7 +170,7 @@ class WaitingRoom(Generic[T]):
 
     @property
     def waiting_bytes(self) -> int:
-        """The bytes of all waiting records."""
+        """For tests: the bytes of all waiting records."""
         return self._size
 
     def has(self, partition: TopicPartition, offset: int) -> bool:

@@ -1,4 +1,4 @@
-"""What the shared tail keeps of the log, and for which readers: each record once, in as many queues as want it."""
+"""The records that the shared tail keeps: each once, in the queues of all readers that get it."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the pull door needs of the outside, and its bounds."""
+"""The ports of the pull door, and its bounds."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Readers behind the head wait for their turn here, and each that has one has a pooled reader of the log."""
+"""Lends pooled readers of the log to requests behind its head, which wait here for their turn."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -90,8 +90,8 @@ def test_no_commit_where_there_should_be_one_stops_with_the_remedy() -> None:
     lost = start(AT, None, 0, 50, telltale=True)
 
     assert lost == OffsetsLost(
-        "the group has no committed offset for printprice.pricing.completed/4, but records that it"
-        " should have settled are in the log: its offsets were lost. Set its position with: hookstream"
+        "the group has no committed offset for printprice.pricing.completed/4, but the log has records"
+        " that it must have settled: its offsets were lost. Set its position with: hookstream"
         " partition start printprice.pricing.completed/4 --at earliest|latest|TIME"
     )
 
