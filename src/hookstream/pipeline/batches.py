@@ -383,7 +383,7 @@ class BatchAttempts:
                     each.work, self._record(request, each, disposition), also
                 )
                 self._attempts.note_latency(delivery, request.outcome, now)
-            except Exception as error:  # noqa: BLE001  the fence: as where one delivery was sent
+            except Exception as error:  # noqa: BLE001  the fence: as for a single delivery
                 self._fence.note(error, Step.SETTLE)
                 delivery.step = step
                 self._attempts.failed_by_us(each.work, each.ready, request.began, error)

@@ -45,7 +45,7 @@ class JudgedRecord:
     record: Record
     fate: Fate
     event_type: str = ""
-    """Empty where it is not known."""
+    """Empty if it is not known."""
     event: Event | None = None
     delivery_id: str = ""
     filter_asked: bool = True

@@ -15,7 +15,7 @@ class PastTopic(NamedTuple):
     """One event topic."""
 
     topic_id: str
-    """32 hex digits; empty where the brokers give none."""
+    """32 hex digits; empty if the brokers give none."""
     partitions: int
     replicas: int
     """The largest number of replicas of a partition."""

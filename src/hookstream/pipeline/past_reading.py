@@ -25,9 +25,9 @@ from hookstream.pipeline.past_ports import PastLog, PastReader
 from hookstream.pipeline.ports import Clock
 
 _MOST_READ: Final = 5_000
-"""Records that a piece has at most, whether the subscription gets them or not."""
+"""The most records that are read for a piece, whether or not the subscription gets them."""
 _LONGEST: Final = 2.0
-"""Seconds after which no more is read for a piece."""
+"""Seconds after which a piece ends."""
 _LONGEST_WAIT: Final = 10.0
 _AGAIN: Final = 0.3
 _CHECKED_EVERY: Final = 2.0
@@ -36,7 +36,7 @@ _NAMED: Final = 3
 _COMING: Final = "its records have not come yet"
 
 WANTED: Final = (Fate.REPLAYED, Fate.LEFT_TO_WORKERS)
-"""What becomes a tier record."""
+"""The fates of records that become tier records."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,7 +45,7 @@ class FixedEnds:
 
     extent: Extent
     curtailed: Sequence[TopicPartition]
-    """Partitions of which retention may have taken records of the interval already."""
+    """Partitions from which retention may have removed records of the interval already."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,10 +71,10 @@ async def fix_ends(log: PastLog, request: ReplayRequest) -> FixedEnds | EndsNotY
         at = request.interval.until + settled
         why = f"its end is fixed after {to_rfc3339(at)} by the brokers' clock"
         return EndsNotYet(min((at - now) / 1000 + 0.01, _LONGEST_WAIT), why)
-    # Listed after the interval was over: what is created later has no record of it.
+    # Listed after the interval was over: topics created later have no record of it.
     listing = await log.topics()
     partitions = listing.partitions
-    # The ends come first: where no record is so young, a start is not below them.
+    # The ends are read first: if no record is so young, a start is not below them.
     ends = await log.ends(partitions)
     lows = await log.lows(partitions)
     firsts = await log.firsts(partitions, request.interval.since)
@@ -92,10 +92,10 @@ async def fix_ends(log: PastLog, request: ReplayRequest) -> FixedEnds | EndsNotY
 
 @dataclass(slots=True)
 class PastPiece:
-    """What was read at once."""
+    """The records of one piece of the past."""
 
     extent: Extent
-    """What is left after it."""
+    """The extent after it."""
     wanted: list[JudgedRecord] = field(default_factory=list)
     """The records that the subscription gets, by offset within each partition."""
     not_granted: list[JudgedRecord] = field(default_factory=list)
@@ -111,7 +111,7 @@ class PastPiece:
     """The topics that records were read from."""
 
     producers_times: set[str] = field(default_factory=set)
-    """Topics of which a record carries its producer's time."""
+    """Topics with a record that has its producer's time."""
 
     @property
     def read(self) -> int:
@@ -133,7 +133,7 @@ class PastReading:
         self._stack = AsyncExitStack()
         self._reader: PastReader | None = None
         self._extent: Extent | None = None
-        """What the reader stands at the beginning of."""
+        """The extent at whose beginning the reader is."""
         self._at_end: Collection[TopicPartition] = ()
         self._asked_at = float("-inf")
         self._why = _COMING
@@ -147,9 +147,9 @@ class PastReading:
         await self._stack.aclose()
 
     async def piece(self, extent: Extent, most: int) -> PastPiece:
-        """Read on at the beginning of an extent, until the subscription gets `most` records of it.
+        """Read from the beginning of an extent until the subscription gets `most` records of it.
 
-        Less, where nothing more is ready, where that takes long, and where little of it is wanted.
+        A piece has fewer if no more records are ready, if reading takes long, or if the subscription gets few.
 
         Raises:
             ConfigurationError: It may not be read.
@@ -181,7 +181,7 @@ class PastReading:
         return await self._checked(extent, piece)
 
     async def check(self, extent: Extent) -> tuple[PastPiece, str]:
-        """Ask the brokers why nothing comes; return what is gone, and what is waited for.
+        """Ask the brokers why no records come; return the lost offsets and what the replay waits for.
 
         They are asked every two seconds at most.
         """
@@ -209,7 +209,7 @@ class PastReading:
         reader, at = self._reader, self._extent
         self._reader = self._extent = None
         if reader is None or at is not extent:
-            # At first, or as a step was not written: its records are read again.
+            # The first call, or a step that was not written, whose records are read again.
             await self._stack.aclose()
             reading = self._log.read(_positions(extent))
             reader = await self._stack.enter_async_context(reading)
@@ -236,7 +236,7 @@ class PastReading:
                 piece.not_granted.append(judged)
 
     async def _move(self, piece: PastPiece, reader: PastReader, left: Extent) -> None:
-        """Note what is left, and read no more of what was read to its end."""
+        """Record the remaining extent, and stop reading partitions that were read to their ends."""
         if left.spans == piece.extent.spans:
             return
         over = [at for at in piece.extent.spans if at not in left.spans]
@@ -245,7 +245,7 @@ class PastReading:
             await reader.drop(over)
 
     async def _checked(self, extent: Extent, piece: PastPiece) -> PastPiece:
-        """Return a piece; without anything read of it, where a topic was created again meanwhile."""
+        """Return a piece, or one without records if a topic was created again meanwhile."""
         if piece.topics:
             ids = await self._log.ids(piece.topics)
             changed = {topic for topic in piece.topics if ids.get(topic) != extent.ids[topic]}
@@ -253,7 +253,7 @@ class PastReading:
                 gone = [at for at in extent.spans if at.topic in changed]
                 piece = PastPiece(extent, moved=True)
                 piece.extent, piece.lost = extent.checked(await self._log.logs(gone))
-                # The reader stands at other offsets.
+                # The reader is at other offsets.
                 return piece
         self._extent = piece.extent
         return piece
@@ -266,7 +266,7 @@ def _positions(
 
 
 def _waiting(extent: Extent, at_end: Collection[TopicPartition]) -> str:
-    """Return what is waited for, where the brokers answer and nothing can be read."""
+    """Return what the replay waits for if the brokers answer and no records can be read."""
     hidden = sorted((at, span) for at, span in extent.spans.items() if at in at_end)
     if not hidden:
         return _COMING

@@ -57,13 +57,13 @@ _IDLE_SECONDS: Final = 0.3
 _STATUS_SECONDS: Final = 2.0
 _TABLES_SECONDS: Final = 0.5
 _COUNTED: Final = (Fate.LEFT_TO_WORKERS, Fate.NOT_GRANTED, Fate.UNDECODABLE)
-"""What the job's row counts, beside what was written."""
+"""The fates that the job's row counts, in addition to the written records."""
 _NAMED: Final = 3
 
 
 @dataclass(slots=True, frozen=True)
 class ReplayPorts:
-    """What a replay needs."""
+    """The ports of a replay."""
 
     topics: Topics
     log: PastLog
@@ -80,8 +80,8 @@ class ReplayPorts:
     grace: Millis
     """`retry.unknown_schema_grace`: how long an event waits for its schema at most."""
     mark_incomplete: Callable[[str, str], Awaitable[None]]
-    """Takes a subscription and a job: says in its row that the job, which fills gaps of it, may have lost
-    records. Does nothing if that is said already; raises as `JobWork.next` does."""
+    """Takes a subscription and a job that fills its gaps: marks in the subscription's row that the job may have lost
+    records, unless that is marked already; raises as `JobWork.next` does."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,14 +89,14 @@ class ReplayKind:
     """Replays as a kind of job."""
 
     ports: Callable[[], AbstractAsyncContextManager[ReplayPorts]]
-    """Makes what one replay needs; its tables are read."""
+    """Makes the ports of one replay; its tables are read."""
     name: str = KIND
 
     @asynccontextmanager
     async def open(self, job: Job) -> "AsyncIterator[ReplayWork]":
         """As JobKind says."""
         request, reached = read_request(job.asked), read_reached(job.reached)
-        # What takes long is begun by `next`, during which the lease is renewed.
+        # Long work begins in `next`, during which the lease is renewed.
         async with self.ports() as ports, AsyncExitStack() as stack:
             judge = PastJudge(ports.codec, ports.directory, ports.offload, request)
             reading = PastReading(ports.log, judge, ports.clock, in_bursts=True)
@@ -116,11 +116,11 @@ class _Item:
 
 @dataclass(slots=True)
 class _Batch:
-    """What a step is made of."""
+    """The content of a step."""
 
     items: Sequence[_Item]
     reached: Reached
-    """How far the replay is when it is durable, but for what is out."""
+    """The progress when it is durable, except the outstanding deliveries."""
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -132,7 +132,7 @@ class ReplayWork:
     job_id: str
     request: ReplayRequest
     reached: Reached
-    """How far the replay is, durably; of `out`, what ended since is left out."""
+    """The durable progress; deliveries that ended since are removed from `out`."""
     ports: ReplayPorts
     reading: PastReading
     stack: AsyncExitStack
@@ -141,9 +141,9 @@ class ReplayWork:
     _ahead: float = 0.0
     """Seconds by which the brokers' clock is ahead of this machine's clock since boot, at least."""
     _asked: _Batch | None = None
-    """What the last step was made of, until it is durable."""
+    """The batch of the last step, until it is durable."""
     _parts: "deque[Sequence[_Item]]" = field(default_factory=deque)
-    """What is left of a step that was too large, in order; `_whole` comes with the last of them."""
+    """The remaining parts of a step that was too large, in order; `_whole` is recorded with the last one."""
     _whole: _Batch | None = None
     _is_marked: bool = False
     """Whether this executor has seen to it that the row says what may be lost."""
@@ -181,7 +181,7 @@ class ReplayWork:
             piece, why = await self.reading.check(extent)
             if not piece.moved:
                 return JobPause(_IDLE_SECONDS, why)
-        # It took a while: what is not allowed any more is read again when it is.
+        # Reading took a while: if the step is no longer allowed, the records are read again when it is.
         stand = self._stand()
         if not isinstance(stand, Proceed):
             return stand
@@ -228,7 +228,7 @@ class ReplayWork:
     # Before a step.
 
     def _stand(self) -> Proceed | JobPause | JobEnd:
-        """Return whether a step may be made, by the tables as they are now."""
+        """Return whether a step may be made, by the present tables."""
         ports, subscription_id = self.ports, self.request.subscription_id
         if not ports.tables.current():
             return JobPause(_TABLES_SECONDS, "the tables are not current")
@@ -250,7 +250,7 @@ class ReplayWork:
             await self.ports.tables_read()
         if self._endings is None:
             now = await self.ports.log.now()
-            # The earliest that the answer allows: it took a while to come.
+            # The earliest time that the answer allows, which took a while.
             self._ahead = now / 1000 - self.ports.clock.moment().boot
             followed = self.ports.endings(job, self.request.subscription_id, self.reached.audit)
             self._endings = await self.stack.enter_async_context(followed)
@@ -260,7 +260,7 @@ class ReplayWork:
         ended = await endings.take()
         out = self.reached.out.without(ended.places, self._now())
         if ended.gap:
-            # The audit log is kept for days. Whatever was out then has ended, or is about to.
+            # The audit log is kept for days: deliveries that were outstanding then have ended, or soon will.
             out = Outstanding()
         self.reached = replace(self.reached, out=out, audit=dict(ended.positions))
 
@@ -301,7 +301,7 @@ class ReplayWork:
         run = Run(topics.tier(0), self.job_id, self.request.as_granted_today)
         now = self._now()
         if judged.fate is Fate.REPLAYED and judged.event is not None:
-            # It is judged when it is due next, and that is audited: a little later.
+            # Its expiry is checked and audited when it is next due, a little later.
             until = now + expiry_of(subscription) + HOUR
             made = run.replayed(
                 judged.event,
@@ -356,9 +356,9 @@ class ReplayWork:
         return JobEnd(JobState.INCOMPLETE, "; ".join(missing))
 
     async def _mark_incomplete(self) -> None:
-        """Say in the row that records of its gaps may be lost, before the job's own row says so.
+        """Mark in the subscription's row that records of its gaps may be lost, before the job's own row does.
 
-        At the first loss, not at the end: that may be days away, or never come.
+        It does so at the first loss: the end of the replay may be days away, or never come.
         """
         if self.request.fills_gap and not self._is_marked:
             await self.ports.mark_incomplete(self.request.subscription_id, self.job_id)
@@ -370,7 +370,7 @@ class ReplayWork:
 
 
 def curtailed_text(partitions: Collection[TopicPartition]) -> str:
-    """Return what retention may have taken already, in a sentence for people."""
+    """Return the partitions from which retention may have removed records, as a sentence for operators."""
     shown = ", ".join(f"{at.topic}-{at.partition}" for at in sorted(partitions)[:_NAMED])
     more = f" and {len(partitions) - _NAMED} more" if len(partitions) > _NAMED else ""
     return f"retention may have taken records of the interval already: {shown}{more}"

@@ -186,7 +186,7 @@ class Retrier:
             receipt.where, offset, waiting.until, size, waiting, key, owner, rank=rank
         )
         if merged is not None:
-            # Two copies of one delivery after a crash: the one that expires later goes on.
+            # Two copies of one delivery after a crash: the one that expires later is kept.
             self._metrics.copies_merged()
             merged.receipt.release()
 

@@ -82,7 +82,7 @@ class Clause:
     filed: Exactly | StartsWith | None = None
     """The key to index it under, if the test is exactly an equality or a prefix."""
     absent: bool = False
-    """True for `{"exists": false}`: it matches where the field has no value at all."""
+    """True for `{"exists": false}`: it matches if the field has no value at all."""
     tests: int = 1
     """The most comparisons that its test makes for one value."""
 

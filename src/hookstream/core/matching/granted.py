@@ -213,7 +213,7 @@ def open_to(
 
     Args:
         accesses: At least one.
-        document: Returns the event's body; called only where a grant needs it.
+        document: Returns the event's body; called only if a grant needs it.
     """
     verdict: bool | Refused = True
     for access in accesses:

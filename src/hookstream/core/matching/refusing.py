@@ -18,7 +18,7 @@ _MOST_ALTERNATIVES: Final = 3
 """The most alternatives of an `$or` that are shown."""
 
 _Part: TypeAlias = tuple[Path, str, list[Json]]
-"""Where it stands, its name (of a field, or `$or`), and its alternatives."""
+"""Its path, its name (of a field, or `$or`), and its alternatives."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -214,7 +214,7 @@ def _only_for(fields: Fields) -> OnlyFor | None:
 
 
 def read_origin(headers: Headers) -> Origin | None:
-    """Return the origin that a record of hookstream's topics names; None where it cannot be read."""
+    """Return the origin that a record of hookstream's topics names; None: it cannot be read."""
     try:
         return Fields(headers).origin()
     except BadHeader:

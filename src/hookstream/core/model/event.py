@@ -89,7 +89,7 @@ class UndecodableReason(StrEnum):
 
     TOMBSTONE = "tombstone"
     NOT_FRAMED = "not_framed"
-    """It names no schema, or one of a registry where no registry is set for its topic."""
+    """It names no schema, or a registry's schema although no registry is set for its topic."""
     UNKNOWN_SCHEMA = "unknown_schema"
     HOSTILE_SCHEMA = "hostile_schema"
     MALFORMED = "malformed"

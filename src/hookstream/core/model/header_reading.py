@@ -58,7 +58,7 @@ class HeaderProblem:
 
 
 class BadHeader(HookstreamError):
-    """Raised within this stage where a header cannot be read; it becomes a `HeaderProblem`."""
+    """Raised within this stage if a header cannot be read; it becomes a `HeaderProblem`."""
 
     def __init__(self, header: str, why: str) -> None:
         super().__init__(f"header {header} {why}")

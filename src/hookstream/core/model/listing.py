@@ -16,7 +16,7 @@ def partition_ranges(partitions: Iterable[TopicPartition], most: int) -> str:
 
     Args:
         partitions: Each at most once, in any order.
-        most: How many ranges are named; `, …` stands for any others.
+        most: How many ranges are named; `, …` replaces the others.
     """
     ranges = list(_ranges(sorted(partitions)))
     more = ", …" if len(ranges) > most else ""

@@ -119,7 +119,7 @@ class Mapping:
     occurred_at: EnvelopeSource | None = None
     """None: the record's time."""
     unit: TimeUnit | None = None
-    """What `occurred_at` counts where it is a plain number."""
+    """The unit of `occurred_at` if it is a plain number."""
     record: str | None = None
     """The full name of the record."""
     subject: str | None = None

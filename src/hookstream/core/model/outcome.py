@@ -64,12 +64,12 @@ class DeadReason(StrEnum):
 
 @dataclass(slots=True, frozen=True)
 class Words:
-    """What a response's head has for hookstream beside its status: values as received, bounded."""
+    """The response headers that control hookstream: values as received, bounded."""
 
     delivery: str | None = None
     """`webhook-delivery`; several of them are joined by commas."""
     ratelimit: str | None = None
-    """`RateLimit`; likewise."""
+    """`RateLimit`; several of them are joined by commas, too."""
 
 
 @dataclass(slots=True)
@@ -192,7 +192,7 @@ class Complete:
     """The partner has received it."""
 
     asked: str | None = None
-    """Why the subscription is disabled all the same: the receiver asked for it. None: it is not."""
+    """The receiver's request by which the subscription is disabled nevertheless; None: it is not."""
     name = "complete"
 
 

@@ -32,7 +32,7 @@ class Misfit(HookstreamError):
         return self
 
     def __str__(self) -> str:
-        """Return where it stands and why."""
+        """Return its path and the reason."""
         return f"{self.path} {self.why}" if self.path else self.why
 
 

@@ -50,7 +50,7 @@ class FieldKind:
     releases wrote it."""
 
     def sparse(self, absent: Json = None) -> "FieldKind":
-        """Return the kind for a field that is left out where its JSON equals `absent`."""
+        """Return the kind for a field that is left out if its JSON equals `absent`."""
         return replace(self, absent=absent, is_sparse=True)
 
     def into(self, attribute: str) -> "FieldKind":

@@ -76,7 +76,7 @@ class Partner:
     """The latest grants in the order of time; the last one is `grant`. Before the first of them nothing
     is granted. Empty in rows of earlier releases: use `grants`, which reads those too."""
     limits: PartnerLimits = DEFAULT_PARTNER_LIMITS
-    """What it may use by itself. No worker reads them."""
+    """The limits of what it may use without an operator. No worker reads them."""
 
     @property
     def grants(self) -> tuple[HeldGrant, ...]:
@@ -197,7 +197,7 @@ class Endpoint:
     timeout: Millis = DEFAULT_TIMEOUT
     """For the whole attempt, up to 60 s."""
     url_secret: Secret | None = None
-    """The whole URL, where it is a secret."""
+    """The whole URL, if it is a secret."""
     secret_headers: tuple[tuple[str, Secret], ...] = ()
     """Static headers whose values are secret."""
     credentials: Credentials | None = None
@@ -356,7 +356,7 @@ class Subscription:
     format: BodyFormat = BodyFormat.STANDARD
     content: Content = Content.FULL
     template: Json = None
-    """The body's document where `format` is `template` (`core.delivery.bodies.template`)."""
+    """The body's document if `format` is `template` (`core.delivery.bodies.template`)."""
     batch: Batch | None = None
     """Several deliveries in one request, in every format but `template`; None: one in each."""
     retry: RetryPolicy = RetryPolicy()
@@ -417,7 +417,7 @@ def covers(globs: Sequence[str], event_type: str) -> bool:
 
 
 def expiry_of(subscription: "Subscription | UnreadableSubscription | None") -> Millis:
-    """Return how long a delivery may live: as its subscription says, or the default where that is not known."""
+    """Return how long a delivery may live: by its subscription, or the default if that is not known."""
     if isinstance(subscription, Subscription):
         return subscription.retry.expires_after
     return DEFAULT_EXPIRY

@@ -46,7 +46,7 @@ class Topics:
         self.writer: Final = f"{prefix}.writer"
         """The transactional id of the only writer of tables."""
         self.registry_writer: Final = f"{prefix}.registry"
-        """The transactional id of whoever writes rows of registries' schemas."""
+        """The transactional id of the writer of rows of registries' schemas."""
 
     def job(self, job_id: str) -> str:
         """Return the transactional id of a job."""

@@ -84,7 +84,7 @@ def has_started(before: GroupPosition, now: GroupPosition, target: int | None) -
     offset up to what stops the partition, and it changes the commit's metadata.
 
     Args:
-        before: The position when the start was requested. Where nothing was committed, any commit shows a start.
+        before: The position when the start was requested. If nothing was committed, any commit shows a start.
         now: The present position.
         target: The offset that was named; None: it is not known, and another committed offset shows a start.
     """

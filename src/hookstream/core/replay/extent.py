@@ -22,7 +22,7 @@ from hookstream.core.model.row_fields import OBJECT, TEXT, WHOLE, WrongType
 MOST_PARTITIONS: Final = 4_000
 """The most partitions that one replay reads: the job's row has two offsets of each."""
 NO_ID: Final = ""
-"""The id of topics where the brokers give none."""
+"""The id of topics for which the brokers give none."""
 
 _ID = re.compile(r"(?:[0-9a-f]{32})?\Z")
 _LARGEST = 2**63 - 1

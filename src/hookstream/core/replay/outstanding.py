@@ -6,8 +6,8 @@ says so. Some end without a word there: an operator skips a tier record, and an 
 identified does not match, or is undecodable. So each entry counts until a time at most: a delivery until it
 must have expired, an event until it no longer waits for its schema. So no replay waits for one without end.
 
-All of it stands in the job's row, with the position in the audit log up to which ends are counted, and
-commits with the records that a step writes. So another executor goes on with exactly what is out.
+The job's row has all of it, with the position in the audit log up to which ends are counted, and is committed with
+the records of a step. So another executor continues with exactly the outstanding deliveries.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ class Outstanding:
 
     @property
     def room(self) -> int:
-        """How many more may be written; 0 where that would be too few for a step."""
+        """How many more may be written; 0 if that is too few for a step."""
         room = WINDOW - len(self.until)
         return room if room >= LEAST_ROOM else 0
 

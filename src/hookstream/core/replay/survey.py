@@ -14,7 +14,7 @@ class TypeCount:
     events: int = 0
     """Events that would be replayed."""
     first: Millis | None = None
-    """The earliest record time of those; None: there is none."""
+    """The earliest record time of those; None: there are no records."""
     last: Millis | None = None
     not_granted: int = 0
     """Events that the subscription asks for and its partner may not see."""

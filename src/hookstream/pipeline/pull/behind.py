@@ -63,7 +63,7 @@ class PullPiece:
     """Records that were read for this page alone."""
 
     def add(self, shown: Shown) -> None:
-        """Add an entry, where there is one."""
+        """Add an entry, if there is one."""
         if shown is not None:
             self.entries.append(shown)
             if isinstance(shown, PulledEvent):
@@ -157,7 +157,7 @@ class LogPages:
         Args:
             subscription: The subscription, as the table has it.
             partner: Its partner's row.
-            cursor: Where the reader stands; None: it has read nothing.
+            cursor: The reader's position; None: it has read nothing.
             limit: The most entries, gaps apart.
 
         Raises:
@@ -185,7 +185,7 @@ class LogPages:
     async def _begun(
         self, subscription: Subscription, cursor: Cursor | None, piece: PullPiece
     ) -> Reading:
-        """Return where the reader goes on, partitions that it has not read of among that."""
+        """Return the positions from which the reader continues, including partitions that are new to it."""
         topics = await self._names.listed()
         found = resumed_at(cursor, topics)
         if found.gone or found.unlisted:
@@ -197,13 +197,13 @@ class LogPages:
         if found.unread:
             positions |= await self._firsts(subscription.active_from, found, piece)
         ids = {name: topic.topic_id for name, topic in topics.items()}
-        # What a broker that lags does not list either is read when it does.
+        # Topics that a lagging broker does not list are read when it does.
         return Reading(positions, ids, found.unlisted)
 
     async def _firsts(
         self, active_from: Millis, found: Resumption, piece: PullPiece
     ) -> dict[TopicPartition, int]:
-        # The ends come first: where no record is so young, what comes meanwhile is read.
+        # The ends are read first: if no record is so young, records appended meanwhile are read.
         ends = await self._log.ends(found.unread)
         firsts = await self._log.firsts(found.unread, active_from + 1)
         lows = await self._log.lows(found.unread)
@@ -271,7 +271,7 @@ class LogPages:
     async def _find(
         self, reader: PooledReader, page: "_Page", gone: Collection[TopicPartition]
     ) -> None:
-        """Go on where partitions can still be read, and note what is missing."""
+        """Continue at offsets that can still be read, and record gaps."""
         reading = page.reading
         left = [at for at in gone if at in reading.positions]
         logs = await self._log.logs(left)
@@ -285,7 +285,7 @@ class LogPages:
             if found.gap is not None:
                 page.piece.note_gap(found.gap)
             if found.offset is None:
-                # What took its place is read from its start, by the next page.
+                # The topic that replaced it is read from its start, by the next page.
                 for other in [each for each in reading.positions if each.topic == at.topic]:
                     await reader.drop(other)
                 reading.leave([at.topic])

@@ -28,7 +28,7 @@ INTERNAL_ERROR: Final = "internal_error"
 
 @dataclass(slots=True, frozen=True)
 class Unasked:
-    """Nobody who asks wants the record's event type."""
+    """The record's event type is not requested."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,7 +64,7 @@ _ToDecode: TypeAlias = tuple[int, Record, Identified]
 
 
 class EventReader:
-    """Reads records for whoever asks for their types."""
+    """Reads records of requested event types."""
 
     def __init__(
         self, codec: Codec, offload: Offload, schema_grace: Millis, unexpected: Unexpected
@@ -133,7 +133,7 @@ class EventReader:
     def _decoded(
         self, records: Sequence[_ToDecode], loads: Sequence[int], ids: Mapping[str, str]
     ) -> list[RecordRead]:
-        """Decode records, in a thread where that takes long."""
+        """Decode records, in a thread if that takes long."""
         found: list[RecordRead] = []
         for (_, record, identified), load in zip(records, loads, strict=True):
             read = self._one(record, identified, ids)

@@ -11,13 +11,13 @@ from hookstream.core.pull.cursor import Cursor
 from hookstream.pipeline.pull.event_reading import CannotBeRead, ReadEvent
 
 _DECODED: Final = 4
-"""How many times its size a record takes in memory, decoded and rendered, beside `_OBJECTS` bytes."""
+"""How many times its size a record takes in memory, decoded and rendered, in addition to `_OBJECTS` bytes."""
 _OBJECTS: Final = 2_000
 
 
 @dataclass(slots=True, eq=False)
 class Kept:
-    """One record that somebody may want."""
+    """One record that some reader may get."""
 
     number: int
     """In the order in which records were read."""

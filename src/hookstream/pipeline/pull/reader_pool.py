@@ -34,10 +34,10 @@ class PooledReader:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     reader: PastReader | None = None
     next: dict[TopicPartition, int] = field(default_factory=dict)
-    """Where it stands."""
+    """Its position in each partition."""
 
     async def go_to(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read exactly these partitions, from these offsets on. What it stands at already, it keeps."""
+        """Read exactly these partitions, from these offsets on; partitions that are there already are kept."""
         reader = self.reader
         if reader is None:
             self.next = dict(positions)
@@ -72,7 +72,7 @@ class PooledReader:
             await self.reader.drop([at])
 
     async def close(self) -> None:
-        """Give up the reader; the next turn makes another."""
+        """Close the reader; the next turn makes another one."""
         self.reader = None
         self.next = {}
         stack, self.stack = self.stack, AsyncExitStack()
@@ -80,7 +80,7 @@ class PooledReader:
 
 
 class ReaderPool:
-    """The pooled readers, and who waits for one."""
+    """The pooled readers, and the requests that wait for one."""
 
     def __init__(self, log: PastLog, readers: int) -> None:
         """Make readers when they are first needed."""
@@ -109,7 +109,7 @@ class ReaderPool:
         try:
             yield reader
         except BaseException:
-            # A call may still run in its thread: nobody knows where it stands then.
+            # A call may still run in its thread, so the reader's position is unknown.
             await reader.close()
             raise
         finally:

@@ -29,7 +29,7 @@ _Verdict = Match | NotReplayed
 
 
 class PullRenderer:
-    """Makes entries for one subscription at a time, the costly parts of it beside the event loop."""
+    """Makes entries for one subscription at a time, with the costly parts in a thread."""
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ _HEAD_SECONDS: Final = 2.0
 _HEAD_AGAIN: Final = 0.05
 """How long and how often a reader that begins at the head looks whether the tail matches it."""
 _NOTHING_LEFT: Final = 0.001
-"""Seconds that are not worth waiting."""
+"""Shorter waits than this many seconds are left out."""
 _RENDERED_AT_ONCE: Final = 50
 _REMEMBERED: Final = 1_024
 """Cursors that need not be decrypted when they come back, one for each subscription."""
@@ -58,12 +58,12 @@ _TRIES: Final = 3
 
 @dataclass(slots=True, frozen=True)
 class _PageFor:
-    """Whom a page is for, as the tables are."""
+    """The subscription that a page is for, by the present tables."""
 
     subscription: Subscription
     partner: Partner | None
     asked_by: str | None
-    """The partner who asks, whose limits bind what is read; None: an operator."""
+    """The requesting partner, whose limits bound the reading; None: an operator."""
 
 
 class _HandedOut:
@@ -110,10 +110,10 @@ class PullService:
         self._tail = Tail(ports, rules, names, events, unexpected)
         self._handed_out = _HandedOut()
         self._leaving = False
-        """Whether nobody is kept waiting any more."""
+        """Whether requests no longer wait."""
 
     def leave(self) -> None:
-        """Answer whoever waits within a second, and keep nobody waiting from now on: the process ends."""
+        """Answer all waiting requests within a second, and let no further one wait: the process ends."""
         self._leaving = True
         self._tail.wake()
 
@@ -152,9 +152,9 @@ class PullService:
             cursor: That of the page before; None or `earliest`: from the subscription's `active_from` on;
                 `latest`: from what is appended next on.
             limit: The most events and skipped ones, from 1 to `MOST_EVENTS`.
-            wait: Seconds to wait where there is none, up to `LONGEST_WAIT`.
-            partner_id: The partner who asks: a subscription of another one is answered as one that there
-                is not. None: an operator.
+            wait: Seconds to wait if there are none, up to `LONGEST_WAIT`.
+            partner_id: The requesting partner: another partner's subscription is answered as one that does not
+                exist. None: an operator.
 
         Raises:
             InputRefused: `limit` or `wait` is out of its bounds.
@@ -197,7 +197,7 @@ class PullService:
             reader = now
 
     def _reader(self, subscription_id: str, partner_id: str | None) -> _PageFor | PullRefusal:
-        """Return whom a page is for, if anything may be shown by what is known now."""
+        """Return the subscription that a page is for, or why no page may be shown now."""
         if not self._ports.tables.current() or self._directory.blind:
             why = "the tables are not current: nothing is shown by what may be out of date"
             return NotNow(why, _TABLES_AGAIN, "tables")
@@ -219,7 +219,7 @@ class PullService:
     async def _opened(
         self, reader: _PageFor, text: str | None
     ) -> Cursor | CursorRefused | CursorGone | None:
-        """Return where a reader stands; None: it has read nothing."""
+        """Return a reader's position; None: it has read nothing."""
         subscription = reader.subscription
         if text is None or text == EARLIEST:
             return None
@@ -240,7 +240,7 @@ class PullService:
         return cursor
 
     async def _head(self, reader: _PageFor) -> Cursor:
-        """Return where the log ends: for the shared tail, so that nobody has to read the log for it."""
+        """Return the end of the log, from the shared tail if possible, which then serves this reader."""
         self._tail.want(reader.subscription.id)
         until = self._clock.monotonic() + _HEAD_SECONDS
         while self._clock.monotonic() < until:
@@ -273,7 +273,7 @@ class PullService:
     async def _piece(
         self, reader: _PageFor, at: Cursor | None, limit: int
     ) -> tuple[PullPiece, asyncio.Event | None] | Busy:
-        """Return what lies behind a cursor, and what is set when there is more."""
+        """Return the piece after a cursor, and the event that is set when there is more."""
         subscription, partner = reader.subscription, reader.partner
         self._tail.want(subscription.id)
         # An event type that is held is a barrier, which only the reading of the log knows.

@@ -1,7 +1,7 @@
 """One shared tail of the log for all readers near its head: each record is read, decoded and matched once.
 
-It runs while somebody reads. What it keeps of the log is bounded; a reader that stands behind that is served
-from the log itself, until it has caught up.
+It runs while there are readers. It keeps a bounded part of the log; a reader whose cursor is older is served from
+the log itself, until it has caught up.
 """
 
 import asyncio
@@ -54,13 +54,13 @@ _AGAIN: Final = 1.0
 
 @dataclass(slots=True, eq=False)
 class _Polled:
-    """A subscription that somebody reads."""
+    """A subscription that has a reader."""
 
     subscription: Subscription
     partner: Partner
     asked_at: float
     start: dict[TopicPartition, int]
-    """From where on it was matched; a partition that was found later, from its start."""
+    """The offsets from which it was matched; a partition that was found later was matched from its start."""
     queues: ReaderQueues = field(default_factory=ReaderQueues)
     signal: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is something for it, or it must be asked for elsewhere."""
@@ -73,7 +73,7 @@ class TailView:
     wanted: Sequence[Queued]
     """In the order in which they were read: by offset within each partition."""
     next: Mapping[TopicPartition, int]
-    """Up to where it was read."""
+    """The offsets up to which the log was read."""
     ids: Mapping[str, str]
     waits_for_schema: bool
     signal: asyncio.Event
@@ -113,7 +113,7 @@ class Tail:
         self._next: dict[TopicPartition, int] = {}
         """What was shown, by partition."""
         self._low: dict[TopicPartition, int] = {}
-        """From where on everything that was wanted is kept."""
+        """The offsets from which all matched records are kept."""
         self._ids: dict[str, str] = {}
         self._blocked: dict[TopicPartition, tuple[int, float]] = {}
         """Partitions that wait for a schema: at which offset, and when it is looked at again."""
@@ -132,7 +132,7 @@ class Tail:
     # For readers.
 
     def want(self, subscription_id: str) -> None:
-        """Note that somebody reads a subscription: it is matched from soon on."""
+        """Record that a subscription has a reader: it is matched from soon on."""
         self._wanted[subscription_id] = self._clock.monotonic()
         self._woken.set()
 
@@ -177,7 +177,7 @@ class Tail:
         )
 
     def wake(self) -> None:
-        """Have every reader that waits look again."""
+        """Let every waiting reader check again."""
         for each in self._polled.values():
             signal, each.signal = each.signal, asyncio.Event()
             signal.set()
@@ -185,7 +185,7 @@ class Tail:
     # The task.
 
     async def run(self) -> None:
-        """Follow the log while somebody reads; never returns."""
+        """Follow the log while there are readers; never returns."""
         while True:
             await self._woken.wait()
             try:
@@ -204,7 +204,7 @@ class Tail:
                 await asyncio.sleep(_AGAIN)
 
     async def _follow(self) -> None:
-        """Follow the log from its present end, until nobody reads any more."""
+        """Follow the log from its present end, until there are no readers."""
         topics = await self._names.listed(fresh=True)
         self._ids = {name: topic.topic_id for name, topic in topics.items()}
         partitions = _partitions_of(topics)
@@ -305,7 +305,7 @@ class Tail:
     async def _stopped(
         self, reader: PastReader, records: Sequence[Record], read: Sequence[RecordRead]
     ) -> dict[TopicPartition, int]:
-        """Return where partitions wait for a schema, and read no more of them for now."""
+        """Return the offsets at which partitions wait for a schema, and stop reading these for now."""
         stopped: dict[TopicPartition, int] = {}
         for record, each in zip(records, read, strict=True):
             if isinstance(each, SchemaUnknown):
@@ -396,7 +396,7 @@ class Tail:
             oldest = self._ring.popleft()
             self._bytes -= oldest.cost
             at = oldest.record.where
-            # Where retention took records meanwhile, it is further on already.
+            # If retention removed records meanwhile, it is higher already.
             self._low[at] = max(self._low[at], oldest.record.offset + 1)
             oldest.forget()
 
@@ -423,7 +423,7 @@ class Tail:
             await reader.place(starts)
 
     async def _find(self, reader: PastReader, gone: Collection[TopicPartition]) -> None:
-        """Go on where the log has something again: readers find out for themselves what is missing."""
+        """Continue at the next offset that the log has: readers detect gaps themselves."""
         logs = await self._log.logs(gone)
         for at in gone:
             log = logs[at]
