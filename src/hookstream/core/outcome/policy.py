@@ -220,9 +220,7 @@ def _of_earlier_life(subscription: Subscription, delivery: Delivery) -> Cancel |
             f"subscription {subscription.id} was deleted and re-created as a pull subscription"
         )
     if delivery.job is None and precedes(delivery.origin.timestamp, subscription):
-        return Cancel(
-            f"subscription {subscription.id} was deleted and re-created after the event"
-        )
+        return Cancel(f"subscription {subscription.id} was deleted and re-created after the event")
     return None
 
 
