@@ -1,9 +1,9 @@
-"""A receiver takes signed webhooks as a partner would: verify, validate, deduplicate, act, record.
+"""Receives signed webhooks as a partner would: verify, validate, deduplicate, act, record.
 
 It trusts nothing that hookstream signs: signatures are verified over the raw body by independent
 libraries, `standardwebhooks` for secrets and `cryptography` for public keys, and the demo's account
 is made from its counts. The receiver's kit does the rest: it takes batches apart, acts once on each
-event, and validates bodies where it is given schemas.
+event, and validates bodies if it is given schemas.
 """
 
 import binascii
@@ -50,21 +50,21 @@ class Entry:
     at: float
     """Seconds since the epoch."""
     version: int | None
-    """Of the event's data, where the body says it."""
+    """The version of the event's data, if the body has it."""
     media_type: str
 
 
 @dataclass
 class Book:
-    """What a receiver got, in order. Nothing is ever taken out."""
+    """All events that a receiver got, in order."""
 
     entries: list[Entry] = field(default_factory=list)
     requests: int = 0
-    """Genuine requests with a body that is what was agreed."""
+    """Genuine requests with a body of the agreed form."""
     forged: int = 0
     """Requests with an invalid signature."""
     not_valid: list[str] = field(default_factory=list)
-    """What was wrong with each genuine body that is not what was agreed."""
+    """The problem of each genuine body that does not have the agreed form."""
 
     def accepted(self) -> dict[str, list[Entry]]:
         """Return the entries that were answered 2xx, by key."""
@@ -79,7 +79,7 @@ Answer = Callable[[dict[str, Any], int], Awaitable[int]]
 """Given the body (of a batch its `events`) and how many events came before, the status to answer with."""
 
 Read = Callable[[Mapping[str, str], bytes], dict[str, Any]]
-"""Given headers in lower case and the body, the event; a BodyRefused where it is none."""
+"""Given headers in lower case and the body, returns the event, or raises BodyRefused."""
 
 
 def json_of(_: Mapping[str, str], raw: bytes) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class Receiver:
         *,
         batches: bool = False,
     ) -> None:
-        """Act on each event once, whatever arrives twice.
+        """Act on each event once, even if it arrives twice.
 
         `read` is for bodies with one event; `batches`: a body has several, in either format.
         """
@@ -110,7 +110,7 @@ class Receiver:
         self.secrets: list[str] = []
         """Signing secrets (`whsec_...`) and public keys (`whpk_...`)."""
         self.schemas: list[BodySchema] = []
-        """A body must be valid by one of them; none: nothing is validated."""
+        """A body must be valid by one of them; if empty, bodies are not validated."""
         self.answer: Answer | None = None
         self.words: dict[str, str] = {}
         """Headers of every answer, such as `webhook-delivery`."""
@@ -133,7 +133,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{port}/hooks"
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -171,7 +171,7 @@ class Receiver:
         return members(Verified(webhook_id, int(headers["webhook-timestamp"])), raw)
 
     def _validate(self, body: dict[str, Any]) -> None:
-        """Check a body by each schema until one fits; raise the fewest problems of any if none does."""
+        """Check a body by each schema until one fits; if none does, raise the refusal with the fewest problems."""
         refusals: list[BodyRefused] = []
         for schema in self.schemas:
             try:
@@ -217,7 +217,7 @@ def _entry(headers: Mapping[str, str], member: Member, status: int, media_type: 
 
 
 def _is_signed_by(public: str, raw: bytes, headers: Mapping[str, str]) -> bool:
-    """Return whether a request of the present is signed (`v1a`) by the key of a public one."""
+    """Return whether a current request is signed (`v1a`) by the private key of a public one."""
     stamp = headers.get("webhook-timestamp", "")
     if not stamp.isdigit() or abs(time.time() - int(stamp)) > TOLERANCE:
         return False

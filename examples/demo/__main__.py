@@ -1,17 +1,17 @@
-"""The main job, whole: a broker, a worker that is killed half-way, six partners with typical problems.
+"""Runs the demo: a broker, a worker that is killed half-way, six partners with typical problems.
 
 1. Start the broker; apply topics, schemas, the mapping of a carrier's records, and definitions; start
    a worker.
 2. Publish the first half while the CRM refuses everything and the print shop is down; kill the worker
    with SIGKILL and read its offsets.
-3. Start another, publish version 2 of orders and let upstream move to it, publish the rest, mend both
+3. Start another, publish version 2 of orders and let upstream move to it, publish the rest, repair both
    endpoints, redrive what the CRM refused for good.
 4. Pause a partner, publish, and resume it: the gap is replayed. Ask why one of its events arrived late.
    That partner has a token and nothing else: it creates its subscription, sends a test to it, rotates its
    secret, pauses and resumes it through a console's API. So does the CRM redrive.
-5. Take account of every delivery. Exit code 0 only if each expected one is accounted for.
+5. Account for every delivery. Exit code 0 only if each expected one is accounted for.
 
-With `--keep` the broker, a worker, the console and the partners then stay until Ctrl-C, for a look at them.
+With `--keep` the broker, a worker, the console and the partners then keep running until Ctrl-C.
 """
 
 import argparse
@@ -108,7 +108,7 @@ class Demo:
         """The id of the subscription that a partner created."""
         self.mended = False
         self.explained = ""
-        """What `hookstream explain` says of one event of the pause."""
+        """The output of `hookstream explain` for one event of the pause."""
         self.registry = parcels.Registry()
 
     async def run(self, *, keep: bool) -> bool:
@@ -203,7 +203,7 @@ class Demo:
         await self._onboard()
 
     async def _admit(self) -> None:
-        """Give those partners a token that do anything by themselves."""
+        """Give a token to the partners that use the API."""
         for who in (BY_API, REDRIVING):
             await self.stage.admit(who)
 
@@ -273,7 +273,7 @@ class Demo:
         self.screen.step("waiting while deliveries to the CRM are given up")
         await asyncio.sleep(5)
         self.mended = True
-        self.screen.step("both endpoints are mended; publishing the rest")
+        self.screen.step("both endpoints are repaired; publishing the rest")
         await self._publish(rest[100:-IN_THE_PAUSE])
         await asyncio.sleep(1)
         self.screen.step("the CRM redrives its dead letters through the API")
@@ -287,12 +287,12 @@ class Demo:
         await self.stage.as_partner(RESTED, "subscriptions", "pause", self.name_by_api)
         before = len(self.sent)
         await self._publish(happenings)
-        self.screen.step(f"resuming {RESTED}: what was published in its pause is replayed")
+        self.screen.step(f"resuming {RESTED}: the events published in its pause are replayed")
         resume = ("subscriptions", "resume", self.name_by_api, "--yes")
         await self.stage.as_partner(RESTED, *resume)
         wants = WANTED[RESTED]
         missed = next(e for e in self.sent[before:] if wants(e.event_type, e.data))
-        self.screen.step("asking what became of one of them")
+        self.screen.step("asking what happened to one of them")
         self.explained = await self.stage.hookstream("explain", missed.event_id, self.name_by_api)
 
     async def _publish(self, happenings: list[Happening]) -> None:

@@ -67,7 +67,7 @@ class Sent:
 
 @dataclass(slots=True)
 class AtTheKill:
-    """What both groups had committed, and what stood in the topics, when the worker was killed."""
+    """The committed offsets of both groups, and the end offsets of the topics, when the worker was killed."""
 
     committed: dict[Place, int]
     ends: dict[Place, int]
@@ -109,7 +109,7 @@ class Account:
 
 
 TESTS = "test-"
-"""What the ids of test events begin with."""
+"""The prefix of test events' ids."""
 
 
 class Accounting:
@@ -121,7 +121,7 @@ class Accounting:
         self._prefix = prefix
         self._receivers = receivers
         self.names: dict[str, str] = {}
-        """Whose a subscription is whose id is not its receiver's name."""
+        """The receiver of each subscription whose id is not its receiver's name."""
         self._heads = {
             path.parent.name: _head(json.loads(path.read_text()))
             for path in Path(ROOT / "schemas").glob("*/v1.avsc")
@@ -245,7 +245,7 @@ class Accounting:
         return found
 
     def _excuse(self, account: Account, killed: AtTheKill) -> None:
-        """A duplicate is due to the crash where its record was not settled when the worker died."""
+        """Attribute a duplicate to the crash if its record was not settled when the worker died."""
         for (kind, event_id), entry in self._appended().items():
             if _open_at(entry, killed):
                 account.unsettled.add((kind, event_id))

@@ -1,4 +1,4 @@
-"""What the topics contain, read with a plain Kafka client and none of hookstream's code."""
+"""Reads the topics with a plain Kafka client and none of hookstream's code."""
 
 import io
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ class Log:
         }
         self._admin = AdminClient(self._servers)
         self._partitions: dict[str, list[int]] = {}
-        """What was found of topics: nobody here adds partitions to one."""
+        """The partitions of topics, cached: nothing here adds partitions to one."""
 
     def create(self, topics: Iterable[str], partitions: int) -> None:
         """Create upstream's topics, stamped by the broker."""
@@ -74,7 +74,7 @@ class Log:
         return {(at.topic, at.partition): end.result(10).offset for at, end in answer.items()}
 
     def committed(self, group: str, topics: Iterable[str]) -> dict[Place, int]:
-        """Return a group's committed offsets, 0 where there is none."""
+        """Return a group's committed offsets, 0 for a partition without one."""
         wanted = [TopicPartition(*place) for place in self._places(topics)]
         if not wanted:
             return {}
@@ -148,7 +148,7 @@ def _headers(record: Message) -> dict[str, str]:
 
 
 def event_id_of(entry: Entry, schema: dict[str, object]) -> str | None:
-    """Return the event id in an Avro single-object record, or None where it is none."""
+    """Return the event id in an Avro single-object record, or None for any other record."""
     value = entry.value
     if value is None or value[:2] != b"\xc3\x01":
         return None

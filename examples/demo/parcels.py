@@ -1,4 +1,4 @@
-"""A service that knows nothing of hookstream: Confluent's serializer, a registry, a schema of its own."""
+"""A service that knows nothing of hookstream: Confluent's serializer, a registry, its own schema."""
 
 import json
 import secrets

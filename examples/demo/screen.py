@@ -24,7 +24,7 @@ TROUBLE = {
 
 
 class Screen:
-    """What the demo shows of itself."""
+    """The live table of the demo."""
 
     def __init__(self, console: Console, receivers: Mapping[str, Receiver]) -> None:
         """Begin the clock."""
@@ -62,7 +62,7 @@ class Screen:
 
     def finish(self, worker: str) -> None:
         """Name the end."""
-        self.phase = "what each partner was asked, and how it answered"
+        self.phase = "the requests to each partner, and its answers"
         self.worker = worker
 
     def step(self, phase: str) -> None:

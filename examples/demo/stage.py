@@ -135,9 +135,9 @@ CAST: dict[str, tuple[str, str, str, str, str]] = {
 }
 
 BY_API = "automation"
-"""Who has a token, and creates its subscription itself. It verifies by a public key (`v1a`), and holds no secret."""
+"""The partner that creates its subscription over the API. It verifies with a public key (`v1a`), without a secret."""
 TOO_MUCH = "[document.analyzed, processing.failed]"
-"""What it asks for first, and is not granted."""
+"""The event types that it requests first, and is not granted."""
 
 REQUEST = """\
 endpoint:
