@@ -1,4 +1,4 @@
-"""The axes of charts: round values and times, few of them, and numbers as people read them."""
+"""The axes of charts: a few round values and times, and readable numbers."""
 
 import math
 from enum import StrEnum
@@ -7,9 +7,9 @@ from typing import Final
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis, to_rfc3339
 
 LARGEST: Final = 1e15
-"""What is more is drawn and named as this."""
+"""Larger values are drawn and labelled as this one."""
 SMALLEST: Final = 1e-9
-"""What is less is drawn as nothing."""
+"""Smaller values are drawn as zero."""
 MOST_TICKS: Final = 5
 _MOST_TIMES = 8
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -23,7 +23,7 @@ _TENS = 10
 
 
 class Unit(StrEnum):
-    """What the numbers of a chart are."""
+    """The unit of a chart's numbers."""
 
     NUMBER = "number"
     MILLISECONDS = "milliseconds"
@@ -32,7 +32,7 @@ class Unit(StrEnum):
 
 
 def known(value: float | None) -> float | None:
-    """Return a value as it can be drawn, 0 to `LARGEST`; None: it is no number."""
+    """Return a value as it can be drawn, 0 to `LARGEST`; None: it is not a number."""
     if value is None or value != value:  # noqa: PLR0124  NaN; a large int is no float to ask about it
         return None
     return float(min(LARGEST, max(0, value)))
@@ -41,7 +41,7 @@ def known(value: float | None) -> float | None:
 def round_ticks(most: float, unit: Unit = Unit.NUMBER) -> list[float]:
     """Return round values from 0 to at least the largest one, at most `MOST_TICKS`.
 
-    Counts are whole where they are few; shares go to 100 %, if the largest comes near it.
+    Small counts are whole numbers; shares go to 100 % if the largest is near it.
     """
     most = min(LARGEST, max(0.0, most))
     if unit is Unit.SHARE and most > 1 / 2:
@@ -70,7 +70,7 @@ def time_ticks(since: Millis, until: Millis) -> list[Millis]:
 
 
 def time_label(instant: Millis, span: Millis) -> str:
-    """Return a time as it stands below a chart of some span: `08:30`, at midnight and over days the date."""
+    """Return the label of a time below a chart of some span: `08:30`; at midnight and over days, the date."""
     text = to_rfc3339(instant)
     day = text[5:10]
     if span > 2 * DAY and instant % DAY == 0:
@@ -93,9 +93,9 @@ def value_text(value: float, unit: Unit = Unit.NUMBER) -> str:
 
 
 def short(value: float) -> str:
-    """Return a number with at most three digits that count: `0.25`, `12`, `1.2k`, `340M`."""
+    """Return a number with at most three significant digits: `0.25`, `12`, `1.2k`, `340M`."""
     for size, letter in _THOUSANDS:
-        # What would be rounded to a thousand has the next letter.
+        # A value that would be rounded to a thousand gets the next letter.
         if value >= size * 0.9995:
             scaled = value / size
             return (

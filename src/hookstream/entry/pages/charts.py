@@ -1,9 +1,9 @@
-"""Charts as SVG text: from numbers to one picture, without a script, a style attribute or a name from outside.
+"""Draws charts as SVG text, without scripts, style attributes or names from outside.
 
-Looks are those of classes: `series-1` to `series-6` give a series its colour and its pattern. A chart has a title
-and a description, and is one image to a screen reader; one whose bars are links is a group of links instead,
-since what is inside of an image cannot be reached. Every number is on the page in a table as well: that is the
-page's. Times are UTC. A value that is no number is a gap, a negative one is 0.
+Classes determine the style: `series-1` to `series-6` give a series its colour and its pattern. A chart has a title
+and a description, and is one image to a screen reader; a chart whose bars are links is a group of links instead,
+since the parts of an image cannot be reached. The page also has every number in a table. Times are UTC. A value that
+is not a number is a gap, a negative one is 0.
 """
 
 import re
@@ -29,12 +29,12 @@ from hookstream.entry.pages.chart_axes import (
 from hookstream.entry.pages.svg import clean, coordinate, cut, element, link, words
 
 MOST_POINTS: Final = 200
-"""How many points a series has at most: of more, neighbours are one point, their mean."""
+"""The most points of a series; of more, neighbours are merged into their mean."""
 MOST_SERIES: Final = 6
 MOST_BINS: Final = 80
-"""How many bars a histogram has at most, the first."""
+"""The most bars of a histogram; later ones are left out."""
 MOST_BARS: Final = 20
-"""How many horizontal bars there are at most, the first."""
+"""The most horizontal bars; later ones are left out."""
 LARGEST_CHART: Final = 60 * 1024
 """The most bytes of a chart."""
 
@@ -46,7 +46,7 @@ _BAR_HEIGHT, _BAR_LABEL, _BAR_VALUE = 24.0, 160.0, 64.0
 _SPARK_WIDTH, _SPARK_HEIGHT = 120.0, 24.0
 _LONGEST_TITLE = 200
 _MOST_TEXT = 20_000
-"""The most bytes of texts of single points; beyond, points have none: the table beside the chart has them."""
+"""The most bytes of the texts of points; beyond, points have none, since the page's table has the numbers."""
 _MOST_AXES = 4_096
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
@@ -56,7 +56,7 @@ class Look(StrEnum):
 
     LINES = "lines"
     AREAS = "areas"
-    """Lines with what is below them filled."""
+    """Lines with filled areas below them."""
     BARS = "bars"
     """Stacked on one another."""
 
@@ -84,13 +84,13 @@ class Bin(NamedTuple):
     at: Millis
     until: Millis
     parts: Sequence[float | None]
-    """How much of each series it has."""
+    """Its value of each series."""
     href: str = ""
 
 
 @dataclass(slots=True, frozen=True)
 class ChartText:
-    """What a chart says of itself, and of which unit its numbers are."""
+    """The texts of a chart, and the unit of its numbers."""
 
     name: str
     """Distinct on its page, of small letters, digits and dashes."""
@@ -111,10 +111,10 @@ def time_chart(
     """Return a chart of values over time.
 
     Args:
-        text: What it says of itself.
+        text: Its texts.
         starts: The start of each interval, ascending.
         until: The end of the last one.
-        series: Their values, at most `MOST_SERIES`; a value too many is left out.
+        series: Their values, at most `MOST_SERIES`; surplus values are left out.
         look: How they are drawn.
     """
     starts, series = _thinned(starts, series[:MOST_SERIES])
@@ -148,12 +148,12 @@ def time_chart(
 
 
 def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Markup:
-    """Return bars over time, each stacked of its parts; a bar that has a link is one.
+    """Return bars over time, each a stack of its parts; bars with an address are links.
 
     Args:
-        text: What it says of itself.
-        bins: At most `MOST_POINTS`, the first, ascending and beside one another.
-        labels: What the parts are, at most `MOST_SERIES`; what is beyond them is left out.
+        text: Its texts.
+        bins: At most `MOST_POINTS`, the first ones, ascending and adjacent.
+        labels: The names of the parts, at most `MOST_SERIES`; further parts are left out.
     """
     bins, labels = bins[:MOST_BINS], labels[:MOST_SERIES]
     if not bins:
@@ -183,7 +183,7 @@ def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Ma
 
 
 def horizontal_bars(text: ChartText, bars: Sequence[Bar]) -> Markup:
-    """Return bars beside their labels, the first above; at most `MOST_BARS`."""
+    """Return bars next to their labels, the first on top; at most `MOST_BARS`."""
     bars = bars[:MOST_BARS]
     if not bars:
         return _empty(text)
@@ -236,7 +236,7 @@ def sparkline(text: ChartText, values: Sequence[float | None]) -> Markup:
 
 
 class _Plot:
-    """Where instants and values are within a chart, and its axes."""
+    """The coordinates of instants and values in a chart, and its axes."""
 
     def __init__(self, text: ChartText, since: Millis, until: Millis, most: float) -> None:
         self._since, self._until = since, until
@@ -248,12 +248,12 @@ class _Plot:
         self.height = self.bottom - self.top
 
     def x(self, instant: float) -> float:
-        """Return where an instant is."""
+        """Return the x coordinate of an instant."""
         share = (instant - self._since) / max(1, self._until - self._since)
         return _LEFT + (self._right - _LEFT) * min(1.0, max(0.0, share))
 
     def y(self, value: float) -> float:
-        """Return where a value is."""
+        """Return the y coordinate of a value."""
         return self.bottom - self.height * min(1.0, max(0.0, value / self._most))
 
     def axes(self) -> list[Markup]:
@@ -323,7 +323,7 @@ def _hints(
     labels: Sequence[str],
     unit: Unit,
 ) -> Markup:
-    """Return unseen boxes, one for each point, that say its values where a mouse rests; none if they are long."""
+    """Return invisible boxes, one for each point, that show its values on hover; none if they are too long."""
     # As text, not element by element: these are most of a chart.
     names = [cut(label) for label in labels]
     rest = f'y="{coordinate(plot.top)}" height="{coordinate(plot.height)}"'
@@ -337,14 +337,14 @@ def _hints(
 
 
 def _hit(plot: _Plot, begin: Millis, end: Millis) -> Markup:
-    """Return an unseen box as high as the chart: what a mouse meets."""
+    """Return an invisible box as high as the chart, for the mouse."""
     x = plot.x(begin)
     box = {"x": x, "y": plot.top, "width": plot.x(end) - x, "height": plot.height}
     return element("rect", kind="hit", **box)
 
 
 def _bar(plot: _Plot, each: Bin, parts: Sequence[float]) -> Markup:
-    """Return a bar of a histogram, stacked of its parts."""
+    """Return a bar of a histogram, a stack of its parts."""
     return Markup("").join(
         element(
             "path",
@@ -363,7 +363,7 @@ def _said(
     labels: Sequence[str],
     unit: Unit,
 ) -> str:
-    """Return in words what a point has; the labels are cut already."""
+    """Return the values of a point in words; the labels are already cut."""
     parts = [
         f"{label} {'not known' if value is None else value_text(value, unit)}"
         for label, value in zip(labels, values, strict=False)
@@ -390,7 +390,7 @@ def _top(values: Sequence[float | None], *, stacked: bool) -> float:
 def _thinned(
     starts: Sequence[Millis], series: Sequence[Series]
 ) -> tuple[Sequence[Millis], list[Series]]:
-    """Return at most `MOST_POINTS` points: neighbours become one, with the mean of what is known of them."""
+    """Return at most `MOST_POINTS` points: neighbours are merged into the mean of their known values."""
     if len(starts) <= MOST_POINTS:
         return starts, [*series]
     group = -(-len(starts) // MOST_POINTS)
@@ -402,7 +402,7 @@ def _thinned(
 
 
 def _merged(values: Sequence[float | None], group: int = 0) -> list[float | None]:
-    """Return the means of groups of neighbours; `group` 0: as many as makes few enough points."""
+    """Return the means of groups of neighbours; `group` 0: the size that gives few enough points."""
     group = group or -(-len(values) // MOST_POINTS) or 1
     merged: list[float | None] = []
     for at in range(0, len(values), group):
@@ -431,7 +431,7 @@ def _stack(
 
 
 def _runs(places: Sequence[_Place | None]) -> list[list[_Place]]:
-    """Return the places that are beside one another, between gaps."""
+    """Return the runs of adjacent places, between gaps."""
     runs: list[list[_Place]] = [[]]
     for place in places:
         if place is not None:

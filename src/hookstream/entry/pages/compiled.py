@@ -1,4 +1,4 @@
-"""Compiled templates are kept beside Python's own bytecode, so that a console starts without compiling them.
+"""Caches compiled templates next to Python's bytecode, so that a console starts without compiling them.
 
 Compiling takes 0.4 s of CPU, reading what it gave 0.012 s.
 """
@@ -17,14 +17,14 @@ _FOLDER = Path(__file__).parent / "__pycache__"
 
 
 class CompiledTemplates(BytecodeCache):
-    """Templates as they were compiled last, for as long as nothing that they were made of changes.
+    """A cache of compiled templates, valid as long as their sources do not change.
 
-    As Python's bytecode they may be read by everybody, and nothing is kept where the installation cannot be
-    written, or where the interpreter is asked not to (`PYTHONDONTWRITEBYTECODE`).
+    Like Python's bytecode, they are readable by everybody, and nothing is stored if the installation is read-only or
+    `PYTHONDONTWRITEBYTECODE` is set.
 
     Args:
-        made_by: The modules that say how templates are compiled, and what becomes of a constant in one.
-        folder: Where they are kept. It is trusted as the installation is: what lies there is executed.
+        made_by: The modules that determine how templates are compiled, and how their constants are formatted.
+        folder: Where they are stored. It is trusted like the installation, since its files are executed.
     """
 
     def __init__(self, made_by: Sequence[Path], folder: Path = _FOLDER) -> None:
@@ -35,11 +35,11 @@ class CompiledTemplates(BytecodeCache):
         self._made_by = made.hexdigest()
 
     def get_source_checksum(self, source: str) -> str:
-        """Return what a compiled template must have been made of."""
+        """Return the checksum of everything that a compiled template is made from."""
         return sha256(f"{self._made_by} {source}".encode()).hexdigest()
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Take a template that is kept and whole: a machine that lost its power may have kept a part."""
+        """Load a stored template if it is complete: a power failure may have left a part."""
         try:
             kept = self._file(bucket).read_bytes()
         except OSError:
@@ -50,11 +50,11 @@ class CompiledTemplates(BytecodeCache):
             bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep a template, if there is a place for it."""
+        """Store a template, if the folder is writable."""
         if sys.dont_write_bytecode:
             return
         file = self._file(bucket)
-        # Whole or not at all, however many processes start at once. One that is killed may leave its part.
+        # Atomic, even if many processes start at once. A killed process may leave its temporary file.
         part = file.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
             part.write_bytes(bucket.bytecode_to_string())

@@ -1,4 +1,4 @@
-"""Puts the pages together over a console's dispatcher."""
+"""Builds the site of pages over a console's dispatcher."""
 
 from collections.abc import Callable
 
@@ -24,16 +24,16 @@ def pages_over(
     new_id: Callable[[], str],
     reported: Callable[[RequestReport], None] = lambda _: None,
 ) -> Site:
-    """Return the site, which hands the API's requests on. It reads its templates: before anybody waits for it.
+    """Return the site, which passes the API's requests on. It loads its templates now, before the first request.
 
     Args:
-        dispatcher: Answers what pages ask, and all requests that are not for pages.
-        services: Of the console: its clock and its keys; what pages show comes from the dispatcher.
+        dispatcher: Answers the calls of pages, and all requests that are not for pages.
+        services: The console's: only its clock and keys; the data of pages comes from the dispatcher.
         sessions: Of browsers.
         threads: Where pages are rendered.
         logger: The log.
         monotonic: Seconds.
-        new_id: Makes ids that nobody guesses.
+        new_id: Makes ids that nobody can guess.
         reported: Called with each answered request for a page.
     """
     return Site(

@@ -1,12 +1,12 @@
-"""The cookies of pages: what a browser sends back to this host alone, by TLS alone, and shows to no script."""
+"""The cookies of pages: a browser sends them only to this host and only over TLS, and hides them from scripts."""
 
 import re
 from dataclasses import dataclass
 
 _LONGEST_HEADER = 8_192
 _PREFIX = "__Host-"
-"""Browsers take such a cookie from this host alone, with `Secure`, for all paths. They take it without TLS from
-loopback addresses, too: a console on one's own machine needs no other."""
+"""Browsers accept such a cookie only from this host, with `Secure`, for all paths. They also accept it without TLS from
+loopback addresses, so a console on one's own machine needs no other one."""
 _VALUE = re.compile(r"[A-Za-z0-9_.~-]{1,4096}")
 
 
@@ -24,9 +24,9 @@ class CookieKind:
 
 SESSION = CookieKind("hookstream", 12 * 3_600)
 BEFORE_LOGIN = CookieKind("hookstream_login", 3_600, "Strict")
-"""What the form of the login is bound to: there is no session yet."""
+"""The login form is bound to it, since there is no session yet."""
 SAID = CookieKind("hookstream_said", 60)
-"""What was done, to be said once."""
+"""The result of an act, to be shown once."""
 
 
 def set_cookie(kind: CookieKind, value: str) -> str:
@@ -40,7 +40,7 @@ def clear_cookie(kind: CookieKind) -> str:
 
 
 def read_cookie(header: str, kind: CookieKind) -> str:
-    """Return the value of a cookie in the header `Cookie`; empty: it has none, or no plain one."""
+    """Return the value of a cookie in the header `Cookie`; empty: it has none, or an invalid one."""
     for part in header[:_LONGEST_HEADER].split(";"):
         name, _, value = part.strip().partition("=")
         if name == f"{_PREFIX}{kind.name}":

@@ -1,4 +1,4 @@
-"""The files of pages that are the same for everybody: one style sheet, one script, one icon."""
+"""The static files of pages: style sheets, one script, one icon."""
 
 import hashlib
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def _read() -> Mapping[str, _StaticFile]:
 
 
 class StaticFiles:
-    """The files, read when a process makes its first."""
+    """The files, read when a process creates its first instance."""
 
     def __init__(self) -> None:
         self._files = _read()
@@ -54,7 +54,7 @@ class StaticFiles:
         return f"{FILES}{name}?v={self._files[name].version}"
 
     def answer(self, request: ApiRequest) -> ApiResponse | None:
-        """Return a file; None: there is none of this name."""
+        """Return a file; None: there is none with this name."""
         found = self._files.get(request.path.removeprefix(FILES))
         if found is None or request.method not in ("GET", "HEAD"):
             return None

@@ -1,4 +1,4 @@
-"""Tells a form that this site showed from one that another site made a browser send."""
+"""Distinguishes forms that this site showed from forms that another site made a browser send."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ _PURPOSE = b"hookstream form"
 
 
 def form_token(cookie: str) -> str:
-    """Return what every form has that is shown to the holder of a cookie; it does not lead back to the cookie."""
+    """Return the token of all forms shown to the holder of a cookie; it does not reveal the cookie."""
     digest = hmac.digest(cookie.encode(), _PURPOSE, hashlib.sha256)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 

@@ -22,7 +22,7 @@ def read_parameters(query: str, filters: Collection[str]) -> dict[str, str]:
 
     Args:
         query: As it was sent.
-        filters: Those that the page has, beside `cursor` and `live`.
+        filters: Those that the page has, in addition to `cursor` and `live`.
 
     Raises:
         RequestRefused: One is unknown, or given twice, or they are too long.
@@ -41,14 +41,14 @@ def read_parameters(query: str, filters: Collection[str]) -> dict[str, str]:
 
 
 async def read_form(request: ApiRequest, bound: str) -> dict[str, str]:
-    """Return the fields of a form, those of every form (`_form`, `_key`) among them.
+    """Return the fields of a form, including those of every form (`_form`, `_key`).
 
     Args:
         request: A POST.
         bound: The cookie of the browser to which the form must have been shown.
 
     Raises:
-        RequestRefused: It is another site's, another browser's, or no form.
+        RequestRefused: It is another site's or another browser's, or not a form.
     """
     if not is_from_here(request.headers):
         raise RequestRefused(
@@ -72,28 +72,28 @@ async def read_form(request: ApiRequest, bound: str) -> dict[str, str]:
             remedy="go back, load the page again, and send its form",
         )
     if not _KEY.fullmatch(fields.get("_key", "")):
-        raise RequestRefused(ProblemKind.MALFORMED, "the form's key is not one", field="_key")
+        raise RequestRefused(ProblemKind.MALFORMED, "the form's key is not valid", field="_key")
     return fields
 
 
 def number_in(text: str) -> int | str:
-    """Return the whole number that a field has, or its text as it is: the API then says what is wrong with it."""
+    """Return the whole number that a field has, or its unchanged text, which the API then refuses."""
     short = len(text) <= len(str(2**63))
     return int(text) if short and text.isascii() and text.isdigit() else text
 
 
 def decimal_in(text: str) -> float | str:
-    """Return the finite number that a field has, or its text as it is: the API then says what is wrong with it."""
+    """Return the finite number that a field has, or its unchanged text, which the API then refuses."""
     try:
         number = float(text)
     except ValueError:
         return text
-    # JSON has none of the others, and null would be no bound at all.
+    # JSON has no infinity or NaN, and null would mean no bound.
     return number if isfinite(number) else text
 
 
 def time_in(text: str, now: Millis) -> str:
-    """Return a time as the API takes it: an age, such as `2h`, is before now, to the minute."""
+    """Return a time as the API takes it: an age, such as `2h`, becomes a time before now, to the minute."""
     try:
         then = now - parse_duration(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Renders templates: everything that they write is escaped, and a value that is missing is an error.
+"""Renders templates: all values are escaped, and a missing value is an error.
 
 No template is compiled while a page is rendered. A fragment is a block of a page that is rendered alone:
 blocks whose names begin with `live`.
@@ -33,11 +33,11 @@ _TIME_TEXT = re.compile(r"(<time [^>]* title=[^>]*>)[^<]*(</time>)")
 
 
 class Rendered(NamedTuple):
-    """What was rendered."""
+    """A rendered fragment."""
 
     content: bytes
     etag: str
-    """It does not change while only time goes by: the script of pages keeps the texts of times."""
+    """It does not change while only time passes: the script of pages updates the texts of times."""
 
 
 class PageRendering:
@@ -63,7 +63,7 @@ class PageRendering:
         return _LIVE.fullmatch(name) is not None and name in blocks
 
     def fragment(self, template: str, name: str, values: Mapping[str, Any]) -> Rendered:
-        """Return a block of a page; `has_fragment` has said that it is there."""
+        """Return a block of a page, for which `has_fragment` returned True."""
         text = self._rendered(template, {**values, "layout": "fragment.html", "fragment": name})
         lasting = _TIME_TEXT.sub(r"\1\2", text)
         etag = hashlib.sha256(lasting.encode()).hexdigest()[:32]
@@ -75,7 +75,7 @@ class PageRendering:
 
 @cache
 def templates() -> Environment:
-    """Return all templates, compiled: read once in a process, and where possible compiled once in an installation."""
+    """Return all templates, compiled: loaded once per process, and, if possible, compiled once per installation."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         bytecode_cache=CompiledTemplates(_COMPILED_BY),

@@ -1,4 +1,4 @@
-"""The fields of a body as lines of a table, and how two versions of them differ, from their JSON Schemas."""
+"""Lists the fields of a body from its JSON Schema, and the differences between two versions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from hookstream.core.model.json import Json
 
 MOST_FIELDS = 2_000
-"""As many are listed at most."""
+"""The most fields that are listed."""
 _DEEPEST = 32
 _REF = "#/$defs/"
 _ITEMS = "[]"
@@ -18,17 +18,17 @@ class FieldLine:
     """One field."""
 
     path: str
-    """Its names from the body on, with a dot in between; `[]` stands for each element of an array."""
+    """Its names from the body on, separated by dots; `[]` is each element of an array."""
     kind: str
     """Its type in words: `string, uuid`, `array`, `null or number`."""
     required: bool
     about: str
-    """What its schema says of it; empty: nothing."""
+    """The description in its schema; empty: none."""
 
 
 @dataclass(slots=True, frozen=True)
 class ChangedField:
-    """One field that two versions do not have alike."""
+    """One field that differs between two versions."""
 
     path: str
     before: FieldLine | None
@@ -57,7 +57,7 @@ def fields_of(schema: Mapping[str, Any]) -> list[FieldLine]:
 
 
 def differences(before: Sequence[FieldLine], after: Sequence[FieldLine]) -> list[ChangedField]:
-    """Return what differs in path, type or whether it is required: first what is gone or changed, then what is new."""
+    """Return the fields that differ in path, type or `required`: first removed and changed ones, then new ones."""
     old, new = ({line.path: line for line in lines} for lines in (before, after))
     found = [
         ChangedField(path, line, new.get(path))

@@ -1,4 +1,4 @@
-"""Sessions of browsers, as pages need them: a cookie that stands for a token or a portal link, without being it."""
+"""The port for sessions of browsers: a cookie represents a token or a portal link, but does not contain it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,40 +13,39 @@ from hookstream.errors import DependencyUnavailable
 
 @dataclass(slots=True, frozen=True)
 class PageSession:
-    """A session that is good now."""
+    """A valid session."""
 
     caller: Caller
-    """Whom it acts as."""
+    """Its caller."""
     expires: Millis
-    """When it ends by itself."""
+    """When it expires."""
 
 
 class Sessions(Protocol):
-    """Begins, finds and ends sessions. `find`, `may_be_late` and `link` look into memory alone; the others may block.
+    """Begins, finds and ends sessions. `find`, `may_be_late` and `link` only read memory; the others may block.
 
-    What looks into memory is to be believed only while the tables are current: whoever asks looks at that right
-    before.
+    The results of those three are valid only while the tables are current, which the caller checks right before.
     """
 
     def begin(self, token: str) -> str | None:
-        """Begin a session of a token, and return the value of its cookie; None: the token is not good.
+        """Begin a session of a token, and return the value of its cookie; None: the token is not valid.
 
         Raises:
-            RequestRefused: As many sessions began with it a moment ago as may.
+            RequestRefused: Too many sessions began with it a moment ago.
             HookstreamError: It could not be written.
         """
 
     def find(self, cookie: str) -> PageSession | None:
-        """Return the session of a cookie's value; None: it is none, or it is over."""
+        """Return the session of a cookie's value; None: there is none, or it has ended."""
 
     def may_be_late(self, cookie: str) -> bool:
-        """Return whether another console may have begun the session just now: this one does not know the cookie."""
+        """Return whether another console may have just begun the session: this one does not know the cookie."""
 
     def catch_up(self) -> None:
-        """Wait until what was written up to now is known here.
+        """Wait until this console has read everything that was written so far.
 
         Raises:
-            DependencyUnavailable: That takes too long.
+            DependencyUnavailable: It takes too long.
         """
 
     def end(self, cookie: str) -> None:
@@ -63,15 +62,14 @@ class Sessions(Protocol):
         """Use up a portal link, and return the value of the cookie of the session that it began.
 
         Raises:
-            HookstreamError: It could not be written, and the link is what it was.
+            HookstreamError: It could not be written, and the link is unchanged.
         """
 
 
 class LateSessions:
-    """Waits for sessions that other consoles began, on one thread at a time: once for all who ask meanwhile.
+    """Waits for sessions that other consoles began, on one thread at a time: once for all concurrent requests.
 
-    Whoever sends cookies that are none, however many at once, so keeps no other request waiting for a thread. For
-    one event loop.
+    So invalid cookies, however many at once, do not keep other requests waiting for a thread. For one event loop.
 
     Args:
         sessions: Of browsers.
@@ -83,24 +81,24 @@ class LateSessions:
         self._threads = threads
         self._one = asyncio.Lock()
         self._begun = 0
-        """How many waits began."""
+        """The number of waits that began."""
         self._over = 0
-        """The number of the latest wait that came to its end."""
+        """The number of the latest wait that ended."""
         self._problem: DependencyUnavailable | None = None
-        """Why that was in vain; None: it was not."""
+        """Why that wait failed; None: it did not."""
 
     async def find(self, cookie: str) -> PageSession | None:
-        """Return the session of a cookie's value that another console may have begun; None: it is none, or over.
+        """Return the session of a cookie's value that another console may have begun; None: there is none, or it has ended.
 
         Raises:
-            DependencyUnavailable: What others wrote does not come in time.
+            DependencyUnavailable: The rows of other consoles did not arrive in time.
         """
         if self._sessions.may_be_late(cookie):
             await self._wait()
         return self._sessions.find(cookie)
 
     async def _wait(self) -> None:
-        """Return when a wait is over that began after this was called."""
+        """Return when a wait that began after this call has ended."""
         begun = self._begun
         async with self._one:
             if self._over <= begun:

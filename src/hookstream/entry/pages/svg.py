@@ -1,4 +1,4 @@
-"""Elements of SVG as text: everything that is written is escaped, and of texts nothing is obeyed."""
+"""Elements of SVG as text: everything is escaped, and control characters of texts are written out."""
 
 import math
 import re
@@ -12,12 +12,12 @@ from hookstream.core.model.visible_text import shown
 LONGEST_LABEL: Final = 40
 """The most characters of a label."""
 LONGEST_LINK: Final = 400
-"""In characters; what has a longer one is no link."""
+"""In characters; an element with a longer one is not a link."""
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def link(href: str, said: str, pieces: Iterable[Markup]) -> Markup:
-    """Return elements as a link within this site; as they are, where its address is too long.
+    """Return elements as a link within this site, or unchanged if its address is too long.
 
     Raises:
         ValueError: It leads to another site.
@@ -35,12 +35,12 @@ def words(content: str, x: float, y: float, *, kind: str, anchor: str = "start")
 
 
 def cut(text: str) -> str:
-    """Return a label in which nothing is obeyed, at most `LONGEST_LABEL` characters."""
+    """Return a label without control characters, at most `LONGEST_LABEL` characters."""
     return clean(text, LONGEST_LABEL)
 
 
 def clean(text: str, longest: int) -> str:
-    """Return a text in which nothing is obeyed, and that XML can have, at most so long."""
+    """Return a text without control characters, valid in XML, of at most `longest` characters."""
     seen = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", shown(text[: longest + 1]))
     return seen if len(seen) <= longest else f"{seen[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 

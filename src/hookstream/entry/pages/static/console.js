@@ -1,4 +1,4 @@
-// Keeps parts of a page current while somebody looks at it. Every page works without it.
+// Updates the live parts of a page while it is visible. Every page works without it.
 "use strict";
 
 (() => {
@@ -25,7 +25,7 @@
     }
   }
 
-  // Nothing is replaced under the hands of somebody who types, marks text or has something open.
+  // Nothing is replaced while the user types, marks text or has something open.
   function isInUse(section) {
     const at = document.activeElement;
     if (at && section.contains(at) && at.matches("input, select, textarea")) return true;
@@ -82,7 +82,7 @@
     again();
   }
 
-  // The server's clock counts: what it calls "now" stands in the page.
+  // The server's clock counts: the page has its "now".
   const now = Date.parse(document.documentElement.dataset.now ?? "");
   const skew = Number.isNaN(now) ? 0 : now - Date.now();
   window.setInterval(() => { if (!document.hidden) showTimes(document, skew); }, SECOND);
