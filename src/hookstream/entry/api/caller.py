@@ -1,4 +1,4 @@
-"""What of the tables belongs to a caller: another partner's things are as absent ones."""
+"""Restricts the tables to a caller: another partner's objects are treated as absent."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from hookstream.errors import InputRefused
 
 
 def subscription_of(call: Call[Any, Any], state: State | None = None) -> Subscription:
-    """Return the subscription that the path names, which is the caller's and not deleted.
+    """Return the subscription that the path names, if it is the caller's and not deleted.
 
     Args:
         call: The request.
@@ -30,7 +30,7 @@ def subscription_of(call: Call[Any, Any], state: State | None = None) -> Subscri
 
 
 def mine(call: Call[Any, Any], subscription_id: str, state: State | None = None) -> Subscription:
-    """Return a subscription that is the caller's and not deleted.
+    """Return a subscription, if it is the caller's and not deleted.
 
     Raises:
         RequestRefused: There is none, or it is another partner's.
@@ -39,7 +39,7 @@ def mine(call: Call[Any, Any], subscription_id: str, state: State | None = None)
     state = call.services.state() if state is None else state
     found = state.current.subscriptions.get(subscription_id)
     if not is_mine(call, found):
-        # Before anything that depends on what it is.
+        # Checked before anything that depends on the subscription.
         found = None
     if found is None or _is_deleted(found):
         raise _absent(call, "subscription", subscription_id)
@@ -47,12 +47,12 @@ def mine(call: Call[Any, Any], subscription_id: str, state: State | None = None)
 
 
 def is_mine(call: Call[Any, Any], found: Subscription | UnreadableSubscription | None) -> bool:
-    """Return whether a subscription exists as far as the caller may know."""
+    """Return whether a subscription exists for the caller."""
     return found is not None and call.caller.partner_id in (None, found.partner_id)
 
 
 def partner_of(call: Call[Any, Any], state: State | None = None) -> Partner:
-    """Return the partner that the path names, which is the caller itself or for operators.
+    """Return the partner that the path names, if it is the caller itself or the caller is an operator.
 
     Raises:
         RequestRefused: There is none, or it is another.

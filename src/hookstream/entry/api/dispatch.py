@@ -1,7 +1,7 @@
-"""Answers requests by the route table: who calls, what they may, what they say, and how it is answered.
+"""Answers requests by the route table: identifies the caller, checks the request, and runs its handler.
 
 The order of the checks is the same for every route, so that an answer never depends on more than its caller may
-know: the path, the token, the rate, the scope, the thing that the path names, then the request's own content.
+know: the path, the token, the rate, the scope, the object that the path names, then the request's content.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ _READ_OF_PARTNERS = 2
 _LONGEST_DETAIL = 500
 _SERVER_ERROR = 500
 _NOT_CURRENT = 1
-"""Seconds after which tables that are not current may be."""
+"""Seconds after which the tables may be current again."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -81,7 +81,7 @@ class RequestSpan(Protocol):
         """32 hex digits."""
 
     def end(self, *, error: str | None = None, **attributes: str | int) -> None:
-        """End the span, failed where `error` names why."""
+        """End the span; `error` names the reason of a failure."""
 
 
 class RequestTracer(Protocol):
@@ -94,15 +94,15 @@ class RequestTracer(Protocol):
 
 
 class RequestRates(Protocol):
-    """Bounds how many requests each token makes."""
+    """Bounds the request rate of each token."""
 
     def take(self, caller: Caller) -> tuple[dict[str, str], int | None]:
-        """Return the headers that say so, and after how many seconds a refused request may be repeated."""
+        """Return the rate limit headers, and after how many seconds a refused request may be repeated."""
 
 
 @dataclass(slots=True)
 class RequestReport:
-    """What is known of a request when it is answered: for one log line, and for metrics."""
+    """The facts of an answered request, for its log line and for metrics."""
 
     request_id: str
     method: str
@@ -171,8 +171,8 @@ class Dispatcher:
 
         Args:
             request: The request.
-            identify: Returns whose it is now, as somebody else knows it; None: as its token says. What it
-                returns is asked for again after each wait. All other checks are those of any request.
+            identify: Returns its caller now; None: its token identifies the caller. It is called again after
+                each wait. All other checks are those of any request.
         """
         report = RequestReport(
             request_id(request, self._new_id),
@@ -230,16 +230,16 @@ class Dispatcher:
                 self._logger.warning("api.unable", request_id=report.request_id, detail=detail)
             raise refusal from None
         if inspect.iscoroutinefunction(found.route.handler):
-            # It may have waited: nothing is shown to a token that was revoked meanwhile.
+            # The request may have waited: a token that was revoked meanwhile gets no answer.
             self._caller(identify, report)
         return response
 
     def _admit(
         self, request: ApiRequest, found: RouteMatch, caller: Caller, report: RequestReport
     ) -> None:
-        """Begin the request's span, and refuse it where the token's rate or its scope does not suffice."""
+        """Begin the request's span, and refuse it if the token's rate or scope does not suffice."""
         if self._tracer is not None:
-            # Only now: whoever has no token makes no spans, whatever traces it claims to go on with.
+            # Only now: a client without a token must not create spans, whatever trace it claims to continue.
             report.span = self._tracer.request(
                 request.method,
                 report.route,
@@ -395,7 +395,9 @@ class Dispatcher:
 
         def check() -> None:
             if self._services.kept_answer(key.token_id, key.key) is not None:
-                raise AnsweredMeanwhile("a request of this idempotency key was answered meanwhile")
+                raise AnsweredMeanwhile(
+                    "a request with this idempotency key was answered meanwhile"
+                )
 
         keyed = replace(
             call,

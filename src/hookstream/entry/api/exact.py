@@ -1,4 +1,4 @@
-"""The JSON of a request as plain values: numbers of doubles as floats, all others exact, and texts that are some."""
+"""Converts a request's JSON to plain values: doubles as floats, other numbers exact, and valid texts."""
 
 from collections.abc import Iterator
 from typing import Final, cast
@@ -16,15 +16,15 @@ def plain(exact: dict[str, object]) -> JsonObject:
     r"""Return what `parse_exact` returned, with its numbers as definitions have them.
 
     Raises:
-        RequestRefused: A number is none, or a text has half of a surrogate pair (`\ud800`): no table, no topic and
-            no answer can have it.
+        RequestRefused: A number is not one, or a text has a lone surrogate (`\ud800`), which no table, topic or
+            answer can have.
     """
     try:
         return cast("JsonObject", _plain(exact))
     except UnicodeEncodeError:
         raise RequestRefused(
             ProblemKind.MALFORMED,
-            "a text has half of a surrogate pair, which is no character",
+            "a text has half of a surrogate pair, which is not a character",
             field=next(_halves(exact), ""),
         ) from None
 
@@ -59,7 +59,7 @@ def _text(text: str) -> str:
     """Return a text.
 
     Raises:
-        UnicodeEncodeError: It is none.
+        UnicodeEncodeError: It has a lone surrogate.
     """
     if not text.isascii():
         text.encode()
@@ -67,7 +67,7 @@ def _text(text: str) -> str:
 
 
 def _halves(value: object, path: str = "") -> Iterator[str]:
-    """Yield the paths of texts that are none, and of what is named by one."""
+    """Yield the paths of texts with lone surrogates, and of the fields that such a text names."""
     match value:
         case dict():
             for name, each in value.items():

@@ -36,8 +36,8 @@ def openapi_document(
 
     Args:
         table: The routes.
-        caller: Whose document it is: routes and fields that its scope does not reach are left out.
-        webhooks: The JSON Schemas of the bodies of the events that it may get, by event type.
+        caller: The document's reader: routes and fields that its scope does not allow are left out.
+        webhooks: The JSON Schemas of the bodies of the events that the caller may get, by event type.
     """
     routes = [route for route in table.routes if caller.may(route.scope)]
     structs: list[Any] = [ProblemDocument]
@@ -68,7 +68,7 @@ def openapi_document(
 
 
 def _leave_out(components: dict[str, Any], struct: type, caller: Caller) -> None:
-    """Remove the fields of a type that the caller neither sees nor sets."""
+    """Remove the fields of a type that the caller may neither see nor set."""
     for path, scope in masks(struct).items():
         if not caller.may(scope):
             name = path.replace("[]", "").replace("{}", "").split(".")[-1]
@@ -88,9 +88,11 @@ def _operation(route: Route) -> JsonObject:
     ]
     parameters += _query(route.query)
     if route.takes_revision:
-        parameters.append(_header("If-Match", "The ETag of what was read, or `*`.", needed=True))
+        parameters.append(
+            _header("If-Match", "The ETag of the version that was read, or `*`.", needed=True)
+        )
     if route.is_idempotent:
-        text = "A repeated request with the same key is answered as the first, and not done again."
+        text = "A repeated request with the same key gets the first answer, and is not carried out again."
         parameters.append(_header("Idempotency-Key", text, needed=False))
     operation: dict[str, Any] = {
         "operationId": route.name,
@@ -169,6 +171,6 @@ def _webhook(event_type: str, schema: JsonObject) -> JsonObject:
                 "required": True,
                 "content": {"application/json": {"schema": schema}},
             },
-            "responses": {"2XX": {"description": "The event is taken."}},
+            "responses": {"2XX": {"description": "The event is accepted."}},
         }
     }

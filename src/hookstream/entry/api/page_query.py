@@ -1,4 +1,4 @@
-"""The parameters of every list: how much an answer has, and where it goes on."""
+"""The parameters of every list: the size of an answer, and the cursor."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ USUAL_IN_PAGE = 50
 
 
 class CursorQuery(ApiInput, frozen=True):
-    """The parameter of whatever is answered in parts."""
+    """The parameter of answers in pages."""
 
     cursor: Annotated[str, Meta(max_length=LONGEST_CURSOR)] | None = None
-    """Where the list goes on: `next` of the answer before."""
+    """Where the list continues: `next` of the previous answer."""
 
 
 class PageQuery(CursorQuery, frozen=True):
     """The parameters of every list."""
 
     limit: Annotated[int, Meta(ge=1, le=MOST_IN_PAGE)] = USUAL_IN_PAGE
-    """How many things an answer has at most."""
+    """The most entries of an answer."""

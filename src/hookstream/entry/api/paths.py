@@ -1,4 +1,4 @@
-"""Finds what is filed under a path's template, such as `/v1/jobs/{job_id}`, and what the path has in its place."""
+"""Looks up paths by their templates, such as `/v1/jobs/{job_id}`, and extracts their parameters."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class PathMatch(NamedTuple, Generic[T]):
-    """What was found for a path."""
+    """The result of looking up a path."""
 
     found: T
     params: Mapping[str, str]
@@ -18,7 +18,7 @@ class PathMatch(NamedTuple, Generic[T]):
 
 @dataclass(slots=True)
 class PathTable(Generic[T]):
-    """Things by method and path."""
+    """A table of objects by method and path template."""
 
     _by_shape: dict[int, dict[tuple[str, ...], dict[str, tuple[str, T]]]] = field(
         default_factory=lambda: defaultdict(dict)
@@ -26,10 +26,10 @@ class PathTable(Generic[T]):
     """By the number of parts."""
 
     def put(self, method: str, path: str, thing: T) -> None:
-        """File a thing.
+        """Add an object.
 
         Raises:
-            ValueError: Another has the same method and path.
+            ValueError: Another one has the same method and path.
         """
         shape = _shape(path)
         methods = self._by_shape[len(shape)].setdefault(shape, {})
@@ -38,7 +38,7 @@ class PathTable(Generic[T]):
         methods[method] = (path, thing)
 
     def methods(self, segments: tuple[str, ...]) -> Mapping[str, PathMatch[T]]:
-        """Return what a path has by methods; nothing: there is no such path.
+        """Return the objects of a path by their methods; empty: there is no such path.
 
         A literal segment precedes a parameter.
 

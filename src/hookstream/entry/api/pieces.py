@@ -1,4 +1,4 @@
-"""Answers in pieces: how many are sent at once, and what becomes of one that cannot be finished."""
+"""Sends answers in pieces: bounds their number, and cuts off one that cannot be finished."""
 
 import asyncio
 import traceback
@@ -17,17 +17,17 @@ from hookstream.pipeline.ports import Logger
 CUT_OFF = "cut_off"
 """The reason, in the log, of an answer that could not be finished."""
 MOST_AT_ONCE = 8
-"""Answers in pieces that one process sends at once: each keeps a reader of the log open."""
+"""The most answers in pieces that one process sends at once: each keeps a reader of the log open."""
 MOST_OF_CALLER = 2
 """Of those, the most of one partner, or of one operator's token."""
 _AGAIN = 5
-"""Seconds after which one of them may be over."""
+"""Seconds after which one of them may have ended."""
 _LONGEST_DETAIL = 500
 _LONGEST_STACK = 8_000
 
 
 class PieceSlots:
-    """The answers in pieces that are being made. Owned by the event loop."""
+    """The answers in pieces that are being sent. Owned by the event loop."""
 
     def __init__(self) -> None:
         self._of: Counter[str] = Counter()
@@ -42,14 +42,14 @@ class PieceSlots:
         if self._of[key] >= MOST_OF_CALLER:
             raise RequestRefused(
                 ProblemKind.TOO_MANY_REQUESTS,
-                f"{MOST_OF_CALLER} such answers are being sent to you",
+                f"{MOST_OF_CALLER} such answers are being sent to you already",
                 remedy="finish reading one of them, or close it",
                 retry_after=_AGAIN,
             )
         if self._of.total() >= MOST_AT_ONCE:
             raise RequestRefused(
                 ProblemKind.UNAVAILABLE,
-                f"{MOST_AT_ONCE} such answers are being sent",
+                f"{MOST_AT_ONCE} such answers are being sent already",
                 retry_after=_AGAIN,
             )
         self._of[key] += 1
@@ -63,7 +63,7 @@ class PieceSlots:
 
 
 class SentPieces:
-    """The contents of pieces, each made on a request's thread when the one before was taken.
+    """The contents of pieces, each made on a request's thread when the previous one was taken.
 
     Args:
         pieces: Closed by `aclose`.
@@ -145,7 +145,7 @@ class SentPieces:
         if closed is None:
             return
         try:
-            # An iterator that is still at work cannot be closed; what it does is bounded.
+            # An iterator that is still running cannot be closed; its work is bounded.
             if self._making is not None and not self._making.done():
                 await asyncio.wait([self._making])
             close = getattr(self._pieces, "close", None)

@@ -1,7 +1,7 @@
-"""The row of the route table: what a route takes, who may use it, what it answers, and its handler.
+"""The rows of the route table: the input, scope, answer and handler of each route.
 
-The table is the single source of dispatch, validation, permission, errors and OpenAPI. A handler is a plain
-function of a `Call`: it may block, since it runs on a thread of its own; one that waits for long, such as a
+The table is the single source of dispatch, validation, authorisation, errors and OpenAPI. A handler is a plain
+function of a `Call`: it may block, since it runs on a thread of its own. A handler that waits for long, such as a
 long poll, is a coroutine function.
 """
 
@@ -34,7 +34,7 @@ class NoQuery(ApiInput, frozen=True):
 
 @dataclass(slots=True, frozen=True)
 class Call(Generic[Q, B]):
-    """One request to a route, checked as far as the table says."""
+    """One request to a route, after the checks of the route's row."""
 
     route: str
     """The name of the route."""
@@ -43,21 +43,21 @@ class Call(Generic[Q, B]):
     """The parts of the path that the template names, decoded."""
     query: Q
     body: B
-    """As the route's body type; None: the route takes none."""
+    """A value of the route's body type; None: the route takes none."""
     document: JsonObject
     """The body as JSON, each number exact: for definitions, patterns and templates."""
     revision: int | None
-    """That of `If-Match`; None: any."""
+    """The revision of `If-Match`; None: any."""
     cursor: JsonObject | None
-    """Where the list goes on, as the answer before said; None: at its beginning."""
+    """The position at which the list continues, from the previous answer; None: at its beginning."""
     services: ConsoleServices
     request_id: str
     keep: Callable[["ApiAnswer"], Sequence[TableChange]] = lambda _: ()
-    """Returns the rows that keep an answer for the request's idempotency key: they commit with what it wrote."""
+    """Returns the rows that keep an answer for the request's idempotency key: they commit with its changes."""
     key: str | None = None
     """The hash of the idempotency key; None: it has none."""
     check_key: Callable[[], None] = lambda: None
-    """Raises AnsweredMeanwhile if the key has an answer by the tables as they are here now."""
+    """Raises AnsweredMeanwhile if the key has an answer in this console's tables."""
 
     def change(
         self,
@@ -80,10 +80,10 @@ class Call(Generic[Q, B]):
         return answers[-1]
 
     def turn(self, check: Callable[[], None] | None = None) -> Turn | None:
-        """Return the turn in which something is written beside the tables; None: it needs none.
+        """Return the turn in which the request writes outside of the tables; None: it needs none.
 
-        A partner's requests take turns, whatever console they reach: those with an idempotency key, and
-        those that something else must be checked for.
+        A partner's requests take turns across all consoles: those with an idempotency key, and those with
+        another check.
 
         Args:
             check: Raises if what all consoles wrote up to now does not allow the request.
@@ -106,7 +106,7 @@ class Call(Generic[Q, B]):
         return Turn(name, checked, has_job)
 
     def records(self, answer: "ApiAnswer") -> Sequence[OutgoingRecord]:
-        """Return the rows of `keep` as records: for what is not written by the tables' writer."""
+        """Return the rows of `keep` as records, for writes that the tables' writer does not make."""
         return [
             OutgoingRecord(change.topic, change.key.encode(), change.value)
             for change in self.keep(answer)
@@ -119,12 +119,12 @@ class Call(Generic[Q, B]):
 
     @property
     def name(self) -> str:
-        """Who calls, and with which request, for rows and events: the token's id, never the token."""
+        """The caller and the request, for rows and events: the token's id, never the token."""
         return f"{self.caller.called}, request {self.request_id}"
 
 
 class BodyPiece(NamedTuple):
-    """A piece of a body that is too large to be made at once."""
+    """A piece of a body that is too large to be created at once."""
 
     content: bytes
     pause: float = 0.0
@@ -133,22 +133,22 @@ class BodyPiece(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class ApiAnswer:
-    """What a handler answers."""
+    """The answer of a handler."""
 
     body: msgspec.Struct | None = None
     """None: no content, or `pieces`."""
     pieces: Iterator[BodyPiece] | None = None
-    """A body in pieces; each is made on a request's thread once the piece before is sent. Closed at the end."""
+    """A body in pieces; each is made on a request's thread once the previous one is sent. Closed at the end."""
     subject: str | None = None
-    """What operators' audit log says that it is about; None: what was made, or the path names."""
+    """The subject for operators' audit log; None: the created object, or the one that the path names."""
     status: int | None = None
     """None: that of the route."""
     revision: int | None = None
-    """The revision of what was read or written, the `ETag`; None: it has none."""
+    """The revision of the object that was read or written, for the `ETag`; None: it has none."""
     location: str = ""
-    """The path of what was made."""
+    """The path of the created object."""
     retry_after: int | None = None
-    """Seconds after which asking again may have more."""
+    """Seconds after which another request may return more."""
     kept: msgspec.Struct | None = None
     """The body without the secrets that are shown once, as it is kept for an idempotency key; None: it has
     none."""
@@ -169,7 +169,7 @@ class Route:
     path: str
     """The template: `/v1/subscriptions/{subscription_id}`."""
     scope: Scope
-    """The scope that is needed."""
+    """The required scope."""
     summary: str
     """One sentence, for OpenAPI."""
     handler: Handler
@@ -181,24 +181,24 @@ class Route:
     """Bytes of a request's body."""
     status: int = 200
     takes_revision: bool = False
-    """Whether `If-Match` is needed."""
+    """Whether `If-Match` is required."""
     is_idempotent: bool = False
     """Whether `Idempotency-Key` is taken: by every route that changes something."""
     needs_no_key: str = ""
     """Why a route whose method is not `GET` takes no `Idempotency-Key`."""
     refusals: tuple[ProblemKind, ...] = ()
-    """Kinds of problems that are its own, beside those that every route has."""
+    """Its own kinds of problems, in addition to those of every route."""
     tag: str = ""
     """The resource, for OpenAPI."""
     act: str = ""
-    """What operators' audit log says of each use, such as `payload.read`; empty: nothing."""
+    """The act that operators' audit log records for each use, such as `payload.read`; empty: none."""
     media_type: str = "application/json"
     is_in_pieces: bool = False
-    """Whether its body comes in pieces, each line of which is of the answer's type."""
+    """Whether its body is sent in pieces, whose lines are each of the answer's type."""
     scans: bool = False
-    """Whether it reads records of the log for its caller: a partner has a rate of them."""
+    """Whether it reads records of the log for its caller: partners have a rate limit for them."""
     work: HeavyWork | None = None
-    """What few requests do at a time, of each partner one; None: any number."""
+    """The work of which few requests run at a time, one of each partner; None: it is not limited."""
 
     @property
     def name(self) -> str:

@@ -102,7 +102,7 @@ class ConsoleServices(Protocol):
         """Return a portal link; None: there is none, or its row cannot be read."""
 
     def link_with(self, text: str) -> PortalLink | None:
-        """Return the portal link of a text, whether it is good or not; None: there is none."""
+        """Return the portal link of a text, whether it is valid or not; None: there is none."""
 
     def state(self) -> State:
         """Return a snapshot of the tables as they are now."""
@@ -140,7 +140,7 @@ class ConsoleServices(Protocol):
         """
 
     def details(self, found: DeliveryAnswer) -> DeliveryDetails:
-        """Return all about a delivery of the index, with the records that may have its event."""
+        """Return all details of a delivery of the index, with the records that may have its event."""
 
     def payload(
         self, state: State, details: DeliveryDetails, origin: str | None
@@ -161,7 +161,7 @@ class ConsoleServices(Protocol):
         """Send a delivery again; return its job, which is done. Otherwise as `plan_resend` and `resend`."""
 
     def failures(self) -> FailureBook:
-        """Return the failure groups as they are now; what was returned does not change."""
+        """Return a snapshot of the failure groups as they are now."""
 
     def jobs(self) -> list[Job]:
         """Return all jobs, oldest first, ended ones too."""
@@ -170,17 +170,17 @@ class ConsoleServices(Protocol):
         """Return a job; None: there is none, or its row cannot be read."""
 
     def caught_up(self) -> None:
-        """Wait until the tables here have all that was written up to now.
+        """Wait until this console's tables have everything that was written so far.
 
         Raises:
-            DependencyUnavailable: They do not within some seconds.
+            DependencyUnavailable: It takes more than some seconds.
         """
 
     def offer_job(self, job: Job, also: JobRecords, turn: Turn | None) -> Job:
         """Create a job that any executor takes over. Otherwise as the service of this name."""
 
     def cancel_job(self, job_id: str, also: JobRecords) -> Job:
-        """End a job, whoever works on it. Otherwise as the service of this name."""
+        """Cancel a job, whichever executor runs it. Otherwise as the service of this name."""
 
     def free_job(self, job_id: str, also: JobRecords, rate: float | None) -> Job:
         """Let any executor continue a job. Otherwise as the service of this name."""
@@ -192,7 +192,7 @@ class ConsoleServices(Protocol):
         """As `explain`, within some seconds; what it read is noted for the caller.
 
         Raises:
-            RequestRefused: As many as may be at once are explained now.
+            RequestRefused: Too many events are explained at this time.
         """
 
     def set_aside(
@@ -219,7 +219,7 @@ class ConsoleServices(Protocol):
     def preview(
         self, source: RedriveSource, act: BulkAct, selector: JsonObject, found: Survey
     ) -> Preview:
-        """Return what fixes the records that were counted."""
+        """Return the preview that identifies the counted records."""
 
     def known_preview(
         self, source: RedriveSource, act: BulkAct, token: str, selector: JsonObject
@@ -230,7 +230,7 @@ class ConsoleServices(Protocol):
         """As the service of this name, within some seconds; what it read is noted for the caller."""
 
     def read_events(self, asked: EventsAsked) -> EventsPart:
-        """As the service of this name; DependencyUnavailable where too many are read at once."""
+        """As the service of this name; DependencyUnavailable if too many are read at once."""
 
     def send_events(self, lines: Sequence[bytes], topic_prefix: str) -> SentEvents:
         """As `send_lines`; DependencyUnavailable where too many are sent at once."""
@@ -242,17 +242,17 @@ class ConsoleServices(Protocol):
         """As `read_status`.
 
         Raises:
-            RequestRefused: As many as may be at once are read now.
+            RequestRefused: Too many readers are served at this time.
         """
 
     def lanes(self, subscription_id: str) -> Sequence[WorkerLane]:
-        """Return what each worker that the settings name says of its lane of a subscription, within about a second."""
+        """Return the reports of the workers that the settings name about a subscription's lane, within about a second."""
 
     def positions(self) -> list[GroupPosition]:
         """Return the positions of the workers' groups in every partition."""
 
     def open_partitions(self) -> PartitionsLook:
-        """Return which partitions need an operator's look, as it was at most a minute ago."""
+        """Return the partitions that need an operator's attention, as of at most a minute ago."""
 
     def position(self, at: TopicPartition) -> GroupPosition:
         """Return the position of the group that reads a partition.
@@ -266,10 +266,10 @@ class ConsoleServices(Protocol):
         """Return the offset of a position in a partition's log. Raises as `position` does."""
 
     def large_body(self) -> AbstractContextManager[None]:
-        """Be one of the few requests at a time that read files or definitions.
+        """Count as one of the few concurrent requests that read files or definitions.
 
         Raises:
-            RequestRefused: There are as many already: 503 with `Retry-After`.
+            RequestRefused: The bound is reached: 503 with `Retry-After`.
         """
 
     def one(self, work: HeavyWork, caller: Caller) -> AbstractContextManager[None]:
@@ -281,10 +281,10 @@ class ConsoleServices(Protocol):
         """
 
     def scan_wait(self, caller: Caller) -> float:
-        """Return for how many seconds no more records are read for a caller; 0: they are."""
+        """Return for how many seconds no more records may be read for a caller; 0: reading is allowed."""
 
     def note_scanned(self, caller: Caller, records: int) -> float:
         """Note records that were read for a caller; return as `scan_wait`."""
 
     def note_use(self, act: str, caller: Caller, subject: str) -> None:
-        """Count what operators' audit log has: it is written within about a minute."""
+        """Count a use for operators' audit log, which is written within about a minute."""

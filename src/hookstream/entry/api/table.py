@@ -40,7 +40,7 @@ from hookstream.entry.api.routes import ApiAnswer, Call, Route, RouteTable
 
 
 def get_openapi(call: Call[Any, None]) -> ApiAnswer:
-    """Return the OpenAPI document of what the caller may use."""
+    """Return the OpenAPI document of the routes that the caller may use."""
     document = openapi_document(TABLE, call.caller, about.webhooks_of(call))
     return ApiAnswer(about.shown_openapi(document))
 
@@ -51,7 +51,7 @@ TABLE = RouteTable(
             "GET",
             "/openapi.json",
             Scope.PARTNER_READ,
-            "Show the OpenAPI document of what the token may use.",
+            "Show the OpenAPI document of the routes that the token may use.",
             get_openapi,
             about.OpenApiShown,
             tag="about",

@@ -1,4 +1,4 @@
-"""Routes about the API itself: who the caller is, and the OpenAPI document."""
+"""Routes about the API itself: the caller, and the OpenAPI document."""
 
 from contextlib import suppress
 from typing import Any, cast
@@ -16,7 +16,7 @@ _TAG = "about"
 
 
 class CallerShown(ApiOutput, frozen=True):
-    """Who a token's bearer is."""
+    """The caller of a token."""
 
     token: str
     """The token's public id."""
@@ -26,7 +26,7 @@ class CallerShown(ApiOutput, frozen=True):
 
 
 def get_me(call: Call[Any, None]) -> ApiAnswer:
-    """Return who the caller is."""
+    """Return the caller."""
     caller = call.caller
     return ApiAnswer(
         CallerShown(token=caller.token_id, scope=caller.scope.value, partner=caller.partner_id)
@@ -65,7 +65,7 @@ ROUTES = (
         "GET",
         "/v1/me",
         Scope.PARTNER_READ,
-        "Show who the token's bearer is.",
+        "Show the caller of the token.",
         get_me,
         CallerShown,
         tag=_TAG,

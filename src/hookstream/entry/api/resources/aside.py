@@ -1,4 +1,4 @@
-"""Routes of dead letters, undecodable records and operations events: what was set aside, and what happened."""
+"""Routes that list and count dead letters and undecodable records, and list operations events."""
 
 from typing import Annotated, Any
 
@@ -35,7 +35,7 @@ _TAG = "dead letters"
 
 
 class DeadLettersQuery(TimesQuery, frozen=True):
-    """Which dead letters are listed."""
+    """The filters of the list of dead letters."""
 
     event_type: Words = ()
     event: Identifier | None = None
@@ -49,7 +49,7 @@ class DeadLettersQuery(TimesQuery, frozen=True):
 
 
 class ResolutionShown(ApiOutput, frozen=True):
-    """What became of a record, by which job."""
+    """The job that resolved a record."""
 
     job: str
     by: str | None
@@ -72,20 +72,20 @@ class DeadLetterShown(ApiOutput, frozen=True):
     last: str
     job: str | None
     last_outcome: str
-    """Empty here and below: its headers do not say it."""
+    """Empty, here and below: its headers do not have it."""
     last_status: str
     last_error: str
     event_at: str
-    """When its event was published, as its headers say it."""
+    """When its event was published, from its headers."""
     by_reference: bool
-    """Whether its event is at its origin only."""
+    """Whether only its origin has its event."""
     resolved: str | None
     """`redriven` or `purged`; null: it is open."""
     resolved_by: Annotated[str | None, OPERATORS_SEE]
     resolution: Annotated[ResolutionShown | None, OPERATORS_SEE]
     detail: Annotated[str, OPERATORS_SEE]
     position: Annotated[str, OPERATORS_SEE]
-    """What `hookstream dlq` and redrives name it by."""
+    """Its position, as `hookstream dlq` and redrives take it."""
     origin: Annotated[str, OPERATORS_SEE]
 
 
@@ -98,7 +98,7 @@ class DeadLettersPage(ApiOutput, frozen=True):
 
 
 class GroupShown(ApiOutput, frozen=True):
-    """Open dead letters with a subscription and a reason in common."""
+    """Open dead letters of one subscription and reason."""
 
     subscription: str
     reason: str
@@ -108,14 +108,14 @@ class GroupShown(ApiOutput, frozen=True):
 
 
 class GroupsShown(ApiOutput, frozen=True):
-    """Open dead letters, counted; the largest group first."""
+    """Open dead letters, counted; largest group first."""
 
     groups: tuple[GroupShown, ...]
     window: WindowShown
 
 
 class UndecodableGroupShown(ApiOutput, frozen=True):
-    """Open undecodable records with an event topic and a reason in common."""
+    """Open undecodable records of one event topic and reason."""
 
     topic: str
     reason: str
@@ -125,14 +125,14 @@ class UndecodableGroupShown(ApiOutput, frozen=True):
 
 
 class UndecodableGroupsShown(ApiOutput, frozen=True):
-    """Open undecodable records, counted; the largest group first."""
+    """Open undecodable records, counted; largest group first."""
 
     groups: tuple[UndecodableGroupShown, ...]
     window: WindowShown
 
 
 class UndecodableQuery(PageQuery, frozen=True):
-    """Which undecodable records are listed."""
+    """The filters of the list of undecodable records."""
 
     topic: Words = ()
     reason: Words = ()
@@ -140,7 +140,7 @@ class UndecodableQuery(PageQuery, frozen=True):
 
 
 class UndecodableShown(ApiOutput, frozen=True):
-    """One record that cannot be decoded."""
+    """One undecodable record."""
 
     at: str
     position: str
@@ -148,7 +148,7 @@ class UndecodableShown(ApiOutput, frozen=True):
     reason: str
     detail: str
     event_at: str
-    """When it was published, as its headers say it."""
+    """When it was published, from its headers."""
     by_reference: bool
     resolved: str | None
     resolved_by: str | None
@@ -164,13 +164,13 @@ class UndecodablePage(ApiOutput, frozen=True):
 
 
 class OperationsQuery(TimesQuery, frozen=True):
-    """Which operations events are listed."""
+    """The filters of the list of operations events."""
 
     type: Words = ()
 
 
 class OperationsEventShown(ApiOutput, frozen=True):
-    """One event of hookstream itself: who changed what, what was given up, what is missing."""
+    """One event about hookstream itself: a change with its actor, a disabled endpoint, a gap."""
 
     at: str
     type: str
@@ -299,7 +299,7 @@ def shown_undecodable(found: AsideRecord) -> UndecodableShown:
 
 
 def shown_dead_letter(found: AsideRecord, *, to_operator: bool) -> DeadLetterShown:
-    """Return what may be shown of a dead letter."""
+    """Return the view of a dead letter."""
     summary, by = found
     hidden = not to_operator and summary.reason == "not_granted"
     return DeadLetterShown(
@@ -328,7 +328,7 @@ def shown_dead_letter(found: AsideRecord, *, to_operator: bool) -> DeadLetterSho
 
 
 def counted_of(group: AsideGroup) -> GroupCount:
-    """Return the count of a group of the index, to which others may be added."""
+    """Return a mutable count of a group of the index."""
     return GroupCount(group.records, group.oldest, group.newest)
 
 
@@ -375,7 +375,7 @@ ROUTES = (
     _list(
         "/v1/undecodable",
         Scope.OPERATOR_READ,
-        "List records that cannot be decoded.",
+        "List undecodable records.",
         list_undecodable,
         UndecodablePage,
         UndecodableQuery,
@@ -384,7 +384,7 @@ ROUTES = (
     _list(
         "/v1/undecodable/counts",
         Scope.OPERATOR_READ,
-        "Count the open records that cannot be decoded by event topic and reason.",
+        "Count the open undecodable records by event topic and reason.",
         count_undecodable,
         UndecodableGroupsShown,
         NoQuery,
@@ -393,7 +393,7 @@ ROUTES = (
     _list(
         "/v1/operations",
         Scope.OPERATOR_READ,
-        "List operations events: who changed what, and what happened.",
+        "List operations events: changes with their actors, and incidents.",
         list_operations,
         OperationsPage,
         OperationsQuery,

@@ -31,7 +31,7 @@ from hookstream.entry.api.resources.delivery_life_views import TimelineEntry, sh
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 MOST_DETAILS = 10
-"""Dead letters of one answer: each has its event, which may be large."""
+"""The most dead letters of one answer: each has its event, which may be large."""
 _ACT = "payload.read"
 
 
@@ -40,7 +40,7 @@ class HeaderShown(ApiOutput, frozen=True):
 
     name: str
     value: str | None
-    """Its text, or its bytes in hex with `0x` before where it is none; null: it has none."""
+    """Its text, or its bytes in hex with the prefix `0x` if they are not a text; null: it has none."""
 
 
 class DeadLetterDetailsShown(ApiOutput, frozen=True):
@@ -48,21 +48,21 @@ class DeadLetterDetailsShown(ApiOutput, frozen=True):
 
     dead_letter: DeadLetterShown
     event: str | None
-    """Its JSON as it is delivered, each number exact: to a partner at its pinned version, if the grants of then and of today cover it."""
+    """Its JSON as it is delivered, numbers exact: to a partner at its pinned version, if the grants in force then and today cover it."""
     event_problem: str | None
-    """Why there is none."""
+    """Why there is no event."""
     timeline: tuple[TimelineEntry, ...]
-    """What happened to its delivery within the window."""
+    """The timeline of its delivery within the window."""
     window: WindowShown
     topic: Annotated[str, OPERATORS_SEE]
     headers: Annotated[tuple[HeaderShown, ...], OPERATORS_SEE]
-    """In their order; a name may be there several times."""
+    """In their order; names may repeat."""
     headers_problem: Annotated[str | None, OPERATORS_SEE]
-    """Why they are not exact; null: they are."""
+    """Why the headers are not exact; null: they are."""
     value_base64: Annotated[str | None, OPERATORS_SEE]
     """The record's value; null: it has none."""
     unreadable_marks: Annotated[tuple[str, ...], OPERATORS_SEE]
-    """Marks of redrives and purges that cannot be read: it may be resolved, though it is shown as open."""
+    """Unreadable marks of redrives and purges: the record may be resolved although it is shown as open."""
 
 
 class DeadLetterDetailsPage(ApiOutput, frozen=True):
@@ -74,7 +74,7 @@ class DeadLetterDetailsPage(ApiOutput, frozen=True):
 
 
 class UndecodableDetailsShown(ApiOutput, frozen=True):
-    """An undecodable record, and what decoding it comes to now."""
+    """An undecodable record, and the result of decoding it now."""
 
     record: UndecodableShown
     event: str | None
@@ -88,19 +88,19 @@ class UndecodableDetailsShown(ApiOutput, frozen=True):
 
 
 class DeadLettersOfQuery(CursorQuery, frozen=True):
-    """How many dead letters of a delivery are shown."""
+    """The size of an answer."""
 
     limit: Annotated[int, Meta(ge=1, le=MOST_DETAILS)] = MOST_DETAILS
-    """How many an answer has at most."""
+    """The most dead letters of an answer."""
 
 
 def get_dead_letter(call: Call[Any, None]) -> ApiAnswer:
-    """Return the dead letter at a place."""
+    """Return the dead letter at a position."""
     return ApiAnswer(_dead_letter(call, _at_place(call, RedriveSource.DEAD_LETTERS)))
 
 
 def get_undecodable(call: Call[Any, None]) -> ApiAnswer:
-    """Return the undecodable record at a place."""
+    """Return the undecodable record at a position."""
     found = _at_place(call, RedriveSource.UNDECODABLE)
     shown = UndecodableDetailsShown(
         record=shown_undecodable(AsideRecord(summary_of(found.record), found.resolved_by)),
@@ -185,7 +185,7 @@ ROUTES = (
         "GET",
         "/v1/dead-letters/{place}",
         Scope.OPERATOR_READ,
-        "Show a dead letter: its headers, its event, and what happened to its delivery.",
+        "Show a dead letter: its headers, its event, and the timeline of its delivery.",
         get_dead_letter,
         DeadLetterDetailsShown,
         tag="dead letters",
@@ -195,7 +195,7 @@ ROUTES = (
         "GET",
         "/v1/undecodable/{place}",
         Scope.OPERATOR_READ,
-        "Show a record that cannot be decoded, and what decoding it comes to now.",
+        "Show an undecodable record, and the result of decoding it now.",
         get_undecodable,
         UndecodableDetailsShown,
         tag="undecodable",

@@ -24,7 +24,7 @@ from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 
 class DeadLetterGroupsQuery(WhoseQuery, frozen=True):
-    """By what open dead letters are counted, and which."""
+    """The property by which open dead letters are counted, and the filters."""
 
     by: Literal["reason", "host", "status", "subscription"] = "reason"
     reason: Words = ()
@@ -35,7 +35,7 @@ class DeadLetterGroupsQuery(WhoseQuery, frozen=True):
 
 
 class UndecodableGroupsQuery(ApiInput, frozen=True):
-    """By what open undecodable records are counted, and which."""
+    """The property by which open undecodable records are counted, and the filters."""
 
     by: Literal["reason", "topic"] = "reason"
     topic: Words = ()
@@ -46,14 +46,14 @@ class NamedGroupShown(ApiOutput, frozen=True):
     """Open records with one property in common."""
 
     name: str | None
-    """The reason, host, status, subscription or topic; null: they have none, such as no answer and so no status."""
+    """The reason, host, status, subscription or topic; null: none, such as the status without an answer."""
     records: int
     oldest: str
     newest: str
 
 
 class NamedGroupsShown(ApiOutput, frozen=True):
-    """Open records, counted by one property; the largest group first, at most 1,000."""
+    """Open records, counted by one property; largest group first, at most 1,000."""
 
     by: str
     groups: tuple[NamedGroupShown, ...]
@@ -148,7 +148,7 @@ ROUTES = (
     _route(
         "/v1/undecodable/groups",
         Scope.OPERATOR_READ,
-        "Count the open records that cannot be decoded by reason or topic.",
+        "Count the open undecodable records by reason or topic.",
         group_undecodable,
         UndecodableGroupsQuery,
         "undecodable",

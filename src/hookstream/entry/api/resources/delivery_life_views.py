@@ -1,4 +1,4 @@
-"""What callers get of one delivery's life: its timeline, what comes next, and what was sent last."""
+"""The views of one delivery: its timeline, its next step and its last request."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from hookstream.entry.api.resources.delivery_views import (
 
 
 class TimelineEntry(ApiOutput, frozen=True):
-    """One thing that happened to a delivery."""
+    """One entry of a delivery's timeline."""
 
     at: str
     kind: str
@@ -28,14 +28,14 @@ class TimelineEntry(ApiOutput, frozen=True):
     text: str
     """In a few words."""
     reason: str | None = None
-    """Why it waits or ended; of a run, what began it."""
+    """Why it waits or ended; of a run, the act that began it."""
     attempt: AttemptShown | None = None
     copies: int = 1
-    """How many records say it: the same attempt, made again after a crash."""
+    """The number of its records: more than one if the attempt was repeated after a crash."""
     attempts: int | None = None
-    """Of a dead letter, how many were made before."""
+    """The number of attempts before a dead letter."""
     until: str | None = None
-    """When a wait ends, or was to end; null: at once, or as soon as there is room."""
+    """When a wait ends or was to end; null: at once, or as soon as there is room."""
     is_now: bool = False
     """Whether it waits there now."""
     detail: Annotated[str | None, OPERATORS_SEE] = None
@@ -45,15 +45,15 @@ class TimelineEntry(ApiOutput, frozen=True):
     tier: Annotated[str | None, OPERATORS_SEE] = None
     """The topic in which it waits now."""
     deferrals: Annotated[int | None, OPERATORS_SEE] = None
-    """How often it was put off without an attempt, in the wait of now."""
+    """The number of deferrals without an attempt, in the current wait."""
 
 
 class NextShown(ApiOutput, frozen=True):
-    """What comes next."""
+    """The next step of a delivery."""
 
     coming: str
-    """`attempt`; `stopped`: it is due, and its subscription is not delivered to; `in-hand`: a worker has it, or
-    what settled it is not read yet; `nothing`."""
+    """`attempt`; `stopped`: it is due, but delivery to its subscription is stopped; `in-hand`: a worker is processing it,
+    or the index has not read its last record yet; `nothing`."""
     at: str | None
     """When its next attempt is due; null: at once, or there is none."""
     attempt: int | None
@@ -65,9 +65,9 @@ class NextShown(ApiOutput, frozen=True):
     stopped_by: str | None
     """`paused`, `disabled`, `deleted`, `held` or, for partners, `suspended`, `unreadable`, `absent`."""
     early: bool
-    """Whether it may be attempted before, as soon as its endpoint has room."""
+    """Whether it may be attempted earlier, as soon as its endpoint has room."""
     remedy: str
-    """What can be done: `none`, `resend`, `redrive`, `resume`, `enable`, `clear-hold`, `test-again`."""
+    """The remedy: `none`, `resend`, `redrive`, `resume`, `enable`, `clear-hold`, `test-again`."""
     place: Annotated[str | None, OPERATORS_SEE] = None
     """The dead letter that can be redriven."""
 
@@ -77,14 +77,13 @@ class SentHeaderShown(ApiOutput, frozen=True):
 
     name: str
     value: str
-    """In parentheses: words in place of a value that is not kept or not shown."""
+    """In parentheses: a description of a value that is not stored or not shown."""
     source: str
-    """`audit`: the attempt's audit record says so; `today`: the subscription as it is now; `nothing`: its value is not
-    kept."""
+    """`audit`: the attempt's audit record; `today`: the current subscription; `nothing`: its value is not stored."""
 
 
 class SentShown(ApiOutput, frozen=True):
-    """The last request, as far as its audit record and the subscription of today determine it."""
+    """The last request, as far as its audit record and the current subscription determine it."""
 
     at: str
     attempt: int
@@ -97,11 +96,11 @@ class SentShown(ApiOutput, frozen=True):
     subscription_known: bool
     """Whether the subscription can be read today."""
     changed_at: str | None
-    """When the subscription changed after it, so that it may have been sent otherwise; null: it did not."""
+    """When the subscription changed after it, so that the request may have differed; null: it did not."""
 
 
 class DeliveryShown(ApiOutput, frozen=True):
-    """All that is known of one delivery within the window."""
+    """All details of one delivery within the window."""
 
     id: str
     subscription: str
@@ -116,12 +115,12 @@ class DeliveryShown(ApiOutput, frozen=True):
 
 
 def shown_timeline(steps: tuple[LifeStep, ...], *, to_operator: bool) -> tuple[TimelineEntry, ...]:
-    """Return what happened to a delivery, in the order of time."""
+    """Return the timeline of a delivery, oldest first."""
     return tuple(_entry(each, to_operator=to_operator) for each in steps)
 
 
 def shown_history(history: DeliveryHistory, *, to_operator: bool) -> tuple[TimelineEntry, ...]:
-    """Return what happened to a delivery, as far as its history alone has it, in the order of time."""
+    """Return the timeline of a delivery from its history alone, oldest first."""
     return shown_timeline(
         timeline(history.entries, history.deaths, (), {}), to_operator=to_operator
     )
@@ -160,7 +159,7 @@ def _text(step: LifeStep, reason: str) -> str:
         case StepKind.MATCHED:
             return "its event was matched"
         case StepKind.COMPLETED:
-            return "its endpoint has it"
+            return "its endpoint accepted it"
         case StepKind.REDRIVEN:
             return "it is delivered again"
         case StepKind.PURGED:
@@ -174,7 +173,7 @@ def _text(step: LifeStep, reason: str) -> str:
 
 
 def shown_next(coming: NextStep, *, to_operator: bool) -> NextShown:
-    """Return what may be shown of what comes next: to partners a hold is `suspended`, and nothing to be done."""
+    """Return the view of the next step: for partners, a hold is `suspended` and has no remedy."""
     stopped_by, remedy = coming.stopped_by, coming.remedy
     if not to_operator and stopped_by is StoppedBy.HELD:
         stopped_by = StoppedBy.SUSPENDED
@@ -193,7 +192,7 @@ def shown_next(coming: NextStep, *, to_operator: bool) -> NextShown:
 
 
 def shown_sent(sent: LastSent | None) -> SentShown | None:
-    """Return what may be shown of the last request."""
+    """Return the view of the last request."""
     if sent is None:
         return None
     return SentShown(

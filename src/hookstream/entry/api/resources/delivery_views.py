@@ -1,4 +1,4 @@
-"""What callers get of deliveries and attempts: for partners no place in the log, and no hold."""
+"""The views of deliveries and attempts: for partners without positions in the log and without holds."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ class AttemptShown(ApiOutput, frozen=True):
     event_type: str
     event_version: int
     event: str | None
-    """The event's id; null: its partner is not granted it."""
+    """The event's id; null: it is not granted to its partner."""
     entity: str | None
     environment: str
     attempt: int
@@ -52,9 +52,9 @@ class AttemptShown(ApiOutput, frozen=True):
     event_at: str
     """When its event was published."""
     origin: Annotated[str, OPERATORS_SEE]
-    """The place of the event, `topic-partition@offset`."""
+    """The position of the event, `topic-partition@offset`."""
     recorded_at: str | None = None
-    """When it was recorded, which `since` and `until` of lists are about; null: it is not in a list."""
+    """When it was recorded, the time for `since` and `until` of lists; null: it is not in a list."""
 
 
 class RunShown(ApiOutput, frozen=True):
@@ -76,7 +76,7 @@ class RunShown(ApiOutput, frozen=True):
     reason: str
     """Why it waits or ended."""
     last: str
-    """What its last attempt came to."""
+    """The outcome of its last attempt."""
     due_at: str | None
     event_at: str
     """When its event was published."""
@@ -86,7 +86,7 @@ class RunShown(ApiOutput, frozen=True):
 
 
 class PendingShown(ApiOutput, frozen=True):
-    """Where a run waits for its next attempt."""
+    """A run that waits for its next attempt."""
 
     delivery: str
     job: str | None
@@ -110,13 +110,13 @@ class PendingShown(ApiOutput, frozen=True):
     last: str
     deferrals: Annotated[int, OPERATORS_SEE]
     deferred_since: Annotated[str | None, OPERATORS_SEE]
-    """Since when it waits for its reason; null: it was not deferred."""
+    """Since when it waits for this reason; null: it was not deferred."""
     origin: Annotated[str, OPERATORS_SEE]
     place: Annotated[str, OPERATORS_SEE]
 
 
 def shown_attempt(entry: AuditEntry, *, to_operator: bool) -> AttemptShown:
-    """Return what may be shown of an attempt."""
+    """Return the view of an attempt."""
     hidden = not to_operator and entry.reason == _HIDDEN
     return AttemptShown(
         delivery=entry.delivery_id,
@@ -150,13 +150,13 @@ def shown_attempt(entry: AuditEntry, *, to_operator: bool) -> AttemptShown:
 
 
 def shown_indexed(found: IndexedAttempt, *, to_operator: bool) -> AttemptShown:
-    """Return what may be shown of an attempt of the index."""
+    """Return the view of an attempt of the index."""
     shown = shown_attempt(found.entry, to_operator=to_operator)
     return msgspec.structs.replace(shown, recorded_at=to_rfc3339(found.at))
 
 
 def shown_run(found: IndexedDelivery, *, to_operator: bool) -> RunShown:
-    """Return what may be shown of a run."""
+    """Return the view of a run."""
     state: RunState = found.state
     hidden = not to_operator and state.reason == _HIDDEN
     return RunShown(
@@ -182,7 +182,7 @@ def shown_run(found: IndexedDelivery, *, to_operator: bool) -> RunShown:
 
 
 def shown_pending(found: PendingRecord, *, to_operator: bool) -> PendingShown:
-    """Return what may be shown of a run that waits."""
+    """Return the view of a run that waits."""
     delivery = found.delivery
     return PendingShown(
         delivery=delivery.delivery_id,

@@ -1,4 +1,4 @@
-"""Routes of event types: what a partner may ask for, with JSON Schemas and samples of the bodies."""
+"""Routes of event types, with JSON Schemas and samples of their bodies."""
 
 from typing import Any, Literal, cast
 
@@ -37,7 +37,7 @@ class EventTypesPage(ApiOutput, frozen=True):
 
 
 class SchemaQuery(ApiInput, frozen=True):
-    """Which bodies are described."""
+    """The format of the described bodies."""
 
     format: Literal["standard", "cloudevents"] = "standard"
     content: Literal["full", "thin"] = "full"
@@ -45,10 +45,10 @@ class SchemaQuery(ApiInput, frozen=True):
 
 
 class SampleQuery(ApiInput, frozen=True):
-    """Which body is shown."""
+    """The format of the sample."""
 
     format: Literal["standard", "cloudevents", "input"] = "standard"
-    """`input`: as operators send events, with names of branches where a union needs them."""
+    """`input`: as operators send events, with names of branches if a union needs them."""
 
 
 class DocumentShown(ApiOutput, frozen=True):

@@ -1,4 +1,4 @@
-"""Routes of events in the event topics, for operators: reading them part by part, and publishing some."""
+"""Routes that read events of the event topics in pages, and publish events; for operators."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,37 +25,37 @@ from hookstream.entry.api.routes import ApiAnswer, Call, Route
 _TAG = "events"
 _LARGEST = 2**63 - 1
 MOST_POSITIONS = 5_000
-"""Partitions that one request reads."""
+"""The most partitions that one request reads."""
 MOST_SENT = 500
-"""Events that one request publishes."""
+"""The most events that one request publishes."""
 
 TopicName = Annotated[str, Meta(min_length=1, max_length=249)]
 _Offset = Annotated[int, Meta(ge=0, le=_LARGEST)]
 
 
 class ReadPosition(ApiInput, frozen=True):
-    """Where reading goes on in a partition, as the answer before said."""
+    """The position at which a partition is read on, from the previous answer."""
 
     topic: TopicName
     partition: Annotated[int, Meta(ge=0, le=2**31 - 1)]
     offset: _Offset
     end: _Offset | None = None
-    """The offset after the last record that is read; left out: there is no end."""
+    """The offset after the last record to read; default: no end."""
 
 
 class ReadGiven(ApiInput, frozen=True):
-    """Which events are read."""
+    """The events to read."""
 
     topics: Annotated[tuple[TopicName, ...], Meta(max_length=100)] = ()
-    """Left out: all event topics. For the first request; from then on the positions say it."""
+    """Default: all event topics. Only for the first request; later ones have the positions."""
     event_types: Annotated[tuple[Identifier, ...], Meta(max_length=100)] = ()
-    """Left out: any."""
+    """Default: any."""
     start: Literal["latest", "earliest"] = "latest"
-    """Where the first request begins."""
+    """The start of the first request."""
     follow: bool = False
-    """Whether reading goes on behind where the log ended at the first request."""
+    """Whether later records than those at the first request are read too."""
     positions: Annotated[tuple[ReadPosition, ...], Meta(max_length=MOST_POSITIONS)] = ()
-    """`positions` of the answer before; left out: this is the first request."""
+    """`positions` of the previous answer; default: this is the first request."""
     limit: Annotated[int, Meta(ge=1, le=MOST_SHOWN)] = 100
     """The most records of this answer."""
     wait: Annotated[float, Meta(ge=0, le=LONGEST_WAIT)] = 5.0
@@ -63,7 +63,7 @@ class ReadGiven(ApiInput, frozen=True):
 
 
 class PositionShown(ApiOutput, frozen=True):
-    """Where reading goes on in a partition."""
+    """The position at which a partition is read on."""
 
     topic: str
     partition: int
@@ -79,19 +79,19 @@ class ReadRecord(ApiOutput, frozen=True):
     offset: int
     appended_at: str
     event: dict[str, Any] | None
-    """As it is published; null: it is none."""
+    """As it is published; null: the record is not an event."""
     problem: str
-    """Why it belongs to no event type."""
+    """Why it is not an event."""
 
 
 class EventsRead(ApiOutput, frozen=True):
-    """Records as they were read: in the order of each partition."""
+    """Records in the order of each partition."""
 
     records: tuple[ReadRecord, ...]
     positions: tuple[PositionShown, ...]
     """For the next request."""
     read: int
-    """How many records were read, shown or not."""
+    """The number of records read, shown or not."""
     over: bool
     """Whether every end was reached."""
 
@@ -100,10 +100,10 @@ class SendGiven(ApiInput, frozen=True):
     """Events to publish."""
 
     topic_prefix: Annotated[str, Meta(min_length=1, max_length=200, examples=["printprice."])]
-    """An event goes to the topic of this and its type."""
+    """Each event is published to the topic of this prefix and its type."""
     events: Annotated[tuple[dict[str, Any] | str, ...], Meta(min_length=1, max_length=MOST_SENT)]
-    """Each as it is delivered (type, entity_id, environment, data; id, timestamp and version may be left out),
-    or its JSON as a text, which keeps numbers as they are written."""
+    """Each as it is delivered (type, entity_id, environment, data; id, timestamp and version are optional),
+    or its JSON as a text, which keeps the spelling of numbers."""
 
 
 class RefusedEvent(ApiOutput, frozen=True):
@@ -115,7 +115,7 @@ class RefusedEvent(ApiOutput, frozen=True):
 
 
 class AudienceShown(ApiOutput, frozen=True):
-    """How many subscriptions ask for events of a type in an environment, before any filter."""
+    """The number of subscriptions that ask for a type in an environment, before any filter."""
 
     event_type: str
     environment: str
@@ -125,7 +125,7 @@ class AudienceShown(ApiOutput, frozen=True):
 
 
 class EventsSent(ApiOutput, frozen=True):
-    """What became of the events."""
+    """The result of publishing events."""
 
     sent: int
     refused: tuple[RefusedEvent, ...]
@@ -152,7 +152,7 @@ def read_events_(call: Call[Any, ReadGiven]) -> ApiAnswer:
 
 
 def send_events_(call: Call[Any, SendGiven]) -> ApiAnswer:
-    """Publish events; of each that is refused it says why, and the others are published."""
+    """Publish events; refused ones are returned with the reason, and the others are published."""
     given: Any = call.document["events"]
     lines = [each.encode() if isinstance(each, str) else json_bytes(each) for each in given]
     sent = call.services.send_events(lines, call.body.topic_prefix)
@@ -214,7 +214,7 @@ ROUTES = (
         "POST",
         "/v1/events/read",
         Scope.OPERATOR_READ,
-        "Read events of the event topics, decoded, part by part.",
+        "Read events of the event topics, decoded, in pages.",
         read_events_,
         EventsRead,
         body=ReadGiven,

@@ -110,7 +110,7 @@ class ExplainedEventShown(ApiOutput, frozen=True):
     """One record of the event, explained."""
 
     event: EventShown | None
-    """Null: it is not one."""
+    """Null: the record is not an event."""
     appended_at: str
     subscriptions: tuple[ExplainedSubscriptionShown, ...]
     subscriptions_left_out: int
@@ -161,12 +161,12 @@ def explain_event(call: Call[ExplainQuery, None]) -> ApiAnswer:
 
 def _target(query: ExplainQuery) -> str | RecordPlace:
     if (query.event is None) == (query.place is None):
-        raise invalid("give either an id or a position", "event")
+        raise invalid("give either an id or a place", "event")
     if query.place is None:
         return query.event or ""
     place = read_place(query.place)
     if place is None:
-        raise invalid("it is not a position such as orders/0@42", "place")
+        raise invalid("it is not a place such as orders/0@42", "place")
     return place
 
 

@@ -101,7 +101,7 @@ class ExportedDeadLetter(ApiOutput, frozen=True):
     event: dict[str, Any] | None
     """As it is delivered: to a partner at its pinned version, if the grants in force then and today cover it."""
     event_problem: str | None
-    """Why there is none."""
+    """Why there is no event."""
     place: OfOperators
     detail: OfOperators
     origin: OfOperators

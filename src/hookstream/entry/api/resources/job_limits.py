@@ -1,4 +1,4 @@
-"""What partners' limits say of the jobs that they start and resume; operators are not bound by them."""
+"""Applies partners' limits to the jobs that they start and resume; operators have no such limits."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hookstream.entry.api.routes import Call
 
 
 def most_events_of(call: Call[Any, Any], asked: int | None) -> int | None:
-    """Return after how many events a replay ends: a partner's takes no more than what is left of its day."""
+    """Return the number of events after which a replay ends: at most the rest of the partner's events per day."""
     partner = _partner(call)
     if partner is None:
         return asked
@@ -26,7 +26,7 @@ def refuse_beyond_limits(call: Call[Any, Any], events: int | None = None) -> Non
         events: How many events it may replay; None: it replays none.
 
     Raises:
-        LimitExceeded: It has as many running as it may have, or had as many events replayed.
+        LimitExceeded: Its limit of running jobs or of replayed events is reached.
     """
     partner = _partner(call)
     if partner is None:
@@ -38,7 +38,7 @@ def refuse_beyond_limits(call: Call[Any, Any], events: int | None = None) -> Non
 
 
 def _partner(call: Call[Any, Any]) -> Partner | None:
-    """Return the partner that calls; None: an operator does."""
+    """Return the calling partner; None: the caller is an operator."""
     return call.services.state().current.partners.get(call.caller.partner_id or "")
 
 

@@ -1,4 +1,4 @@
-"""The route of the overview: how deliveries go, what waits, and what needs a look."""
+"""Route of the overview: delivery statistics, waiting deliveries, and what needs attention."""
 
 from typing import Annotated, Any
 
@@ -34,40 +34,40 @@ from hookstream.entry.api.resources.subscription_views import status_in
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
 
 MOST_NAMED = 50
-"""How many holds, partitions, jobs and subscriptions are named at most; of further ones there is a number."""
+"""The most holds, partitions, jobs and subscriptions that are named; further ones are counted."""
 
 
 class OverviewQuery(WhoseQuery, frozen=True):
-    """Whose numbers, and how far back."""
+    """The filters of the overview, and its window."""
 
     window: Annotated[
-        OverviewWindow, Meta(description="`1h`, `24h`, or `all`: as far as is known.")
+        OverviewWindow, Meta(description="`1h`, `24h`, or `all`: the whole index.")
     ] = OverviewWindow.HOUR
 
 
 class AttemptsCounted(ApiOutput, frozen=True):
-    """Requests that were made, also of replays and tests, by when they were recorded."""
+    """Requests, also of replays and tests, by the time they were recorded."""
 
     attempts: int
     failed: int
     """Those after which their delivery was neither delivered nor cancelled."""
     p50_ms: float | None
-    """Half of them took at most so long; read off a histogram. Null: there was none."""
+    """The median duration, from a histogram. Null: there were none."""
     p95_ms: float | None
-    """95 % of them took at most so long; 60000 also stands for whatever is longer."""
+    """The 95th percentile of the duration; 60000 also means longer."""
 
 
 class OverviewStepShown(ApiOutput, frozen=True):
     """The numbers of one step."""
 
     at: str
-    """Its start; it ends where the next one begins, or now."""
+    """Its start; it ends at the start of the next one, or now."""
     counts: CountsShown
     attempts: AttemptsCounted
 
 
 class ReasonShown(ApiOutput, frozen=True):
-    """Records that were set aside within the window, for one reason."""
+    """Dead letters or undecodable records of the window, of one reason."""
 
     reason: str
     records: int
@@ -83,7 +83,7 @@ class HoldsShown(ApiOutput, frozen=True):
 
 
 class OpenPartitionShown(ApiOutput, frozen=True):
-    """A partition that needs a look."""
+    """A partition that needs attention."""
 
     topic: str
     partition: int
@@ -91,18 +91,18 @@ class OpenPartitionShown(ApiOutput, frozen=True):
 
 
 class OpenPartitionsShown(ApiOutput, frozen=True):
-    """Partitions that nobody reads, or whose events are not settled for more than a minute."""
+    """Partitions without a worker, or whose events have been unsettled for more than a minute."""
 
     at: str
     """When the brokers were asked: at most a minute ago."""
     problem: str | None
-    """Why nothing is known of them; null: it is."""
+    """Why their state is unknown; null: it is known."""
     count: int
     items: tuple[OpenPartitionShown, ...]
 
 
 class StalledJobShown(ApiOutput, frozen=True):
-    """A job that nothing has worked on for a while."""
+    """A stalled job."""
 
     id: str
     kind: str
@@ -112,7 +112,7 @@ class StalledJobShown(ApiOutput, frozen=True):
 
 
 class StalledJobsShown(ApiOutput, frozen=True):
-    """Jobs that nothing works on."""
+    """Stalled jobs."""
 
     count: int
     items: tuple[StalledJobShown, ...]
@@ -137,7 +137,7 @@ class FailingShown(ApiOutput, frozen=True):
 
 
 class OverviewShown(ApiOutput, frozen=True):
-    """How deliveries go, what waits, and what needs a look."""
+    """Delivery statistics, waiting deliveries, and what needs attention."""
 
     at: str
     asked_window: str
@@ -145,7 +145,7 @@ class OverviewShown(ApiOutput, frozen=True):
     """Later than requested, if the index has less."""
     until: str
     whole: bool
-    """Whether all of the window is known."""
+    """Whether the index has all of the window."""
     step_seconds: int
     counts: CountsShown
     within_2s_share: float | None
@@ -154,14 +154,14 @@ class OverviewShown(ApiOutput, frozen=True):
     attempts_per_minute: float
     attempts: AttemptsCounted
     steps: tuple[OverviewStepShown, ...]
-    """Every step of the window, the oldest first: at most 180."""
+    """Every step of the window, oldest first: at most 180."""
     tiers: tuple[TierShown, ...]
     """What waits now."""
     only_counted: int
-    """As the list of what waits has it."""
+    """As in the list of waiting deliveries."""
     dead_letters: tuple[ReasonShown, ...]
     undecodable: Annotated[tuple[ReasonShown, ...], OPERATORS_SEE]
-    """Nobody's, so only in the overview of everything."""
+    """Of no partner, so only in the overview of everything."""
     suspended: SuspendedShown | None
     """Null in the overview of everything."""
     holds: Annotated[HoldsShown, OPERATORS_SEE]
@@ -214,7 +214,7 @@ def get_overview(call: Call[OverviewQuery, None]) -> ApiAnswer:
 
 
 def _window(dead: ReasonCounts, found: Overview) -> WindowShown:
-    """Return the window of the answer, to the second: it is the same for all that ask within it."""
+    """Return the window of the answer, to the second: requests within a second have the same one."""
     window = dead.window
     until = None if window.until is None else window.until // SECOND * SECOND
     return shown_window(window._replace(since=found.since, until=until))
@@ -315,7 +315,7 @@ ROUTES = (
         "GET",
         "/v1/overview",
         Scope.PARTNER_READ,
-        "Show how deliveries go, what waits, and what needs a look.",
+        "Show delivery statistics, waiting deliveries, and what needs attention.",
         get_overview,
         OverviewShown,
         query=OverviewQuery,

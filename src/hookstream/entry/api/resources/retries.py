@@ -1,4 +1,4 @@
-"""Routes of what waits, counted: by tier, subscription, and when it falls due."""
+"""Route that counts waiting deliveries by tier, subscription and due time."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -22,16 +22,16 @@ Tiers = Annotated[tuple[ShortText, ...], Meta(max_length=50, examples=[["5s", "1
 
 
 class HistogramQuery(WhoseQuery, frozen=True):
-    """What of that which waits is counted, and how far ahead."""
+    """The waiting deliveries to count, and the hours ahead."""
 
     tier: Tiers = ()
     """Only in the tiers of these delays."""
     hours: Annotated[int, Meta(ge=1, le=MOST_HOURS)] = 6
-    """How many hours ahead."""
+    """The number of hours ahead."""
 
 
 class TierShown(ApiOutput, frozen=True):
-    """What waits in one tier."""
+    """The waiting deliveries of one tier."""
 
     tier: str
     """Its delay."""
@@ -39,34 +39,34 @@ class TierShown(ApiOutput, frozen=True):
     overdue: int
     """Those of them that were due before this minute began."""
     overdue_since: str | None
-    """The minute in which the first of them was due."""
+    """The minute in which the first overdue one was due."""
     reasons: dict[str, int]
-    """How many wait why."""
+    """The number that wait for each reason."""
     topic: Annotated[str, OPERATORS_SEE]
     counted_only: Annotated[int, OPERATORS_SEE]
-    """Further records, of everybody, that are in no other number and no list."""
+    """Further records, of all partners, that are in no other number and no list."""
 
 
 class TierDueShown(ApiOutput, frozen=True):
-    """How many runs of one tier fall due in an interval."""
+    """The number of runs of one tier that fall due in an interval."""
 
     tier: str
     runs: int
 
 
 class DueShown(ApiOutput, frozen=True):
-    """What falls due in one interval."""
+    """The deliveries that fall due in one interval."""
 
     at: str
-    """Its start: `due_from` of the list of what it has."""
+    """Its start: `due_from` for the list of its deliveries."""
     until: str
-    """Its end: `due_to` of that list."""
+    """Its end: `due_to` for that list."""
     runs: int
     tiers: tuple[TierDueShown, ...]
 
 
 class WaitingShown(ApiOutput, frozen=True):
-    """What of one subscription waits."""
+    """The waiting deliveries of one subscription."""
 
     subscription: str
     partner: str
@@ -76,21 +76,21 @@ class WaitingShown(ApiOutput, frozen=True):
 
 
 class HistogramShown(ApiOutput, frozen=True):
-    """What waits for its next attempt, counted; an interval in which nothing falls due is there too."""
+    """Counts of waiting deliveries, also for intervals in which none falls due."""
 
     at: str
-    """The start of this minute: what was due before is overdue."""
+    """The start of this minute: deliveries due before it are overdue."""
     hours: int
     waiting: int
     overdue: int
     later: int
-    """What falls due after the last interval."""
+    """Those that fall due after the last interval."""
     due: tuple[DueShown, ...]
     tiers: tuple[TierShown, ...]
     subscriptions: tuple[WaitingShown, ...]
-    """The 50 of which most waits."""
+    """The 50 with the most waiting deliveries."""
     more_subscriptions: int
-    """How many others there are."""
+    """The number of other ones."""
     only_counted: int
     """How many records wait beyond the two million that the index keeps individually: of the other numbers, only
     `counted_only` has them. They are of all partners, so a partner is shown 1 if there are any."""
@@ -102,7 +102,7 @@ class HistogramShown(ApiOutput, frozen=True):
 
 
 def get_pending_histogram(call: Call[HistogramQuery, None]) -> ApiAnswer:
-    """Return what waits, counted."""
+    """Return the counts of waiting deliveries."""
     due = due_intervals(call.query.hours, call.services.now())
     wanted = DueFilter(**whose(call), tiers=tier_topics(call, call.query.tier))
     found = call.services.index().pending_summary(wanted, due)
@@ -138,7 +138,7 @@ def tier_topics(call: Call[Any, Any], tiers: tuple[str, ...]) -> frozenset[str] 
     """Return the topics of tiers that a request names by their delays; None: it names none.
 
     Raises:
-        RequestRefused: What it names is no delay.
+        RequestRefused: A name is not a delay.
     """
     names = call.services.settings.topics_names
     try:
@@ -152,13 +152,13 @@ def asked_reasons(call: Call[Any, Any], reasons: tuple[str, ...]) -> frozenset[s
     if call.by_operator:
         return frozenset(reasons) or None
     held = DeferReason.HELD.value
-    # A partner knows a hold by another word, and asks for nothing by the one that it does not know.
+    # Partners see a hold as `suspended`, and cannot filter by `held`.
     known = {SUSPENDED: held, held: ""}
     return frozenset(known.get(each, each) for each in reasons) or None
 
 
 def shown_tiers(call: Call[Any, Any], tiers: Iterable[TierCount]) -> tuple[TierShown, ...]:
-    """Return what may be shown of tiers, the one of the shortest delay first."""
+    """Return the view of tiers, shortest delay first."""
     names = call.services.settings.topics_names
     ordered = sorted(tiers, key=lambda each: (names.delay_of(each.topic) or 0, each.topic))
     return tuple(
@@ -211,7 +211,7 @@ ROUTES = (
         "GET",
         "/v1/pending/histogram",
         Scope.PARTNER_READ,
-        "Count what waits for its next attempt: by tier, by subscription, and when it falls due.",
+        "Count waiting deliveries by tier, by subscription and by due time.",
         get_pending_histogram,
         HistogramShown,
         query=HistogramQuery,

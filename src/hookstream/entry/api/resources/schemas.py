@@ -66,7 +66,7 @@ class TypeOriginShown(ApiOutput, frozen=True, omit_defaults=True):
     """A version of an event type and its source, or a registry's schema that belongs to no event type."""
 
     event_type: str | None
-    """Null: it is not one."""
+    """Null: it belongs to no event type."""
     version: int | None
     source: str
     """`published`, `mapping`, `hookstream`, or `registry` for a schema that belongs to no event type."""

@@ -1,4 +1,4 @@
-"""Route of the state of the installation, for operators."""
+"""Route that shows the state of the installation, for operators."""
 
 from typing import Annotated
 
@@ -17,14 +17,14 @@ MOST_SCANNED = 100_000
 
 
 class StatusQuery(ApiInput, frozen=True):
-    """How much is read."""
+    """The bound on the records to read."""
 
     scan: Annotated[int, Meta(ge=1_000, le=MOST_SCANNED)] = MOST_SCANNED
     """Tier records, and records of each dead-letter topic, at most."""
 
 
 class StatusPartitionShown(ApiOutput, frozen=True):
-    """A partition that an operator should look at."""
+    """A partition that needs an operator's attention."""
 
     topic: str
     partition: int
@@ -32,13 +32,13 @@ class StatusPartitionShown(ApiOutput, frozen=True):
 
 
 class StatusTierShown(ApiOutput, frozen=True):
-    """What waits in one tier."""
+    """The waiting deliveries of one tier."""
 
     tier: str
     waiting: int
     overdue: int
     overdue_since: str | None
-    """When the first of them was due."""
+    """When the first overdue one was due."""
 
 
 class BreakerShown(ApiOutput, frozen=True):
@@ -50,36 +50,36 @@ class BreakerShown(ApiOutput, frozen=True):
 
 
 class LaneAtLimitShown(ApiOutput, frozen=True):
-    """A subscription for which more comes than its lanes may attempt, though its breaker is closed."""
+    """A subscription that gets more than its lanes may attempt, although its breaker is closed."""
 
     subscription: str
     partner: str
     waiting: int
-    """Its deliveries that wait in tiers for that."""
+    """Its deliveries that wait in tiers for this reason."""
     queued: int
-    """Its deliveries in lanes that may begin no attempt now."""
+    """Its deliveries in lanes that may start no attempt now."""
     workers: int
-    """How many workers say that they have such a lane."""
+    """The number of workers that report such a lane."""
     why: str
-    """What holds up the lane in which most is queued, or, where no worker says, what most of it waits for."""
+    """The cause of the lane with the longest queue, or, if no worker reports one, the most frequent reason for waiting."""
 
 
 class StatusWorkerShown(ApiOutput, frozen=True):
-    """What one worker answered."""
+    """The answer of one worker."""
 
     address: str
     """The address that was asked."""
     release: str | None
-    """Null: it is not known."""
+    """Null: not known."""
     stopped_partitions: int
     not_ready: str | None
-    """Why it matches nothing now; null: it does."""
+    """Why it matches no events now; null: it does match them."""
     problem: str | None
-    """Why it gave no answer; null: it did."""
+    """Why it did not answer; null: it did."""
 
 
 class StatusJobShown(ApiOutput, frozen=True):
-    """A job on which nothing works."""
+    """A stalled job."""
 
     id: str
     kind: str
@@ -90,14 +90,14 @@ class StatusShown(ApiOutput, frozen=True):
 
     at: str
     lag_ms: int
-    """Age of the oldest event that is not settled; 0: all are."""
+    """Age of the oldest unsettled event; 0: all are settled."""
     unsettled_events: int
-    """Records of event topics that are not settled, at most."""
+    """Unsettled records of event topics, at most."""
     partitions: tuple[StatusPartitionShown, ...]
-    """Those that nobody reads, or that make no progress."""
+    """Those without a worker, or that make no progress."""
     tiers: tuple[StatusTierShown, ...]
     open_breakers: tuple[BreakerShown, ...]
-    """As what waits and the workers say; only those know all of them."""
+    """From the waiting deliveries and the workers; only the workers know all of them."""
     holds: tuple[HoldInForce, ...]
     stalled_jobs: tuple[StatusJobShown, ...]
     dead_letters: dict[str, int]
@@ -107,9 +107,9 @@ class StatusShown(ApiOutput, frozen=True):
     workers: tuple[StatusWorkerShown, ...]
     """Those that `console.workers` names."""
     lanes_at_limit: tuple[LaneAtLimitShown, ...]
-    """As those and what waits say, the one of which most waits first."""
+    """From the workers and the waiting deliveries; the most waiting deliveries first."""
     notes: tuple[str, ...]
-    """What is not known or not counted."""
+    """What is unknown or not counted."""
 
 
 def get_status(call: Call[StatusQuery, None]) -> ApiAnswer:

@@ -1,4 +1,4 @@
-"""Route of trials: whether a subscription would get an event that somebody made up, and what says no."""
+"""Route that checks whether a subscription would get a made-up event, and which conditions are not met."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _EVENT = "event"
 
 
 class TrialGiven(ApiInput, frozen=True):
-    """An event that nobody published."""
+    """A made-up event."""
 
     event: dict[str, Any] | str
     """As it is delivered, or its JSON as a text, which keeps the spelling of numbers."""
@@ -28,23 +28,23 @@ class TrialShown(ApiOutput, frozen=True):
 
     event_type: str
     version: int
-    """With which the event was read."""
+    """The version with which the event was decoded."""
     environment: str
     received_version: int
-    """The version that the subscription receives, over which its filter is asked."""
+    """The version that the subscription receives, on which its filter is evaluated."""
     matches: bool
     unmet: tuple[UnmetShown, ...]
-    """What says no; none: it matches."""
+    """The conditions that are not met; empty: it matches."""
 
 
 def try_subscription(call: Call[Any, TrialGiven]) -> ApiAnswer:
-    """Say whether a subscription would get an event."""
+    """Return whether a subscription would get an event."""
     state = call.services.state()
     found = subscription_of(call, state)
     given: Any = call.document[_EVENT]
     try:
         line = read_line(given.encode() if isinstance(given, str) else json_bytes(given))
-        # A partner learns of no schema of another type, not even by what does not fit it.
+        # A partner must not learn of schemas of other types, not even from decoding errors.
         if line.event_type not in granted_types(call):
             whose = "" if call.by_operator else ", or it is not granted"
             raise invalid(f"there is no event type {line.event_type!r}{whose}", _EVENT)
@@ -69,7 +69,7 @@ ROUTES = (
         "POST",
         "/v1/subscriptions/{subscription_id}/try",
         Scope.PARTNER_READ,
-        "Say whether it would get an event that nobody published, and what says no.",
+        "Check whether it would get a made-up event, and which conditions are not met.",
         try_subscription,
         TrialShown,
         body=TrialGiven,
