@@ -61,7 +61,7 @@ class NotReplayed(StrEnum):
     NOT_WANTED = "not_wanted"
     """The subscription does not ask for it: by its type, its environment or its filter."""
     NOT_GRANTED = "not_granted"
-    """It asks for it, and the grant of then or of today does not cover it."""
+    """It matches, but the grant of its time or of today does not cover it."""
 
 
 class Directory:
@@ -170,7 +170,7 @@ class Directory:
         """
         live = self._live.get(subscription_id)
         if live is not None:
-            # It is asked twice for each attempt.
+            # Called twice for each attempt.
             return live
         subscription = self._subscriptions.get(subscription_id)
         if subscription is None:
@@ -301,7 +301,7 @@ class Directory:
         if read is None or read.partner is not partner:
             read = GrantTimeline(partner)
         if timestamp > read.changed and not past:
-            # Nearly every attempt comes by here: today's grant alone, which remembers the type.
+            # Nearly every attempt takes this path: today's grant alone, which caches the type.
             access = read.now.opens(event_type, None)
             if access is None:
                 return False
@@ -316,7 +316,7 @@ class Directory:
     def grants_type(
         self, partner: Partner | None, event_type: str, timestamp: Millis | None = None
     ) -> bool:
-        """Return whether a partner's grant names an event type today: all that is asked of a test.
+        """Return whether a partner's grant names an event type today, the only check for a test.
 
         Of a record that is no event nothing else can be asked; its `timestamp` is given then, and the
         grant of that time must name the type too.

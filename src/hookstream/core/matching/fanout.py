@@ -1,4 +1,4 @@
-"""The subscriptions to one event type, and which of them match a single event."""
+"""Matches a single event with the subscriptions to its type."""
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
@@ -102,7 +102,7 @@ class Question:
     latest: int
     """The newest version of the type."""
     arrival: Arrival = Arrival.LIVE
-    """How the event came to the worker (see `core.model.active_interval`)."""
+    """How the event reached the worker (see `core.model.active_interval`)."""
     excerpt: ExcerptAt | None = None
     """None: patterns are evaluated on whole bodies."""
     _bodies: dict[int, JsonObject | Refused] = field(default_factory=dict, init=False)
@@ -266,7 +266,7 @@ class Fanout:
         tests = self._most_tests(question.timestamp)
         at_once = max(1, min(_ASKED_AT_ONCE, MOST_TESTS // (load * tests or 1)))
         for number, filed in enumerate(self.candidates(question)):
-            # Not after the last one: then nothing is left to wait for.
+            # Not after the last one, when no other match follows.
             if number and number % at_once == 0:
                 yield None
             match = _judged(filed, question)

@@ -23,7 +23,7 @@ _Part: TypeAlias = tuple[Path, str, list[Json]]
 
 @dataclass(slots=True, frozen=True)
 class Refusing:
-    """The clause that said no."""
+    """The clause that refuses the body."""
 
     path: str
     """The field, or the object that an `$or` or an array's element is asked for in."""

@@ -1,10 +1,10 @@
 """Decides whether a subscription is active at a record's time, and who delivers a record in one of its gaps.
 
-A subscription is active at a record's time if that is after its `active_from` and in no gap. Who reads
-the record, and when, plays no part. So each record of a subscription is delivered by one of three:
+A subscription is active at a record's time if that is after its `active_from` and in no gap. It does not matter
+which worker reads the record, or when. So each record of a subscription is delivered in one of three ways:
 
-1. *Live*: its time lies in no gap. A worker delivers it, also one that lags, and also if the record waited
-   in the tiers for its schema or was redriven from the undecodable ones.
+1. *Live*: its time lies in no gap. A worker delivers it, even if the worker lags, or if the record waited in the
+   tiers for its schema or was redriven from the undecodable topic.
 2. *Replay*: its time lies in a gap. The replay that fills the gap owns every record that it reads up to its
    fixed ends, if it names a schema. If that is not known yet, or the record cannot be decoded by it, the
    replay writes it to the tiers as an event for this subscription alone, which waits for its schema, or is
@@ -16,10 +16,10 @@ the record, and when, plays no part. So each record of a subscription is deliver
    is `incomplete`). It matches when it is redriven, and in an incomplete gap also when its schema comes
    late.
 
-Nobody knows which records a replay lost, nor whether what made a record undecodable was repaired before the
-replay read it. In these two cases a late event may be one that the replay took: it is then delivered by
-both, with one `webhook-id`, since the other mistake would lose it. A gap that is not filled, because nobody
-asked for it, is delivered by none of them.
+It is unknown which records a replay lost, and whether the cause that made a record undecodable was repaired before
+the replay read it. In these two cases a late event may be one that the replay took: it is then delivered twice,
+with one `webhook-id`, since the other mistake would lose it. A gap whose replay was not requested is not
+delivered at all.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ from hookstream.core.model.subscription import (
 
 
 class Arrival(StrEnum):
-    """How an event came to the worker that matches it."""
+    """How an event reached the worker that matches it."""
 
     LIVE = "live"
     """It was read from its event topic, however late."""
@@ -61,7 +61,7 @@ large may have been refused before it was identified.)"""
 
 
 def arrival_of(*, in_tier: bool, undecodable_as: str | None) -> Arrival:
-    """Return how an event came to a worker.
+    """Return how an event reached a worker.
 
     Args:
         in_tier: Whether it was read from a tier.

@@ -34,7 +34,7 @@ class AttemptRecord:
     batch_id: str | None = None
     """The id of the batch that it was attempted in; None: it was attempted on its own."""
     note: str | None = None
-    """What else is to be said of the attempt, whatever its outcome."""
+    """A remark about the attempt, whatever its outcome."""
 
 
 def ended(

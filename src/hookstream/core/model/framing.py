@@ -53,7 +53,7 @@ class Framed(NamedTuple):
 
 
 def framing_of(headers: Headers, value: bytes) -> Framed | None:
-    """Return which schema a record names; None if it uses no framing. Total, whatever the bytes are.
+    """Return the schema that a record names; None: it uses no framing. It never raises, whatever the bytes are.
 
     A well-formed header counts before the bytes: the body of such a record may begin with any bytes.
     """

@@ -19,7 +19,7 @@ class FailureKind(StrEnum):
     DISCONNECTED = "disconnected"
     PROTOCOL = "protocol"
     TOKEN = "token"  # noqa: S105  a word, no secret
-    """No OAuth2 token was to be had: the endpoint itself was not asked."""
+    """No OAuth2 token could be fetched, so the endpoint got no request."""
     INTERNAL_ERROR = "internal_error"
     """A defect in hookstream after the request was sent: it says nothing about the endpoint."""
 
@@ -40,9 +40,9 @@ class DeadReason(StrEnum):
 
     GONE = "gone"
     ASKED = "asked"
-    """The receiver asked to be disabled: also the reason of the disabling."""
+    """The receiver requested to be disabled: also the reason of the disabling."""
     ABORTED = "aborted"
-    """The receiver asked that this delivery is not attempted again."""
+    """The receiver requested that this delivery is not attempted again."""
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     EXPIRED = "expired"
     FINAL_STATUS = "final_status"
@@ -143,7 +143,7 @@ class Throttled:
 
     status: int
     retry_after: Millis | None
-    """How long the partner asked to pause, capped at the longest tier."""
+    """The pause that the partner requested, capped at the longest tier."""
     name = "throttled"
 
 
@@ -220,7 +220,7 @@ class DeadLetter:
     reason: DeadReason
     detail: str
     disable: bool = False
-    """True: the subscription is disabled too (a 410, or the receiver asked for it)."""
+    """True: the subscription is disabled too (a 410, or a request of the receiver)."""
     name = "dead_letter"
 
 
@@ -230,7 +230,7 @@ class Cancel:
 
     detail: str
     reason: str | None = None
-    """Why a test was not attempted, or for what it would have been dead-lettered."""
+    """Why a test was not attempted, or the reason for which it would have been dead-lettered."""
     name = "cancel"
 
 

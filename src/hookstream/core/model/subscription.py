@@ -68,7 +68,7 @@ class Partner:
     """For workers of the release before `history`: records up to this instant fall under
     `previous_grant` alone, later ones under `grant`."""
     previous_grant: Grant | None = None
-    """For the same workers: what was granted before `grant_from` and still is."""
+    """For the same workers: the part of the grant before `grant_from` that is still granted."""
     revision: int = 1
     owner: str = "cli"
     """Who declares it: `cli`, or files, in the notation of `core.planning.ownership`."""
@@ -155,9 +155,9 @@ class ClientAuth(StrEnum):
     """How a client identifies itself at a token server (RFC 6749, section 2.3.1)."""
 
     BASIC = "basic"
-    """By HTTP Basic, which every server takes."""
+    """By HTTP Basic, which every server accepts."""
     BODY = "body"
-    """By `client_id` and `client_secret` in the form, which some servers want instead."""
+    """By `client_id` and `client_secret` in the form, which some servers require instead."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -309,7 +309,7 @@ class Gap:
     reason: Literal["paused", "disabled", "started"]
     """`started`: it precedes `active_from`, and the subscription was created to start in the past."""
     filled_by: str | None = None
-    """The job whose replay delivers what lies in it; None: nobody asked for it."""
+    """The job whose replay delivers the records in it; None: no replay was requested."""
     incomplete: bool = False
     """Whether that replay may have lost records before it read them: see `core.model.active_interval`."""
 
@@ -366,7 +366,7 @@ class Subscription:
     revision: int = 1
     owner: str = "cli"
     declared_at: str = ""
-    """The file and line, within the folder that owns it, that declared it as it is; empty: nobody knows."""
+    """The file and line, within the folder that owns it, that declared it as it is; empty: not known."""
 
     def pin(self, event_type: str) -> VersionPin:
         """Return the version of this type's data that the subscription receives."""

@@ -30,7 +30,7 @@ class Topics:
         )
         """The compacted topics that workers read, in the best order for loading."""
         self.console: Final = f"{prefix}.console"
-        """Tokens and idempotency keys (compacted): consoles and token commands read it, nobody else."""
+        """Tokens and idempotency keys (compacted), which only consoles and token commands read."""
         self.dead_letters: Final = f"{prefix}.dead-letters"
         """Deliveries that were given up."""
         self.undecodable: Final = f"{prefix}.undecodable"

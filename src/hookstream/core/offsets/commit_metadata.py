@@ -1,7 +1,7 @@
-"""Commit metadata records what is settled above the committed offset, so that a crash repeats little.
+"""Encodes the offsets settled above the committed one into the commit's metadata, so that a crash repeats little.
 
-A commit names one offset, and everything above it counts as unread. What is settled above it, while
-a record below is still unsettled, is written to the commit's metadata as a short text, the *note*:
+A commit names one offset, and all records above it count as unread. Offsets that are settled above it, while a
+record below is still unsettled, are written to the commit's metadata as a short text, the *note*:
 
     hs1:<offset committed>:<r or b>:<base64>
 
@@ -31,7 +31,7 @@ _LONGEST = 4_096
 
 
 class CommitPosition(NamedTuple):
-    """The commit of a partition: the lowest unsettled offset, and what is settled above it."""
+    """The commit of a partition: the lowest unsettled offset, and the settled offsets above it."""
 
     offset: int
     note: str = ""

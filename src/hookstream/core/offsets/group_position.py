@@ -27,7 +27,7 @@ class GroupPosition:
     group: str
     at: TopicPartition
     holder: GroupMember | None
-    """None: the partition is not assigned, and nobody reads it."""
+    """None: the partition is not assigned."""
     committed: CommitPosition | None
     """None: nothing has been committed yet."""
     start: int
@@ -35,9 +35,9 @@ class GroupPosition:
     end: int
     """The offset after the last record, including those of open transactions."""
     oldest: Millis | None
-    """When the first unsettled record was appended; None if no record is unsettled, or nobody looked for it."""
+    """When the first unsettled record was appended; None if no record is unsettled, or if it was not looked up."""
     looked: bool = True
-    """Whether that record was looked for."""
+    """Whether that record was looked up."""
 
     @property
     def unsettled(self) -> int:
@@ -78,7 +78,7 @@ class GroupPosition:
 
 
 def has_started(before: GroupPosition, now: GroupPosition, target: int | None) -> bool:
-    """Return whether a stopped partition was started at a position since somebody looked at it.
+    """Return whether a stopped partition was started at a position since an earlier query.
 
     Not every commit shows that: what was in flight when the partition stopped is settled later. It moves the committed
     offset up to what stops the partition, and it changes the commit's metadata.
@@ -96,7 +96,7 @@ def has_started(before: GroupPosition, now: GroupPosition, target: int | None) -
     if target is None:
         return offset != was
     if target > was:
-        # An attempt in flight below the target holds the offset back; what was left out is settled above it.
+        # An attempt in flight below the target holds the offset back; skipped records are settled above it.
         left_out = now.settles(target - 1) and not before.settles(target - 1)
         return offset >= target or left_out
     # Only a partition that was started commits up to the end.

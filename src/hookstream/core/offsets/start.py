@@ -38,12 +38,12 @@ class GapThenStart:
     next_offset: int
     """The log's start."""
     progress: CommitPosition
-    """Where to continue, and what is settled above: a gap does not unsettle anything."""
+    """The position to continue at, with the settled offsets above it, which a gap does not change."""
 
 
 @dataclass(slots=True, frozen=True)
 class OffsetsLost:
-    """It is unknown what was settled: the partition stops until a person sets its position."""
+    """The settled offsets are unknown: the partition stops until an operator sets its position."""
 
     remedy: str
     """A text for operators: the cause, and the command that resumes the partition."""
@@ -56,12 +56,12 @@ Start: TypeAlias = StartAt | GapThenStart | OffsetsLost
 class StartPolicy:
     """Distinguishes a first start from lost offsets if a group has no commit for a partition.
 
-    A record that somebody wants and that was due for settling a day ago shows that the group existed
-    before: brokers delete the offsets of an empty group after seven days.
+    A record that a subscription needs and that was due for settling a day ago shows that the group existed before:
+    brokers delete the offsets of an empty group after seven days.
     """
 
     wanted_from: Callable[[str], Millis | None]
-    """By topic, the append time from which records matter; None if nobody wants any yet."""
+    """By topic, the append time from which records matter; None: no subscription needs any yet."""
     wait: Callable[[str], Millis]
     """By topic, how long a record waits before it is due: a tier's delay, 0 for events."""
     grace: Millis = DAY
@@ -118,7 +118,7 @@ def start(
         offset, high = min(offset, cut), min(high, cut)
     settled = read_note(note, committed.offset)
     if not settled or settled[-1][1] > high:
-        # The log now ends below what was settled: it was truncated, and other records are there now.
+        # The log now ends below the settled offsets: it was truncated, and other records have these offsets.
         note, settled = "", ()
     if offset < low:
         return GapThenStart(offset, low, progress_from(low, settled))

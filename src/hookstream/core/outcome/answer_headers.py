@@ -32,7 +32,7 @@ class ReceiverRequest(StrEnum):
     """Do not attempt this delivery again."""
 
     @property
-    def said(self) -> str:
+    def described(self) -> str:
         """The header that requested it, for operators."""
         return f"with webhook-delivery: {self.value}"
 

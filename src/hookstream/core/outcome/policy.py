@@ -124,9 +124,11 @@ def heed(asked: ReceiverRequest, outcome: Outcome, disposition: Disposition) -> 
     match outcome:
         case Delivered(status=status):
             disable = asked is ReceiverRequest.DISABLE
-            return Complete(asked=f"answered {status} {asked.said}") if disable else disposition
+            return (
+                Complete(asked=f"answered {status} {asked.described}") if disable else disposition
+            )
         case Throttled(status=status) | FailedForGood(status=status) | Failed(status=int(status)):
-            detail = f"answered {status} {asked.said}"
+            detail = f"answered {status} {asked.described}"
             if asked is ReceiverRequest.DISABLE:
                 return DeadLetter(DeadReason.ASKED, detail, disable=True)
             return DeadLetter(DeadReason.ABORTED, detail)

@@ -1,13 +1,13 @@
-"""An extent is what a replay reads: of each partition the offsets from a start up to a fixed end.
+"""The extent of a replay: the offsets that it reads of each partition, from a start up to a fixed end.
 
-The end is the partition's high watermark at an instant after the interval: what is appended later is
-not part of it, and an open transaction below it is waited for. The start is the first offset whose
-record is not older than the interval, as the broker's time index knows it: every record below it is
-older, in whatever order times come. So it is safe, and its cost is what lies above it without
-belonging to the interval: where a clock was ahead once, or producers set the times, that may be the
-whole rest of the log. An end by time would not be safe: records behind it may belong to the interval.
+The end is the partition's high watermark at an instant after the interval: records appended later are not part of
+it, and the replay waits for open transactions below it. The start is the first offset whose record is not older
+than the interval, by the broker's time index: every record below it is older, whatever the order of times. So the
+start is safe, and its cost is the records above it that do not belong to the interval: if a clock was ahead once,
+or producers set the times, that may be the whole remaining log. An end by time would not be safe, because records
+after it may belong to the interval.
 
-Topics are known by their ids: one that was created again is another topic.
+Topics are identified by their ids: one that was created again is another topic.
 """
 
 import re
@@ -53,7 +53,7 @@ class LostOffsets(NamedTuple):
 
 
 class LogBounds(NamedTuple):
-    """What the brokers say of one partition."""
+    """The bounds of one partition's log, as the brokers report them."""
 
     topic_id: str | None
     """None: there is no such topic."""
@@ -73,12 +73,12 @@ class Extent:
 
     @property
     def offsets(self) -> int:
-        """How many offsets are left: an upper bound of the records."""
+        """How many offsets remain: an upper bound of the records."""
         return sum(max(0, span.end - span.next) for span in self.spans.values())
 
     @property
     def topics(self) -> frozenset[str]:
-        """The topics of which something is left."""
+        """The topics with remaining offsets."""
         return frozenset(at.topic for at in self.spans)
 
     def moved(self, positions: Mapping[TopicPartition, int]) -> "Extent":
@@ -95,7 +95,7 @@ class Extent:
     def checked(
         self, logs: Mapping[TopicPartition, LogBounds]
     ) -> tuple["Extent", list[LostOffsets]]:
-        """Return the extent without what logs no longer have, and what that is.
+        """Return the extent without the offsets that logs no longer have, and those offsets.
 
         Args:
             logs: What the brokers say of some of its partitions.
@@ -129,7 +129,7 @@ class Extent:
 def _left(
     at: TopicPartition, span: OffsetSpan, log: LogBounds, topic_id: str
 ) -> tuple[OffsetSpan | None, list[LostOffsets]]:
-    """Return what a log still has of a span; None: nothing."""
+    """Return the part of a span that a log still has; None: nothing."""
     whole = LostOffsets(at, span.next, span.end, "")
     if log.topic_id is None:
         return None, [whole._replace(why="the topic was deleted")]
@@ -173,7 +173,7 @@ def extent_of(
 def curtailed(
     starts: Mapping[TopicPartition, int], lows: Mapping[TopicPartition, int]
 ) -> list[TopicPartition]:
-    """Return the partitions of which retention may have taken records of the interval already.
+    """Return the partitions from which retention may have removed records of the interval already.
 
     Args:
         starts: The first offset to read of each.
@@ -239,7 +239,7 @@ def _span(found: object) -> OffsetSpan:
 
 
 def lost_text(lost: Iterable[LostOffsets]) -> str:
-    """Return what is lost in a sentence for people, of bounded length."""
+    """Return the lost offsets as a sentence of bounded length, for operators."""
     all_lost = list(lost)
     shown = [
         f"{each.at.topic}-{each.at.partition} offsets {each.first} to {each.end - 1} ({each.why})"

@@ -1,10 +1,10 @@
 """The outstanding deliveries of a replay, written and not ended: never more than its window.
 
-An entry is named by the place of its event in the log, which is the same in every record about it:
-one subscription gets at most one delivery of a run from each place. A delivery ends when the audit log
-says so. Some end without a word there: an operator skips a tier record, and an event that could not be
-identified does not match, or is undecodable. So each entry counts until a time at most: a delivery until it
-must have expired, an event until it no longer waits for its schema. So no replay waits for one without end.
+An entry is identified by its event's position in the log, which is the same in every record about it: one
+subscription gets at most one delivery of a run from each position. A delivery ends when the audit log has its end.
+Some ends are not in the audit log: an operator skips a tier record, or an event that could not be identified does
+not match or is undecodable. So each entry has a time limit: a delivery counts until it must have expired, an event
+until it no longer waits for its schema. So no replay waits for an entry without end.
 
 The job's row has all of it, with the position in the audit log up to which ends are counted, and is committed with
 the records of a step. So another executor continues with exactly the outstanding deliveries.
@@ -20,13 +20,13 @@ from hookstream.core.model.row_fields import OBJECT, WHOLE, WrongType
 from hookstream.core.replay.extent import offset_of, partition_of
 
 WINDOW: Final = 2_000
-"""How many deliveries of a replay may be out: in a tier, deferred, retried or in a lane."""
+"""The most outstanding deliveries of a replay: in a tier, deferred, retried or in a lane."""
 LEAST_ROOM: Final = 100
 """Room below which no step is made: steps of one record each would cost a transaction each."""
 
 
 class Place(NamedTuple):
-    """The place of an event in the log."""
+    """The position of an event in the log."""
 
     topic: str
     partition: int
@@ -35,13 +35,13 @@ class Place(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Outstanding:
-    """What was written and has not ended."""
+    """Deliveries and events that were written and have not ended."""
 
     until: Mapping[Place, Millis] = field(default_factory=dict)
-    """By place: when it counts as ended without a word."""
+    """By position: when an entry counts as ended if the audit log has no end of it."""
 
     def __len__(self) -> int:
-        """Return how many are out."""
+        """Return how many are outstanding."""
         return len(self.until)
 
     @property
@@ -54,8 +54,8 @@ class Outstanding:
         """Return it with what a step writes: deliveries, and events that could not be identified.
 
         Args:
-            written: When each counts as ended without a word. It is rounded up to a whole minute, so that
-                the row names few times.
+            written: When each counts as ended if the audit log has no end of it, rounded up to a whole minute,
+                so that the row has few distinct times.
         """
         rounded = {place: -(-until // MINUTE) * MINUTE for place, until in written.items()}
         return Outstanding({**self.until, **rounded})

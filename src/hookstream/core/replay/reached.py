@@ -51,7 +51,7 @@ class Reached:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether something of the interval was neither replayed nor left out on purpose."""
+        """Whether a record of the interval was neither replayed nor left out deliberately."""
         return bool(self.lost or self.too_large)
 
     def losing(self, lost: list[LostOffsets]) -> "Reached":

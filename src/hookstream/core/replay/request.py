@@ -23,7 +23,7 @@ from hookstream.core.replay.interval import Interval
 from hookstream.errors import InputRefused
 
 KIND = "replay"
-"""What `Job.kind` says of replays."""
+"""The `Job.kind` of replays."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,16 +34,16 @@ class ReplayRequest:
     interval: Interval
     """By the records' times. Its milliseconds are exact."""
     event_types: frozenset[str] = frozenset()
-    """Exact names; empty: whatever the subscription asks for."""
+    """Exact names; empty: all types of the subscription."""
     as_granted_today: bool = False
-    """Whether only today's grant is asked, not also the one in force at each record's time."""
+    """Whether only today's grant is checked, not also the one in force at each record's time."""
     fills_gap: bool = False
-    """Whether gaps of the subscription's row name this replay: it says there if it may have lost records."""
+    """Whether gaps of the subscription's row name this replay, which marks there that it may have lost records."""
     most_events: int | None = None
-    """After so many it ends, whatever is left of its interval; None: only with its interval."""
+    """The number of events after which it ends, even before its interval does; None: no limit."""
 
     def wants(self, event_type: str) -> bool:
-        """Return whether events of this type are asked for."""
+        """Return whether events of this type are requested."""
         return not self.event_types or event_type in self.event_types
 
     def document(self) -> JsonObject:
@@ -81,7 +81,7 @@ _FIELDS = RowFields(
 
 
 def read_request(found: JsonObject) -> ReplayRequest:
-    """Read what a replay was asked for.
+    """Read the request of a replay.
 
     Raises:
         InputRefused: A condition is unknown to this release, or malformed.

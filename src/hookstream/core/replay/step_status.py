@@ -22,7 +22,7 @@ class Proceed:
     """The next step may be made."""
 
     revisions: Revisions
-    """The rows by which it is judged."""
+    """The rows by which it is checked."""
     note: str = ""
     """What changed since the last step; empty: nothing."""
 
@@ -36,7 +36,7 @@ class Wait:
 
 @dataclass(slots=True, frozen=True)
 class Refuse:
-    """Nothing is written any more, until an operator resumes the job."""
+    """Nothing more is written until an operator resumes the job."""
 
     why: str
 

@@ -17,7 +17,7 @@ class TypeCount:
     """The earliest record time of those; None: there are no records."""
     last: Millis | None = None
     not_granted: int = 0
-    """Events that the subscription asks for and its partner may not see."""
+    """Events that match the subscription and that its partner may not see."""
 
     def add(self, timestamp: Millis) -> None:
         """Count an event that would be replayed."""
@@ -44,7 +44,7 @@ class ReplaySurvey:
     oldest that is left, the interval's end if none is."""
 
     lost: list[LostOffsets] = field(default_factory=list)
-    """What was gone before it was read: retention took it meanwhile."""
+    """Offsets that retention removed before they were read."""
     producers_times: set[str] = field(default_factory=set)
     """Topics whose records carry times of their producers: an interval of these is not exact."""
 
@@ -55,7 +55,7 @@ class ReplaySurvey:
 
     @property
     def not_granted(self) -> int:
-        """How many are left out since they are not granted."""
+        """How many are left out because they are not granted."""
         return sum(count.not_granted for count in self.by_type.values())
 
     def matched(self, event_type: str, timestamp: Millis) -> None:
