@@ -1,5 +1,5 @@
 """The index: SQLite files that answer questions about attempts, deliveries and dead letters.
 
-It is a cache of topics for a stated window. Nothing is true because the index says so, and a folder
-that is lost is rebuilt.
+It is a cache of topics for a stated window. It is never the source of truth, and a lost folder is
+rebuilt.
 """

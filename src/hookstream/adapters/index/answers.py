@@ -1,4 +1,4 @@
-"""What the index is asked for, and what it answers: plain values that know nothing of SQLite."""
+"""The filters and answers of the index: plain values, independent of SQLite."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from hookstream.core.redrive.summary import DeadLetterSummary
 T = TypeVar("T")
 
 Cursor: TypeAlias = tuple[int | str, ...]
-"""Where a list goes on: the key of the last item that was looked at. Plain values, which callers pass
-back as they are; what was not made by the same list is refused with InputRefused."""
+"""Where a list continues: the key of the last item that was examined. Plain values, which callers pass
+back unchanged; a cursor of another list is refused with InputRefused."""
 
 MOST_LISTED = 500
 """The largest `limit` of a list."""
 
 
 class Window(NamedTuple):
-    """For which time the index answers; what lies outside of it is not known, and not denied."""
+    """The time for which the index answers; of records outside of it nothing is known."""
 
     since: Millis | None
     """Attempts appended from here on are all known; None: none are known yet."""
     until: Millis | None
-    """Up to here everything is known; None: nothing was read yet."""
+    """Everything up to here is known; None: nothing was read yet."""
     aside_since: Millis | None = None
-    """Likewise for dead letters, undecodable records and operations events, which are kept for longer."""
+    """As `since`, for dead letters, undecodable records and operations events, which are kept for longer."""
     building: bool = False
     """Whether older hours are still being read, so that `since` moves back."""
     reading: bool = True
-    """Whether the writer reads: it wrote something, if only the time, within the last 30 s."""
+    """Whether the writer is reading: it wrote something, at least the time, within the last 30 s."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,19 +43,19 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     after: Cursor | None
-    """Where the next part begins; None: this was the last. A page may be short, even empty, and have a next:
-    a page looks at a bounded number of rows."""
+    """Where the next part begins; None: this was the last. A page may be short or even empty and have
+    a next one, since a page examines a bounded number of rows."""
     window: Window
 
 
 @dataclass(slots=True, frozen=True)
 class Whose:
-    """The part of every filter that says whose things are wanted."""
+    """The part of every filter that selects a partner and subscriptions."""
 
     partner_id: str | None = None
-    """Things of this partner alone. None: of all, which callers allow to operators only."""
+    """Only this partner's. None: all partners', which callers allow to operators only."""
     subscriptions: frozenset[str] | None = None
-    """Of these subscriptions alone; None: of all."""
+    """Only these subscriptions'; None: all."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,12 +68,12 @@ class AttemptFilter(Whose):
     entity_id: str | None = None
     event_types: frozenset[str] | None = None
     outcomes: frozenset[str] | None = None
-    """Words of outcomes; `none`: it ended without an attempt."""
+    """Names of outcomes; `none`: it ended without an attempt."""
     dispositions: frozenset[str] | None = None
     statuses: tuple[int, int] | None = None
     """HTTP statuses from the first to the second, both included: (500, 599)."""
     failed: bool | None = None
-    """True: those that neither delivered nor were cancelled; False: those that did."""
+    """True: those that were neither delivered nor cancelled; False: the others."""
     since: Millis | None = None
     """Appended at this instant or later."""
     until: Millis | None = None
@@ -96,12 +96,12 @@ class DeliveryFilter(Whose):
 
 @dataclass(slots=True, frozen=True)
 class PendingFilter(Whose):
-    """Selects what waits in the tiers; None: any."""
+    """Selects waiting tier records; None: any."""
 
     reasons: frozenset[str] | None = None
-    """Words of `PendingRecord.reason`."""
+    """Values of `PendingRecord.reason`."""
     due_from: Millis | None = None
-    """Due then or later; what is due at once is left out."""
+    """Due then or later; records that are due at once are left out."""
     due_before: Millis | None = None
     tiers: frozenset[str] | None = None
     """Topics of tiers."""
@@ -116,7 +116,7 @@ class DeadLetterFilter(Whose):
     delivery_id: str | None = None
     reasons: frozenset[str] | None = None
     statuses: frozenset[str] | None = None
-    """HTTP statuses of the last answer, as texts."""
+    """HTTP statuses of the last answer, as text."""
     open: bool | None = None
     """True: neither redriven nor purged; False: resolved."""
     since: Millis | None = None
@@ -146,7 +146,7 @@ class OperationsFilter(Whose):
 
 @dataclass(slots=True, frozen=True)
 class IndexedAttempt:
-    """One audit entry, and its place."""
+    """One audit entry, and its place in the attempts topic."""
 
     entry: AuditEntry
     at: Millis
@@ -154,7 +154,7 @@ class IndexedAttempt:
     partition: int
     offset: int
     copies: int = 1
-    """How many records were merged into it: the same delivery, run and attempt, made again after a crash."""
+    """The number of records merged into it: the same delivery, run and attempt, repeated after a crash."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -170,26 +170,26 @@ class IndexedDelivery:
 
 @dataclass(slots=True, frozen=True)
 class DeliveryAnswer:
-    """All that the window has of one delivery."""
+    """Everything about one delivery in the window."""
 
     history: DeliveryHistory
-    """Its attempts, copies merged, and its dead letters with what resolved them."""
+    """Its attempts, with copies merged, and its dead letters with their resolutions."""
     pending: tuple[PendingRecord, ...]
-    """Where its runs wait, the one that is due first before all others."""
+    """The tier records of its runs, in the order of their due times."""
     subscription_id: str
     partner_id: str
     window: Window
     unmerged: tuple[AuditEntry, ...] = ()
-    """All its attempts, copies by themselves; empty where there are no copies."""
+    """All its attempts, with separate copies; empty if there are no copies."""
 
     @property
     def entries(self) -> tuple[AuditEntry, ...]:
-        """All its attempts, copies by themselves."""
+        """All its attempts, with separate copies."""
         return self.unmerged or self.history.entries
 
     @property
     def event_type(self) -> str | None:
-        """The type of its event; None: a dead letter alone mentions it."""
+        """The type of its event; None: only a dead letter mentions it."""
         named = (
             *(each.delivery.event_type for each in self.pending),
             *(each.event_type for each in self.history.entries[-1:]),
@@ -198,7 +198,7 @@ class DeliveryAnswer:
 
 
 class AsideRecord(NamedTuple):
-    """A dead letter or an undecodable record, and what resolved it."""
+    """A dead letter or an undecodable record, and its resolution."""
 
     summary: DeadLetterSummary
     resolved_by: ResolvedBy | None
@@ -216,16 +216,16 @@ class OperationsEvent:
     type: str
     event_id: str
     subscription_id: str
-    """Empty: it is about none."""
+    """Empty: it concerns none."""
     partner_id: str
     """Empty: it is internal."""
     data: JsonObject
-    """Its data, as it is published."""
+    """Its data, as published."""
 
 
 @dataclass(slots=True, frozen=True)
 class AsideGroup:
-    """Records that were set aside, counted by what they have in common."""
+    """A count of set-aside records with the same subscription or topic, reason and status."""
 
     of: str
     """The subscription, or the origin's topic."""
@@ -234,7 +234,7 @@ class AsideGroup:
     oldest: Millis
     newest: Millis
     status: str = ""
-    """Of the last answer; empty: there was none, or the record is undecodable."""
+    """The status of the last answer; empty: there was none, or the record is undecodable."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -248,22 +248,22 @@ class AsideCounts:
 
 @dataclass(slots=True, frozen=True)
 class ReasonCount:
-    """Dead letters or undecodable records of an interval that have a reason in common."""
+    """Dead letters or undecodable records of an interval with the same reason."""
 
     reason: str
     records: int
-    """All that came, resolved ones too."""
+    """All records, including resolved ones."""
     open: int
     """Those of them that are neither redriven nor purged."""
 
     def plus(self, other: "ReasonCount") -> "ReasonCount":
-        """Return both together, for distinct records of one reason."""
+        """Return the sum of both, for distinct records of one reason."""
         return ReasonCount(self.reason, self.records + other.records, self.open + other.open)
 
 
 @dataclass(slots=True, frozen=True)
 class ReasonCounts:
-    """Dead letters or undecodable records that came within an interval, by their reasons."""
+    """Dead letters or undecodable records appended within an interval, by reason."""
 
     reasons: tuple[ReasonCount, ...]
     """The largest first."""
@@ -272,7 +272,7 @@ class ReasonCounts:
 
 @dataclass(slots=True, frozen=True)
 class TierCount:
-    """What waits in one tier for its next attempt."""
+    """The runs that wait in one tier for their next attempt."""
 
     topic: str
     runs: int
@@ -281,24 +281,24 @@ class TierCount:
     overdue_since: Millis | None
     """The minute in which the first of them was due; None: none is overdue."""
     reasons: Mapping[str, int]
-    """How many wait why, the most frequent first."""
+    """The number of runs by reason, the most frequent first."""
     only_counted: int
-    """Records beyond those that are kept by themselves: they are counted here alone. Of all partners."""
+    """Records beyond those that have rows: they are only counted, here. They are of all partners."""
 
 
 @dataclass(slots=True, frozen=True)
 class DueCount:
-    """How many runs of one tier fall due within one interval."""
+    """The number of runs of one tier that fall due within one interval."""
 
     at: Millis
-    """Its start."""
+    """The start of the interval."""
     topic: str
     runs: int
 
 
 @dataclass(slots=True, frozen=True)
 class WaitingSubscription:
-    """What of one subscription waits."""
+    """The waiting runs of one subscription."""
 
     subscription_id: str
     partner_id: str
@@ -309,7 +309,7 @@ class WaitingSubscription:
 
 @dataclass(slots=True, frozen=True)
 class PendingSummary:
-    """What waits in the tiers, and when it falls due."""
+    """The runs that wait in the tiers, and when they fall due."""
 
     tiers: tuple[TierCount, ...]
     due: tuple[DueCount, ...]
@@ -317,9 +317,9 @@ class PendingSummary:
     later: int
     """Runs that fall due after the last interval."""
     subscriptions: tuple[WaitingSubscription, ...]
-    """Those of which most waits, the first of them in front."""
+    """Those with the most waiting runs, in descending order."""
     more_subscriptions: int
-    """How many further ones something waits of."""
+    """The number of further subscriptions with waiting runs."""
     only_counted: int
     """Runs beyond the two million that have rows: they are counted here only, in no list and for no
     subscription. They are of all partners, so a partner only learns whether there are any."""
@@ -332,7 +332,7 @@ class PendingSummary:
 
 @dataclass(slots=True, frozen=True)
 class DueFilter(Whose):
-    """Of what is counted, and over which intervals."""
+    """Selects the waiting runs that are counted."""
 
     tiers: frozenset[str] | None = None
     """Topics of tiers; None: of all."""

@@ -1,4 +1,4 @@
-"""One day's file for its writer: dead letters, undecodable records, and operations events."""
+"""Writes one day's file: dead letters, undecodable records and operations events."""
 
 import json
 import sqlite3
@@ -16,8 +16,8 @@ from hookstream.core.redrive.ledger import Ledger, ResolvedBy
 from hookstream.core.redrive.marks import OffsetRange, Position, Purged, RedriveSource
 from hookstream.core.redrive.summary import DeadLetterSummary
 
-# `aside_open` ends with what its condition asks for: without that, each record that is counted is looked up too.
-# Files of earlier releases lack the column there, and are read alike.
+# `aside_open` ends with the column of its condition: without that, each counted record is looked up too.
+# Files of earlier releases lack the column there, and are read in the same way.
 SCHEMA: Final = """
 CREATE TABLE aside (
   source INTEGER NOT NULL, at INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
@@ -53,7 +53,7 @@ NUMBER_OF: Final = {RedriveSource.DEAD_LETTERS: 0, RedriveSource.UNDECODABLE: 1}
 
 
 def whose_reasons(partner_id: str | None, subscription_id: str | None) -> str:
-    """Return under which name reasons are counted: a subscription's, a partner's, or everything's."""
+    """Return the name under which reasons are counted: of a subscription, a partner, or everything."""
     if subscription_id is not None:
         return f"s/{subscription_id}"
     return "" if partner_id is None else f"p/{partner_id}"
@@ -83,7 +83,7 @@ class AsideFile:
     """Writes one day's file. For one thread.
 
     Args:
-        file: The file, which is made if it is missing.
+        file: The file; it is created if it is missing.
 
     Raises:
         OtherFormat: It has another format.
@@ -110,12 +110,12 @@ class AsideFile:
         self._db.close()
 
     def state(self, key: str) -> int | None:
-        """Return a number that was kept about the file."""
+        """Return a number stored about the file."""
         found = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return None if found is None else int(found[0])
 
     def put_state(self, key: str, value: int) -> None:
-        """Keep a number about the file."""
+        """Store a number about the file."""
         self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
 
     def add(
@@ -158,7 +158,7 @@ class AsideFile:
     def resolve(
         self, source: RedriveSource, partition: int, ranges: Iterable[OffsetRange], by: ResolvedBy
     ) -> None:
-        """Mark the records of ranges of offsets as resolved; what resolved one first stays."""
+        """Mark the records of ranges of offsets as resolved; the first resolution of a record stays."""
         given = NUMBER_OF[source], partition
         with self._transaction():
             for first, last in ranges:
@@ -196,7 +196,7 @@ class AsideFile:
 
 
 class ReasonTally:
-    """Counts the records of one transaction by minute, reason, and whose they are.
+    """Counts the records of one transaction by minute, reason, partner and subscription.
 
     Args:
         start: The start of the file's day.
@@ -212,25 +212,25 @@ class ReasonTally:
         Args:
             key: Their source, when they were appended, the subscription or origin topic, the partner, and
                 the reason.
-            records: How many more there are.
-            still_open: How many more of them are open; negative: they were resolved.
+            records: By how much their number changes.
+            still_open: By how much the number of open ones changes; negative: they were resolved.
         """
         source, at, of, partner, reason = key
         minute = (at - self._start) // MINUTE
         names = ["", whose_reasons(partner, None), whose_reasons(partner, of)]
-        # What is undecodable is nobody's.
+        # Undecodable records belong to no partner.
         for who in names if source == NUMBER_OF[RedriveSource.DEAD_LETTERS] else [""]:
             change = source, who, minute, reason
             known = self._changes.get(change, (0, 0))
             self._changes[change] = known[0] + records, known[1] + still_open
 
     def flush(self, db: sqlite3.Connection) -> None:
-        """Write what was counted."""
+        """Write the counts."""
         rows = [(*key, *changes) for key, changes in sorted(self._changes.items())]
         db.executemany(_COUNT_REASON, rows)
 
     def forget(self) -> None:
-        """Forget what was counted: it is written, or its transaction was not committed."""
+        """Drop the counts: they are written, or their transaction was not committed."""
         self._changes.clear()
 
 
@@ -266,12 +266,12 @@ def _row(each: IndexedAside, start: Millis, ledger: Ledger) -> tuple[Any, ...]:
 
 
 def resolved_text(by: ResolvedBy) -> str:
-    """Return what resolved a record, as it is stored."""
+    """Return a resolution as it is stored."""
     return json.dumps([by.job_id, by.purged], separators=(",", ":"))
 
 
 def read_resolved(text: str | None) -> ResolvedBy | None:
-    """Return what resolved a record."""
+    """Return a stored resolution."""
     if text is None:
         return None
     job_id, purged = json.loads(text)

@@ -1,4 +1,4 @@
-"""One day's file for a reader: dead letters, undecodable records and operations events, newest first."""
+"""Reads one day's file: dead letters, undecodable records and operations events, newest first."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -31,14 +31,14 @@ _NEWEST_FIRST = " ORDER BY at DESC, partition DESC, offset DESC"
 _BEFORE = " AND (at, partition, offset) < (?, ?, ?)"
 _OF_DELIVERY = (
     "aside INDEXED BY aside_deliveries",
-    # Without the second condition, which a value that is bound does not imply, the index is not used.
+    # Without the second condition, which a bound value does not imply, the index is not used.
     "delivery = ? AND delivery <> '' AND source = ?",
 )
 """The table and the condition of a delivery's records of one topic."""
 
 
 class AsideWanted(NamedTuple):
-    """Which records of one of the two topics are selected."""
+    """The selected records of one of the two topics."""
 
     source: RedriveSource
     partner_id: str | None
@@ -57,7 +57,7 @@ class AsideWanted(NamedTuple):
 def aside_filter(
     source: RedriveSource, wanted: DeadLetterFilter | UndecodableFilter
 ) -> AsideWanted:
-    """Return what a filter of either topic selects."""
+    """Return the selection of a filter of either topic."""
     if isinstance(wanted, UndecodableFilter):
         return AsideWanted(
             source,
@@ -125,7 +125,7 @@ class AsideReader:
 
     Raises:
         OtherFormat: It has another format.
-        sqlite3.Error: It is not there, or is damaged.
+        sqlite3.Error: It does not exist, or is damaged.
     """
 
     def __init__(self, file: IndexFile) -> None:
@@ -177,7 +177,7 @@ class AsideReader:
             table, where = _OF_DELIVERY
             values = [wanted.delivery_id, *given]
         elif wanted.of is not None and len(wanted.of) == 1:
-            # The order alone would make the day's whole file be read.
+            # The order alone would make SQLite read the day's whole file.
             table, where = "aside INDEXED BY aside_of", where + " AND of = ?"
             values.extend(wanted.of)
         if before is not None:
@@ -215,7 +215,7 @@ class AsideReader:
     def counts(
         self, source: RedriveSource, whose: Whose, counter: AsideCounter | None
     ) -> AsideCounter:
-        """Count the open records, added to what was counted of other days."""
+        """Count the open records, added to the counts of other days."""
         counter = counter or AsideCounter()
         where, given = "source = ? AND resolved IS NULL", [NUMBER_OF[source]]
         values: list[object] = [*given]
@@ -224,7 +224,7 @@ class AsideReader:
             values.append(whose.partner_id)
         for of, reason, status, records, oldest, newest in self._db.execute(
             "SELECT of, reason, status, count(*), min(at), max(at) FROM aside"
-            # In the order of `aside_open`, which has all of it: a subscription is one partner's.
+            # In the order of `aside_open`, which covers the query: a subscription is one partner's.
             f" WHERE {where} GROUP BY of, partner, reason, status",
             values,
         ):

@@ -1,8 +1,8 @@
 """The tables of an hour's file, and its attempts as rows.
 
 `row` counts them, so a file only grows at its end. `sub` is the subscription's number among the file's
-names. What recurs from row to row (subscription, type, outcome, worker and so on) is
-a *shape*, stored once. Times are relative to the start of the hour.
+names. The values that recur from row to row (subscription, type, outcome, worker and so on)
+are a *shape*, stored once. Times are relative to the start of the hour.
 """
 
 import json
@@ -67,7 +67,7 @@ COLUMNS: Final = (
 )
 _ALWAYS = COLUMNS.partition(", due")[0]
 INSERT_PLAIN: Final = f"INSERT INTO attempts ({_ALWAYS}) VALUES ({','.join('?' * 17)})"
-"""For rows whose last six columns are empty. Each value that is bound has its cost, also one that is empty."""
+"""For rows whose last six columns are empty. Each bound value has a cost, even an empty one."""
 INSERT_FULL: Final = f"INSERT INTO attempts ({COLUMNS}) VALUES ({','.join('?' * 23)})"
 
 SUBSCRIPTION, PARTNER, JOB, TOPIC = "s", "p", "j", "t"
@@ -77,7 +77,7 @@ EVERYTHING = 0
 
 
 class AttemptShape(NamedTuple):
-    """What recurs from one attempt to the next."""
+    """The values that recur from one attempt to the next."""
 
     subscription_id: str
     partner_id: str
@@ -124,7 +124,7 @@ def read_shape(text: str) -> AttemptShape:
 
 
 def is_failure(entry: AuditEntry) -> bool:
-    """Return whether an attempt neither delivered nor was its delivery cancelled."""
+    """Return whether an attempt did not deliver, and its delivery was not cancelled."""
     return entry.disposition not in ("complete", "cancel")
 
 
@@ -154,7 +154,7 @@ Row: TypeAlias = Sequence[object]
 
 
 def is_plain(entry: AuditEntry) -> bool:
-    """Return whether the last six columns of an entry's row are empty, as of most that delivered."""
+    """Return whether the last six columns of an entry's row are empty, as for most deliveries."""
     return (
         entry.next_due_at is None
         and entry.error is None
@@ -182,7 +182,7 @@ def row_of(number: int, each: Indexed, start: Millis, kind: RowKind) -> Row:
         each.at - start if each.at > start else 0,
         each.partition,
         each.offset,
-        # No bool: what is no plain number or text costs a look for an adapter.
+        # No bool: a value that is not a plain number or text costs a look-up of an adapter.
         0 if entry.disposition in ("complete", "cancel") else 1,
         kind.shape,
         kind.delivery,

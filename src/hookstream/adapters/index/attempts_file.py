@@ -1,9 +1,9 @@
-"""One hour's file for its writer: attempts by the hour of their append, runs by the hour of their event.
+"""Writes one hour's file: attempts by the hour of their append, runs by the hour of their event.
 
-All of a batch is one transaction: the rows, the counts, and the next offset of each partition. A run's
-state is kept in the file of its *event's* hour, whichever hour its attempts are appended in, so that it
+A batch is one transaction: the rows, the counts, and the next offset of each partition. A run's
+state is kept in the file of its *event's* hour, whatever the hour of its attempts' append, so that it
 is counted once and its counts change in one place. Joining a state again changes nothing: the states
-of other hours are committed before the positions of the hour that they were read from.
+of other hours are committed before the positions of the hour from which they were read.
 """
 
 from collections import defaultdict
@@ -61,17 +61,17 @@ from hookstream.core.statistics.life import (
 )
 
 _NEW_AT_ONCE = 500
-"""Rows of runs that are inserted at once, if all of them are new."""
+"""The most rows of runs that are inserted at once, if all of them are new."""
 
 _MOST_CACHED = 200_000
-"""The largest number of shapes or names that are kept in memory."""
+"""The most shapes or names that are cached in memory."""
 
 
 class AttemptsFile:
     """Writes one hour's file. For one thread.
 
     Args:
-        file: The file, which is made if it is missing.
+        file: The file; it is created if it is missing.
         cache_kib: The most memory for its pages.
 
     Raises:
@@ -110,18 +110,18 @@ class AttemptsFile:
         return self._db_positions
 
     def close(self) -> None:
-        """Close it, with everything that was committed in the file itself."""
+        """Close it, with all committed changes in the file itself."""
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is done within, or nothing of it."""
+        """Commit the changes made within, all or none."""
         try:
             with transaction(self._db):
                 yield
                 self._flush()
         except BaseException:
-            # Numbers that were given within do not stay.
+            # Numbers assigned within it are rolled back.
             self._names.clear()
             self._shapes.clear()
             self._owners.clear()
@@ -135,23 +135,23 @@ class AttemptsFile:
             raise
 
     def sum_up(self) -> bool:
-        """Make a bounded piece of the sums over the hour, which is closed; return whether all are made."""
+        """Compute a bounded part of the sums over the closed hour; return whether all are computed."""
         if self._summed < EVERYBODY:
             with self.transaction():
                 self._summed = sum_next(self._db, self._summed, COUNTED)
         return self._summed == EVERYBODY
 
     def state(self, key: str) -> int | None:
-        """Return a number that was kept about the file."""
+        """Return a number stored about the file."""
         found = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return None if found is None else int(found[0])
 
     def put_state(self, key: str, value: int) -> None:
-        """Keep a number about the file."""
+        """Store a number about the file."""
         self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
 
     def put_positions(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Move positions on. They count once the transaction is committed."""
+        """Advance positions. They count once the transaction is committed."""
         self._db.executemany(
             "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
             [(*at, following) for at, following in positions.items()],
@@ -164,7 +164,7 @@ class AttemptsFile:
     def add(self, attempts: Sequence[Indexed], deliveries: Sequence[Packed]) -> None:
         """Add attempts that are not in the file yet, whose deliveries' ids are given as they are stored."""
         first = self._next_row
-        # Rows of one statement have numbers that follow one another: pages are only filled at the end.
+        # Rows of one statement have consecutive numbers, so pages are filled only at the end.
         ordered = sorted(zip(attempts, deliveries, strict=True), key=_is_full)
         plain = len(ordered)
         rows: list[Row] = []
@@ -207,13 +207,13 @@ class AttemptsFile:
         )
 
     def join(self, lives: Iterable[Life]) -> None:
-        """Join what records say of runs whose events are of this hour."""
+        """Join the information of records about runs whose events are of this hour."""
         known: dict[LifeKey, Life] = {}
         for each in lives:
             same = known.get(each.key)
             known[each.key] = each if same is None else same.joined(each)
         found = [(self._place_of(life), life) for life in known.values()]
-        # Nearly every run is met once: of those that begin here, all rows are new.
+        # Nearly every run occurs once: the rows of runs that begin here are all new.
         begun = [each for each in found if each[1].state.attempts <= 1]
         done = 0
         for start in range(0, len(begun), _NEW_AT_ONCE):
@@ -227,7 +227,7 @@ class AttemptsFile:
             self._join_one(place, life)
 
     def open_runs(self, origin: Origin) -> list[Life]:
-        """Return the first lives of an event's deliveries of which no record says that they ended."""
+        """Return the first lives of an event's deliveries that no record reports as ended."""
         found: list[Life] = []
         at = origin.timestamp - self.start
         sub = self._sub_after(0)
@@ -294,7 +294,7 @@ class AttemptsFile:
         self._count(place, state, kind_of(state, job, test=test), 1)
 
     def number(self, kind: str, name: str) -> int:
-        """Return the number of a name, which is given to it if it has none yet."""
+        """Return the number of a name; a new name gets one."""
         number = self._names.get((kind, name))
         if number is not None:
             return number
@@ -312,7 +312,7 @@ class AttemptsFile:
                 yield kind, block
 
     def count_of_ids(self) -> int:
-        """Return how many of them there are at most."""
+        """Return an upper bound of their number."""
         return sum(entries_of(self._db, kind) for kind in Of)
 
     def _row(self) -> int:
@@ -327,7 +327,7 @@ class AttemptsFile:
         )
 
     def _owner(self, subscription_id: str, partner_id: str) -> tuple[int, int]:
-        """Return the numbers of a subscription and its partner, and note whose it is."""
+        """Return the numbers of a subscription and its partner, and store that it is the partner's."""
         if len(self._owners) >= _MOST_CACHED:
             self._owners.clear()
         sub, partner = self.number(SUBSCRIPTION, subscription_id), self.number(PARTNER, partner_id)
@@ -373,7 +373,7 @@ class AttemptsFile:
         self._deltas.clear()
 
     def _add_lasts(self, entries: Iterable[tuple[int, AuditEntry]]) -> None:
-        """Keep the newest of attempts, which are given with the numbers of their subscriptions."""
+        """Keep the newest of attempts, given with the numbers of their subscriptions."""
         lasts: dict[int, AuditEntry] = {}
         for sub, entry in entries:
             if entry.outcome is not None:
@@ -395,7 +395,7 @@ class AttemptsFile:
 
 
 def _newer(entry: AuditEntry, other: AuditEntry) -> bool:
-    """Return whether an attempt is the later one, in the order that the file keeps too."""
+    """Return whether an attempt is the later one, in the file's own order."""
     return (entry.started_at, entry.delivery_id) > (other.started_at, other.delivery_id)
 
 

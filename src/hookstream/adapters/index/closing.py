@@ -1,4 +1,4 @@
-"""What is made of an hour once it is closed: its sums, and then the filter of its ids, a bounded piece at a time."""
+"""Computes the sums of a closed hour and then the filter of its ids, a bounded part at a time."""
 
 from collections.abc import Iterator
 
@@ -7,15 +7,15 @@ from hookstream.adapters.index.folder import IndexFile
 from hookstream.adapters.index.id_filter import FilterBuilder
 
 _BLOCKS_AT_ONCE = 400
-"""Blocks of ids that are added to a filter at once: about a hundred milliseconds."""
+"""Blocks of ids that are added to a filter at once, in about a hundred milliseconds."""
 
 
 def closing(opened: AttemptsFile, file: IndexFile) -> Iterator[None]:
-    """Make them, and stop after each piece. The filter comes last: where it is, all is made.
+    """Compute both, and yield after each part. The filter comes last: if it exists, both are complete.
 
     Args:
         opened: The hour's file, which stays open meanwhile.
-        file: The same.
+        file: The same hour's file.
 
     Raises:
         sqlite3.Error: It is damaged, or cannot be written.

@@ -1,4 +1,4 @@
-"""The counts of several subscriptions apart from each other, each hour's file opened once for all of them."""
+"""Counts several subscriptions separately, and opens each hour's file once for all of them."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -18,9 +18,9 @@ def counts_of_each(
     """Return the counts of each subscription over an interval that ends at present.
 
     Args:
-        hours: The hours that it touches.
-        opened: Opens one of them; None: it is not there any more.
-        subscriptions: Their ids, of whatever partner.
+        hours: The hours that it overlaps.
+        opened: Opens one of them; None: it does not exist any more.
+        subscriptions: Their ids, of any partner.
         steps: The interval.
     """
     found = {each: Counts() for each in subscriptions}

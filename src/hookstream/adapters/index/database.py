@@ -1,4 +1,4 @@
-"""Opens SQLite files, for the one writer and read-only for readers, and commits to them."""
+"""Opens SQLite files, for the only writer or read-only, and commits to them."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def open_for_writing(
         log_pages: How many pages are written to the log before they are moved into the file.
 
     Raises:
-        OtherFormat: It is there, and has another format.
+        OtherFormat: It exists, and has another format.
         sqlite3.Error: It cannot be opened, or is damaged.
     """
     opened = sqlite3.connect(path, isolation_level=None, cached_statements=256)
@@ -48,7 +48,7 @@ def open_for_writing(
         opened.execute(f"PRAGMA cache_size=-{cache_kib}")
         opened.execute(f"PRAGMA wal_autocheckpoint={log_pages}")
         if not made:
-            # One transaction: a file has all of its tables and its format, or nothing.
+            # One transaction: a file has all of its tables and its format, or none of them.
             opened.executescript(f"BEGIN; {schema} PRAGMA user_version={FORMAT}; COMMIT;")
     except BaseException:
         opened.close()
@@ -61,7 +61,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
     Raises:
         OtherFormat: It has another format.
-        sqlite3.Error: It is not there, or is damaged.
+        sqlite3.Error: It does not exist, or is damaged.
     """
     opened = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=ro",
@@ -76,7 +76,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             _refuse(path, version)
         opened.execute("PRAGMA query_only=1")
         opened.execute("PRAGMA cache_size=-4096")
-        # The files of the past do not change: pages are read through the kernel's memory.
+        # Files of past hours do not change: pages are memory-mapped.
         opened.execute("PRAGMA mmap_size=268435456")
     except BaseException:
         opened.close()
@@ -86,13 +86,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(opened: sqlite3.Connection) -> Iterator[None]:
-    """Commit what the block does, or nothing of it, also where it is cancelled."""
+    """Commit the changes of the block, all or none, even if it is cancelled."""
     opened.execute("BEGIN IMMEDIATE")
     try:
         yield
         opened.execute("COMMIT")
     except BaseException:
-        # SQLite has rolled back by itself where the disk is full.
+        # SQLite has already rolled back if the disk is full.
         if opened.in_transaction:
             opened.execute("ROLLBACK")
         raise
@@ -100,7 +100,7 @@ def transaction(opened: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def snapshot(opened: sqlite3.Connection) -> Iterator[None]:
-    """Have everything that the block reads be of one instant."""
+    """Make all reads of the block see one instant."""
     opened.execute("BEGIN")
     try:
         yield

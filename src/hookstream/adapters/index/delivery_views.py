@@ -1,4 +1,4 @@
-"""Views of deliveries: the state of a run, and a delivery's history, from all files that mention it."""
+"""Derives the state of a run and the history of a delivery from all files that mention them."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,10 +34,10 @@ from hookstream.core.statistics.life import (
 )
 
 _COUNT = re.compile("[0-9]{1,10}")
-"""A number of attempts: the dead letter is untrusted."""
+"""The form of a number of attempts, since the dead letter is untrusted."""
 
 _MOST_RUNS = 1_000
-"""How many runs of one delivery are distinguished, the newest."""
+"""The most runs of one delivery that are distinguished, the newest."""
 
 LifeOrder: TypeAlias = tuple[Millis, int, int, str, str, str]
 """The order of runs: their event's time and place, then subscription and job."""
@@ -89,7 +89,7 @@ def history_from(
 
 
 def dead_record(record: AsideRecord) -> DeadRecord:
-    """Return a dead letter as the run's record that it is."""
+    """Return a dead letter as a record of its run."""
     summary, by = record
     redriven = by is not None and by.purged is None
     return DeadRecord(
@@ -114,7 +114,7 @@ def _attempts(text: str) -> int:
 
 
 class Runs(NamedTuple):
-    """Finds all that the window has of deliveries."""
+    """Finds everything about deliveries in the window."""
 
     hours: Sequence[IndexFile]
     """The newest first."""
@@ -123,7 +123,7 @@ class Runs(NamedTuple):
     day: Callable[[IndexFile], AbstractContextManager[AsideReader | None]]
     now: Callable[[], AbstractContextManager[NowReader]]
     may_have: Callable[[IndexFile, Of, Packed], bool]
-    """Whether an hour may have an id; it is asked before the hour's file is opened."""
+    """Whether an hour may have an id; called before the hour's file is opened."""
 
     def attempts_of(self, packed: Packed) -> Iterator[IndexedAttempt]:
         """Yield the attempts of a delivery, or of all members of a batch, the oldest hour first."""
@@ -136,7 +136,7 @@ class Runs(NamedTuple):
             return now.of_delivery(delivery_id)
 
     def dead_of(self, delivery_id: str, origin_at: Millis = 0) -> list[AsideRecord]:
-        """Return the dead letters of a delivery; `origin_at` is its event's time, which none comes before."""
+        """Return the dead letters of a delivery; `origin_at` is its event's time: none is older."""
         found: list[AsideRecord] = []
         for file in self._days_after(origin_at):
             with self.day(file) as day:
@@ -144,7 +144,7 @@ class Runs(NamedTuple):
         return found
 
     def of_event(self, life: FoundLife) -> IndexedDelivery | None:
-        """Return a run that was found by its attempts, as `of_life`; its event's hour may be gone."""
+        """Return a run that was found by its attempts, like `of_life`; its event's hour may be gone."""
         origin_at = life.key.origin.timestamp
         file = self._hour_of(origin_at)
         if file is not None:
@@ -156,10 +156,10 @@ class Runs(NamedTuple):
         return self._shown(run, life, self._entries_of(run, origin_at))
 
     def of_life(self, life: FoundLife) -> IndexedDelivery | None:
-        """Return a run in its present state; None: no record of it is in the index any more, or yet.
+        """Return a run in its present state; None: the index has no record of it, any more or yet.
 
         Args:
-            life: What its event's hour has of it.
+            life: Its row in its event's hour.
         """
         run = RunId(life.delivery_id, life.key.origin.place, life.key.job)
         return self._shown(run, life, self._deciding(run, life))
@@ -167,7 +167,7 @@ class Runs(NamedTuple):
     def _shown(
         self, run: RunId, life: FoundLife, entries: Iterable[AuditEntry]
     ) -> IndexedDelivery | None:
-        """Return a run in its present state, of whose entries the deciding ones are given."""
+        """Return a run in its present state, given the entries that determine it."""
         origin_at = life.key.origin.timestamp
         states = RunStates(_MOST_RUNS)
         entity_id = ""
@@ -183,7 +183,7 @@ class Runs(NamedTuple):
         return IndexedDelivery(found[0], entity_id, origin_at) if found else None
 
     def _deciding(self, run: RunId, life: FoundLife) -> Iterable[AuditEntry]:
-        """Return the entries that a run's state and its entity's id are read from: nearly always one."""
+        """Return the entries that give a run's state and its entity's id: nearly always one."""
         if life.newest is None:
             return ()
         entry = self._entry_at(life.key.subscription_id, life.newest)
@@ -194,13 +194,13 @@ class Runs(NamedTuple):
             and (entry.entity_id or entry.outcome is not None or not life.state.attempts)
         ):
             return (entry,)
-        # A run is noted before its entry is written, and an hour that was damaged is read again.
+        # A run is stored before its entry, and a damaged hour is read again.
         return self._entries_of(run, life.key.origin.timestamp)
 
-    # What is known of many runs, without the runs themselves.
+    # Facts about many runs, without the runs themselves.
 
     def newest_shapes(self, lives: Iterable[FoundLife]) -> dict[LifeKey, AttemptShape]:
-        """Return what recurs of each run's newest entry; a run is left out whose entry is not at its place."""
+        """Return the shape of each run's newest entry; runs whose entry is missing are left out."""
         of_hours: dict[Millis, list[FoundLife]] = {}
         for life in lives:
             if life.newest is not None:
@@ -230,8 +230,8 @@ class Runs(NamedTuple):
         return found
 
     def _days_after(self, origin_at: Millis) -> Iterator[IndexFile]:
-        """Yield the days that may have dead letters of an event of a time, which none comes before."""
-        # By as much as the clocks of brokers differ, a letter may seem to come first.
+        """Yield the days that may have dead letters of an event of a time; none is older."""
+        # A dead letter may seem older by as much as the brokers' clocks differ.
         return (each for each in self.days if each.start + DAY + HOUR > origin_at)
 
     def _hour_of(self, instant: Millis) -> IndexFile | None:
@@ -239,7 +239,7 @@ class Runs(NamedTuple):
         return next((each for each in self.hours if each.start == start), None)
 
     def _entry_at(self, subscription_id: str, newest: NewestEntry) -> AuditEntry | None:
-        """Return the entry at a place; None: it is not there yet, or its hour is not any more."""
+        """Return the entry at a place; None: it is not there yet, or its hour is gone."""
         file = self._hour_of(newest.at)
         if file is None:
             return None
@@ -290,7 +290,7 @@ class Runs(NamedTuple):
         return sorted(((order_of(key), life) for key, life in found.items()), reverse=True)
 
     def _attempts_in(self, file: IndexFile, packed: Packed) -> Iterator[IndexedAttempt]:
-        # A batch's id is no delivery's, and is stored as text.
+        # A batch's id is not a delivery's, and is stored as text.
         kind = Of.BATCH if is_batch_id(delivery_of(packed)) else Of.DELIVERY
         if not self.may_have(file, kind, packed):
             return

@@ -1,4 +1,4 @@
-"""Errors in an hour's file by what they look like: whose they are, how many, of how many deliveries."""
+"""Stores errors in an hour's file by pattern: the subscription, their number and their deliveries."""
 
 import hashlib
 import heapq
@@ -40,12 +40,12 @@ PatternRow: TypeAlias = tuple[str, str, int, str, int, Millis, Millis, str, str]
 """Subscription, outcome, status or 0, text; count, first and last time, example and its delivery."""
 
 MOST_IN_HOUR = 5_000
-"""How many patterns of errors an hour keeps apart; further ones count together, with `OTHERS`, of each subscription."""
+"""The most error patterns that an hour distinguishes; further ones of a subscription count as `OTHERS`."""
 
 
 @dataclass(slots=True)
 class _Gathered:
-    """The errors of a batch that look alike."""
+    """Errors of a batch with the same pattern."""
 
     first_at: Millis
     last_at: Millis
@@ -55,7 +55,7 @@ class _Gathered:
     hashes: set[int] = field(default_factory=set)
 
     def take(self, entry: AuditEntry, delivery: Packed) -> None:
-        """Take one of them."""
+        """Add one of them."""
         at = entry.started_at
         self.count += 1
         self.first_at = min(self.first_at, at)
@@ -71,7 +71,7 @@ class ErrorRows:
     Args:
         db: The file.
         number: Returns the number of a subscription's name, and that of a partner's.
-        most: How many patterns the file keeps apart.
+        most: The most patterns that the file distinguishes.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class ErrorRows:
         self._kept: int | None = None
 
     def forget(self) -> None:
-        """Forget what was counted in a transaction that was not committed."""
+        """Drop the counts of a transaction that was not committed."""
         self._kept = None
 
     def add(self, entries: Iterable[tuple[AuditEntry, Packed]]) -> None:
-        """Add audit entries, with the ids of their deliveries as they are stored; one that was added is not again."""
+        """Add audit entries that are not added yet, with the ids of their deliveries as they are stored."""
         errors: dict[Errors, _Gathered] = {}
         successes: dict[tuple[str, str], Millis] = {}
         for entry, delivery in entries:
@@ -132,7 +132,7 @@ class ErrorRows:
         return None if found is None else bytes(found[0])
 
     def _is_full(self, sub: int) -> bool:
-        """Return whether no further pattern of a subscription is kept apart."""
+        """Return whether no further pattern of a subscription is distinguished."""
         if self._count() >= self._most:
             return True
         of = self._db.execute("SELECT count(*) FROM errors WHERE sub = ?", (sub,)).fetchone()[0]
@@ -148,13 +148,13 @@ class ErrorRows:
 def patterns_of(
     db: sqlite3.Connection, subs: Iterable[int] | None, partner: int | None, most: int
 ) -> list[PatternRow]:
-    """Return the patterns of errors of subscriptions, the most frequent.
+    """Return the most frequent error patterns of subscriptions.
 
     Args:
         db: The file.
         subs: The numbers of subscriptions; None: all.
         partner: Only those of a partner's number; None: of all.
-        most: How many are returned at most.
+        most: The most that are returned.
     """
     which, values = _which(subs, partner)
     return db.execute(
@@ -168,7 +168,7 @@ def _which(subs: Iterable[int] | None, partner: int | None) -> tuple[str, tuple[
     """Return the condition of subscriptions and a partner, and its values; None: of all."""
     conditions, values = ["1"], list[object]()
     if subs is not None:
-        # One statement, however many there are.
+        # One statement for any number of them.
         conditions.append("sub IN (SELECT value FROM json_each(?))")
         values.append(json.dumps([*subs]))
     if partner is not None:
@@ -180,7 +180,7 @@ def _which(subs: Iterable[int] | None, partner: int | None) -> tuple[str, tuple[
 def patterns_like(
     db: sqlite3.Connection, named: Iterable[Fingerprint], partner: int | None
 ) -> Iterator[PatternRow]:
-    """Yield what a file has of some patterns; with a partner's number, of those of its own alone."""
+    """Yield a file's errors of some patterns; with a partner's number, only its own."""
     for name, outcome, status, text in named:
         yield from db.execute(_PATTERN, (name, outcome, status or 0, text, partner))
 
@@ -192,7 +192,7 @@ class GatheredPatterns:
         self._found: dict[tuple[str, str, int, str], _Joined] = {}
 
     def add(self, rows: Iterable[PatternRow]) -> int:
-        """Add those of an hour, and return how many they were."""
+        """Add those of an hour, and return their number."""
         added = 0
         for row in rows:
             added += 1
@@ -204,7 +204,7 @@ class GatheredPatterns:
         return added
 
     def most_frequent(self, most: int) -> list[ErrorPattern]:
-        """Return the most frequent ones; of those that are as frequent, the latest."""
+        """Return the most frequent ones; of equally frequent ones, the latest."""
         found = heapq.nsmallest(
             most, self._found.items(), key=lambda item: (-item[1].count, -item[1].last_at, item[0])
         )
@@ -228,7 +228,7 @@ def errors_seen(
     *,
     deliveries: bool = True,
 ) -> Iterator[SeenRow]:
-    """Yield errors, with the hashes of the deliveries that they concern.
+    """Yield errors, with the hashes of their deliveries.
 
     Args:
         db: The file.
@@ -241,11 +241,11 @@ def errors_seen(
 
 
 class GatheredErrors:
-    """Joins errors over hours: what looks alike is one."""
+    """Joins errors of the same pattern over hours."""
 
     def __init__(self) -> None:
         self.rows = 0
-        """How many were added."""
+        """The number of added errors."""
         self._found: dict[tuple[str, str, str, int, str], _Joined] = {}
 
     def add(self, rows: Iterable[SeenRow]) -> None:
@@ -260,7 +260,7 @@ class GatheredErrors:
             found.hashes.append(row[10])
 
     def errors(self) -> dict[Errors, SeenErrors]:
-        """Return them."""
+        """Return the joined errors."""
         return {
             Errors(owner, Fingerprint(name, outcome, status or None, text)): SeenErrors(
                 found.count,
@@ -276,7 +276,7 @@ class GatheredErrors:
 
 @dataclass(slots=True)
 class _Joined:
-    """Errors that look alike, of several hours."""
+    """Errors of the same pattern, of several hours."""
 
     count: int
     first_at: Millis
@@ -308,7 +308,7 @@ def successes_seen(
 
 
 def _hash_of(packed: Packed) -> int:
-    """Return 64 bits of an id. One that hookstream made by hashing has them already."""
+    """Return 64 bits of an id. An id that hookstream made by hashing contains them already."""
     if isinstance(packed, str):
         packed = hashlib.blake2b(packed.encode(), digest_size=HASH_BYTES).digest()
     return int.from_bytes(packed[-HASH_BYTES:], "big")

@@ -1,4 +1,4 @@
-"""What an index has seen of failures within some hours, joined over them."""
+"""Joins the errors and successes of several hours of the index."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -12,10 +12,10 @@ from hookstream.core.model.instant import Millis
 from hookstream.errors import DependencyUnavailable
 
 OpenedHour: TypeAlias = tuple[Millis, AbstractContextManager[HourReader | None]]
-"""The start of an hour, and what opens it; None: it is not there any more."""
+"""The start of an hour, and the function that opens it; None: it does not exist any more."""
 
 _OF_HOUR = 50
-"""An hour counts as so many errors more: what opening its file costs."""
+"""An hour counts as so many additional errors, the cost of opening its file."""
 
 
 def looked_in(
@@ -30,18 +30,18 @@ def looked_in(
     """Return the errors and the last successes of hours.
 
     Args:
-        hours: They, the newest first.
+        hours: The hours, the newest first.
         whose: A partner, subscriptions of it, or neither.
         window: The index's.
-        since: From when on the hours are.
-        deliveries: Whether deliveries are counted; else there are none.
-        most: After so many errors no older hour is looked at, and successes never are; None: all are.
+        since: The start of the hours.
+        deliveries: Whether deliveries are counted; otherwise there are none.
+        most: After so many errors no older hour is read, and successes never are; None: all are.
 
     Raises:
         DependencyUnavailable: The index has read nothing yet.
     """
     if window.since is None or window.until is None:
-        raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
+        raise DependencyUnavailable("the index has read nothing yet: try again in a moment")
     since = max(window.since, since)
     gathered = GatheredErrors()
     successes: dict[str, Millis] = {}

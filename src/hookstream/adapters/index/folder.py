@@ -1,7 +1,7 @@
-"""The index's folder: which files it has, how old they are, what they take, and which are damaged.
+"""Manages the files of the index's folder: their spans, their sizes, and damaged ones.
 
 `attempts-2026112909.db` has the attempts of an hour of append time, `aside-20261129.db` the dead letters,
-undecodable records and operations events of a day, `now.db` what waits in the tiers at present.
+undecodable records and operations events of a day, `now.db` the records that wait in the tiers.
 `attempts-2026112909.ids` is a closed hour's filter of ids.
 """
 
@@ -28,14 +28,14 @@ _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Family(Enum):
-    """What a file is for, and for which span of append time."""
+    """The kind of a file, with its span of append time."""
 
     ATTEMPTS = "attempts", HOUR, "%Y%m%d%H"
     ASIDE = "aside", DAY, "%Y%m%d"
 
     @property
     def prefix(self) -> str:
-        """What its files' names begin with."""
+        """The prefix of its files' names."""
         return self.value[0]
 
     @property
@@ -45,7 +45,7 @@ class Family(Enum):
 
     @property
     def pattern(self) -> str:
-        """How the start of a file's span stands in its name."""
+        """The format of the start of a file's span in its name."""
         return self.value[2]
 
     def start_of(self, instant: Millis) -> Millis:
@@ -67,16 +67,16 @@ class IndexFile(NamedTuple):
 
     @property
     def marker(self) -> Path:
-        """The path of the marker that says that it is damaged."""
+        """The path of the marker of a damaged file."""
         return self.path.with_name(self.path.name + _DAMAGED)
 
     def bytes(self) -> int:
-        """Return what it takes on disk, with its log and its filter."""
+        """Return its size on disk, with its log and its filter."""
         sides = [self.path.with_name(self.path.name + side) for side in _SIDE_FILES]
         return sum(map(_size, (self.path, self.filter, *sides)))
 
     def unlink(self) -> None:
-        """Delete it. Readers that have it open read on until they close it."""
+        """Delete it. Readers that have it open can read it until they close it."""
         for side in _SIDE_FILES:
             self.path.with_name(self.path.name + side).unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ class IndexFolder:
     """The files of one index.
 
     Args:
-        path: The folder, which belongs to the index alone.
+        path: The folder, which belongs to the index only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,18 +96,18 @@ class IndexFolder:
 
     @property
     def now(self) -> Path:
-        """The file of what waits in the tiers, and of how far everything was read."""
+        """The file of the waiting tier records and of the read positions."""
         return self.path / "now.db"
 
     def file(self, family: Family, start: Millis) -> IndexFile:
-        """Return the file of a span, whether it is there or not."""
+        """Return the file of a span, whether it exists or not."""
         moment = dt.datetime.fromtimestamp(start // 1000, dt.UTC)
         return IndexFile(
             family, start, self.path / f"{family.prefix}-{moment.strftime(family.pattern)}.db"
         )
 
     def files(self, family: Family) -> list[IndexFile]:
-        """Return the files of a family that are there, the newest first."""
+        """Return the existing files of a family, the newest first."""
         found: list[IndexFile] = []
         with suppress(FileNotFoundError):
             for path in self.path.iterdir():
@@ -124,14 +124,14 @@ class IndexFolder:
         until: Millis | None,
         before: tuple[Millis, int, int] | None,
     ) -> Iterator[IndexFile]:
-        """Yield the files of a window that an interval touches, the newest first.
+        """Yield the files of a window that an interval overlaps, the newest first.
 
         Args:
-            family: Which files.
+            family: The kind of file.
             known_since: The start of the window; None: nothing is known, so there are none.
-            since: The start of the interval; None: that of the window.
+            since: The start of the interval; None: the start of the window.
             until: Its end; None: it has none.
-            before: Only files with what lies before this place.
+            before: Only files with rows before this place.
         """
         if known_since is None:
             return
@@ -150,7 +150,7 @@ class IndexFolder:
         IndexFile(Family.ATTEMPTS, 0, self.now).unlink()
 
     def bytes(self) -> int:
-        """Return what all files take on disk."""
+        """Return the size of all files on disk."""
         found = 0
         with suppress(FileNotFoundError):
             for path in self.path.iterdir():
@@ -159,7 +159,7 @@ class IndexFolder:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether an error says that a file is damaged, or no file of this format."""
+    """Return whether an error means that a file is damaged or not of this format."""
     code = getattr(error, "sqlite_errorcode", None)
     return code in _CORRUPT or "no such table" in str(error) or "no such column" in str(error)
 

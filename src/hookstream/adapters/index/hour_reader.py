@@ -1,4 +1,4 @@
-"""One hour's file for a reader: attempts newest first, runs newest first, counts. Work is bounded by callers."""
+"""Reads one hour's file: attempts and runs, the newest first, and counts. Callers bound the work."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ Place: TypeAlias = tuple[Millis, int, int]
 """Append time, partition and offset: the order of attempts."""
 
 MOST_MATCHES = 50_000
-"""The most attempts of one id in one hour that are looked at, the newest."""
+"""The most attempts of one id in one hour that are read, the newest."""
 
 _MOST_SHAPES = _MOST_NAMES = 50_000
 _NOBODY = -1
@@ -54,18 +54,18 @@ _COLUMN = {Of.DELIVERY: "delivery", Of.EVENT: "event", Of.ENTITY: "entity", Of.B
 
 
 class FoundLife(NamedTuple):
-    """A run, as its event's hour has it."""
+    """A run's row in its event's hour."""
 
     key: LifeKey
     delivery_id: str
     state: LifeState
     test: bool
     newest: NewestEntry | None
-    """Where its newest audit entry is; None: there is none."""
+    """The place of its newest audit entry; None: there is none."""
 
 
 class MetAttempt(NamedTuple):
-    """An attempt that was met: its place and shape; the rest is read if it is wanted."""
+    """An attempt in the order of a list: its place and shape; other columns are read if it is selected."""
 
     place: Place
     shape: int
@@ -80,7 +80,7 @@ class HourReader:
 
     Raises:
         OtherFormat: It has another format.
-        sqlite3.Error: It is not there, or is damaged.
+        sqlite3.Error: It does not exist, or is damaged.
     """
 
     def __init__(self, file: IndexFile) -> None:
@@ -235,7 +235,7 @@ class HourReader:
             yield (at + self.start, partition, offset), _found(key, rest)
 
     def life(self, key: LifeKey) -> FoundLife | None:
-        """Return what is known of a run whose event is of this hour; None: nothing is."""
+        """Return the row of a run whose event is of this hour; None: there is none."""
         sub = self._number(SUBSCRIPTION, key.subscription_id)
         topic = self._number("t", key.origin.topic)
         job = 0 if key.job is None else self._number("j", key.job)
@@ -256,7 +256,7 @@ class HourReader:
     def counts_of_steps(
         self, whose: Sequence[int], steps: Steps, now: Millis
     ) -> Iterator[CountedRuns]:
-        """Yield the counts of each step, those that are overdue at present apart from others."""
+        """Yield the counts of each step, with those that are overdue at present separate from others."""
         minutes = self._minutes(steps)
         overdue_before = (now - OVERDUE - self.start) // MINUTE
         summed = self._summed(steps)
@@ -305,13 +305,13 @@ class HourReader:
         return next(iter(errors.most_frequent(1)), None)
 
     def _minutes(self, steps: Steps) -> range:
-        """Return which minutes of the hour an interval touches."""
+        """Return the minutes of the hour that an interval overlaps."""
         first = (steps.since - self.start) // MINUTE
         last = -(-(steps.until - self.start) // MINUTE)
         return range(max(0, first), min(HOUR // MINUTE, last))
 
     def _summed(self, steps: Steps) -> int:
-        """Return up to which name sums over the hour are all that is wanted: it lies within one step."""
+        """Return the name up to which sums over the hour suffice, since the hour lies within one step."""
         end = self.start + HOUR
         if self.start < steps.since or end > steps.until:
             return NOBODY
@@ -323,7 +323,7 @@ class HourReader:
         return (self.start - steps.since) // MINUTE, steps.step // MINUTE
 
     def whose(self, partner_id: str | None, names: Collection[str] | None) -> list[int]:
-        """Return the numbers under which things are counted: of subscriptions, a partner, or everything."""
+        """Return the numbers under which counts are kept: of subscriptions, a partner, or everything."""
         if names is not None:
             return self.subscriptions(partner_id, names) or []
         if partner_id is None:
@@ -340,7 +340,7 @@ class HourReader:
     def errors_like(
         self, named: Iterable[Fingerprint], partner_id: str | None
     ) -> Iterator[PatternRow]:
-        """Yield what there is of some patterns. With a partner, only its own."""
+        """Yield the errors of some patterns. With a partner, only its own."""
         return patterns_like(self._db, named, self._partner(partner_id))
 
     def seen_errors(
@@ -355,7 +355,7 @@ class HourReader:
         yield from successes_seen(self._db, subs)
 
     def _partner(self, partner_id: str | None) -> int | None:
-        """Return a partner's number, one that nothing has where the hour has nothing of it; None: none is asked for."""
+        """Return a partner's number, an unused one if the hour has nothing of it; None: no partner is given."""
         if partner_id is None:
             return None
         return self._number(PARTNER, partner_id) or _NOBODY
@@ -372,7 +372,7 @@ class HourReader:
         return max(found, key=lambda each: (each.at, each.delivery_id), default=None)
 
     def _relative(self, place: Place | None) -> Place | None:
-        """Return a place with its time relative to the hour's start, as rows have it."""
+        """Return a place with its time relative to the hour's start, as in rows."""
         return None if place is None else (place[0] - self.start, *place[1:])
 
     def _number(self, kind: str, name: str) -> int | None:

@@ -1,9 +1,9 @@
-"""Sums over the minutes of an hour's file, kept from when the hour is closed, so that long windows read one row an hour.
+"""Sums the minutes of a closed hour's file, so that long windows read one row per hour.
 
-They are rows of the tables of minutes, of a minute that no hour has. A closed hour's runs still change, as a late
-attempt counts in the hour of its event: from then on the sums change with the minutes, in the same transaction.
-Whose sums are kept is a number in the file: they are made a bounded piece at a time, and a process that is killed
-in between goes on where it was.
+Sums are rows of the tables of minutes, with a minute that no hour has. A closed hour's runs still change, since a
+late attempt counts in the hour of its event: from then on the sums change with the minutes, in the same
+transaction. The sums are computed a bounded part at a time. A number in the file is the last name with sums, so a
+process that is killed in between continues there.
 """
 
 import sqlite3
@@ -15,10 +15,10 @@ WHOLE: Final = -1
 
 NOBODY: Final = -1
 EVERYBODY: Final = 1 << 62
-"""More than any number that a name has."""
+"""More than the number of any name."""
 
 _AT_ONCE: Final = 200
-"""Of how many names sums are made at once: some ten milliseconds' work."""
+"""The number of names whose sums are computed at once, in some ten milliseconds."""
 
 _RUNS: Final = (
     "INSERT OR REPLACE INTO minutes SELECT who, ?3, kind, ending, sum(runs), sum(retries) FROM minutes"
@@ -27,17 +27,17 @@ _RUNS: Final = (
 
 
 def summed_up_to(db: sqlite3.Connection) -> int:
-    """Return the largest number of a name whose sums are kept, with those of all smaller ones."""
+    """Return the largest number of a name up to which all sums are stored."""
     found = db.execute("SELECT value FROM state WHERE key = 'summed'").fetchone()
     return NOBODY if found is None else int(found[0])
 
 
 def sum_next(db: sqlite3.Connection, after: int, counted: Sequence[str]) -> int:
-    """Make the sums of the next names, and return up to which they are kept then; within a transaction.
+    """Compute the sums of the next names, and return the last name with sums; within a transaction.
 
     Args:
         db: The file.
-        after: Up to which they are kept.
+        after: The last name with sums so far.
         counted: The columns of `attempt_minutes` that are summed, in their order.
     """
     last = int(db.execute("SELECT coalesce(max(id), 0) FROM names").fetchone()[0])
@@ -62,8 +62,8 @@ def added_up(
     """Return how sums change with their minutes.
 
     Args:
-        changes: The changes of minutes: whose, the minute, what else its row is found by, and the numbers.
-        up_to: Up to which name sums are kept.
+        changes: The changes of minutes: the name, the minute, the rest of the row's key, and the numbers.
+        up_to: The last name with sums.
     """
     found: dict[tuple[int, ...], list[int]] = {}
     if up_to == NOBODY:

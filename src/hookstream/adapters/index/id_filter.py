@@ -1,8 +1,7 @@
-"""The filter of a closed hour: which ids of deliveries, events and entities it may have, in a byte an id.
+"""A filter of a closed hour's ids of deliveries, events and entities, with one byte per id.
 
-It is a Bloom filter: what it denies is not there, and of a hundred ids that are not there it admits about
-two. A look-up by an id so opens the files that have it, and few others. It is read through the kernel's
-memory, four bytes a question.
+It is a Bloom filter: it never denies an id that is there, and admits about two of a hundred that are not. So a
+look-up by an id opens the files that have it, and few others. It is memory-mapped; a query reads four bytes.
 """
 
 import mmap
@@ -23,17 +22,17 @@ _LEAST_BITS = 512
 
 
 def _numbers(kind: Of, hashed: int) -> tuple[int, int]:
-    """Return two numbers that are made of a hash by multiplication, so that one of few bits will do."""
+    """Return two numbers derived from a hash by multiplication, so that a hash of few bits suffices."""
     mixed = (hashed + 1 + (kind << 40)) * 0x9E3779B97F4A7C15 & _LOW
     mixed = (mixed ^ mixed >> 29) * 0xBF58476D1CE4E5B9 & _LOW
     return mixed >> 20, mixed & 0xFFFFFFFF | 1
 
 
 class FilterBuilder:
-    """Builds a filter, so many ids at a time.
+    """Builds a filter in several steps.
 
     Args:
-        ids: How many there will be at most; more make it admit more.
+        ids: The expected maximum of ids; with more, it admits more false positives.
     """
 
     def __init__(self, ids: int) -> None:
@@ -50,21 +49,21 @@ class FilterBuilder:
                 found[at >> 3] |= 1 << (at & 7)
 
     def write(self, path: Path) -> None:
-        """Write it; it is there when it is whole."""
+        """Write it; the file appears when it is complete."""
         beside = path.with_name(path.name + ".new")
         beside.write_bytes(_HEAD.pack(_MAGIC, self._bits) + self._bytes)
         beside.replace(path)
 
 
 class IdFilter:
-    """A filter that is read from its file.
+    """A filter in its file.
 
     Args:
         path: The file.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no filter, or is cut short.
+        ValueError: It is not a filter, or is truncated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,10 +76,10 @@ class IdFilter:
             raise ValueError(f"{path.name} is too short for a filter")
         magic, self._bits = _HEAD.unpack_from(self._map)
         if magic != _MAGIC or len(self._map) != _HEAD.size + (self._bits + 7) // 8:
-            raise ValueError(f"{path.name} is no filter of delivery ids")
+            raise ValueError(f"{path.name} is not a filter of delivery ids")
 
     def may_have(self, kind: Of, hashed: int) -> bool:
-        """Return whether an id of this kind and hash may be in the file; False: it is not."""
+        """Return whether an id of this kind and hash may be in the file; False: it is not there."""
         first, second = _numbers(kind, hashed)
         for question in range(_QUESTIONS):
             at = (first + question * second) % self._bits

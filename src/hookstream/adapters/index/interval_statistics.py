@@ -1,6 +1,6 @@
-"""The statistics of an interval, added up over the hours' files; none stays open in between.
+"""Computes the statistics of an interval from the hours' files, opened one at a time.
 
-Of errors, each hour's most frequent patterns are looked at; what is said of those that are named is exact.
+Only each hour's most frequent error patterns are read; the numbers of the returned patterns are exact.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from hookstream.core.statistics.overview import Steps
 from hookstream.core.statistics.reading import MOST_ERRORS, StatisticsBuilder
 
 MOST_PATTERNS_LOOKED: Final = 200
-"""How many patterns of errors of an hour are looked at, the most frequent."""
+"""The number of error patterns read per hour, the most frequent ones."""
 
 
 def statistics_of(
@@ -35,8 +35,8 @@ def statistics_of(
         hours: Its hours, the newest first.
         opened: Opens one of them.
         whose: A partner, subscriptions of it, or neither.
-        builder: Of the interval.
-        most: How many patterns of errors of an hour are looked at.
+        builder: The builder for the interval.
+        most: The number of error patterns read per hour.
     """
     steps = Steps(builder.since, builder.until, builder.step)
     errors, is_cut = GatheredPatterns(), False
@@ -52,7 +52,7 @@ def statistics_of(
                 builder.add_last(reader.last(numbers))
     found = errors.most_frequent(MOST_ERRORS)
     if is_cut:
-        # One that is named may have been among the rarer ones of some hour.
+        # A returned pattern may have been among the rarer ones of some hour.
         named = [each.fingerprint for each in found]
         touched = (opened(hour) for hour in hours if hour.start < builder.until)
         found = _counted(named, touched, whose).most_frequent(MOST_ERRORS)
@@ -65,7 +65,7 @@ def _counted(
     hours: Iterable[AbstractContextManager[HourReader | None]],
     whose: Whose,
 ) -> GatheredPatterns:
-    """Return all that hours have of these patterns."""
+    """Return all errors of these patterns in the hours."""
     found = GatheredPatterns()
     for hour in hours:
         with hour as reader:

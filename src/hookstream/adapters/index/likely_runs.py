@@ -1,9 +1,9 @@
-"""Which of many runs a filter may select: what decides it is looked up for all of them together.
+"""Excludes runs that a filter cannot select, with look-ups for many runs together.
 
-To work out a run's state takes its entry, its tier records and its dead letters. A list of what is dead-lettered
-meets all that only waits, and a list of what is pending all that was dead-lettered, of which some is redriven.
-Those are left out here, for a look into an index each. None is left out that the filter selects; some may stay
-that it does not.
+Determining a run's state takes its entry, its tier records and its dead letters. A list of dead-lettered runs
+encounters all that only wait, and a list of pending runs all that were dead-lettered, some of them redriven. Those
+are excluded here by one index look-up each. No run that the filter selects is excluded; some that it does not
+select may remain.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,22 +24,22 @@ _USUAL: Final[Mapping[Ending, DeliveryState]] = {
     Ending.DELIVERED: DeliveryState.COMPLETED,
     Ending.DELIVERED_AT_ONCE: DeliveryState.COMPLETED,
 }
-"""The state of nearly every run that has ended so: if it is wanted, no look into an index is worth its time."""
+"""The state of nearly every run with this ending: if it is selected, an index look-up is not worthwhile."""
 
 
 def likely_runs(runs: Runs, wanted: DeliveryFilter, lives: Sequence[FoundLife]) -> list[bool]:
-    """Return of each run whether a filter may select it, by its state and its event's type.
+    """Return for each run whether a filter may select it, by its state and its event's type.
 
     Args:
-        runs: Finds what is known of runs.
+        runs: Finds records of runs.
         wanted: The filter.
-        lives: Runs as their events' hours have them, at most a few hundred.
+        lives: Rows of runs in their events' hours, at most a few hundred.
     """
     states, types = wanted.states, wanted.event_types
     doubtful = [states is not None and _USUAL[each.state.ending] not in states for each in lives]
     if types is None and not any(doubtful):
         return [True] * len(lives)
-    # No entry of a run that is open has ended it.
+    # An open run has no entry that ended it.
     shapes = runs.newest_shapes(
         life
         for life, doubt in zip(lives, doubtful, strict=True)
@@ -65,7 +65,7 @@ def likely_runs(runs: Runs, wanted: DeliveryFilter, lives: Sequence[FoundLife]) 
 def _wanted_in_records(
     runs: Runs, states: Collection[DeliveryState], lives: Sequence[FoundLife]
 ) -> set[str]:
-    """Return the deliveries of which a tier record or a dead letter may give a run one of some states."""
+    """Return the deliveries with a tier record or a dead letter that may give a run one of some states."""
     found: set[str] = set()
     if DeliveryState.PENDING in states:
         found |= runs.waiting_among(lives)
@@ -73,7 +73,7 @@ def _wanted_in_records(
         found.update(
             delivery_id
             for delivery_id, is_resolved in runs.dead_among(lives).items()
-            # Of one that is resolved, a job may have put its run into a tier again.
+            # If it is resolved, a job may have put its run into a tier again.
             if DeliveryState.DEAD_LETTERED in states or is_resolved
         )
     return found

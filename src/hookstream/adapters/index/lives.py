@@ -1,7 +1,7 @@
-"""What records say of runs of deliveries, and a run's row in its event's hour.
+"""Derives the lives of deliveries' runs from records, and stores them as rows in their events' hours.
 
-A row has the place of its run's newest audit entry too, whichever hour's file has that: so a list of runs looks
-up each by its place, and no id. Times of it are relative to the event's, which makes them short.
+A row also has the place of its run's newest audit entry, in whatever hour's file: so a list of runs looks up each
+by its place, not by an id. Its times are relative to the event's, which makes them short.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,22 +33,22 @@ _NONE_KNOWN = None, None, None, None
 
 
 class NewestEntry(NamedTuple):
-    """Where the audit entry is that a run's state is read from: the newest, or the newest that completed it.
+    """The place of the audit entry that gives a run's state: the newest, or the newest that completed it.
 
-    Of two, the larger one is it.
+    Of two, the larger one counts.
     """
 
     completes: bool
     began: Millis
     """When its attempt began."""
     at: Millis
-    """When it was appended, but no earlier than the start of the hour whose file has it."""
+    """When it was appended, but not before the start of the hour whose file has it."""
     partition: int
     offset: int
 
 
 class Life(NamedTuple):
-    """A run that a record mentions, and what it says of it."""
+    """A run that a record mentions, with the record's information."""
 
     key: LifeKey
     partner_id: str
@@ -60,7 +60,7 @@ class Life(NamedTuple):
     """None: no audit entry is known."""
 
     def joined(self, other: "Life") -> "Life":
-        """Return what both together say of the run."""
+        """Return the information of both about the run."""
         return self._replace(
             state=self.state.join(other.state),
             test=self.test or other.test,
@@ -69,14 +69,14 @@ class Life(NamedTuple):
 
 
 def newer_of(one: NewestEntry | None, other: NewestEntry | None) -> NewestEntry | None:
-    """Return the entry that a run's state is read from."""
+    """Return the entry that gives a run's state."""
     if one is None or other is None:
         return one or other
     return max(one, other)
 
 
 class LifePlace(NamedTuple):
-    """A run's key in numbers, and its partner's."""
+    """A run's key as numbers, and its partner's number."""
 
     sub: int
     at: int
@@ -101,7 +101,7 @@ def read_state(stored: int, attempts: int) -> tuple[LifeState, bool]:
 def lives_of(
     attempts: Iterable[Indexed], deliveries: Iterable[Packed], hour: Millis
 ) -> Iterator[Life]:
-    """Return what attempts say of their runs.
+    """Return the lives of attempts' runs.
 
     Args:
         attempts: The attempts.
@@ -145,12 +145,12 @@ def newest_columns(newest: NewestEntry | None, origin_at: Millis) -> Row:
 def read_newest(
     columns: Sequence[int | None], origin_at: Millis, state: LifeState
 ) -> NewestEntry | None:
-    """Return what the last four columns of a run's row say.
+    """Return the newest entry from the last four columns of a run's row.
 
     Args:
-        columns: They.
+        columns: The columns.
         origin_at: Its event's time.
-        state: Its state: one that is delivered was completed by the entry.
+        state: Its state; if it is delivered, the entry completed it.
     """
     after, took, partition, offset = columns
     if after is None or took is None or partition is None or offset is None:
@@ -160,7 +160,7 @@ def read_newest(
 
 
 def life_of(pending: PendingRecord) -> Life:
-    """Return what a tier record says of its run."""
+    """Return the life of a tier record's run."""
     delivery = pending.delivery
     return Life(
         key_of_waiting(delivery),

@@ -1,8 +1,8 @@
-"""Rows of an hour's file that belong to some subscriptions, the newest first, however many subscriptions those are.
+"""Yields the rows of any number of subscriptions in an hour's file, the newest first.
 
-The indexes begin with the subscription. Of few, their streams are merged; each is a seek and steps of our own. Of
-many, a slice of time is read of all of them together, then the one before it, and so on: a slice is as long as
-the counts by minute say that some hundred rows are in it, and longer where fewer were found than expected.
+The indexes begin with the subscription. For few subscriptions, their streams are merged; each takes a seek and
+its own steps. For many, a slice of time is read for all of them together, then the one before it, and so on: by
+the counts per minute a slice has some hundred rows, and it is longer after fewer rows than expected.
 """
 
 import heapq
@@ -17,34 +17,34 @@ from hookstream.core.model.instant import HOUR, MINUTE, Millis
 from hookstream.core.statistics.life import Ending
 
 Row: TypeAlias = tuple[Any, ...]
-"""Begins with the columns of its order."""
+"""A row, which begins with the columns of the order."""
 
 FEW: Final = 20
-"""Of up to so many subscriptions, streams are merged."""
+"""Up to so many subscriptions, streams are merged."""
 
 _ROWS: Final = 100
-"""How many rows of everybody a slice has at first, as the counts say."""
+"""The number of rows of all subscriptions in the first slice, by the counts."""
 _LARGEST: Final = 1_024
-"""How many times as many it has at most, where little is found."""
+"""The largest multiple of that, if few rows are found."""
 _MOST: Final = 1_000
-"""How many rows are read at once."""
+"""The number of rows that are read at once."""
 
 
 class ListedRows(NamedTuple):
-    """Which rows, and in which order."""
+    """A kind of rows and their order."""
 
     table: str
-    """With the index that is used."""
+    """The table with the index that is used."""
     where: str
-    """Which of its rows; each is."""
+    """The condition that every row meets."""
     order: tuple[str, ...]
-    """The columns of the order, which no two rows have in common; the first three are their place."""
+    """The columns of the order, different for any two rows; the first three are the place."""
     rest: str
-    """Its other columns that are read."""
+    """The other columns that are read."""
     counts: str
-    """Asks for the number of these rows by minute, of everybody."""
+    """The query for the number of these rows by minute, of all subscriptions."""
     is_exact: bool
-    """Whether it is exact, and not only nearly: then minutes without rows are passed over."""
+    """Whether that number is exact, not approximate: then minutes without rows are skipped."""
 
     @property
     def columns(self) -> str:
@@ -78,13 +78,13 @@ _LIVES = ListedRows(
 
 
 def kind_of_attempts(*, failures: bool) -> ListedRows:
-    """Return the rows of attempts, or of those alone that failed."""
+    """Return the rows of attempts, or only of failed ones."""
     return _FAILURES if failures else _ATTEMPTS
 
 
 @cache
 def kind_of_runs(endings: frozenset[Ending] = frozenset(Ending)) -> ListedRows:
-    """Return the rows of the runs that have ended in one of some ways."""
+    """Return the rows of the runs with one of some endings."""
     if endings == frozenset(Ending):
         return _LIVES
     among = ", ".join(str(int(each)) for each in sorted(endings))
@@ -108,10 +108,10 @@ def newest_first(
 
     Args:
         db: The file.
-        kind: Which.
+        kind: The kind of rows.
         subs: The numbers of subscriptions; None: all.
-        before: Only what comes before this place, whose time is relative to the hour's start.
-        including: Also what is at it.
+        before: Only rows before this place, whose time is relative to the hour's start.
+        including: Also rows at it.
     """
     counts = dict(db.execute(kind.counts).fetchall())
     if kind.is_exact and not counts:
@@ -151,7 +151,7 @@ def _sliced(
     if subs is not None:
         whose = "SELECT value AS who FROM json_each(?)"
     named = () if subs is None else (json.dumps(subs),)
-    # A place may be of any later hour: what lies between is not walked through.
+    # A place may be of any later hour: the time in between is skipped.
     end = HOUR if before is None else min(HOUR, before[0] + 1)
     times = 1
     while end > 0:
@@ -176,12 +176,12 @@ def _sliced(
 
 
 def _start(counts: Mapping[int, int], end: Millis, rows: int, *, passes_over: bool) -> Millis:
-    """Return the start of a slice that has so many rows, as the counts by minute say.
+    """Return the start of a slice with so many rows, by the counts per minute.
 
     Args:
-        counts: They.
-        end: Its end.
-        rows: How many.
+        counts: The counts.
+        end: The slice's end.
+        rows: The number of rows.
         passes_over: Whether a minute without a count may be in it.
     """
     left = float(rows)

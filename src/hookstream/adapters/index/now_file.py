@@ -1,6 +1,6 @@
-"""The file of the present: what waits in the tiers, and how far everything was read.
+"""Writes the file of the present: the waiting tier records, and the read positions.
 
-A tier record is a row until the retry group's commits pass it, or name it among the settled ones above.
+A tier record has a row until the retry group's commits pass it, or name it among the settled ones above.
 Beyond `most` rows records are only counted, in ranges of offsets, and read again when there is room.
 """
 
@@ -19,10 +19,10 @@ from hookstream.core.model.record import Origin, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 
 MOST_WAITING = 2_000_000
-"""How many tier records are kept by themselves."""
+"""The most tier records that have rows."""
 
 UNMATCHED, UNREADABLE = "unmatched", "unreadable"
-"""Reasons of tier records that are no delivery's: an event still to be matched, and unreadable headers."""
+"""Reasons of tier records without a delivery: an event still to be matched, and unreadable headers."""
 
 SCHEMA: Final = """
 CREATE TABLE waiting (
@@ -54,7 +54,7 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 
 def whose_dues(partner_id: str | None, subscription_id: str | None) -> str:
-    """Return under which name due times are counted: a subscription's, a partner's, or everything's."""
+    """Return the name under which due times are counted: of a subscription, a partner, or everything."""
     if subscription_id is not None:
         return f"s/{subscription_id}"
     return "" if partner_id is None else f"p/{partner_id}"
@@ -67,9 +67,9 @@ class Waiting(NamedTuple):
     partition: int
     offset: int
     pending: PendingRecord | None
-    """None: it is no delivery's."""
+    """None: it has no delivery."""
     why: str = ""
-    """Then `UNMATCHED` or `UNREADABLE`."""
+    """Without a delivery: `UNMATCHED` or `UNREADABLE`."""
 
     @property
     def where(self) -> TopicPartition:
@@ -78,7 +78,7 @@ class Waiting(NamedTuple):
 
 
 class CountedBy(NamedTuple):
-    """What waiting records are counted by."""
+    """The key of a count of waiting records."""
 
     sub: str
     partner: str
@@ -90,8 +90,8 @@ class NowFile:
     """Writes the file. For one thread.
 
     Args:
-        path: The file, which is made if it is missing.
-        most: The most tier records that are kept by themselves.
+        path: The file; it is created if it is missing.
+        most: The most tier records that have rows.
 
     Raises:
         OtherFormat: It has another format.
@@ -103,7 +103,7 @@ class NowFile:
         self._most = most
         self._settled: dict[TopicPartition, GroupPosition] = {}
         self._changes: dict[CountedBy, int] = {}
-        """How many more or fewer runs are counted, of the transaction that is open."""
+        """The changes of the counts in the open transaction."""
         self._dues: dict[tuple[str, str, int], int] = {}
         self._rows = self._count()
 
@@ -112,17 +112,17 @@ class NowFile:
         self._db.close()
 
     def state(self, key: str) -> object:
-        """Return a value that was kept; None: there is none."""
+        """Return a stored value; None: there is none."""
         found = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return None if found is None else found[0]
 
     def put_state(self, values: Mapping[str, int | str]) -> None:
-        """Keep values, in one transaction."""
+        """Store values, in one transaction."""
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", [*values.items()])
 
     def waits(self, delivery: Packed) -> bool:
-        """Return whether a tier record of a delivery waits, or may, as not all are kept by themselves."""
+        """Return whether a tier record of a delivery waits, or may wait, if not all records have rows."""
         found = self._db.execute(
             "SELECT EXISTS (SELECT 1 FROM waiting WHERE delivery = ?) OR EXISTS (SELECT 1 FROM beyond)",
             (delivery,),
@@ -135,9 +135,9 @@ class NowFile:
         return {TopicPartition(topic, partition): next_one for topic, partition, next_one in found}
 
     def add(self, records: Iterable[Waiting], positions: Mapping[TopicPartition, int]) -> None:
-        """Add tier records that no commit passed, and move the positions on, in one transaction.
+        """Add tier records that no commit passed, and advance the positions, in one transaction.
 
-        A record that is there already is left as it is.
+        A record that is there already is left unchanged.
         """
         with self._transaction():
             for record in records:
@@ -198,7 +198,7 @@ class NowFile:
             self._change(CountedBy(row[1], row[2], row[3], record.topic), row[4] or row[0], 1)
 
     def _change(self, of: CountedBy, due: Millis, by: int) -> None:
-        """Count a record more or fewer; what is due at once is so since it was appended."""
+        """Change a count; a record that is due at once was due at its append."""
         self._changes[of] = self._changes.get(of, 0) + by
         if of.sub:
             for who in ("", whose_dues(of.partner, None), whose_dues(None, of.sub)):
@@ -215,7 +215,7 @@ class NowFile:
         self._db.executemany(_NO_DUE, [key for key, by in self._dues.items() if by < 0])
 
     def _beyond(self, record: Waiting) -> None:
-        """Count a record in the range that ends just before it, or in one of its own."""
+        """Count a record in the range that ends just before it, or in a new one."""
         last = self._db.execute(
             "SELECT first, last FROM beyond WHERE topic = ? AND partition = ? ORDER BY first DESC LIMIT 1",
             record.where,
@@ -252,7 +252,7 @@ class NowFile:
         self._rows -= len(removed)
 
     def _pass(self, position: GroupPosition) -> None:
-        """Drop ranges of counted records that a commit passed; of one that it cuts, a share is left."""
+        """Drop ranges of counted records that a commit passed; if it cuts one, a share remains."""
         unread = position.unread_from
         at = position.at
         for first, last, records in self._db.execute(
@@ -305,7 +305,7 @@ _NO_DUE = "DELETE FROM dues WHERE who = ? AND topic = ? AND minute = ? AND runs 
 
 
 def _state_of(delivery: Delivery) -> str:
-    """Return a delivery's state as it is stored, without what other columns have."""
+    """Return a delivery's state as it is stored, without the values of other columns."""
     reason = delivery.deferred_reason
     return json.dumps(
         (
@@ -333,7 +333,7 @@ def _state_of(delivery: Delivery) -> str:
 
 
 def delivery_from(delivery_id: str, sub: str, partner: str, state: str) -> Delivery:
-    """Return a stored delivery; of its trace nothing is kept."""
+    """Return a stored delivery; its trace is not stored."""
     (
         event_type,
         event_id,

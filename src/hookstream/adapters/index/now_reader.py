@@ -1,4 +1,4 @@
-"""The file of the present for a reader: what waits, how much of it, and how far everything was read."""
+"""Reads the file of the present: waiting tier records, their counts, and the read positions."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from hookstream.core.model.instant import SECOND, Millis
 from hookstream.core.statistics.due import DueIntervals
 
 READING: Millis = 30 * SECOND
-"""A writer that wrote nothing for longer does not read."""
+"""A writer that has written nothing for longer is not reading."""
 
 _COLUMNS = "due, topic, partition, offset, at, sub, partner, reason, delivery, state"
 _Row: TypeAlias = tuple[int, str, int, int, int, str, str, str, Packed, str]
@@ -38,7 +38,7 @@ class NowReader:
 
     Raises:
         OtherFormat: It has another format.
-        sqlite3.Error: It is not there, or is damaged.
+        sqlite3.Error: It does not exist, or is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,14 +49,14 @@ class NowReader:
         self._db.close()
 
     def window(self, now: Millis) -> Window:
-        """Return for which time the index answers; `now` is by this machine's clock."""
+        """Return the time for which the index answers; `now` is by this machine's clock."""
         since = self._number(f"since.{Family.ATTEMPTS.prefix}")
         beat = self._number("beat") or 0
         return Window(
             since,
             self._number("read_to"),
             self._number(f"since.{Family.ASIDE.prefix}"),
-            # Before it is said for the first time, it builds.
+            # Until it is stored for the first time, the index is being built.
             building=self._number("building") != 0,
             reading=now - beat < READING,
         )
@@ -68,13 +68,13 @@ class NowReader:
     def pending(
         self, wanted: PendingFilter, after: Cursor | None, limit: int, most: int
     ) -> tuple[list[PendingRecord], Cursor | None]:
-        """Return what waits behind a place in the order of due times, and where to go on.
+        """Return waiting records after a place in the order of due times, and where to continue.
 
         Args:
-            wanted: What is selected.
+            wanted: The filter.
             after: The place; None: from the first on.
-            limit: How many records are returned at most.
-            most: How many rows are looked at at most.
+            limit: The most records that are returned.
+            most: The most rows that are read.
         """
         found: list[PendingRecord] = []
         for looked, row in enumerate(self._rows(wanted, after), 1):
@@ -87,7 +87,7 @@ class NowReader:
         return found, None
 
     def of_delivery(self, delivery_id: str) -> list[PendingRecord]:
-        """Return the tier records of a delivery, copies that moved on included."""
+        """Return the tier records of a delivery, including copies that moved on."""
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM waiting WHERE delivery = ? LIMIT 1000",
             (packed_delivery(delivery_id),),
@@ -113,17 +113,17 @@ class NowReader:
         )
 
     def only_counted(self, whose: Whose) -> int:
-        """Return how many records are in no list, of everybody; for a partner 1 if there are any."""
+        """Return the number of records of all partners that are in no list; for a partner 1 if there are any."""
         beyond = self._db.execute("SELECT coalesce(sum(records), 0) FROM beyond").fetchone()[0]
         return int(beyond if whose.partner_id is None else min(beyond, 1))
 
     def tiers(self, wanted: DueFilter, due: DueIntervals) -> tuple[TierCount, ...]:
-        """Count what waits by tier, all of it at one instant."""
+        """Count the waiting runs by tier, all at one instant."""
         with snapshot(self._db):
             return tuple(PendingCounter(self._db, wanted, due).tiers())
 
     def summary(self, wanted: DueFilter, due: DueIntervals, window: Window) -> PendingSummary:
-        """Count what waits, by tier, subscription, and when it falls due, all of it at one instant."""
+        """Count the waiting runs by tier, subscription and due time, all at one instant."""
         operators = wanted.partner_id is None
         with snapshot(self._db):
             counter = PendingCounter(self._db, wanted, due)
@@ -142,7 +142,7 @@ class NowReader:
             )
 
     def _rows(self, wanted: PendingFilter, after: Cursor | None) -> Iterator[_Row]:
-        # What is due at a time is behind every place that has an earlier one.
+        # A record that is due at a time comes after every place with an earlier one.
         first = None if wanted.due_from is None else (wanted.due_from, "", 0, -1)
         after = max((each for each in (after, first) if each is not None), default=None)
         if wanted.partner_id is None and wanted.subscriptions is None and wanted.reasons is None:

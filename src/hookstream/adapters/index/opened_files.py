@@ -1,4 +1,4 @@
-"""The files that a reader has open: read-only, few at a time, and opened again where one was replaced."""
+"""Keeps a reader's files open: read-only, few at a time, and reopened if one was replaced."""
 
 import sqlite3
 import threading
@@ -24,9 +24,9 @@ T = TypeVar("T", bound=_Closable)
 
 
 class OpenLimit:
-    """How many files all readers of a process have open together. For any thread.
+    """Limits the open files of all readers of a process together. For any thread.
 
-    Whoever has none open may open one beyond it, so that every thread can answer.
+    A reader without an open file may open one beyond it, so that every thread can answer.
 
     Args:
         most: The most files.
@@ -39,14 +39,14 @@ class OpenLimit:
 
     @property
     def opened(self) -> int:
-        """How many are open now."""
+        """The number of open files."""
         return self._opened
 
     def take(self, *, beyond: bool) -> bool:
-        """Count one more; False: there are as many as may be, and none more is counted.
+        """Count one more; False: the limit is reached, and it is not counted.
 
         Args:
-            beyond: Count it all the same.
+            beyond: Count it even beyond the limit.
         """
         with self._lock:
             if self._opened >= self._most and not beyond:
@@ -64,7 +64,7 @@ class OpenedFiles(Generic[T]):
     """Keeps files open by their path. For one thread at a time.
 
     Args:
-        most: How many at most.
+        most: The most open files.
         together: The limit of all readers together; None: there is no other.
     """
 
@@ -74,7 +74,7 @@ class OpenedFiles(Generic[T]):
         self._opened: dict[Path, tuple[int, T]] = {}
 
     def get(self, path: Path) -> T | None:
-        """Return what is open at a path; None: nothing is, or it was replaced since."""
+        """Return the open file of a path; None: there is none, or it was replaced."""
         found = self._opened.pop(path, None)
         if found is None:
             return None
@@ -90,10 +90,10 @@ class OpenedFiles(Generic[T]):
         return opened
 
     def put(self, path: Path, opened: T) -> T:
-        """Keep what was opened; the one that was not used for the longest is closed for it.
+        """Keep an open file; the least recently used one is closed for it.
 
         Raises:
-            OSError: The file is not there any more; what was opened is closed.
+            OSError: The file does not exist any more; the given one is closed.
         """
         try:
             inode = path.stat().st_ino
@@ -122,10 +122,10 @@ class OpenedFiles(Generic[T]):
 
 @contextmanager
 def reading(path: Path, *, marker: Path | None = None) -> Iterator[None]:
-    """Say of what goes wrong with a file that it is to be asked again; a damaged one is marked for the writer.
+    """Turn errors of a file into a request to try again, and mark a damaged file for the writer.
 
     Raises:
-        DependencyUnavailable: The file is not there any more, is busy or damaged.
+        DependencyUnavailable: The file does not exist any more, is busy or damaged.
     """
     try:
         yield
@@ -142,7 +142,7 @@ def reading(path: Path, *, marker: Path | None = None) -> Iterator[None]:
 def using(
     file: IndexFile, opened: OpenedFiles[T], make: Callable[[IndexFile], T]
 ) -> Iterator[T | None]:
-    """Have a file open, as `make` opens it; None: it is not there. Raises as `reading` does."""
+    """Lend an open file, as `make` opens it; None: it does not exist. Raises as `reading` does."""
     with reading(file.path, marker=file.marker):
         if not file.path.exists():
             yield None

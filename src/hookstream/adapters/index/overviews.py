@@ -1,4 +1,4 @@
-"""The numbers of a window, added up over the hours' files; none stays open in between."""
+"""Computes the numbers of a window from the hours' files, opened one at a time."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +11,7 @@ from hookstream.core.statistics.errors import ErrorPattern
 from hookstream.core.statistics.overview import FailingEndpoint, Overview, OverviewBuilder, Steps
 
 OpenHour = Callable[[IndexFile], AbstractContextManager[HourReader | None]]
-"""Opens an hour's file; None: it is not there any more."""
+"""Opens an hour's file; None: it does not exist any more."""
 
 
 def overview_of(
@@ -30,8 +30,8 @@ def overview_of(
         opened: Opens one of them.
         whose: A partner, subscriptions of it, or neither.
         steps: The interval, which ends at present.
-        known_since: From when on everything is known.
-        whole: Whether the interval that was asked for begins no earlier.
+        known_since: The start of what is known.
+        whole: Whether the requested interval begins no earlier.
     """
     builder = OverviewBuilder(steps)
     for hour in hours:

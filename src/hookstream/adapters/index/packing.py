@@ -1,4 +1,4 @@
-"""Ids as they are stored: the usual forms take half of their text's bytes, any other stays text."""
+"""Packs ids for storage: the usual forms take half of their text's bytes, all others stay text."""
 
 import re
 from typing import TypeAlias
@@ -19,7 +19,7 @@ _TRACE = re.compile("[0-9a-f]{32}")
 
 
 def packed_delivery(delivery_id: str) -> Packed:
-    """Return a delivery's id as it is stored: what `core.delivery.identity` makes takes 17 bytes."""
+    """Return a delivery's id as it is stored: an id of `core.delivery.identity` takes 17 bytes."""
     if _DELIVERY.fullmatch(delivery_id) is None:
         return delivery_id
     return int(delivery_id[4:].translate(_TO_INT), 32).to_bytes(_PACKED_DELIVERY, "big")

@@ -1,4 +1,4 @@
-"""What waits, counted by tier, subscription and due time: from counts that are kept, never by a scan of what waits."""
+"""Counts waiting runs by tier, subscription and due time, from stored counts and without a scan."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from hookstream.core.model.instant import MINUTE, Millis
 from hookstream.core.statistics.due import DueIntervals
 
 MOST_SUBSCRIPTIONS: Final = 50
-"""How many subscriptions are named, those of which most waits."""
+"""The number of subscriptions that are named, those with the most waiting runs."""
 
 
 class PendingCounter:
-    """Counts what one filter selects, within one transaction of the reader.
+    """Counts the runs that one filter selects, within one transaction of the reader.
 
     Args:
         db: The file of the present.
@@ -40,7 +40,7 @@ class PendingCounter:
         self._since = due.since // MINUTE
 
     def tiers(self) -> list[TierCount]:
-        """Return the tiers in which something waits."""
+        """Return the tiers with waiting runs."""
         reasons: dict[str, dict[str, int]] = {}
         for topic, reason, runs in self._db.execute(
             f"SELECT topic, reason, sum(runs) AS runs FROM counts WHERE sub <> ''{self._of}"
@@ -71,7 +71,7 @@ class PendingCounter:
         ]
 
     def due(self) -> tuple[list[DueCount], int]:
-        """Return what falls due within each interval, and how much falls due after the last."""
+        """Return the number of runs due within each interval, and the number due after the last."""
         width, until = self._due.width // MINUTE, self._due.until // MINUTE
         found: dict[tuple[Millis, str], int] = {}
         later = 0
@@ -91,7 +91,7 @@ class PendingCounter:
         return [DueCount(*key, runs) for key, runs in sorted(found.items())], later
 
     def subscriptions(self) -> tuple[list[WaitingSubscription], int]:
-        """Return the subscriptions of which most waits, and how many others there are."""
+        """Return the subscriptions with the most waiting runs, and the number of others."""
         grouped = f"FROM counts WHERE sub <> ''{self._of} GROUP BY sub, partner"
         rows = self._db.execute(
             f"SELECT sub, partner, sum(runs) AS runs {grouped} ORDER BY runs DESC, sub"
@@ -132,7 +132,7 @@ class PendingCounter:
         return dict(found.fetchall())
 
     def _counted_names(self, wanted: DueFilter) -> list[str]:
-        """Return the names under which the due times that are wanted are counted."""
+        """Return the names under which the selected due times are counted."""
         if wanted.subscriptions is None:
             return [whose_dues(wanted.partner_id, None)]
         condition, values = _condition(

@@ -1,4 +1,4 @@
-"""Reads the index for the API and the console's pages: files are opened read-only, work is bounded."""
+"""Reads the index for the API and the console's pages, read-only and with bounded work."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -73,10 +73,10 @@ from hookstream.core.statistics.reading import StatisticsBuilder
 from hookstream.errors import DependencyUnavailable, InputRefused
 
 MOST_LOOKED = 20_000
-"""How many attempts a page looks at at most."""
+"""The most attempts that a page examines."""
 
 _MOST_RUNS, _MOST_MET = 200, 4_000
-"""How many runs a page works out the states of at most, and how many it meets."""
+"""The most runs whose states a page determines, and the most that it examines."""
 
 _MOST_STEPS = 2_000
 _MOST_FILTERS = 1_000
@@ -88,13 +88,13 @@ class IndexReader:
     """Answers from the index's folder. Blocks; for one thread at a time.
 
     Every method may raise DependencyUnavailable: the folder has no index yet, or a file was replaced
-    while it was read (ask again). Lists refuse a cursor that is not theirs with InputRefused. `limit` is
+    while it was read (try again). Lists refuse the cursor of another list with InputRefused. `limit` is
     1 to `MOST_LISTED`.
 
     Args:
         folder: The index's folder, which a writer fills.
-        clock: The machine's clock, by which the writer is judged to be alive.
-        limit: How many files all readers of the process may have open; None: only this one's bound.
+        clock: The machine's clock, to check that the writer is alive.
+        limit: The limit of open files of all readers of the process; None: only this one's bound.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class IndexReader:
             files.close()
 
     def window(self) -> Window:
-        """Return for which time the index answers."""
+        """Return the time for which the index answers."""
         with self._reading_now() as now:
             return now.window(self._clock())
 
@@ -170,7 +170,7 @@ class IndexReader:
     def delivery(
         self, delivery_id: str, *, partner_id: str | None = None
     ) -> DeliveryAnswer | None:
-        """Return all about one delivery; None: the window has nothing of it, or it is another partner's."""
+        """Return everything about one delivery; None: the window has nothing of it, or it is another partner's."""
         window = self.window()
         runs = self._runs(window)
         entries = [each.entry for each in runs.attempts_of(packed_delivery(delivery_id))]
@@ -181,7 +181,7 @@ class IndexReader:
             *((each.delivery.subscription_id, each.delivery.partner_id) for each in pending),
             *((each.summary.subscription_id, each.summary.partner_id) for each in aside),
         }
-        # All that has one id is of one subscription; what is another partner's is not shown.
+        # All records with one id are of one subscription; another partner's are not shown.
         if not owners or any(partner_id not in (None, owner) for _, owner in owners):
             return None
         subscription_id, owner = next(iter(owners))
@@ -198,7 +198,7 @@ class IndexReader:
     def pending(
         self, wanted: PendingFilter, after: Cursor | None = None, limit: int = 50
     ) -> Page[PendingRecord]:
-        """Return what waits in the tiers, the one that is due first in front."""
+        """Return the waiting tier records, in the order of their due times."""
         checked_cursor(after, limit, (int, str, int, int))
         window = self.window()
         with self._reading_now() as now:
@@ -208,17 +208,17 @@ class IndexReader:
         return Page(tuple(open_ones), following, window)
 
     def only_counted(self, whose: Whose) -> int:
-        """Return how many waiting records are in no list; see `PendingSummary.only_counted`."""
+        """Return the number of waiting records that are in no list; see `PendingSummary.only_counted`."""
         with self._reading_now() as now:
             return now.only_counted(whose)
 
     def pending_summary(self, wanted: DueFilter, due: DueIntervals) -> PendingSummary:
-        """Count what waits in the tiers, by tier, subscription, and when it falls due."""
+        """Count the waiting runs by tier, subscription and due time."""
         with self._reading_now() as now:
             return now.summary(wanted, due, now.window(self._clock()))
 
     def waiting_tiers(self, wanted: DueFilter, now: Millis) -> tuple[TierCount, ...]:
-        """Count what waits by tier; `now` is the present, by which it is overdue."""
+        """Count the waiting runs by tier; `now` is the present, which makes them overdue."""
         with self._reading_now() as reader:
             return reader.tiers(wanted, due_intervals(1, now))
 
@@ -285,8 +285,8 @@ class IndexReader:
     ) -> Statistics:
         """Return the statistics of subscriptions, one partner, or everything.
 
-        Errors and the last attempt are of the hours of append time that the interval touches. Of each hour
-        the `MOST_PATTERNS_LOOKED` most frequent patterns of errors are looked at.
+        Errors and the last attempt are of the hours of append time that the interval overlaps. Of each hour
+        the `MOST_PATTERNS_LOOKED` most frequent error patterns are read.
 
         Args:
             whose: A partner, subscriptions of it, or neither.
@@ -310,7 +310,7 @@ class IndexReader:
         window = self.window()
         known_since, known_until = window.since, window.until
         if known_since is None or known_until is None:
-            raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
+            raise DependencyUnavailable("the index has read nothing yet: try again in a moment")
         start = max(since, known_since)
         start -= start % MINUTE
         builder = StatisticsBuilder(start, until, step, now=now, whole=since >= known_since)
@@ -320,7 +320,7 @@ class IndexReader:
     def overview(self, whose: Whose, wanted: OverviewWindow, *, now: Millis) -> Overview:
         """Return the numbers of subscriptions, one partner, or everything, over a window up to now.
 
-        Of each hour the `MOST_FAILING` endpoints with the most failed requests are looked at.
+        Of each hour the `MOST_FAILING` endpoints with the most failed requests are read.
 
         Args:
             whose: A partner, subscriptions of it, or neither.
@@ -334,23 +334,23 @@ class IndexReader:
     def counts_of_each(
         self, subscriptions: Collection[str], wanted: OverviewWindow, *, now: Millis
     ) -> tuple[Millis, dict[str, Counts]]:
-        """Return the counts of each subscription up to now, and from when on they are counted."""
+        """Return the counts of each subscription up to now, and the time from which they count."""
         steps, hours, known = self._steps(wanted, now)
         return max(steps.since, known), counts_of_each(hours, self._hour, subscriptions, steps)
 
     def _steps(self, wanted: OverviewWindow, now: Millis) -> tuple[Steps, list[IndexFile], Millis]:
-        """Return the steps of a window, its hours, and from when on everything is known."""
+        """Return the steps of a window, its hours, and the start of what is known."""
         window = self.window()
         known = window.since
         if known is None or window.until is None:
-            raise DependencyUnavailable("the index has read nothing yet: ask again in a moment")
+            raise DependencyUnavailable("the index has read nothing yet: try again in a moment")
         steps = steps_for(wanted, now, known)
         return steps, [*self._of_window(window, steps.since, steps.until + HOUR, None)], known
 
     def failures(
         self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
     ) -> Looked:
-        """Return the errors and last successes of hours from `since` on; `looked_in` says what is bounded."""
+        """Return the errors and last successes of hours from `since` on; `looked_in` describes the bounds."""
         window = self.window()
         files = self._of_window(window, since, None, None)
         hours = ((file.start, self._hour(file)) for file in files)
@@ -361,7 +361,7 @@ class IndexReader:
     def _lives(
         self, hour: IndexFile, wanted: DeliveryFilter, before: LifeOrder | None, runs: Runs
     ) -> Iterator[tuple[LifeOrder, FoundLife, bool]]:
-        """Yield the runs of an hour before a key, and whether each is likely; no file stays open in between."""
+        """Yield the runs of an hour before a key, and whether each is likely; no file stays open meanwhile."""
         most = _LIVES_AT_FIRST
         while True:
             with self._hour(hour) as reader:
@@ -400,7 +400,7 @@ class IndexReader:
         return Page(tuple(found), None, window)
 
     def _has_ended(self, pending: PendingRecord) -> bool:
-        """Return whether a tier record's run has ended, and only its commit is not seen yet."""
+        """Return whether a tier record's run has ended, but its commit was not read yet."""
         delivery = pending.delivery
         start = Family.ATTEMPTS.start_of(delivery.origin.timestamp)
         with self._hour(self._folder.file(Family.ATTEMPTS, start)) as reader:
@@ -448,7 +448,7 @@ class IndexReader:
     def _of_window(
         self, window: Window, since: Millis | None, until: Millis | None, before: Place | None
     ) -> Iterator[IndexFile]:
-        """Yield the hours of the window that an interval touches, the newest first."""
+        """Yield the hours of the window that an interval overlaps, the newest first."""
         return self._folder.touched(Family.ATTEMPTS, window.since, since, until, before)
 
     def _of_days(
@@ -463,7 +463,7 @@ class IndexReader:
         return using(file, self._days, AsideReader)
 
     def _may_have(self, file: IndexFile, kind: Of, packed: Packed) -> bool:
-        """Return whether an hour may have an id, without opening its file; False: it has not."""
+        """Return whether an hour may have an id, without opening its file; False: it does not."""
         path = file.filter
         try:
             found = self._filters.get(path) or self._filters.put(path, IdFilter(path))

@@ -1,4 +1,4 @@
-"""Which rows of the index a filter selects, and where a list goes on: the cursors of lists."""
+"""Applies filters to the index's rows, and reads the cursors of lists."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, takewhile
@@ -29,9 +29,9 @@ _LARGEST = 2**62
 
 
 def id_asked(wanted: AttemptFilter) -> tuple[Of, Packed] | None:
-    """Return the id by which a filter's attempts are looked up; None: it asks for none."""
+    """Return the id by which a filter's attempts are looked up; None: it has none."""
     if wanted.delivery_id is not None:
-        # A batch's id is no delivery's.
+        # A batch's id is not a delivery's.
         if is_batch_id(wanted.delivery_id):
             return Of.BATCH, packed_id(wanted.delivery_id)
         return Of.DELIVERY, packed_delivery(wanted.delivery_id)
@@ -43,7 +43,7 @@ def id_asked(wanted: AttemptFilter) -> tuple[Of, Packed] | None:
 
 
 def met(reader: HourReader, wanted: AttemptFilter, before: Place | None) -> Iterable[MetAttempt]:
-    """Return the attempts of an hour among which a filter's are, the newest first; none is older than it asks."""
+    """Return an hour's attempts that include the filter's, the newest first; none is older than its start."""
     since = wanted.since
     found = _met(reader, wanted, before)
     return found if since is None else takewhile(lambda each: each.place[0] >= since, found)
@@ -61,7 +61,7 @@ def _met(reader: HourReader, wanted: AttemptFilter, before: Place | None) -> Ite
 
 
 def _only_failures(wanted: AttemptFilter) -> bool:
-    """Return whether whatever is selected has failed, so that only failures need to be looked at."""
+    """Return whether all selected attempts have failed, so that only failures need to be read."""
     return wanted.statuses is not None and wanted.statuses[0] >= _NOT_2XX
 
 
@@ -92,7 +92,7 @@ def _has_status(wanted: AttemptFilter, shape: AttemptShape) -> bool:
 
 
 def has_ids(wanted: AttemptFilter, attempt: IndexedAttempt) -> bool:
-    """Return whether an attempt has every id that is asked for; only one of them found it."""
+    """Return whether an attempt has every id of the filter; only one of them was used to find it."""
     entry = attempt.entry
     return (
         wanted.delivery_id in (None, entry.delivery_id, entry.batch_id)
@@ -104,7 +104,7 @@ def has_ids(wanted: AttemptFilter, attempt: IndexedAttempt) -> bool:
 def lives_before(
     reader: HourReader, wanted: DeliveryFilter, before: LifeOrder | None
 ) -> Iterator[tuple[LifeOrder, FoundLife]]:
-    """Yield the runs of a filter's interval before a key, the newest first, also among those of one event."""
+    """Yield the runs of a filter's interval before a key, the newest first, including those of one event."""
     subs = reader.subscriptions(wanted.partner_id, wanted.subscriptions)
     endings = frozenset(
         ending

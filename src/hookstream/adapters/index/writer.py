@@ -1,7 +1,7 @@
-"""The only writer of an index's folder: it takes what was read, in any order of hours.
+"""Writes an index's folder, as its only writer, with the hours in any order.
 
-Files are written per span of append time. What a batch says of runs whose events are of other hours is
-committed before the batch's positions, so a process that is killed in between reads it again, and joining
+Files are written per span of append time. A batch's information about runs whose events are of other hours is
+committed before the batch's positions. So a process that is killed in between reads the batch again, and joining
 it again changes nothing.
 """
 
@@ -33,39 +33,39 @@ from hookstream.core.statistics.life import Ending
 from hookstream.errors import DependencyUnavailable
 
 _OPEN = 24
-"""How many hours' files are kept open."""
+"""The most hours' files that are kept open."""
 _NEWEST_KIB, _OTHER_KIB = 65_536, 4_096
 _NEWEST_LOG, _OTHER_LOG = 8_000, 500
 _ASIDE_SHARE = 4
-"""Dead letters and the like may take a quarter of the bytes."""
+"""The files of dead letters, undecodable records and operations events may take a quarter of the bytes."""
 
 
 class Log(Protocol):
     """Takes the writer's log lines."""
 
     def warning(self, event: str, **fields: str | float | None) -> None:
-        """Log what somebody should know."""
+        """Log an event that an operator should look at."""
 
     def info(self, event: str, **fields: str | float | None) -> None:
-        """Log what is usual."""
+        """Log a usual event."""
 
 
 class ReadAgain(Exception):
-    """A file was damaged and is deleted, with those that must be rebuilt with it: begin again."""
+    """Raised when a damaged file was deleted, with those that must be rebuilt with it: begin again."""
 
 
 class IndexWriter:
     """Writes the index. For one thread of one process.
 
     Args:
-        folder: The folder, which is made if it is missing.
+        folder: The folder; it is created if it is missing.
         most_bytes: The most bytes of all files; beyond, the oldest is deleted.
         log: Takes log lines.
-        most_waiting: The most tier records that are kept by themselves.
+        most_waiting: The most tier records that have rows.
 
     Raises:
-        OSError: The folder cannot be made.
-        sqlite3.Error: A file cannot be opened for a reason that is not the file's.
+        OSError: The folder cannot be created.
+        sqlite3.Error: A file cannot be opened, for a reason other than its contents.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class IndexWriter:
         self._filters: Iterator[None] | None = None
         self._said_too_small: Millis | None = None
         self.present: dict[Family, Millis] = {}
-        """By family: the oldest span that is read as it is appended; what came before is complete or not."""
+        """By family: the oldest span that is read while it is appended; earlier ones are complete or not."""
         self._states: dict[tuple[Family, Millis], str] = {}
-        """What is known of each span: `begun` or `complete`."""
+        """The state of each span: `begun` or `complete`."""
         self.now = self._open_now()
         self.floors = {family: self._floor(family) for family in Family}
         """Spans before these are not kept."""
@@ -103,7 +103,7 @@ class IndexWriter:
     # Spans.
 
     def begin(self, family: Family, start: Millis) -> Mapping[TopicPartition, int]:
-        """Make the file of a span that is kept, if missing; return how far its partitions were read.
+        """Create the file of a kept span if it is missing; return the positions of its partitions.
 
         Raises:
             ReadAgain: The file was damaged.
@@ -118,7 +118,7 @@ class IndexWriter:
         return file.positions
 
     def complete(self, family: Family, start: Millis) -> None:
-        """Note that everything of a span was read."""
+        """Note that a span was read completely."""
         if start < self.floors[family]:
             return  # It was deleted meanwhile.
         file = self._file(family, start)
@@ -127,7 +127,7 @@ class IndexWriter:
         self._states[family, start] = "complete"
 
     def is_complete(self, family: Family, start: Millis) -> bool:
-        """Return whether everything of a span was read; no file is made for the question."""
+        """Return whether a span was read completely; no file is created for that."""
         known = self._states.get((family, start))
         if known is None and self.folder.file(family, start).path.exists():
             file = self._file(family, start)
@@ -138,7 +138,7 @@ class IndexWriter:
         return known == "complete"
 
     def raise_floor(self, family: Family, start: Millis) -> None:
-        """Keep nothing of spans before this one."""
+        """Drop all spans before this one."""
         if start <= self.floors[family]:
             return
         self.floors[family] = start
@@ -150,7 +150,7 @@ class IndexWriter:
                 file.unlink()
 
     def known_since(self, family: Family) -> Millis | None:
-        """Return from when on everything is known up to what was read last; None: nothing is."""
+        """Return the time from which on everything is known up to the last read; None: nothing is."""
         since = self._present(family)
         if since is None:
             return None
@@ -164,7 +164,7 @@ class IndexWriter:
         begun = [start for each, start in self._states if each is family]
         return self.present.get(family, max(begun, default=None))
 
-    # What was read.
+    # Records that were read.
 
     def attempts(
         self,
@@ -181,7 +181,7 @@ class IndexWriter:
         Args:
             hour: The start of the hour.
             attempts: By offset within each partition.
-            waits: Tier records of deliveries: what they say of their runs is kept, not they.
+            waits: Tier records of deliveries: only their information about runs is stored.
             positions: The next offset of each partition that these were read from.
             topic: The attempts topic.
 
@@ -213,7 +213,7 @@ class IndexWriter:
                 target.put_positions(moved)
             target.moved(moved)
         if fresh and self._states.get((Family.ATTEMPTS, hour)) == "complete":
-            # Its filter lacks them: it is built again.
+            # Its filter lacks them, so it is rebuilt.
             target.file.filter.unlink(missing_ok=True)
 
     def ended_by_skip_of(self, origin: Origin) -> list[Life]:
@@ -236,7 +236,7 @@ class IndexWriter:
             ]
 
     def join(self, lives: Iterable[Life]) -> None:
-        """Join what is known of runs by more than their records; hours that are not kept are left out.
+        """Join information about runs that is not from their records; hours that are not kept are left out.
 
         Raises:
             ReadAgain: A file was damaged.
@@ -273,7 +273,7 @@ class IndexWriter:
             file.add(aside, operations, positions, self.ledger)
 
     def waiting(self, records: Iterable[Waiting], positions: Mapping[TopicPartition, int]) -> None:
-        """Take tier records, as what waits now.
+        """Take tier records as the ones that wait now.
 
         Raises:
             ReadAgain: The file was damaged.
@@ -282,7 +282,7 @@ class IndexWriter:
             self.now.add(records, positions)
 
     def settle(self, positions: Iterable[GroupPosition]) -> dict[TopicPartition, int]:
-        """Remove what the retry group's commits passed; return where tiers are to be read again.
+        """Remove the records that the retry group's commits passed; return where tiers are to be read again.
 
         Raises:
             ReadAgain: The file was damaged.
@@ -291,7 +291,7 @@ class IndexWriter:
             return self.now.settle(positions)
 
     def mark(self, key: str, value: bytes | None) -> None:
-        """Take a row of the jobs table: if it is a mark, its records are resolved from now on.
+        """Take a row of the jobs table: if it is a mark, its records are resolved from then on.
 
         Raises:
             ReadAgain: A file was damaged.
@@ -318,14 +318,14 @@ class IndexWriter:
                 opened.resolve(mark.source, mark.partition, ranges, by)
 
     def _job(self, key: str, value: bytes) -> None:
-        """Keep when a job was requested."""
+        """Store when a job was requested."""
         job = read_job(key, value)
         if isinstance(job, Job):
             with self._guarded(None):
                 self.now.put_state({f"job.{job.id}": job.asked_at})
 
     def read_up_to(self, values: Mapping[str, int | str]) -> None:
-        """Keep how far everything was read, for readers.
+        """Store the read positions, for readers.
 
         Raises:
             ReadAgain: The file was damaged.
@@ -338,10 +338,10 @@ class IndexWriter:
         with self._guarded(None):
             self.now.put_state({**since, **values})
 
-    # Upkeep.
+    # Maintenance.
 
     def maintain(self) -> None:
-        """Do a bounded piece of upkeep: damaged files, sums and filters of closed hours, the bound in bytes.
+        """Do a bounded part of the maintenance: damaged files, sums and filters of closed hours, the bound in bytes.
 
         Raises:
             ReadAgain: A reader found a file damaged.
@@ -366,7 +366,7 @@ class IndexWriter:
         return None
 
     def _filter(self, file: IndexFile) -> Iterator[None]:
-        """Make what is made of a closed hour, a bounded piece at a time."""
+        """Compute the sums and the filter of a closed hour, a bounded part at a time."""
         opened = self._attempts_file(file.start)
         with self._guarded(file):
             for _ in closing(opened, file):
@@ -392,7 +392,7 @@ class IndexWriter:
             )
 
     def _too_small(self) -> None:
-        """Log once an hour that what is being written alone is beyond the bound."""
+        """Log once an hour that the current files alone exceed the bound."""
         present = self._present(Family.ATTEMPTS)
         if present != self._said_too_small:
             self._said_too_small = present
@@ -458,7 +458,7 @@ class IndexWriter:
     def _discard(self, file: IndexFile, why: str) -> None:
         """Delete a damaged file, with what must be rebuilt with it.
 
-        Later hours' attempts said something of the runs in an hour's file: they are read again.
+        Later hours' attempts have information about the runs in an hour's file, so they are read again.
         """
         self._log.warning("index.file_deleted", file=file.path.name, why=why)
         for each in self.folder.files(file.family):
@@ -472,7 +472,7 @@ class IndexWriter:
 
     @contextmanager
     def _guarded(self, file: IndexFile | None) -> Iterator[None]:
-        """Delete a file that turns out damaged; None: that of the present.
+        """Delete a file that is found damaged; None: the file of the present.
 
         Raises:
             ReadAgain: It was damaged.
