@@ -200,6 +200,6 @@ def test_an_index_that_has_read_nothing_is_asked_again(tmp_path: Path) -> None:
     IndexWriter(tmp_path, most_bytes=1 << 30, log=SilentLog()).close()
     with (
         closing(IndexReader(tmp_path, lambda: START)) as opened,
-        pytest.raises(DependencyUnavailable, match="ask again"),
+        pytest.raises(DependencyUnavailable, match="try again"),
     ):
         opened.failures(Whose(), START)
