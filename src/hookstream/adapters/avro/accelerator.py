@@ -1,9 +1,9 @@
-"""Chooses what turns Avro into JSON: the native accelerator where a fitting one is there, else Python.
+"""Chooses the implementation that turns Avro into JSON: a compatible native accelerator, else Python.
 
-`hookstream-native` is a distribution of its own, which hookstream never requires. Both implementations
+`hookstream-native` is a separate distribution, which hookstream never requires. Both implementations
 give the same results and the same reasons; only the time differs. The accelerator is used if its module
 can be loaded and has the contract of this release. In a checkout it must also have been built from the
-sources in `native/` as they are now, so that no test runs a stale binary.
+present sources in `native/`, so that no test runs a stale binary.
 """
 
 import hashlib
@@ -29,20 +29,20 @@ VARIABLE: Final = "HOOKSTREAM_NATIVE"
 """The environment variable that requires the accelerator (`1`) or Python (`0`)."""
 
 _SOURCES: Final = (".rs", ".toml")
-"""How the names of files end from which the accelerator is built."""
+"""The extensions of files from which the accelerator is built."""
 _MADE: Final = frozenset({"target", ".cache"})
-"""Folders of what is made from them."""
+"""Folders of build output."""
 _LONGEST: Final = 200
 """The most characters of a reason why the module cannot be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundAccelerator:
-    """What there is of the accelerator on this machine.
+    """The accelerator that was found on this machine.
 
     Attributes:
-        module: The loaded module, which may be used; None if there is none that may.
-        detail: Its release and contract, or why there is none, after the name of the distribution.
+        module: The loaded module; None if no usable one was found.
+        detail: Its release and contract, or why there is none; follows the name of the distribution.
     """
 
     module: ModuleType | None
@@ -51,11 +51,11 @@ class FoundAccelerator:
 
 @dataclass(frozen=True, slots=True)
 class Implementation:
-    """What runs, for logs and metrics, and its module.
+    """The chosen implementation, for logs and metrics.
 
     Attributes:
-        module: The accelerator; None: Python runs.
-        because: Why it was chosen, without a full stop.
+        module: The accelerator; None: Python.
+        because: The reason for the choice, without a full stop.
     """
 
     module: ModuleType | None
@@ -95,14 +95,14 @@ def look_for(name: str, sources: Path | None) -> FoundAccelerator:
 
 
 def choose(wish: str | None, found: FoundAccelerator) -> Implementation:
-    """Return what runs.
+    """Return the implementation to use.
 
     Args:
-        wish: The value of `HOOKSTREAM_NATIVE`; None or empty: what there is.
-        found: What there is.
+        wish: The value of `HOOKSTREAM_NATIVE`; None or empty: the accelerator if one was found.
+        found: The accelerator that was found.
 
     Raises:
-        ConfigurationError: The accelerator is required and cannot be used, or the wish is neither 0 nor 1.
+        ConfigurationError: The accelerator is required but cannot be used, or the wish is neither 0 nor 1.
     """
     match wish:
         case None | "":
@@ -125,7 +125,7 @@ def choose(wish: str | None, found: FoundAccelerator) -> Implementation:
 
 
 def implementation() -> Implementation:
-    """Return what runs in this process, by its environment.
+    """Return the implementation of this process, by its environment.
 
     Raises:
         ConfigurationError: See `choose`.
@@ -148,14 +148,14 @@ def fingerprint(sources: Path) -> str:
 
 
 def source_files(sources: Path) -> Iterator[Path]:
-    """Yield the files from which the accelerator is built, in no order."""
+    """Yield the files from which the accelerator is built, in any order."""
     for folder, folders, names in os.walk(sources):
         folders[:] = [name for name in folders if name not in _MADE]
         yield from (Path(folder, name) for name in names if name.endswith(_SOURCES))
 
 
 def checkout_of(file: Path) -> Path | None:
-    """Return the folder `native/` of the checkout in which a module of hookstream lies, if it lies in one.
+    """Return the folder `native/` of the checkout that contains a module of hookstream; None outside of one.
 
     Args:
         file: The path of a module of this package.

@@ -37,7 +37,7 @@ class AuditReader:
     def read(self, value: bytes | None) -> AuditEntry | EntryProblem:
         """Decode one value; logical types stay raw, so instants are milliseconds."""
         if value is None or value[:2] != SINGLE_OBJECT or len(value) < SINGLE_OBJECT_BODY:
-            return EntryProblem("it is not framed as Avro's single-object encoding says")
+            return EntryProblem("it is not in Avro's single-object encoding")
         fingerprint = value[2:SINGLE_OBJECT_BODY]
         schema = self._own.get(fingerprint) or self._published(fingerprint)
         if isinstance(schema, EntryProblem):
@@ -48,7 +48,7 @@ class AuditReader:
         return read_entry(fields)
 
     def _published(self, fingerprint: bytes) -> PublishedSchema | EntryProblem:
-        """Return a schema of the table: a newer release's, or one whose records are no entries."""
+        """Return a schema of the table: a newer release's, or one whose records are not entries."""
         found = self._book.named(fingerprint)
         if not isinstance(found, Identified):
             return EntryProblem(f"its schema {fingerprint.hex()} was never published")

@@ -1,7 +1,7 @@
 """Decodes Avro records into events, and renders events as documents of a requested version.
 
 Records are decoded without logical types: the conversions cost more than the decoding, and rendering
-turns the raw values into text anyway. Only what belongs to schemas is kept between events.
+turns the raw values into text anyway. Only data of schemas is cached between events.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ DEFAULT_MAX_VALUES = 25_000
 """The library decodes this number in 10 to 30 ms, during which no other thread runs."""
 
 _BYTES_A_VALUE = 32
-"""Bytes of a record that cost as much as one value: texts are checked, copied and escaped."""
+"""Bytes of a record that cost as much as one value, since texts are checked, copied and escaped."""
 
 _TYPICAL_PROBLEMS: dict[type[Exception], str] = {
     EOFError: "the record ends before its last field does",
@@ -74,7 +74,7 @@ class AvroCodec:
         """Take the book, and the largest value that is decoded, in bytes.
 
         A record of more than `max_values` values is not decoded; resolving it to another version
-        does not exceed that number either. `reads_by`: None takes what the environment chooses.
+        does not exceed that number either. `reads_by`: The implementation; None: the one that the environment selects.
 
         Raises:
             ConfigurationError: The environment requires an accelerator that cannot be used.
@@ -99,7 +99,7 @@ class AvroCodec:
         if len(value) > self._max_record_bytes:
             return Undecodable(
                 UndecodableReason.TOO_LARGE,
-                f"the value has {len(value)} bytes, {self._max_record_bytes} are taken at most",
+                f"the value has {len(value)} bytes, at most {self._max_record_bytes} are accepted",
             )
         return self._names.identify(record, value, record.topic if topic is None else topic)
 
@@ -224,7 +224,7 @@ class AvroCodec:
             return Refused(RefusalReason.NOT_RENDERABLE, str(problem.within("data")))
 
     def body(self, event: Event, version: int) -> bytes | None:
-        """See `Codec.body`: the accelerator makes it."""
+        """See `Codec.body`: the accelerator renders it."""
         reader = self._book.reader(event.revision.event_type, version)
         return None if reader is None else self._native.body(event, reader)
 
@@ -236,7 +236,7 @@ class AvroCodec:
     def shown(self, event: Event, version: int) -> JsonObject | Refused:
         """Return the `standard` body in the form that input accepts: for tools that show events.
 
-        It differs from `document` if several branches of a union accept a value: then the value has
+        It differs from `document` if several branches of a union accept a value: the value then has
         the name of its branch.
         """
         document = self.document(event, version)
@@ -274,7 +274,7 @@ class AvroCodec:
 
 
 def _removed(revision: Revision) -> Undecodable:
-    """Return the result for a record whose schema's row was removed since it was identified."""
+    """Return the result for a record whose schema's row was removed after it was identified."""
     why = f"{revision.event_type} v{revision.event_version} was removed from the schemas table"
     return Undecodable(UndecodableReason.UNKNOWN_SCHEMA, why)
 
@@ -287,7 +287,7 @@ def _sound(schema: PublishedSchema, value: bytes, body_at: int) -> dict[str, obj
     """
     fields = read_body(value, body_at, schema.guarded, branch_names=schema.branch_names)
     if isinstance(fields, Undecodable):
-        raise ReadersDiffer(f"the accelerator read what Python refuses: {fields.detail}")
+        raise ReadersDiffer(f"the accelerator read a record that Python refuses: {fields.detail}")
     return fields if schema.envelope is None else {"data": fields}
 
 
@@ -304,7 +304,7 @@ def _show(
     Args:
         writer: The schema that the record was written with.
         reader: The schema that it is shown as.
-        most: The most values that a record may become.
+        most: The most values that a record may resolve to.
     """
     show = compile_shown(reader)
     found = resolution(writer.nodes, reader.nodes, branch_names=False, every_branch=True)
@@ -352,7 +352,7 @@ def read_body(
     try:
         fields = schemaless_reader(body, schema, None, return_named_type=branch_names)
     except MemoryError:
-        # Ours, not the record's: the process ends.
+        # Our own failure, not the record's: the process ends.
         raise
     except Exception as problem:  # noqa: BLE001  # untrusted bytes: fastavro raises any exception
         return Undecodable(UndecodableReason.MALFORMED, _sentence(problem, body.tell()))

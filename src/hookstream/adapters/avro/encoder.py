@@ -16,7 +16,7 @@ from hookstream.errors import EventRefused, InputRefused
 DEFAULT_MAX_BYTES = 1 << 20
 _SHOWN_TYPES = 20
 _MOST_COMPILED: Final = 4_096
-"""The schemas for which the compiled input is kept."""
+"""The most schemas whose compiled input is cached."""
 
 
 class EventEncoder:
@@ -42,8 +42,8 @@ class EventEncoder:
             event_type: Its type.
             fields: Envelope and data, as plain JSON or Python's own types.
             version: The version to write; None: the newest.
-            event_id: Written instead of the one in `fields`, whatever form the schema asks of it (a UUID):
-                a test's id shows that it is none of the platform's. None: the one in `fields`.
+            event_id: Written instead of the one in `fields`, whatever form the schema requires (a UUID), so
+                that a test's id is recognisable. None: the one in `fields`.
 
         Raises:
             EventRefused: Fields are missing, unknown or do not fit; every problem is named with its
@@ -66,7 +66,7 @@ class EventEncoder:
             raise InputRefused(f"the event cannot be written: {problem!s:.200}") from problem
         if len(value) > self._max_bytes:
             raise InputRefused(
-                f"the event has {len(value)} bytes encoded, {self._max_bytes} are taken at most"
+                f"the event has {len(value)} bytes encoded, at most {self._max_bytes} are accepted"
             )
         return value
 

@@ -1,7 +1,6 @@
-"""Checks the examples of a schema's fields, and encodes the sample that is made of them.
+"""Checks the examples of a schema's fields, and encodes the sample that they form.
 
-An example is valid if it is exactly what a body would hold: the value that a delivery makes of it is
-the example itself.
+An example is valid if a body would contain exactly it: its delivered value equals the example.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +27,7 @@ _ENVELOPE: Final[dict[str, object]] = {
 
 
 def example_problems(schema: AvroSchema) -> Iterator[str]:
-    """Yield what is wrong with the examples in a schema, one sentence with its place each.
+    """Yield the problems of the examples in a schema, one sentence with its place each.
 
     Args:
         schema: The schema, safe by `core.catalog.safety`.
@@ -81,7 +80,7 @@ class _Checked:
             try:
                 found.append(self._taken(field, example, envelope=envelope))
             except Unfit:
-                # Its schema was published by other means than `schemas apply`.
+                # Its schema was not published by `schemas apply`.
                 continue
         return found
 
@@ -97,7 +96,7 @@ class _Checked:
 
 
 class _ExampleInput(InputCompiler):
-    """Refuses values that input takes and no delivery could hold, such as a long beyond ±(2^53-1)."""
+    """Refuses values that input accepts but no delivery can contain, such as a long beyond ±(2^53-1)."""
 
     def leaf(self, node: Leaf) -> Take:
         return _renderable(super().leaf(node), values.leaf(node).render)

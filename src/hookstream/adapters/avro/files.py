@@ -1,6 +1,6 @@
 """Finds schema files at `<event type>/v<N>.avsc` and mappings, reads them, and collects all problems.
 
-A file that may be meant as a schema but is none is a problem; others are named in a note.
+A file that may be meant as a schema but is not one is a problem; others are named in a note.
 """
 
 import re
@@ -29,7 +29,7 @@ class SchemaFiles:
     """The schemas and mappings that a folder declares."""
 
     schemas: tuple[DeclaredSchema, ...]
-    """Those of event types, without those of mappings."""
+    """The schemas of event types, without those of mappings."""
     problems: tuple[Finding, ...]
     notes: tuple[Finding, ...] = ()
     """Files that are ignored, since they cannot be meant as schemas."""
@@ -37,7 +37,7 @@ class SchemaFiles:
 
     @property
     def published(self) -> tuple[DeclaredSchema, ...]:
-        """All schemas to publish: also those of mappings, each version of a type once."""
+        """All schemas to publish, including those of mappings, each version of a type once."""
         mapped = {
             (schema.event_type, schema.version): schema
             for mapping in reversed(self.mappings)
@@ -63,7 +63,7 @@ def read_schema_files(folder: Path, tree: FileTree = DISK) -> SchemaFiles:
         if found.problem:
             problems.append(Finding(where, found.problem))
         elif not _may_be_meant(found.path):
-            notes.append(Finding(where, "is not read: it is no schema"))
+            notes.append(Finding(where, "is not read: it is not a schema"))
         else:
             try:
                 schema = _read(found.path, folder, where, tree)
@@ -114,6 +114,6 @@ def _read(file: Path, folder: Path, where: str, tree: FileTree) -> DeclaredSchem
 
 def _declared(tree: JsonObject, where: str, *, own: bool = False) -> DeclaredSchema:
     event_type, version = declared(tree)
-    # A library must not walk an unsafe schema, not even for its fingerprint.
+    # The library must not process an unsafe schema, not even for its fingerprint.
     fingerprint = "" if hostile(tree) else fingerprint_of(tree)
     return DeclaredSchema(where, event_type, version, fingerprint, tree, own)

@@ -22,7 +22,7 @@ _BEARABLE_BITS: Final = 10_000
 
 
 class Fit:
-    """How well a value fits so far: the level of its worst part."""
+    """The fit of a value so far: the level of its worst part."""
 
     __slots__ = ("level",)
 
@@ -36,7 +36,7 @@ class Fit:
 
 
 Take: TypeAlias = Callable[[object, Fit], object]
-"""Converts a value to its Avro form and notes how well it fits; raises `Unfit`."""
+"""Converts a value to its Avro form and notes its fit; raises `Unfit`."""
 
 
 class Unfit(Misfit):

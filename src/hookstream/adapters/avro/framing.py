@@ -1,4 +1,4 @@
-"""Identifies the schema of a record by its framing: published ones by fingerprint, registries' by id."""
+"""Identifies a record's schema by its framing: by a fingerprint, or by a registry's id."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -38,7 +38,7 @@ class SchemaNames:
 
     Args:
         book: The schemas.
-        registry_of: Which registry serves a topic.
+        registry_of: Returns the registry that serves a topic.
     """
 
     def __init__(self, book: SchemaBook, registry_of: RegistryOf = no_registry) -> None:
@@ -67,7 +67,7 @@ class SchemaNames:
             by_value = value_framing(value)
             if by_value is None or by_value.is_registered:
                 return _no_registry(framed, topic)
-            # A header that some other program left does not make its record undecodable.
+            # A header of another program does not make its record undecodable.
             framed = by_value
         foreign = self._book.foreign(bytes.fromhex(framed.schema))
         if foreign is None:
@@ -110,6 +110,6 @@ def _no_registry(framed: Framed, topic: str) -> Undecodable:
 def _no_mapping(foreign: Foreign, topic: str) -> UnknownSchema:
     return UnknownSchema(
         f"{foreign.name} ({foreign.schema})",
-        f"is not published, and no mapping makes events of it on {topic}: publish the schema"
+        f"is not published, and no mapping turns it into events on {topic}: publish the schema"
         " (hookstream schemas apply), or a mapping of it",
     )

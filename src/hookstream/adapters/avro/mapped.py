@@ -1,7 +1,7 @@
-"""The mappings of the schemas table, and the schemas of foreign records that they make events of.
+"""Holds the mappings of the schemas table, and the foreign schemas that they turn into events.
 
-A foreign revision is read by its own schema and has the event type's envelope around it, so that
-versions, filters and bodies know no difference.
+A foreign revision is read by its own schema and gets the event type's envelope, so that versions, filters
+and bodies treat it like any other.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.mapping import Mapping, look_up
 
 _KEPT: Final = 10_000
-"""The most choices of a version, and the most schemas, that are kept."""
+"""The most choices of a version, and the most schemas, that are cached."""
 _DIGITS: Final = 16
 
 Revisions = Callable[[str, int], Sequence[PublishedSchema]]
@@ -33,7 +33,7 @@ Revisions = Callable[[str, int], Sequence[PublishedSchema]]
 
 
 class MappedSchemas:
-    """The mappings, and what they make of foreign schemas. Owned by the event loop.
+    """The mappings, and the revisions that they make of foreign schemas. Owned by the event loop.
 
     Args:
         revisions: The event schemas of mapped types.
@@ -47,7 +47,7 @@ class MappedSchemas:
         self._schemas: dict[Revision, PublishedSchema] = {}
 
     def put(self, key: str, value: bytes | None) -> None:
-        """Apply a row `mapping/<name>`. One that cannot be read ends the mapping of its name.
+        """Apply a row `mapping/<name>`. An unreadable row ends the mapping of its name.
 
         Raises:
             EnvelopeUnreadable: It cannot be read.
@@ -59,7 +59,7 @@ class MappedSchemas:
             self._mappings[mapping.name] = mapping
 
     def forget_choices(self) -> None:
-        """Choose mapping and version of every schema again."""
+        """Choose the mapping and version of every schema again."""
         self._chosen.clear()
 
     @property
@@ -74,12 +74,12 @@ class MappedSchemas:
     def identify(
         self, foreign: Foreign, topic: str, body_at: int
     ) -> Identified | UnknownSchema | None:
-        """Return what a mapping makes of a foreign schema's records; None: there is no mapping.
+        """Return the mapped revision of a foreign schema's records; None: there is no mapping.
 
         UnknownSchema: the mapping has no version that the schema fits.
 
         Args:
-            foreign: The schema, which is safe and stands alone.
+            foreign: The schema, which is safe and has no references.
             topic: The event topic.
             body_at: Where the body of the record starts.
         """
@@ -100,7 +100,7 @@ class MappedSchemas:
         return None if mapping is None else self.fit(mapping, foreign)
 
     def fit(self, mapping: Mapping, foreign: Foreign) -> Revision | UnknownSchema:
-        """Return what a mapping makes of a foreign schema's records, whatever their topic.
+        """Return the mapped revision of a foreign schema's records, whatever their topic.
 
         UnknownSchema: the mapping has no version that the schema fits.
         """
@@ -116,7 +116,7 @@ class MappedSchemas:
         revision = Revision(mapping.event_type, version, f"{mapping.name}:{_content(tree)}")
         parsed, guarded, tagged = body_forms(nodes)
         if len(self._schemas) >= _KEPT:
-            # Not all of them: records that were identified are still read and rendered by them.
+            # Not all of them: identified records are still read and rendered by them.
             del self._schemas[next(iter(self._schemas))]
         self._schemas[revision] = replace(
             published(event_schema(tree, mapping, version), 0),
@@ -132,7 +132,7 @@ class MappedSchemas:
         return revision
 
     def _version(self, mapping: Mapping, tree: JsonObject) -> tuple[int | None, str]:
-        """Return the newest version that a schema fits, its own before others; or why none."""
+        """Return the newest version that a schema fits, preferably its own; or why it fits none."""
         versions = {
             version: [
                 foreign
@@ -154,10 +154,10 @@ class MappedSchemas:
 
 
 def _misfit(tree: JsonObject, revisions: Sequence[JsonObject]) -> str:
-    """Return why a schema is not of a version; empty if it is.
+    """Return why a schema does not belong to a version; empty if it does.
 
-    It is like any revision of the version: it can be read as the highest, which may fill in defaults,
-    and carries all that one of them has.
+    It belongs to it like any revision of the version: it can be read as the highest, which may fill in
+    defaults, and has everything that one of them has.
     """
     if not revisions:
         return "it is not published"
@@ -183,6 +183,6 @@ def _unfit(mapping: Mapping, name: str, why: str) -> UnknownSchema:
 
 
 def _content(tree: JsonObject) -> str:
-    # A fingerprint leaves out logical types, and records of two such schemas are read differently.
+    # A fingerprint ignores logical types, so two such schemas can read records differently.
     text = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:_DIGITS]

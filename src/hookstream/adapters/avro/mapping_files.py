@@ -1,7 +1,7 @@
 """Reads the mappings of a folder, `mappings/<name>.yaml`, with the foreign schemas that they name.
 
-A foreign schema is a copy of what its owner publishes, in a file beside the mapping. Each file there is
-read, named by a mapping, or reported.
+A foreign schema is a copy of its owner's, in a file below the folder of mappings. Each file there is read,
+named by a mapping, or reported.
 """
 
 import re
@@ -67,8 +67,8 @@ def read_mapping_files(folder: Path, tree: FileTree = DISK) -> MappingFiles:
     """Read every mapping of a folder, in the order of their paths.
 
     Args:
-        folder: Holds `mappings/`.
-        tree: Has the files.
+        folder: The folder that contains `mappings/`.
+        tree: The tree of the files.
 
     Raises:
         InputRefused: It has too many files.
@@ -88,7 +88,7 @@ def read_mapping_files(folder: Path, tree: FileTree = DISK) -> MappingFiles:
 
 
 class _Reading:
-    """One reading of a folder: it collects mappings and problems."""
+    """One reading of a folder, which collects mappings and problems."""
 
     def __init__(self, folder: Path, tree: FileTree) -> None:
         self._folder = folder
@@ -112,7 +112,7 @@ class _Reading:
             self.report(path, "is not read: no mapping names it as the schema of a version")
         else:
             where = shown(path.relative_to(self._folder))
-            self.notes.append(Finding(where, "is not read: it is no mapping"))
+            self.notes.append(Finding(where, "is not read: it is not a mapping"))
 
     def file(self, path: Path) -> None:
         """Read a mapping."""
@@ -199,10 +199,10 @@ def _schema(
 
 
 def _chosen(mapping: Mapping, tree: JsonObject) -> list[str]:
-    """Return why records of a schema would never have the mapping."""
+    """Return why the mapping would never apply to records of a schema."""
     name = record_name(tree)
     if mapping.record is not None and mapping.record != name:
-        return [f"is the schema of {name}, and the mapping is for {mapping.chosen_by}"]
+        return [f"is the schema of {name}, but the mapping is for {mapping.chosen_by}"]
     if all(map(is_exact, mapping.topics)) and not any(
         applies(mapping, topic, name) for topic in mapping.topics
     ):
@@ -301,7 +301,7 @@ def _source(
         reader: The mapping.
         field: The field.
         required: Whether it must be given.
-        constant: The longest constant that it may be; 0: it may be none.
+        constant: The longest constant that is allowed; 0: none is.
     """
     raw = reader.raw(field)
     if raw is None:

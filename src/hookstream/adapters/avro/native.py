@@ -1,11 +1,10 @@
-"""Reads events by the native accelerator, which answers what Python would answer, or nothing.
+"""Compiles schemas for the native accelerator, which returns the same results as Python, or None.
 
 A published schema is compiled once to a program of the accelerator. From a record's bytes one call of it
-makes the event's identity, and its `standard` body where such are asked for, without a Python object for
-each field; another one makes the values at the paths that filters ask for. It leaves to Python, by an
-answer of None:
+makes the event's identity, and its `standard` body if such are requested, without a Python object for
+each field; another call makes the values at the paths of filters. It returns None to leave to Python:
 
-- a record that is refused, or whose data cannot be rendered, so that each reason has one author;
+- a record that is refused, or whose data cannot be rendered, so that each reason has one source;
 - a record of a schema that it has no program for (`program_of` says which).
 """
 
@@ -36,10 +35,10 @@ from hookstream.errors import HookstreamError
 Description: TypeAlias = tuple[str, list[str], list[int]]
 """A type for the accelerator: its kind, texts (names of fields, symbols) and numbers (parts, sizes)."""
 Asked: TypeAlias = dict[str, "Asked"]
-"""Paths as nested objects: each name with what is asked below it."""
+"""Paths as nested objects: each name with the paths below it."""
 Read: TypeAlias = tuple[str, int, str, str, bool, bytes | None]
 """Event id, time, entity, environment, whether these three texts are printable ASCII within their bounds
-(else they are still to be judged), and the `standard` body at the record's own version where it was made."""
+(otherwise Python checks them), and the `standard` body at the record's own version if it was made."""
 
 ENVELOPE: Final = {
     "event_id": ("string",),
@@ -48,22 +47,22 @@ ENVELOPE: Final = {
     "environment": ("string", "enum"),
     "data": ("record",),
 }
-"""The kinds of the envelope's fields that a program reads."""
+"""The types of the envelope's fields that a program reads."""
 _MOST_DIGITS: Final = 38
 """The most digits of a decimal that a program writes: their number fits into 128 bits."""
 _DOUBLES: Final = (1e16, 123456789012345680.0, 1e22, 1.7976931348623157e308, 1e-5, 1.5e-7, 5e-324)
-"""Numbers that encoders write differently from each other, or from their own earlier releases."""
+"""Numbers that different encoders, or releases of one, write differently."""
 
 
 class ReadersDiffer(HookstreamError):
-    """Raised if Python refuses a record that the accelerator read: a defect of one of them."""
+    """Raised if Python refuses a record that the accelerator read: one of them has a bug."""
 
 
 Pick: TypeAlias = Callable[[bytes, int], JsonObject | None]
-"""Returns what is at some paths of an event's data, by the record's value and where its body starts.
+"""Returns the values at some paths of an event's data, given the record's value and the start of its body.
 
-The record's data was made before. Whatever is on the way to a value is kept: an array has all its
-elements, an object the fields that are asked for. None: Python answers. Nobody changes what is returned.
+The record's data was rendered before. The containers of a value are kept: an array has all its elements, an
+object the requested fields. None: Python answers. Callers do not change the result.
 """
 
 
@@ -74,7 +73,7 @@ class Selection(Protocol):
 
 
 class _Program(Protocol):
-    """A published schema, as the accelerator compiled it."""
+    """A published schema, compiled by the accelerator."""
 
     def check(self, value: bytes, body_at: int) -> Read | None: ...
 
@@ -86,27 +85,27 @@ class _Program(Protocol):
 class NativeProgram:
     """A published schema whose records the accelerator reads.
 
-    A body takes as long as all the rest, and nobody wants it where all subscriptions have another version.
-    So it is made with the rest only since somebody asked for that of a record.
+    A body takes as long as everything else, and is not needed if all subscriptions have another version.
+    So it is made with the rest only after it was requested for a record.
     """
 
     def __init__(self, program: _Program) -> None:
-        """Take what the accelerator made of a schema."""
+        """Take the compiled schema."""
         self._program = program
         self.read: Callable[[bytes, int], Read | None] = program.check
-        """Returns what an event's record has, by its value and where its body starts; None: Python answers."""
+        """Reads an event's record, given its value and the start of its body; None: Python answers."""
         self.select = program.select
         """Returns a selection of its data."""
 
     def body(self, value: bytes, body_at: int) -> bytes | None:
-        """Return the `standard` body of an event that was read without; None: Python makes it."""
+        """Return the `standard` body of an event that was read without it; None: Python makes it."""
         self.read = self._program.read
         read = self.read(value, body_at)
         return None if read is None else read[-1]
 
 
 def asked_of(paths: Paths) -> Asked:
-    """Return what paths of a body ask for of its data."""
+    """Return the part of a body's paths that concerns its data."""
     asked: Asked = {}
     for first, *rest in paths:
         below = asked if first == "data" else {}
@@ -116,7 +115,7 @@ def asked_of(paths: Paths) -> Asked:
 
 
 class NativeFields(Mapping[str, object]):
-    """The fields of a record that the accelerator read; Python decodes them once something asks for one."""
+    """The fields of a record that the accelerator read; Python decodes them when one is requested."""
 
     __slots__ = ("_decode", "_fields", "bodies", "schema")
 
@@ -126,7 +125,7 @@ class NativeFields(Mapping[str, object]):
         body: bytes | None,
         decode: Callable[[], Mapping[str, object]],
     ) -> None:
-        """Take the schema of the record, its body at its own version if it was made, and what decodes it."""
+        """Take the schema of the record, its body at its own version if it was made, and its decoder."""
         self.schema = schema
         self.bodies: dict[PublishedSchema, bytes | None] = {} if body is None else {schema: body}
         """The `standard` bodies so far, by the schemas of their versions; None: Python makes it."""
@@ -156,12 +155,12 @@ def program_of(
 ) -> NativeProgram | None:
     """Compile a schema whose data can be rendered; None: Python reads its records.
 
-    That is so for decimals of more than 38 digits, for an envelope whose fields are unions or have unusual
-    types, and for numbers with fractions where the encoder of this installation writes them in another form.
+    Python reads schemas with decimals of more than 38 digits, with an envelope whose fields are unions or have
+    unusual types, and with fractions if the encoder of this installation writes them in another form.
 
     Args:
         module: The accelerator.
-        schema: The schema; that of mapped records is for `native_mapped`.
+        schema: The schema; one of mapped records is compiled by `native_mapped`.
         most_values: The most values of a record.
     """
     root = schema.nodes.root
@@ -186,7 +185,7 @@ def begins_of(schema: PublishedSchema) -> bytes:
 
 
 def _places(nodes: AvroSchema, root: RecordNode) -> tuple[int, ...] | None:
-    """Return the places of the envelope's fields, if each has a type that a program reads as one."""
+    """Return the places of the envelope's fields, if a program can read the type of each."""
     at = {field.name: place for place, field in enumerate(root.fields)}
     if not all(
         name in at and _kind_of(nodes, root.fields[at[name]]) in kinds
@@ -215,7 +214,7 @@ def writes_alike(module: ModuleType) -> bool:
 
 
 class Unwritten(Exception):
-    """Raised for a type that no program writes."""
+    """Raised for a type that no program can write."""
 
 
 class Descriptions(SchemaCompiler[int]):
@@ -226,7 +225,7 @@ class Descriptions(SchemaCompiler[int]):
     ) -> None:
         """Take the schema, and the list to add its types to; None: a new one.
 
-        `fractions`: whether the accelerator writes them as hookstream does.
+        `fractions`: Whether the accelerator writes them as hookstream does.
         """
         super().__init__(schema)
         self.types: list[Description] = [] if types is None else types

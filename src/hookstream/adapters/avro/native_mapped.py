@@ -1,6 +1,6 @@
-"""Reads mapped records by the native accelerator, which picks the fields that their envelope is read of.
+"""Reads mapped records by the native accelerator, which picks the fields of their envelope.
 
-It reads no envelope itself: the values go to `core.catalog.mapped_envelope` as Python decodes them.
+It reads no envelope itself: the values go to `core.catalog.mapped_envelope` in the form that Python decodes.
 """
 
 from types import ModuleType
@@ -13,12 +13,12 @@ from hookstream.core.model.mapping import FieldSource
 
 
 class ForeignProgram(Protocol):
-    """A foreign schema, as the accelerator compiled it."""
+    """A foreign schema, compiled by the accelerator."""
 
     def read(self, value: bytes, body_at: int) -> dict[str, object] | None:
-        """Return the fields that an envelope is read of, logical types raw; None: Python answers.
+        """Return the fields of an envelope, with raw logical types; None: Python answers.
 
-        All of the record is sound then, and can be rendered.
+        If there is a result, the whole record is valid and can be rendered.
         """
 
 

@@ -1,7 +1,7 @@
-"""Reads events by the native accelerator, where it is there: their identity, bodies and what filters ask for.
+"""Reads events by the native accelerator, if there is one: identity, bodies and the values of filters.
 
 It compiles schemas and pairs of them once, by `native.py`, `native_mapped.py` and `native_versions.py`.
-Whatever it answers with None is left to Python.
+A result of None leaves the event to Python.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,25 +31,25 @@ from hookstream.core.model.json import JsonObject, Paths
 from hookstream.core.model.record import Origin, Record
 
 MOST_COMPILED: Final = 4_096
-"""The schemas, or pairs of schemas, for which a compiled function is kept.
+"""The most schemas, or pairs of schemas, whose compiled function is cached.
 
 They are distinguished as objects, not by their revisions: a rewritten row may differ in parts that a
-fingerprint leaves out.
+fingerprint ignores.
 """
 
 Decode: TypeAlias = Callable[[PublishedSchema, bytes, int], Mapping[str, object]]
-"""Decodes a record that the accelerator read, by its schema, its value and where its body starts."""
+"""Decodes a record that the accelerator read, given its schema, its value and the start of its body."""
 
 
 class NativeReader:
-    """What the accelerator answers of events. Thread-safe.
+    """Reads events by the accelerator. Thread-safe.
 
     Args:
         module: The accelerator; None: everything is left to Python.
         book: The schemas.
-        decode: Decodes in Python what the accelerator read, if something asks for a field.
-        renderer: Returns what renders data of a schema, or raises NotRenderable.
-        resolution: Returns how records of one schema are read as another.
+        decode: Decodes a record in Python that the accelerator read, if a field is requested.
+        renderer: Returns the renderer of a schema's data, or raises NotRenderable.
+        resolution: Returns the resolution of one schema's records to another.
         most_values: The most values of a record, and the most that defaults may fill in.
     """
 
@@ -91,7 +91,7 @@ class NativeReader:
                 return None
             event_id, occurred_at, entity_id, environment, is_plain, body = read
             if not is_plain:
-                # Python's idea of what is printable decides.
+                # Python decides which characters are printable.
                 named = zip(ENVELOPE, (*read[:4], {}), strict=True)
                 envelope = open_envelope(dict(named))
                 if isinstance(envelope, Undecodable):
@@ -128,10 +128,10 @@ class NativeReader:
         return bodies[reader]
 
     def excerpt(self, event: Event, reader: PublishedSchema, paths: Paths) -> JsonObject | None:
-        """Return what of a body at a version is at paths, see `Codec.excerpt`; None: Python makes it.
+        """Return the values of a body at a version at some paths, see `Codec.excerpt`; None: Python makes them.
 
-        At another version than the record's it picks only what it made a body of: so there is no value in
-        the whole that Python would refuse. At its own there is none in any record that it read.
+        At another version than the record's it picks only from records whose body it made, so no value in
+        them would be refused by Python. At the record's own version, no record that it read has such a value.
         """
         fields, value = event.fields, event.record.value
         if value is None or not isinstance(fields, NativeFields):
@@ -168,7 +168,7 @@ class NativeReader:
         return pinned_program_of(self._module, writer, reader, self._most_values)
 
     def _can_be_rendered(self, schema: PublishedSchema) -> bool:
-        """Return whether data of a schema can be rendered; else each document is refused with the reason."""
+        """Return whether data of a schema can be rendered; otherwise each document is refused with the reason."""
         try:
             return schema.data is not None and self._renderer(schema.data) is not None
         except NotRenderable:
@@ -177,7 +177,7 @@ class NativeReader:
     def _picker_of(
         self, writer: PublishedSchema, reader: PublishedSchema, paths: Paths
     ) -> Pick | None:
-        """Return what picks the data at paths of a body at a version out of a record, whose body was made."""
+        """Return the function that picks the data at a body's paths, at a version, from a record whose body was made."""
         if writer is reader:
             program = self._program(writer)
             return None if program is None else program.select(asked_of(paths)).pick
@@ -195,7 +195,7 @@ class NativeReader:
             program = self._program(writer)
             return None if program is None else program.body(value, event.body_at)
         if reader.revision == event.revision or self._book.schema(event.revision) is not writer:
-            # The schema's row was written again meanwhile.
+            # The schema's row was rewritten meanwhile.
             return None
         pair = self._pair(writer, reader)
         if pair is None:

@@ -1,7 +1,7 @@
-"""Makes bodies of pinned versions, and picks from them, by the native accelerator: records read as another schema.
+"""Makes bodies of pinned versions by the native accelerator, and picks values from them.
 
-`core.catalog.resolution` is the reference for what is read as what; a pair of schemas that it refuses has
-no program here, and a value that it refuses is left to it.
+It reads records as another schema. `core.catalog.resolution` is the reference: a pair of schemas that it
+refuses has no program here, and a value that it refuses is left to it.
 """
 
 from collections.abc import Callable
@@ -39,11 +39,11 @@ from hookstream.core.model.json import Paths
 from hookstream.errors import InvariantBroken
 
 _FILLED: Final = (-1, -1)
-"""Says instead of a place and a type that a field is a default."""
+"""Stands for a default in place of a field's place and type."""
 
 
 class PinnedProgram(Protocol):
-    """A pair of schemas, as the accelerator compiled it."""
+    """A pair of schemas, compiled by the accelerator."""
 
     def body(
         self,
@@ -54,14 +54,14 @@ class PinnedProgram(Protocol):
         entity_id: str,
         environment: str,
     ) -> bytes | None:
-        """Return the `standard` body of an event as the reader has it; None: Python answers."""
+        """Return the `standard` body of an event in the reader's schema; None: Python answers."""
 
     def select(self, asked: Asked, loads: Callable[[bytes], object]) -> Selection:
         """Return a selection of its data; `loads` makes a default of its JSON text."""
 
 
 def picker_of(pair: PinnedProgram, paths: Paths) -> Pick:
-    """Return the function that picks the data at paths of a body out of a record whose data was made."""
+    """Return the function that picks the data at a body's paths from a record whose data was made."""
     return pair.select(asked_of(paths), orjson.loads).pick
 
 
@@ -73,7 +73,7 @@ def pinned_program_of(
     Args:
         module: The accelerator.
         writer: The schema of the records, which the accelerator reads; records of a mapped one are `data`.
-        reader: The schema as which they are read; its data can be rendered.
+        reader: The schema that they are read as; its data can be rendered.
         most_values: The most values that defaults may fill into a record.
     """
     described = _PairDescriptions(writer, reader, fractions=writes_alike(module))
@@ -141,7 +141,7 @@ class _PairDescriptions:
                 return self._primitive(writer, reader)
             case _:
                 raise InvariantBroken(
-                    "a pair of types that cannot be read was taken for one that can"
+                    "a pair of types that cannot be read was treated as readable"
                 )
 
     def _primitive(self, writer: Primitive, reader: Primitive) -> int:
@@ -149,11 +149,11 @@ class _PairDescriptions:
             case "int", "long":
                 return self._written.add("int as text" if reader.as_text else "int")
             case (("int" | "long"), ("float" | "double")):
-                # Without its own description: as if fractions were written alike.
+                # Without its own description, as if fractions were written in the same form.
                 self._read.leaf(reader)
                 return self._written.add(f"{writer.kind} as {reader.kind}")
             case "float", "double":
-                # A double means the shortest text of the float that it was.
+                # A double has the value of the shortest text of the float that it was.
                 return self._read.leaf(Primitive("float"))
             case _:
                 return self._read.leaf(reader)
@@ -165,7 +165,7 @@ class _PairDescriptions:
         return self._records[pair]
 
     def record(self, writer: RecordNode, reader: RecordNode, *, whole: bool = False) -> int:
-        """Return the place of a record; `whole`: it is the event's, of whose fields only data is rendered."""
+        """Return the place of a record; `whole`: it is the event's, whose only rendered field is its data."""
         places = {field.name: place for place, field in enumerate(writer.fields)}
         texts: list[str] = []
         sources: list[int] = []
@@ -184,7 +184,7 @@ class _PairDescriptions:
         return self._written.add("reread", tuple(texts), numbers)
 
     def _default(self, field: FieldNode, *, is_rendered: bool) -> tuple[int, str]:
-        """Return how many values a default fills in, and its JSON text."""
+        """Return the number of values that a default fills in, and its JSON text."""
         filling = self._defaults.filling(field)
         if not is_rendered:
             return filling.values, ""

@@ -1,4 +1,4 @@
-"""Converts numbers, and refuses those that would not be read back as the same number.
+"""Converts numbers, and refuses those that would not read back as the same number.
 
 A `float` or `double` accepts a JSON number if the shortest text of the stored value equals it: a
 float accepts 0.7 but not 16777217. A Python `float` is a double: a `double` stores it unchanged, a
@@ -115,7 +115,7 @@ def _number(value: object, kind: str) -> float:
         case Numeral(text) if text[-1].isdigit():
             number = float(text) if len(text) <= _MAX_NUMERAL else math.inf
         case float() | Numeral():
-            raise Unfit(f"{glimpse(value)} is not finite, which JSON cannot say")
+            raise Unfit(f"{glimpse(value)} is not finite, which JSON cannot express")
         case int() if type(value) is int:
             try:
                 number = float(value)

@@ -23,7 +23,7 @@ from hookstream.core.model.topics import Topics
 
 
 class AvroOwnRecords:
-    """Fits `OwnRecords`."""
+    """The `OwnRecords` in Avro."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class AvroOwnRecords:
         self._attempt_prefix = before.prefix
 
     def attempt(self, record: AttemptRecord) -> bytes:
-        """Encode an audit record, by the revision that its body has."""
+        """Encode an audit record, in the revision of its body."""
         prefix = self._attempt_prefix if record.delivery.job is None else self._run_prefix
         return prefix + attempt_body(record, worker=self._worker)
 
@@ -85,7 +85,7 @@ class AvroOwnRecords:
     def dead_lettered(self, delivery: Delivery, reason: DeadReason, at: Millis) -> OutgoingRecord:
         """Return the operations event `delivery.dead_lettered`.
 
-        It has no detail, which may contain internals such as an address of ours.
+        It has no detail, which may contain internals such as one of our addresses.
         """
         hidden = reason is DeadReason.NOT_GRANTED
         # Attempts are numbered within a run.
@@ -188,7 +188,7 @@ class AvroOwnRecords:
         """Return the operations event `subscription.changed`.
 
         Args:
-            subscription: As it is after the change.
+            subscription: The subscription after the change.
             change: `created`, `updated`, `paused`, `resumed`, `enabled`, `secret_rotated` or
                 `deleted`.
             at: When it was written.
@@ -231,11 +231,11 @@ class AvroOwnRecords:
     def failures_changed(self, group: FailureGroup) -> OutgoingRecord:
         """Return the operations event `subscription.failures_changed`.
 
-        It may be sent to the group's partner: who of the operators acted, and what they said, is in the
-        group's row alone.
+        It may be sent to the group's partner: the operator who acted, and the operator's note, are only in
+        the group's row.
 
         Args:
-            group: As it is after the change.
+            group: The group after the change.
         """
         is_partners = group.actor is Actor.PARTNER
         change = "opened" if group.state is GroupState.OPEN else group.state.value
@@ -262,10 +262,10 @@ class AvroOwnRecords:
     def accessed(self, use: ApiUse, console: str, at: Millis) -> OutgoingRecord:
         """Return the operations event `hookstream.access`.
 
-        It has no `partner_id`, so that it is an event for operators alone.
+        It has no `partner_id`, so that it is an event for operators only.
 
         Args:
-            use: What was done, joined over a minute.
+            use: The recorded accesses, joined over a minute.
             console: The console that counted it.
             at: When it is written.
         """

@@ -94,7 +94,7 @@ class PublishedSchema:
     data: AvroSchema | None
     """The type of the event's `data`; None if it has none."""
     envelope: MappedEnvelope | None = None
-    """How the envelope is read of a mapped record, whose bytes are `data` alone; None: it is in the record.
+    """Reads the envelope of a mapped record, whose bytes are only `data`; None: it is in the record.
     Then `parsed`, `guarded`, `tagged`, `growth` and `walk` are those of `data`, and `tree` and `nodes`
     those of the event."""
 
@@ -106,7 +106,7 @@ class PublishedSchema:
 
         Raises:
             ValueError: A value does not fit its type; the library's message barely names the place.
-            TypeError: Likewise.
+            TypeError: As ValueError.
         """
         body = io.BytesIO()
         body.write(self.prefix)
@@ -138,7 +138,7 @@ def fingerprint_of(tree: JsonObject) -> str:
     """
     try:
         return str(fingerprint(canonical_form(tree), "CRC-64-AVRO"))
-    except Exception as problem:  # a schema from outside: the library raises what it stumbles over
+    except Exception as problem:  # a schema from outside: the library may raise anything
         raise _not_avro(problem) from problem
 
 
@@ -148,7 +148,7 @@ def published(tree: JsonObject, number: int, read: AvroSchema | None = None) -> 
     Args:
         tree: The schema.
         number: Its revision number within its version, from 1.
-        read: What `read_schema` returned for it; None: it was not read yet.
+        read: The result of `read_schema` for it; None: it was not read yet.
 
     Raises:
         InputRefused: It is not an Avro schema, or does not declare its event type and version.
@@ -221,7 +221,7 @@ def own_schemas() -> Sequence[JsonObject]:
 
 
 def earlier_own_schemas() -> Sequence[JsonObject]:
-    """Return the revisions before the newest: records of them stay readable, and some are still written."""
+    """Return the revisions before the newest: their records stay readable, and some are still written."""
     return _schemas_of_package("schemas/earlier")
 
 
@@ -233,7 +233,7 @@ def prepared_own_schemas() -> Sequence[PublishedSchema]:
 
 @cache
 def prepared_earlier_schemas() -> Sequence[PublishedSchema]:
-    """Return `earlier_own_schemas`, prepared likewise."""
+    """Return `earlier_own_schemas`, each prepared once per process."""
     return tuple(published(tree, 1) for tree in earlier_own_schemas())
 
 
@@ -299,13 +299,13 @@ class _Written(SchemaCompiler[Json]):
 
 
 def _named(kind: str, name: str, parts: JsonObject) -> Json:
-    # A name without a namespace says so, or it would get that of its surroundings.
+    # An empty namespace is explicit, since otherwise the name would inherit the enclosing one.
     namespace: JsonObject = {} if "." in name else {"namespace": ""}
     return {"type": kind, "name": name, **namespace, **parts}
 
 
 class _Guarded(_Written):
-    """Replaces a `float` beside a `double` by the fixed type `SINGLE`, which has the same bytes."""
+    """Replaces a `float` in a union with a `double` by the fixed type `SINGLE`, which has the same bytes."""
 
     guarded = True
     _defined = False
@@ -327,7 +327,7 @@ class _Guarded(_Written):
 class _Tagged(_Written):
     """Wraps each branch except null in a record of one field, which has the same bytes.
 
-    The record has no namespace, for the sake of types without one.
+    The record has no namespace, so that types without one keep none.
     """
 
     guarded = True
@@ -383,5 +383,5 @@ def _branch_names(data: AvroSchema | None) -> bool:
     try:
         return data is not None and needs_branch_names(data)
     except NotRenderable:
-        # It can still be decoded; every document of it is refused with the reason.
+        # It can still be decoded; each of its documents is refused with the reason.
         return False

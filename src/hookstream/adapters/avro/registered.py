@@ -1,8 +1,8 @@
-"""The schemas of registries that rows of the schemas table hold, and which published one each is.
+"""Holds registries' schemas from rows of the schemas table, each with the published schema that it equals.
 
-A row is written once, by whoever resolves the id first, and then counts for every process: records of
-one id are read alike at every attempt, without the registry. A row that differs from the one that was
-read before is refused.
+A row is written once, by the first process that resolves the id, and then counts for all: records of one
+id are read in the same way at every attempt, without the registry. A row that differs from the one that
+was read before is refused.
 """
 
 import re
@@ -45,10 +45,10 @@ class PublishedLookup(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Foreign:
-    """A schema that is none of the published ones: only a mapping makes events of it."""
+    """A schema that is not published: only a mapping turns its records into events."""
 
     schema: RegisteredId | str
-    """Where it is: in a registry, or by a fingerprint that a mapping names."""
+    """Its id in a registry, or its fingerprint that a mapping names."""
     name: str
     """The record's full name."""
     tree: JsonObject
@@ -61,14 +61,14 @@ class RegisteredSchemas:
     """The rows of registries' schemas, by registry and id.
 
     Args:
-        published: Looks up what is published.
+        published: Looks up published schemas.
     """
 
     def __init__(self, published: PublishedLookup) -> None:
         self._published = published
         self._trees: dict[RegisteredId, JsonObject] = {}
         self._meanings: dict[RegisteredId, Meaning] = {}
-        """What each is; emptied when something is published."""
+        """The result for each; emptied when a schema is published."""
 
     def put(self, key: str, value: bytes | None) -> None:
         """Apply a row.
@@ -93,11 +93,11 @@ class RegisteredSchemas:
             self._meanings[schema] = _hostile(schema, harm[0])
             raise InputRefused(f"it must not be used: {harm[0]}")
         self._trees[schema] = tree
-        # What a hostile row said of it, if one came first.
+        # The refusal of a hostile row, if one came first.
         self._meanings.pop(schema, None)
 
     def meaning(self, schema: RegisteredId) -> Meaning | None:
-        """Return what a registry's schema is; None: no row has it."""
+        """Return the published or foreign schema of a registry's id; None: no row has it."""
         found = self._meanings.get(schema)
         if found is None:
             tree = self._trees.get(schema)
@@ -107,11 +107,11 @@ class RegisteredSchemas:
         return found
 
     def tree(self, schema: RegisteredId) -> JsonObject | None:
-        """Return a schema as its row has it."""
+        """Return a schema as in its row."""
         return self._trees.get(schema)
 
     def forget_meanings(self) -> None:
-        """Match every schema again: something was published, or is no longer."""
+        """Match every schema again, after a schema was published or removed."""
         self._meanings = {
             schema: meaning
             for schema, meaning in self._meanings.items()
@@ -210,7 +210,7 @@ def _hostile(schema: RegisteredId, why: str) -> Undecodable:
 
 
 def _logical(tree: JsonObject) -> list[tuple[str, object]]:
-    """Return the logical types of a schema in order: a fingerprint leaves them out."""
+    """Return the logical types of a schema in order, since a fingerprint ignores them."""
     return [
         (at, node.logical)
         for at, node in walk(read_schema(tree).root)

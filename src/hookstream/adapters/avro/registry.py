@@ -1,8 +1,8 @@
-"""All published schema revisions in memory, by fingerprint, type or version, and those of registries.
+"""Keeps all published schema revisions in memory, by fingerprint, type or version, and those of registries.
 
 The book is filled from the schemas table. A schema that could harm the decoder is kept, so that its
 records can be identified, but never used. A row's metadata is checked against its schema: an
-inconsistent or unreadable row is reported and left out, and its records wait as those of an unknown
+inconsistent or unreadable row is reported and left out, and its records wait like those of an unknown
 schema.
 """
 
@@ -36,7 +36,7 @@ _LONGEST = 500
 """The most characters of a row's problem."""
 
 _prepared: WeakValueDictionary[bytes, PublishedSchema] = WeakValueDictionary()
-"""Each schema by its row, as long as it is in use: to prepare one takes 2 ms, and a process has several books of a table."""
+"""Schemas in use, by their rows: preparing one takes 2 ms, and a process has several books of a table."""
 
 _KEY = re.compile(r"([a-z0-9_.]{1,200})/([1-9][0-9]{0,3})/([0-9a-f]{16})", re.ASCII)
 
@@ -49,7 +49,7 @@ class SchemaBook:
         self._named: dict[bytes, Identified | Undecodable] = {}
         self._schemas: dict[Revision, PublishedSchema] = {}
         self._readers: dict[str, dict[int, PublishedSchema]] = {}
-        """The readers of each type by version, ascending; replaced whole, for a thread may read it."""
+        """The readers of each type by version, ascending; replaced as a whole, since a thread may read it."""
         self.mapped = MappedSchemas(self.revisions)
         """The mappings of foreign records."""
         self._foreign: dict[bytes, Foreign | None] = {}
@@ -96,7 +96,7 @@ class SchemaBook:
             tree, number = prepared.tree, prepared.number
         # As text: to Python, a default of true equals one of 1.
         if known is not None and repr((known.tree, known.number)) == repr((tree, number)):
-            # The row was read again: what was compiled from its schema stays.
+            # The row was read again: compiled results of its schema stay.
             return None
         if prepared is None:
             read = safe_schema(tree)
@@ -107,7 +107,7 @@ class SchemaBook:
         return None
 
     def _hostile(self, revision: Revision, why: str) -> str:
-        """Keep a schema that could harm the decoder, to name its records by; return why it must not be used."""
+        """Keep a schema that could harm the decoder, to identify its records; return why it must not be used."""
         refused = f"schema {'/'.join(map(str, revision))} must not be used: {why}"
         self._named.setdefault(
             bytes.fromhex(revision.fingerprint),
@@ -135,7 +135,7 @@ class SchemaBook:
     def foreign(self, fingerprint: bytes) -> Foreign | None:
         """Return the foreign schema of a fingerprint of 8 bytes, of those that mappings name.
 
-        None too if several have it: they differ in logical types, so a record may be of either.
+        Also None if several have it: they differ in logical types, so a record may be of either.
         """
         return self._foreign.get(fingerprint)
 
@@ -216,7 +216,7 @@ class SchemaBook:
         return named.revision, self._schemas[named.revision].tree
 
     def _refile(self, event_type: str) -> None:
-        """Find again the highest revision of each version of a type."""
+        """Determine the highest revision of each version of a type again."""
         self.registered.forget_meanings()
         self.mapped.forget_choices()
         theirs = [

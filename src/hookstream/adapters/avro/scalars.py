@@ -55,7 +55,7 @@ def _raw(node: Primitive | Fixed) -> _Raw | None:
 
 
 def _only(accepts: Callable[[object], bool], why: str) -> Take:
-    """Return a converter that takes the values that it accepts as they are."""
+    """Return a converter that passes accepted values on unchanged."""
 
     def take(value: object, fit: Fit) -> object:
         del fit

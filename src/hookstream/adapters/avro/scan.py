@@ -3,7 +3,7 @@
 The decoding library has no limit of its own. So a record that could exceed the limit is walked
 first: nothing is created, texts are skipped, and the walk ends at the limit or at the end of the
 bytes. Malformed bytes are refused here: after some of them (a number of eleven bytes, a block of
--2^63 items) the library reads on, and would create values that the walk did not count.
+-2^63 items) the library continues, and would create values that the walk did not count.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ _TOO_LONG: Final = "a number has more than 64 bits"
 
 
 class TooMuch(Exception):
-    """Raised within a walk that exceeds the limit."""
+    """Raised by a walk that exceeds the limit."""
 
 
 class Malformed(Exception):

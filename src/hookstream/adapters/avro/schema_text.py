@@ -1,4 +1,4 @@
-"""Reads the JSON of one schema file strictly: bounded, without doubled names and inexact numbers."""
+"""Reads the JSON of one schema file strictly: bounded, without duplicate names or inexact numbers."""
 
 import codecs
 import json
@@ -19,7 +19,7 @@ def read_tree(file: Path, tree: FileTree = DISK) -> JsonObject:
     """Return the JSON of a schema file of a tree.
 
     Raises:
-        InputRefused: It cannot be read, is too large, or is no JSON that its row could repeat exactly.
+        InputRefused: It cannot be read, is too large, or is not JSON that its row can repeat exactly.
     """
     try:
         content = tree.read(file, MAX_FILE_BYTES + 1)
@@ -54,4 +54,4 @@ def _exact(text: str) -> None:
     except NotANumber as why:
         raise InputRefused(f"the number {text[:40]} {why}") from None
     if rounded:
-        raise InputRefused(f"the number {text[:40]} is none that fits into 64 bits")
+        raise InputRefused(f"the number {text[:40]} does not fit into 64 bits")

@@ -38,8 +38,8 @@ appender.console.layout.pattern=%d{ISO8601} %p %m (%c)%n
 # One replica of everything; no delay before a group's first rebalance; session timeouts short enough
 # that a killed member's partitions are reassigned in five seconds rather than forty-five; heartbeats
 # so frequent that members learn of a rebalance within half a second; no empty record in the metadata
-# log twice a second, which costs an idle broker 40 % of its CPU; no copies of its metrics for JMX, which nobody reads,
-# and 8 MB in place of 128 for the keys of one round of compaction: both are most felt at its start.
+# log twice a second, which costs an idle broker 40 % of its CPU; no copies of its metrics for JMX, which are not read,
+# and 8 MB instead of 128 for the keys of one round of compaction: both cost most at its start.
 _SERVER = """\
 process.roles=broker,controller
 node.id=1
@@ -83,7 +83,7 @@ kill -KILL "$0" 2>/dev/null
 """
 
 _STEP = 0.05
-"""Seconds between two checks whether the broker answers."""
+"""Seconds between two checks for an answer of the broker."""
 
 _ASK_SECONDS = 2.0
 
@@ -107,7 +107,7 @@ class BrokerProcess:
         data: Folder of its log, kept; None uses a temporary one, removed at the end.
         session: Seconds until a killed broker's session expires; it comes back about 2.5 s later.
             Kafka's default is 9. At 2 it expires while the new broker first loads its groups, and
-            Kafka 4.3.1 may then take a half-loaded state for complete: with much in the log, groups
+            Kafka 4.3.1 may then treat a half-loaded state as complete: with much in the log, groups
             lost members and partitions (docs/reliability.md has the storms).
         settings: Settings of the broker that add to ours or replace them, such as an authorizer;
             `{port}` and `{controller}` in a value are replaced by the ports.
@@ -189,7 +189,7 @@ class BrokerProcess:
     def stop(self, patience: float = 10.0) -> None:
         """Stop the broker gracefully (0.5 s), by force after `patience` seconds; remove temporary data.
 
-        One whose data are temporary is killed: it would spend up to ten seconds on files that go.
+        A broker with temporary data is killed: it would spend up to ten seconds on files that are removed.
         """
         if not self._temporary:
             self._end_gracefully(patience)
@@ -249,10 +249,10 @@ class BrokerProcess:
         options = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1"]
         if self._quick:
             options.append("-XX:TieredStopAtLevel=1")
-        # An archive that is named and missing would cost Java its own archive as well.
+        # With a named but missing archive, Java would not use its own archive either.
         if self._archive.exists():
             options.append(f"-XX:SharedArchiveFile={self._archive}")
-        # Java itself expands the star.
+        # Java itself expands the asterisk.
         return [
             self._java,
             *options,
@@ -334,13 +334,13 @@ class BrokerProcess:
                 return
         last = (self.data / "broker.log").read_text(encoding="utf-8", errors="replace")[-2000:]
         raise DependencyUnavailable(
-            f"the development broker on {self.bootstrap_servers} did not start; its last words: "
+            f"the development broker on {self.bootstrap_servers} did not start; its last output: "
             f"{last.strip() or 'none'}"
         )
 
 
 def archive_classes(libs: Path, java: str) -> None:
-    """Archive the classes that a broker loads, unless that was done for these jars and this Java.
+    """Archive the classes that a broker loads, unless there is an archive for these jars and this Java.
 
     A start then takes 1.6 s of CPU rather than 2.5. Takes five seconds: a broker starts and ends.
 
@@ -362,7 +362,7 @@ def archive_classes(libs: Path, java: str) -> None:
             broker.start()
         finally:
             broker.stop(_ARCHIVED_WITHIN)
-        # Renamed when complete: Java crashes on half an archive. There is none if it was killed meanwhile.
+        # Renamed when complete: Java crashes on a partial archive. There is none if it was killed meanwhile.
         with contextlib.suppress(FileNotFoundError):
             partial.rename(archive)
 

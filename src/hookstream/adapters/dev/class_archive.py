@@ -7,8 +7,8 @@ from pathlib import Path
 def class_archive(libs: Path, java: str) -> Path:
     """Return where the archive of these jars and this Java is, whether it exists or not.
 
-    Java ignores the archive of another Java, or of jars that were written since: so both are in its
-    name, and another one is made for them.
+    Java ignores the archive of another Java, or of jars that were written later. So both are in its
+    name, and they get a new one.
 
     Args:
         libs: Folder of Kafka's jars.

@@ -22,7 +22,7 @@ _CLOSING_SECONDS: Final = 1.0
 
 @dataclass(slots=True, frozen=True)
 class Received:
-    """One request as it came."""
+    """One request as it was received."""
 
     method: str
     target: str
@@ -81,7 +81,7 @@ class _Receiver:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await _read(request)
         if self._left == 0:
-            # A request that came while the last response was written.
+            # A request that came while the last response was being written.
             raise web.HTTPServiceUnavailable
         headers = tuple(request.headers.items())
         try:

@@ -36,8 +36,8 @@ def test_it_reads_back_although_its_schema_is_not_published(book: SchemaBook) ->
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (None, "it is not framed as Avro's single-object encoding says"),
-        (b"{}", "it is not framed as Avro's single-object encoding says"),
+        (None, "it is not in Avro's single-object encoding"),
+        (b"{}", "it is not in Avro's single-object encoding"),
         (SINGLE_OBJECT + b"12345678", "its schema 3132333435363738 was never published"),
     ],
 )

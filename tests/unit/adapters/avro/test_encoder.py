@@ -128,7 +128,7 @@ def test_what_was_never_published_is_refused(
 def test_what_a_worker_would_refuse_is_refused_before_it_is_written() -> None:
     encoder = EventEncoder(SchemaBook([event_schema(field("a", "string"))]), max_bytes=200)
     sound = fields(Happening("thing.done", "job-1", "production", {"a": ""}))
-    with pytest.raises(InputRefused, match="bytes encoded, 200 are taken at most"):
+    with pytest.raises(InputRefused, match="bytes encoded, at most 200 are accepted"):
         encoder.encode("thing.done", sound | {"data": {"a": "x" * 200}})
     with pytest.raises(InputRefused, match="entity_id is '';"):
         encoder.encode("thing.done", sound | {"entity_id": ""})

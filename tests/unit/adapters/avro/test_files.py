@@ -66,9 +66,9 @@ def test_every_problem_is_named_with_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "why"),
     [
-        ("0.12345678901234567890", "is none that fits into 64 bits"),
-        ("18446744073709551616", "is none that fits into 64 bits"),
-        ("-9223372036854775809", "is none that fits into 64 bits"),
+        ("0.12345678901234567890", "does not fit into 64 bits"),
+        ("18446744073709551616", "does not fit into 64 bits"),
+        ("-9223372036854775809", "does not fit into 64 bits"),
         ("1e-401", "has an exponent beyond ±400"),
     ],
 )

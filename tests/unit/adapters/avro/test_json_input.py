@@ -124,7 +124,7 @@ def test_a_value_that_fits_is_accepted(kind: Json, value: object, raw: object) -
         ("int", 1.0, "1.0 is not a whole number"),
         ("int", True, "True is not a whole number"),
         ("long", "5", "'5' is not a whole number"),
-        ("double", float("inf"), "inf is not finite, which JSON cannot say"),
+        ("double", float("inf"), "inf is not finite, which JSON cannot express"),
         ("float", 1e39, "1e+39 does not fit into a float"),
         ("double", 10**400, "does not fit into a double"),
         ("boolean", 1, "1 is not true or false"),

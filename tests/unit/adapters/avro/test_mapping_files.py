@@ -48,7 +48,7 @@ def test_a_mapping_and_the_schema_of_its_version_are_read(tmp_path: Path) -> Non
     ("was", "now", "line", "why"),
     [
         ("topics: [shop.orders]", "topics: [shop/orders]", 1, "topics[0]: 'shop/orders' is not a topic's name, in which * and ? are wildcards"),
-        ("record: com.shop.OrderShipped", "record: com.shop.Other", 6, "versions[0].schema: is the schema of com.shop.OrderShipped, and the mapping is for record com.shop.Other"),
+        ("record: com.shop.OrderShipped", "record: com.shop.Other", 6, "versions[0].schema: is the schema of com.shop.OrderShipped, but the mapping is for record com.shop.Other"),
         ("record: com.shop.OrderShipped", "subject: orders-value", 6, "versions[0].schema: is the schema of com.shop.OrderShipped, whose subject on shop.orders is shop.orders-value, com.shop.OrderShipped or shop.orders-com.shop.OrderShipped, and not orders-value"),
         ("record: com.shop.OrderShipped\n", "", 1, "must have one of record and subject"),
         ("event_type: order.shipped", "event_type: Shipped", 3, "event_type: 'Shipped' is not a dotted lower-case name such as order.placed"),
