@@ -53,7 +53,7 @@ def test_what_was_purged_is_never_redriven_and_says_by_whom_and_why(world: World
     world.die(delivery(5), partition=1)  # after the count
 
     reasonless = world.run("dlq", "purge", "--yes")
-    assert (reasonless.code, "say why with --because" in reasonless.err) == (2, True)
+    assert (reasonless.code, "give the reason with --because" in reasonless.err) == (2, True)
     token = str(counted["preview"])
     other_act = world.run("dlq", "redrive", "--preview", token, "--yes")
     assert (other_act.code, "a purge of dead-letters" in other_act.err) == (2, True)

@@ -263,7 +263,7 @@ def test_enabling_beside_a_redrive_enables_and_says_that_what_was_given_up_stays
     with JobWriter(dict(world.client), world.names.job(other.id)) as writer:
         writer.write([OutgoingRecord(world.names.jobs, other.id.encode(), other.encode())])
     ended = world.run("subscriptions", "enable", "orders", "--redrive", "--no-replay")
-    said = "What was given up stays open: redrive-1 is already redriving"
+    said = "Its dead letters stay open: redrive-1 is already redriving"
     assert (ended.code, said in ended.err) == (1, True)
     assert world.state().current.disabled == {}
     assert [job.id for job in jobs(world)] == ["redrive-1"]

@@ -84,7 +84,7 @@ def test_a_hold_is_set_listed_and_cleared(world: World) -> None:
     cleared = world.run("hold", "clear", "everything", "--reason", "deployed")
 
     assert cleared.err == (
-        "everything is not held any more\n"
+        "everything is no longer held\n"
         "Still held: endpoint orders, event-type order.generated, partner acme\n"
     )
     assert len(held(world)) == 3

@@ -47,10 +47,10 @@ def test_what_is_released_to_the_api_is_refused_to_files_until_it_is_given_back(
     refused = world.run("apply", str(folder), "--yes", "--no-wait")
 
     assert released.err == (
-        "orders belongs to the API now\n"
+        "orders now belongs to the API\n"
         "Remove its file in the folder shop: the next apply refuses the folder until then\n"
     )
-    assert again.err == "orders belongs to the API already\n"
+    assert again.err == "orders already belongs to the API\n"
     assert before.declared_at == "subscriptions/orders.yaml:1"
     revision = before.revision + 1
     assert after == replace(before, owner="api", declared_at="", revision=revision)

@@ -54,7 +54,7 @@ def test_a_rotated_secret_is_shown_once_and_no_plan_has_anything_to_change(
 
     assert ended.code == 0
     title, line = ended.out.splitlines()
-    assert title == "Signing secrets, shown this once:"
+    assert title == "Signing secrets, shown only once:"
     orders, name, secret = line.split()
     assert (orders, name) == ("orders", "generated-r2")
     assert secret.startswith("whsec_")

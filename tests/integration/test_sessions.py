@@ -137,11 +137,11 @@ def test_sessions_are_ended_by_commands(world: World) -> None:
     name = one.session.id
     ended, again = world.run("sessions", "revoke", name), world.run("sessions", "revoke", name)
     assert (ended.code, ended.err) == (0, f"{name} is ended\n")
-    assert (again.code, again.err.startswith(f"{name} is over since ")) == (0, True)
+    assert (again.code, again.err.startswith(f"{name} was already over at ")) == (0, True)
     rest = world.run("sessions", "revoke", "--partner", "acme")
     assert (rest.code, rest.err) == (0, f"{other.session.id}: ended\n")
     none = world.run("sessions", "revoke", "--partner", "acme")
-    assert (none.code, none.err) == (0, "acme has no session or link open\n")
+    assert (none.code, none.err) == (0, "acme has no open session or link\n")
     assert {each["state"] for each in listed(world, "--partner", "acme")} == {"ended"}
 
 

@@ -115,7 +115,7 @@ async def test_each_reason_why_an_event_did_not_arrive_is_named(world: World) ->
     # What is no event, and what is nowhere.
     place = await set_aside(world)
     code, text = await said(world, place)
-    assert (code, "it is no event: not_framed" in text) == (0, True)
+    assert (code, "it is not an event: not_framed" in text) == (0, True)
     assert f"undecodable in {world.prefix}.undecodable/" in text
     for sought, expected, reason in (
         (["nowhere"], 1, f"searched: {world.topic} since "),
@@ -143,5 +143,5 @@ async def test_what_no_worker_has_read_yet_is_said_to_be_unsettled(world: World)
     scanned = await asyncio.to_thread(world.log.read, world.topic)
     [unknown] = [entry for entry in scanned if b"tomorrow" in (entry.value or b"")]
     code, text = await said(world, f"{unknown.topic}/{unknown.partition}@{unknown.offset}")
-    assert (code, "it is no event: unknown_schema: schema " in text) == (0, True)
+    assert (code, "it is not an event: unknown_schema: schema " in text) == (0, True)
     assert "is not published: run hookstream schemas apply" in text

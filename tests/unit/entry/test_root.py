@@ -39,8 +39,8 @@ def run(group: click.Command, *arguments: str) -> Result:
             ValueError("odd"),
             1,
             (
-                "hookstream: this is a defect of hookstream: ValueError: odd (--debug before the"
-                " command shows where)\n"
+                "hookstream: this is a bug in hookstream: ValueError: odd (--debug before the"
+                " command shows the traceback)\n"
             ),
         ),
         (KeyboardInterrupt(), 130, "\nhookstream: interrupted\n"),

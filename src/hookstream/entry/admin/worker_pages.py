@@ -223,7 +223,7 @@ def page_of(address: str, text: str) -> WorkerPage:
 def _fetch(address: str, path: str, largest: int = _LARGEST) -> tuple[int, str]:
     host, _, port = address.rpartition(":")
     if not (host and port.isascii() and port.isdigit()):
-        raise ValueError(f"{address!r} is no HOST:PORT")
+        raise ValueError(f"{address!r} is not HOST:PORT")
     connection = http.client.HTTPConnection(
         host.removeprefix("[").removesuffix("]"), int(port), timeout=_SECONDS
     )

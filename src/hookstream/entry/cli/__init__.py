@@ -1,4 +1,4 @@
-"""The `hookstream` command: names its commands and loads each only when it is used."""
+"""The `hookstream` command: lists its subcommands and loads each only when it is used."""
 
 import gc
 
@@ -9,6 +9,7 @@ __all__ = ["main", "root"]
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    # Until the command is loaded: modules stay, and collecting among them is a tenth of a worker's start.
+    # Disabled until the command is loaded: modules are never freed, and collections take a tenth of a
+    # worker's start.
     gc.disable()
     root.main(prog_name="hookstream")

@@ -37,7 +37,7 @@ from hookstream.entry.cli.terminal import Terminal
 from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR
-"""The default window of `list`: a week of attempts may be hundreds of millions."""
+"""The default window of `list`: a week may have hundreds of millions of attempts."""
 
 
 _conditions = as_one(
@@ -82,12 +82,12 @@ def command() -> None:
 def list_(
     context: Context, selection: AuditSelection, limit: int, *, follow: bool, as_json: bool
 ) -> None:
-    """List attempts, the oldest first; of the last hour where no --since is given.
+    """List attempts, the oldest first; of the last hour unless --since is given.
 
     With --json, one object a line.
     """
     if follow and selection.until is not None:
-        raise click.UsageError("--follow never ends: leave --until out")
+        raise click.UsageError("--follow never ends: omit --until")
     source, now = context.backend.attempts, SystemClock().now()
     window = ""
     if selection.since is None:
@@ -126,11 +126,11 @@ def show(
 ) -> None:
     """Show the history of a DELIVERY (its webhook-id): attempts, dead letters, redrives.
 
-    Reads all that the topics keep, or the window given.
+    Reads everything that the topics retain, or the given window.
     """
     if is_batch_id(delivery_id):
         raise InputRefused(
-            f"{delivery_id} is a batch, and each of its members has a history of its own: see"
+            f"{delivery_id} is a batch, whose members each have their own history: see"
             f" `hookstream attempts list --delivery {delivery_id}`"
         )
     with progress_bar(context) as progress:
@@ -177,7 +177,7 @@ def attempt_words(entry: AuditEntry) -> str:
 
 
 def result_words(entry: AuditEntry) -> str:
-    """Return what an attempt came to: `failed 503 in 12ms`."""
+    """Return the result of an attempt: `failed 503 in 12ms`."""
     if entry.outcome is None:
         return f"no attempt ({entry.reason or entry.disposition})"
     status = f" {entry.status}" if entry.status is not None else ""
@@ -209,7 +209,7 @@ def state_words(history: DeliveryHistory) -> str:
 
 
 def show_history(out: Terminal, history: DeliveryHistory) -> None:
-    """Print the history of a delivery, grouped by the event, and that by run."""
+    """Print the history of a delivery, grouped by event and run."""
     by_origin = _show_title(out, history)
     for origin, one in by_origin.items():
         _show_event(out, origin, one, several=len(by_origin) > 1)
@@ -217,7 +217,7 @@ def show_history(out: Terminal, history: DeliveryHistory) -> None:
 
 
 def show_subject(out: Terminal, history: DeliveryHistory) -> None:
-    """Print a delivery's state, and of each event under its id what it is and for whom."""
+    """Print a delivery's state, and the type and subscription of each event under its id."""
     by_origin = _show_title(out, history)
     for origin, one in by_origin.items():
         _show_event(out, origin, one, several=len(by_origin) > 1)
@@ -241,7 +241,7 @@ def _show_title(out: Terminal, history: DeliveryHistory) -> dict[str, DeliveryHi
 
 def _show_event(out: Terminal, origin: str, one: DeliveryHistory, *, several: bool) -> None:
     if several:
-        head = Text(f"Event at {origin or 'an unknown place'}: ", "bold")
+        head = Text(f"Event at {origin or 'an unknown position'}: ", "bold")
         head.append(state_words(one), f"bold {_COLOURS[one.state]}")
         out.text(head)
     if one.entries:

@@ -17,14 +17,16 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--given", is_flag=True, help="Only those that are given, not the defaults.")
+@click.option(
+    "--given", is_flag=True, help="Show only the settings that are given, not the defaults."
+)
 @as_json_option
 @pass_context
 def show(context: Context, *, given: bool, as_json: bool) -> None:
-    """Show every setting in effect, and where it comes from. Secrets are hidden, and - is a setting without a value.
+    """Show every setting in effect, and its source. Secrets are hidden; - is a setting without a value.
 
-    The command line overrides the environment, which overrides the file, which overrides the default.
-    Nothing is connected to.
+    The command line overrides the environment, which overrides the file, which overrides the default. The
+    command makes no connection.
     """
     found = sources(context.config, context.environ, context.overrides)
     settings = [
@@ -35,6 +37,6 @@ def show(context: Context, *, given: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json_line([each.as_json() for each in settings]))
         return
-    # Whoever reads it must see that a setting is empty, and not that a column is missing.
+    # A reader must see that a setting is empty, and not that a column is missing.
     rows = [(each.name, each.value or _NOT_SET, each.source) for each in settings]
     context.out.table(("setting", "value", "from"), rows)

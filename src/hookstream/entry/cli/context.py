@@ -1,4 +1,4 @@
-"""The context of every command: settings, what it works on, consoles and global options."""
+"""The context of every command: settings, backend, terminals and global options."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ R = TypeVar("R")
 TOKEN = "HOOKSTREAM_TOKEN"  # noqa: S105  the name of a variable
 _LONGEST_TOKEN = 1_000
 _UNBOUNDED = 1_000_000
-"""Columns of output that is not a terminal."""
+"""The width in columns of output that is not a terminal."""
 
 
 @dataclass
@@ -51,17 +51,17 @@ class Context:
 
     @property
     def api_url(self) -> str:
-        """The API that commands go through; empty: they work on the cluster."""
+        """The URL of the API that commands use; empty: they work on the cluster."""
         return self.api or self.settings.api.url
 
     @cached_property
     def backend(self) -> "Backend":
-        """What the command works on: the API that is named, else the cluster.
+        """The backend of the command: the named API, or the cluster.
 
         Raises:
             ConfigurationError: The API's address or token cannot be used.
         """
-        # Only here: each needs much that the other does not.
+        # Imported here: each needs many modules that the other does not.
         if self.api_url:
             from hookstream.entry.backend.api.backend import api_backend  # noqa: PLC0415
 
@@ -70,14 +70,14 @@ class Context:
 
     @cached_property
     def cluster(self) -> "ClusterBackend":
-        """The cluster: what commands work on that no API has."""
+        """The cluster, for commands that the API does not have."""
         from hookstream.entry.backend.cluster.backend import ClusterBackend  # noqa: PLC0415
 
         return ClusterBackend(self.settings)
 
     @property
     def token(self) -> str:
-        """The token for the API, from the environment or its file; empty: there is none.
+        """The token for the API, from the environment or its file; empty if neither has one.
 
         Raises:
             ConfigurationError: The file cannot be read.
@@ -93,33 +93,33 @@ class Context:
             raise ConfigurationError(f"{file}: {error.strerror or error}") from None
 
     def refuse_api(self, what: str) -> None:
-        """Refuse `--api` for what the API has no counterpart of.
+        """Refuse `--api` for a command that the API does not have.
 
         Args:
-            what: What works on the cluster alone, such as `topics plan`.
+            what: The command, such as `topics plan`.
 
         Raises:
             click.UsageError: It was given.
         """
         if self.api is not None:
             raise click.UsageError(
-                f"{what} works on the cluster itself, not through the API: leave --api out"
+                f"{what} works on the cluster itself, not through the API: omit --api"
             )
 
     @cached_property
     def out(self) -> "Terminal":
-        """Console for results: standard output. No word wrapping if it is not a terminal."""
+        """The console for results: standard output. Lines are not wrapped if it is not a terminal."""
         return _console(sys.stdout)
 
     @cached_property
     def err(self) -> "Terminal":
-        """Console for progress and questions: standard error."""
+        """The console for progress and questions: standard error."""
         return _console(sys.stderr)
 
 
 def _console(file: TextIO) -> "Terminal":
-    """Return a console that neither cuts nor wraps, tables included, if there is no terminal."""
-    # Only here: rich is a third of what `hookstream --help` would load, and a worker needs it never.
+    """Return a console that neither truncates nor wraps, not even tables, if it is not a terminal."""
+    # Imported here: rich is a third of what `hookstream --help` would load, and a worker never needs it.
     from hookstream.entry.cli.terminal import Terminal  # noqa: PLC0415
 
     if file.isatty():

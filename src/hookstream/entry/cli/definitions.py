@@ -1,4 +1,4 @@
-"""`hookstream check`, `plan` and `apply`: check definition files, change the tables to what they declare."""
+"""`hookstream check`, `plan` and `apply`: check definition files, and change the tables to what they declare."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,25 +31,25 @@ plan_options = as_one(
     "options",
     PlanOptions,
     click.option(
-        "--prune", is_flag=True, help="Delete what the folder owns and does not declare any more."
+        "--prune", is_flag=True, help="Delete what the folder owns but no longer declares."
     ),
     click.option("--cascade", is_flag=True, help="Delete a partner's subscriptions with it."),
     click.option(
         "--owner",
         metavar="NAME",
-        help="The folder's name, by which it owns what it declares (else hookstream.yaml says it).",
+        help="The folder's name, under which it owns its definitions, if no hookstream.yaml gives one.",
     ),
     click.option(
         "--take-over",
         multiple=True,
         metavar="NAME",
-        help="Own from now on what the folder NAME owns and this one declares; repeatable.",
+        help="Take over from the folder NAME the definitions that this folder declares; repeatable.",
     ),
     click.option(
         "--confirm-delete",
         type=click.IntRange(0),
         metavar="N",
-        help="Delete N things, although that is much of what the folder owns.",
+        help="Confirm that N rows are deleted, more than tables.prune_share of what the folder owns.",
     ),
 )
 """They arrive as `options`."""
@@ -79,14 +79,14 @@ def plan(context: Context, folder: Path, options: PlanOptions, *, as_json: bool)
     "--schemas",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder of the event schemas that patterns, templates and versions are checked on.",
+    help="The folder of the event schemas against which patterns, templates and versions are checked.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print problems and notes as JSON.")
 @pass_context
 def check(context: Context, folder: Path, schemas: Path, *, as_json: bool) -> None:
     """Check the partners and subscriptions in FOLDER without a cluster and without a key ring.
 
-    As plan would for a cluster that has these schemas and no partners yet. No secret is read.
+    The check is that of plan, for a cluster that has these schemas and no partners yet. No secret is read.
     """
     found = checked(context.settings, folder, schemas)
     if as_json:
@@ -132,9 +132,9 @@ def apply(
 ) -> None:
     """Change the tables to what FOLDER declares.
 
-    Signing secrets that are generated are shown once. Says when it takes effect, and returns then: events
-    that are published from then on are delivered, also by a grant that is new or wider. The past of a subscription with start_from is replayed
-    by a job, on which the command works until it is done.
+    Generated signing secrets are shown only once. Prints when the change takes effect and returns at that
+    time: events published from then on are delivered, including those of a new or wider grant. A subscription
+    with start_from gets its past by a replay job, which the command runs to its end.
     """
     found = context.backend.definitions.folder(folder, context.environ, options, needs_keys=True)
     context.err.refuse(found.problems, "changed")
@@ -147,7 +147,7 @@ def apply(
         return
     confirm("Apply this?", yes=yes)
     applied = found.apply(shown)
-    # Secrets first: interrupting the wait must not lose them.
+    # Print secrets first: interrupting the wait must not lose them.
     _report(context, applied, as_json=as_json)
     context.err.warn(applied.warning)
     if applied.takes_effect is not None:
@@ -172,7 +172,7 @@ def _replay(context: Context, jobs: Sequence[Job], *, wait: bool, as_json: bool)
 
 
 def _report(context: Context, applied: AppliedPlan, *, as_json: bool) -> None:
-    """Print the signing secrets that a plan generated, which are never shown again."""
+    """Print the signing secrets that a plan generated; they are never shown again."""
     if as_json:
         generated: list[Json] = [secret_document(owner, each) for owner, each in applied.generated]
         replays: list[Json] = [job.id for job in applied.jobs]

@@ -48,7 +48,7 @@ from hookstream.entry.cli.terminal import confirm
 from hookstream.errors import InputRefused
 
 WINDOW: Millis = HOUR
-"""From when on `list` reads what ended, where no --since is given: a week may be hundreds of millions."""
+"""How far back `list` reads ended deliveries by default: a week may have hundreds of millions."""
 
 _STATES = click.Choice([each.value for each in DeliveryState if each is not DeliveryState.UNKNOWN])
 _REASONS = click.Choice(
@@ -61,7 +61,7 @@ _REASONS = click.Choice(
 origin_option = click.option(
     "--origin",
     metavar="TOPIC-P@O",
-    help="Which event, by its first place; needed where several have this DELIVERY's id.",
+    help="The event's original position; required if several events have this DELIVERY's id.",
 )
 scan_option = click.option(
     "--scan",
@@ -69,13 +69,13 @@ scan_option = click.option(
     default=1_000_000,
     show_default=True,
     metavar="N",
-    help="Read at most N records of the tiers, of the attempts and of the dead letters each.",
+    help="Read at most N records each of the tiers, the attempts and the dead letters.",
 )
 
 
 @click.group()
 def command() -> None:
-    """List deliveries: what is pending and why, what ended and how; show one, or send it again."""
+    """List deliveries, pending and ended; show one, or send it again."""
 
 
 @command.command("list")
@@ -96,7 +96,7 @@ def command() -> None:
     type=click.IntRange(0, MOST_LISTED),
     default=50,
     show_default=True,
-    help="How many of the newest are listed; all are counted.",
+    help="List at most this many, the newest; all are counted.",
 )
 @scan_option
 @as_json_option
@@ -106,9 +106,9 @@ def list_(
 ) -> None:
     """Count deliveries by subscription, state and reason, and list those that changed last.
 
-    What is pending comes from the tiers, whatever its age. What ended comes from the attempts and the
-    dead letters, of the last hour unless --since is given; with --since, pending deliveries are those
-    that were put into their tier since then. What was not read is said on standard error.
+    Pending deliveries are read from the tiers, whatever their age; ended ones from the attempts and the dead
+    letters of the last hour, unless --since is given. With --since, pending deliveries are those that were
+    written to their tier since then. Standard error lists what was not read.
     """
     now = SystemClock().now()
     since = now - WINDOW if selection.since is None else selection.since
@@ -140,10 +140,10 @@ def show(
     *,
     as_json: bool,
 ) -> None:
-    """Show a DELIVERY (its webhook-id) over its runs: what happened, where it waits, what can be done.
+    """Show a DELIVERY (its webhook-id) with all its runs: what happened, where it waits, and the possible remedies.
 
-    Reads the tiers, and all attempts and dead letters that the topics keep, or those of the window given.
-    What was not read is said on standard error.
+    Reads the tiers, and all retained attempts and dead letters, or those of the given window. Standard error
+    lists what was not read.
     """
     refuse_batch(delivery_id)
     now = SystemClock().now()
@@ -179,11 +179,11 @@ def payload(
     *,
     as_json: bool,
 ) -> None:
-    """Print the body of a DELIVERY (its webhook-id), rendered from its event as the subscription is now.
+    """Print the body of a DELIVERY (its webhook-id), rendered from its event by the subscription as it is now.
 
     The event comes from its origin, or from the tier record or dead letter that still has it. Secrets of a
-    template are not shown. Where it came from, and whether the subscription changed since the last attempt,
-    is said on standard error.
+    template are not shown. Standard error says where the event came from, and whether the subscription
+    changed since the last attempt.
     """
     refuse_batch(delivery_id)
     with progress_bar(context) as progress:
@@ -204,9 +204,11 @@ def payload(
 @click.option(
     "--as-granted-today",
     is_flag=True,
-    help="Ask today's grant alone, not also the one in force at the event's time.",
+    help="Check only today's grant, not also the one in force at the event's time.",
 )
-@click.option("--reason", metavar="TEXT", default="", help="Why; `jobs show` and --json say it.")
+@click.option(
+    "--reason", metavar="TEXT", default="", help="The reason, shown by `jobs show` and in --json."
+)
 @since_option
 @until_option
 @scan_option
@@ -226,13 +228,13 @@ def resend(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Send a DELIVERY (its webhook-id) again, in a run of its own, whatever became of it before.
+    """Send a DELIVERY (its webhook-id) again, in its own run, however it ended before.
 
-    The event comes from its origin, or from the tier record or dead letter that still has it. It is sent
-    by the subscription as it is now, under the same webhook-id, with the trigger `replay` and a schedule
-    of its own, and the filter is not asked again. What the partner was not granted at the event's time,
-    or is not today, is refused, and so is a disabled or deleted subscription. Where a run of it is
-    pending, it asks first. --since and --until bound the window in which the delivery is looked for.
+    The event comes from its origin, or from the tier record or dead letter that still has it. It is sent by
+    the subscription as it is now, under the same webhook-id, with the trigger `replay` and its own schedule;
+    the filter is not evaluated again. The command refuses an event that the partner was not granted at its
+    time or is not granted today, and a disabled or deleted subscription. If a run of the delivery is pending,
+    it asks for confirmation. --since and --until limit the window in which the delivery is searched.
     """
     refuse_batch(delivery_id)
     now = SystemClock().now()
@@ -243,10 +245,12 @@ def resend(
             facts = "; ".join(f"{name} {text}" for name, text in pending_facts(each, now))
             context.err.text(f"A run of {delivery_id} is pending: {facts}", "yellow")
         if pending:
-            confirm("Send it again all the same? The endpoint may get it twice", yes=yes)
+            confirm("Send it again anyway? The endpoint may get it twice", yes=yes)
 
     if len(reason) > LONGEST_REASON:
-        raise InputRefused(f"--reason has {len(reason)} characters, and at most {LONGEST_REASON}")
+        raise InputRefused(
+            f"--reason has {len(reason)} characters; at most {LONGEST_REASON} are allowed"
+        )
     wanted = WantedResend(delivery_id, origin, as_granted_today, since, until, reason)
     with ExitStack() as showing:
         progress = showing.enter_context(progress_bar(context))
@@ -261,10 +265,10 @@ def refuse_batch(delivery_id: str) -> None:
     """Refuse the `webhook-id` of a batch.
 
     Raises:
-        InputRefused: It is one.
+        InputRefused: The id is a batch's.
     """
     if is_batch_id(delivery_id):
         raise InputRefused(
-            f"{delivery_id} is a batch, and each of its members is a delivery of its own: see"
+            f"{delivery_id} is a batch, whose members are deliveries of their own: see"
             f" `hookstream attempts list --delivery {delivery_id}`"
         )

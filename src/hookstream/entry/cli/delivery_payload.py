@@ -1,4 +1,4 @@
-"""The body of a delivery as text and as JSON, and what limits what it says of what was sent."""
+"""Shows the body of a delivery as text and as JSON, with the reasons why the sent body may differ."""
 
 from collections.abc import Iterator
 
@@ -14,20 +14,20 @@ def payload_text(found: PayloadRead) -> str:
 
 
 def payload_reservations(found: PayloadRead) -> Iterator[str]:
-    """Yield where a body came from, and why what was sent may have been another."""
+    """Yield the source of a body, and the reasons why the sent body may differ."""
     where = found.found or ("its event's own record" if found.at_origin else "a copy of its event")
     yield f"rendered now from {where}, published {to_the_second(found.published_at)}"
     if found.changed_at is not None:
         when = to_the_second(found.changed_at)
-        yield f"the subscription changed since the last attempt, at {when}: what was sent may differ"
+        yield f"the subscription changed since the last attempt, at {when}: the sent body may differ"
     if found.version_sent is None:
-        yield "no request of it is known"
+        yield "no request of this delivery is known"
     elif found.version_sent != found.version:
-        yield f"version {found.version_sent} was sent last, and this is version {found.version}"
+        yield f"the last request had version {found.version_sent}; this is version {found.version}"
 
 
 def payload_document(found: PayloadRead) -> JsonObject:
-    """Return a body as JSON, as the text that is sent; scripts rely on its keys."""
+    """Return a body as JSON, in the text that would be sent; scripts rely on its keys."""
     return {
         "body": found.body.decode(errors="replace"),
         "content_type": found.content_type,

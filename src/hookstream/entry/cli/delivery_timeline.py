@@ -1,4 +1,4 @@
-"""One delivery's life as text and as JSON: the facts of the console's page, in its order."""
+"""Shows a delivery's life as text and as JSON: the facts of the console's page, in the same order."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,13 +25,13 @@ _LONGEST_EXCERPT = 200
 
 
 def show_next(out: Terminal, life: DeliveryLife, now: Millis) -> None:
-    """Print what comes next."""
+    """Print the next step."""
     out.text("Next", "bold")
     out.text(f"  {next_words(life.coming, now)}")
 
 
 def show_timeline(out: Terminal, life: DeliveryLife) -> None:
-    """Print a timeline, and what was sent last."""
+    """Print a timeline, and the last request."""
     several = _Several(life.steps)
     out.text("Timeline", "bold")
     for step in life.steps:
@@ -46,7 +46,7 @@ def show_timeline(out: Terminal, life: DeliveryLife) -> None:
 
 
 class _Several:
-    """Says of a step which run and which event it is of, where there are several."""
+    """Adds to a step its run and its event, if there are several."""
 
     def __init__(self, steps: Sequence[LifeStep]) -> None:
         self._origins = {step.origin for step in steps if step.origin}
@@ -59,7 +59,7 @@ class _Several:
         if of_a_run and step.job is not None and len(self._runs) > 1:
             said += f", run {step.job}"
         if len(self._origins) > 1:
-            said += f", event at {step.origin or 'an unknown place'}"
+            said += f", event at {step.origin or 'an unknown position'}"
         return said
 
 
@@ -81,7 +81,7 @@ def step_words(step: LifeStep) -> str:
 
 
 def _job_words(step: LifeStep) -> str:
-    """Return what a job did to a delivery."""
+    """Return the act of a job on a delivery."""
     by = f" by {step.by}" if step.by else ""
     asked = by and f", asked for{by}"
     if step.kind is StepKind.BEGAN:
@@ -107,13 +107,15 @@ def _attempt_words(step: LifeStep) -> str:
 def _copies(step: LifeStep) -> str:
     if step.copies == 1:
         return ""
-    return f"; {step.copies} records say so: it was made again after a crash"
+    return f"; {step.copies} records of it: the attempt was repeated after a crash"
 
 
 def _letter_words(step: LifeStep) -> str:
     detail = f": {step.detail}" if step.detail else ""
     if not step.place:
-        return f"dead-lettered{_in_brackets(f'{step.reason}{detail}')}; its letter was not found"
+        return (
+            f"dead-lettered{_in_brackets(f'{step.reason}{detail}')}; its dead letter was not found"
+        )
     return f"dead letter {step.place}{_in_brackets(f'{step.reason}{detail}')}"
 
 
@@ -123,7 +125,7 @@ def _wait_words(step: LifeStep) -> str:
     until = "" if step.until is None else f" until {to_the_second(step.until)}"
     often = ""
     if step.deferrals:
-        often = f", put off {counted(step.deferrals, 'time')}"
+        often = f", deferred {counted(step.deferrals, 'time')}"
     return f"{verb}{tier}{until}{_in_brackets(step.reason)}{often}"
 
 
@@ -132,7 +134,7 @@ def _in_brackets(reason: str) -> str:
 
 
 def _below(step: LifeStep) -> Iterator[str]:
-    """Yield the lines below an attempt: what was answered, and where it can be followed."""
+    """Yield the lines below an attempt: the answer, and the trace."""
     entry = step.attempt
     if entry is None:
         return
@@ -147,18 +149,18 @@ def _below(step: LifeStep) -> Iterator[str]:
 
 
 _STOPPED = {
-    StoppedBy.HELD: "it waits until what holds it is cleared",
-    StoppedBy.SUSPENDED: "it waits while operators suspend it",
+    StoppedBy.HELD: "it waits until its hold is cleared",
+    StoppedBy.SUSPENDED: "it waits while operators suspend the subscription",
     StoppedBy.PAUSED: "it waits until its subscription is resumed",
-    StoppedBy.DISABLED: "its subscription is disabled: then it is dead-lettered, unless it is enabled",
-    StoppedBy.DELETED: "its subscription is deleted: then it is cancelled",
+    StoppedBy.DISABLED: "its subscription is disabled: it is dead-lettered then, unless the subscription is enabled",
+    StoppedBy.DELETED: "its subscription is deleted: it is cancelled then",
     StoppedBy.UNREADABLE: "it waits until the row of its subscription can be read",
-    StoppedBy.ABSENT: "it waits until the table has a row of its subscription",
+    StoppedBy.ABSENT: "it waits until the table has a row for its subscription",
 }
 
 
 def next_words(coming: NextStep, now: Millis) -> str:
-    """Return what comes next, on one line."""
+    """Return the next step, on one line."""
     match coming.coming:
         case Coming.ATTEMPT:
             return f"attempt {coming.attempt} {_when(coming, now)}{_in_brackets(coming.reason)}"
@@ -166,9 +168,9 @@ def next_words(coming: NextStep, now: Millis) -> str:
             what = f"attempt {coming.attempt} {_when(coming, now)}{_in_brackets(coming.reason)}"
             return what if coming.stopped_by is None else f"{what}; {_STOPPED[coming.stopped_by]}"
         case Coming.IN_HAND:
-            return "a worker has it, or what settled it last is not read yet: ask again"
+            return "a worker has it, or the record that settled it is not read yet: try again"
         case Coming.NOTHING:
-            return f"nothing follows by itself; remedy: {coming.remedy.value}"
+            return f"nothing happens automatically; remedy: {coming.remedy.value}"
 
 
 def _when(coming: NextStep, now: Millis) -> str:
@@ -190,20 +192,20 @@ def _show_sent(out: Terminal, sent: LastSent) -> None:
 
 
 def sent_reservation(sent: LastSent) -> str:
-    """Return what limits what is shown of a request."""
+    """Return how the shown request may differ from the sent one."""
     if not sent.is_known:
-        return "its subscription cannot be read: headers that only this has are missing"
+        return "its subscription cannot be read: headers that come from it are missing"
     if sent.changed_at is not None:
         when = to_the_second(sent.changed_at)
         return (
             f"its subscription changed since, at {when}: content-type, secrets and its own headers"
-            " are those of today"
+            " are the current ones"
         )
     return "its subscription has not changed since"
 
 
 def life_document(life: DeliveryLife) -> JsonObject:
-    """Return a delivery's life as JSON; scripts rely on its keys."""
+    """Return the life of a delivery as JSON; scripts rely on its keys."""
     steps: list[Json] = [_step_document(step) for step in life.steps]
     coming = life.coming
     return {

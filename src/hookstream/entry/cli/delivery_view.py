@@ -1,4 +1,4 @@
-"""Deliveries as text on eighty columns, and as JSON."""
+"""Shows deliveries as text in eighty columns, and as JSON."""
 
 from collections.abc import Iterator, Sequence
 
@@ -63,7 +63,7 @@ COLOURS = {
 
 
 def state_lines(state: RunState) -> tuple[Text, Text]:
-    """Return a run as two lines: its state and delivery, and what is known of it."""
+    """Return a run as two lines: its state and delivery, and its facts."""
     reason = f" ({state.reason})" if state.reason else ""
     first = Text(to_the_second(state.at), "bold")
     first.append(f"  {state.state.value}{reason}", f"not bold {COLOURS[state.state]}")
@@ -141,7 +141,7 @@ def show_details(
     can_be_done: Sequence[str],
     now: Millis,
 ) -> None:
-    """Print a delivery: its life, where it waits, and what can be done."""
+    """Print a delivery: its life, where it waits, and the possible remedies."""
     if details.history.moments():
         show_subject(out, details.history)
     else:
@@ -171,7 +171,7 @@ def show_details(
 
 
 def pending_facts(pending: PendingRecord, now: Millis) -> Iterator[tuple[str, str]]:
-    """Yield what a tier record says of the run that waits there, each with a name."""
+    """Yield the facts of a waiting run from its tier record, each with a name."""
     delivery = pending.delivery
     if delivery.job is not None:
         yield "run", delivery.job

@@ -39,19 +39,21 @@ def fetch(context: Context, cache: Path) -> None:
 
 
 @command.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="The port; 0 takes a free one."
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the log in this folder (else it is gone at the end).",
+    help="Keep the log in this folder (default: a temporary one).",
 )
 @_cache
 @pass_context
 def broker(context: Context, port: int, data: Path | None, cache: Path) -> None:
     """Run Apache Kafka on this machine until SIGINT or SIGTERM.
 
-    Prints the address as the only line on standard output when the broker answers, the rest on
-    standard error. The broker ends with this process, however that ends.
+    When the broker answers, prints its address as the only line on standard output; everything else goes to
+    standard error. The broker ends with this process, however the process ends.
     """
     process = development_broker(cache, context.err.print, port=port, data=data)
     ended = threading.Event()
@@ -72,7 +74,7 @@ def keys(context: Context, file: Path) -> None:
     """Make a key ring FILE with one new key, for the setting keys.file."""
     ring, key_id = new_key_ring()
     try:
-        # Never over another: secrets that were encrypted with a lost key are lost with it.
+        # Never overwrite a key ring: secrets that were encrypted with a lost key are lost with it.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise InputRefused(f"{file}: {error.strerror or error}") from error
@@ -85,6 +87,6 @@ def keys(context: Context, file: Path) -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @pass_context
 def topics(context: Context, names: tuple[str, ...]) -> None:
-    """Create event topics, which are otherwise upstream's; those that exist stay as they are."""
+    """Create event topics, which otherwise upstream creates; existing ones stay as they are."""
     create_event_topics(context.settings, names)
     context.out.print("Done.")

@@ -1,4 +1,4 @@
-"""`hookstream dev receiver`: an endpoint on this machine that prints the webhooks that it gets."""
+"""`hookstream dev receiver`: runs an endpoint on this machine that prints its webhooks."""
 
 import asyncio
 import base64
@@ -20,32 +20,34 @@ from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option
 
 _MOST_SHOWN: Final = 64 * 1024
-"""The most bytes of a body that are printed; --json prints all. It bounds the size of indented JSON."""
+"""The most bytes of a body that are printed, which bounds the size of indented JSON; --json prints all."""
 _HEX_BYTES: Final = 64
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="The port; 0 takes a free one."
+)
 @click.option(
     "--secret-env",
     "names",
     multiple=True,
     metavar="NAME",
-    help="Verify by the signing secret or public key (whpk_) in this variable; repeatable.",
+    help="Verify with the signing secret or public key (whpk_) in this variable; repeatable.",
 )
 @click.option(
     "--secret-file",
     "files",
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Verify by the signing secret or public key (whpk_) in this file; repeatable.",
+    help="Verify with the signing secret or public key (whpk_) in this file; repeatable.",
 )
 @click.option(
     "--json-schema",
     "schema_files",
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Validate events by this JSON Schema; repeatable: an event must be valid by one of them.",
+    help="Validate events against this JSON Schema; repeatable: an event must be valid against one of them.",
 )
 @click.option(
     "--status",
@@ -54,9 +56,9 @@ _HEX_BYTES: Final = 64
     type=click.IntRange(200, 599),
     default=(204,),
     show_default=True,
-    help="Answer with this status; repeatable: in turn, the last one from then on.",
+    help="Answer with this status; repeatable: each is used once, in order, and the last one from then on.",
 )
-@click.option("-n", "limit", type=click.IntRange(1), help="End after so many requests.")
+@click.option("-n", "limit", type=click.IntRange(1), help="End after this many requests.")
 @as_json_option
 @pass_context
 def receiver(
@@ -76,8 +78,7 @@ def receiver(
     verify is answered 401, one whose body is not valid 422. Without a secret nothing is verified, and
     without a JSON Schema nothing is validated.
 
-    With --json, one object a line; `body` is the text that was signed, `body_base64` takes its place
-    where that is not UTF-8.
+    With --json, one object a line; `body` is the signed text, or `body_base64` if that is not UTF-8.
     """
     secrets = secrets_of(names, files, context.environ)
     show = _print_json if as_json else partial(_print, context)

@@ -1,4 +1,4 @@
-"""`hookstream doctor`: checks an installation, and names a remedy for each finding."""
+"""`hookstream doctor`: checks an installation, and gives a remedy for each finding."""
 
 import click
 
@@ -10,7 +10,7 @@ from hookstream.entry.cli.escaping import json_line
 from hookstream.entry.cli.options import as_json_option, workers_option
 
 FINDINGS = 1
-"""The exit code where there is a problem."""
+"""The exit code if there is a problem."""
 
 
 @click.command()
@@ -19,7 +19,7 @@ FINDINGS = 1
     "--only",
     multiple=True,
     type=click.Choice(list(CHECKS)),
-    help="Make this check alone; repeatable.",
+    help="Run only this check; repeatable.",
 )
 @as_json_option
 @pass_context
@@ -28,9 +28,10 @@ def command(
 ) -> None:
     """Check an installation: brokers, topics, clock, keys, endpoints, registries and workers.
 
-    Each finding has its remedy. Run it where workers run, with their settings: names resolve, and clocks
-    are compared, as on this machine. It changes nothing; to learn the brokers' time it writes one record
-    that no table has a row of. Exit code 1: there is a problem; warnings alone are none.
+    Each finding has its remedy. Run it on a machine of the workers, with their settings, since names are
+    resolved and clocks compared there. It changes nothing: to learn the brokers' time it writes records
+    without a value into the health table, as workers do. Exit code 1: there is a problem; warnings are not
+    problems.
     """
     found = examine(context.settings, workers, only)
     if as_json:

@@ -1,6 +1,6 @@
-"""Escapes the control characters in all JSON that commands print, in one place.
+"""Escapes the control characters in all JSON that commands print.
 
-Texts are made visible by `core/model/visible_text.py`, which says why.
+Texts are made visible by `core/model/visible_text.py`, which gives the reasons.
 """
 
 import json

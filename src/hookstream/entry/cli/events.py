@@ -27,15 +27,20 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--topic-prefix", default="printprice.", show_default=True, help="Topics' names.")
+@click.option(
+    "--topic-prefix",
+    default="printprice.",
+    show_default=True,
+    help="The prefix of the event topics' names.",
+)
 @takes_api
 def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
     """Publish the events in FILE (- for standard input), one JSON object a line.
 
-    A line holds type, entity_id, environment and data, as events are delivered, and optionally id,
-    timestamp and version, which are generated otherwise. A refused line is reported with the reason;
-    the others are sent. Of each event type and environment that was sent it says how many subscriptions
-    ask for it. Exit code 1: some lines were refused.
+    A line holds type, entity_id, environment and data, as events are delivered, and optionally id, timestamp
+    and version, which are generated otherwise. A refused line is reported with the reason; the others are
+    sent. For each event type and environment that was sent, the command prints how many subscriptions ask for
+    it. Exit code 1: some lines were refused.
     """
     columns = (SpinnerColumn(), TextColumn("{task.completed} lines read"))
     with transient(context, *columns) as progress:
@@ -51,7 +56,7 @@ def send(context: Context, file: BinaryIO, topic_prefix: str) -> None:
 
 @dataclass
 class _Watch:
-    """Shows the lines that are refused, the first of them with the reason."""
+    """Shows the refused lines, the first of them with the reason."""
 
     err: Terminal
     read: Callable[[int], None]
@@ -62,14 +67,14 @@ class _Watch:
         if self.count <= SHOWN_REFUSALS:
             self.err.text(f"line {number}: {why}", "red")
         elif self.count == SHOWN_REFUSALS + 1:
-            self.err.print("more lines are refused; from here on they are only counted")
+            self.err.print("more lines are refused; from now on they are only counted")
 
 
 def _show_audiences(context: Context, done: SentLines) -> None:
-    """Say how many subscriptions ask for what was sent; first the events that none gets."""
+    """Print how many subscriptions ask for the sent events; first those that no subscription gets."""
     if done.problem:
         context.err.text(
-            f"how many subscriptions ask for them is not known: {done.problem}", "yellow"
+            f"the number of subscriptions that ask for them is not known: {done.problem}", "yellow"
         )
     found = sorted(
         done.audiences, key=lambda each: (each.here > 0, each.event_type, each.environment)
@@ -88,9 +93,9 @@ def _show_audiences(context: Context, done: SentLines) -> None:
 @click.option("--topic", "topics", multiple=True, help="A topic; repeatable.")
 @click.option("--type", "event_types", multiple=True, help="An event type; repeatable.")
 @click.option("--from-beginning", is_flag=True, help="Start with the oldest record, not the next.")
-@click.option("--no-follow", is_flag=True, help="End where the log ends now.")
-@click.option("--where", is_flag=True, help="Show each record's place with its event.")
-@click.option("-n", "limit", type=click.IntRange(1), help="End after so many records.")
+@click.option("--no-follow", is_flag=True, help="End at the current end of the log.")
+@click.option("--where", is_flag=True, help="Show each record's position with its event.")
+@click.option("-n", "limit", type=click.IntRange(1), help="End after this many records.")
 @takes_api
 def tail(
     context: Context,
@@ -104,10 +109,10 @@ def tail(
 ) -> None:
     """Show events decoded, one JSON object a line, as they come.
 
-    `events send` takes the same lines. They have the fields that are delivered; a value that several
-    branches of a union accept has the name of its branch.
+    `events send` takes the same lines. They have the delivered fields; a value that several branches of a
+    union accept has the name of its branch.
 
-    Without --topic, all event topics (events.topics). Records that are no events are reported on
+    Without --topic, all event topics (events.topics) are read. Records that are not events are reported on
     standard error.
     """
     wanted = WantedTail(

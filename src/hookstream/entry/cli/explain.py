@@ -1,4 +1,4 @@
-"""`hookstream explain`: why an event did, or did not, arrive."""
+"""`hookstream explain`: explains why an event did, or did not, arrive."""
 
 import click
 from rich.text import Text
@@ -22,9 +22,9 @@ from hookstream.entry.cli.options import as_json_option, since_option
 from hookstream.entry.cli.terminal import Terminal
 
 NOT_FOUND = 1
-"""The exit code if the event was not found in what was searched."""
+"""The exit code if the search did not find the event."""
 WINDOW: Millis = HOUR
-"""How far back an id is searched by default."""
+"""The default search window of an id."""
 
 _COLOURS = {"completed": "green", "dead-lettered": "red", "not matched": "red"}
 _KINDS = {"tier": "waits in", "undecodable": "undecodable in", "dead_letter": "dead letter in"}
@@ -34,7 +34,12 @@ _KINDS = {"tier": "waits in", "undecodable": "undecodable in", "dead_letter": "d
 @click.argument("event", metavar="EVENT_ID|TOPIC/PARTITION@OFFSET")
 @click.argument("subscription", metavar="[SUBSCRIPTION]", required=False)
 @since_option
-@click.option("--id", "is_id", is_flag=True, help="It is an id, though it looks like a place.")
+@click.option(
+    "--id",
+    "is_id",
+    is_flag=True,
+    help="Treat the argument as an id, even if it looks like a position.",
+)
 @as_json_option
 @takes_api
 def command(
@@ -46,12 +51,12 @@ def command(
     is_id: bool,
     as_json: bool,
 ) -> None:
-    """Say why an event did, or did not, arrive at the subscriptions that ask for its type.
+    """Explain why an event did, or did not, arrive at the subscriptions that ask for its type.
 
-    An id is searched in the event topics, in records of the last hour where no --since is given, and
-    where none has it, in the tiers, dead letters and undecodable records. Finding it ends after a
-    million records or a minute, explaining it likewise, and the answer says what was not searched. The
-    tables are asked as they are now; the changes of a subscription since the event are listed.
+    Searches the event topics for the id, in records of the last hour unless --since is given; if none has it,
+    also the tiers, dead letters and undecodable records. The search and the explanation each stop after a
+    million records or a minute; the output lists what was not searched. Conditions are evaluated with the
+    current tables; the changes of a subscription since the event are listed.
 
     Exit code 1: the event was not found in what was searched.
     """
@@ -91,18 +96,18 @@ def _show_event(out: Terminal, explained: ExplainedEvent) -> None:
         _show_subscription(out, subscription)
     if explained.left_out:
         asks = counted(explained.left_out, "more subscription asks", "more subscriptions ask")
-        out.text(f"  {asks} for it: name one", "yellow")
+        out.text(f"  {asks} for it: name a SUBSCRIPTION", "yellow")
 
 
 def _show_record(out: Terminal, explained: ExplainedEvent) -> None:
     found = explained.found
     out.text(Text(_title(found), "bold"))
-    # To a partner, the API shows no place.
+    # The API shows no position to a partner.
     out.text(f"  record {found.place}{' ' if found.place else ''}of {to_the_second(found.at)}")
     if found.copy is not None:
         out.text(f"  read from its copy in {found.copy}")
     if found.problem is not None:
-        out.text(f"  it is no event: {found.problem}", "red")
+        out.text(f"  it is not an event: {found.problem}", "red")
     if explained.settled:
         out.text(f"  {explained.settled}")
     for aside in explained.asides:
@@ -113,7 +118,7 @@ def _show_record(out: Terminal, explained: ExplainedEvent) -> None:
 def _title(found: ExplainedRecord) -> str:
     event = found.event
     if event is None:
-        return "No event"
+        return "Not an event"
     return (
         f"{event.event_type} v{event.version} {event.event_id}, environment {event.environment},"
         f" entity {event.entity_id}"
@@ -121,9 +126,9 @@ def _title(found: ExplainedRecord) -> str:
 
 
 def _aside(aside: Aside, *, why: str) -> str:
-    """Return where a record stands, since when and why, in one line."""
+    """Return the place of a record, with time and reason, in one line."""
     due = "" if aside.due_at is None else f", due {aside.due_at}"
-    gone = "" if aside.is_open else ", taken from there since"
+    gone = "" if aside.is_open else ", since then removed from there"
     reason = f": {why}" if why else ""
     since = to_the_second(aside.at)
     kind = _KINDS[aside.kind]

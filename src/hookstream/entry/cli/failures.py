@@ -1,4 +1,4 @@
-"""`hookstream failures`: errors that look alike, who knows of them, and whether they are over."""
+"""`hookstream failures`: shows groups of similar errors, and acknowledges, resolves or reopens them."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ _UNRESOLVED = frozenset(state.value for state in GroupState if state is not Grou
 _DELIVERIES = "delivery", "deliveries"
 
 _group = click.argument("group", metavar="GROUP")
-_note = click.option("--note", default="", help="What is known, or done about it.")
+_note = click.option("--note", default="", help="A note: the cause, or what is being done.")
 _revision = click.option(
     "--if-revision", type=int, metavar="N", help="Refuse unless the group is at revision N."
 )
@@ -41,7 +41,7 @@ _since = click.option(
 
 @click.group()
 def command() -> None:
-    """Show groups of errors that look alike, and say who knows of them.
+    """Show groups of similar errors; acknowledge or resolve them.
 
     Consoles keep them, so these commands need --api, or the setting `api.url`.
     """
@@ -53,7 +53,7 @@ def command() -> None:
 @several(
     "--state",
     "states",
-    "In this state; left out: in any but resolved",
+    "In this state (default: any but resolved)",
     click.Choice([each.value for each in GroupState]),
 )
 @several("--outcome", "outcomes", "With this outcome: failed, throttled", metavar="WORD")
@@ -67,7 +67,7 @@ def command() -> None:
     type=click.IntRange(1, 10_000),
     default=100,
     show_default=True,
-    help="How many are listed.",
+    help="List at most this many.",
 )
 @as_json_option
 @takes_api
@@ -83,7 +83,7 @@ def list_(
     by_error: bool,
     as_json: bool,
 ) -> None:
-    """List failure groups, the one that changed last first; with --by-error what most subscriptions have."""
+    """List failure groups, the last changed first; with --by-error, errors by their number of subscriptions."""
     wanted = WantedFailures(subscription, partner, states or _UNRESOLVED, outcomes, since)
     failures, now = context.backend.failures, SystemClock().now()
     if by_error:
@@ -111,7 +111,7 @@ def list_(
 @as_json_option
 @takes_api
 def show(context: Context, group: str, since: Millis | None, *, as_json: bool) -> None:
-    """Show GROUP: its state, who said what, and its newest attempts."""
+    """Show GROUP: its state, its note and author, and its newest attempts."""
     read = context.backend.failures.found(group, since)
     if as_json:
         attempts: list[Json] = [entry.as_json() for entry in read.attempts]
@@ -130,7 +130,7 @@ def show(context: Context, group: str, since: Millis | None, *, as_json: bool) -
 @_revision
 @takes_api
 def acknowledge(context: Context, group: str, note: str, if_revision: int | None) -> None:
-    """Acknowledge GROUP: somebody knows of it. It stays acknowledged until it is resolved."""
+    """Acknowledge GROUP: someone is working on it. It stays acknowledged until it is resolved."""
     _act(context, group, Act.ACKNOWLEDGE, note, if_revision)
 
 
@@ -140,7 +140,7 @@ def acknowledge(context: Context, group: str, note: str, if_revision: int | None
 @_revision
 @takes_api
 def resolve(context: Context, group: str, note: str, if_revision: int | None) -> None:
-    """Resolve GROUP: it is over. A later error of it reopens it."""
+    """Resolve GROUP. A later error reopens it."""
     _act(context, group, Act.RESOLVE, note, if_revision)
 
 
@@ -150,7 +150,7 @@ def resolve(context: Context, group: str, note: str, if_revision: int | None) ->
 @_revision
 @takes_api
 def reopen(context: Context, group: str, note: str, if_revision: int | None) -> None:
-    """Reopen GROUP, which is resolved: it is not over."""
+    """Reopen GROUP, which was resolved too early."""
     _act(context, group, Act.REOPEN, note, if_revision)
 
 
@@ -206,7 +206,7 @@ def _list_sums(
 
 
 def error_words(outcome: str, status: int | None, text: str) -> str:
-    """Return what errors have in common: `failed 503 (answered <n>)`."""
+    """Return the common part of a group's errors: `failed 503 (answered <n>)`."""
     said = outcome if status is None else f"{outcome} {status}"
     return f"{said} ({text})" if text else said
 

@@ -36,7 +36,7 @@ from hookstream.errors import Conflict
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 
 ASKED_ABOVE = 1_000
-"""Events of a gap that are replayed without a question."""
+"""The most events of a gap that are replayed without confirmation."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,12 +64,12 @@ gap_options = as_one(
         default=True,
         help="Whether to replay the events of the gap (default: yes).",
     ),
-    rate_option("Events a second at most."),
+    rate_option("At most N events per second."),
     yes_option,
     click.option(
         "--no-wait",
         is_flag=True,
-        help="Return before it has taken effect; hookstream jobs run replays the gap.",
+        help="Return before the change is in effect; hookstream jobs run replays the gap.",
     ),
     click.option(
         "--if-revision",
@@ -83,7 +83,7 @@ gap_options = as_one(
 
 
 def worked_on(context: Context, jobs: JobCommands, job: Job, *, as_json: bool) -> RunResult:
-    """Work on a replay that was written with a row, as long as the command stays.
+    """Work on a replay that was written with a row, until the command is stopped.
 
     Args:
         context: Where progress is shown.
@@ -107,17 +107,17 @@ class GapCommand:
     options: GapOptions
     is_enable: bool = False
     redrive: bool | None = None
-    """Of `enable`: whether what was given up is redriven; None: ask."""
+    """For `enable`: whether to redrive its dead letters; None: ask."""
     _results: list[RunResult] = field(default_factory=list)
     _left_open: str = ""
-    """Why what was given up was not redriven; empty: it was, or was not to be."""
+    """Why its dead letters were not redriven; empty: they were, or were not to be."""
 
     def run(self) -> None:
-        """Count and ask, write the row and its jobs, wait, and work on them.
+        """Count and ask for confirmation, write the row and its jobs, wait, and work on the jobs.
 
         Raises:
             click.Abort: The answer is no; nothing was changed.
-            click.exceptions.Exit: A job is not finished or incomplete, or was not begun (code 1).
+            click.exceptions.Exit: A job is not finished, is incomplete, or was not started (code 1).
         """
         source, revision = self.context.backend.gaps, self.options.if_revision
         before = source.before(self.subscription_id, revision)
@@ -139,7 +139,7 @@ class GapCommand:
         for result in self._results:
             require_finished(self.context, result)
         if self._left_open:
-            self.context.err.text(f"What was given up stays open: {self._left_open}", "red")
+            self.context.err.text(f"Its dead letters stay open: {self._left_open}", "red")
             raise click.exceptions.Exit(FINDINGS)
 
     def _is_ended(self, before: GapBefore) -> bool:
@@ -150,7 +150,7 @@ class GapCommand:
     # Before.
 
     def _before_filling(self, before: GapBefore) -> None:
-        """Say what the gap's replay means, and ask where it is large."""
+        """Print what the gap's replay means, and ask for confirmation if it is large."""
         source = self.context.backend.gaps
         for remark in source.remarks(before, enabling=self.is_enable):
             self.context.err.text(remark, "yellow")
@@ -170,7 +170,7 @@ class GapCommand:
         def waiting(why: str) -> None:
             if why not in said:
                 said.add(why)
-                text = f"waiting to count: {why} (--yes does not count)"
+                text = f"waiting to count: {why} (--yes skips the count)"
                 self.context.err.text(text, "yellow")
 
         with transient(self.context, TextColumn("Counting the gap")) as progress:
@@ -189,11 +189,13 @@ class GapCommand:
                 err.text(line, "yellow")
 
     def _is_redrive_wanted(self, before: GapBefore) -> bool:
-        """Return whether to redrive what the disabling gave up, and ask if that is not known."""
+        """Return whether to redrive the dead letters of the disabling; ask if no option says so."""
         if self.options.no_wait:
-            # Before it is in effect, workers would give them up again.
+            # Until the change is in effect, workers would dead-letter them again.
             if self.redrive:
-                raise click.UsageError("--redrive waits until it is enabled: leave --no-wait out")
+                raise click.UsageError(
+                    "--redrive waits until the subscription is enabled: omit --no-wait"
+                )
             return False
         if self.redrive is not None:
             return self.redrive
@@ -238,7 +240,7 @@ class GapCommand:
         for job in ended.jobs:
             err.print(f"{job.id} replays its gap")
         if not self.options.replay:
-            err.print("What was published in the gap is not sent (--no-replay)")
+            err.print("Events published in the gap are not sent (--no-replay)")
         elif not self.is_enable and ended.disabled is not None:
             err.print(
                 f"It is disabled ({ended.disabled.reason}): hookstream subscriptions enable {name}"
@@ -246,19 +248,19 @@ class GapCommand:
             )
 
     def _cut_off(self, ended: EndedGap) -> list[Job]:
-        """Return the replays of earlier gaps that ended when the endpoint was disabled: they go on."""
+        """Return the replays of earlier gaps that ended when the endpoint was disabled: they continue."""
         if not (self.is_enable and ended.changed and self.options.replay):
             return []
         found = self.context.backend.subscriptions.replays(ended.subscription).values()
         failed = [job for job in found if job.state is JobState.FAILED]
         for job in failed:
-            self.context.err.print(f"{job.id}, which failed, goes on")
+            self.context.err.print(f"{job.id}, which failed, continues")
             if self.options.no_wait:
                 self.context.backend.jobs.free(job.id)
         return failed
 
     def _replay(self, jobs: Sequence[Job]) -> list[JsonObject]:
-        """Work on the jobs that fill the gap, one after the other, as long as the command stays."""
+        """Work on the jobs that fill the gap, one after the other, until the command is stopped."""
         documents: list[JsonObject] = []
         for job in jobs:
             if self.options.no_wait or self._is_stopped:
@@ -271,7 +273,7 @@ class GapCommand:
         return documents
 
     def _redrive(self, disabled: Disabled | None) -> JsonObject | None:
-        """Redrive what the disabling gave up; it is enabled already."""
+        """Redrive the dead letters of the disabling; the subscription is already enabled."""
         if disabled is None:
             return None
         source, rate = self.context.backend.gaps, self.options.rate
@@ -279,7 +281,7 @@ class GapCommand:
             with bar(self.context, "Reading") as progress:
                 new = source.redrive(disabled, rate, shown_in(progress))
         except Conflict as beside:
-            # It is enabled already, and its gap is filled all the same.
+            # The subscription is already enabled, and its gap is filled anyway.
             self._left_open = str(beside)
             return None
         if new is None:
@@ -314,6 +316,6 @@ class GapCommand:
             click.echo(json_line(document))
         elif not ended.changed:
             already = (
-                "is not disabled" if self.is_enable else f"is {ended.subscription.state} already"
+                "is not disabled" if self.is_enable else f"is already {ended.subscription.state}"
             )
             self.context.err.print(f"{self.subscription_id} {already}")

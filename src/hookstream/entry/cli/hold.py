@@ -1,4 +1,4 @@
-"""`hookstream hold`: stops deliveries for a while; they wait without ageing, and none is lost."""
+"""`hookstream hold`: suspends deliveries; they wait without ageing, and none is lost."""
 
 import re
 
@@ -25,10 +25,10 @@ _name = click.argument("name", metavar="[NAME]", required=False)
 
 @click.group()
 def command() -> None:
-    """Stop deliveries for a while: they wait, without ageing, and none is lost.
+    """Suspend deliveries of an endpoint, a partner, an event type or everything.
 
-    KIND is `endpoint` (NAME is a subscription id), `partner` (a partner id), `event-type` (an event
-    type), or `everything`, which takes no NAME.
+    Held deliveries wait without ageing, and none is lost. KIND is `endpoint` (NAME is a subscription id),
+    `partner` (a partner id), `event-type` (an event type), or `everything`, which takes no NAME.
     """
 
 
@@ -38,7 +38,7 @@ def command() -> None:
 @click.option("--reason", required=True, help="The reason, shown with the hold: one line.")
 @takes_api
 def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
-    """Hold KIND NAME: every worker stops within two seconds.
+    """Hold KIND NAME: every worker stops its attempts within two seconds.
 
     Attempts in flight finish. Retries and redrives are held too. Events are still matched; their
     deliveries wait until the hold is cleared.
@@ -58,16 +58,16 @@ def set_(context: Context, kind: str, name: str | None, reason: str) -> None:
 @command.command()
 @_kind
 @_name
-@click.option("--reason", default="", help="Why, for the operations event.")
+@click.option("--reason", default="", help="The reason, for the operations event.")
 @takes_api
 def clear(context: Context, kind: str, name: str | None, reason: str) -> None:
-    """Clear a hold: what waited is delivered within five minutes.
+    """Clear a hold: waiting deliveries are attempted within five minutes.
 
-    Each delivery checks again after as long as it has waited so far, at least every five minutes.
+    A held delivery checks again after 5 s, 30 s and 1 m, and then every 5 m (the tiers of retry.tiers up to 5 m).
     """
     what = subject_in(HoldKind(kind), name)
     others = context.backend.holds.clear(*what, _checked_reason(reason) if reason else "")
-    context.err.print(f"{subject(*what)} is not held any more")
+    context.err.print(f"{subject(*what)} is no longer held")
     if others:
         context.err.print(f"Still held: {listed([*others])}")
 

@@ -1,4 +1,4 @@
-"""Shows jobs: rows, progress while a command works on one, and how that ended."""
+"""Shows jobs: their rows, the progress while a command works on one, and its result."""
 
 import json
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from hookstream.entry.cli.progress import bar
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 
 _SAY_AGAIN = 60.0
-"""Seconds after which the same reason to wait is shown again."""
+"""Seconds after which the same reason for waiting is shown again."""
 _FOR_EXECUTORS = frozenset({"ends", "extent"})
-"""What was asked that tells people nothing: offsets by partition."""
+"""Parts of a request that mean nothing to people: offsets by partition."""
 _LONGEST_ASKED = 300
-"""The most characters that are shown of one thing that was asked."""
+"""The most characters that are shown of one part of a request."""
 FINDINGS = 1
-"""The exit code if a job is not finished, or did not do all that was asked."""
+"""The exit code if a job is not finished, or did only a part of what was requested."""
 
 
 def job_document(status: JobStatus) -> JsonObject:
@@ -72,7 +72,7 @@ def show_jobs(context: Context, listing: JobListing) -> None:
     stalled = [status.job.id for status in listing.jobs if status.is_stalled]
     if stalled:
         context.err.text(
-            f"Nothing works on {', '.join(stalled)}. {how_to_go_on(stalled[0])}", "red"
+            f"No executor works on {', '.join(stalled)}. {how_to_go_on(stalled[0])}", "red"
         )
 
 
@@ -106,7 +106,7 @@ def show_job(context: Context, status: JobStatus) -> None:
 
 
 def _asked(job: Job) -> list[tuple[str, str]]:
-    """Return what was asked, as far as people can use it, each in a bounded length."""
+    """Return the parts of the request that people can use, each in a bounded length."""
     found: list[tuple[str, str]] = []
     for name, value in job.asked.items():
         text = "" if name in _FOR_EXECUTORS else _shown(value)
@@ -118,7 +118,7 @@ def _asked(job: Job) -> list[tuple[str, str]]:
 
 
 def _shown(value: Json) -> str:
-    """Return one thing that was asked in a few words; empty where nothing was."""
+    """Return one part of a request as a short text; empty if it has no value."""
     match value:
         case _ if not value:
             return ""
@@ -144,29 +144,27 @@ def state_of(status: JobStatus) -> str:
     if status.waits:
         return f"waits for {status.waits_for or 'another job'}"
     if status.job.state is JobState.RUNNING and not status.is_held:
-        return "running, held by nobody"
+        return "running, without a holder"
     return status.job.state.value
 
 
 def how_to_go_on(job_id: str, state: JobState = JobState.RUNNING) -> str:
-    """Return what an operator does about a job that is not finished, or that failed."""
-    todo = (
-        f"To go on: hookstream jobs resume {job_id}; to end it: hookstream jobs cancel {job_id}."
-    )
-    by_itself = "A process 'hookstream jobs run' goes on by itself"
+    """Return how an operator continues or ends a job that is not finished, or that failed."""
+    todo = f"To continue: hookstream jobs resume {job_id}; to end it: hookstream jobs cancel {job_id}."
+    by_itself = "A process 'hookstream jobs run' continues it automatically"
     if state is JobState.FAILED:
-        by_itself = "It failed, so no process 'hookstream jobs run' goes on by itself"
+        by_itself = "It failed, so no process 'hookstream jobs run' continues it automatically"
     return f"{todo} ({by_itself})"
 
 
 def how_to_end_its_wait(status: JobStatus) -> str:
-    """Return what an operator does about a job that waits for its turn."""
-    goes_on = f"{status.job.id} goes on by itself once it is its turn"
+    """Return how an operator ends the wait of a job for its turn."""
+    goes_on = f"{status.job.id} continues automatically when it is its turn"
     other = status.waits_for
     if other is None:
-        return f"{goes_on}: another job works on the same records, or was asked for before it"
+        return f"{goes_on}: another job works on the same records, or was requested before it"
     return (
-        f"{goes_on}. If nothing works on {other}: hookstream jobs resume {other}, or hookstream jobs"
+        f"{goes_on}. If no executor works on {other}: hookstream jobs resume {other}, or hookstream jobs"
         f" cancel {other}"
     )
 
@@ -196,10 +194,10 @@ def working(context: Context, title: str, job: Job) -> Iterator[Watch]:
 
 
 def require_finished(context: Context, result: RunResult) -> None:
-    """Report a job that did not end, or did not do all that was asked.
+    """Report a job that did not end, or did only a part of what was requested.
 
     Raises:
-        ConfigurationError: What made it fail.
+        ConfigurationError: The job's failure.
         click.exceptions.Exit: It is not finished or not complete (code 1).
     """
     job, err = result.job, context.err

@@ -24,10 +24,10 @@ _job = click.argument("job_id", metavar="JOB")
 
 @click.group()
 def command() -> None:
-    """List, show, cancel and resume jobs, and run an executor.
+    """List, show, cancel and resume jobs; run an executor.
 
-    A job is long work in steps, such as a redrive. The command that starts one works on it; if that
-    ends early, any other executor goes on, and nothing is done twice.
+    A job is long work in steps, such as a redrive. The command that starts one works on it; if the command
+    ends early, any other executor continues, and no step is done twice.
     """
 
 
@@ -67,7 +67,7 @@ def show(context: Context, job_id: str, *, as_json: bool) -> None:
 @_job
 @takes_api
 def cancel(context: Context, job_id: str) -> None:
-    """End a job, whoever works on it: what it did stays done, the rest is left as it is."""
+    """Cancel a job, whichever executor runs it. Finished steps are kept; the rest is not done."""
     job = context.backend.jobs.cancel(job_id)
     context.err.text(f"{job_id} is cancelled: {progress_of(job)} done")
 
@@ -75,20 +75,20 @@ def cancel(context: Context, job_id: str) -> None:
 @command.command()
 @_job
 @click.option("--detach", is_flag=True, help="Leave the work to `hookstream jobs run`.")
-@rate_option("From now on, N a second at most.")
+@rate_option("At most N per second from now on.")
 @as_json_option
 @takes_api
 def resume(
     context: Context, job_id: str, rate: float | None, *, detach: bool, as_json: bool
 ) -> None:
-    """Continue a job that nobody works on, or that failed.
+    """Continue a job that failed, or that no executor works on.
 
-    If its holder died, this waits until its lease is over, 30 s at most. Exit code 1 if the job is
-    not finished when the command ends.
+    If its holder died, this waits until its lease expires, 30 s at most. Exit code 1 if the job is not
+    finished when the command ends.
     """
     if detach:
         if rate is not None:
-            raise click.UsageError("--rate is for a job that this command works on: not --detach")
+            raise click.UsageError("--rate is for a job that this command works on: omit --detach")
         job = context.backend.jobs.free(job_id)
         context.err.text(f"{job.id} is free for any executor: {progress_of(job)} done")
         return
@@ -107,13 +107,13 @@ def resume(
 @command.command()
 @pass_context
 def run(context: Context) -> None:
-    """Take over jobs that nobody works on, until SIGTERM or SIGINT.
+    """Take over jobs that no executor works on, until SIGTERM or SIGINT.
 
     Several of these processes may run; each works on up to jobs.at_once jobs. At the signal, every
     job is handed back between two steps, within jobs.drain_deadline. Exit code 0 after that, 1 at
     the deadline.
     """
-    # Only here: the other commands need neither the log nor the health port.
+    # Imported here: the other commands need neither the log nor the health port.
     from hookstream.entry.executor.executor import run as run_executor  # noqa: PLC0415
 
     run_lasting(context, run_executor, "jobs")

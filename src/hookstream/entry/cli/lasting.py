@@ -1,4 +1,4 @@
-"""Runs a command that lasts until SIGTERM or SIGINT, with the log that its settings ask for."""
+"""Runs a long-lived command until SIGTERM or SIGINT, with logging as its settings say."""
 
 import sys
 
@@ -16,10 +16,10 @@ def run_lasting(context: Context, main: Main, subject: str) -> None:
     Args:
         context: The command's.
         main: What the process does.
-        subject: What its log events begin with.
+        subject: The first part of its log events' names.
 
     Raises:
-        ConfigurationError: The settings are not valid, and a person looks on.
+        ConfigurationError: The settings are not valid, and standard error is a terminal.
         click.exceptions.Exit: The process has ended.
     """
     try:

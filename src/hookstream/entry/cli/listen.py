@@ -1,4 +1,4 @@
-"""`hookstream listen`: a server on this machine gets the events of one subscription as they come."""
+"""`hookstream listen`: forwards the events of one subscription to a server on this machine."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,26 +25,28 @@ _ACCEPTED = range(200, 300)
 
 @click.command("listen")
 @click.argument("subscription_id", metavar="SUBSCRIPTION")
-@click.option("--forward", required=True, metavar="URL", help="Where each event is posted to.")
+@click.option(
+    "--forward", required=True, metavar="URL", help="The URL to which each event is posted."
+)
 @click.option(
     "--live-signatures",
     is_flag=True,
-    help="Pass on the signatures of the subscription's own secrets.",
+    help="Forward the signatures of the subscription's own secrets.",
 )
 @click.option(
     "--api",
     metavar="URL",
-    help="As --api before the command.",
+    help="Like --api before the command.",
 )
 @takes_api
 def command(
     context: Context, subscription_id: str, forward: str, api: str | None, *, live_signatures: bool
 ) -> None:
-    """Forward the events of SUBSCRIPTION that come from now on to a server on this machine.
+    """Forward the events of SUBSCRIPTION to a server on this machine, from now on.
 
     Each is posted once, with one line of output, and signed with a secret made for this session, which is
-    shown at the start. It reads the pull door: nothing is delivered or recorded by it, and the endpoint of
-    the subscription gets its deliveries as before. Ends with Ctrl-C.
+    shown at the start. The command reads the pull door, so it delivers and records nothing: the
+    subscription's endpoint keeps receiving its deliveries. It ends with Ctrl-C.
     """
     session = None if live_signatures else new_session_key()
     asyncio.run(_listen(context, subscription_id, forward, api or context.api_url, session))
@@ -59,7 +61,7 @@ async def _listen(
 ) -> None:
     async with _pages(context, subscription_id, api) as pages:
         if session is None:
-            context.err.print("events are signed by the secrets of the subscription")
+            context.err.print("events are signed with the subscription's secrets")
         else:
             context.err.print(f"events are signed for this session with {session.text}")
         context.err.print(f"{subscription_id} is forwarded to {forward}")
@@ -93,4 +95,4 @@ class _ListenLines:
         self._err.text(f"{what}: {entry.get('reason')}", "yellow")
 
     def waits(self, seconds: float, why: str) -> None:
-        self._err.text(f"{why}: again in {seconds:g} s", "yellow")
+        self._err.text(f"{why}: retrying in {seconds:g} s", "yellow")

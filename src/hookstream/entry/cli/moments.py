@@ -19,7 +19,7 @@ def moment(text: str) -> Millis:
     """Return an instant: RFC 3339 with an offset, or a duration before now such as `2h` or `3d`.
 
     Raises:
-        click.BadParameter: It is neither.
+        click.BadParameter: The text is neither.
     """
     try:
         return SystemClock().now() - parse_duration(text)

@@ -15,15 +15,15 @@ from hookstream.settings.kinds import worker_addresses
 
 
 class Amount(click.FloatRange):
-    """A number within bounds; click's own range takes `nan`, since every comparison with it is false."""
+    """A number within bounds. click's own range accepts `nan`, since every comparison with it is false."""
 
     def convert(
         self, value: float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return the number, which is never NaN; anything else ends as a usage error."""
+        """Return the number, which is never NaN; any other text is a usage error."""
         amount = float(super().convert(value, param, ctx))
         if math.isnan(amount):
-            self.fail(f"{value!r} is no number", param, ctx)
+            self.fail(f"{value!r} is not a number", param, ctx)
         return amount
 
 
@@ -35,14 +35,14 @@ _RATE = re.compile(r"([0-9.]+(?:e[0-9]+)?)(?:/s)?", re.ASCII)
 
 
 class Rate(click.ParamType[float]):
-    """So many a second, as a number or as a number with its unit: `50` or `50/s`."""
+    """A rate per second, as a number or as a number with its unit: `50` or `50/s`."""
 
     name = "rate"
 
     def convert(
         self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return the rate, a second; anything else ends as a usage error."""
+        """Return the rate per second; any other text is a usage error."""
         written = _RATE.fullmatch(str(value))
         try:
             rate = math.nan if written is None else float(written[1])
@@ -50,7 +50,7 @@ class Rate(click.ParamType[float]):
             rate = math.nan
         if not _LEAST_RATE <= rate <= _HIGHEST_RATE:
             self.fail(
-                f"{value!r} is no rate: give a number from {_LEAST_RATE:g} to {_HIGHEST_RATE} a"
+                f"{value!r} is not a rate: give a number from {_LEAST_RATE:g} to {_HIGHEST_RATE} a"
                 " second, such as 50 or 50/s",
                 param,
                 ctx,
@@ -69,11 +69,11 @@ class WorkerAddress(click.ParamType[str]):
     name = "address"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the address; anything else ends as a usage error."""
+        """Return the address; any other text is a usage error."""
         try:
             (found,) = worker_addresses().read([value])
         except ValueError:
-            self.fail(f"{value!r} is no HOST:PORT, such as worker:9464", param, ctx)
+            self.fail(f"{value!r} is not HOST:PORT, such as worker:9464", param, ctx)
         return found
 
 
@@ -83,7 +83,7 @@ workers_option = click.option(
     multiple=True,
     type=WorkerAddress(),
     metavar="HOST:PORT",
-    help="A worker's address of metrics and health; repeatable. Else those of console.workers, or worker.listen.",
+    help="A worker's address of metrics and health; repeatable (default: those of console.workers, or worker.listen).",
 )
 """They arrive as `workers`."""
 
@@ -94,7 +94,7 @@ definition_argument = click.argument(
 )
 """It arrives as `file`."""
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 since_option = click.option(
     "--since",
@@ -114,9 +114,9 @@ def several(
     kind: click.Choice[str] | None = None,
     metavar: str | None = None,
 ) -> Callable[[Added], Added]:
-    """Return an option that may be given several times.
+    """Return a repeatable option.
 
-    Its values arrive as a set; None where it is not given: any value.
+    Its values arrive as a set; None if it is not given, which means any value.
     """
     return click.option(
         name,

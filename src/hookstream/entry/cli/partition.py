@@ -24,7 +24,7 @@ _PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>[0-9]{1
 
 @click.group()
 def command() -> None:
-    """List partitions with their reader and position; start those that stopped."""
+    """List partitions; start a stopped one, or skip the record that stops it."""
 
 
 @command.command("list")
@@ -32,17 +32,17 @@ def command() -> None:
     "--open",
     "only_open",
     is_flag=True,
-    help="Only those that need a look: records are unsettled, no worker is assigned the partition, or the "
+    help="Show only partitions that need attention: records are unsettled, no worker is assigned, or the "
     "log ends before the committed offset.",
 )
 @as_json_option
 @takes_api
 def list_(context: Context, *, only_open: bool, as_json: bool) -> None:
-    """List the partitions of events and tiers: the worker that each is assigned to, and how much is unsettled.
+    """List the partitions of event topics and tiers, each with its worker and the number of unsettled records.
 
-    It asks the brokers, not the workers, so it also shows partitions that no worker reads. If no
-    worker is assigned a partition for longer than a takeover takes, its deliveries wait until a worker is
-    started. Unsettled records of a tier mostly wait for their due time.
+    Reads from the brokers, not the workers, so it also shows partitions that no worker reads. A partition
+    that stays unassigned after a rebalance delivers nothing until a worker is started. Most unsettled tier
+    records are waiting for their due time.
     """
     positions, groups = context.backend.partitions.listed()
     shown = [each for each in positions if not only_open or _is_open(each)]
@@ -63,7 +63,7 @@ WAIT = click.option(
     default=15.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the worker that is assigned the partition; 0: not at all.",
+    help="How long to wait for the partition's worker; 0: not at all.",
 )
 
 
@@ -78,12 +78,12 @@ WAIT = click.option(
 def start(context: Context, partition: str, at: str, reason: str, wait: float) -> None:
     """Start the stopped partition TOPIC/N at another position.
 
-    Use it where the committed offset was lost, where records cannot be fetched, or where anything
-    else stops the partition. `earliest` may send again what was already sent, `latest` leaves out
-    what was not, and a time leaves out what is older. What is unsettled below the position is given
-    up; records that were never read are published as a gap. The worker that is assigned the partition
-    resumes. The operations topic gets `partition.skipped` with who did it, a reason that begins with
-    `start at`, and the position as its offset. Exit code 1: it did not resume.
+    Use it if the committed offset was lost, if records cannot be fetched, or if anything else stops the
+    partition. `earliest` may resend deliveries, `latest` skips everything that is not delivered yet, and a
+    time skips older records. Unsettled records below the position are skipped; records that were never read
+    are published as a gap. The partition's worker resumes. The operations topic gets `partition.skipped` with
+    the user, a reason that begins with `start at`, and the position as its offset. Exit code 1: it did not
+    resume.
     """
     named, where = _named(partition), _where(at)
     read = context.backend.partitions.partition(named)
@@ -112,11 +112,10 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
 def skip(context: Context, partition: str, offset: int, reason: str, wait: float) -> None:
     """Skip the record at OFFSET of TOPIC/N, which stops its partition.
 
-    It does not matter what stops it: a refused write, or a record that cannot be fetched, read or
-    judged. Deliveries of the record that are not settled are given up; the record stays in its topic.
-    A record that does not stop its partition is not skipped. The worker resumes within a second, and
-    an event on the operations topic says who did it. Exit code 1: the record is already settled, or
-    the partition did not resume.
+    It does not matter what stops it: a refused write, or a record that cannot be fetched, read or matched.
+    The record's unsettled deliveries are given up; the record stays in its topic. A record that does not stop
+    its partition is not skipped. The worker resumes within a second, and an event on the operations topic
+    names the user. Exit code 1: the record is already settled, or the partition did not resume.
     """
     read = context.backend.partitions.partition(_named(partition))
     before = read.position()
@@ -149,7 +148,7 @@ def _settled(
     if not done(now):
         context.err.print(
             f"{_place(now)} did not resume within {wait:g} s: {_committed(now)}, {_assigned(now)}."
-            " What stops a partition, and at which offset, its worker logs as partition.stopped"
+            " Its worker logs the reason and the offset as partition.stopped"
         )
         raise SystemExit(1)
     return now
@@ -237,8 +236,8 @@ def _where(at: str) -> StartAt:
             try:
                 found = from_rfc3339(at)
             except ValueError as why:
-                raise InputRefused(f"--at: {why} (or write earliest or latest)") from None
+                raise InputRefused(f"--at: {why} (or use earliest or latest)") from None
             if found < 0:
-                # To brokers, some negative times are words.
-                raise InputRefused(f"--at: {at} is before 1970 (write earliest)")
+                # Brokers give some negative times a special meaning.
+                raise InputRefused(f"--at: {at} is before 1970; use earliest")
             return found

@@ -1,4 +1,4 @@
-"""`hookstream partners`: lists, shows and deletes partners."""
+"""`hookstream partners`: creates, lists, shows, releases and deletes partners, and makes portal links."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hookstream.entry.cli.terminal import confirm
 
 @click.group()
 def command() -> None:
-    """Create, list, show, release and delete partners; make links to their pages."""
+    """Create, list, show, release and delete partners; make portal links."""
 
 
 command.add_command(release.partner)
@@ -31,7 +31,7 @@ command.add_command(portal_links.revoke)
 @as_json_option
 @takes_api
 def list_(context: Context, *, as_json: bool) -> None:
-    """List partners and what they are granted."""
+    """List partners with their grants."""
     found = context.backend.partners.listed()
     if as_json:
         click.echo(json_line([partner_document(*each) for each in found]))
@@ -74,7 +74,7 @@ def show(context: Context, partner_id: str, *, as_json: bool) -> None:
 @definition_argument
 @takes_api
 def create(context: Context, file: Path) -> None:
-    """Create the partner in FILE, YAML or JSON, as the API takes it; the API owns it."""
+    """Create the partner in FILE, YAML or JSON in the API's form; the API owns it."""
     partner, notes = context.backend.partners.create(read_definition(file))
     context.err.print(f"{partner.id} is created")
     for note in notes:
@@ -83,15 +83,15 @@ def create(context: Context, file: Path) -> None:
 
 @command.command()
 @click.argument("partner_id", metavar="PARTNER")
-@click.option("--cascade", is_flag=True, help="Delete its subscriptions with it.")
+@click.option("--cascade", is_flag=True, help="Delete its subscriptions as well.")
 @yes_option
 @takes_api
 def delete(context: Context, partner_id: str, *, cascade: bool, yes: bool) -> None:
-    """Delete PARTNER, which must have no subscriptions unless they go with it."""
+    """Delete PARTNER, which must have no subscriptions unless they are deleted with it."""
     confirm(f"Delete partner {partner_id}?", yes=yes)
     owner, live = context.backend.partners.delete(partner_id, cascade=cascade)
     context.err.print(f"{', '.join([*live, partner_id])}: deleted")
     if is_of_files(owner):
         context.err.print(
-            "A file declares it: remove it there, or the next apply creates it again"
+            "A definition file declares it: remove it there, or the next apply creates it again"
         )

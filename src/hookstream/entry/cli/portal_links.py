@@ -20,20 +20,22 @@ def _life(text: str) -> Millis:
 
 @click.command("portal-link")
 @click.argument("partner_id", metavar="PARTNER")
-@click.option("--manage", is_flag=True, help="Its session may change things, not only read them.")
+@click.option(
+    "--manage", is_flag=True, help="Allow its session to change things, not only to read them."
+)
 @click.option(
     "--expires",
     "life",
     type=_life,
     metavar="DURATION",
-    help="How long it may be used: 1m to 24h (default: 15m).",
+    help="Lifetime: 1m to 24h (default: 15m).",
 )
 @as_json_option
 @takes_api
 def make(
     context: Context, partner_id: str, life: Millis | None, *, manage: bool, as_json: bool
 ) -> None:
-    """Make a link that opens the pages of PARTNER once, and print it: it is shown this once."""
+    """Make a link that opens the pages of PARTNER once, and print it. It is shown only once."""
     scope = Scope.PARTNER_MANAGE if manage else Scope.PARTNER_READ
     link, url = context.backend.sessions.make_link(WantedLink(partner_id, scope, life))
     if as_json:
@@ -84,7 +86,7 @@ def revoke(context: Context, partner_id: str, link_id: str) -> None:
     after, changed = context.backend.sessions.revoke_link(partner_id, link_id)
     if not changed:
         since = to_rfc3339(after.revoked or 0)
-        context.err.print(f"{after.id} is revoked since {since} already")
+        context.err.print(f"{after.id} was already revoked at {since}")
         return
-    ended = "" if after.session_id is None else f", and {after.session_id} is over"
+    ended = "" if after.session_id is None else f", and {after.session_id} is ended"
     context.err.print(f"{after.id} is revoked{ended}")

@@ -36,13 +36,13 @@ def reading(
 
 @contextmanager
 def progress_bar(context: Context) -> Iterator[Callable[[int, int], None]]:
-    """Show one progress bar for readings that are made one after another; lend what moves it."""
+    """Show one progress bar for readings that are made one after another; yield the function that updates it."""
     with bar(context, "Reading") as progress:
         yield shown_in(progress)
 
 
 def shown_in(progress: Progress) -> Callable[[int, int], None]:
-    """Return what shows in a display how much of how much is done."""
+    """Return a function that shows how much of a total is done."""
     task = progress.add_task("", total=None)
 
     def update(done: int, total: int) -> None:

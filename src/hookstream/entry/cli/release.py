@@ -1,4 +1,4 @@
-"""`hookstream subscriptions release` and `partners release`: hand over to the API, or back to files."""
+"""`hookstream subscriptions release` and `partners release`: hand a row over to the API, or back to files."""
 
 import click
 
@@ -11,7 +11,7 @@ _to = click.option(
     type=click.Choice([each.value for each in ReleasedTo]),
     default=ReleasedTo.API.value,
     show_default=True,
-    help="Who changes it from then on.",
+    help="The owner from then on: the API, or definition files.",
 )
 _revision = click.option(
     "--if-revision", type=int, metavar="N", help="Refuse unless it is at revision N."
@@ -24,7 +24,7 @@ _revision = click.option(
 @_revision
 @takes_api
 def subscription(context: Context, subscription_id: str, to: str, if_revision: int | None) -> None:
-    """Hand SUBSCRIPTION over to the API, or back to definition files. Nothing else of it changes."""
+    """Hand SUBSCRIPTION over to the API, or back to definition files. Nothing else changes."""
     before = context.backend.subscriptions.release(subscription_id, if_revision, ReleasedTo(to))
     _report(context, subscription_id, ReleasedTo(to), before)
 
@@ -35,19 +35,21 @@ def subscription(context: Context, subscription_id: str, to: str, if_revision: i
 @_revision
 @takes_api
 def partner(context: Context, partner_id: str, to: str, if_revision: int | None) -> None:
-    """Hand PARTNER over to the API, or back to definition files; not its subscriptions."""
+    """Hand PARTNER, without its subscriptions, over to the API, or back to definition files."""
     before = context.backend.partners.release(partner_id, if_revision, ReleasedTo(to))
     _report(context, partner_id, ReleasedTo(to), before)
 
 
 def _report(context: Context, name: str, to: ReleasedTo, before: str | None) -> None:
-    """Say whose it is now, and what to do with the file."""
+    """Print the new owner, and what to do with the file."""
     if before is None:
-        context.err.print(f"{name} belongs to {_OWNER[to]} already")
+        context.err.print(f"{name} already belongs to {_OWNER[to]}")
         return
-    context.err.print(f"{name} belongs to {_OWNER[to]} now")
+    context.err.print(f"{name} now belongs to {_OWNER[to]}")
     if to is ReleasedTo.FILES:
-        context.err.print("The next apply of a folder that declares it makes it that folder's")
+        context.err.print(
+            "The next apply of a folder that declares it makes that folder its owner"
+        )
     elif is_of_files(before):
         folder = folder_of(before)
         where = "its file" if folder is None else f"its file in the folder {folder}"

@@ -32,7 +32,7 @@ _MANY = ("they are", "their schemas are")
 
 @dataclass(slots=True, frozen=True)
 class ReplayOptions:
-    """What `replay start` was asked for."""
+    """The options of `replay start`."""
 
     since: Millis | None
     until: Millis | None
@@ -45,19 +45,19 @@ class ReplayOptions:
 
     @property
     def has_conditions(self) -> bool:
-        """Whether anything was given that says what is replayed."""
+        """Whether any option was given that selects events."""
         given = (self.since, self.until, self.event_types)
         return self.dry_run or self.as_granted_today or any(each is not None for each in given)
 
     def request(self, subscription_id: str) -> ReplayRequest:
-        """Return the request, which is not that of a preview.
+        """Return the request that the options make, without a preview.
 
         Raises:
-            click.UsageError: An end of the interval is missing.
+            click.UsageError: The start of the interval is missing.
             InputRefused: The interval is empty, or begins before 1970.
         """
         if self.since is None:
-            raise click.UsageError("--from is missing: since when are events replayed?")
+            raise click.UsageError("--from is required: the time from which events are replayed")
         until = SystemClock().now() if self.until is None else self.until
         if not 0 <= self.since < until:
             raise InputRefused(
@@ -83,18 +83,20 @@ _asked = as_one(
         "until",
         type=moment,
         metavar="TIME|AGE",
-        help="Events recorded before then; now, if it is not given.",
+        help="Events recorded before then (default: now).",
     ),
     several("--event-type", "event_types", "Only events of this type"),
     click.option(
         "--as-granted-today",
         is_flag=True,
-        help="Also what was not granted when it was recorded, but is today.",
+        help="Include events that are granted today but were not when they were recorded.",
     ),
     rate_option("Events a second at most."),
     click.option("--dry-run", is_flag=True, help="Count what would be replayed; write nothing."),
     click.option(
-        "--preview", metavar="TOKEN", help="Replay exactly what a dry run counted: its token."
+        "--preview",
+        metavar="TOKEN",
+        help="Replay exactly what a dry run counted; TOKEN is from its output.",
     ),
     yes_option,
 )
@@ -116,9 +118,9 @@ def command() -> None:
 def start(context: Context, subscription_id: str, asked: ReplayOptions, *, as_json: bool) -> None:
     """Replay the events between two times to SUBSCRIPTION, whether it received them or not.
 
-    They are matched by its filter and versions as they are now. Only what its partner was granted when
-    an event was recorded, and still is, is replayed. At most 2,000 deliveries are out at a time, and
-    they go behind live ones. Exit code 1 if the replay is not finished when the command ends, or is
+    Events are matched by its current filter and versions. Only events that its partner was granted when they
+    were recorded, and is still granted, are replayed. At most 2,000 replayed deliveries are outstanding at a
+    time; live deliveries go first. Exit code 1 if the replay is not finished when the command ends, or is
     incomplete.
     """
     if asked.preview is None:
@@ -126,11 +128,13 @@ def start(context: Context, subscription_id: str, asked: ReplayOptions, *, as_js
         _Replay(context, request, asked, as_json).start()
         return
     if asked.has_conditions:
-        raise click.UsageError("--preview has the interval and the conditions: give no others")
+        raise click.UsageError(
+            "--preview contains the interval and the conditions: omit the other options"
+        )
     preview = read_replay_preview(asked.preview)
     if preview.request.subscription_id != subscription_id:
         other = preview.request.subscription_id
-        raise InputRefused(f"the preview is one of {other!r}, not of {subscription_id!r}")
+        raise InputRefused(f"the preview is of {other!r}, not of {subscription_id!r}")
     _Replay(context, preview.request, asked, as_json).start_previewed(preview)
 
 
@@ -161,7 +165,7 @@ class _Replay:
         self._run(source.start(request, asked.rate, preview), document)
 
     def start_previewed(self, preview: ReplayPreview) -> None:
-        """Replay what was counted before."""
+        """Replay exactly what was counted before."""
         source = self.context.backend.replays
         source.check(self.request)
         self._confirm(counted(preview.events, "event"))
@@ -233,7 +237,7 @@ class _Replay:
 
 
 def remarks(survey: ReplaySurvey) -> list[str]:
-    """Return what an operator should know beside the counts, one sentence each."""
+    """Return what an operator should know in addition to the counts, one sentence each."""
     found: list[str] = []
     if survey.unidentified:
         they, schemas = ("it is", "its schema is") if survey.unidentified == 1 else _MANY

@@ -1,7 +1,7 @@
-"""The root of the command line: global options, lazily loaded commands, exit codes of errors.
+"""The root of the command line: global options, lazily loaded commands, and the exit codes of errors.
 
-0 done; 1 failed, or findings; 2 usage, configuration or refused input; 3 a plan that has changes
-(a command says so with `click.Context.exit`); 130 interrupted.
+0 done; 1 failed, or findings; 2 usage, configuration or refused input; 3 a plan that has changes (by
+`click.Context.exit`); 130 interrupted.
 """
 
 import gc
@@ -22,7 +22,8 @@ from hookstream.errors import ConfigurationError, Contended, HookstreamError
 
 INTERRUPTED = 130
 _FRESH_OBJECTS, _COLLECTIONS_AN_AGE = 50_000, 20
-"""As in a worker: new objects that trigger a collection, and collections that trigger one of older objects."""
+"""As in a worker: the new objects that trigger a collection, and the collections that trigger one of older
+objects."""
 
 
 class LazyCommand(NamedTuple):
@@ -36,56 +37,67 @@ class LazyCommand(NamedTuple):
 
 COMMANDS: Mapping[str, LazyCommand] = {
     "apply": LazyCommand(
-        "Change the tables to what partner and subscription files say.", "definitions", "apply"
+        "Change the tables to what partner and subscription files declare.", "definitions", "apply"
     ),
-    "attempts": LazyCommand(
-        "Look into the audit log: what was sent, and what came back.", "attempts"
-    ),
+    "attempts": LazyCommand("Show the audit log: requests and their answers.", "attempts"),
     "check": LazyCommand(
         "Check partner and subscription files without a cluster.", "definitions", "check"
     ),
     "config": LazyCommand("Show the settings in effect.", "config"),
-    "console": LazyCommand("Serve the API.", "console"),
+    "console": LazyCommand("Serve the API and the console's pages.", "console"),
     "deliveries": LazyCommand(
-        "List deliveries, pending and ended; show one, send it again.", "deliveries"
+        "List deliveries, pending and ended; show one, or send it again.", "deliveries"
     ),
     "dev": LazyCommand("A broker, a receiver, event topics and keys for development.", "dev"),
-    "dlq": LazyCommand("List, show and redrive dead letters.", "deadletters.commands", "dlq"),
-    "doctor": LazyCommand("Check an installation, with a remedy for each finding.", "doctor"),
-    "events": LazyCommand("Publish events and watch them.", "events"),
-    "explain": LazyCommand("Say why an event did, or did not, arrive.", "explain"),
-    "failures": LazyCommand(
-        "Show errors that look alike; acknowledge and resolve them.", "failures"
+    "dlq": LazyCommand(
+        "List, show, redrive, purge and export dead letters.", "deadletters.commands", "dlq"
     ),
-    "hold": LazyCommand("Stop an endpoint, a partner, an event type or everything.", "hold"),
+    "doctor": LazyCommand("Check an installation, with a remedy for each finding.", "doctor"),
+    "events": LazyCommand("Publish events, and show events as they come.", "events"),
+    "explain": LazyCommand("Explain why an event did, or did not, arrive.", "explain"),
+    "failures": LazyCommand(
+        "Show groups of similar errors; acknowledge or resolve them.", "failures"
+    ),
+    "hold": LazyCommand(
+        "Suspend deliveries of an endpoint, a partner, an event type or everything.", "hold"
+    ),
     "jobs": LazyCommand("List, show, cancel and resume jobs; run an executor.", "jobs"),
     "listen": LazyCommand(
         "Forward a subscription's events to a server on this machine.", "listen"
     ),
     "partition": LazyCommand(
-        "Show who reads which partition; start one that stopped.", "partition"
+        "List partitions; start a stopped one, or skip the record that stops it.", "partition"
     ),
-    "partners": LazyCommand("Create, list, show and delete partners.", "partners"),
+    "partners": LazyCommand(
+        "Create, list, show, release and delete partners; make portal links.", "partners"
+    ),
     "plan": LazyCommand("Show what apply would change.", "definitions", "plan"),
     "replay": LazyCommand("Deliver events of the past again, to one subscription.", "replay"),
-    "schemas": LazyCommand("Check, publish and list event schemas.", "schemas"),
-    "sessions": LazyCommand("List and end sessions of pages.", "sessions"),
-    "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
-    "status": LazyCommand("Show on one screen what waits, stands and fails.", "status"),
-    "subscriptions": LazyCommand(
-        "Create, list, show, test, pause, resume, enable and delete.", "subscriptions"
+    "schemas": LazyCommand(
+        "Check, publish, list, document and register event schemas.", "schemas"
     ),
-    "tokens": LazyCommand("Make, list and revoke tokens for the API.", "tokens"),
+    "sessions": LazyCommand("List and end sessions of the console's pages.", "sessions"),
+    "stats": LazyCommand("Count deliveries, retries and errors of an endpoint.", "stats"),
+    "status": LazyCommand(
+        "Show what waits, what is stopped and what fails, on one screen.", "status"
+    ),
+    "subscriptions": LazyCommand(
+        "Create, list, show, test, pause, resume, enable and delete subscriptions; rotate secrets.",
+        "subscriptions",
+    ),
+    "tokens": LazyCommand("Create, list and revoke tokens for the API.", "tokens"),
     "topics": LazyCommand("Plan and create hookstream's topics.", "topics"),
     "undecodable": LazyCommand(
-        "List, show and redrive undecodable records.", "deadletters.commands", "undecodable"
+        "List, show, redrive, purge and export undecodable records.",
+        "deadletters.commands",
+        "undecodable",
     ),
     "worker": LazyCommand("Deliver events.", "worker"),
 }
 
 
 class Root(click.Group):
-    """A group that imports a command's module only when the command is used.
+    """A group that imports the module of a command only when the command is used.
 
     `hookstream worker` does not load the operators' commands, and a module that cannot be imported
     breaks no other command.
@@ -96,7 +108,7 @@ class Root(click.Group):
         return sorted({*super().list_commands(ctx), *COMMANDS})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load and return a command; None if there is none of that name."""
+        """Load and return a command; None if no command has that name."""
         lazy = COMMANDS.get(cmd_name)
         if lazy is None:
             return super().get_command(ctx, cmd_name)
@@ -120,7 +132,7 @@ class Root(click.Group):
         try:
             code = super().main(arguments, prog_name, standalone_mode=False)
         except click.exceptions.Abort as abort:
-            # Ctrl-C is the cause; otherwise a confirmation was declined.
+            # The cause is Ctrl-C, or a declined confirmation.
             interrupted = isinstance(abort.__cause__, KeyboardInterrupt)
             _exit("interrupted" if interrupted else "aborted", INTERRUPTED if interrupted else 1)
         except click.ClickException as error:
@@ -153,8 +165,8 @@ def _of_a_file(error: Exception) -> str | None:
 def _unexpected(error: Exception) -> str:
     """Return the message of an unexpected error, without a traceback."""
     return _of_a_file(error) or (
-        f"this is a defect of hookstream: {type(error).__name__}: {error} (--debug before the"
-        " command shows where)"
+        f"this is a bug in hookstream: {type(error).__name__}: {error} (--debug before the"
+        " command shows the traceback)"
     )
 
 
@@ -168,19 +180,20 @@ def _exit(sentence: str, code: int) -> NoReturn:
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The settings file (else HOOKSTREAM_CONFIG names one, else there is none).",
+    help="The settings file (default: the one in HOOKSTREAM_CONFIG, or none).",
 )
 @click.option("--bootstrap-servers", metavar="HOST:PORT", help="The Kafka cluster.")
-@click.option("--prefix", metavar="NAME", help="What the names of hookstream's topics begin with.")
+@click.option("--prefix", metavar="NAME", help="The prefix of hookstream's topic names.")
 @click.option(
     "--set", "changes", multiple=True, metavar="GROUP.NAME=VALUE", help="Any setting; repeatable."
 )
 @click.option(
     "--api",
     metavar="URL",
-    help="Go through this console's API, with the token in HOOKSTREAM_TOKEN (else api.url; else on Kafka).",
+    help="Use this console's API, with the token in HOOKSTREAM_TOKEN (default: api.url; without it,"
+    " commands use Kafka directly).",
 )
-@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def root(
     ctx: click.Context,
@@ -193,11 +206,11 @@ def root(
     debug: bool,
 ) -> None:
     """Turn the events of a platform into signed webhooks for its partners, on Kafka."""
-    # By now the command is loaded; `main` has disabled it until then.
+    # The command is loaded by now; until then, `main` has disabled collection.
     if not gc.isenabled():
-        # Modules stay: each full collection of a long command would take 20 ms for them alone.
+        # Modules are never freed: each full collection of a long command would take 20 ms for them alone.
         gc.freeze()
-        # What a command reads stays as well: to look through it at the default rate took a seventh of `apply`.
+        # Nor is what a command reads: collections at the default rate took a seventh of the time of `apply`.
         gc.set_threshold(_FRESH_OBJECTS, _COLLECTIONS_AN_AGE, _COLLECTIONS_AN_AGE)
         gc.enable()
     overrides = pairs(changes)

@@ -1,4 +1,4 @@
-"""`hookstream schemas register` and `schemas types`: schemas in registries, and where types came from."""
+"""`hookstream schemas register` and `schemas types`: registers schemas, and lists types with their sources."""
 
 import asyncio
 
@@ -25,10 +25,10 @@ from hookstream.entry.cli.terminal import confirm
 def register(
     context: Context, event_types: tuple[str, ...], registry: str, subject: str, *, yes: bool
 ) -> None:
-    """Register published schemas with a registry, after showing what that adds.
+    """Register published schemas with a registry, after showing what is added.
 
     The highest revision of each version is registered, if the registry's own compatibility rule for its
-    subject allows it. Without a TYPE, all but hookstream's own. The registry is asked from this machine.
+    subject allows it. Without a TYPE, all but hookstream's own. This machine connects to the registry.
     """
     registration = SchemaRegistration(context.settings, registry, subject)
     book = context.backend.schemas.book()
@@ -58,9 +58,9 @@ def register(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a version.")
 @takes_api
 def list_types(context: Context, *, as_json: bool) -> None:
-    """List event types, their versions, and where each came from.
+    """List event types with their versions, and the source of each.
 
-    A registry's schema that is none of them stands below, with the reason.
+    Registry schemas that belong to no event type are listed below, with the reason.
     """
     found = context.backend.schemas.types()
     if as_json:

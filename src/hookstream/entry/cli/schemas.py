@@ -1,4 +1,4 @@
-"""`hookstream schemas`: checks event schemas, publishes, lists and documents them."""
+"""`hookstream schemas`: checks, publishes, lists, documents and registers event schemas."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 @click.group()
 def command() -> None:
-    """Check, publish, list and document event schemas."""
+    """Check, publish, list, document and register event schemas."""
 
 
 command.add_command(register)
@@ -43,8 +43,8 @@ command.add_command(list_types)
 def check(context: Context, folder: Path, against: str | None) -> None:
     """Check the schemas (<event type>/v<N>.avsc) and mappings (mappings/<name>.yaml) in FOLDER.
 
-    Without a cluster, unless it is --against topic. With --against, a change is a problem that apply
-    would refuse once those schemas are published.
+    Needs no cluster, except with --against topic. With --against, a change is a problem if apply would refuse
+    it once those schemas are published.
     """
     files = context.backend.schemas.folder(folder)
     _refuse_problems(context, files.checked(against))
@@ -68,8 +68,8 @@ def check(context: Context, folder: Path, against: str | None) -> None:
 def apply(context: Context, folder: Path, remove: tuple[str, ...], *, yes: bool) -> None:
     """Publish the schemas and mappings in FOLDER, and hookstream's own schemas, after showing them.
 
-    A published schema stays: records written with it must stay readable. A mapping may change, except
-    where event ids come from.
+    A published schema cannot be removed: records written with it must stay readable. A mapping may change,
+    but not its source of event ids.
     """
     files = context.backend.schemas.folder(folder, remove)
     shown = files.planned()
@@ -88,7 +88,7 @@ def apply(context: Context, folder: Path, remove: tuple[str, ...], *, yes: bool)
 def list_schemas(context: Context, *, as_json: bool) -> None:
     """List every published revision, and every mapping.
 
-    * marks the revision whose shape payloads of the version have.
+    * marks the revision whose shape the version's payloads have.
     """
     found, mappings, faults = context.backend.schemas.listed()
     for fault in faults:
@@ -126,7 +126,7 @@ def show(context: Context, name: str, version: int | None) -> None:
 
 
 def _of_one_version(command: C) -> C:
-    """Add what names a version of an event type, and where its schema is."""
+    """Add the options that select a version of an event type, and the source of its schema."""
     for option in (
         click.option(
             "--schemas",
@@ -158,9 +158,11 @@ def _of_one_version(command: C) -> C:
     type=click.Choice([each.value for each in Content]),
     default=Content.FULL.value,
     show_default=True,
-    help="Whether the bodies have the event's data.",
+    help="Whether the bodies contain the event's data.",
 )
-@click.option("--batch", is_flag=True, help="Of batches in which every event is of the TYPE.")
+@click.option(
+    "--batch", is_flag=True, help="Print that of batches in which every event is of the TYPE."
+)
 @takes_api
 def print_json_schema(
     context: Context,
@@ -187,7 +189,7 @@ def print_json_schema(
     type=click.Choice([each.value for each in SampleFormat]),
     default=SampleFormat.STANDARD.value,
     show_default=True,
-    help="The format of the body; input: as `events send` takes it, on one line.",
+    help="The format of the body; input: the line that `events send` takes.",
 )
 @takes_api
 def print_sample(
@@ -235,7 +237,7 @@ def _show_plan(context: Context, plan: ShownSchemas) -> None:
 
 
 def _refuse_problems(context: Context, plan: ShownSchemas) -> None:
-    """Print notes and problems; end with the code for refused input where there are problems."""
+    """Print notes and problems; if there are problems, exit with the code for refused input."""
     for note in plan.notes:
         context.err.text(f"note: {_line(note)}", "yellow")
     context.err.refuse([_line(problem) for problem in plan.problems], "published")

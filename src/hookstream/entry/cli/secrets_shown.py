@@ -10,9 +10,9 @@ from hookstream.entry.cli.terminal import Terminal
 
 
 def show_secrets(out: Terminal, secrets: Sequence[tuple[str, SigningSecret]]) -> None:
-    """Print secrets, each with the id of its subscription; of a `v1a` key its public part."""
+    """Print secrets, each with the id of its subscription; for a `v1a` key, its public key."""
     if secrets:
-        out.text("Signing secrets, shown this once:", "bold")
+        out.text("Signing secrets, shown only once:", "bold")
     out.lines(
         Text(f"  {subscription_id}  {secret.id}  {secret_to_show(secret)}")
         for subscription_id, secret in secrets

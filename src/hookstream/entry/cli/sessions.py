@@ -1,4 +1,4 @@
-"""`hookstream sessions`: lists and ends sessions of pages."""
+"""`hookstream sessions`: lists and ends sessions of the console's pages."""
 
 import click
 
@@ -11,7 +11,7 @@ from hookstream.entry.cli.options import as_json_option
 
 @click.group()
 def command() -> None:
-    """List and end sessions of pages."""
+    """List and end sessions of the console's pages."""
 
 
 @command.command("list")
@@ -47,18 +47,18 @@ def list_(context: Context, partner_id: str | None, *, as_json: bool) -> None:
     "--partner",
     "partner_id",
     metavar="PARTNER",
-    help="All sessions of this partner, and its portal links that are not used yet.",
+    help="End all sessions of this partner, and revoke its unused portal links.",
 )
 @takes_api
 def revoke(context: Context, session_id: str | None, partner_id: str | None) -> None:
     """End SESSION, or all sessions of a partner: consoles refuse them within two seconds."""
     if (session_id is None) == (partner_id is None):
-        raise click.UsageError("give SESSION, the id of one, or --partner with whose to end")
+        raise click.UsageError("give a SESSION id, or --partner to end all sessions of a partner")
     if partner_id is not None:
         ended = context.backend.sessions.end_of_partner(partner_id)
         names = [*ended.sessions, *ended.links]
         context.err.print(
-            f"{', '.join(names)}: ended" if names else f"{partner_id} has no session or link open"
+            f"{', '.join(names)}: ended" if names else f"{partner_id} has no open session or link"
         )
         return
     session, changed = context.backend.sessions.end(session_id or "")
@@ -66,4 +66,4 @@ def revoke(context: Context, session_id: str | None, partner_id: str | None) -> 
         context.err.print(f"{session.id} is ended")
         return
     since = to_rfc3339(session.expires if session.ended is None else session.ended)
-    context.err.print(f"{session.id} is over since {since} already")
+    context.err.print(f"{session.id} was already over at {since}")

@@ -1,4 +1,4 @@
-"""`hookstream stats`: how a subscription, a partner or everything does."""
+"""`hookstream stats`: counts deliveries, retries and errors."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ from hookstream.entry.cli.terminal import Terminal
 from hookstream.errors import InputRefused
 
 _STEPS = ((2 * HOUR, MINUTE), (2 * DAY, HOUR))
-"""How long an interval may be for each step; beyond, a step is a day."""
+"""The longest interval for each step; for longer ones, a step is a day."""
 
 
 @click.command()
@@ -39,7 +39,7 @@ _STEPS = ((2 * HOUR, MINUTE), (2 * DAY, HOUR))
     default=1_000_000,
     show_default=True,
     metavar="N",
-    help="Read at most N records of the attempts, and as many of the tiers, the newest.",
+    help="Read at most N records of the attempts, and N of the tiers, the newest.",
 )
 @as_json_option
 @takes_api
@@ -54,12 +54,12 @@ def command(
 ) -> None:
     """Count deliveries, retries and errors of a SUBSCRIPTION, a partner, or everything.
 
-    Deliveries are counted by the minute in which their event was published, each once, by how it has
-    ended so far. The success rate is of those that were delivered, dead-lettered, or are open for longer
-    than five minutes. Held and paused deliveries, replays and tests are left out, and counted apart.
+    Each delivery is counted once, in the minute in which its event was published, by its state so far. The
+    success rate covers deliveries that were delivered, were dead-lettered, or have been open for longer than
+    five minutes. Held and paused deliveries, replays and tests are left out, and counted separately.
 
-    Reads the attempts and the tiers; through the API the console's index, and --scan has no effect. What
-    was not read is said on standard error.
+    Reads the attempts and the tiers; through the API the console's index, and --scan has no effect. Standard
+    error lists what was not read.
     """
     now = SystemClock().now()
     wanted = StatisticsWanted(
@@ -84,7 +84,7 @@ def _step(since: Millis, now: Millis) -> Millis:
     """Return the length of a step for an interval.
 
     Raises:
-        InputRefused: It begins in the future, or has more steps than are shown.
+        InputRefused: It starts in the future, or has more steps than are shown.
     """
     if since >= now:
         raise InputRefused(f"--since {to_rfc3339(since)} is not before now")

@@ -20,19 +20,19 @@ from hookstream.entry.cli.options import Amount, as_json_option, workers_option
 from hookstream.errors import DependencyUnavailable
 
 _LINES = 8
-"""How many lines one kind of trouble has at most: it is one screen."""
+"""The most lines for one kind of trouble, so that everything fits on one screen."""
 
 
 @click.command()
 @workers_option
-@click.option("--watch", is_flag=True, help="Show it again and again, until interrupted.")
+@click.option("--watch", is_flag=True, help="Refresh until interrupted.")
 @click.option(
     "--every",
     type=Amount(1, 3600),
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="How often, with --watch.",
+    help="The interval of --watch.",
 )
 @click.option(
     "--scan",
@@ -40,7 +40,7 @@ _LINES = 8
     default=MOST_READ,
     show_default=True,
     metavar="RECORDS",
-    help="How many tier records, and dead letters, are read at most.",
+    help="Read at most this many tier records, and as many dead letters.",
 )
 @as_json_option
 @takes_api
@@ -53,11 +53,11 @@ def command(
     scan: int,
     as_json: bool,
 ) -> None:
-    """Show on one screen what waits, what is stopped, and what was given up in the last hour.
+    """Show what waits, what is stopped and what fails, on one screen.
 
-    Lag, partitions that nobody reads or that stand, what waits in tiers and what of it is overdue, open
-    breakers and lanes at their limit by name, holds, stalled jobs, dead letters and undecodable records by
-    reason. It asks the brokers and, where it can, workers: only those know their lanes.
+    Shows lag, unassigned and stopped partitions, waiting and overdue tier records, open breakers and lanes at
+    their limit by name, holds, stalled jobs, and the dead letters and undecodable records of the last hour by
+    reason. It reads from the brokers and, if they can be reached, from workers: only those know their lanes.
     """
 
     def show() -> None:
@@ -77,24 +77,24 @@ def command(
 def keep_shown(
     context: Context, show: Callable[[], None], every: float, pause: Callable[[float], None]
 ) -> NoReturn:
-    """Show it again and again, until interrupted; while it cannot be read, say why, and go on.
+    """Refresh until interrupted; while the status cannot be read, print why, and continue.
 
     Args:
-        context: Where to say it.
-        show: Reads and shows it once.
-        every: Seconds in between.
+        context: Where to print.
+        show: Reads and shows the status once.
+        every: Seconds between two reads.
         pause: Waits for so many seconds.
     """
     while True:
         try:
             show()
         except DependencyUnavailable as why:
-            context.err.text(f"it cannot be read now: {why}", "yellow")
+            context.err.text(f"cannot read the status: {why}", "yellow")
         pause(every)
 
 
 def show_status(context: Context, status: Status) -> None:
-    """Print a status: what is well in one line each, what is not in full."""
+    """Print a status: healthy parts in one line each, the others in full."""
     out, now = context.out, status.at
     lines = {
         "at": [to_rfc3339(now)],
@@ -145,7 +145,7 @@ def show_status(context: Context, status: Status) -> None:
 
 
 def _bounded(lines: Sequence[str]) -> Iterator[tuple[bool, str]]:
-    """Yield the first few lines, each with whether it is the first; `none` where there is none."""
+    """Yield the first few lines, each with whether it is the first; `none` if there are no lines."""
     for place, line in enumerate(lines[:_LINES] or ["none"]):
         yield place == 0, line
     if len(lines) > _LINES:

@@ -1,4 +1,4 @@
-"""`hookstream subscriptions lane`: what workers say that the lane of one subscription does now."""
+"""`hookstream subscriptions lane`: shows the current state of one subscription's lane in the workers."""
 
 import click
 
@@ -23,12 +23,12 @@ _NUMBERS = ("in flight", "next")
 def command(
     context: Context, subscription_id: str, *, workers: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show what the lane of SUBSCRIPTION does now, as workers say it.
+    """Show the current state of SUBSCRIPTION's lane, as workers report it.
 
-    How many requests are in flight of how many, what is next, at which rate, whether the breaker is open and
-    when it probes, and what holds it up. Workers keep a lane for ten minutes after its last work: then it is
-    idle, and what the subscription allows is shown. Through the API the workers of --worker are asked from
-    here, and else those that the console's settings name.
+    Shows the requests in flight and their limit, the deliveries that are next, the rate, whether the breaker
+    is open and when it probes, and what delays the lane. Workers keep a lane for ten minutes after its last
+    work; then it is idle, and the subscription's own limits are shown. Through the API, the workers of
+    --worker are asked from this machine, and otherwise the console asks those that its settings name.
     """
     lane = context.backend.subscriptions.lane(subscription_id, workers)
     if as_json:
@@ -60,7 +60,7 @@ def _sum(lane: SubscriptionLane, now: Millis) -> dict[str, str]:
     rows["rate"] = _rate(lane.rate, throttled=lane.throttled)
     rows["breaker"] = _breaker(lane.breaker, lane.probe_at, now)
     if lane.rests_until is not None:
-        rows["rests"] = f"as its endpoint asked, {_until(lane.rests_until, now)}"
+        rows["rests"] = f"at its endpoint's request, {_until(lane.rests_until, now)}"
     if lane.answers_in_ms is not None:
         rows["answers in"] = f"{took(lane.answers_in_ms * 1_000)} on average"
     return rows
@@ -70,8 +70,8 @@ def _unknown(lane: SubscriptionLane) -> str:
     if lane.workers:
         return "not known: no worker answered"
     return (
-        "not known: no worker that is asked answered, or none is asked. The setting console.workers names them,"
-        " or --worker HOST:PORT"
+        "not known: no worker answered, or none is configured: set console.workers,"
+        " or give --worker HOST:PORT"
     )
 
 
@@ -96,15 +96,15 @@ def _row(said: WorkersWord, now: Millis) -> tuple[str, ...]:
 def _notes(lane: LaneNow, now: Millis) -> str:
     notes = ["ramping up"] if lane.ramping else []
     if lane.overdue:
-        notes.append("an attempt is overdue: no other begins")
+        notes.append("an attempt is overdue: no other starts")
     if lane.rests_until is not None:
-        notes.append(f"rests, as its endpoint asked, {_until(lane.rests_until, now)}")
+        notes.append(f"rests at its endpoint's request, {_until(lane.rests_until, now)}")
     return ", ".join(notes) or "-"
 
 
 def _rate(rate: float | None, *, throttled: bool) -> str:
     if rate is None:
-        return "not bounded"
+        return "unlimited"
     return f"{rate:g}/s at most{', as its endpoint answers' if throttled else ''}"
 
 

@@ -1,4 +1,4 @@
-"""`hookstream subscriptions test`: sends one test event, and shows what came of it."""
+"""`hookstream subscriptions test`: sends one test event, and shows its result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,20 +40,20 @@ FAILED = 1
 @click.option(
     "--event-type",
     metavar="TYPE",
-    help="The type of the event; needed where SUBSCRIPTION asks for several.",
+    help="The type of the event; required if SUBSCRIPTION asks for several.",
 )
 @click.option(
     "--event",
     "file",
     type=click.File("rb"),
     metavar="FILE",
-    help="The event, one JSON object as `events send` takes it (- for standard input); without it, the"
-    " sample of its type.",
+    help="The event, one JSON object as `events send` takes it (- for standard input; default: the"
+    " sample of its type).",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Send nothing: only say whether the event matches, and if not, why.",
+    help="Send nothing; only show whether the event matches, and if not, why.",
 )
 @click.option(
     "--wait",
@@ -78,11 +78,11 @@ def command(
 ) -> None:
     """Send one test event to SUBSCRIPTION's endpoint, and show its answer.
 
-    It goes the whole way of a delivery, once: no retry, no dead letter, nothing that counts for the endpoint's
-    health, breaker or rates. Its id begins with `test-`, and its environment is `test`, in the signed body
-    too. It is sent whether the subscription's filter matches or not; whether it does, and which clause says
-    no, is shown. A paused subscription can be tested; a held or disabled one cannot. Exit code 0: the endpoint
-    accepted it; 1: it did not, or nobody attempted it in time; 2: nothing was sent.
+    It takes the whole path of a delivery, once: no retry, no dead letter, no effect on the endpoint's health,
+    breaker or rates. Its id begins with `test-`, and its environment is `test`, in the signed body too. It is
+    sent whether or not the subscription's filter matches; the output says whether it does, and which clause
+    does not. A paused subscription can be tested; a held or disabled one cannot. Exit code 0: the endpoint
+    accepted it; 1: it did not, or no worker attempted it in time; 2: nothing was sent.
     """
     line, text = (None, "") if file is None else _event_in(file)
     wanted, tests = WantedTest(subscription_id, event_type, line, text), context.backend.tests
@@ -103,8 +103,8 @@ def command(
         show_test(context.out, prepared, sent)
     if sent.entry is None:
         context.err.text(
-            f"Nothing is recorded of it after {seconds:g} s, and from"
-            f" {to_the_second(sent.expires_at)} on no worker attempts it. Does a worker run?"
+            f"No result was recorded within {seconds:g} s, and from"
+            f" {to_the_second(sent.expires_at)} on no worker attempts it. Check that a worker runs:"
             " hookstream partition list --open",
             "red",
         )
@@ -123,7 +123,7 @@ def _event_in(file: BinaryIO) -> tuple[EventLine, str]:
 
 @contextmanager
 def _in_words_of_a_line(line: EventLine | None) -> Iterator[None]:
-    """Refuse an event in the words of the line that it came in."""
+    """Refuse an event in the terms of the line that it came in."""
     try:
         yield
     except InputRefused as refused:
@@ -167,14 +167,14 @@ def _subject(prepared: PreparedTest) -> list[tuple[str, str]]:
 
 def _result(entry: AuditEntry) -> str:
     said = result_words(entry)
-    # An end without an attempt has its reason in the words already, an attempt has its error there.
+    # The words have the reason of an end without an attempt, and the error of an attempt.
     return f"{said}: {entry.error}" if entry.outcome is None and entry.error else said
 
 
 def filter_words(report: FilterReport) -> str:
-    """Return in words whether the event would match."""
+    """Return as a sentence whether the event would match."""
     said = "matches" if report.matches else f"does not match: {report.why}"
-    return f"{said} (asked with environment {report.environment}; it decides nothing here)"
+    return f"{said} (with environment {report.environment}; a test is sent either way)"
 
 
 def sent_document(prepared: PreparedTest, sent: SentTest | None) -> JsonObject:
@@ -182,7 +182,7 @@ def sent_document(prepared: PreparedTest, sent: SentTest | None) -> JsonObject:
 
     Args:
         prepared: The test.
-        sent: What came of it; None: it was not sent.
+        sent: Its result; None: it was not sent.
     """
     entry = None if sent is None else sent.entry
     return {

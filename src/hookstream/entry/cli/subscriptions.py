@@ -35,7 +35,7 @@ from hookstream.entry.cli.subscription_test import command as test
 from hookstream.entry.cli.terminal import confirm
 
 _subscription = click.argument("subscription_id", metavar="SUBSCRIPTION")
-_no_wait = click.option("--no-wait", is_flag=True, help="Return before it has taken effect.")
+_no_wait = click.option("--no-wait", is_flag=True, help="Return before the change is in effect.")
 _revision = click.option(
     "--if-revision", type=int, metavar="N", help="Refuse unless the subscription is at revision N."
 )
@@ -53,7 +53,7 @@ def _overlap(text: str) -> Millis:
 
 @click.group()
 def command() -> None:
-    """Create, list, show, test and change subscriptions, one at a time."""
+    """Create, list, show, test, pause, resume, enable and delete subscriptions; rotate secrets."""
 
 
 command.add_command(test)
@@ -67,7 +67,7 @@ command.add_command(release.subscription)
 @as_json_option
 @takes_api
 def list_(context: Context, partner: str | None, *, with_deleted: bool, as_json: bool) -> None:
-    """List subscriptions with their state: what the owner set, and their health."""
+    """List subscriptions with the state that the owner set, and their health."""
     listing = context.backend.subscriptions.listed(partner, with_deleted=with_deleted)
     now = SystemClock().now()
     if as_json:
@@ -121,14 +121,15 @@ def show(context: Context, subscription_id: str, *, as_json: bool) -> None:
 @as_json_option
 @takes_api
 def create(context: Context, file: Path, *, no_wait: bool, as_json: bool) -> None:
-    """Create the subscription in FILE, YAML or JSON, as the API takes it; the API owns it.
+    """Create the subscription in FILE, YAML or JSON in the API's form; the API owns it.
 
-    A secret in it is `{value: …}`. Without an id one is made, and without signing secrets one is generated and
-    shown once. The past of a start_from is replayed by a job, on which the command stays until it is done.
+    A secret in it is `{value: …}`. Without an id one is generated, and without signing secrets one is
+    generated and shown once. With start_from, the past is replayed by a job, which the command runs to its
+    end.
     """
     made = context.backend.subscriptions.create(read_definition(file))
     name, effect = made.subscription.id, made.effect
-    # The secrets first: interrupting the wait must not lose them.
+    # Print secrets first: interrupting the wait must not lose them.
     if as_json:
         document: JsonObject = {
             "subscription": name,
@@ -160,10 +161,10 @@ def create(context: Context, file: Path, *, no_wait: bool, as_json: bool) -> Non
 def pause(
     context: Context, subscription_id: str, if_revision: int | None, *, no_wait: bool
 ) -> None:
-    """Pause SUBSCRIPTION: pending deliveries wait, events published meanwhile are replayed by resume."""
+    """Pause SUBSCRIPTION: pending deliveries wait, and resume replays the events published meanwhile."""
     after, changed, effect = context.backend.subscriptions.pause(subscription_id, if_revision)
     if not changed:
-        context.err.print(f"{subscription_id} is {after.state} already")
+        context.err.print(f"{subscription_id} is already {after.state}")
         return
     context.err.print(f"{subscription_id} is paused from {to_rfc3339(effect.at)}")
     _end(context, effect, wait=not no_wait)
@@ -174,11 +175,11 @@ def pause(
 @gap_options
 @takes_api
 def resume(context: Context, subscription_id: str, options: GapOptions) -> None:
-    """Resume a paused SUBSCRIPTION, and replay what was published meanwhile.
+    """Resume a paused SUBSCRIPTION, and replay the events published meanwhile.
 
-    Counts that first, and asks above 1,000 events. The replay is a job: the command works on it until it
-    is done, and if it is cut off, hookstream jobs run or jobs resume goes on. Exit code 1 if it is not
-    finished when the command ends, or is incomplete.
+    Counts the events first, and asks for confirmation above 1,000. The replay is a job, which the command
+    runs to its end; if the command is interrupted, hookstream jobs run or jobs resume continues it. Exit code
+    1 if the replay is not finished when the command ends, or is incomplete.
     """
     GapCommand(context, subscription_id, options).run()
 
@@ -189,15 +190,15 @@ def resume(context: Context, subscription_id: str, options: GapOptions) -> None:
 @click.option(
     "--redrive/--no-redrive",
     default=None,
-    help="Whether to redrive what was given up as disabled, gone or asked (default: ask).",
+    help="Whether to redrive the dead letters of the reasons disabled, gone and asked (default: ask).",
 )
 @takes_api
 def enable(
     context: Context, subscription_id: str, options: GapOptions, *, redrive: bool | None
 ) -> None:
-    """Enable a SUBSCRIPTION that was disabled, by a 410, at its own request or for failing too long.
+    """Enable a SUBSCRIPTION that was disabled by a 410, by its endpoint's request, or for failing too long.
 
-    Replays what was published since a minute before it was disabled, as resume does, and offers to redrive
+    Replays, as resume does, the events published since a minute before it was disabled, and offers to redrive
     the dead letters of that time.
     """
     GapCommand(context, subscription_id, options, is_enable=True, redrive=redrive).run()
@@ -210,13 +211,13 @@ def enable(
 @takes_api
 def delete(context: Context, subscription_id: str, if_revision: int | None, *, yes: bool) -> None:
     """Delete SUBSCRIPTION: its pending deliveries are cancelled."""
-    confirm(f"Delete subscription {subscription_id} and cancel what is pending?", yes=yes)
+    confirm(f"Delete subscription {subscription_id} and cancel its pending deliveries?", yes=yes)
     owner, effect = context.backend.subscriptions.delete(subscription_id, if_revision)
     context.err.print(f"{subscription_id} is deleted")
     _end(context, effect, wait=False)
     if is_of_files(owner):
         context.err.print(
-            "A file declares it: remove it there, or the next apply creates it again"
+            "A definition file declares it: remove it there, or the next apply creates it again"
         )
 
 
@@ -228,12 +229,12 @@ def delete(context: Context, subscription_id: str, if_revision: int | None, *, y
     default="24h",
     show_default=True,
     metavar="DURATION",
-    help="How long the old secret signs as well: 0s to 30d.",
+    help="How long the old secret keeps signing: 0s to 30d.",
 )
 @click.option(
     "--scheme",
     type=click.Choice([each.value for each in SigningScheme]),
-    help="Of the new secret; where both schemes sign, which one is rotated.",
+    help="The scheme of the new secret; if both schemes sign, the one to rotate.",
 )
 @_revision
 @_no_wait
@@ -249,10 +250,10 @@ def rotate_secret(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Replace the generated signing secret of SUBSCRIPTION by a new one, which is shown once.
+    """Replace the generated signing secret of SUBSCRIPTION by a new one, which is shown only once.
 
-    The old one signs as well until the overlap ends, and then goes by itself. Of a v1a key the
-    public part is shown, which is all that a partner needs.
+    The old secret keeps signing until the overlap ends and is then removed. For a v1a key only the public key
+    is shown, which is all that the partner needs.
     """
     done, effect = context.backend.subscriptions.rotate(
         subscription_id,
@@ -260,16 +261,16 @@ def rotate_secret(
         overlap,
         None if scheme is None else SigningScheme(scheme),
     )
-    # The secret first: interrupting the wait must not lose it.
+    # Print the secret first: interrupting the wait must not lose it.
     if as_json:
         click.echo(json_line(secret_document(subscription_id, done.new)))
     else:
         show_secrets(context.out, [(subscription_id, done.new)])
-    context.err.print(f"{done.new.id} signs from {to_rfc3339(effect.at)}, at the latest")
+    context.err.print(f"{done.new.id} signs from {to_rfc3339(effect.at)} at the latest")
     for each in done.ending:
         context.err.print(f"{each.id} signs until {to_rfc3339(each.expires_at or 0)}")
     for each in done.gone:
-        context.err.print(f"{each.id} does not sign any more")
+        context.err.print(f"{each.id} no longer signs")
     _end(context, effect, wait=not no_wait)
 
 

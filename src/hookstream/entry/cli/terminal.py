@@ -18,13 +18,14 @@ REFUSED = 2
 HAS_CHANGES = 3
 """The exit code of a plan that has changes."""
 _TOGETHER = 100
-"""Lines that rich renders at once: of more, and of fewer, each takes longer."""
+"""Lines that rich renders at once: with more, and with fewer, each line takes longer."""
 _RENDERED = re.compile(r"[^\x20-\x7e\n]")
-"""What rich has to render, or `shown` to escape: a tab, a control character, all that is not ASCII."""
+"""Characters that rich must render, or `shown` must escape: tabs, control characters, everything that is not
+ASCII."""
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask a question on standard error, unless the answer was given as an option.
+    """Ask for confirmation on standard error, unless an option gave it.
 
     Raises:
         click.Abort: The answer is no.
@@ -41,7 +42,7 @@ class Terminal(Console):
         self.print(Text(text, style) if isinstance(text, str) else text, soft_wrap=True)
 
     def lines(self, lines: Iterable[Text]) -> None:
-        """Print many lines as `text` prints each of them, at a tenth of the time where nothing is coloured."""
+        """Print many lines as `text` prints each, in a tenth of the time if nothing is coloured."""
         plain = self.color_system is None and not (self.is_terminal or self.record)
         coming = iter(lines)
         while some := [*islice(coming, _TOGETHER)]:
@@ -64,7 +65,7 @@ class Terminal(Console):
         rows: Iterable[Sequence[str]],
         numbers: Collection[str] = (),
     ) -> None:
-        """Print a table that cuts no cell off: people copy names from it.
+        """Print a table that truncates no cell: people copy names from it.
 
         The first and the last column contain names; the columns between them are folded first, except
         `numbers`.
@@ -81,7 +82,7 @@ class Terminal(Console):
     def fields(
         self, fields: Iterable[tuple[str, str]], style: str = "bold", *, pad_edge: bool = True
     ) -> None:
-        """Print names in a style, each with its text beside it."""
+        """Print names in a style, each with its text next to it."""
         table = Table(box=None, show_header=False, pad_edge=pad_edge)
         for name, text in fields:
             table.add_row(Text(name, style, no_wrap=True), Text(text, overflow="fold"))
@@ -92,12 +93,12 @@ class Terminal(Console):
         self.lines(Text(f"unreadable: {problem}", "red") for problem in problems)
 
     def warn(self, text: str | None) -> None:
-        """Print what the user must know of what was done, if there is anything."""
+        """Print a warning about what was done, if there is one."""
         if text is not None:
             self.text(text, "yellow")
 
     def refuse(self, problems: Sequence[object], undone: str) -> None:
-        """Print the problems of the input, one per line, and what was therefore not done.
+        """Print the problems of the input, one per line, and that therefore nothing was done.
 
         Raises:
             click.exceptions.Exit: There are problems (code 2).
@@ -120,7 +121,7 @@ def _harmless(printed: Any) -> Any:  # noqa: ANN401  anything that rich prints
             return _shown_text(printed)
         case Table():
             for column in printed.columns:
-                # rich offers no other access to the cells of a table.
+                # rich gives no other access to the cells of a table.
                 column._cells = [_harmless(cell) for cell in column._cells]  # noqa: SLF001
             return printed
         case _:

@@ -1,4 +1,4 @@
-"""`hookstream tokens`: makes, lists and revokes tokens for the API."""
+"""`hookstream tokens`: creates, lists and revokes tokens for the API."""
 
 import click
 
@@ -28,21 +28,25 @@ def _life(text: str) -> Millis:
 
 @click.group()
 def command() -> None:
-    """Make, list and revoke tokens for the API."""
+    """Create, list and revoke tokens for the API."""
 
 
 @command.command()
-@click.option("--admin", is_flag=True, help="A token for everything, tokens included.")
-@click.option("--scope", type=click.Choice(_SCOPES), help="What the token is good for.")
-@click.option("--partner", "partner_id", metavar="PARTNER", help="Of a partner's token: whose.")
+@click.option(
+    "--admin", is_flag=True, help="An administrator's token, which may also manage tokens."
+)
+@click.option("--scope", type=click.Choice(_SCOPES), help="The scope of the token.")
+@click.option(
+    "--partner", "partner_id", metavar="PARTNER", help="The partner of a partner's token."
+)
 @click.option(
     "--expires",
     "life",
     type=_life,
     metavar="DURATION",
-    help="How long it is good: 1m to 366d (default: 30d for admin, else 90d).",
+    help="Lifetime: 1m to 366d (default: 30d for admin, else 90d).",
 )
-@click.option("--label", default="", help="What it is for: one line of at most 100 characters.")
+@click.option("--label", default="", help="The purpose: one line of at most 100 characters.")
 @as_json_option
 @takes_api
 def create(
@@ -55,9 +59,9 @@ def create(
     admin: bool,
     as_json: bool,
 ) -> None:
-    """Make a token, and print it: it is shown this once and kept nowhere."""
+    """Create a token and print it. It is shown only once; only its hash is stored."""
     if admin == (scope is not None):
-        raise click.UsageError("give --admin, or --scope with what the token is good for")
+        raise click.UsageError("give --admin or --scope")
     asked = WantedToken(Scope(scope or Scope.ADMIN), partner_id, life, label)
     made = context.backend.tokens.create(asked)
     if as_json:
@@ -65,7 +69,7 @@ def create(
         return
     click.echo(made.text)
     context.err.print(
-        f"{made.token.id} ({made.token.scope}) is good until {to_rfc3339(made.token.expires)}."
+        f"{made.token.id} ({made.token.scope}) is valid until {to_rfc3339(made.token.expires)}."
         " It is not shown again"
     )
 
@@ -106,6 +110,6 @@ def revoke(context: Context, token: str) -> None:
     after, changed = context.backend.tokens.revoke(token)
     since = to_rfc3339(after.revoked or 0)
     if not changed:
-        context.err.print(f"{after.id} is revoked since {since} already")
+        context.err.print(f"{after.id} was already revoked at {since}")
         return
     context.err.print(f"{after.id} is revoked")

@@ -28,7 +28,7 @@ def plan_(context: Context) -> None:
 @yes_option
 @pass_context
 def apply(context: Context, *, yes: bool) -> None:
-    """Create the topics that are missing; nothing shrinks, is shortened or deleted."""
+    """Create missing topics, and change existing ones as planned; nothing shrinks, is shortened or deleted."""
     planned = plan_topics(context.settings)
     _show(context, planned)
     if not planned.todo:
@@ -42,8 +42,8 @@ def _show(context: Context, planned: TopicsPlan) -> None:
     for change in planned.changes:
         context.out.print(describe(change), highlight=False)
     if not planned.todo:
-        context.out.print("Every topic is as it should be.")
+        context.out.print("All topics are as planned.")
     elif planned.replication == 1 and any(isinstance(c, CreateTopic) for c in planned.changes):
         context.out.print(
-            "New topics get one replica: a broker that is lost takes their records with it."
+            "New topics get one replica: if their broker is lost, their records are lost."
         )

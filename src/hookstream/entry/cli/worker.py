@@ -1,4 +1,4 @@
-"""`hookstream worker` delivers events until SIGTERM or SIGINT."""
+"""`hookstream worker`: delivers events until SIGTERM or SIGINT."""
 
 import click
 
@@ -12,8 +12,8 @@ from hookstream.entry.worker.worker import run
 def command(context: Context) -> None:
     """Deliver events.
 
-    Reads every event topic and every tier, and delivers what partners subscribed to. Stops at
-    SIGTERM or SIGINT: attempts in flight finish, within worker.drain_deadline. Exit code 0 after a
-    clean drain, 1 at the deadline.
+    Reads all event topics and tiers, and delivers the events that partners subscribed to. At SIGTERM or
+    SIGINT it finishes the attempts in flight, within worker.drain_deadline. Exit code 0 after a clean drain,
+    1 at the deadline.
     """
     run_lasting(context, run, "worker")

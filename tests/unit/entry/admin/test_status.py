@@ -179,7 +179,7 @@ def test_a_worker_s_page_names_its_release_and_its_open_breakers() -> None:
 @pytest.mark.parametrize(
     ("address", "problem"),
     [
-        ("nowhere", "is no HOST:PORT"),
+        ("nowhere", "is not HOST:PORT"),
         ("127.0.0.1:1", "it gave no answer"),
         ("127.0.0.1:99999", "it gave no answer"),
     ],

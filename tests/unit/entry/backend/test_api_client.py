@@ -198,7 +198,7 @@ def test_a_command_waits_until_its_change_is_in_effect_by_the_apis_clock() -> No
 def test_what_the_api_has_no_counterpart_of_is_refused(line: str) -> None:
     said = run(ApiFace(ApiWorld()), *line.split())
     assert said.code == 2
-    assert "works on the cluster itself, not through the API: leave --api out" in said.err
+    assert "works on the cluster itself, not through the API: omit --api" in said.err
 
 
 def test_a_token_in_a_token_field_is_not_sent() -> None:

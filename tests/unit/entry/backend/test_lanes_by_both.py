@@ -76,8 +76,8 @@ def test_the_sum_and_each_worker_say_what_holds_the_lane_up() -> None:
     throttled = shown("throttled")
     for text in (
         "rate 5/s at most, as its endpoint answers",
-        "rests as its endpoint asked, until 2026-11-24 12:00:09Z",
-        "an attempt is overdue: no other begins, rests, as its endpoint asked, until 2026-11-24 12:00:09Z",
+        "rests at its endpoint's request, until 2026-11-24 12:00:09Z",
+        "an attempt is overdue: no other starts, rests at its endpoint's request, until 2026-11-24 12:00:09Z",
     ):
         assert text in throttled, text
     assert "breaker half open: the next attempt is a probe" in shown("probing")
@@ -124,8 +124,8 @@ def test_workers_that_are_named_are_asked_from_here() -> None:
     [
         (("pulled",), "so it has no lane"),
         (("nobody",), "there is no subscription 'nobody'"),
-        (("crm", "--worker", "nowhere"), "is no HOST:PORT"),
-        (("crm", "--worker", "http://a:1/x"), "is no HOST:PORT"),
+        (("crm", "--worker", "nowhere"), "is not HOST:PORT"),
+        (("crm", "--worker", "http://a:1/x"), "is not HOST:PORT"),
     ],
 )
 def test_what_has_no_lane_is_refused(arguments: tuple[str, ...], why: str) -> None:

@@ -46,13 +46,13 @@ def test_where_it_came_from_and_what_changed_is_said() -> None:
     assert [*payload_reservations(copy)] == [
         "rendered now from a copy of its event, published 2026-11-24 11:59:00",
         (
-            "the subscription changed since the last attempt, at 2026-11-24 12:00:00: what was sent"
+            "the subscription changed since the last attempt, at 2026-11-24 12:00:00: the sent body"
             " may differ"
         ),
-        "version 1 was sent last, and this is version 2",
+        "the last request had version 1; this is version 2",
     ]
     unsent = changed(version_sent=None)
-    assert [*payload_reservations(unsent)][1:] == ["no request of it is known"]
+    assert [*payload_reservations(unsent)][1:] == ["no request of this delivery is known"]
 
 
 def test_the_command_reads_through_the_api_what_its_token_may_see() -> None:

@@ -133,7 +133,7 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
     assert text(life(ApiWorld(), HELD)) == [
         "Next",
         (
-            "  attempt 2 now, due since 2026-11-24 12:00:00 (held); it waits until what holds it is"
+            "  attempt 2 now, due since 2026-11-24 12:00:00 (held); it waits until its hold is"
             " cleared"
         ),
         "Timeline",
@@ -141,7 +141,7 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
         "  2026-11-24 11:58:59  matched",
         (
             "  2026-11-24 11:59:00  attempt 1, initial: failed 503 in 250ms;"
-            " 2 records say so: it was made again after a crash"
+            " 2 records of it: the attempt was repeated after a crash"
         ),
         "    answer: try later",
         below,
@@ -163,10 +163,10 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
         below,
         (
             "  2026-11-24 11:59:55  waits in hush-tier until 2026-11-24 12:00:00 (held),"
-            " put off 2 times"
+            " deferred 2 times"
         ),
         (
-            "  2026-11-24 11:59:55  dead-lettered (attempts_exhausted); its letter was not found,"
+            "  2026-11-24 11:59:55  dead-lettered (attempts_exhausted); its dead letter was not found,"
             " run replay-8"
         ),
         "Sent",
@@ -184,14 +184,14 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
         "  content-length: 9",
         (
             "  its subscription changed since, at 2026-11-24 12:00:00: content-type, secrets and its"
-            " own headers are those of today"
+            " own headers are the current ones"
         ),
     ]
 
 
 def test_what_no_attempt_follows_says_what_can_be_done() -> None:
     ended = next_step(DeliveryHistory("msg_a", (RESENT,), ()), (), LIVE)
-    assert next_words(ended, NOON) == "nothing follows by itself; remedy: resend"
+    assert next_words(ended, NOON) == "nothing happens automatically; remedy: resend"
     in_hand = NextStep(Coming.IN_HAND, Remedy.NONE)
     assert next_words(in_hand, NOON).startswith("a worker has it")
 
@@ -210,7 +210,7 @@ def test_a_step_of_two_events_under_one_id_says_which() -> None:
     lines = text(found)
     assert "  2026-11-24 11:59:40  completed, event at t-3@41" in lines
     assert found.sent is not None
-    assert lines[-1].endswith("headers that only this has are missing")
+    assert lines[-1].endswith("headers that come from it are missing")
 
 
 def test_untrusted_text_stays_on_its_line_and_moves_nothing() -> None:

@@ -106,11 +106,11 @@ def test_jobs_are_listed_with_their_holders_and_stalled_ones_with_the_remedy(
     lines = {line.split()[0]: line for line in said(context).splitlines() if line}
     assert "running" in lines["redrive-1"]
     assert "host:7:ab" in lines["redrive-1"]
-    assert "held by nobody" in lines["redrive-2"]
+    assert "without a holder" in lines["redrive-2"]
     assert "stalled" in lines["redrive-3"]
     assert "host:8:cd" not in lines["redrive-3"]
     assert "done" in lines["redrive-4"]
-    assert "Nothing works on redrive-3. To go on: hookstream jobs resume redrive-3" in said(
+    assert "No executor works on redrive-3. To continue: hookstream jobs resume redrive-3" in said(
         context
     )
     assert "unreadable: redrive-5: it is not JSON" in said(context)
@@ -137,9 +137,9 @@ def test_one_job_is_shown_with_counts_notes_and_reason(context: Context) -> None
     assert "hookstream jobs resume redrive-1" in said(context)
 
 
-def test_a_failed_job_is_not_said_to_go_on_by_itself(context: Context) -> None:
+def test_a_failed_job_does_not_continue_automatically(context: Context) -> None:
     show_job(context, status_of(JOB.ended(JobState.FAILED, "a mark is unreadable"), LATE))
-    assert "no process 'hookstream jobs run' goes on by itself" in said(context)
+    assert "no process 'hookstream jobs run' continues it automatically" in said(context)
 
 
 def test_one_job_is_shown_with_what_was_asked_in_a_bounded_length(context: Context) -> None:
@@ -191,16 +191,14 @@ def test_a_job_that_waits_for_its_turn_says_for_which_and_how_to_end_that(
         [status_of(each, LATE, JobLine((first, later))) for each in (first, later)]
     )
     show_jobs(context, listing)
-    assert "Nothing works on first." in said(context)
+    assert "No executor works on first." in said(context)
     assert "redrive-1  │" not in said(context)
     status = listing.jobs[1]
     assert (status.is_stalled, status.waits, status.waits_for) == (False, True, "first")
     show_job(context, status)
     assert "redrive-1: waits for first" in said(context)
-    remedy = (
-        "If nothing works on first: hookstream jobs resume first, or hookstream jobs cancel first"
-    )
-    assert f"redrive-1 goes on by itself once it is its turn. {remedy}" in said(context)
+    remedy = "If no executor works on first: hookstream jobs resume first, or hookstream jobs cancel first"
+    assert f"redrive-1 continues automatically when it is its turn. {remedy}" in said(context)
     hidden = replace(status, waits_for=None)
     show_job(context, hidden)
     assert "redrive-1: waits for another job" in said(context)

@@ -126,4 +126,4 @@ def test_a_watched_status_is_shown_again_until_interrupted_also_after_it_could_n
     with pytest.raises(KeyboardInterrupt):
         keep_shown(writing_to(out), show, 2.5, pause)
     assert done == ["shown", "2.5 s"] * 3
-    assert out.getvalue() == "it cannot be read now: no broker answers\n"
+    assert out.getvalue() == "cannot read the status: no broker answers\n"

@@ -1,8 +1,8 @@
-"""`hookstream dlq` and `hookstream undecodable`: list, show and redrive, the same for both.
+"""`hookstream dlq` and `hookstream undecodable`: the list, show and redrive commands of both.
 
-A redrive counts and shows the selected records and, separately, those left out; after confirmation
-it writes and runs the job, with a progress bar on a terminal; and it lists the records that could not
-be redriven, and reports them by the exit code.
+A redrive counts and shows the selected records and, separately, those left out. After confirmation it writes
+and runs the job, with a progress bar on a terminal. Then it lists the records that could not be redriven, and
+reports them by the exit code.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ from hookstream.entry.cli.terminal import confirm
 from hookstream.pipeline.job_kind import RunResult
 
 EXAMPLES = 100
-"""How many records that could not be redriven are named; all of them stay open."""
+"""The most records that could not be redriven that are named; all of them stay open."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,12 +68,12 @@ class RunOptions:
 run_options = as_one(
     "run",
     RunOptions,
-    rate_option("Records a second at most."),
+    rate_option("At most N records per second."),
     click.option("--dry-run", is_flag=True, help="Show what would be redriven; change nothing."),
     yes_option,
     preview_option,
-    click.option("--resume", metavar="JOB", help="Resume a job that was cut off."),
-    click.option("--cancel", metavar="JOB", help="Cancel a job; what is left stays open."),
+    click.option("--resume", metavar="JOB", help="Resume an interrupted job."),
+    click.option("--cancel", metavar="JOB", help="Cancel a job; its remaining records stay open."),
 )
 """They arrive as `run`."""
 
@@ -84,11 +84,13 @@ def group_of(kind: Kind) -> click.Group:
 
     @group.command("list", help=kind.list_help)
     @kind.conditions
-    @click.option("--all", "all_", is_flag=True, help="Those that were redriven or purged too.")
+    @click.option(
+        "--all", "all_", is_flag=True, help="Include those that were redriven or purged."
+    )
     @click.option(
         "--group-by",
         type=click.Choice([each.value for each in kind.groups]),
-        help="Count by this instead of by the reason.",
+        help="Count by this instead of the reason.",
     )
     @click.option(
         "--limit",
@@ -96,7 +98,7 @@ def group_of(kind: Kind) -> click.Group:
         type=click.IntRange(0, 100_000),
         default=20,
         show_default=True,
-        help="How many of the newest are listed; all are counted.",
+        help="List at most this many, the newest; all are counted.",
     )
     @as_json_option
     @takes_api
@@ -141,7 +143,7 @@ def group_of(kind: Kind) -> click.Group:
             source.check_names(selector, progress)
         _RedriveCommand(context, kind, source, run, as_json).redrive(selector.row())
 
-    @group.command(help="List redrives: done, cancelled, and running or cut off.")
+    @group.command(help="List redrive jobs: finished, cancelled, running and interrupted.")
     @as_json_option
     @takes_api
     def jobs(context: Context, *, as_json: bool) -> None:
@@ -188,7 +190,9 @@ def _show(context: Context, kind: Kind, name: str, *, as_json: bool) -> None:
 def _show_unreadable(context: Context, marks: Sequence[str]) -> None:
     context.err.unreadable(marks)
     if marks:
-        context.err.text("Some of what is shown as open may have been redriven or purged.", "red")
+        context.err.text(
+            "Some records that are shown as open may have been redriven or purged.", "red"
+        )
 
 
 @dataclass(slots=True)
@@ -228,9 +232,7 @@ class _RedriveCommand:
             self._start(row)
             return
         if row or run.preview or (run.resume and run.cancel):
-            raise click.UsageError(
-                "--resume and --cancel take a job as it was asked, one at a time"
-            )
+            raise click.UsageError("--resume and --cancel take one job, without conditions")
         err = self.context.err
         job = self.source.redrive_in(job_id)
         if run.cancel:
@@ -263,7 +265,7 @@ class _RedriveCommand:
             )
             return
         confirm(f"Redrive {counted(total, self.kind.noun)}?", yes=self.run.yes)
-        # It may have begun while this one was counted, and while it was asked about.
+        # Another job may have started during the count and the question.
         source.refuse_rival()
         self._work(source.redrive(row, found, self.run.rate, self.left.add), found)
 
@@ -272,7 +274,7 @@ class _RedriveCommand:
         with working(self.context, "Redriving", new.job) as watch:
             result = new.run(watch)
         if self.context.api_url:
-            # An executor knows which they are.
+            # The executor knows the failed records.
             self.left.count = result.job.counts.get(UNREDRIVABLE, 0)
         self._report(result, found)
 

@@ -1,4 +1,4 @@
-"""`hookstream dlq export` and `hookstream undecodable export`."""
+"""`hookstream dlq export` and `hookstream undecodable export`: write records to a file as JSON Lines."""
 
 from pathlib import Path
 
@@ -18,7 +18,9 @@ def export_command(kind: Kind) -> click.Command:
     @click.command(help=kind.export_help)
     @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
     @kind.conditions
-    @click.option("--all", "all_", is_flag=True, help="Those that were redriven or purged too.")
+    @click.option(
+        "--all", "all_", is_flag=True, help="Include those that were redriven or purged."
+    )
     @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
     @takes_api
     def export(

@@ -22,13 +22,13 @@ class Kind:
     group: str
     """The name of the command group."""
     noun: str
-    """What one of its records is called."""
+    """The name of one of its records."""
     counted_by: str
     """The heading of the first column of the counts."""
     counted_by_key: str
     """Its key in JSON."""
     groups: tuple[GroupBy, ...]
-    """What `list` can count by."""
+    """The properties that `list` can count by."""
     shown_by: str
     """The argument of `show`."""
     conditions: Callable[[Added], Added]
@@ -60,7 +60,7 @@ DEAD_LETTERS = Kind(
         several("--subscription", "subscriptions", "Of this subscription"),
         several("--event-type", "event_types", "Of this event type"),
         _reasons(DeadReason, "Given up for this reason"),
-        several("--status", "statuses", "Whose last answer had this HTTP status"),
+        several("--status", "statuses", "With this HTTP status in the last answer"),
         several("--partner", "partners", "Of this partner"),
         since_option,
         until_option,
@@ -73,16 +73,16 @@ DEAD_LETTERS = Kind(
     """,
     export_help="""Export open dead letters to FILE as JSON Lines; `-` is standard output.
 
-    A line has all that is known of a dead letter: position, headers, reason, and its event as JSON and
-    in base64. The last line, `"kind":"end"`, counts, and says what was left out. FILE appears when it is
-    complete, readable by you alone.
+    A line has everything about a dead letter: position, headers, reason, and its event as JSON and in
+    base64. The last line, `"kind":"end"`, has the counts, and what was left out. FILE appears when it is
+    complete, readable only by you.
     """,
-    purge_help="""Purge open dead letters: nobody wants them delivered any more.
+    purge_help="""Purge open dead letters that are not to be delivered any more.
 
     A PLACE is a single one, 3@1042. They stay in the log, but no redrive takes them, and their
     deliveries stay dead-lettered, with the reason and the user who ran the command.
     """,
-    redrive_help="""Redrive open dead letters: they are delivered again, with a fresh schedule.
+    redrive_help="""Redrive open dead letters: they are delivered again, with a new schedule.
 
     A PLACE is a single one, 3@1042.
 
@@ -106,7 +106,7 @@ UNDECODABLE = Kind(
         since_option,
         until_option,
     ),
-    group_help="List, show, redrive, purge and export records that could not be decoded as events.",
+    group_help="List, show, redrive, purge and export undecodable records.",
     list_help="Count undecodable records by topic and reason, and list the newest.",
     show_help="""Show one undecodable record: headers, and the result of decoding it now.
 
@@ -114,11 +114,11 @@ UNDECODABLE = Kind(
     """,
     export_help="""Export open undecodable records to FILE as JSON Lines; `-` is standard output.
 
-    A line has all that is known of a record: position, headers, reason, and its bytes in base64. The
-    last line, `"kind":"end"`, counts, and says what was left out. FILE appears when it is complete,
-    readable by you alone.
+    A line has everything about a record: position, headers, reason, and its bytes in base64. The last
+    line, `"kind":"end"`, has the counts, and what was left out. FILE appears when it is complete, readable
+    only by you.
     """,
-    purge_help="""Purge open undecodable records: nobody needs the events that they may have been.
+    purge_help="""Purge open undecodable records that are not to be decoded and delivered any more.
 
     A PLACE is a single one, 3@1042. They stay in the log, but no redrive takes them.
     """,
@@ -126,7 +126,6 @@ UNDECODABLE = Kind(
 
     A PLACE is a single one, 3@1042.
 
-    They are matched with the subscriptions as they are now, each by the time at which the record
-    was first appended.
+    They are matched with the current subscriptions, each by the time at which the record was first appended.
     """,
 )

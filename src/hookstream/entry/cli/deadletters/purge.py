@@ -1,4 +1,4 @@
-"""`hookstream dlq purge` and `hookstream undecodable purge`."""
+"""`hookstream dlq purge` and `hookstream undecodable purge`: resolve records that are not to be delivered."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ purge_options = as_one(
     click.option(
         "--because",
         metavar="TEXT",
-        help="Why nobody wants these delivered; required, and shown with each of them.",
+        help="The reason for the purge; required, and shown with each record.",
     ),
     click.option("--dry-run", is_flag=True, help="Show what would be purged; change nothing."),
     yes_option,
@@ -71,7 +71,9 @@ def purge_command(kind: Kind) -> click.Command:
         as_json: bool,
     ) -> None:
         if run.because is None and not run.dry_run:
-            raise click.UsageError("say why with --because: it is kept with what is purged")
+            raise click.UsageError(
+                "give the reason with --because: it is stored with each purged record"
+            )
         why = "" if run.because is None else purge_reason(run.because)
         source = context.backend.aside(kind.source)
         selector = selected(places, selector, source.topic)
@@ -94,10 +96,10 @@ class _Purge:
 
 
 def _purge(command: _Purge, selector: Selector, why: str) -> None:
-    """Count, ask, and purge.
+    """Count, ask for confirmation, and purge.
 
     Raises:
-        InputRefused: The preview is of something else, or less.
+        InputRefused: The preview is of other records, or of fewer.
         click.exceptions.Exit: The job is not finished (code 1).
     """
     context, kind, source, run = command.context, command.kind, command.source, command.run
@@ -119,13 +121,15 @@ def _purge(command: _Purge, selector: Selector, why: str) -> None:
         show_preview(context, made, before, as_json=command.as_json)
         return
     them = "it" if total == 1 else "them"
-    confirm(f"Purge {counted(total, kind.noun)}? Nothing can redrive {them} then", yes=run.yes)
+    confirm(
+        f"Purge {counted(total, kind.noun)}? No redrive can take {them} afterwards", yes=run.yes
+    )
     _work(command, row, found, why)
 
 
 def _work(command: _Purge, row: JsonObject, found: Survey, why: str) -> None:
     context, kind = command.context, command.kind
-    # It may have begun while this one was counted, and while it was asked about.
+    # Another job may have started during the count and the question.
     command.source.refuse_rival()
     new = command.source.purge(row, found, why)
     with working(context, "Purging", new.job) as watch:

@@ -1,4 +1,4 @@
-"""What redrive and purge have in common on the command line: single positions, and previews."""
+"""The options that redrive and purge share: single positions, and previews."""
 
 import click
 
@@ -22,7 +22,7 @@ places_argument = click.argument("places", metavar="[PLACE]...", nargs=-1)
 preview_option = click.option(
     "--preview",
     metavar="TOKEN",
-    help="Take what a --dry-run counted, and nothing newer: it prints the token.",
+    help="Take exactly what a --dry-run counted, nothing newer; it prints the TOKEN.",
 )
 
 
@@ -31,12 +31,12 @@ def selected(texts: tuple[str, ...], selector: Selector, topic: str) -> Selector
 
     Raises:
         click.UsageError: Both were given.
-        InputRefused: A text is no position in the topic, or there are too many.
+        InputRefused: A text is not a position in the topic, or there are too many.
     """
     if not texts:
         return selector
     if selector != Selector():
-        raise click.UsageError("places name single records: leave the conditions out")
+        raise click.UsageError("a PLACE names a single record: omit the conditions")
     positions: set[Position] = set()
     for text in texts:
         position = position_in(text, topic)
@@ -45,7 +45,7 @@ def selected(texts: tuple[str, ...], selector: Selector, topic: str) -> Selector
         positions.add(position)
     if len(positions) > MAX_POSITIONS:
         raise InputRefused(
-            f"at most {MAX_POSITIONS:,} places at a time: there are {len(positions):,}"
+            f"at most {MAX_POSITIONS:,} PLACEs at a time: {len(positions):,} were given"
         )
     return Selector(positions=frozenset(positions))
 
@@ -53,7 +53,7 @@ def selected(texts: tuple[str, ...], selector: Selector, topic: str) -> Selector
 def show_survey(
     context: Context, found: Survey, kind: Kind, topic: str, act: BulkAct, *, as_json: bool
 ) -> None:
-    """Print what an act would take and leave out; with --json, on standard error.
+    """Print what an act would select and leave out; with --json, on standard error.
 
     Args:
         context: Where to.

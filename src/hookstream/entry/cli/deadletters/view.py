@@ -1,4 +1,4 @@
-"""Dead letters and undecodable records as text on eighty columns, and as JSON."""
+"""Shows dead letters and undecodable records as text in eighty columns, and as JSON."""
 
 from rich.text import Text
 
@@ -40,7 +40,7 @@ def show_listing(out: Terminal, listing: Listing, kind: Kind, topic: str, now: M
 def _lines(
     kind: Kind, summary: DeadLetterSummary, resolved_by: ResolvedBy | None, now: Millis
 ) -> tuple[Text, Text]:
-    """Return two lines, so that no name has to be cut on eighty columns."""
+    """Return two lines, so that no name must be truncated to eighty columns."""
     last = "" if summary.last == "-" else f" ({summary.last})"
     ident = summary.delivery_id if kind is DEAD_LETTERS else summary.origin
     what = (
@@ -156,7 +156,7 @@ def _show_headers(out: Terminal, details: DeadLetterDetails, now: Millis) -> Non
     record, resolved_by = details.record, details.resolved_by
     state = "open" if resolved_by is None else str(resolved_by)
     summary = details.summary
-    # To a partner, the API shows neither a place nor headers.
+    # The API shows neither position nor headers to a partner.
     place = f"{record.topic} {summary.position}" if record.topic else "Dead letter"
     title = f"{place}: {state}"
     out.text(title, "bold")
@@ -168,7 +168,7 @@ def _show_headers(out: Terminal, details: DeadLetterDetails, now: Millis) -> Non
 
 
 def _facts(summary: DeadLetterSummary) -> list[tuple[str, str]]:
-    """Return what is known of a record whose headers are not."""
+    """Return the known facts of a record whose headers are not shown."""
     known = {
         "delivery": summary.delivery_id,
         "subscription": summary.subscription_id,
