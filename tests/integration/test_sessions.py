@@ -157,7 +157,7 @@ def test_sessions_are_ended_by_commands(world: World) -> None:
         (("sessions", "revoke", "ses-x"), "there is no session 'ses-x'"),
         (("sessions", "revoke", "hs_ses_" + "A" * 43), "by its id, ses-…"),
         (("sessions", "revoke", "--partner", "acne"), "did you mean acme"),
-        (("sessions", "revoke"), "give SESSION"),
+        (("sessions", "revoke"), "give a SESSION id"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(

@@ -111,8 +111,8 @@ def test_tokens_of_a_deleted_partner_are_revoked_with_it(world: World) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "--admin, or --scope"),
-        (("--admin", "--scope", "admin"), "--admin, or --scope"),
+        ((), "give --admin or --scope"),
+        (("--admin", "--scope", "admin"), "give --admin or --scope"),
         (("--scope", "partner:read"), "is for one partner: name it"),
         (("--admin", "--partner", "acme"), "names no partner"),
         (("--scope", "partner:read", "--partner", "acne"), "did you mean acme"),
