@@ -1,7 +1,6 @@
 """What files own is theirs until it is released to the API, and what is released is not theirs."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,6 @@ from tests.integration.definitions_world import World, make_folder, make_world
 
 from hookstream.core.model.partner_limits import PartnerLimits
 from hookstream.entry.admin.ownership import OwnedByFiles, refuse_owned_by_files
-from hookstream.entry.admin.partners import set_limits
-from hookstream.entry.admin.writing import attempt_change
-from hookstream.errors import Conflict
-from hookstream.settings import load
 
 
 @pytest.fixture
@@ -66,20 +61,7 @@ def test_what_is_released_to_the_api_is_refused_to_files_until_it_is_given_back(
     assert world.state().current.partners["acme"].owner == "api"
 
 
-def test_the_limits_of_a_partner_are_set_by_files_or_by_the_api(
-    world: World, folder: Path
-) -> None:
-    settings = load(
-        None,
-        {},
-        {
-            "kafka.bootstrap_servers": world.client["bootstrap.servers"],
-            "topics.prefix": world.names.prefix,
-        },
-    )
-    act = partial(
-        set_limits, partner_id="acme", revision=None, limits=PartnerLimits(subscriptions=7)
-    )
+def test_the_limits_of_a_partner_are_set_by_files(world: World, folder: Path) -> None:
     (folder / "partners" / "acme.yaml").write_text(
         "{id: acme, name: Acme, grant: {event_types: ['*'], environments: ['*']},"
         " limits: {subscriptions: 3}}"
@@ -87,13 +69,3 @@ def test_the_limits_of_a_partner_are_set_by_files_or_by_the_api(
     world.run("apply", str(folder), "--yes", "--no-wait")
     assert world.state().current.partners["acme"].limits == PartnerLimits(subscriptions=3)
     assert "limits.subscriptions" in world.run("partners", "show", "acme").out
-    with pytest.raises(OwnedByFiles):
-        attempt_change(settings, act)
-
-    world.run("partners", "release", "acme")
-    attempt_change(settings, act)
-    attempt_change(settings, act)
-    found = world.state().current.partners["acme"]
-    assert (found.limits.subscriptions, found.revision) == (7, 3)
-    with pytest.raises(Conflict, match="at revision 3, not 2"):
-        attempt_change(settings, partial(act, revision=2))

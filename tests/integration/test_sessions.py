@@ -123,7 +123,7 @@ def test_a_session_is_over_once_its_token_its_link_or_its_partner_is(world: Worl
     assert world.run("tokens", "revoke", str(made["id"])).code == 0
     assert caller(world, by_token.cookie) is SessionRefusal.TOKEN_OVER
     revoked = world.run("partners", "revoke-link", "acme", link_id)
-    assert revoked.err == f"{link_id} is revoked, and {by_link.session.id} is over\n"
+    assert revoked.err == f"{link_id} is revoked, and {by_link.session.id} is ended\n"
     assert caller(world, by_link.cookie) is SessionRefusal.ENDED
     assert isinstance(caller(world, other.cookie), Caller)
     assert world.run("partners", "delete", "acme", "--cascade", "--yes").code == 0

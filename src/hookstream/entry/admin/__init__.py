@@ -1,1 +1,1 @@
-"""Application services that the command line and an HTTP API share."""
+"""Application services that the command line and the HTTP API share."""

@@ -1,4 +1,4 @@
-"""Who changes something, for rows and operations events: the user of a command, or whoever a request is from."""
+"""Names who makes a change, for rows and operations events: the user of a command, or the caller of a request."""
 
 import getpass
 import socket
@@ -10,13 +10,13 @@ _ACTOR: ContextVar[str | None] = ContextVar("actor", default=None)
 
 
 def who() -> str:
-    """Return who acts now: the one of `acting_as`, or else the user who runs this process, if known."""
+    """Return the present actor: that of `acting_as`, or else the user who runs this process, if known."""
     return _ACTOR.get() or f"{_user()}@{socket.gethostname()}"
 
 
 @contextmanager
 def acting_as(name: str) -> Iterator[None]:
-    """Let `who` return a name while the block runs, in this thread or task alone."""
+    """Make `who` return a name while the block runs, only in this thread or task."""
     token = _ACTOR.set(name)
     try:
         yield

@@ -24,15 +24,15 @@ from hookstream.settings import Settings
 _COUNT = re.compile("[0-9]{1,10}")
 """A number of attempts: the dead letter is untrusted."""
 _NO_OUTCOME = "none"
-"""What selects entries of ends without an attempt."""
+"""The word that selects ends without an attempt."""
 
 
 @dataclass(slots=True, frozen=True)
 class AuditSelection:
-    """Selects the entries that meet every given condition."""
+    """Selects the audit entries that meet every given condition."""
 
     subscriptions: frozenset[str] | None = None
-    """None here and below: any."""
+    """None, here and below: any."""
     partners: frozenset[str] | None = None
     delivery: str | None = None
     """The `webhook-id` of a delivery, or of a batch that it was attempted in."""
@@ -43,14 +43,14 @@ class AuditSelection:
     since: Millis | None = None
     """Written at this instant or later; None: from the start of the log."""
     until: Millis | None = None
-    """Written before this instant; None: up to the end of the log as it is when it is read."""
+    """Written before this instant; None: up to the log's end at the time of reading."""
 
     def sieve(self) -> Callable[[Record], bool]:
-        """Return what says whether a record may be selected, without decoding it.
+        """Return a test of whether a record may be selected, without decoding it.
 
         Avro encodes text as UTF-8, so a text that does not occur cannot be a field's value.
         """
-        # An entry without an outcome has no text that says so.
+        # An entry without an outcome has no text for that.
         outcomes = (
             self.outcomes if self.outcomes is None or _NO_OUTCOME not in self.outcomes else None
         )
@@ -108,7 +108,7 @@ class AuditLog:
     why_unreadable: str = ""
     """The problem of the first of them."""
     limit: ReadLimit | None = None
-    """How much of a window is read at most, the newest; None: all of it."""
+    """The most offsets of a window that are read, the newest; None: all of it."""
     _reader: AuditReader | None = None
 
     def entries(self, selection: AuditSelection, *, follow: bool = False) -> Iterator[AuditEntry]:
@@ -116,7 +116,7 @@ class AuditLog:
 
         Args:
             selection: Which entries.
-            follow: Whether to go on with what is written later.
+            follow: Whether to continue with what is written later.
         """
         topic = self.settings.topics_names.attempts
         scan = LogScan(reached(self.settings), topic)
@@ -191,7 +191,7 @@ def history_from(
     Args:
         delivery_id: The delivery.
         entries: Its audit entries, in any order.
-        dead_letters: Reads the jobs that redrove or purged dead letters, where there are any.
+        dead_letters: Reads the jobs that redrove or purged dead letters, if there are any.
         dead: Its dead letters.
     """
     attempts = sorted(entries, key=lambda entry: (entry.started_at, entry.attempt))

@@ -26,7 +26,7 @@ from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.tables import ROWS_A_TRANSACTION, State, TablesSession
 
 DELETED_KEPT: Millis = 90 * DAY
-"""How long the row of a deleted subscription stays: longer than any delivery of it can wait."""
+"""How long the row of a deleted subscription is kept: longer than any of its deliveries can wait."""
 
 _LISTED = 10
 
@@ -43,7 +43,7 @@ class ChangeWriter:
     keys: Keys
     """Encrypts the secrets."""
     by: str = field(default_factory=who)
-    """Who makes the changes, as their operations events say: a user of the command line, or a token."""
+    """The actor in the operations events: a user of the command line, or a token."""
     started: list[Job] = field(default_factory=list)
     """The replays of subscriptions that were created to start in the past."""
     _deferred: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class ChangeWriter:
 
     @property
     def warning(self) -> str | None:
-        """What is to be known of what was written, during a rolling upgrade; None: nothing."""
+        """A warning about the written rows, during a rolling upgrade; None: there is none."""
         if not self._deferred:
             return None
         names = the_first(self._deferred, _LISTED)
@@ -91,7 +91,7 @@ class ChangeWriter:
         Args:
             subscription: The row.
             change: The name of the change in the operations event.
-            effective_from: From when it is in effect.
+            effective_from: The instant from which it is in effect.
             clear_health: Whether its health row is cleared with it.
             details: Of the operations event.
             jobs: New jobs that belong to it: the replays that fill its gaps.
@@ -108,7 +108,7 @@ class ChangeWriter:
     def forget(self) -> int:
         """Remove rows of subscriptions that were deleted long ago; return how many.
 
-        From then on the owner of such an id is unknown.
+        After that, the owner of such an id is unknown.
         """
         gone = [
             TableChange(self.session.names.subscriptions, key, None)
@@ -143,7 +143,7 @@ class ChangeWriter:
                 # The health of an earlier subscription of this id does not apply to the new one.
                 healthy = self._healthy(after.id)
                 if change.before is None:
-                    # It has no deliveries, so nobody writes about its health at the same time.
+                    # It has no deliveries, so no worker writes its health at the same time.
                     there = self.state.rows[self.session.names.health]
                     healthy = [each for each in healthy if each.key in there]
                 rows = [self._subscription_row(after), *healthy]
@@ -163,7 +163,7 @@ class ChangeWriter:
 
     def _deleted(self, name: str, remains: Subscription | None) -> Entry:
         if remains is None:
-            # Otherwise they would be good again for whoever gets the id later.
+            # Otherwise they would be valid again for a later partner of this id.
             revoked = revoked_with_partner(self.session, name, self.by)
             return [TableChange(self.session.names.partners, name, None), *revoked], ()
         rows = [self._subscription_row(remains), *self._healthy(remains.id)]
@@ -173,7 +173,7 @@ class ChangeWriter:
         return TableChange(self.session.names.partners, partner.id, write_partner(partner))
 
     def _subscription_row(self, subscription: Subscription) -> TableChange:
-        # Whoever writes a row drops the signing secrets that have ended.
+        # Every writer of a row drops its expired signing secrets.
         written = without_ended(subscription, self.session.now)
         if _is_deferred(written) and not _is_deferred(self._before(written.id)):
             self._deferred.append(written.id)

@@ -41,8 +41,7 @@ def revoked(token: ApiToken, now: int, by: str) -> ApiToken:
 def revoked_with_partner(session: TablesSession, partner_id: str, by: str) -> list[TableChange]:
     """Return the rows that revoke the tokens of a partner that is deleted, and end its sessions and links.
 
-    There are none where the session has no console topic: tokens of a partner that does not exist are
-    refused anyway.
+    There are none if the session has no console topic: tokens of a partner that does not exist are refused anyway.
     """
     if not session.has_console:
         return []
@@ -56,17 +55,17 @@ def revoked_with_partner(session: TablesSession, partner_id: str, by: str) -> li
 
 @dataclass(slots=True, frozen=True)
 class ShutOut:
-    """Everything that lets a partner see pages without its token, ended."""
+    """The ended sessions and links of a partner: everything that opens pages without its token."""
 
     sessions: Sequence[Session]
-    """Those that were not over, as they are then."""
+    """The sessions that were not over, after their end."""
     links: Sequence[PortalLink]
-    """Those that could still be used, as they are then."""
+    """The links that could still be used, after their revocation."""
     rows: Sequence[TableChange]
 
 
 def shut_out(session: TablesSession, partner_id: str, by: str) -> ShutOut:
-    """Return what ends all sessions of a partner, and revokes its links."""
+    """Return the changes that end all sessions of a partner, and revoke its links."""
     table = session.console()
     sessions = [
         ended_session(each, session.now, by)
@@ -85,7 +84,7 @@ def shut_out(session: TablesSession, partner_id: str, by: str) -> ShutOut:
 class AnsweredMeanwhile(Conflict):
     """Raised when another process answered a request of the same idempotency key: nothing was written.
 
-    Whoever repeats the request gets that answer.
+    A repetition of the request gets that answer.
     """
 
 
@@ -97,7 +96,7 @@ def completed(
     Args:
         session: The tables.
         changes: All rows of the change.
-        more: Of those, the ones that are not written yet: rows of idempotency keys are among them.
+        more: Those of them that are not written yet, rows of idempotency keys included.
 
     Raises:
         AnsweredMeanwhile: One of those keys has an answer.

@@ -1,4 +1,4 @@
-"""One dead letter or undecodable record: its event, and the history of its delivery."""
+"""Reads the details of one dead letter or undecodable record: its event, and the history of its delivery."""
 
 import re
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class DeadLetterDetails:
     record: Record
     summary: DeadLetterSummary
     resolved_by: ResolvedBy | None
-    """What redrove or purged it; None: it is open."""
+    """The job that redrove or purged it; None: it is open."""
     event: JsonObject | str
     """The event as it is delivered, or why it cannot be shown."""
     history: DeliveryHistory | None
@@ -48,23 +48,23 @@ class DeadLetterDetails:
 
 @dataclass(slots=True, frozen=True)
 class SetAsideRecord:
-    """A record at its position, with what of it is not in the index."""
+    """A record at its position, with the facts that the index does not have."""
 
     record: Record
     resolved_by: ResolvedBy | None
     event: JsonObject | str
-    """As it is delivered, to whom it is read for; or why it cannot be shown."""
+    """As it is delivered to its reader; or why it cannot be shown."""
     unreadable_marks: Sequence[str] = ()
-    """Because of them, what is shown as open may have been redriven or purged."""
+    """Unreadable marks: because of them, a record that is shown as open may have been redriven or purged."""
 
     def details(self, history: DeliveryHistory | None) -> DeadLetterDetails:
-        """Return it with the history of its delivery; None: it names none."""
+        """Return the details with the history of the delivery; None: the record names no delivery."""
         summary = summary_of(self.record)
         return DeadLetterDetails(self.record, summary, self.resolved_by, self.event, history)
 
 
 def position_in(text: str, topic: str) -> Position | None:
-    """Return the position that `3@1042` or `topic-3@1042` names; None where it names none.
+    """Return the position that `3@1042` or `topic-3@1042` names; None: the text names none.
 
     Raises:
         InputRefused: It is a position in another topic.
@@ -74,14 +74,14 @@ def position_in(text: str, topic: str) -> Position | None:
     if found is None or position is None:
         return None
     if found["topic"] not in (None, topic):
-        raise InputRefused(f"{text} is a place in another topic than {topic}")
+        raise InputRefused(f"{text} is a place in another topic, not in {topic}")
     return position
 
 
 def set_aside_at(
     reader: DeadLetterReader, positions: Sequence[Position], granted: GrantedEvents | None
 ) -> list[SetAsideRecord]:
-    """Return the records at positions, without those that the log does not have (any more).
+    """Return the records at positions, without those that the log does not have.
 
     Args:
         reader: Reads the topic.
@@ -94,7 +94,7 @@ def set_aside_at(
     records = [found for each in positions if (found := reader.at(each)) is not None]
     if not records:
         return []
-    # The marks are many: they are read once for all.
+    # There are many marks: they are read once for all records.
     ledger, problems = read_ledger(reader.jobs())
     marks = [f"{problem.key}: {problem.why}" for problem in problems]
     shown = partial(event_of, event_decoder(reader)) if granted is None else granted.shown
@@ -120,7 +120,7 @@ def header_value(value: bytes | None) -> str:
 
 
 def of_event(history: DeliveryHistory, origin: str) -> DeliveryHistory:
-    """Return the part of a delivery's history that is of one event: another one may have the same id."""
+    """Return the part of a delivery's history that belongs to one event: another event may have the same id."""
     return history.by_origin().get(origin, history)
 
 
@@ -134,7 +134,7 @@ def event_of(decoder: EventDecoder, record: Record) -> JsonObject | str:
     if header_text(record.headers, header_names.REASON) == UndecodableReason.TOMBSTONE.value:
         return "a tombstone: the record has no value, so there is no event in it"
     if record.value is None:
-        return "kept by reference: the value is stored at its origin only"
+        return "stored by reference: only its origin has the value"
     identified = decoder.identify(record)
     match identified:
         case Undecodable(detail=detail):

@@ -25,22 +25,22 @@ from hookstream.entry.admin.json_output import encoded
 from hookstream.errors import InputRefused
 
 ShownEvent: TypeAlias = Callable[[Record], JsonObject | str]
-"""Returns the event of a record as somebody may see it, or why it is not shown."""
+"""Returns the event of a record as its reader may see it, or why it is not shown."""
 
 MOST_PARTITIONS: Final = 120
 """Partitions of the topic whose positions fit into the cursor of an export in parts."""
 _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 256 * 1024
 _BATCH_SECONDS: Final = 0.2
-"""What a batch of a part has at most, in records read, bytes of their values, and time."""
+"""The bounds of a batch of a part: records read, bytes of their values, and time."""
 
 
 @dataclass(slots=True, frozen=True)
 class ExportPosition:
-    """Where an export goes on, and the ends that were fixed when it began, by partition."""
+    """Where an export continues, and the ends that were fixed at its start, by partition."""
 
     starts: Mapping[int, int]
-    """A partition that is missing is read from its log's start."""
+    """A missing partition is read from the start of its log."""
     ends: Mapping[int, int]
 
     @property
@@ -51,22 +51,22 @@ class ExportPosition:
 
 @dataclass(slots=True, frozen=True)
 class ExportRequest:
-    """What part of an export is asked for."""
+    """The request for one part of an export."""
 
     source: RedriveSource
     selector: Selector
     with_resolved: bool
     """Whether redriven and purged records are exported too."""
     position: ExportPosition | None
-    """Where it begins; None: it is the first part."""
+    """Where it starts; None: it is the first part."""
     most: int
     """The most records that it has."""
     partner_id: str | None
-    """To whom its events are shown; None: to operators."""
+    """Shows its events to their reader; None: the reader is an operator."""
 
 
 class ExportBatch(NamedTuple):
-    """Some lines of an export."""
+    """A batch of lines of an export."""
 
     lines: list[JsonObject]
     scanned: int
@@ -75,7 +75,7 @@ class ExportBatch(NamedTuple):
 
 @dataclass(slots=True)
 class DeadLetterExport:
-    """One export. Its memory is that of one record, however many there are."""
+    """One export. It needs the memory of one record, however many there are."""
 
     reader: DeadLetterReader
     ledger: Ledger
@@ -103,7 +103,7 @@ class DeadLetterExport:
 
         Args:
             most: The most records that are exported.
-            seconds: How long it may read; what is not read then is left to the next part.
+            seconds: How long it may read; the next part reads the rest.
             clock: Seconds, monotonic.
         """
         position = self.position or ExportPosition({}, self.reader.ends())
@@ -128,7 +128,7 @@ class DeadLetterExport:
             if is_cut:
                 break
         yield batch
-        # What is not a record (markers of transactions) stands at the end of a partition, too.
+        # The end of a partition may be a transaction marker, which is not a record.
         yield ExportPosition(reached if is_cut else {**position.ends}, position.ends)
         yield ExportBatch([self.counts.last_line()], 0)
 
@@ -173,13 +173,13 @@ class DeadLetterExport:
         if isinstance(state, HeaderProblem):
             return None
         found = self.reader.origin(state.origin)
-        # A topic that was created again has other records at the same offsets.
+        # A topic that was deleted and created again has other records at the same offsets.
         same = found is not None and found.timestamp == state.origin.timestamp
         return found.value if found is not None and same else None
 
 
 def write_lines(lines: Iterable[bytes], file: Path, *, replaces: bool) -> None:
-    """Write lines to a file, which appears when all of them are written.
+    """Write lines to a file, which appears when it is complete.
 
     Raises:
         InputRefused: The file exists and `replaces` is false, or it cannot be written.
@@ -198,6 +198,6 @@ def refuse_many_partitions(ends: Mapping[int, int]) -> None:
     """
     if len(ends) > MOST_PARTITIONS:
         raise InputRefused(
-            f"the topic has {len(ends):,} partitions, and an export in parts takes {MOST_PARTITIONS}"
+            f"the topic has {len(ends):,} partitions, and an export in parts handles {MOST_PARTITIONS}"
             " at most: hookstream dlq export writes all of it to a file"
         )

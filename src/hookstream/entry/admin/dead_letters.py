@@ -1,4 +1,4 @@
-"""Reads one of the two dead-letter topics, which of its records are redriven, and their origins."""
+"""Reads one of the two dead-letter topics, the resolutions of its records, and their origins."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +50,7 @@ class DeadLetterReader:
     within: Mapping[int, OffsetRange] | None = None
     """The only offsets that `records` yields, by partition; None: all of all partitions."""
     limit: ReadLimit | None = None
-    """How much `between` reads at most, the newest; None: all of it."""
+    """The most offsets that `between` reads, the newest; None: all of them."""
 
     @property
     def topic(self) -> str:
@@ -58,7 +58,7 @@ class DeadLetterReader:
         return topic_of(self.source, self.settings.topics_names)
 
     def ledger(self) -> Ledger:
-        """Return which records are resolved.
+        """Return the records that are resolved.
 
         Raises:
             InputRefused: A mark cannot be read, so it is unknown which records are open.
@@ -80,7 +80,7 @@ class DeadLetterReader:
             job_id: The job that does so, if it exists.
 
         Raises:
-            Conflict: There is another one, as far as the jobs table says now.
+            Conflict: The jobs table has such a job now.
         """
         refuse_rival(self.jobs(), self.source, job_id)
 
@@ -123,7 +123,7 @@ class DeadLetterReader:
         return self._scan().read(stretch, progress=self.progress)
 
     def at(self, position: Position) -> Record | None:
-        """Return the record at a position, or None if the log does not have it (any more)."""
+        """Return the record at a position, or None if the log does not have it."""
         return self._scan().at(position.partition, position.offset)
 
     def of_delivery(self, delivery_id: str) -> list[Record]:
@@ -154,7 +154,7 @@ class Listing:
     with_resolved: bool
     """Whether records that were redriven or purged are counted and listed too."""
     grouping: Grouping | None = None
-    """Counts by something else than the reason as well; None: not asked for."""
+    """Counts by another property in addition to the reason; None: not requested."""
     tally: Tally = field(default_factory=Tally)
     redriven: int = 0
     """How many of those read were redriven."""
@@ -163,7 +163,7 @@ class Listing:
     _newest: list[tuple[Millis, Position, int, DeadLetterSummary, ResolvedBy | None]] = field(
         default_factory=list
     )
-    """The number tells apart what has no position: partners do not see it."""
+    """The number distinguishes records without a position, which partners do not see."""
 
     def add(self, summary: DeadLetterSummary, resolved_by: ResolvedBy | None) -> None:
         """Count a record, and keep it if it is one of the newest."""
@@ -188,7 +188,7 @@ class Listing:
         return self.tally.records - (resolved if self.with_resolved else 0)
 
     def newest_first(self) -> list[tuple[DeadLetterSummary, ResolvedBy | None]]:
-        """Return the newest records, each with what redrove or purged it."""
+        """Return the newest records, each with the job that redrove or purged it."""
         newest = sorted(self._newest, key=lambda kept: kept[:2], reverse=True)
         return [(summary, resolved_by) for *_, summary, resolved_by in newest]
 

@@ -19,7 +19,7 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class DefinitionCheck:
-    """What a check of definition files found."""
+    """The result of a check of definition files."""
 
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
@@ -29,10 +29,10 @@ class DefinitionCheck:
 
 
 def checked(settings: Settings, folder: Path, schemas: Path) -> DefinitionCheck:
-    """Check definition files as a plan would for a cluster with these schemas and empty tables.
+    """Check definition files as a plan does, for a cluster with these schemas and empty tables.
 
-    Secrets are only named: nothing is read from variables and files, so that material is not checked.
-    A subscription of a partner that is declared elsewhere is checked, but not by its grant.
+    Secrets are only named: variables and files are not read, so their material is not checked. A subscription
+    of a partner that is declared elsewhere is checked, but not by its grant.
 
     Args:
         settings: Which endpoints are allowed.

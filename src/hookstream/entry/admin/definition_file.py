@@ -1,4 +1,4 @@
-"""Reads one definition from one file, in the form in which the API takes it."""
+"""Reads one definition from one file, in the API's form."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ def read_definition(path: Path) -> JsonObject:
         at = f"{path}:{refused.line}" if refused.line else str(path)
         raise InputRefused(f"{at}: {refused.why}") from None
     if len(documents) != 1:
-        raise InputRefused(f"{path}: has {len(documents)} definitions: write one")
+        raise InputRefused(f"{path}: it has {len(documents)} definitions; write exactly one")
     value = documents[0].value
     if not isinstance(value, dict):
-        raise InputRefused(f"{path}: is no definition: write its fields")
+        raise InputRefused(f"{path}: it is not a definition; write an object of its fields")
     return value

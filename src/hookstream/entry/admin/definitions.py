@@ -1,4 +1,4 @@
-"""Plans the changes that definitions declare, those of a folder of files too, and writes what was shown."""
+"""Plans the changes that definitions declare, from a folder of files or not, and writes the plan that was shown."""
 
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
@@ -45,13 +45,10 @@ class FolderPlanner:
     """Plans the changes that a folder's definition files declare, and applies them.
 
     Args:
-        settings: The cluster, and which endpoints are allowed.
-        environ: Environment variables that may have secrets.
-        folder: The folder.
-        options: The options of the plan; without an owner, the folder's own name is its owner.
-        needs_keys: Whether a key ring is needed, to apply the plan. Without one, secrets are
-            compared by their names only: files can be checked where no secret is.
-        keys: Returns the key ring.
+        settings: The cluster, and which endpoints are allowed. environ: Environment variables that may have
+        secrets. folder: The folder. options: The options of the plan; without an owner, the folder's own name
+        is its owner. needs_keys: Whether a key ring is needed, to apply the plan. Without one, secrets are
+        compared by their names only, so files can be checked without any secret. keys: Returns the key ring.
 
     Raises:
         InputRefused: The folder cannot be read, or the request needs a name that it does not have.
@@ -70,7 +67,7 @@ class FolderPlanner:
     ) -> None:
         self._settings = settings
         self.keys: Keys = SEALED
-        """Decrypts secrets, or passes them on encrypted where there is no key ring."""
+        """Decrypts secrets, or passes them on encrypted if there is no key ring."""
         self._keyless: str | None = None
         try:
             self.keys = keys(settings)
@@ -80,7 +77,7 @@ class FolderPlanner:
         needs_secrets = needs_keys or self._keyless is None
         self._definitions = read_definitions(folder, environ, rules, needs_secrets=needs_secrets)
         self.problems: Sequence[Problem] = self._definitions.problems
-        """Problems of the files themselves; while there are any, there is no plan."""
+        """Problems of the files themselves; with any of them, there is no plan."""
         self._options = replace(options, owner=folder_owner(self._definitions, options))
         if needs_keys and self._keyless is not None and not self.problems:
             raise ConfigurationError(self._keyless)
@@ -195,7 +192,7 @@ def on_starts(
     made: Plan,
     retained_since: Callable[[Millis], Sequence[TopicPartition]],
 ) -> list[str]:
-    """Return what is to be known of subscriptions that start in the past."""
+    """Return notes on subscriptions that start in the past."""
     starts = [
         change.start_from
         for change in made.writes
@@ -232,7 +229,7 @@ def definition_rules(settings: Settings) -> DefinitionRules:
 def plan_means(
     settings: Settings, book: SchemaBook, times: ChangeTimes, *, opened: bool
 ) -> PlanMeans:
-    """Return what planning needs.
+    """Return the inputs of planning.
 
     Args:
         settings: The share that may be pruned.
@@ -255,7 +252,7 @@ def plan_means(
 
 
 def last_instant(made: Plan) -> Millis:
-    """Return the instant after which everything written by a plan is in effect; 0: it is at once."""
+    """Return the instant after which all rows of a plan are in effect; 0: immediately."""
     instants = [0]
     for change in made.writes:
         match change:
@@ -272,7 +269,7 @@ def folder_owner(found: Definitions, asked: PlanOptions) -> str | None:
     """Return the folder's name.
 
     Raises:
-        InputRefused: It has two, none that it needs, or one that cannot be.
+        InputRefused: It has two names, lacks a required one, or has an invalid one.
     """
     owner = found.owner
     if asked.owner is not None:
@@ -290,8 +287,8 @@ def folder_owner(found: Definitions, asked: PlanOptions) -> str | None:
     for option, given in (("--prune", asked.prune), ("--take-over", asked.take_over)):
         if given and owner is None and not found.problems:
             raise InputRefused(
-                f"{option}: the folder has no name, so it owns nothing. Give it one with a file"
-                " hookstream.yaml in it (name: NAME), or with --owner NAME"
+                f"{option}: the folder has no name, so it owns nothing. Name it in a file"
+                " hookstream.yaml in the folder (name: NAME), or with --owner NAME"
             )
     return owner
 

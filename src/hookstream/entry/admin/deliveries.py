@@ -1,8 +1,8 @@
-"""Deliveries for operators: which are pending and why, which ended and how, and all about one of them.
+"""Finds deliveries for operators: the pending ones with their reasons, the ended ones, and the details of one.
 
-What is pending is in the tiers, what ended is in the attempts topic and among the dead letters. A delivery
-of which no attempt was made and no tier has a record is in none of them: its event is not matched yet, or
-it waits in a worker's lane.
+Pending deliveries are in the tiers, ended ones in the attempts topic and among the dead letters. A delivery
+without an attempt and without a tier record is in none of them: its event is not matched yet, or it waits in
+a worker's lane.
 """
 
 from collections import deque
@@ -35,7 +35,7 @@ from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings
 
 MOST_LISTED = 50_000
-"""How many deliveries are kept in memory at least, the newest."""
+"""The least number of deliveries that are kept in memory, the newest."""
 
 MOST_RECORDS = 100
 """How many tier records, and how many dead letters, of one delivery are kept, with their values: those that
@@ -53,14 +53,14 @@ class DeliverySelection:
     event: str | None = None
     """The id of the event."""
     states: frozenset[str] | None = None
-    """Words of `DeliveryState`."""
+    """Values of `DeliveryState`."""
     reasons: frozenset[str] | None = None
     since: Millis | None = None
-    """They came into their state at this instant or later."""
+    """They entered their state at this instant or later."""
 
     @property
     def only_pending(self) -> bool:
-        """Whether it selects nothing that has ended."""
+        """Whether it selects only pending runs."""
         return self.states == frozenset({DeliveryState.PENDING.value})
 
     def may_select(
@@ -91,7 +91,7 @@ class DeliverySelection:
 
 @dataclass(slots=True)
 class DeliveryReaders:
-    """The readers of all topics that know of deliveries; each reads at most `most` offsets."""
+    """The readers of all topics that have deliveries; each reads at most `most` offsets."""
 
     settings: Settings
     most: int
@@ -120,18 +120,18 @@ class DeliveryReaders:
 
 @dataclass(slots=True, frozen=True)
 class DeliveryListing:
-    """The selected runs. The readers say what was not read for them."""
+    """The selected runs. The readers have what was not read for them."""
 
     selected: Selected
     dropped: int
-    """Runs that were dropped from memory, since so many newer ones were read."""
+    """Runs that were dropped from memory, because too many newer ones were read."""
     ended_since: Millis | None
-    """What ended was read from this instant on; None: it was not read, only the tiers were."""
+    """Ended runs were read from this instant on; None: only the tiers were read."""
     unsettled_events: int | None
-    """Records of event topics that are unsettled at most; their deliveries may be in no topic yet. None: not
-    known."""
+    """The most records of event topics that may be unsettled; their deliveries may be in no topic yet. None:
+    not known."""
     unreadable_marks: tuple[str, ...] = ()
-    """Marks of jobs that cannot be read: what they resolved is listed as open."""
+    """Unreadable marks of jobs: the records that they resolved are listed as open."""
 
 
 def listed(
@@ -139,13 +139,13 @@ def listed(
 ) -> DeliveryListing:
     """Read the runs that a selection selects.
 
-    The records that are unsettled are counted first, and the tiers are read next: of what was published before,
-    what moves or ends meanwhile was counted, or is met in what is read after that.
+    Unsettled records are counted first, and the tiers are read next: a delivery of an earlier event that
+    moves or ends meanwhile was counted, or is found in a topic that is read later.
 
     Args:
         readers: Read the topics, each once.
         selection: Which runs.
-        ended_since: From when on attempts and dead letters are read, unless only pending runs are selected.
+        ended_since: The instant from which attempts and dead letters are read, unless only pending runs are selected.
 
     Raises:
         ConfigurationError: A topic may not be read.
@@ -172,7 +172,7 @@ def listed(
 def _read_ended(
     readers: DeliveryReaders, selection: DeliverySelection, since: Millis, states: RunStates
 ) -> tuple[str, ...]:
-    """Read what ended; return the marks that cannot be read."""
+    """Read the ended runs; return the marks that cannot be read."""
     entries = AuditSelection(
         subscriptions=selection.subscriptions,
         partners=selection.partners,
@@ -196,16 +196,16 @@ def _read_ended(
 
 @dataclass(slots=True, frozen=True)
 class DeliveryDetails:
-    """All that the topics have of one delivery."""
+    """Everything that the topics have about one delivery."""
 
     delivery_id: str
     history: DeliveryHistory
     pending: tuple[PendingRecord, ...]
-    """Where its runs wait, the one that is due first before all others."""
+    """Where its runs wait, the one that is due first at the front."""
     dead: tuple[DeadLetterSummary, ...]
     """Its dead letters, the oldest first."""
     records: tuple[Record, ...]
-    """Its tier records, copies that moved on included, then its dead letters, the newest first."""
+    """Its tier records, including settled copies, then its dead letters, the newest first."""
 
     @property
     def is_known(self) -> bool:
@@ -214,7 +214,7 @@ class DeliveryDetails:
 
     @property
     def subscription_id(self) -> str:
-        """Its subscription, which its id belongs to; empty: a dead letter alone mentions it, and does not say."""
+        """Its subscription; empty: only a dead letter mentions the delivery, without its subscription."""
         entries = self.history.entries
         named = (
             *(each.delivery.subscription_id for each in self.pending),
@@ -241,7 +241,7 @@ def details_of(
     since: Millis | None = None,
     until: Millis | None = None,
 ) -> DeliveryDetails:
-    """Read all about one delivery.
+    """Read everything about one delivery.
 
     Args:
         readers: Read the topics, each once.

@@ -1,4 +1,4 @@
-"""One delivery's life: its timeline, what comes next, and what was sent last."""
+"""The life of one delivery: its timeline, its next step, and its last request."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from hookstream.entry.admin.tables import State
 
 @dataclass(slots=True, frozen=True)
 class DeliveryLife:
-    """What is shown of one delivery, in this order."""
+    """The parts of one delivery's life, in the order in which they are shown."""
 
     steps: tuple[LifeStep, ...]
     coming: NextStep
@@ -37,9 +37,9 @@ def life_of(
 
     Args:
         history: Its history.
-        entries: Its audit entries, copies by themselves.
-        pending: Where its runs wait, the one that is due first before all others.
-        job: Returns the job of an id; None: its row is gone.
+        entries: Its audit entries, each copy as an entry of its own.
+        pending: Where its runs wait, the one that is due first at the front.
+        job: Returns the job with an id; None: its row is gone.
         status: Its subscription's status under the holds; None: it is not known.
         state: The tables; None: they cannot be read.
         subscriptions: The name of the subscriptions table.
@@ -54,7 +54,7 @@ def life_of(
 
 
 def job_ids(history: DeliveryHistory, pending: Sequence[PendingRecord]) -> Iterator[str]:
-    """Yield the jobs that began runs of a delivery or redrove it, each as often as it is named."""
+    """Yield the jobs that started runs of a delivery or redrove it, each as often as it is named."""
     named = (
         *(entry.job_id for entry in history.entries),
         *(death.job for death in history.deaths),

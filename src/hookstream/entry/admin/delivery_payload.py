@@ -1,6 +1,6 @@
-"""The payload of a delivery, rendered from its event's record as the subscription is now.
+"""Renders the payload of a delivery from its event's record, by the subscription as it is now.
 
-What is shown is what the grant of the event's time and today's both cover; secrets of a template are not.
+An event is shown if the grant of its time and today's both cover it; secrets of a template are not shown.
 """
 
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ class RenderedPayload:
     version: int
     """The version that the subscription gets."""
     found: str = ""
-    """The record that still has the event, in words: `its origin t-3@40`, `the dead letter 3@7`."""
+    """The record that still has the event, as text: `its origin t-3@40`, `the dead letter 3@7`."""
     at_origin: bool = True
-    """Whether that is the event's own record; False: a tier record or a dead letter, which has a copy."""
+    """Whether that is the event's own record; False: it is a copy in a tier record or a dead letter."""
 
 
 def payload_of(
@@ -52,8 +52,8 @@ def payload_of(
     Args:
         settings: The cluster.
         state: The tables.
-        details: All about the delivery.
-        origin: Which event, `topic-partition@offset`; needed where several have this id.
+        details: Everything about the delivery.
+        origin: The event's position, `topic-partition@offset`; required if several events have this id.
 
     Raises:
         InputRefused: The event is gone, may not be shown, or cannot be rendered; the text says why.

@@ -1,4 +1,4 @@
-"""What an operator can do about a delivery, by its state and its subscription's."""
+"""Lists what an operator can do about a delivery, by its state and its subscription's."""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,11 +26,11 @@ def remedies(
     status: SubscriptionStatus | None,
     now: Millis,
 ) -> Iterator[str]:
-    """Yield what can be done about a delivery, one sentence each, with the command.
+    """Yield the remedies for a delivery, one sentence each, with the command.
 
     Args:
         history: Its history.
-        pending: Where its runs wait, the one that is due first before all others.
+        pending: Where its runs wait, the one that is due first at the front.
         subscription_id: Its subscription.
         status: The subscription's status under the holds, for the event's type; None: it is not known.
         now: The present.
@@ -42,9 +42,7 @@ def remedies(
         return
     resend = f"hookstream deliveries resend {history.delivery_id}"
     if isinstance(status, Deleted):
-        what = (
-            "what is pending of it is cancelled when it is due" if pending else "nothing is sent"
-        )
+        what = "its pending runs are cancelled when they are due" if pending else "nothing is sent"
         yield f"{subscription_id} is deleted: {what}"
         return
     if isinstance(status, DisabledStatus):
@@ -59,11 +57,11 @@ def remedies(
         yield f"to redrive it, in the same run: hookstream dlq redrive {dead[-1].place}"
     if not pending and history.state is DeliveryState.PENDING:
         yield (
-            "no tier has it: what settled it last was written after the tiers were read, or a worker"
-            " has it in hand; ask again"
+            "no tier has it: it was settled after the tiers were read, or a worker is attempting it;"
+            " try again"
         )
     if not isinstance(status, DisabledStatus):
-        yield f"to send it again, in a run of its own: {resend}"
+        yield f"to send it again, in a new run: {resend}"
 
 
 def _of_pending(
@@ -79,15 +77,15 @@ def _of_pending(
             )
         case Paused(since=since):
             yield (
-                f"it waits since {subscription_id} is paused, since {to_the_second(since)}:"
+                f"it waits because {subscription_id} is paused, since {to_the_second(since)}:"
                 f" hookstream subscriptions resume {subscription_id}"
             )
         case Unreadable(unreadable):
             yield f"it waits until the row of {subscription_id} can be read: {unreadable.why}"
         case Absent():
-            yield f"it waits until the table has a row of {subscription_id}"
+            yield f"it waits until the table has a row for {subscription_id}"
         case Live() | None:
-            yield f"nothing: it is attempted by itself, and is due {when}"
+            yield f"nothing: it is attempted automatically, and is due {when}"
         case Deleted() | DisabledStatus():
             pass
 

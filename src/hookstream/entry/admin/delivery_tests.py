@@ -1,8 +1,8 @@
-"""Tests of a subscription: one event that is marked as a test, sent once, and what came of it.
+"""Tests a subscription: sends one event that is marked as a test, once, and waits for its result.
 
-A test goes the whole way that a delivery goes: through the tier that is due at once, by whichever worker
-has its partition, with the subscription's address rules, secrets, format and version. What it leaves out
-is the match: it is for one subscription, whatever its filter says. It has one attempt and no dead letter.
+A test takes the whole path of a delivery: through the tier that is due immediately, by the worker that has
+its partition, with the subscription's address rules, secrets, format and version. Only the match is left out:
+a test is for one subscription, whatever its filter says. It has one attempt and no dead letter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,9 +58,9 @@ class FilterReport:
 
     matches: bool
     why: str
-    """What says no; empty: it matches."""
+    """The condition that is not met; empty: it matches."""
     environment: str
-    """The environment with which that was asked: the event's own, not that of a test."""
+    """The environment with which the filter was evaluated: the event's own, not that of a test."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -87,9 +87,9 @@ class SentTest:
     job: str
     """The job that names its run."""
     expires_at: Millis
-    """From then on no worker attempts it."""
+    """The instant from which no worker attempts it."""
     entry: AuditEntry | None
-    """What came of it; None: nothing was recorded in the time given."""
+    """Its audit record; None: none was written in time."""
 
     @property
     def is_delivered(self) -> bool:
@@ -99,11 +99,11 @@ class SentTest:
 
 @dataclass(slots=True, frozen=True)
 class OnceOnly:
-    """What makes sure that a test is not sent twice."""
+    """Prevents that a test is sent twice."""
 
     turn: Turn
     also: Callable[[SentTest], Sequence[OutgoingRecord]]
-    """Returns records that commit with the test, of which nothing came yet."""
+    """Returns records that commit with the test, which has no result yet."""
 
 
 def prepare_test(
@@ -123,7 +123,7 @@ def prepare_test(
         line: The event; None: a sample of the type's newest version.
 
     Raises:
-        InputRefused: It may not be tested now, or not with this event. The reason is in its text.
+        InputRefused: It may not be tested now, or not with this event. The text has the reason.
         ConfigurationError: The subscription's row cannot be read.
     """
     subscription = found_subscription(state, subscription_id)
@@ -201,14 +201,16 @@ def _refuse_type(state: State, subscription: Subscription, event_type: str) -> N
         )
     partner = state.current.partners.get(subscription.partner_id)
     if partner is None:
-        raise InputRefused(f"there is no partner {subscription.partner_id!r}: nothing is granted")
+        raise InputRefused(
+            f"there is no partner {subscription.partner_id!r}, so nothing is granted"
+        )
     if GrantTimeline(partner).now.opens(event_type, None) is None:
         granted = the_first(list(partner.grant.event_types), _SHOWN_TYPES) or "nothing"
         raise InputRefused(f"{partner.id} is not granted {event_type!r}; it is granted {granted}")
 
 
 def _event_of_sample(book: SchemaBook, event_type: str) -> EventLine:
-    """Return the sample of a type's newest version, as a line would have it; it happens now."""
+    """Return the sample of a type's newest version as a line, with the present as its time."""
     made = SchemaDocuments(book).sample(event_type, None, SampleFormat.INPUT)
     return EventLine(
         event_type=event_type,
@@ -281,10 +283,10 @@ def send_test(
         prepared: The test.
         seconds: How long to wait at most.
         sent: Called with the job's id once the test is durable.
-        once: What makes sure that it is not sent twice; None: nothing.
+        once: Prevents that it is sent twice; None: nothing does.
 
     Raises:
-        HookstreamError: What the turn's check raises; nothing was sent.
+        HookstreamError: The turn's check raised it; nothing was sent.
         ConfigurationError: The jobs topic is not stamped by the brokers, or a topic may not be used.
         DependencyUnavailable: The cluster does not answer.
     """

@@ -1,4 +1,4 @@
-"""A partner's endpoint for development: it verifies each request as a partner would, and answers it.
+"""Runs a partner's endpoint for development: it verifies each request as a partner would, and answers it.
 
 Requests are judged by `hookstream.receiver`, the kit that partners have.
 """
@@ -29,7 +29,7 @@ INVALID: Final = 422
 """The response status for a body that is not valid."""
 _MAX_SECRET_BYTES: Final = 4_096
 _UNSIGNED: Final = Verified("", 0)
-"""Stands for a request that nothing verified: only the keys of its events depend on it."""
+"""Replaces the result for an unverified request; only the keys of its events depend on it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,11 +43,11 @@ class Judged:
     reason: Reason | None
     """Why it is not verified."""
     detail: str
-    """What is wrong with it, as a sentence; empty if it is verified and valid."""
+    """Its problem, as a sentence; empty if it is verified and valid."""
     status: int
     """The status of the response."""
     valid: bool = True
-    """False if the body is not what was agreed."""
+    """False if the body is not valid against the schemas."""
 
 
 @dataclass(slots=True)
@@ -57,14 +57,14 @@ class DevReceiver:
     secrets: Sequence[str]
     """Its signing secrets (`whsec_...`) and public keys (`whpk_...`); none: nothing is verified."""
     statuses: Sequence[int]
-    """What requests are answered with in turn, the last one from then on; one that is not verified is
-    answered 401, one that is not valid 422, and neither takes any of them."""
+    """The statuses of the answers in order, the last one from then on. An unverified request is answered 401,
+    an invalid one 422; neither uses up a status."""
     now: Callable[[], Millis]
     """Milliseconds since the epoch."""
     on_request: Callable[[Judged], None]
     """Called with each request before it is answered."""
     schemas: Sequence[BodySchema] = ()
-    """Each event must be valid by one of them; none: nothing is validated."""
+    """Each event must be valid against one of them; none: nothing is validated."""
     _taken: int = 0
 
     async def run(
@@ -74,7 +74,7 @@ class DevReceiver:
 
         Args:
             port: 0 takes a free one.
-            listening: Called with the URL as soon as requests are taken.
+            listening: Called with the URL as soon as requests are accepted.
             limit: None: no end.
 
         Raises:
@@ -111,7 +111,7 @@ class DevReceiver:
         """Check each event of a body.
 
         Raises:
-            BodyRefused: It is valid by none of the schemas; with the fewest problems of any.
+            BodyRefused: It is valid against none of the schemas; the error has the fewest problems of any.
         """
         if self.schemas:
             for member in members(verified, body):
@@ -137,8 +137,8 @@ def schemas_of(files: Sequence[Path]) -> list[BodySchema]:
     """Read JSON Schemas, as `hookstream schemas jsonschema` prints them.
 
     Raises:
-        InputRefused: A file is not JSON, or no object.
-        ConfigurationError: A file is no JSON Schema, or the package `jsonschema` is not installed.
+        InputRefused: A file is not JSON, or not an object.
+        ConfigurationError: A file is not a JSON Schema, or the package `jsonschema` is not installed.
         OSError: A file cannot be read.
     """
     found = []
@@ -148,7 +148,7 @@ def schemas_of(files: Sequence[Path]) -> list[BodySchema]:
         except (ValueError, RecursionError) as problem:
             raise InputRefused(f"{path}: it is not JSON: {problem}") from None
         if not isinstance(document, dict):
-            raise InputRefused(f"{path}: it is no JSON Schema, which is an object")
+            raise InputRefused(f"{path}: it is not a JSON Schema, which is an object")
         try:
             found.append(BodySchema(document))
         except ConfigurationError as problem:

@@ -1,4 +1,4 @@
-"""What is wrong with an installation, each finding with its remedy: decisions on what was looked up."""
+"""Decides from looked-up facts what is wrong with an installation; each finding has its remedy."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,11 +28,11 @@ from hookstream.entry.admin.tables import State
 from hookstream.entry.admin.worker_pages import WorkerPage
 
 _NAMED = 5
-"""How many names one finding has at most."""
+"""The most names in one finding."""
 _WORTH_SAYING: Millis = 5 * SECOND
-"""From which difference of clocks on there is a finding."""
+"""The smallest difference of clocks that is a finding."""
 _REPLICATED_FROM = 3
-"""Brokers from which on losing one must lose nothing: three replicas, two of them in sync."""
+"""The number of brokers from which the loss of one must lose nothing: three replicas, two of them in sync."""
 _INSYNC = 2
 _MARGIN: Millis = DAY
 """How long a tier must keep its records beyond its delay."""
@@ -45,7 +45,7 @@ class Level(StrEnum):
     PROBLEM = "problem"
     """Something does not work, or events can be lost."""
     WARNING = "warning"
-    """It works, and somebody should know."""
+    """It works, but an operator should know."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,12 +70,12 @@ class DoctorFinding:
 
 @dataclass(slots=True, frozen=True)
 class Examination:
-    """What was looked at, and what was found."""
+    """The checks that were made, and their findings."""
 
     findings: Sequence[DoctorFinding]
     """In the order of the checks."""
     made: frozenset[str]
-    """The checks that were made; any other is neither well nor ill."""
+    """The checks that were made; the result of any other is not known."""
 
     @property
     def problems(self) -> int:
@@ -98,18 +98,18 @@ CHECKS: Mapping[str, str] = {
     "replication": "the loss of a broker loses nothing",
     "access": "only hookstream writes to its topics",
     "clock": "this machine's clock agrees with the brokers'",
-    "keys": "the key ring is there, and opens every signing secret",
+    "keys": "the key ring exists, and opens every signing secret",
     "tables": "every row of the tables can be read",
-    "endpoints": "endpoints may be sent to, and their names resolve",
-    "registry": "each registry of schemas that is set answers",
+    "endpoints": "endpoints are allowed, and their names resolve",
+    "registry": "each configured schema registry answers",
     "partitions": "every partition is assigned to a worker, and makes progress",
     "workers": "workers answer, match events, and run this release",
 }
-"""The checks, in their order, each with what it makes sure of."""
+"""The checks in their order, each with its promise."""
 
 
 def topic_findings(changes: Iterable[TopicChange]) -> list[DoctorFinding]:
-    """Return what `topics apply` would change, and what it only remarks."""
+    """Return the changes that `topics apply` would make, and its remarks."""
     found: list[DoctorFinding] = []
     missing: list[str] = []
     for change in changes:
@@ -126,7 +126,7 @@ def topic_findings(changes: Iterable[TopicChange]) -> list[DoctorFinding]:
                     check = "retention"
                 found.append(DoctorFinding(check, Level.PROBLEM, what, remedy))
             case Remark(name=name, remark=remark):
-                # A remark about all topics is about who may write to them.
+                # A remark about all topics concerns who may write to them.
                 check = "access" if name.endswith(".*") else "topics"
                 remedy = (
                     "limit writing to hookstream's own principals (docs/security.md)"
@@ -149,8 +149,8 @@ def retention_findings(topics: Topics, existing: Mapping[str, Existing]) -> list
         if delay is None or not kept.isdigit() or int(kept) >= delay + _MARGIN:
             continue
         what = (
-            f"{name} keeps records for {format_duration(int(kept))}, and they are due after"
-            f" {format_duration(delay)}: what waits there can be deleted"
+            f"{name} keeps records for {format_duration(int(kept))}, but they are due after"
+            f" {format_duration(delay)}: waiting records can be deleted"
         )
         remedy = f"set its retention.ms to at least {delay + _MARGIN} (kafka-configs.sh --alter)"
         found.append(DoctorFinding("retention", Level.PROBLEM, what, remedy))
@@ -160,7 +160,7 @@ def retention_findings(topics: Topics, existing: Mapping[str, Existing]) -> list
 def replication_findings(
     replicas: Mapping[str, TopicReplicas], existing: Mapping[str, Existing], brokers: int
 ) -> list[DoctorFinding]:
-    """Return what the loss of a broker would cost, or costs now.
+    """Return the findings about replicas: what the loss of a broker costs now, or would cost.
 
     Args:
         replicas: Of hookstream's own topics.
@@ -171,10 +171,10 @@ def replication_findings(
     behind = [name for name, each in replicas.items() if each.in_sync < each.assigned]
     if behind:
         what = f"replicas are not in sync: {the_first(sorted(behind), _NAMED)}"
-        remedy = "a broker is away or slow: repair it before another one fails"
+        remedy = "a broker is down or slow: repair it before another one fails"
         found.append(DoctorFinding("replication", Level.PROBLEM, what, remedy))
     if brokers < _REPLICATED_FROM:
-        what = f"the cluster has fewer than {_REPLICATED_FROM} brokers: what the loss of one takes is lost"
+        what = f"the cluster has fewer than {_REPLICATED_FROM} brokers: the records of a lost broker are lost"
         remedy = f"use a cluster of {_REPLICATED_FROM} brokers or more in production"
         found.append(DoctorFinding("replication", Level.WARNING, what, remedy))
         return found
@@ -190,7 +190,7 @@ def replication_findings(
         and int(existing[name].config.get("min.insync.replicas", "1")) < _INSYNC
     )
     if lax:
-        what = f"a write may be acknowledged by one replica alone: {the_first(lax, _NAMED)}"
+        what = f"a single replica may acknowledge a write: {the_first(lax, _NAMED)}"
         remedy = f"set min.insync.replicas={_INSYNC} on them (kafka-configs.sh --alter)"
         found.append(DoctorFinding("replication", Level.PROBLEM, what, remedy))
     return found
@@ -201,7 +201,7 @@ def clock_findings(ahead: Millis, most: Millis) -> list[DoctorFinding]:
 
     Args:
         ahead: By how much it is ahead; negative: behind.
-        most: From which difference on a worker makes no attempt.
+        most: The difference from which a worker makes no attempt.
     """
     if abs(ahead) <= _WORTH_SAYING:
         return []
@@ -216,7 +216,7 @@ def clock_findings(ahead: Millis, most: Millis) -> list[DoctorFinding]:
 
 
 def table_findings(state: State, *, may_be_empty: bool) -> list[DoctorFinding]:
-    """Return what of the tables cannot be read, or is not there."""
+    """Return the tables' rows that cannot be read, and the tables that are empty."""
     found: list[DoctorFinding] = []
     sealed = [
         each
@@ -248,7 +248,7 @@ def table_findings(state: State, *, may_be_empty: bool) -> list[DoctorFinding]:
 
 
 def endpoints_of(state: State) -> dict[str, list[Subscription]]:
-    """Return the subscriptions that are sent to, by the host of their endpoints."""
+    """Return the subscriptions that get requests, by the host of their endpoints."""
     found: dict[str, list[Subscription]] = defaultdict(list)
     for each in state.current.subscriptions.values():
         if (
@@ -267,7 +267,7 @@ def endpoint_findings(
     https_only: bool,
     allow: Sequence[Network],
 ) -> list[DoctorFinding]:
-    """Return the endpoints to which nothing can be sent.
+    """Return the endpoints that cannot get requests.
 
     Args:
         by_host: The subscriptions of each host.
@@ -281,7 +281,7 @@ def endpoint_findings(
         for each in subscriptions:
             refused = url_problem(each.endpoint.url, https_only=https_only, allow=allow)
             if refused is not None:
-                what = f"{each.id}: deliveries are refused, since {refused}"
+                what = f"{each.id}: deliveries are refused, because {refused}"
                 remedy = "change its URL, or egress.allow and egress.https_only"
                 found.append(DoctorFinding("endpoints", Level.PROBLEM, what, remedy))
         addresses = resolved.get(host, ())
@@ -292,20 +292,20 @@ def endpoint_findings(
             continue
         blocked = [why for each in addresses if (why := address_problem(each, allow))]
         if blocked:
-            what = f"{host} ({whose}) is not sent to: {blocked[0]}"
+            what = f"{host} ({whose}) is not allowed: {blocked[0]}"
             remedy = "if it is yours, add its network to egress.allow; else ask its partner"
             found.append(DoctorFinding("endpoints", Level.PROBLEM, what, remedy))
     return found
 
 
 def partition_findings(partitions: Iterable[OpenPartition]) -> list[DoctorFinding]:
-    """Return the partitions that stand, those of one reason together."""
+    """Return the partitions that need attention, grouped by reason."""
     found: list[DoctorFinding] = []
     for named, why in by_cause(partitions):
         if "assigned" in why:
-            remedy = "start a worker; if one runs, see its log for the assignment"
+            remedy = "start a worker; if one is running, see its log for the assignment"
         elif "committed" in why:
-            remedy = "`hookstream partition start TOPIC/N --at earliest|TIME`, if it has stopped"
+            remedy = "`hookstream partition start TOPIC/N --at earliest|TIME`, if it is stopped"
         else:
             remedy = "see the workers' logs (partition.stopped, matching.waits); more workers if they are busy"
         found.append(DoctorFinding("partitions", Level.PROBLEM, f"{named}: {why}", remedy))
@@ -313,15 +313,17 @@ def partition_findings(partitions: Iterable[OpenPartition]) -> list[DoctorFindin
 
 
 def worker_findings(pages: Sequence[WorkerPage], release: str) -> list[DoctorFinding]:
-    """Return what is wrong with the workers that were asked.
+    """Return the findings about the workers that were asked.
 
     Args:
-        pages: What they answered.
+        pages: Their answers.
         release: The release that asks.
     """
     if not pages:
         what = "no worker was asked: their releases and readiness are not known"
-        remedy = "name each with --worker HOST:PORT (its worker.listen), or all in console.workers"
+        remedy = (
+            "name each with --worker HOST:PORT (its worker.listen), or list all in console.workers"
+        )
         return [DoctorFinding("workers", Level.WARNING, what, remedy)]
     found: list[DoctorFinding] = []
     for page in pages:
@@ -335,18 +337,18 @@ def worker_findings(pages: Sequence[WorkerPage], release: str) -> list[DoctorFin
             )
         if page.stopped_partitions:
             what = f"{page.address} has stopped {page.stopped_partitions} of its partitions"
-            remedy = "its log names each, with the cause and the remedy (partition.stopped)"
+            remedy = "see its log for each, with cause and remedy (partition.stopped)"
             found.append(DoctorFinding("partitions", Level.PROBLEM, what, remedy))
     others = Counter(page.release for page in pages if page.release not in ("", release))
     if others:
         what = f"this is release {release}, and workers run {the_first(sorted(others), _NAMED)}"
-        remedy = "finish the rolling upgrade; releases beside each other are fine meanwhile"
+        remedy = "finish the rolling upgrade; until then, different releases may run side by side"
         found.append(DoctorFinding("workers", Level.WARNING, what, remedy))
     return found
 
 
 def registry_finding(name: str, status: int | None, detail: str) -> DoctorFinding | None:
-    """Return what is wrong with a registry; None: it answers.
+    """Return the finding about a registry; None: it answers.
 
     Args:
         name: Its name in the settings.
@@ -362,7 +364,10 @@ def registry_finding(name: str, status: int | None, detail: str) -> DoctorFindin
         what = f"registry {name} refuses the credentials (answer {status})"
         remedy = f"check registry.{name}'s username and password, or its token"
     elif status >= 500:  # noqa: PLR2004  a server's error
-        what, remedy = f"registry {name} fails (answer {status})", "see the registry's own log"
+        what, remedy = (
+            f"registry {name} fails with answer {status}",
+            "see the registry's own log",
+        )
     else:
         return None
     return DoctorFinding("registry", Level.PROBLEM, what, remedy)

@@ -1,4 +1,4 @@
-"""Looks up what the doctor decides on: the cluster, the tables, this machine, registries and workers."""
+"""Looks up the facts for the doctor: of the cluster, the tables, this machine, registries and workers."""
 
 import asyncio
 import ipaddress
@@ -45,26 +45,27 @@ from hookstream.pipeline.broker_clock import TIME_KEY
 from hookstream.settings import Settings
 
 _MOST_HOSTS = 500
-"""Hosts of endpoints that are looked up at most."""
+"""The most hosts of endpoints that are looked up."""
 _AT_ONCE = 16
-"""Look-ups of names at a time."""
+"""Concurrent look-ups of names."""
 _SECONDS = 30.0
-"""For the look-ups of all names."""
+"""The time for the look-ups of all names."""
 _REGISTRY_PATH = "/schemas/types"
-"""A short answer that every registry has, and that takes its credentials."""
+"""A request with a short answer that every registry has, and that needs its credentials."""
 
 
 def examine(
     settings: Settings, workers: tuple[str, ...] = (), only: Iterable[str] = ()
 ) -> Examination:
-    """Look at everything, and return what is wrong.
+    """Run the checks, and return the findings.
 
-    It changes nothing, but writes a record without a value, which no table has a row of, to learn the
-    brokers' time.
+    It changes nothing: to learn the brokers' time it writes records without a value into the health table, as
+    workers do.
 
     Args:
         settings: Of the installation.
-        workers: `host:port` of workers to ask; none: those that the settings name, or the one of the settings, if it answers.
+        workers: `host:port` of workers to ask; none: those that the settings
+            name, or the one of the settings, if it answers.
         only: The names of the checks to make; none: all.
     """
     wanted = frozenset(only) or frozenset(CHECKS)
@@ -77,7 +78,7 @@ def examine(
         try:
             found += check()
         except HookstreamError as error:
-            remedy = "see what it names: a topic that is missing, a setting, or a permission"
+            remedy = "see what the error names: a missing topic, a setting, or a permission"
             first = next(name for name in names if name in about)
             found.append(
                 DoctorFinding(first, Level.PROBLEM, f"it cannot be checked: {error}", remedy)
@@ -90,7 +91,7 @@ def examine(
 
 
 _Checks: TypeAlias = Iterator[tuple[Sequence[str], Callable[[], Iterable[DoctorFinding]]]]
-"""Each with the names of what it is about."""
+"""Each with the names that it concerns."""
 
 
 def _checks(settings: Settings, workers: tuple[str, ...], wanted: frozenset[str]) -> _Checks:
@@ -108,7 +109,10 @@ def _checks(settings: Settings, workers: tuple[str, ...], wanted: frozenset[str]
     try:
         reached(settings)
     except HookstreamError as error:
-        remedy = "check kafka.bootstrap_servers, kafka.client and the network; what needs the cluster is left out"
+        remedy = (
+            "check kafka.bootstrap_servers, kafka.client and the network; checks that need the cluster"
+            " are left out"
+        )
         away = DoctorFinding("brokers", Level.PROBLEM, str(error), remedy)
         yield ("brokers",), lambda: [away]
         return
@@ -172,13 +176,13 @@ def _endpoints(settings: Settings, state: State) -> list[DoctorFinding]:
     if len(by_host) > len(hosts):
         what = f"the names of {len(by_host) - len(hosts)} more endpoints were not looked up"
         found.append(
-            DoctorFinding("endpoints", Level.WARNING, what, "workers look them up as they send")
+            DoctorFinding("endpoints", Level.WARNING, what, "workers look them up when they send")
         )
     return found
 
 
 def _resolved(hosts: Sequence[str]) -> dict[str, Sequence[str] | str]:
-    """Return the addresses of each host, or why it has none; of one that takes too long, nothing."""
+    """Return the addresses of each host, or why it has none; a host that takes too long is left out."""
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="resolve")
     try:
         looked_up = {host: pool.submit(_addresses, host) for host in hosts}

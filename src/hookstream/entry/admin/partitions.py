@@ -74,10 +74,10 @@ class ReadPartitions:
         """
         return [*self.of_events(), *self.of_tiers()]
 
-    def of_events(self, *, oldest: bool = True) -> list[GroupPosition]:
-        """Return the position of the events' group in every partition; `oldest`: see `KafkaGroups`."""
+    def of_events(self) -> list[GroupPosition]:
+        """Return the position of the events' group in every partition, with its oldest unsettled record."""
         partitions = self._partitions(self._events)
-        return self.groups.positions(self._names.group, partitions, oldest=oldest)
+        return self.groups.positions(self._names.group, partitions, oldest=True)
 
     def of_these_events(self, places: Iterable[TopicPartition]) -> list[GroupPosition]:
         """Return the position of the events' group in each of these partitions that there is."""

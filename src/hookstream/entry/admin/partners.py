@@ -1,20 +1,17 @@
 """Partners for operators: their subscriptions and limits, and deleting them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from hookstream.core.model.instant import format_duration, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject, json_text
 from hookstream.core.model.partner_limits import PARTNER_LIMIT_BOUNDS, PartnerLimits
 from hookstream.core.model.subscription import Partner, Subscription, SubscriptionState
 from hookstream.core.planning import transitions
-from hookstream.core.planning.changes import Delete, Update
+from hookstream.core.planning.changes import Delete
 from hookstream.entry.admin.changes import ChangeWriter
-from hookstream.entry.admin.ownership import refuse_owned_by_files
 from hookstream.entry.admin.subscriptions import shown_fields
 from hookstream.entry.admin.tables import (
     State,
-    at_partner_revision,
     found_partner,
     found_subscription,
 )
@@ -70,31 +67,6 @@ def earlier_grants(partner: Partner) -> list[str]:
         until = to_rfc3339(after.since or 0)
         lines.append(f"{since} to {until}: {types or '(nothing)'} in {where or '(none)'}{pattern}")
     return lines
-
-
-def set_limits(
-    writer: ChangeWriter, partner_id: str, revision: int | None, limits: PartnerLimits
-) -> Partner:
-    """Set what a partner may do by itself; return it as it is then.
-
-    Args:
-        writer: Writes the tables.
-        partner_id: The partner.
-        revision: The revision that it must be at; None: any.
-        limits: All of them.
-
-    Raises:
-        InputRefused: There is no such partner.
-        OwnedByFiles: Files own it, so they have its limits.
-        Conflict: It is at another revision.
-    """
-    before = at_partner_revision(writer.state, partner_id, revision)
-    refuse_owned_by_files(before)
-    if limits == before.limits:
-        return before
-    after = replace(before, limits=limits, revision=before.revision + 1)
-    writer.write([Update(before, after, ())])
-    return after
 
 
 def delete(writer: ChangeWriter, partner_id: str, *, cascade: bool) -> tuple[Partner, list[str]]:

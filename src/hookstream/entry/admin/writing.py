@@ -29,7 +29,6 @@ from hookstream.entry.admin.tables import (
 )
 from hookstream.entry.admin.topics import cluster_topics
 from hookstream.entry.cluster import reached
-from hookstream.entry.keys import key_ring
 from hookstream.errors import Contended, HookstreamError, InputRefused, ProducerFenced
 from hookstream.settings import Settings
 
@@ -247,12 +246,3 @@ def attempt_change(
     """Make one change, with clients of its own; see `EqualWriting` and `attempt` of it."""
     with EqualWriting(settings, keys, console=console, reader=reader) as writing:
         return writing.attempt(act, also)
-
-
-def attempt_change_signed(settings: Settings, act: Callable[[ChangeWriter], T]) -> Changed[T]:
-    """As `attempt_change`, with the key ring that the settings name: for changes of secrets.
-
-    Raises:
-        ConfigurationError: None is set, or what is set is none.
-    """
-    return attempt_change(settings, act, key_ring(settings))

@@ -25,7 +25,7 @@ SUBSCRIPTION = Subscription(
 LIVE = Live(SUBSCRIPTION, None)
 PENDING = DeliveryHistory("msg_a", (FIRST,), ())
 DEAD = DeliveryHistory("msg_a", (FIRST, LAST), (DEATH,))
-RESEND = "to send it again, in a run of its own: hookstream deliveries resend msg_a"
+RESEND = "to send it again, in a new run: hookstream deliveries resend msg_a"
 
 
 def of_pending(status: SubscriptionStatus | None) -> list[str]:
@@ -33,7 +33,7 @@ def of_pending(status: SubscriptionStatus | None) -> list[str]:
 
 
 def test_what_waits_for_its_time_needs_nothing() -> None:
-    nothing = "nothing: it is attempted by itself, and is due at 1970-01-01 00:00:06"
+    nothing = "nothing: it is attempted automatically, and is due at 1970-01-01 00:00:06"
     assert of_pending(LIVE) == of_pending(None) == [nothing, RESEND]
 
 
@@ -63,7 +63,7 @@ def test_what_waits_for_an_operator_names_the_command(
 
 def test_nothing_is_offered_for_a_deleted_subscription() -> None:
     [only] = of_pending(Deleted("crm", "acme"))
-    assert only == "crm is deleted: what is pending of it is cancelled when it is due"
+    assert only == "crm is deleted: its pending runs are cancelled when they are due"
 
 
 def test_a_disabled_subscription_is_enabled_before_anything_is_sent_again() -> None:

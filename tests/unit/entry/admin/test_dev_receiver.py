@@ -151,7 +151,7 @@ def test_json_schemas_are_read_from_files(tmp_path: Path) -> None:
     ("text", "refusal", "said"),
     [
         ("{", InputRefused, "it is not JSON"),
-        ("[]", InputRefused, "it is no JSON Schema, which is an object"),
+        ("[]", InputRefused, "it is not a JSON Schema, which is an object"),
         ('{"type": 1}', ConfigurationError, "it is no JSON Schema"),
     ],
 )

@@ -135,7 +135,7 @@ def test_endpoints_that_cannot_be_sent_to_are_found_with_whose_they_are() -> Non
     found = endpoint_findings(endpoints_of(state), resolved, https_only=True, allow=[LOOPBACK])
     assert [(each.level, each.what.split(":")[0]) for each in found] == [
         (Level.WARNING, "gone.example (gone) does not resolve on this machine"),
-        (Level.PROBLEM, "inside.example (inside) is not sent to"),
+        (Level.PROBLEM, "inside.example (inside) is not allowed"),
         (Level.PROBLEM, "plain"),
     ]
 

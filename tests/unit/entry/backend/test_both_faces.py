@@ -321,8 +321,8 @@ def test_a_partner_is_created_alike_by_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a: 1\n---\nb: 2\n", "has 2 definitions: write one"),
-        ("- a\n", "is no definition: write its fields"),
+        ("a: 1\n---\nb: 2\n", "has 2 definitions; write exactly one"),
+        ("- a\n", "is not a definition; write an object of its fields"),
         ("a: [\n", ""),
     ],
 )
