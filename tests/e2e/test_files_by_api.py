@@ -132,7 +132,7 @@ async def sent(world: World, faces: Faces, endpoint: Endpoint) -> None:
         by_api = sorted((await faces.by_api(*read)).splitlines())
         assert by_api == sorted((await faces.on_kafka(*read)).splitlines())
         assert len(by_api) == EVENTS
-    with pytest.raises(CommandFailed, match="is no event topic"):
+    with pytest.raises(CommandFailed, match="is not an event topic"):
         await faces.by_api("events", "send", str(file), "--topic-prefix", "elsewhere.")
 
 

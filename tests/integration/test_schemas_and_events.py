@@ -229,7 +229,7 @@ def test_events_are_sent_and_come_out_as_they_went_in(world: World) -> None:
     given = sorted(orjson.dumps(line["data"]) for line in lines_of(60))
     audience, last = sent.err.splitlines()[0], sent.err.splitlines()[-1]
     assert (sent.code, last) == (0, "60 sent, 0 refused")
-    assert audience.endswith("no subscription asks for the type, so nobody gets it")
+    assert audience.endswith("no subscription asks for the type, so no partner gets it")
     assert sorted(orjson.dumps(line["data"]) for line in shown) == given
 
 

@@ -1,1 +1,1 @@
-"""What operators' commands work on: the cluster itself, or a console's API. Both give the same values."""
+"""The backends of operators' commands: the cluster itself, or a console's API. Both give the same values."""

@@ -1,4 +1,4 @@
-"""Everything that commands work on, whatever implements it."""
+"""The interface of a backend: the ports of all commands."""
 
 from typing import Protocol
 
@@ -76,7 +76,7 @@ class Backend(Protocol):
         """Failure groups.
 
         Raises:
-            InputRefused: There are none without a console.
+            InputRefused: Without a console there are no failure groups.
         """
 
     @property
@@ -103,7 +103,7 @@ class Backend(Protocol):
         """Return the dead letters, or the undecodable records."""
 
     def deliveries(self, scan: int) -> DeliveryCommands:
-        """Return what lists deliveries; of the cluster, from at most `scan` records of each topic."""
+        """Return the listing of deliveries; on the cluster it reads at most `scan` records of each topic."""
 
     def statistics(self, scan: int) -> StatisticsCommand:
-        """Return what counts deliveries; of the cluster, from at most `scan` records of each topic."""
+        """Return the statistics; on the cluster they read at most `scan` records of each topic."""

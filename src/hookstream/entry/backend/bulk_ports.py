@@ -1,6 +1,6 @@
-"""What commands need of dead letters and undecodable records: listing them, redriving and purging them.
+"""The ports for dead letters and undecodable records: listing, exporting, redriving and purging them.
 
-As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
+The cluster and the API implement each of these, and each raises the exceptions that `ports.py` documents.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,21 +22,21 @@ from hookstream.entry.backend.sending_ports import NewJob
 
 
 class ListingProblems(NamedTuple):
-    """What limits what a listing says."""
+    """The limits of a listing."""
 
     unreadable_marks: Sequence[str] = ()
-    """Because of them, some of what is shown as open may have been redriven or purged."""
+    """Unreadable marks: because of them, some records that are shown as open may have been redriven or purged."""
     reservations: Sequence[str] = ()
 
 
 class DetailsRead(NamedTuple):
-    """Records of the topic with all that is known of each."""
+    """Records of the topic with all their details."""
 
     found: Sequence[DeadLetterDetails]
     unreadable_marks: Sequence[str] = ()
     """As in `ListingProblems`."""
     reservations: Sequence[str] = ()
-    """What limits what is said of them."""
+    """The limits of the details."""
 
 
 class ExportCommand(Protocol):
@@ -44,7 +44,7 @@ class ExportCommand(Protocol):
 
     @property
     def counts(self) -> Export:
-        """What was exported, and what was left out, as far as the lines were read."""
+        """The counts of exported and left out records, as far as the lines were read."""
 
     def encoded(self) -> Iterator[bytes]:
         """Yield the lines as JSON without line feeds, once; the last one only after all others."""
@@ -61,7 +61,7 @@ class SetAsideCommands(Protocol):
         """Return a grouping to fill."""
 
     def check_names(self, selector: Selector, progress: Progress) -> None:
-        """Refuse a condition by a name that nothing has."""
+        """Refuse a condition by an unknown name."""
 
     def listed(self, selector: Selector, listing: Listing, progress: Progress) -> ListingProblems:
         """Read the selected records into a listing."""
@@ -83,22 +83,22 @@ class SetAsideCommands(Protocol):
         """Return the export of the selected records; `with_resolved`: redriven and purged ones too."""
 
     def refuse_rival(self, job_id: str = "") -> None:
-        """Refuse to begin or continue what another job would be in the way of."""
+        """Refuse an act that conflicts with another job."""
 
     def survey(
         self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
     ) -> Survey:
-        """Count what an act would take.
+        """Count the records that an act would take.
 
         Args:
             act: The act.
             row: The conditions, as `Selector.row` writes them.
-            preview: Fixes up to where records are taken; None: up to the present end.
+            preview: Fixes the end up to which records are taken; None: the present end.
             progress: As for all.
         """
 
     def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
-        """Return what fixes the records that were counted; None: that cannot be fixed."""
+        """Return the preview that fixes the counted records; None: they cannot be fixed."""
 
     def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
         """Return the preview of a token."""
@@ -110,7 +110,7 @@ class SetAsideCommands(Protocol):
         rate: float | None,
         report: Callable[[Unredrivable], None],
     ) -> NewJob:
-        """Return the job that redrives what was counted.
+        """Return the job that redrives the counted records.
 
         Args:
             row: The conditions.
@@ -120,7 +120,7 @@ class SetAsideCommands(Protocol):
         """
 
     def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
-        """Return the job that purges what was counted."""
+        """Return the job that purges the counted records."""
 
     def redrive_in(self, job_id: str) -> Job:
         """Return a redrive that has not ended, to resume or to cancel it."""

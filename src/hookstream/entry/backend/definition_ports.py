@@ -1,7 +1,7 @@
-"""What `plan` and `apply` need: the plan of a folder of definition files, and carrying it out.
+"""The ports of `plan` and `apply`: planning a folder of definition files, and applying the plan.
 
-As for `ports`: the cluster and the API implement each of these, and each may raise what is said there. The files,
-and the variables and files that have their secrets, are read where the command runs.
+The cluster and the API implement each of these, and each raises the exceptions that `ports.py` documents. The
+machine of the command reads the files, and the variables and files with their secrets.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,20 +19,20 @@ from hookstream.entry.admin.plan_view import ShownPlan
 
 @dataclass(slots=True, frozen=True)
 class AppliedPlan:
-    """A plan that was carried out."""
+    """A plan that was applied."""
 
     plan: Callable[[], ShownPlan]
-    """Returns it as it is shown, which takes a while where it is long."""
+    """Returns it as it is shown, which takes a while if it is long."""
     generated: Sequence[tuple[str, SigningSecret]]
-    """Signing secrets that were generated, each with the id of its subscription, to be shown once."""
+    """Generated signing secrets, each with the id of its subscription, to be shown once."""
     jobs: Sequence[Job]
     """The replays of starts in the past."""
     takes_effect: Millis | None
-    """From when all of it is in effect; None: it is at once."""
+    """The instant from which all of it is in effect; None: immediately."""
     wait: Callable[[], None]
-    """Returns once that has come."""
+    """Returns at that instant."""
     warning: str | None
-    """What is to be known of what was written, during a rolling upgrade."""
+    """A warning about the written rows, during a rolling upgrade."""
 
 
 class FolderCommands(Protocol):
@@ -40,13 +40,13 @@ class FolderCommands(Protocol):
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """Problems of the files; while there are any, there is no plan."""
+        """Problems of the files; with any of them, there is no plan."""
 
     def plan(self) -> ShownPlan:
         """Return what applying the files would change now, with problems located in them."""
 
     def apply(self, shown: ShownPlan) -> AppliedPlan:
-        """Carry out the plan that was shown.
+        """Apply the plan that was shown.
 
         Raises:
             Conflict: The tables changed, and with them the plan.

@@ -1,6 +1,6 @@
-"""What commands need of events themselves: reading them as they come, and publishing some.
+"""The ports for events: reading them as they come, and publishing them.
 
-As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
+The cluster and the API implement each of these, and each raises the exceptions that `ports.py` documents.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,18 +15,18 @@ from hookstream.entry.admin.event_audience import Audience
 
 @dataclass(slots=True, frozen=True)
 class WantedTail:
-    """The events that are asked for."""
+    """The requested events."""
 
     topics: Sequence[str] = ()
     """Empty: all event topics."""
     event_types: frozenset[str] = frozenset()
     """Empty: any."""
     from_beginning: bool = False
-    """Whether to begin with the oldest record, or with the next one."""
+    """Whether to start with the oldest record, or with the next one."""
     follow: bool = True
-    """Whether to go on where the log ends now."""
+    """Whether to continue beyond the present end of the log."""
     most: int | None = None
-    """After how many the caller stops; None: not before the end."""
+    """The number after which the caller stops; None: not before the end."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -37,31 +37,31 @@ class TailedRecord:
     offset: int
     appended_at: Millis
     event: JsonObject | None
-    """As `events send` takes it; None: it is none."""
+    """As `events send` takes it; None: the record is not an event."""
     problem: str = ""
-    """Why it is none."""
+    """Why it is not an event."""
 
 
 @dataclass(slots=True, frozen=True)
 class SentLines:
-    """What became of lines that were to be published."""
+    """The result of publishing lines."""
 
     sent: int
     refused: int
     audiences: Sequence[Audience] = ()
-    """Who asks for what was sent, by type and environment."""
+    """The audiences of the sent events, by type and environment."""
     problem: str = ""
-    """Why that is not known; empty: it is."""
+    """Why the audiences are not known; empty: they are."""
 
 
 class LineWatch(Protocol):
-    """Is notified of each line."""
+    """Receives the result of each line."""
 
     def read(self, number: int) -> None:
-        """Hear that a line was read."""
+        """A line was read."""
 
     def refused(self, number: int, why: str) -> None:
-        """Hear that a line is not published, and why."""
+        """A line is not published; `why` has the reason."""
 
 
 class EventCommands(Protocol):

@@ -1,6 +1,6 @@
-"""What commands need to explain why an event did, or did not, arrive.
+"""The port of `explain`: explains why an event did, or did not, arrive.
 
-As for `ports`: the cluster and the API implement this, and each may raise what is said there.
+The cluster and the API implement it, and each raises the exceptions that `ports.py` documents.
 """
 
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What commands need of failure groups, which consoles alone have: their index says what was seen."""
+"""The ports for failure groups, which only consoles have, from their index."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from hookstream.core.model.instant import Millis
 
 @dataclass(slots=True, frozen=True)
 class WantedFailures:
-    """Which failure groups are asked for; None: any."""
+    """The requested failure groups; None: any."""
 
     subscription: str | None = None
     partner: str | None = None
     states: frozenset[str] | None = None
     outcomes: frozenset[str] | None = None
     since: Millis | None = None
-    """From when on errors are counted; None: the console's default."""
+    """The instant from which errors are counted; None: the console's default."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -26,13 +26,13 @@ class CountedErrors:
     """Errors that were counted."""
 
     last_seen: Millis
-    """The last error that is known of, whether it is counted or not."""
+    """The last known error, whether it is counted or not."""
     count: int
     deliveries: int
     is_exact: bool
     """Whether `deliveries` is exact."""
     example: str | None
-    """The newest error as it was; None: none was counted."""
+    """The newest error, unchanged; None: none was counted."""
     delivery_id: str | None
     """Its delivery."""
 
@@ -48,18 +48,18 @@ class FailureFacts:
 
 @dataclass(slots=True, frozen=True)
 class FailureListing:
-    """Failure groups, the one that changed last before all others."""
+    """Failure groups, the last changed first."""
 
     found: Sequence[FailureFacts]
     since: Millis
-    """From when on errors are counted."""
+    """The instant from which errors are counted."""
     problems: Sequence[str] = ()
-    """What limits what is counted."""
+    """The limits of the counts."""
 
 
 @dataclass(slots=True, frozen=True)
 class SummedFailures:
-    """The failure groups of all subscriptions whose errors look alike."""
+    """The failure groups with similar errors, of all subscriptions."""
 
     outcome: str
     status: int | None
@@ -73,7 +73,7 @@ class SummedFailures:
 
 @dataclass(slots=True, frozen=True)
 class FailureSums:
-    """Errors of all subscriptions together, those of most subscriptions before all others."""
+    """Errors of all subscriptions together, those of most subscriptions first."""
 
     found: Sequence[SummedFailures]
     since: Millis
@@ -92,7 +92,7 @@ class FailureRead:
 
 
 class FailureCommands(Protocol):
-    """Lists and shows failure groups, and acts on them. Each may raise what is said in `ports`."""
+    """Lists and shows failure groups, and acts on them. Each raises the exceptions that `ports.py` documents."""
 
     def listed(self, wanted: WantedFailures, limit: int) -> FailureListing:
         """Return at most `limit` groups."""
@@ -108,13 +108,13 @@ class FailureCommands(Protocol):
         """
 
     def act(self, name: str, act: Act, note: str, revision: int | None) -> FailureGroup:
-        """Act on a group, and return it as it is then.
+        """Act on a group, and return the changed group.
 
         Args:
             name: Its id.
-            act: What is done.
-            note: What is said of it.
-            revision: At which revision it must be; None: at any.
+            act: The act.
+            note: The note.
+            revision: The revision that it must be at; None: any.
 
         Raises:
             InputRefused: There is none of this id.

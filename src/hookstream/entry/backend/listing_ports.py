@@ -1,7 +1,7 @@
-"""What commands need of deliveries, attempts and dead letters: what happened, and what waits.
+"""The ports for deliveries and attempts: listing and showing them, and sending a delivery again.
 
-As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
-Every reading takes `progress`, which is called with how many records of how many were read.
+The cluster and the API implement each of these, and each raises the exceptions that `ports.py` documents.
+Every reading takes `progress`, which is called with the number of records that were read, and of all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,11 +32,11 @@ class AttemptListing:
 
     entries: Sequence[AuditEntry]
     count: int
-    """How many there are of the window."""
+    """The number of attempts in the window."""
     is_least: bool = False
     """Whether there may be more than `count`."""
     problems: Sequence[str] = ()
-    """What could not be read, and what limits what is listed."""
+    """Unreadable records, and the limits of the list."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,7 +48,7 @@ class HistoryRead:
 
 
 class AttemptCommands(Protocol):
-    """Lists attempts, and shows what happened to a delivery."""
+    """Lists attempts, and shows the history of a delivery."""
 
     def listed(self, selection: AuditSelection, limit: int, progress: Progress) -> AttemptListing:
         """Return the newest `limit` attempts that a selection selects."""
@@ -60,7 +60,7 @@ class AttemptCommands(Protocol):
 
         Args:
             selection: Which.
-            say: Called with what limits what is yielded, each sentence once.
+            say: Called with the limits of the yielded attempts, each sentence once.
         """
 
     def history(
@@ -75,22 +75,22 @@ class AttemptCommands(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class DeliveryRead:
-    """All that is known of one delivery."""
+    """Everything that is known about one delivery."""
 
     details: DeliveryDetails
     status: SubscriptionStatus | None
-    """Of its subscription, under the holds; None: it is not known."""
+    """The status of its subscription under the holds; None: it is not known."""
     life: DeliveryLife
     problems: Sequence[str] = ()
 
 
 @dataclass(slots=True, frozen=True)
 class ListedDeliveries:
-    """Runs of deliveries, and what limits what is listed."""
+    """Runs of deliveries, and the limits of the list."""
 
     listing: DeliveryListing
     not_read: JsonObject
-    """What was not read, as JSON has it."""
+    """The numbers of records that were not read, as in the JSON."""
     problems: Sequence[str] = ()
 
 
@@ -116,17 +116,17 @@ class DoneResend:
 
 @dataclass(slots=True, frozen=True)
 class WantedResend:
-    """A resend that is asked for."""
+    """The request for a resend."""
 
     delivery_id: str
     origin: str | None
-    """Which event, where several have this id."""
+    """The event's position, if several events have this id."""
     as_granted_today: bool
     since: Millis | None = None
-    """The window in which the delivery is looked for."""
+    """The window in which the delivery is searched."""
     until: Millis | None = None
     reason: str = ""
-    """Why it is sent again; empty: nobody said."""
+    """Why it is sent again; empty: not given."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -140,11 +140,11 @@ class PayloadRead:
     """The version that the subscription gets."""
     published_at: Millis
     version_sent: int | None
-    """The version that was sent last; None: no request was made."""
+    """The version in the last request; None: no request was made."""
     changed_at: Millis | None
     """When the subscription changed after the last request; None: it did not, or it is not known."""
     at_origin: bool
-    """Whether it is the event's own record; False: a copy in a tier or dead letter."""
+    """Whether the event's own record was read; False: a copy in a tier or dead letter."""
     found: str
     """The record that has the event, in words; empty: partners do not see it."""
 
@@ -159,14 +159,14 @@ class DeliveryCommands(Protocol):
 
         Args:
             selection: Which.
-            since: From when on what ended is read; the default one where the selection has none.
+            since: The instant from which ended runs are read; the default if the selection has none.
             progress: As for all.
         """
 
     def found(
         self, delivery_id: str, since: Millis | None, until: Millis | None, progress: Progress
     ) -> DeliveryRead:
-        """Return all about one delivery.
+        """Return everything about one delivery.
 
         Raises:
             InputRefused: Nothing is known of it.
@@ -184,8 +184,8 @@ class DeliveryCommands(Protocol):
 
         Args:
             delivery_id: Which.
-            origin: Which event, where several have this id.
-            since: The window in which the delivery is looked for.
+            origin: The event's position, if several events have this id.
+            since: The window in which the delivery is searched.
             until: Its end.
             progress: As for all.
 
@@ -203,6 +203,6 @@ class DeliveryCommands(Protocol):
 
         Args:
             wanted: Which.
-            allowed: Called with the runs of it that are pending; it raises what keeps the resend from being made.
+            allowed: Called with its pending runs; it raises an exception to prevent the resend.
             progress: As for all.
         """

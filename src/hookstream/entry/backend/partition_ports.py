@@ -1,6 +1,6 @@
-"""What commands need of the partitions that workers read: their positions, and starting and skipping.
+"""The ports for the partitions that workers read: their positions, and starting and skipping.
 
-As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
+The cluster and the API implement each of these, and each raises the exceptions that `ports.py` documents.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,16 +20,16 @@ class PartitionListing(NamedTuple):
 
 
 class PartitionCommand(Protocol):
-    """One partition, and what can be asked of its worker."""
+    """One partition, and the requests to its worker."""
 
     def position(self) -> GroupPosition:
         """Return the group's current position."""
 
     def start(self, where: StartAt, reason: str) -> None:
-        """Ask the worker to start the partition at a position, where it is stopped."""
+        """Ask the worker to start the partition at a position, if it is stopped."""
 
     def skip(self, offset: int, reason: str) -> None:
-        """Ask the worker to skip the record at an offset, where that stops the partition."""
+        """Ask the worker to skip the record at an offset, if that record stops the partition."""
 
     def position_within(
         self, seconds: float, reached_it: Callable[[GroupPosition], bool]

@@ -1,13 +1,13 @@
-"""What commands need of subscriptions, partners, tokens, holds, jobs and statistics.
+"""The ports for subscriptions, partners, tokens, holds, jobs and statistics.
 
-Two things implement each of these: `cluster` works on Kafka itself, `api` asks a console. What they return is
-the same, so a command prints one view, whichever it works on. Each function may block.
+Each port has two implementations: `cluster` works on Kafka itself, `api` uses a console. Both return the same
+values, so a command has one view for both. Each function may block.
 
 Any of them may raise:
 
-- InputRefused: what was asked for is refused; the text says what is wrong, and what to do.
-- ConfigurationError: the installation, or this machine's settings, must be changed.
-- DependencyUnavailable: the brokers, or the console, do not answer.
+- InputRefused: the request is refused; the text has the reason and the remedy. - ConfigurationError: the
+installation, or this machine's settings, must be changed. - DependencyUnavailable: the brokers, or the
+console, do not answer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,14 +39,14 @@ from hookstream.pipeline.job_kind import RunResult
 
 @dataclass(slots=True, frozen=True)
 class Effect:
-    """From when a change is in effect."""
+    """The effect of a change: from when it is in force."""
 
     at: Millis
     """By the brokers' clock."""
     wait: Callable[[], None]
-    """Returns once that has come."""
+    """Returns at that time."""
     warning: str | None = None
-    """What is to be known of what was written, during a rolling upgrade."""
+    """A warning about the written rows, during a rolling upgrade."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,7 +55,7 @@ class CreatedSubscription:
 
     subscription: Subscription
     generated: Sequence[SigningSecret]
-    """Signing secrets that were generated, to be shown once."""
+    """Generated signing secrets, to be shown once."""
     jobs: Sequence[Job]
     """The replay of a start in the past."""
     notes: Sequence[str]
@@ -81,7 +81,7 @@ class SubscriptionCommands(Protocol):
         """Return one subscription."""
 
     def lane(self, subscription_id: str, workers: Sequence[str]) -> SubscriptionLane:
-        """Return what workers say that its lane does now.
+        """Return the current state of its lane in the workers.
 
         Args:
             subscription_id: Whose.
@@ -92,21 +92,21 @@ class SubscriptionCommands(Protocol):
         """
 
     def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
-        """Return the jobs that fill gaps of one, by their ids; one that ended long ago is not there."""
+        """Return the jobs that fill gaps of one, by their ids, without those that ended long ago."""
 
     def create(self, definition: JsonObject) -> CreatedSubscription:
-        """Create one; `definition` is as the API takes it."""
+        """Create one; `definition` has the API's form."""
 
     def pause(
         self, subscription_id: str, revision: int | None
     ) -> tuple[Subscription, bool, Effect]:
-        """Pause one; return it as it is then, and whether that changed it."""
+        """Pause one; return it, and whether it changed."""
 
     def delete(self, subscription_id: str, revision: int | None) -> tuple[str, Effect]:
-        """Delete one; return who declared it."""
+        """Delete one; return its owner."""
 
     def release(self, subscription_id: str, revision: int | None, to: ReleasedTo) -> str | None:
-        """Hand one over; return who declared it before. None: it changed nothing."""
+        """Hand one over; return its owner before. None: nothing changed."""
 
     def rotate(
         self,
@@ -138,13 +138,13 @@ class PartnerCommands(Protocol):
         """Return one partner."""
 
     def create(self, definition: JsonObject) -> tuple[Partner, Sequence[str]]:
-        """Create one, and return it with what is to be known of it; `definition` is as the API takes it."""
+        """Create one, and return it with a warning, if any; `definition` has the API's form."""
 
     def delete(self, partner_id: str, *, cascade: bool) -> tuple[str, Sequence[str]]:
-        """Delete one; return who declared it, and the subscriptions that were deleted with it."""
+        """Delete one; return its owner, and the subscriptions that were deleted with it."""
 
     def release(self, partner_id: str, revision: int | None, to: ReleasedTo) -> str | None:
-        """Hand one over; return who declared it before. None: it changed nothing."""
+        """Hand one over; return its owner before. None: nothing changed."""
 
 
 class TokenListing(NamedTuple):
@@ -155,16 +155,16 @@ class TokenListing(NamedTuple):
 
 
 class TokenCommands(Protocol):
-    """Makes, lists and revokes tokens."""
+    """Creates, lists and revokes tokens."""
 
     def create(self, asked: WantedToken) -> NewToken:
-        """Make a token."""
+        """Create a token."""
 
     def listed(self, partner_id: str | None) -> TokenListing:
         """Return all tokens, or those of one partner."""
 
     def revoke(self, name: str) -> tuple[ApiToken, bool]:
-        """Revoke a token; return it as it is then, and whether that changed it."""
+        """Revoke a token; return it, and whether it changed."""
 
 
 class HoldListing(NamedTuple):
@@ -184,7 +184,7 @@ class HoldCommands(Protocol):
         """Set a hold, or change its reason; return it, and the one before."""
 
     def clear(self, kind: HoldKind, name: str, reason: str) -> Sequence[Hold]:
-        """Clear a hold; return those that stay in force."""
+        """Clear a hold; return those that remain in force."""
 
 
 class JobCommands(Protocol):
@@ -197,18 +197,18 @@ class JobCommands(Protocol):
         """Return one job."""
 
     def cancel(self, job_id: str) -> Job:
-        """End a job, whoever works on it."""
+        """Cancel a job, whichever executor runs it."""
 
     def free(self, job_id: str) -> Job:
         """Let any executor continue a job that nobody holds, also one that failed."""
 
     def resume(self, job_id: str, watch: Watch, rate: float | None = None) -> RunResult:
-        """Continue a job and stay until it has ended, or is not worked on from here any more."""
+        """Continue a job and stay until it has ended, or until this process no longer works on it."""
 
 
 @dataclass(slots=True, frozen=True)
 class StatisticsRead:
-    """Statistics, and what limits what they say."""
+    """Statistics, and their limits."""
 
     found: Statistics
     reservations: Sequence[str] = field(default=())

@@ -1,6 +1,6 @@
-"""What commands need of the schemas and mappings that are published.
+"""The ports for published schemas and mappings.
 
-As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
+The cluster and the API implement each of these, and each raises the exceptions that `ports.py` documents.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class SchemaListing(NamedTuple):
 
 
 class SchemaDocumentCommands(Protocol):
-    """Makes documents about the schemas of one place; otherwise as `SchemaDocuments`."""
+    """Makes documents about the schemas of one source; otherwise like `SchemaDocuments`."""
 
     def json_schema(
         self,
@@ -52,21 +52,21 @@ class SchemaFolder(Protocol):
         """How many mappings it contains."""
 
     def checked(self, against: str | None) -> ShownSchemas:
-        """Return what publishing would change of what the files are compared with, as `SchemaPublisher` does."""
+        """Return the changes against the baseline of the comparison, as `SchemaPublisher` does."""
 
     def planned(self) -> ShownSchemas:
-        """Return what publishing would change of what is published."""
+        """Return the changes that publishing would make."""
 
     def publish(self, shown: ShownSchemas) -> None:
         """Publish what was shown.
 
         Raises:
-            Conflict: What is published changed, and with it the plan.
+            Conflict: The published schemas changed, and with them the plan.
         """
 
 
 class SchemaCommands(SchemaDocumentCommands, Protocol):
-    """Lists, shows and documents what is published, and publishes more."""
+    """Lists, shows, documents and publishes schemas and mappings."""
 
     def listed(self) -> SchemaListing:
         """Return every revision by type, version and number, and every mapping by name."""
@@ -75,10 +75,10 @@ class SchemaCommands(SchemaDocumentCommands, Protocol):
         """Return the schema of an event type, or a mapping; None: the newest version."""
 
     def folder(self, folder: Path, remove: Sequence[str] = ()) -> SchemaFolder:
-        """Read a folder; `remove`: published mappings that are to be removed with it."""
+        """Read a folder; `remove`: the published mappings to remove."""
 
     def book(self) -> SchemaBook:
-        """Return the schemas that payloads of each version have the shape of."""
+        """Return the schemas whose shape the payloads of each version have."""
 
     def types(self) -> Sequence[JsonObject]:
-        """Return every version of every event type, and where it came from, as `types` yields them."""
+        """Return every version of every event type with its source, as `types` yields them."""

@@ -1,6 +1,6 @@
-"""What commands need of what sends something: tests, replays, and the ends of pauses and disablings.
+"""The ports for tests, replays, and the ends of pauses and disablings.
 
-As for `ports`: the cluster and the API implement each of these, and each may raise what is said there.
+The cluster and the API implement each of these, and each raises the exceptions that `ports.py` documents.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,17 +23,18 @@ from hookstream.pipeline.job_kind import RunResult
 
 @dataclass(slots=True, frozen=True)
 class NewJob:
-    """A job that a command begins, and stays with."""
+    """A job that a command starts and follows."""
 
     job: Job
-    """As it is before, or as the API has created it."""
+    """The job before its start, or as the API created it."""
     run: Callable[[Watch], RunResult]
-    """Creates it if it is not there yet, and stays until it has ended, or is not worked on from here."""
+    """Creates it if it does not exist yet, and returns when it has ended, or when this process no longer
+    works on it."""
 
 
 @dataclass(slots=True, frozen=True)
 class WantedTest:
-    """A test that is asked for."""
+    """The request for a test."""
 
     subscription_id: str
     event_type: str | None = None
@@ -41,7 +42,7 @@ class WantedTest:
     line: EventLine | None = None
     """The event; None: a sample."""
     text: str = ""
-    """The event as it was written."""
+    """The event's original text."""
 
 
 class TestCommands(Protocol):
@@ -78,16 +79,16 @@ class ReplayCommands(Protocol):
     def survey(
         self, request: ReplayRequest, watch: SurveyWatch
     ) -> tuple[ReplaySurvey, ReplayPreview | None]:
-        """Count what a replay would deliver; without a preview, partners get no place in the log."""
+        """Count the events of a replay. Partners get no preview, which would show places in the log."""
 
     def start(
         self, request: ReplayRequest, rate: float | None, counted: ReplayPreview | None
     ) -> NewJob:
-        """Return a new replay; with `counted`, of exactly what that has."""
+        """Return a new replay; with `counted`, of exactly those events."""
 
 
 class GapBefore(NamedTuple):
-    """A subscription whose pause or disabling may be ended."""
+    """A subscription before the end of its pause or disabling."""
 
     subscription: Subscription
     disabled: Disabled | None
@@ -101,7 +102,7 @@ class GapCommands(Protocol):
         """Return a subscription at a revision; None: at any."""
 
     def remarks(self, before: GapBefore, *, enabling: bool) -> Sequence[str]:
-        """Return what is to be known of the replay of its gap."""
+        """Return remarks on the replay of its gap."""
 
     def count(self, before: GapBefore, watch: SurveyWatch, *, enabling: bool) -> GapCount | None:
         """Count the events of its gap; None: there is no gap."""
@@ -112,9 +113,9 @@ class GapCommands(Protocol):
         """End the disabling if `enabling`, else the pause."""
 
     def given_up(self, disabled: Disabled, progress: Callable[[int, int], None]) -> int:
-        """Return how many dead letters a disabling left behind."""
+        """Return the number of dead letters that a disabling left behind."""
 
     def redrive(
         self, disabled: Disabled, rate: float | None, progress: Callable[[int, int], None]
     ) -> NewJob | None:
-        """Return the redrive of what a disabling left behind; None: it left nothing."""
+        """Return the redrive of the dead letters that a disabling left behind; None: there are none."""

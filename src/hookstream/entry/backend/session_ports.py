@@ -1,4 +1,4 @@
-"""What commands need of portal links and of sessions of pages; what any of it raises is said in `ports.py`."""
+"""The ports for portal links and sessions of pages; each raises the exceptions that `ports.py` documents."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -9,7 +9,7 @@ from hookstream.entry.admin.sessions import WantedLink
 
 
 class ListedSession(NamedTuple):
-    """A session, and what it is now."""
+    """A session, and its present state."""
 
     session: Session
     state: str
@@ -37,11 +37,11 @@ class MadeLink(NamedTuple):
 
     link: PortalLink
     url: str
-    """What is handed to the partner. It is kept nowhere, so this is the only time that it can be shown."""
+    """The URL for the partner. It is stored nowhere, so this is the only time that it can be shown."""
 
 
 class EndedOfPartner(NamedTuple):
-    """The ids of what was ended of a partner."""
+    """The ids of a partner's ended sessions and links."""
 
     sessions: Sequence[str]
     links: Sequence[str]
@@ -57,13 +57,13 @@ class SessionCommands(Protocol):
         """Return the portal links of a partner."""
 
     def revoke_link(self, partner_id: str, link_id: str) -> tuple[PortalLink, bool]:
-        """Revoke a portal link; return it as it is then, and whether that changed it."""
+        """Revoke a portal link; return it, and whether it changed."""
 
     def listed(self, partner_id: str | None) -> SessionListing:
         """Return all sessions, or those of one partner."""
 
     def end(self, session_id: str) -> tuple[Session, bool]:
-        """End a session; return it as it is then, and whether that changed it."""
+        """End a session; return it, and whether it changed."""
 
     def end_of_partner(self, partner_id: str) -> EndedOfPartner:
         """End all sessions of a partner, and revoke its portal links."""

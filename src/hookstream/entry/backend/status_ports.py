@@ -1,6 +1,6 @@
-"""What commands need of the state of an installation.
+"""The port of `status`: the state of an installation.
 
-As for `ports`: the cluster and the API implement this, and each may raise what is said there.
+The cluster and the API implement it, and each raises the exceptions that `ports.py` documents.
 """
 
 from typing import Protocol
@@ -15,6 +15,6 @@ class StatusCommand(Protocol):
         """Return the state now.
 
         Args:
-            workers: `host:port` of workers to ask; none: what the settings name, a console's or these.
-            most: How many tier records are read at most, and how many records of each dead-letter topic.
+            workers: `host:port` of workers to ask; none: those that the settings name, a console's or these.
+            most: The most tier records that are read, and the most records of each dead-letter topic.
         """

@@ -55,5 +55,5 @@ def test_an_environment_that_nobody_asks_for_is_said_to_reach_none() -> None:
 
 def test_a_type_that_nobody_asks_for_is_said_to_reach_none() -> None:
     assert str(asked(environment="staging")) == (
-        "pricing.completed in staging: no subscription asks for the type, so nobody gets it"
+        "pricing.completed in staging: no subscription asks for the type, so no partner gets it"
     )

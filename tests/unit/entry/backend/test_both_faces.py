@@ -393,5 +393,8 @@ def test_what_is_settled_above_the_committed_offset_is_the_same_by_both() -> Non
 def test_the_api_asks_for_a_reason_before_anything_is_sent() -> None:
     face = ApiFace(world())
     said = run(face, "partition", "skip", "printprice.pricing/0", "4")
-    assert (said.code, said.err.startswith("hookstream: --reason: the API asks")) == (2, True)
+    assert (said.code, said.err.startswith("hookstream: --reason is required by the API")) == (
+        2,
+        True,
+    )
     assert {method for method, _, _ in face.connection.sent} == {"GET"}

@@ -39,7 +39,7 @@ def test_attempts_are_listed_the_oldest_first_with_what_the_window_leaves_out() 
     assert (entry["delivery_id"], entry["origin"]["offset"]) == ("msg_ours", 40)
     assert said.err.splitlines() == [
         "1 of 2 attempts",
-        "the console's index begins at 2026-11-24 11:00:00: what came before is not known",
+        "the console's index begins at 2026-11-24 11:00:00: earlier entries are not known",
     ]
 
 
@@ -217,7 +217,7 @@ def test_what_limits_followed_attempts_is_said_once() -> None:
         recorded(face, f"msg_{number}", NOON + number)
         next(following)
     assert said == [
-        "the console's index begins at 2026-11-24 11:00:00: what came before is not known"
+        "the console's index begins at 2026-11-24 11:00:00: earlier entries are not known"
     ]
 
 
@@ -227,7 +227,7 @@ def test_a_delivery_is_shown_as_far_as_it_happened_in_a_window() -> None:
     part = run(face, "attempts", "show", "msg_ours", "--since", "1970-01-01T00:00:02Z", "--json")
     assert [each["kind"] for each in whole["moments"]] == ["attempt", "dead_letter"]
     assert [each["kind"] for each in json.loads(part.out)["moments"]] == ["dead_letter"]
-    assert "what came before is not known" in part.err
+    assert "earlier entries are not known" in part.err
     before = ("--until", "1970-01-01T00:00:00Z")
     nothing = run(face, "attempts", "show", "msg_ours", *before)
     assert (nothing.code, "may still wait for its first attempt" in nothing.err) == (2, True)

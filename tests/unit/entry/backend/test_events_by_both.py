@@ -191,7 +191,7 @@ def test_as_many_lines_as_fit_are_in_each_request(tmp_path: Path) -> None:
     file.write_bytes(lines(1_201) + too_long)
     face = ApiFace(ApiWorld())
     said = run(face, "events", "send", str(file))
-    assert said.err.splitlines()[0].startswith("line 1202: longer than the API takes")
+    assert said.err.splitlines()[0].startswith("line 1202: longer than the API accepts")
     assert said.err.splitlines()[-1] == "1201 sent, 1 refused"
     assert len(values(face.connection.world)) == 1_201
     assert 3 <= len(face.connection.sent) < 20
@@ -205,8 +205,8 @@ async def test_events_are_objects_or_texts_and_go_to_event_topics_alone() -> Non
     for prefix, given, why in (
         ("printprice.", text, "not JSON"),
         ("printprice.", "  ", "not JSON"),
-        ("hookstream.", event(2), "hookstream.pricing.completed is no event topic"),
-        ("elsewhere.", event(2), "elsewhere.pricing.completed is no event topic"),
+        ("hookstream.", event(2), "hookstream.pricing.completed is not an event topic"),
+        ("elsewhere.", event(2), "elsewhere.pricing.completed is not an event topic"),
     ):
         body = {"topic_prefix": prefix, "events": [given]}
         answer = (await made.send("POST", "/v1/events", body)).json

@@ -47,7 +47,7 @@ def test_a_partner_learns_of_its_own_subscriptions_and_of_no_place() -> None:
     ]
     assert "waits since 2026-11-24 12:00:00, due 2026-11-24T12:05:00.000Z: suspended" in lines
     assert "nothing is recorded for it yet" in lines
-    assert lines[-1].startswith("not searched: what a console does not read in one answer")
+    assert lines[-1].startswith("not searched: parts that a console does not read in one answer")
     document = json.loads(run(partner, "explain", "e-1", "--json").out)
     [event] = document["events"]
     assert [each["subscription"] for each in event["subscriptions"]] == [

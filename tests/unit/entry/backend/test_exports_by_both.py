@@ -196,6 +196,6 @@ def test_a_part_that_cannot_be_kept_names_the_folder(
     assert said.code == 2
     assert said.err == (
         f"hookstream: a part of the export cannot be kept in {gone}: No such file or directory;"
-        " TMPDIR names another folder\n"
+        " set TMPDIR to another folder\n"
     )
     assert [*tmp_path.iterdir()] == []

@@ -1,1 +1,1 @@
-"""Operators' commands through a console's API: its answers are read back into the values that views print."""
+"""The backend of a console's API: its answers are converted back into the values that views print."""

@@ -1,4 +1,4 @@
-"""Reads answers of the API by the types of its routes; for partners, fields of operators are absent."""
+"""Decodes answers of the API by the types of its routes; for partners, operators' fields are absent."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -28,22 +28,22 @@ T = TypeVar("T")
 def read_answer(body: bytes, into: type[T]) -> T:
     """Return an answer as a value of its type.
 
-    A field that only operators see, and that is therefore absent, has the empty value of its type.
+    An absent field, which only operators see, has the empty value of its type.
 
     Raises:
-        DependencyUnavailable: It is none of this type: the console may be of another release.
+        DependencyUnavailable: It is not of this type: the console may have another release.
     """
     try:
         document = msgspec.json.decode(body)
         return msgspec.convert(_completed(document, type_info(into)), into)
     except msgspec.MsgspecError as error:
         raise DependencyUnavailable(
-            f"the API's answer cannot be read; the console may be of another release: {error}"
+            f"the API's answer cannot be read; the console may have another release: {error}"
         ) from None
 
 
 def _completed(value: Any, kind: Type) -> Any:  # noqa: ANN401  any JSON
-    """Return a document with the empty value in place of each absent field of operators."""
+    """Return a document with the empty value for each absent field of operators."""
     match kind:
         case Metadata(type=inner):
             return _completed(value, inner)

@@ -1,4 +1,4 @@
-"""Dead letters and undecodable records of a console's index; executors work on redrives and purges."""
+"""Dead letters and undecodable records through the API: a console's index has them; executors run their jobs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ _TOPICS: Final = {
 
 @dataclass(slots=True, frozen=True)
 class ApiAside:
-    """One of both kinds of records. Implements `SetAsideCommands`."""
+    """One of the two kinds of records. Implements `SetAsideCommands`."""
 
     api: ApiClient
     source: RedriveSource
@@ -80,18 +80,18 @@ class ApiAside:
         try:
             listing = source.listed(None, with_deleted=True)
         except AccessRefused:
-            # Partners see no deleted ones.
+            # Partners do not see deleted ones.
             listing = source.listed(None, with_deleted=False)
         return by_host({each.subscription.id: each.subscription for each in listing.found})
 
     def check_names(self, selector: Selector, progress: Progress) -> None:
-        """Leave it to the requests: the API refuses a subscription that there is not."""
+        """Do nothing: the API itself refuses an unknown subscription."""
 
     def listed(self, selector: Selector, listing: Listing, progress: Progress) -> ListingProblems:
         watch, said = WindowWatch(selector.since or 0), list[str]()
         for read, (summary, resolved_by) in enumerate(self._records(selector, watch), 1):
             if read > MOST_ASKED:
-                said.append(f"only the newest {MOST_ASKED:,} records were asked for and counted")
+                said.append(f"only the newest {MOST_ASKED:,} records were requested and counted")
                 break
             progress(read, 0)
             if _within(summary.at, selector):
@@ -137,7 +137,7 @@ class ApiAside:
         return ApiExport(self.api, self.source, selector, progress, with_resolved)
 
     def refuse_rival(self, job_id: str = "") -> None:
-        """Let the new job wait for its turn: executors take one after the other."""
+        """Do nothing: the new job waits for its turn, as executors take one after the other."""
 
     def survey(
         self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
@@ -166,7 +166,7 @@ class ApiAside:
 
     def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
         preview = read_preview(token)
-        # Whether it is of this topic, the console knows.
+        # The console checks that it is of this topic.
         preview.refuse_other(act, self.source, preview.topic_id, row)
         return preview
 
@@ -195,7 +195,7 @@ class ApiAside:
     def redrive_in(self, job_id: str) -> Job:
         job = ApiJobs(self.api).found(job_id).job
         if self._request(job) is None or not job.state.is_resumable:
-            raise InputRefused(f"job {job_id} is no redrive of {self.topic} that is not finished")
+            raise InputRefused(f"job {job_id} is not an unfinished redrive of {self.topic}")
         return job
 
     def resumed(
@@ -226,7 +226,7 @@ def _selector(row: JsonObject) -> SelectorGiven:
 
 
 def _token(found: Survey) -> str | None:
-    """Return what lets a job take exactly what was counted; None: partners, and very many conditions, have none."""
+    """Return the token of a preview; None for partners, and for very many conditions."""
     return None if found.preview is None else found.preview.token()
 
 

@@ -1,4 +1,4 @@
-"""Reads dead letters and undecodable records of the API back into the values of hookstream."""
+"""Converts dead letters and undecodable records of the API back into hookstream's values."""
 
 from base64 import b64decode
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from hookstream.errors import DependencyUnavailable, InputRefused
 _PURGED: Final = "purged"
 _NOWHERE: Final = Position(0, 0)
 _OF_PLACES: Final = "@"
-"""Each place has it, and no delivery's id."""
+"""Every place contains it, and no delivery id does."""
 
 
 def read_details(api: ApiClient, source: RedriveSource, name: str) -> DetailsRead:
@@ -81,7 +81,7 @@ def _time_of_event(shown: DeadLetterShown) -> Millis:
     try:
         return from_rfc3339(shown.event_at)
     except ValueError:
-        # Its headers are not ours alone: they may say anything.
+        # Its headers are not only hookstream's: they may have any content.
         return from_rfc3339(shown.at)
 
 
@@ -112,21 +112,21 @@ def _details(
         headers_problem=shown.headers_problem,
     )
     event = shown.event_problem or "" if shown.event is None else _event(shown.event)
-    # Partners see no headers.
+    # Partners do not see headers.
     said = summary_of(record) if record.headers else summary
     return DeadLetterDetails(record, said, resolved_by, event, history)
 
 
 def _event(text: str) -> JsonObject:
-    # Its numbers stay as their text is.
+    # Its numbers keep their text.
     found = parse_exact(text.encode())
     if not isinstance(found, dict):
-        raise DependencyUnavailable("the API's answer cannot be read: an event is no object")
+        raise DependencyUnavailable("the API's answer cannot be read: an event is not an object")
     return cast("JsonObject", found)
 
 
 def dead_letter_in(shown: DeadLetterShown) -> DeadLetterSummary:
-    """Return what a dead letter's headers say; of that, partners see less."""
+    """Return the facts in a dead letter's headers, of which partners see fewer."""
     return DeadLetterSummary(
         position=read_position(shown.position) or _NOWHERE,
         at=from_rfc3339(shown.at),
@@ -150,7 +150,7 @@ def dead_letter_in(shown: DeadLetterShown) -> DeadLetterSummary:
 
 
 def undecodable_in(shown: UndecodableShown) -> DeadLetterSummary:
-    """Return what an undecodable record's headers say."""
+    """Return the facts in an undecodable record's headers."""
     return DeadLetterSummary(
         position=read_position(shown.position) or _NOWHERE,
         at=from_rfc3339(shown.at),
@@ -174,7 +174,7 @@ def undecodable_in(shown: UndecodableShown) -> DeadLetterSummary:
 
 
 def resolved_in(shown: DeadLetterShown | UndecodableShown) -> ResolvedBy | None:
-    """Return what resolved a record; of that, partners see what it came to alone."""
+    """Return the resolution of a record, of which partners see only the kind."""
     if shown.resolved is None:
         return None
     known = shown.resolution or ResolutionShown(job="", by=None, why=None, at=None)

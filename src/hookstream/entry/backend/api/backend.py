@@ -1,4 +1,4 @@
-"""A console's API as what commands work on."""
+"""The backend of a console's API."""
 
 from dataclasses import dataclass
 
@@ -25,15 +25,15 @@ def api_backend(url: str, token: str) -> "ApiBackend":
     """Return the API at a URL.
 
     Raises:
-        InputRefused: It is no URL of a web server.
-        ConfigurationError: There is no token.
+        InputRefused: It is not the URL of a web server.
+        ConfigurationError: No token is set.
     """
     return ApiBackend(ApiClient(ApiConnection(url, token)))
 
 
 @dataclass
 class ApiBackend:
-    """Asks a console. Implements `Backend`."""
+    """Sends commands to a console. Implements `Backend`."""
 
     api: ApiClient
 
@@ -79,7 +79,7 @@ class ApiBackend:
 
     @property
     def gaps(self) -> ApiGaps:
-        """Pauses and disablings of subscriptions that the token may see."""
+        """Pauses and disablings of the subscriptions that the token may see."""
         return ApiGaps(self.api)
 
     @property
@@ -127,11 +127,11 @@ class ApiBackend:
         return ApiAside(self.api, source)
 
     def deliveries(self, scan: int) -> ApiDeliveries:
-        """Return what lists deliveries of the console's index."""
+        """Return the listing of deliveries from the console's index."""
         del scan
         return ApiDeliveries(self.api)
 
     def statistics(self, scan: int) -> ApiStatistics:
-        """Return what counts deliveries, from the console's index."""
+        """Return the statistics from the console's index."""
         del scan
         return ApiStatistics(self.api)

@@ -1,4 +1,4 @@
-"""Asks a console's API: requests and answers by the types of its routes, and its problems as errors."""
+"""The client of a console's API: typed requests and answers, with problems as errors."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,14 +32,14 @@ from hookstream.errors import (
 T = TypeVar("T", bound=msgspec.Struct)
 
 PATIENCE: Final = 60.0
-"""Seconds for which a request is repeated where the API asks for that."""
+"""Seconds for which a request is repeated if the API asks for that."""
 _LONGEST_PAUSE: Final = 30.0
 _USUAL_PAUSE: Final = 2.0
 _OK: Final = range(200, 300)
 _LATER: Final = (429, 503)
 _LONGEST_SHOWN: Final = 2_000
 _ANY: Final = "*"
-"""`If-Match` of a change of whatever there is."""
+"""`If-Match` of a change of any revision."""
 NO_REVISION: Final = ""
 
 
@@ -48,18 +48,18 @@ class ListPage(Protocol):
 
     @property
     def items(self) -> tuple[Any, ...]:
-        """What it has."""
+        """The entries of the page."""
 
     @property
     def next(self) -> str | None:
-        """The cursor of the next one; None: there is none."""
+        """The cursor of the next page; None: this is the last page."""
 
 
 P = TypeVar("P", bound=ListPage)
 
 
 class ApiSender(Protocol):
-    """The way to an API."""
+    """The connection to an API."""
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
@@ -67,19 +67,19 @@ class ApiSender(Protocol):
         """Send a request, and return its answer.
 
         Raises:
-            DependencyUnavailable: There is none.
+            DependencyUnavailable: The API does not answer.
         """
 
     def in_lines(self, target: str) -> AbstractContextManager[ApiLines]:
-        """Send a GET, and lend its answer while it is read; raises as `send`."""
+        """Send a GET, and yield its answer while it is read; raises as `send`."""
 
 
 @dataclass(slots=True)
 class ApiClient:
-    """Asks an API.
+    """Sends requests to an API.
 
-    A request that the API asks to repeat (429, 503 with `Retry-After`) is repeated for `PATIENCE`, unless it
-    might then be done twice.
+    A request that the API asks to repeat (429, 503 with `Retry-After`) is repeated for `PATIENCE`, unless
+    that might do it twice.
     """
 
     connection: ApiSender
@@ -88,10 +88,10 @@ class ApiClient:
     new_key: Callable[[], str] = new_id
     """Makes idempotency keys: one for each request, the same for all its repetitions."""
     date: Millis | None = field(default=None, init=False)
-    """The time of the last answer, by the API's clock, to the second; None: it did not say."""
+    """The time of the last answer, by the API's clock, to the second; None: it had no time."""
 
     def get(self, path: str, answer: type[T], query: ApiInput | None = None) -> T:
-        """Return what a GET answers.
+        """Return the answer of a GET.
 
         Args:
             path: The path, as `path` makes it.
@@ -100,8 +100,8 @@ class ApiClient:
 
         Raises:
             InputRefused: The API refuses it; the text has the field, the reason and the remedy.
-            ConfigurationError: The API says that its installation must be changed.
-            DependencyUnavailable: The API does not answer, or not what is expected.
+            ConfigurationError: The API reports that its installation must be changed.
+            DependencyUnavailable: The API does not answer, or answers something unexpected.
         """
         return read_answer(self._asked("GET", path + _query(query), {}, None).body, answer)
 
@@ -138,7 +138,7 @@ class ApiClient:
         """Yield the lines of an answer in JSON Lines as they come.
 
         Raises:
-            As `get`; DependencyUnavailable also where the answer is cut off.
+            As `get`; DependencyUnavailable also if the answer is cut off.
         """
         target, began = path + _query(query), self.monotonic()
         while True:
@@ -159,16 +159,16 @@ class ApiClient:
         revision: int | str | None = NO_REVISION,
         repeatable: bool = True,
     ) -> T:
-        """Return what a request that changes something answers.
+        """Return the answer of a request that changes something.
 
         Args:
             method: `POST`, `PATCH` or `DELETE`.
             path: The path.
             answer: The type of the answer.
-            body: What is asked for; None: the route takes none.
+            body: The body; None: the route takes none.
             query: The parameters.
-            revision: The revision for which it is, as `If-Match`; None: any; left out: the route takes none.
-            repeatable: Whether it may be repeated after a 503, which may come after it was carried out.
+            revision: The expected revision, as `If-Match`; None: any; omitted: the route takes none.
+            repeatable: Whether it may be repeated after a 503, which may follow a completed change.
 
         Raises:
             As `get`; Conflict: It is at another revision; Contended: other writers took over each time.
@@ -178,7 +178,7 @@ class ApiClient:
         return read_answer(reply.body, answer)
 
     def delete(self, path: str, revision: int | None) -> None:
-        """Delete a thing of which the API answers nothing.
+        """Delete something; the API's answer is empty.
 
         Raises:
             As `change`.
@@ -231,12 +231,12 @@ class ApiClient:
 
 
 def path(template: str, **names: str) -> str:
-    """Return a path with names in it, each percent-encoded."""
+    """Return a path that contains names, each percent-encoded."""
     return template.format(**{each: quote(name, safe="") for each, name in names.items()})
 
 
 def error_of(reply: ApiReply) -> HookstreamError:
-    """Return the error of an answer that is none of success."""
+    """Return the error of an unsuccessful answer."""
     try:
         problem = msgspec.json.decode(reply.body, type=ProblemDocument)
     except msgspec.DecodeError:
@@ -258,7 +258,7 @@ def error_of(reply: ApiReply) -> HookstreamError:
 
 
 def problem_text(problem: ProblemDocument) -> str:
-    """Return a problem in words: the field, what is wrong, every further problem, and the remedy."""
+    """Return a problem as text: the field, the reason, every further problem, and the remedy."""
     said = problem.detail or problem.title
     if problem.problems:
         said = "; ".join(_at(each.field, each.detail) for each in problem.problems)
@@ -276,7 +276,7 @@ def _at(where: str, said: str) -> str:
 
 
 def _pause(reply: ApiReply) -> float | None:
-    """Return for how long to wait before the same may be asked again; None: it may not be."""
+    """Return how long to wait before the request may be repeated; None: it may not be repeated."""
     after = reply.headers.get("retry-after")
     if reply.status not in _LATER or after is None:
         return None
@@ -302,7 +302,7 @@ def _query(query: ApiInput | None) -> str:
 
 
 def _document(given: ApiInput | JsonObject) -> JsonObject:
-    """Return what is sent: of a route's own type, what is not as it would be if it were left out."""
+    """Return the fields to send: of a route's own type, those that differ from their defaults."""
     return given if isinstance(given, dict) else _given(given)
 
 

@@ -1,4 +1,4 @@
-"""Definition files through the API: read here with their secrets, planned and applied by the console."""
+"""Definition files through the API: this process reads them with their secrets, the console plans and applies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,8 +48,8 @@ class ApiFolder:
         plan = self._plan(done.plan)
         if sum(each.generates for each in plan.changes) != len(done.generated):
             raise InputRefused(
-                "the plan was applied, and its answer was lost: the signing secrets that were generated"
-                " are not shown again; rotate them (hookstream subscriptions rotate-secret)"
+                "the plan was applied, but its answer was lost: the generated signing secrets cannot be"
+                " shown again; rotate them (hookstream subscriptions rotate-secret)"
             )
         effect = effect_at(self.api, done.takes_effect, done.warning)
         return AppliedPlan(
@@ -96,7 +96,7 @@ class ApiDefinitions:
         needs_keys: bool,
     ) -> ApiFolder:
         del needs_keys
-        # The console compares secrets in any case, and has the key ring for that.
+        # The console always compares secrets, and has the key ring for that.
         found = read_definitions(folder, environ, rules_of_any_machine())
         return ApiFolder(self.api, found, replace(options, owner=folder_owner(found, options)))
 
@@ -116,7 +116,7 @@ def _text(source: str, name: str, material: bytes) -> str:
     try:
         return material.decode()
     except UnicodeDecodeError:
-        raise InputRefused(f"{{{source}: {name}}}: it is no text in UTF-8") from None
+        raise InputRefused(f"{{{source}: {name}}}: it is not UTF-8 text") from None
 
 
 def _problem(shown: PlannedProblem) -> Problem:

@@ -1,4 +1,4 @@
-"""Events through the API: read part by part, and published some at a time."""
+"""Events through the API: read in parts, and published in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,11 +27,11 @@ from hookstream.errors import DependencyUnavailable, InputRefused
 
 _MOST_OF_PART: Final = 200
 _WAIT: Final = 20.0
-"""Seconds for which one answer may wait."""
+"""Seconds that one answer may wait for records."""
 _SILENCE: Final = 30.0
-"""Seconds after which a log that does not come to its end is given up, as on the cluster."""
+"""Seconds without a record after which reading to the log's end fails, as on the cluster."""
 _LARGEST_TEXTS: Final = LARGEST_BODY - 4_096
-"""Bytes of the events of one request, as JSON texts: beside them there are commas, and the prefix."""
+"""Bytes of the events of one request, as JSON texts; commas and the prefix are extra."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,14 +74,14 @@ class ApiEvents:
         while lines := some_lines(file):
             for line in lines:
                 sending.add(line)
-            # What was read is sent before more is waited for.
+            # Send the lines that were read before waiting for more.
             sending.flush()
         return SentLines(sending.sent, sending.refused, list(sending.audiences.values()))
 
 
 @dataclass(slots=True)
 class _Sending:
-    """Lines on their way, some at a time."""
+    """Collects lines, and sends them in batches."""
 
     api: ApiClient
     topic_prefix: str
@@ -106,7 +106,7 @@ class _Sending:
         size = len(msgspec.json.encode(text)) + 1
         if size > _LARGEST_TEXTS:
             self._refuse(
-                self._number, f"longer than the API takes: {_LARGEST_TEXTS} bytes of JSON"
+                self._number, f"longer than the API accepts: {_LARGEST_TEXTS} bytes of JSON"
             )
             return
         if self._size + size > _LARGEST_TEXTS or len(self._waiting) == MOST_SENT:
@@ -116,7 +116,7 @@ class _Sending:
         self.watch.read(self._number)
 
     def flush(self) -> None:
-        """Send what was taken."""
+        """Send the collected lines."""
         if not self._waiting:
             return
         numbers = [number for number, _ in self._waiting]

@@ -27,7 +27,7 @@ from hookstream.entry.api.resources.explaining import (
 from hookstream.entry.backend.api.client import ApiClient
 from hookstream.entry.backend.api.past import history_in
 
-_NOT_WHOLE = "what a console does not read in one answer, or the token does not reach"
+_NOT_WHOLE = "parts that a console does not read in one answer, or that the token may not see"
 
 
 @dataclass(slots=True, frozen=True)

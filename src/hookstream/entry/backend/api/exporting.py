@@ -1,7 +1,7 @@
-"""Exports through the API, part by part. A part that is cut off is asked for again, and nothing of it is taken.
+"""Exports through the API, part by part. A part that is cut off is discarded, and requested again.
 
-A part is kept in a temporary file until its last line is there, so what is exported has no record twice,
-and memory holds one line, however many there are.
+A part is kept in a temporary file until its last line has arrived, so an export has no record twice, and
+memory holds one line, however many there are.
 """
 
 import tempfile
@@ -26,17 +26,17 @@ from hookstream.errors import ConfigurationError, DependencyUnavailable
 T = TypeVar("T", bound=msgspec.Struct)
 
 RECORDS_IN_PART: Final = 1_000
-"""The most records that one request asks for, and that are kept until its answer is whole."""
+"""The most records of one request, which are kept until its answer is complete."""
 MOST_TRIES: Final = 5
-"""How often a part is asked for."""
+"""The most requests for one part."""
 _FIRST_PAUSE: Final = 1.0
-"""Seconds before a part is asked for again; twice as many before each further time."""
+"""Seconds before a part is requested again; doubled each time."""
 _IN_MEMORY: Final = 8 << 20
 """Bytes of a part that are kept in memory; a larger one is kept on disk."""
 
 
 class _ExportLine(msgspec.Struct, frozen=True):
-    """What each line of an export has."""
+    """The fields of every line of an export."""
 
     kind: str
 
@@ -47,7 +47,7 @@ class _LeftOut(msgspec.Struct, frozen=True):
 
 
 class _End(msgspec.Struct, frozen=True):
-    """The last line of a part; partners see some of it alone."""
+    """The last line of a part; partners see only some of its fields."""
 
     letters: int
     left_out: _LeftOut
@@ -58,17 +58,17 @@ class _End(msgspec.Struct, frozen=True):
 
 
 class _PartUnreadable(DependencyUnavailable):
-    """Raised when a part is none: asking for it again would change nothing."""
+    """Raised for an invalid part: requesting it again would change nothing."""
 
 
 @dataclass(slots=True, frozen=True)
 class _Part:
-    """The first line of a part that arrived whole, and its last one; those of records are in a file."""
+    """The first and last lines of a complete part; those of its records are in a file."""
 
     first: bytes
     last: bytes
     end: _End
-    """What the last line says."""
+    """The content of the last line."""
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class ApiExport:
     counts: Export = field(default_factory=Export)
     _cursor: str | None = field(default=None, init=False)
     _has_begun: bool = field(default=False, init=False)
-    """Whether the API answered: what it refuses at first, it refuses again."""
+    """Whether the API answered: a first request that it refuses, it refuses again."""
 
     def encoded(self) -> Iterator[bytes]:
         first = True
@@ -107,7 +107,7 @@ class ApiExport:
         """Return the next part, its records in the file, however often it is cut off before.
 
         Raises:
-            DependencyUnavailable: It was cut off `MOST_TRIES` times, or is no part of an export.
+            DependencyUnavailable: It was cut off `MOST_TRIES` times, or is not a part of an export.
         """
         pause = _FIRST_PAUSE
         for tried in range(1, MOST_TRIES + 1):
@@ -120,7 +120,7 @@ class ApiExport:
                     raise
                 if tried == MOST_TRIES:
                     raise DependencyUnavailable(
-                        f"the export is not whole: a part of it was cut off {tried} times, after"
+                        f"the export is incomplete: a part of it was cut off {tried} times, after"
                         f" {self.counts.letters:,} records: {cut_off}"
                     ) from None
             self.api.sleep(pause)
@@ -187,7 +187,7 @@ class ApiExport:
             counts.hidden[name] = counts.hidden.get(name, 0) + count
 
     def _last_line(self, last: bytes) -> bytes:
-        """Return the last line of all parts, with the fields that the API showed of the last one."""
+        """Return the last line of the whole export, with the fields that the API showed in the last part."""
         shown = cast("JsonObject", msgspec.json.decode(last))
         line = {name: each for name, each in self.counts.last_line().items() if name in shown}
         return encoded(line)
@@ -195,20 +195,20 @@ class ApiExport:
 
 @contextmanager
 def _kept() -> Iterator[IO[bytes]]:
-    """Lend a file that only this process sees, and that ends with the block."""
+    """Yield a file that only this process sees, and that is deleted after the block."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
         yield file
 
 
 @contextmanager
 def _on_disk() -> Iterator[None]:
-    """Name the place where a part cannot be kept: what takes the lines has a place of its own."""
+    """Name the folder in which a part cannot be kept; errors of the lines' target name their own place."""
     try:
         yield
     except OSError as error:
         raise ConfigurationError(
             f"a part of the export cannot be kept in {tempfile.gettempdir()}:"
-            f" {error.strerror or error}; TMPDIR names another folder"
+            f" {error.strerror or error}; set TMPDIR to another folder"
         ) from None
 
 
@@ -220,7 +220,7 @@ def _read(line: bytes, into: type[T]) -> T:
 
 
 def _unexpected(what: str) -> _PartUnreadable:
-    return _PartUnreadable(f"the API's answer has {what}; the console may be of another release")
+    return _PartUnreadable(f"the API's answer has {what}; the console may have another release")
 
 
 def _words(given: frozenset[str] | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Failure groups of a console."""
+"""Failure groups through the API."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -67,9 +67,7 @@ class ApiFailures:
 
     def summed(self, wanted: WantedFailures, limit: int) -> FailureSums:
         if wanted.subscription is not None:
-            raise InputRefused(
-                "--subscription: leave it out, errors are summed over subscriptions"
-            )
+            raise InputRefused("--subscription: omit it; errors are summed over subscriptions")
         watch, since = _watch(wanted.since), 0
         found: list[SummedFailures] = []
         for page in self.api.pages(
@@ -105,7 +103,7 @@ class ApiFailures:
 
 
 def _watch(since: Millis | None) -> WindowWatch:
-    """Return what notes windows; of the default time it is said anyway from when on errors are counted."""
+    """Return the notes of windows; with the default time, the start of the count is printed anyway."""
     return WindowWatch(_NEVER if since is None else since)
 
 
@@ -148,7 +146,7 @@ def _group(shown: FailureGroupState, first_seen: Millis, last_seen: Millis) -> F
         last_seen=last_seen,
         actor=Actor(shown.actor),
         by=shown.by,
-        # Partners see their own alone.
+        # Partners see only their own.
         note=shown.note or shown.partner_note,
         revision=shown.revision,
     )

@@ -1,4 +1,4 @@
-"""The lane of a subscription, as a console's API says it."""
+"""Converts a subscription's lane in the API's answer into hookstream's values."""
 
 from hookstream.entry.admin.lanes import LaneNow, SubscriptionLane, WorkersWord
 from hookstream.entry.api.resources.lanes import LaneOfWorker, LaneShown
@@ -6,7 +6,7 @@ from hookstream.entry.backend.api.values import instant_or_none
 
 
 def lane_shown_in(shown: LaneShown) -> SubscriptionLane:
-    """Return what an answer says of a lane."""
+    """Return the lane in an answer."""
     return SubscriptionLane(
         subscription_id=shown.subscription,
         max_in_flight=shown.max_in_flight,

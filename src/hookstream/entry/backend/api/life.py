@@ -1,4 +1,4 @@
-"""Reads what the API shows of one delivery's life back into the values that the command line prints."""
+"""Converts a delivery's life in the API's answer into the values that the command line prints."""
 
 from hookstream.core.audit.next_step import Coming, NextStep, Remedy, StoppedBy
 from hookstream.core.audit.timeline import LifeStep, StepKind
@@ -24,7 +24,7 @@ def life_in(shown: DeliveryShown) -> DeliveryLife:
 
 
 def step_in(shown: TimelineEntry) -> LifeStep:
-    """Return one thing that happened."""
+    """Return one step of the life."""
     kind = StepKind(shown.kind)
     by, detail = shown.by or "", shown.detail or ""
     if kind is StepKind.PURGED:
@@ -49,7 +49,7 @@ def step_in(shown: TimelineEntry) -> LifeStep:
 
 
 def next_in(shown: NextShown) -> NextStep:
-    """Return what comes next."""
+    """Return the next step."""
     return NextStep(
         Coming(shown.coming),
         Remedy(shown.remedy),
@@ -64,7 +64,7 @@ def next_in(shown: NextShown) -> NextStep:
 
 
 def sent_in(shown: SentShown | None) -> LastSent | None:
-    """Return what was sent last."""
+    """Return the last request."""
     if shown is None:
         return None
     headers = (SentHeader(each.name, each.value, Source(each.source)) for each in shown.headers)

@@ -1,4 +1,4 @@
-"""Deliveries and attempts, as a console's index has them: within its window, which is said."""
+"""Deliveries and attempts through the API: from a console's index, with a note on its window."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -47,16 +47,16 @@ from hookstream.entry.backend.listing_ports import (
 from hookstream.errors import AccessRefused, InputRefused
 
 _EVERY: Final = 1.0
-"""Seconds after which attempts that are followed are asked for again."""
+"""Seconds between two requests while attempts are followed."""
 _OVERLAP: Final[Millis] = 5_000
-"""How far back those are asked for that were recorded meanwhile."""
+"""How far each of these requests reaches back for attempts recorded meanwhile."""
 MOST_ASKED: Final = 10_000
-"""How many things of a list a command asks for at most, in pages."""
+"""The most entries of a list that a command requests, in pages."""
 _DELIVERY = "/v1/deliveries/{delivery_id}"
 
 
 class WindowWatch:
-    """Keeps what windows of answers leave out of what was asked for."""
+    """Notes the parts of the requested time that the windows of answers leave out."""
 
     def __init__(self, since: Millis | None) -> None:
         self._since = since
@@ -67,11 +67,11 @@ class WindowWatch:
         known = window.since
         if known is not None and (self._since is None or from_rfc3339(known) > self._since):
             since = to_the_second(from_rfc3339(known))
-            self._add(f"the console's index begins at {since}: what came before is not known")
+            self._add(f"the console's index begins at {since}: earlier entries are not known")
         if window.building:
-            self._add("the console's index is still being built: older things are missing")
+            self._add("the console's index is still being built: older entries are missing")
         if not window.reading:
-            self._add("the console does not read what happens now: newer things may be missing")
+            self._add("the console does not read new records now: newer entries may be missing")
 
     def _add(self, sentence: str) -> None:
         if sentence not in self._said:
@@ -79,7 +79,7 @@ class WindowWatch:
 
     @property
     def said(self) -> Sequence[str]:
-        """What limits the answers, one sentence each."""
+        """The limits of the answers, one sentence each."""
         return self._said
 
 
@@ -150,7 +150,7 @@ class ApiAttempts:
             yield from _oldest_first(fresh)
             seen = now
             if newest is not None:
-                # Another partition's may be known a little later.
+                # Records of another partition may be indexed a little later.
                 since = max(selection.since or 0, newest - _OVERLAP)
             self.api.sleep(_EVERY)
 
@@ -161,7 +161,7 @@ class ApiAttempts:
         _, history, said = _shown(self.api, delivery_id, since, until)
         if history.state is DeliveryState.UNKNOWN:
             raise InputRefused(
-                f"nothing is recorded of {delivery_id} in that window; it may still wait for its first attempt"
+                f"no record mentions {delivery_id} in that window; it may still wait for its first attempt"
             )
         return HistoryRead(history, said)
 
@@ -194,10 +194,10 @@ class ApiDeliveries:
         if selection.since is None:
             said.insert(
                 0,
-                f"deliveries of events before {to_the_second(since)} were not asked for (--since)",
+                f"deliveries of events before {to_the_second(since)} were not requested (--since)",
             )
         if dropped:
-            said.append(f"only the newest {MOST_ASKED:,} deliveries were asked for")
+            said.append(f"only the newest {MOST_ASKED:,} deliveries were requested")
         listing = DeliveryListing(found, 0, since, None)
         return ListedDeliveries(listing, _NOT_READ, said)
 
@@ -243,7 +243,7 @@ class ApiDeliveries:
         except AccessRefused:
             return None
         except InputRefused:
-            # A delivery is of a subscription that there was.
+            # A delivery's subscription exists, or existed.
             return Deleted(shown.subscription, shown.partner)
 
     def payload(
@@ -306,13 +306,13 @@ _NOT_READ: JsonObject = {
     "unreadable": None,
     "lost_partitions": None,
 }
-"""What the API does not say of a listing."""
+"""The parts of a listing that the API does not have."""
 
 
 def _whose(
     subscriptions: frozenset[str] | None, partners: frozenset[str] | None
 ) -> Iterator[tuple[str | None, str | None]]:
-    """Yield each pair to ask for: the API takes one name at a time."""
+    """Yield each pair of names to request: the API takes one name at a time."""
     some: tuple[str | None, ...] = (*sorted(subscriptions or ()),)
     yield from product(some or (None,), (*sorted(partners or ()),) or (None,))
 
@@ -328,10 +328,10 @@ def _time(at: Millis | None) -> str | None:
 def _shown(
     api: ApiClient, delivery_id: str, since: Millis | None, until: Millis | None
 ) -> tuple[DeliveryShown, DeliveryHistory, Sequence[str]]:
-    """Return what the API shows of a delivery, its history in a window, and what is said of both.
+    """Return the API's answer about a delivery, its history in a window, and the limits of both.
 
     Raises:
-        InputRefused: Nothing is known of it in the window.
+        InputRefused: No record in the window mentions it.
     """
     shown = api.get(path(_DELIVERY, delivery_id=delivery_id), DeliveryShown)
     watch = WindowWatch(since or 0)
@@ -347,4 +347,4 @@ def _shown(
 
 def _refuse_window(since: Millis | None, until: Millis | None) -> None:
     if since is not None or until is not None:
-        raise InputRefused("--since and --until: the API looks in all that its index has")
+        raise InputRefused("--since and --until: omit them; the API searches its whole index")

@@ -1,4 +1,4 @@
-"""Partitions as a console sees them; what is asked of a worker, the console writes."""
+"""Partitions through the API; the console writes requests to workers."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ from hookstream.errors import InputRefused
 
 _PARTITION: Final = "/v1/partitions/{topic}/{partition}"
 _OF_TIERS: Final = ".retry"
-"""What the name of the tiers' group ends with."""
+"""The suffix of the tiers' group's name."""
 _EVERY: Final = 0.5
-"""Seconds after which a partition that is waited for is looked at again."""
+"""Seconds between two looks at a partition that is waited for."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,7 +52,7 @@ class ApiPartition:
     api: ApiClient
     at: TopicPartition
     _seen: int | None = field(default=None, init=False)
-    """The revision that was seen last; None: none was."""
+    """The revision that was seen last; None before the first look."""
 
     def position(self) -> GroupPosition:
         shown = self.api.get(self._path(), PartitionShown)
@@ -62,7 +62,7 @@ class ApiPartition:
     def start(self, where: StartAt, reason: str) -> None:
         _require_reason(reason)
         at = where if isinstance(where, str) else to_rfc3339(where)
-        # What moved since it was looked at is not stopped.
+        # A partition that moved since the last look is not stopped.
         self.api.change(
             "POST",
             f"{self._path()}/start",
@@ -93,7 +93,7 @@ class ApiPartition:
 def _require_reason(reason: str) -> None:
     if not reason:
         raise InputRefused(
-            "--reason: the API asks for one: write why, for the operations topic and the audit log"
+            "--reason is required by the API, for the operations topic and the audit log"
         )
 
 

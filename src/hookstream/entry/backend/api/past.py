@@ -1,6 +1,6 @@
-"""Reads what the API shows of attempts and deliveries back into the values of hookstream.
+"""Converts attempts and deliveries in the API's answers back into hookstream's values.
 
-What partners do not see, such as the place of an event, is empty in them.
+Fields that partners do not see, such as an event's place, are empty.
 """
 
 import re
@@ -87,7 +87,7 @@ def pending_in(shown: PendingShown) -> PendingRecord:
     """Return where a run waits."""
     at = _origin(shown.place, 0)
     trigger = Trigger(shown.trigger)
-    # What it waits for is said by its trigger where it was not deferred.
+    # If it was not deferred, its trigger says what it waits for.
     deferred = {each.value: each for each in DeferReason}.get(shown.reason)
     delivery = Delivery(
         delivery_id=shown.delivery,
@@ -118,7 +118,7 @@ def history_in(delivery_id: str, timeline: Sequence[TimelineEntry]) -> DeliveryH
     deaths = tuple(
         _dead_lettered(each, redriven.get(each.place), purged.get(each.place))
         for each in timeline
-        # One without a place is known by its attempt alone: its letter is not in the window.
+        # One without a place is known only by its attempt: its dead letter is not in the window.
         if each.kind == "dead-lettered" and each.place != ""
     )
     return DeliveryHistory(delivery_id, entries, deaths)

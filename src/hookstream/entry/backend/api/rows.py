@@ -92,20 +92,20 @@ _LONGEST_WAIT = 60.0
 
 
 def effect_of(api: ApiClient, written: SubscriptionWritten | None = None) -> Effect:
-    """Return from when a change is in effect, and the wait for that, by the API's clock where it says it."""
+    """Return the effect of a change, by the API's clock if its answer has a time."""
     if written is None:
         return effect_at(api, None, None)
     return effect_at(api, written.takes_effect, written.warning)
 
 
 def effect_at(api: ApiClient, at: str | None, warning: str | None) -> Effect:
-    """Return the effect of a change that an answer says; `at`: as RFC 3339."""
+    """Return the effect of a change from an answer; `at`: as RFC 3339."""
     instant = 0 if at is None else from_rfc3339(at)
     date = api.date
 
     def wait() -> None:
         if date is not None:
-            # Its clock shows whole seconds.
+            # The API's clock shows whole seconds.
             api.sleep(min(max(0.0, (instant - date) / 1_000 + 0.01), _LONGEST_WAIT))
 
     return Effect(instant, wait, warning)
@@ -119,7 +119,7 @@ class ApiSubscriptions:
 
     def listed(self, partner: str | None, *, with_deleted: bool) -> SubscriptionListing:
         if partner is not None:
-            # Otherwise one that does not exist would be one without subscriptions.
+            # Otherwise a partner that does not exist would look like one without subscriptions.
             self.api.get(path(PARTNER, partner_id=partner), PartnerShown)
         pages = self.api.pages(
             SUBSCRIPTIONS,
@@ -139,7 +139,7 @@ class ApiSubscriptions:
         if not workers:
             where = path(f"{SUBSCRIPTION}/lane", subscription_id=subscription_id)
             return lane_shown_in(self.api.get(where, LaneShown))
-        # A console asks no address that somebody gives it.
+        # A console never connects to an address that a client gives it.
         return lane_in_sum(found, ask_lanes(workers, subscription_id), SystemClock().now())
 
     def replays(self, subscription: Subscription | UnreadableSubscription) -> Mapping[str, Job]:
@@ -168,7 +168,7 @@ class ApiSubscriptions:
         return subscription_in(written.subscription), written.changed, effect
 
     def delete(self, subscription_id: str, revision: int | None) -> tuple[str, Effect]:
-        # Files own none that the API deletes.
+        # The API deletes none that files own.
         self.api.delete(path(SUBSCRIPTION, subscription_id=subscription_id), revision)
         return "api", effect_of(self.api)
 
@@ -191,7 +191,7 @@ class ApiSubscriptions:
         written = self._act(subscription_id, "rotate-secret", asked, revision)
         if not written.generated:
             raise InputRefused(
-                "the secret was replaced, and its answer was lost: it is not shown again, so rotate once more"
+                "the secret was replaced, and its answer was lost: it cannot be shown again: rotate once more"
             )
         [new] = map(generated_in, written.generated)
         after = subscription_in(written.subscription)
@@ -290,7 +290,7 @@ class ApiTokens:
         token = token_in(made.token)
         if made.text is None:
             raise InputRefused(
-                f"{token.id} was made, and the answer with its text was lost: revoke it, and make another"
+                f"{token.id} was created, but the answer with its text was lost: revoke it, and create another"
             )
         return NewToken(token, made.text)
 
@@ -301,8 +301,7 @@ class ApiTokens:
     def revoke(self, name: str) -> tuple[ApiToken, bool]:
         if is_token(name):
             raise InputRefused(
-                "the API takes the id of a token, tok-…, and no token's text: it would be sent, and logged by"
-                " what is in between"
+                "the API takes the id of a token, tok-…, not its text, which proxies could log"
             )
         before = self.api.get(path(TOKEN, token_id=name), TokenShown)
         where = path(TOKEN + "/revoke", token_id=name)

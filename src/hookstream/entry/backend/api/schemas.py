@@ -47,7 +47,7 @@ _VERSION = "/v1/event-types/{event_type}/versions/{version}"
 
 @dataclass(slots=True, frozen=True)
 class ApiSchemaFolder:
-    """Implements `SchemaFolder`: the files are read here, and compared by the console."""
+    """Implements `SchemaFolder`: this process reads the files, and the console compares them."""
 
     api: ApiClient
     folder: Path
@@ -79,7 +79,7 @@ class ApiSchemaFolder:
     def _planned(self, *, templates: bool) -> ShownSchemas:
         own = self.publisher.files
         if own.problems:
-            # They are mended before anything is compared.
+            # They must be fixed before anything is compared.
             return ShownSchemas(problems=own.problems, notes=own.notes)
         given = SchemasPlanGiven(
             files=self._files(), remove_mappings=tuple(self.remove), templates=templates
@@ -102,7 +102,7 @@ class ApiSchemaFolder:
         )
 
     def _files(self) -> tuple[SchemaFileGiven, ...]:
-        """Return the files that are read; those that are not are in notes."""
+        """Return the files that can be read; the notes have the others."""
         unread = {each.where for each in self.publisher.files.notes}
         found = []
         for each in files_below(self.folder, most=MAX_FILES):

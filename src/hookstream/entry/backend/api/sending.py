@@ -59,12 +59,12 @@ from hookstream.entry.backend.sending_ports import GapBefore, NewJob, WantedTest
 from hookstream.errors import Conflict
 
 _LONGEST_WAIT: Final = 20
-"""Seconds for which a test's answer waits for its result; from then on it is looked for in the index."""
+"""Seconds for which a test's answer waits for its result; after that, the index is searched for it."""
 _EVERY: Final = 1.0
 
 
 def new_job(api: ApiClient, shown: JobShown) -> NewJob:
-    """Return a job that was just created, and that executors work on."""
+    """Return a job that was just created, and that executors run."""
     job = job_in(shown).job
     return NewJob(job, partial(ApiJobs(api).follow, job))
 
@@ -129,7 +129,7 @@ class ApiReplays:
     api: ApiClient
 
     def check(self, request: ReplayRequest) -> None:
-        """Leave it to the request that begins it, which is refused before anything is written."""
+        """Do nothing: the request that starts it is refused before anything is written."""
 
     def survey(
         self, request: ReplayRequest, watch: SurveyWatch
@@ -164,7 +164,7 @@ def _preview(api: ApiClient, request: ReplayRequest) -> ReplayPreviewShown:
 
 
 def counted_in(shown: ReplayPreviewShown) -> tuple[ReplaySurvey, ReplayPreview | None]:
-    """Return what a replay would deliver, and what fixes it."""
+    """Return the counts of a replay, and the preview that fixes them."""
     by_type = {
         each.event_type: TypeCount(
             each.events,

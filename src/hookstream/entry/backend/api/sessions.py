@@ -52,7 +52,7 @@ class ApiSessions:
         link = link_in(made.link)
         if made.url is None:
             raise InputRefused(
-                f"{link.id} was made, and the answer with its URL was lost: revoke it, and make another"
+                f"{link.id} was created, but the answer with its URL was lost: revoke it, and create another"
             )
         return MadeLink(link, made.url)
 

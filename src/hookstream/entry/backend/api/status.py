@@ -1,4 +1,4 @@
-"""The state of an installation, as a console says it; the workers that are named are asked from here."""
+"""The state of an installation through the API; this process asks the workers that are named."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class ApiStatus:
     def read(self, workers: tuple[str, ...], most: int) -> Status:
         query = StatusQuery(scan=min(most, MOST_SCANNED))
         status = _status(self.api.get("/v1/status", StatusShown, query))
-        # A console asks no address that somebody gives it.
+        # A console never connects to an address that a client gives it.
         return with_workers(status, read_workers(workers)) if workers else status
 
 

@@ -1,6 +1,6 @@
-"""Reads what the API shows back into the values of hookstream: subscriptions, partners, tokens, holds, jobs.
+"""Converts the API's subscriptions, partners, tokens, holds and jobs back into hookstream's values.
 
-What is not shown, such as secret material, is empty in them: they are for views, which do not show it either.
+Parts that the API does not show, such as secret material, are empty: views do not show them either.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ _DELETED = "deleted"
 
 
 def instant_or_none(text: str | None) -> Millis | None:
-    """Return an instant of an answer; None: it has none."""
+    """Return an instant of an answer; None if it has none."""
     return None if text is None else from_rfc3339(text)
 
 

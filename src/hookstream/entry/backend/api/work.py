@@ -1,4 +1,4 @@
-"""Jobs and statistics through the API: executors work on a job, and a command follows it."""
+"""Jobs and statistics through the API: executors run a job, and a command follows it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ from hookstream.errors import Conflict, DependencyUnavailable, InputRefused
 from hookstream.pipeline.job_kind import RunEnd, RunResult
 
 _EVERY: Final = 0.5
-"""Seconds after which a job that is followed is looked at again."""
+"""Seconds between two looks at a job that is followed."""
 _LONE: Final = 10.0
-"""Seconds after which it is said that nothing works on a job."""
+"""Seconds after which the command reports that no executor works on a job."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,7 +77,7 @@ class ApiJobs:
         return self.follow(status.job, watch)
 
     def follow(self, job: Job, watch: Watch) -> RunResult:
-        """Look at a job until it has ended, whoever works on it. Ctrl-C leaves it to them."""
+        """Follow a job until it has ended, whichever executor runs it. Ctrl-C leaves it to the executors."""
         try:
             return self._followed(job, watch)
         except KeyboardInterrupt:
@@ -90,7 +90,7 @@ class ApiJobs:
             try:
                 status = self.found(job.id)
             except DependencyUnavailable as away:
-                # A console that is started again goes on by itself.
+                # A restarted console continues the job automatically.
                 if now - seen > PATIENCE:
                     raise
                 watch.waiting(job, str(away))
@@ -105,7 +105,9 @@ class ApiJobs:
                 watch.waiting(job, f"for its turn, after {other}")
             held = now if status.is_held or status.waits else held
             if now - held > _LONE:
-                watch.waiting(job, "nothing works on it: does a console or `hookstream jobs run`?")
+                watch.waiting(
+                    job, "no executor works on it: start a console or `hookstream jobs run`"
+                )
             self.api.sleep(_EVERY)
 
     def _act(self, job_id: str, act: str, query: ResumeQuery | None = None) -> Job:
@@ -134,14 +136,16 @@ class ApiStatistics:
         since = to_the_second(found.since)
         return StatisticsRead(
             found,
-            [f"the console's index does not have all of it: events are counted from {since} on"],
+            [
+                f"the console's index does not cover the whole time: events are counted from {since} on"
+            ],
         )
 
 
 def _whose(wanted: StatisticsWanted) -> str:
     if wanted.subscriptions is not None:
         if wanted.partners is not None:
-            raise InputRefused("--partner: leave it out, the subscription is of one partner")
+            raise InputRefused("--partner: omit it; a subscription has one partner")
         [name] = wanted.subscriptions
         return path("/v1/subscriptions/{subscription_id}/statistics", subscription_id=name)
     if wanted.partners is not None:

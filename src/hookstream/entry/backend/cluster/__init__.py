@@ -1,1 +1,1 @@
-"""Operators' commands on the cluster itself, by the services of `entry/admin`."""
+"""The backend of the cluster itself, which uses the services of `entry/admin`."""

@@ -1,4 +1,4 @@
-"""What the commands of this package reach the cluster by; tests put tables in memory in its place."""
+"""The access of this package's commands to the cluster; tests replace it by tables in memory."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, frozen=True)
 class ClusterAccess:
-    """The tables of a cluster, read and changed by a process that does not stay."""
+    """The tables of a cluster, read and changed by a short-lived process."""
 
     settings: Settings
 
@@ -48,7 +48,7 @@ class ClusterAccess:
         return tokens.read_console(self.settings)
 
     def lanes(self, subscription_id: str, workers: Sequence[str]) -> Sequence[WorkerLane]:
-        """Return what workers say of a lane, as `ask_named_lanes`."""
+        """Return what workers report about a lane, as `ask_named_lanes`."""
         return lanes.ask_named_lanes(self.settings, workers, subscription_id)
 
     def jobs(self) -> JobListing:
@@ -66,7 +66,7 @@ class ClusterAccess:
 
         Args:
             act: Checks and stages the change.
-            console: Whether it needs the console topic; None: where there is one.
+            console: Whether it needs the console topic; None: if it exists.
             signed: Whether it needs the key ring.
         """
         keys = key_ring(self.settings) if signed else SEALED
@@ -76,23 +76,23 @@ class ClusterAccess:
         """Return the key ring.
 
         Raises:
-            ConfigurationError: None is set.
+            ConfigurationError: No key ring is set.
         """
         return key_ring(settings)
 
     def opened_state(self, reader: StateReader) -> State:
-        """Read the tables, each row by a reader."""
+        """Read the tables, each row with a reader."""
         return reader.state(read_rows(self.settings))
 
     def change_opened(
         self, act: Callable[[ChangeWriter], T], keys: Keys, reader: StateReader
     ) -> Changed[T]:
-        """Make one change with given keys, and with the console topic where there is one.
+        """Make one change with given keys, and with the console topic if it exists.
 
         Args:
             act: Checks and stages the change.
             keys: Encrypts secrets.
-            reader: What has read rows before, by the same keys: it reads those that have changed since.
+            reader: The reader that read rows before, by the same keys: it reads those that have changed since.
         """
         return writing.attempt_change(
             self.settings, act, keys, console=None, also=_nothing, reader=reader
@@ -129,6 +129,6 @@ def _nothing(_result: object, _writer: ChangeWriter) -> Sequence[TableChange]:
 
 
 def effect_of(writer: ChangeWriter) -> Effect:
-    """Return from when what a writer wrote is in effect."""
+    """Return the instant from which a writer's change is in effect."""
     at = writer.session.takes_effect
     return Effect(at, lambda: writer.session.wait_until(at), writer.warning)

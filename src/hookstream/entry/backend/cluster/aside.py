@@ -1,4 +1,4 @@
-"""Dead letters and undecodable records of their topics: a command works on its redrive or purge itself."""
+"""Dead letters and undecodable records from their topics: a command runs its redrive or purge itself."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class ClusterAside:
-    """One of both topics. Implements `SetAsideCommands`."""
+    """One of the two topics. Implements `SetAsideCommands`."""
 
     settings: Settings
     source: RedriveSource

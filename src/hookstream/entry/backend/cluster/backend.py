@@ -1,4 +1,4 @@
-"""The cluster itself as what commands work on."""
+"""The backend of the cluster itself."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,7 +38,7 @@ class ClusterBackend:
 
     @cached_property
     def access(self) -> "ClusterAccess":
-        """What tables are read and changed by."""
+        """Reads and changes the tables."""
         from hookstream.entry.backend.cluster.access import ClusterAccess
 
         return ClusterAccess(self.settings)
@@ -122,13 +122,13 @@ class ClusterBackend:
 
     @property
     def failures(self) -> "FailureCommands":
-        """There are none: what was seen of failures is in the indexes of consoles.
+        """There are none: only the indexes of consoles have failure groups.
 
         Raises:
             InputRefused: Always.
         """
         raise InputRefused(
-            "failure groups come from a console's index, which the cluster has not: give --api URL"
+            "failure groups exist only in a console's index: give --api URL"
             " before the command, or set api.url; `hookstream stats` counts errors without a console"
         )
 
@@ -174,13 +174,13 @@ class ClusterBackend:
         return ClusterAside(self.settings, source)
 
     def deliveries(self, scan: int) -> "ClusterDeliveries":
-        """Return what lists deliveries from at most `scan` records of each topic."""
+        """Return the listing of deliveries from at most `scan` records of each topic."""
         from hookstream.entry.backend.cluster.listing import ClusterDeliveries
 
         return ClusterDeliveries(self.settings, scan)
 
     def statistics(self, scan: int) -> "ClusterStatistics":
-        """Return what counts deliveries from at most `scan` records of each topic."""
+        """Return the statistics from at most `scan` records of each topic."""
         from hookstream.entry.backend.cluster.work import ClusterStatistics
 
         return ClusterStatistics(self.settings, scan)

@@ -20,7 +20,7 @@ class ClusterFolder:
     cluster: ClusterAccess
     planner: FolderPlanner
     reader: StateReader
-    """Reads rows for the plan and for the writer, those that did not change in between once."""
+    """Reads rows for the plan and for the writer; unchanged rows are read once."""
 
     @property
     def problems(self) -> Sequence[Problem]:

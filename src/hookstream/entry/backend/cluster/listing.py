@@ -1,4 +1,4 @@
-"""Deliveries and attempts, as tiers, attempts and dead letters have them."""
+"""Deliveries and attempts, from the topics of tiers, attempts and dead letters."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class ClusterAttempts:
     def _refuse_unknown(
         self, selection: AuditSelection, progress: Progress, *, follow: bool
     ) -> None:
-        """Refuse a name that is neither in the tables nor in a record of the window."""
+        """Refuse a name that neither the tables nor a record of the window has."""
         filters = (
             *name_filters(
                 partial(read_names, self.settings),
@@ -128,7 +128,7 @@ def _unreadable(audit: AuditLog) -> Sequence[str]:
 
 @dataclass(slots=True, frozen=True)
 class ClusterDeliveries:
-    """Reads at most `scan` records of the tiers, of the attempts and of the dead letters each.
+    """Reads at most `scan` records each of the tiers, the attempts and the dead letters.
 
     Implements `DeliveryCommands`.
     """
@@ -243,7 +243,7 @@ class ClusterDeliveries:
         return details, limits
 
     def _refuse_unknown(self, selection: DeliverySelection, listing: DeliveryListing) -> None:
-        """Refuse a name that is neither in the tables nor in any record that was read."""
+        """Refuse a name that neither the tables nor any read record has."""
         filters = name_filters(
             partial(read_names, self.settings),
             subscriptions=selection.subscriptions,
@@ -259,7 +259,7 @@ class ClusterDeliveries:
 
 
 def _not_read(readers: DeliveryReaders, listing: DeliveryListing) -> JsonObject:
-    """Return what was not read, by the keys of a listing's JSON."""
+    """Return the numbers of records that were not read, by the keys of a listing's JSON."""
     pending, attempts = readers.pending, readers.attempts
     of_attempts, of_dead = readers.attempts_limit, readers.dead_letters_limit
     not_read: JsonObject = {
@@ -283,11 +283,11 @@ def _moment(instant: Millis | None) -> str | None:
 
 
 def unknown_delivery(readers: DeliveryReaders, delivery_id: str, limits: Sequence[str]) -> str:
-    """Return what is to be said of a delivery that no record mentions that was read."""
+    """Return the sentence for a delivery that no read record mentions."""
     names = readers.settings.topics_names
     said = (
         f"no tier, and neither {names.attempts} nor {names.dead_letters}, has a record of {delivery_id}"
-        " in what was read; its event may not be matched yet, or it waits in a worker's lane for its"
+        " in the records that were read; its event may not be matched yet, or it waits in a worker's lane for its"
         " first attempt"
     )
     return "; ".join([said, *limits])
@@ -296,15 +296,15 @@ def unknown_delivery(readers: DeliveryReaders, delivery_id: str, limits: Sequenc
 def reservations(
     listing: DeliveryListing, readers: DeliveryReaders, *, is_default: bool
 ) -> Iterator[str]:
-    """Yield a sentence for each thing that limits what a listing says.
+    """Yield a sentence for each limit of a listing.
 
     Args:
         listing: The listing.
-        readers: What was and was not read for it.
+        readers: The readers, with what they left out.
         is_default: Whether the window is the default one.
     """
     if listing.ended_since is not None and is_default:
-        yield f"what ended before {to_the_second(listing.ended_since)} was not read (--since for more)"
+        yield f"deliveries that ended before {to_the_second(listing.ended_since)} were not read (--since for more)"
     yield from scan_limits(readers)
     if listing.dropped:
         dropped = counted(listing.dropped, "delivery is", "deliveries are")
@@ -312,13 +312,13 @@ def reservations(
     yield from unread(readers)
     if listing.unsettled_events:
         yield (
-            f"not settled: up to {counted(listing.unsettled_events, 'record')} of event topics, of which"
+            f"not settled: up to {counted(listing.unsettled_events, 'record')} of event topics, whose"
             " deliveries may wait in a worker's lane, which no topic shows"
         )
 
 
 def scan_limits(readers: DeliveryReaders) -> Iterator[str]:
-    """Yield a sentence for each topic of which --scan left something out."""
+    """Yield a sentence for each topic in which --scan left records out."""
     names = readers.settings.topics_names
     if readers.pending.not_read:
         yield (
@@ -343,17 +343,17 @@ def scan_limits(readers: DeliveryReaders) -> Iterator[str]:
 
 
 def unread(readers: DeliveryReaders) -> Iterator[str]:
-    """Yield a sentence for each kind of record that does not say which delivery it is of."""
+    """Yield a sentence for each kind of record whose delivery is not known."""
     pending, attempts = readers.pending, readers.attempts
     if pending.lost:
         yield (
-            f"{counted(pending.lost, 'partition')} of tiers: the committed offset is beyond the end, and"
-            " what is pending there is not known: hookstream partition list --open"
+            f"{counted(pending.lost, 'partition')} of tiers: the committed offset is beyond the end, so"
+            " pending deliveries there are not known: hookstream partition list --open"
         )
     if pending.unmatched:
         yield (
             f"{counted(pending.unmatched, 'event waits', 'events wait')} in the tiers to be matched:"
-            " for which subscriptions is not known yet"
+            " their subscriptions are not known yet"
         )
     for count, why in (
         (pending.unreadable, pending.why_unreadable),

@@ -1,4 +1,4 @@
-"""Partitions as the brokers know them; what is asked of a worker is written to its tables."""
+"""Partitions as the brokers know them; requests to workers are written to the tables."""
 
 from dataclasses import dataclass
 

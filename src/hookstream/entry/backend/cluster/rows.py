@@ -94,7 +94,7 @@ class ClusterSubscriptions:
     def create(self, definition: JsonObject) -> CreatedSubscription:
         partner_id = definition.get("partner")
         if not isinstance(partner_id, str):
-            raise InputRefused("partner: is missing: it says whose subscription it is")
+            raise InputRefused("partner: is missing: it names the subscription's owner")
         act = partial(
             subscription_writing.create_subscription,
             self.cluster.settings,

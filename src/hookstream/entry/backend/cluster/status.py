@@ -1,4 +1,4 @@
-"""The state of an installation, as the brokers, the tables and workers say it."""
+"""The state of an installation, from the brokers, the tables and the workers."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Jobs and statistics, as topics have them: a command works on a job itself."""
+"""Jobs and statistics from the topics: a command runs a job itself."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class ClusterJobs:
 
 @dataclass(slots=True, frozen=True)
 class ClusterStatistics:
-    """Statistics of the topics, of `scan` records each at most. Implements `StatisticsCommand`."""
+    """Statistics from at most `scan` records of each topic. Implements `StatisticsCommand`."""
 
     settings: Settings
     scan: int
@@ -56,7 +56,7 @@ class ClusterStatistics:
         return StatisticsRead(found, [*_reservations(reader, found)])
 
     def _refuse_unknown(self, wanted: StatisticsWanted) -> None:
-        """Refuse a name that is in no table, where nothing was found of it."""
+        """Refuse a name that is in no table, if no record of it was found."""
         names = partial(read_names, self.settings)
         refuse_unknown(
             name_filters(names, subscriptions=wanted.subscriptions, partners=wanted.partners),
@@ -65,7 +65,7 @@ class ClusterStatistics:
 
 
 def _reservations(reader: StatisticsReader, found: Statistics) -> Iterator[str]:
-    """Yield a sentence for each thing that limits what the statistics say."""
+    """Yield a sentence for each limit of the statistics."""
     names = reader.settings.topics_names
     for topic, limit in ((names.attempts, reader.attempts_limit), ("tiers", reader.tiers_limit)):
         if limit.left_out:
