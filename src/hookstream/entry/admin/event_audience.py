@@ -1,4 +1,4 @@
-"""How many subscriptions ask for events of a type and an environment, before any filter is evaluated."""
+"""Counts the subscriptions that ask for events of a type and an environment, before any filter is evaluated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Audience:
         if self.here:
             return f"{where}: {counted(self.here, 'subscription')}, before their filters"
         if not self.of_type:
-            return f"{where}: no subscription asks for the type, so nobody gets it"
+            return f"{where}: no subscription asks for the type, so no partner gets it"
         return f"{where}: no subscription gets it; {self.of_type:,} of the type, none in this environment"
 
 

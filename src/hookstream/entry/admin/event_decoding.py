@@ -35,7 +35,7 @@ class EventDecoder:
     Args:
         settings: The cluster.
         max_record_bytes: The largest value that is decoded.
-        book: The schemas, which somebody else follows; None: the published ones are read here.
+        book: The schemas, which the caller keeps current; None: the published ones are read here.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class EventDecoder:
             self._refresh()
 
     def identify(self, record: Record) -> Identified | UnknownSchema | Undecodable:
-        """Return which schema a record is written with."""
+        """Return the schema with which a record is written."""
         topic = self._event_topic(record)
         identified = self._codec.identify(record, topic)
         since = self._clock.monotonic() - self._read_at
@@ -67,7 +67,7 @@ class EventDecoder:
         return identified
 
     def _event_topic(self, record: Record) -> str | None:
-        """Return the topic that a record was written to first; None: its own. Upstream's headers prove nothing."""
+        """Return the topic to which a record was first written; None: its own. Upstream's headers prove nothing."""
         names = self._settings.topics_names
         ours = record.topic in (names.dead_letters, names.undecodable)
         if not ours and names.delay_of(record.topic) is None:
@@ -103,7 +103,7 @@ class EventDecoder:
         return self._codec.document(event, version)
 
     def latest(self, event_type: str) -> int:
-        """Return the newest version of a type; 0: it has none."""
+        """Return the newest version of a type; 0 if it has none."""
         return self._codec.latest(event_type)
 
     def origin(self, record: Record) -> Origin:
@@ -113,7 +113,7 @@ class EventDecoder:
         return record.origin
 
     def _event_id(self, identified: Identified, record: Record, origin: Origin) -> str:
-        """Return the id of an event that has its record's position for one; empty for any other."""
+        """Return the id of an event whose id is its record's position; empty for any other."""
         if not identified.by_position:
             return ""
         known = header_text(record.headers, header_names.EVENT_ID)

@@ -1,4 +1,4 @@
-"""Reads lines of JSON as events to be sent, in the shape in which events are delivered."""
+"""Reads lines of JSON as events to send, in the shape in which events are delivered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _FIELDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "id": _OPTIONAL,
     "timestamp": _OPTIONAL,
 }
-"""The types of each field's values, NoneType where it may be missing, and the problem with any other."""
+"""The types of each field's values, NoneType if it may be missing, and the problem with any other type."""
 _OUR_WORDS = {"event_id": "id", "occurred_at": "timestamp"}
 
 
@@ -48,11 +48,11 @@ class LineRefused(EventRefused):
     def __init__(self, problems: list[str], line: EventLine) -> None:
         super().__init__(problems)
         self.line = line
-        """Its valid fields; the type is empty where it is invalid."""
+        """Its valid fields; the type is empty if it is invalid."""
 
 
 def read_line(line: bytes) -> EventLine:
-    """Read one line; what is in `data` is checked against its schema later.
+    """Read one line; `data` is checked against its schema later.
 
     Raises:
         InputRefused: It is not JSON, too long, nested too deep, or has a key twice in one object.
@@ -64,7 +64,7 @@ def read_line(line: bytes) -> EventLine:
     if not isinstance(found, dict):
         raise InputRefused("not a JSON object")
     unknown = [name for name in found if name not in _FIELDS]
-    # Only of those that are said: a line has room for very many names.
+    # Only for the reported ones: a line has room for very many names.
     meant = {name: did_you_mean(name, _FIELDS) for name in unknown[:MAX_PROBLEMS]}
     problems = [
         f"{path_part(name)}: there is no such field{meant.get(name, '')}" for name in unknown
@@ -108,7 +108,7 @@ def refusal(refused: InputRefused, more: Sequence[str] = ()) -> str:
         more: Further problems.
     """
     own = refused.problems if isinstance(refused, EventRefused) else (str(refused),)
-    # Where `data` is no object, its schema has nothing to add.
+    # If `data` is not an object, its schema has nothing to add.
     paths = {problem.partition(":")[0] for problem in own}
     problems = [
         *own,

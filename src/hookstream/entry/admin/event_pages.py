@@ -1,6 +1,6 @@
-"""Reads events from several topics part by part: each part says where the next one goes on.
+"""Reads events from several topics in parts; each part has the position of the next one.
 
-Nothing is kept in between, so a part may be read by any console, and read again.
+No state is kept between parts, so any console may read a part, and read it again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from hookstream.settings import Settings
 MOST_SHOWN: Final = 500
 """Records of one part."""
 MOST_READ: Final = 20_000
-"""Records that are read for one part, whatever is shown of them."""
+"""Records that are read for one part, shown or not."""
 MOST_BYTES: Final = 1 << 20
 """Bytes of the values of one part's records; the record that exceeds them is its last one."""
 LONGEST_WAIT: Final = 20.0
@@ -31,7 +31,7 @@ LONGEST_WAIT: Final = 20.0
 
 
 class EventPosition(NamedTuple):
-    """Where the next part goes on in a partition."""
+    """Where the next part continues in a partition."""
 
     at: TopicPartition
     offset: int
@@ -40,13 +40,13 @@ class EventPosition(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing more to read."""
+        """Whether the end is reached."""
         return self.end is not None and self.offset >= self.end
 
 
 @dataclass(slots=True, frozen=True)
 class EventsAsked:
-    """One part that is asked for."""
+    """The request for one part."""
 
     topics: Sequence[str] = ()
     """Empty: all event topics. Those of `positions` where there are some."""
@@ -55,9 +55,9 @@ class EventsAsked:
     positions: Sequence[EventPosition] = ()
     """Where the part before ended; empty: it is the first one."""
     from_beginning: bool = False
-    """Whether the first part begins with the oldest record, or with the next one."""
+    """Whether the first part starts with the oldest record, or with the next one."""
     follow: bool = False
-    """Whether reading goes on behind where the log ends now."""
+    """Whether reading continues beyond the present end of the log."""
     most: int = 100
     """Records that are shown at most."""
     seconds: float = 0.0
@@ -66,10 +66,10 @@ class EventsAsked:
 
 @dataclass(slots=True)
 class EventsPart:
-    """What was read."""
+    """One part of the events."""
 
     shown: list[tuple[Record, JsonObject | str]] = field(default_factory=list)
-    """Each record with its event, or with a sentence why it is none."""
+    """Each record with its event, or with a sentence that says why it is not an event."""
     positions: Sequence[EventPosition] = ()
     read: int = 0
     """Records that were read for it."""
@@ -81,7 +81,7 @@ class EventsPart:
 
 
 class PartLog(Protocol):
-    """What a part is read from, as `LogReader` does it."""
+    """The log that parts are read from, as `LogReader` reads it."""
 
     next: dict[TopicPartition, int]
     """The next offset of each partition that is read."""
@@ -150,7 +150,7 @@ class PartReading:
     def _taken(
         self, records: Sequence[Record], ends: Mapping[TopicPartition, int | None]
     ) -> Mapping[TopicPartition, int]:
-        """Take records, and return where each partition goes on of which some are left for the next part."""
+        """Take records, and return the next position of each partition that has more for the next part."""
         kept: dict[TopicPartition, int] = {}
         for record in records:
             at, end = record.where, ends[record.where]
@@ -204,13 +204,13 @@ def _checked(settings: Settings, asked: EventsAsked) -> Sequence[EventPosition]:
         if not bounds.start <= offset <= bounds.end:
             raise InputRefused(
                 f"{at.topic}/{at.partition} does not have {offset}: its log is {bounds.start} to"
-                f" {bounds.end} now, so records that were not read yet are gone: begin again"
+                f" {bounds.end} now, so unread records are gone: start again without a cursor"
             )
     return asked.positions
 
 
 def _require_events(settings: Settings, topics: Iterable[str]) -> None:
-    """Refuse topics that have no events: hookstream's tables are none of a tail's business."""
+    """Refuse topics that have no events, such as hookstream's tables."""
     names, existing = settings.topics_names, cluster_topics(settings)
     ours = (names.operations, names.attempts, names.dead_letters, names.undecodable)
     for topic in topics:
@@ -219,6 +219,6 @@ def _require_events(settings: Settings, topics: Iterable[str]) -> None:
         is_ours = topic in ours or names.delay_of(topic) is not None
         if not is_ours and not event_topics(settings.events.topics, names, [topic]):
             raise InputRefused(
-                f"{topic} is not read through the API: it is no event topic (events.topics), no"
-                " tier, and not one of hookstream's topics of events"
+                f"{topic} is not read through the API: it is not an event topic (events.topics), not a"
+                " tier, and not one of hookstream's topics with events"
             )

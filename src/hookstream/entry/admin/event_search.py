@@ -1,4 +1,4 @@
-"""Finds the records of one event: in the event topics, and in those that hookstream sets them aside in."""
+"""Finds the records of one event: in the event topics, the tiers, the dead letters and the undecodable records."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -24,11 +24,11 @@ T = TypeVar("T")
 MOST_RECORDS: Final = 1_000_000
 """The most records that are read to find an event, and again to explain it."""
 MOST_SECONDS: Final = 60.0
-"""How long is read for each of the two, in seconds."""
+"""The seconds for each of the two readings."""
 MOST_FOUND: Final = 5
 """The most records of one event that are returned."""
 MOST_ASIDE: Final = 1_000
-"""The most records that were set aside that are returned."""
+"""The most set-aside records that are returned."""
 
 _POSITION_ID = re.compile(r"[0-9a-f]{32}\Z")
 """An id that may be made of a record's position (`core.model.mapping.position_id`)."""
@@ -40,23 +40,23 @@ class _Spent(Exception):
 
 @dataclass(slots=True)
 class SearchBudget:
-    """How much may be read, what was read, and what was not."""
+    """The limits of a search, with what it read and what it did not."""
 
     most_records: int = MOST_RECORDS
     most_seconds: float = MOST_SECONDS
     clock: Callable[[], float] = monotonic
     read: int = 0
     searched: list[str] = field(default_factory=list)
-    """A few words for each reading that came to its end."""
+    """A short text for each completed reading."""
     left_out: list[str] = field(default_factory=list)
-    """A sentence for each that did not."""
+    """A sentence for each incomplete one."""
     read_before: int = 0
-    """What was read before it was renewed."""
+    """The records that were read before the renewal."""
     _began: float = field(init=False)
     _done: int = 0
 
     def __post_init__(self) -> None:
-        """Begin to count the time."""
+        """Start the clock."""
         self._began = self.clock()
 
     @property
@@ -65,7 +65,7 @@ class SearchBudget:
         return self.read >= self.most_records or self.clock() - self._began >= self.most_seconds
 
     def renew(self) -> None:
-        """Begin again, with the whole budget, for what is read next."""
+        """Start again, with the whole budget, for the next readings."""
         self._began = self.clock()
         self.read_before += self.read
         self.read = 0
@@ -80,10 +80,10 @@ class SearchBudget:
     def within(
         self, what: str, since: Millis | None, reading: Callable[[], Iterable[T]]
     ) -> Iterator[T]:
-        """Yield what a reading finds, as long as the budget lasts.
+        """Yield the results of a reading, as long as the budget lasts.
 
         Args:
-            what: What is read, for a sentence.
+            what: The name of the reading, for a sentence.
             since: From when on; None: from its beginning.
             reading: Reads with `progress`. A topic that cannot be read ends no search.
         """
@@ -116,11 +116,11 @@ class FoundRecord:
     """Its place in its event topic; its own, if it was found there."""
     event: Event | None
     problem: str | None
-    """Why it is no event, with the reason's word first; None: it is one."""
+    """Why it is not an event, with the reason's word first; None: it is one."""
 
     @property
     def is_aside(self) -> bool:
-        """Whether it was found in a topic of hookstream's only."""
+        """Whether it was found only in a topic of hookstream's."""
         return self.origin.topic != self.record.topic
 
 
@@ -177,7 +177,7 @@ class EventSearch:
         """Return the record at a place; one in a topic of hookstream's with its origin.
 
         Raises:
-            InputRefused: The log has no record there, or its records are no events.
+            InputRefused: The log has no record there, or its records are not events.
         """
         if place.topic not in self._existing:
             raise InputRefused(f"there is no topic {place.topic}")
@@ -229,7 +229,7 @@ class EventSearch:
         return found.oldest_first(self.budget)
 
     def given_up(self, origins: Iterable[Origin], since: Millis) -> dict[str, list[Record]]:
-        """Return what was given up of records: dead letters and undecodable records.
+        """Return the dead letters and undecodable records of records.
 
         Args:
             origins: The records' places in their event topics.
@@ -265,7 +265,7 @@ class EventSearch:
         )
 
     def _of_event(self, record: Record, event_id: str) -> FoundRecord | None:
-        """Return a record that has the id; None: it is another event's."""
+        """Return a record if it has the id; None: it belongs to another event."""
         sought = event_id.encode()
         if not any(sought in part for part in _parts(record)):
             if not _POSITION_ID.match(event_id):

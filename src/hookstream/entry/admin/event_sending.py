@@ -22,17 +22,17 @@ from hookstream.producer import EventProducer
 from hookstream.settings import Settings
 
 AT_ONCE = 500
-"""Events in flight; the next lines are read when there is room."""
+"""The most events in flight; the next lines are read when there is room."""
 READ_BYTES = 256 * 1024
 MOST_KINDS = 1_000
 """The most pairs of event type and environment that are remembered."""
 STAND_IN = "-"
-"""Replaces a missing text, which is already reported."""
+"""Replaces a missing text, whose problem is already reported."""
 
 
 @asynccontextmanager
 async def kafka_producer(settings: Settings, topic_prefix: str) -> AsyncIterator[EventProducer]:
-    """Lend a producer of the cluster.
+    """Yield a producer of the cluster.
 
     Raises:
         ConfigurationError: The schemas topic does not exist.
@@ -135,7 +135,7 @@ class EventSender:
 
 
 def _also(producer: EventProducer, line: EventLine) -> Sequence[str]:
-    """Return the problems of the rest of a line whose own fields are wrong."""
+    """Return the problems of the remaining fields of a line that is refused for its own fields."""
     if not line.event_type:
         return ()
     return producer.problems(
@@ -165,7 +165,7 @@ async def _lines(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:
 
 
 def some_lines(file: BinaryIO) -> list[bytes]:
-    """Return the next lines of a file, each cut where it is too long; none: it is over."""
+    """Return the next lines of a file, each cut if it is too long; none at its end."""
     lines: list[bytes] = []
     size = 0
     while size < READ_BYTES and (line := file.readline(MAX_LINE_BYTES + 1)):
@@ -175,14 +175,14 @@ def some_lines(file: BinaryIO) -> list[bytes]:
             # Skip the rest of a line that is refused anyway.
             line = file.readline(MAX_LINE_BYTES + 1)
         if file.isatty():
-            # A person types: send each line at once.
+            # A person is typing: send each line immediately.
             break
     return lines
 
 
 @dataclass(slots=True)
 class SentEvents:
-    """What became of some events that were to be published."""
+    """The result of publishing some events."""
 
     sent: int = 0
     kinds: set[tuple[str, str]] = field(default_factory=set)
@@ -218,7 +218,7 @@ def sender_to_event_topics(
         topic = f"{topic_prefix}{event.event_type}"
         if event_topics(globs, names, [topic]):
             return None
-        return f"{topic[:249]} is no event topic (events.topics: {', '.join(globs)})"
+        return f"{topic[:249]} is not an event topic (events.topics: {', '.join(globs)})"
 
     return EventSender(
         settings, lambda _: None, lambda number, why: refused.append((number, why)), refuse

@@ -76,14 +76,14 @@ def tail(
     from_beginning: bool,
     follow: bool,
 ) -> Iterator[tuple[Record, JsonObject | str]]:
-    """Yield each record with its event as `events send` takes it, or a sentence why it is none.
+    """Yield each record with its event as `events send` takes it, or a sentence that says why it is not an event.
 
     Args:
         settings: The cluster.
         topics: The topics that are read.
-        event_types: The types that are yielded; all types where it is empty.
-        from_beginning: Whether to begin with the oldest record, or with the next one.
-        follow: Whether to go on where the log ends now.
+        event_types: The types that are yielded; empty: all types.
+        from_beginning: Whether to start with the oldest record, or with the next one.
+        follow: Whether to continue beyond the present end of the log.
 
     Raises:
         ConfigurationError: A topic does not exist.
@@ -101,7 +101,7 @@ def tail(
 def event_in(
     decoder: EventDecoder, record: Record, event_types: frozenset[str]
 ) -> JsonObject | str | None:
-    """Return the event of a record, or why it is none; None: it is of none of the types.
+    """Return the event of a record, or why it is not one; None: it has another type.
 
     Args:
         decoder: Decodes it.

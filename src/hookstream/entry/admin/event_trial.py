@@ -1,4 +1,4 @@
-"""Says whether one subscription would get an event that somebody made up, and which condition says no."""
+"""Decides whether one subscription would get a made-up event, and names the condition that it does not meet."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,14 +19,14 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class EventTrial:
-    """What a subscription says of an event."""
+    """The answer of a subscription about an event."""
 
     event_type: str
     version: int
     """With which the event was read."""
     environment: str
     received: int
-    """The version that the subscription receives, over which its filter is asked."""
+    """The version that the subscription receives, on which its filter is evaluated."""
     unmet: tuple[Unmet, ...]
     """None: it would be delivered."""
 
@@ -36,7 +36,7 @@ def try_event(
 ) -> EventTrial:
     """Ask a subscription about an event as if it were recorded now; nothing is written or sent.
 
-    The grant, the environments, the state and the filter are asked by the functions that matching uses.
+    The grant, the environments, the state and the filter are evaluated by the functions that matching uses.
 
     Args:
         settings: The largest event.
@@ -67,7 +67,7 @@ def try_event(
         partial(AvroCodec(state.book).document, event),
         latest,
     )
-    # It begins to match a moment after it was written: for a made-up event that moment is over.
+    # A subscription starts to match a moment after it was written; for a made-up event that moment is over.
     asked = replace(subscription, active_from=min(subscription.active_from, now - 1))
     disabled = state.current.disabled.get(subscription.id)
     found = unmet(_directory(state, asked), asked, disabled, question)
@@ -90,5 +90,5 @@ def _directory(state: State, subscription: Subscription) -> Directory:
 
 
 def _is_of_pull(subscription: Subscription, found: Unmet) -> bool:
-    """Return whether a condition only says that nothing is sent: its reader would get the event."""
+    """Return whether a condition only prevents sending: a reader of the pull door would get the event."""
     return subscription.endpoint.is_pull and found.condition is Condition.SUBSCRIPTION

@@ -1,4 +1,4 @@
-"""Answers why an event did, or did not, arrive: where it is, what each subscription says, what became of it."""
+"""Explains why an event did, or did not, arrive: its place, each subscription's conditions, and its deliveries."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,23 +57,23 @@ MOST_CHANGES: Final = 20
 _NO_TRACE: Final = "neither the audit log nor a tier nor a dead letter has it; {}"
 _AUDIT_UNREAD: Final = "the audit log was not read to its end, so there may be attempts"
 _SUSPENDED: Final = "suspended"
-"""What a partner learns of a hold."""
+"""The text about a hold that a partner sees."""
 _CHANGED: Final = "subscription.changed"
 
 
 @dataclass(slots=True, frozen=True)
 class ExplainRequest:
-    """What is to be explained."""
+    """The request for an explanation."""
 
     target: str | RecordPlace
     """The event's id, or the place of its record."""
     since: Millis
-    """Where an id is searched: in records of this instant or later."""
+    """An id is searched in records of this instant or later."""
     subscription_id: str | None = None
     """The only subscription that is explained; None: all that ask for the type."""
     partner_id: str | None = None
-    """The partner that asks: of what it is not granted, and of others' subscriptions, nothing is said. None: an
-    operator asks."""
+    """The partner that asks: the answer leaves out events that it is not granted, and others' subscriptions.
+    None: an operator asks."""
 
 
 class Mentioned(NamedTuple):
@@ -81,7 +81,7 @@ class Mentioned(NamedTuple):
 
     deliveries: frozenset[str]
     are_all: bool
-    """Whether all that was recorded in that time was read."""
+    """Whether all records of that time were read."""
 
 
 _NOTHING: Final = Mentioned(frozenset(), are_all=True)
@@ -91,7 +91,7 @@ class Histories(Protocol):
     """Where attempts and dead letters are looked up, within the search's budget."""
 
     def mentioned(self, event: Event, since: Millis, until: Millis) -> Mentioned:
-        """Return the deliveries of an event that have a history; what was not read is in the budget.
+        """Return the deliveries of an event that have a history; the budget notes what was not read.
 
         Args:
             event: The event.
@@ -117,7 +117,7 @@ def explain(
         request: Which event, for whom.
         budget: How much is read at most.
         state: The tables; None: they are read.
-        histories: Where attempts are looked up; None: in the audit log.
+        histories: The source of attempts; None: the audit log.
 
     Raises:
         InputRefused: There is no such subscription or place, or the id is empty.
@@ -246,10 +246,10 @@ class _Explainer:
         """Explain the event for each subscription that asks for its type.
 
         Args:
-            one: Gets the subscriptions.
+            one: Receives the subscriptions.
             event: The event.
-            asides: What was set aside of it.
-            arrival: How it came to a worker last.
+            asides: Its set-aside records.
+            arrival: How a worker last received it.
             settled_at: When it was known what is settled. What was settled then has its attempts recorded.
         """
         asked = self._asked(event.event_type)
@@ -260,7 +260,7 @@ class _Explainer:
         for name in asked[:MOST_SUBSCRIPTIONS]:
             explained = self._subscription(name, event, question)
             mine = [each for each in asides if each.subscription_id == name]
-            # A copy that was written before the newest one is not settled yet, but read.
+            # A copy older than the newest one is read, but not settled yet.
             tiers = [each for each in mine if each.kind == "tier" and each.is_open]
             explained.waits = max(tiers, key=lambda each: each.at, default=None)
             dead = any(each.kind == "dead_letter" for each in mine)
@@ -295,7 +295,7 @@ class _Explainer:
         )
 
     def _may_see(self, found: FoundRecord) -> bool:
-        """Return whether the asker may know of a record: a partner of events that it is, and was, granted."""
+        """Return whether the asker may see a record: a partner sees events that it is, and was, granted."""
         if self._partner_id is None:
             return True
         event = found.event
@@ -348,8 +348,8 @@ class _Explainer:
         explained.history = self._reader.of(explained.delivery_id, since)
 
     def _positions(self, origins: Iterable[Origin]) -> dict[TopicPartition, GroupPosition]:
-        """Return what workers have settled of the records' partitions and of all tiers."""
-        # Topics are listed once, and again where that failed.
+        """Return the settled positions of the records' partitions and of all tiers."""
+        # Topics are listed once, and again if that failed.
         listed = cache(partial(ReadPartitions, self._settings))
 
         def of_events() -> Iterable[GroupPosition]:
@@ -366,7 +366,7 @@ class _Explainer:
         return found
 
     def _resolved(self, *, wanted: bool) -> Mapping[RedriveSource, Ledger]:
-        """Return which dead letters and undecodable records were redriven, if there are any."""
+        """Return the redriven dead letters and undecodable records, if there are any."""
         if not wanted:
             return {}
         reader = DeadLetterReader(self._settings, RedriveSource.DEAD_LETTERS)

@@ -59,26 +59,26 @@ class SubscriptionChange:
 
 @dataclass(slots=True)
 class ExplainedSubscription:
-    """What one subscription says of an event, and what became of its delivery."""
+    """The conditions of one subscription for an event, and the state of its delivery."""
 
     subscription_id: str
     partner_id: str
     status: str
     """Empty: it is active."""
     unmet: Sequence[Unmet]
-    """By the tables as they are now; none: it matches."""
+    """The unmet conditions by the current tables; none: it matches."""
     delivery_id: str
     history: DeliveryHistory | None = None
     """None: nothing in the audit log and in the dead letters mentions it, or it was not read."""
     waits: Aside | None = None
     """Where the delivery waits in the tiers."""
     note: str = ""
-    """What is known where there is no history."""
+    """A note if there is no history."""
     changes: Sequence[SubscriptionChange] = ()
 
     @property
     def state(self) -> str:
-        """How it stands, as `attempts show` has it; `not matched`, or `unknown` where nothing is known."""
+        """Its state as in `attempts show`; `not matched`, or `unknown` if nothing is known."""
         if self.history is not None and self.history.state is not DeliveryState.UNKNOWN:
             return self.history.state.value
         if self.waits is not None:
@@ -110,7 +110,7 @@ class ExplainedSubscription:
 
 @dataclass(slots=True, frozen=True)
 class EventFacts:
-    """What an event says of itself."""
+    """The event's own fields."""
 
     event_id: str
     event_type: str
@@ -123,7 +123,7 @@ class EventFacts:
 
 @dataclass(slots=True, frozen=True)
 class ExplainedRecord:
-    """Where an event was found."""
+    """The record in which an event was found."""
 
     place: str
     """In its event topic, `topic/partition@offset`; empty: partners do not see it."""
@@ -132,9 +132,9 @@ class ExplainedRecord:
     found_in: str
     """The topic in which it was found."""
     copy: str | None
-    """The place of what was read, in a topic of hookstream's; None: it was read from its own."""
+    """The place of its copy in a topic of hookstream's; None: its own record was read."""
     problem: str | None
-    """Why it is no event, with the reason's word first; None: it is one."""
+    """Why it is not an event, with the reason's word first; None: it is one."""
     event: EventFacts | None
 
 
@@ -185,7 +185,7 @@ class Explanation:
     events: list[ExplainedEvent] = field(default_factory=list)
     searched: Sequence[str] = ()
     left_out: Sequence[str] = ()
-    """What was not searched, in sentences."""
+    """Sentences about the parts that were not searched."""
 
     @property
     def is_found(self) -> bool:

@@ -1,4 +1,4 @@
-"""Failure groups for consoles: what changes by a look into the index, what people do, and what is shown of them."""
+"""Failure groups for consoles: updates them from the index, applies people's acts, and shows them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -40,9 +40,9 @@ from hookstream.entry.admin.tables import State
 from hookstream.errors import Conflict, InputRefused
 
 LAST_ATTEMPTS = 20
-"""How many attempts of a group are shown at most, the newest."""
+"""The most attempts of a group that are shown, the newest."""
 _MOST_PAGES = 4
-"""How many pages of attempts are looked through for them."""
+"""The pages of attempts that are searched for them."""
 MOST_ERRORS_SEEN = 5_000
 """After how many errors of distinct hours and subscriptions an answer has no older hour."""
 _MOST_NAMED = 200
@@ -51,10 +51,10 @@ _STALE: Millis = 2 * MINUTE
 
 
 class FailureIndex(Protocol):
-    """What is asked of an index; see `IndexReader`."""
+    """The queries to an index; see `IndexReader`."""
 
     def window(self) -> Window:
-        """Return for which time it answers."""
+        """Return the time that it covers."""
 
     def failures(
         self, whose: Whose, since: Millis, *, deliveries: bool = True, most: int | None = None
@@ -74,7 +74,7 @@ class FailureLooks:
     is written. For one thread at a time.
 
     Args:
-        quiet: For how long a group must not have been seen until it resolves by itself.
+        quiet: For how long a group must not have been seen until it is resolved automatically.
     """
 
     def __init__(self, quiet: Millis) -> None:
@@ -85,7 +85,7 @@ class FailureLooks:
         """Return what the index has; None: it is not up to date.
 
         Raises:
-            DependencyUnavailable: It cannot be read now.
+            DependencyUnavailable: The index cannot be read now.
         """
         window = index.window()
         if window.since is None or window.until is None or not window.reading:
@@ -97,7 +97,7 @@ class FailureLooks:
         return index.failures(Whose(), window.since if is_whole else recent, deliveries=False)
 
     def written(self, looked: Looked) -> None:
-        """Note that everything that a look found is written."""
+        """Note that all results of a look are written."""
         self._since = looked.since if self._since is None else min(self._since, looked.since)
 
 
@@ -111,14 +111,14 @@ def owners_in(state: State) -> dict[str, str]:
 
 
 def write_due(writer: ChangeWriter, looked: Looked, quiet: Millis) -> Due:
-    """Write what changes by itself, with an operations event of each change; return it.
+    """Write the automatic changes, each with its operations event; return them.
 
     What another console wrote meanwhile is among the rows by then, and does not change again.
 
     Args:
         writer: Writes the tables, with the console topic.
         looked: What an index has.
-        quiet: For how long a group must not have been seen until it resolves by itself.
+        quiet: For how long a group must not have been seen until it is resolved automatically.
     """
     session = writer.session
     book, owners = session.console().failures, owners_in(writer.state)
@@ -135,14 +135,14 @@ def act_on(
     note: str,
     revision: int | None,
 ) -> FailureGroup:
-    """Let somebody acknowledge, resolve or reopen a group; return it as it is then.
+    """Acknowledge, resolve or reopen a group for a caller; return the changed group.
 
     Args:
         writer: Writes the tables, with the console topic.
         caller: Who acts.
         name: The group's id.
         act: What they do.
-        note: What they say.
+        note: The note.
         revision: At which revision it must be; None: at any.
 
     Raises:
@@ -181,7 +181,7 @@ class SelectedGroups:
     outcomes: frozenset[str] | None = None
 
     def of(self, book: FailureBook) -> list[FailureGroup]:
-        """Return the groups of a book, the one that changed last before all others."""
+        """Return the groups of a book, the last changed first."""
         found = [group for group in book.groups() if self._selects(group)]
         return sorted(found, key=lambda group: (-group.changed, group.id))
 
@@ -196,12 +196,12 @@ class SelectedGroups:
 
 @dataclass(slots=True, frozen=True)
 class SeenGroups:
-    """What an index has of groups."""
+    """The errors of groups in an index."""
 
     since: Millis
     """From when on errors are counted."""
     by_id: Mapping[str, SeenErrors]
-    """Of a group that was not seen nothing."""
+    """Without the groups that were not seen."""
 
 
 def seen_of(
@@ -260,7 +260,7 @@ def last_attempts(
 
 
 class ErrorName(NamedTuple):
-    """What errors of several subscriptions have in common."""
+    """The sum of a common error over several subscriptions."""
 
     outcome: str
     status: int | None
@@ -269,7 +269,7 @@ class ErrorName(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class SummedGroups:
-    """The groups of all subscriptions whose errors look alike."""
+    """The groups with similar errors, of all subscriptions."""
 
     error: ErrorName
     subscriptions: int
@@ -324,7 +324,7 @@ def look_and_write(
     now: Millis,
     write: Callable[[Callable[[ChangeWriter], Due]], Due],
 ) -> Due:
-    """Look once, and write what changes; where nothing does, no writer is fenced.
+    """Look once, and write the changes; if there are none, no writer is fenced.
 
     Args:
         looks: This console's looks.

@@ -16,7 +16,7 @@ def job_of(subscription_id: str, filling: GapFill, now: Millis, rate: float | No
         subscription_id: The subscription.
         filling: The part, and the job's id.
         now: The present, by the brokers' clock.
-        rate: Events a second at most; None: as fast as they are delivered.
+        rate: The most events per second; None: as fast as they are delivered.
     """
     request = filling_request(subscription_id, filling.start, filling.end)
     job = Job(filling.job, KIND, request.document(), now, rate=rate)

@@ -1,4 +1,4 @@
-"""Says in a subscription's row that a replay may have lost records of its gaps."""
+"""Marks in a subscription's row that a replay may have lost records of its gaps."""
 
 from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.planning.gap_fills import incomplete
@@ -9,7 +9,7 @@ from hookstream.settings import Settings
 
 
 def mark_incomplete(settings: Settings, subscription_id: str, job_id: str) -> None:
-    """Say in a subscription's row that a replay may have lost records of its gaps. Blocks.
+    """Mark in a subscription's row that a replay may have lost records of its gaps. Blocks.
 
     Raises:
         DependencyUnavailable: The brokers cannot be reached, or other writers took over the tables
@@ -27,5 +27,5 @@ def mark_incomplete(settings: Settings, subscription_id: str, job_id: str) -> No
     try:
         attempt_change(settings, mark)
     except Contended as why:
-        # A job goes on after a dependency, and not after a refusal.
+        # A job continues after an unavailable dependency, but not after a refusal.
         raise DependencyUnavailable(f"the tables are being changed: {why}") from None

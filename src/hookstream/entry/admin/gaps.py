@@ -1,7 +1,7 @@
 """Fills gaps of subscriptions: counts what a replay would deliver, and makes the jobs that do it.
 
 The row that ends a gap and the jobs that fill it are written in one transaction (`ChangeWriter`), so that
-neither is without the other. From then on any executor works on the jobs.
+neither exists without the other. From then on any executor works on the jobs.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class FillOptions:
     """How a gap is filled."""
 
     fill: bool = True
-    """Whether it is filled at all."""
+    """Whether to fill it."""
     rate: float | None = None
     """Events a second at most; None: as fast as they are delivered."""
 
@@ -75,7 +75,7 @@ class EndedGap:
 
 @dataclass(slots=True)
 class GapCount:
-    """What fills a gap so far: events may still be appended to it."""
+    """The events of a gap so far: more may still be appended."""
 
     spans: Sequence[tuple[Millis, Millis]]
     """What is replayed: each start is excluded, each end included."""
@@ -96,7 +96,7 @@ def resume(
 ) -> EndedGap:
     """End the pause of a subscription, and fill its gap.
 
-    That of a disabled one is left to `enable`: nothing could be delivered before.
+    The gap of a disabled one is left to `enable`: nothing could be delivered before.
 
     Raises:
         InputRefused: There is no such subscription.
@@ -161,7 +161,7 @@ def _filled(
 def spans_of(
     subscription: Subscription, disabled: Disabled | None, *, enabling: bool = False
 ) -> Sequence[tuple[Millis, Millis]]:
-    """Return what ending a pause or a disabling now would replay, in the order of time.
+    """Return the spans that ending a pause or a disabling now would replay, in the order of time.
 
     Args:
         subscription: The subscription as the tables have it.
@@ -186,7 +186,7 @@ def count_gap(
     spans: Sequence[tuple[Millis, Millis]],
     watch: SurveyWatch,
 ) -> GapCount:
-    """Count what a replay would deliver, as far as it is known now. Blocks.
+    """Count the events that a replay would deliver, as known now. Blocks.
 
     Args:
         settings: The cluster's.
@@ -246,7 +246,7 @@ def replays_of(
 
 
 def gap_text(subscription_id: str, gap: Gap, replays: Mapping[str, Job]) -> str:
-    """Return how a gap is, or is not, filled, for people.
+    """Return as text whether and how a gap is filled.
 
     Args:
         subscription_id: The subscription.
@@ -294,7 +294,7 @@ def given_up(reader: DeadLetterReader, disabled: Disabled) -> Survey:
 
 
 def redrive_of(disabled: Disabled, found: Survey, rate: float | None) -> Job:
-    """Return the job that redrives what `given_up` counted, and nothing newer."""
+    """Return the job that redrives the dead letters that `given_up` counted, and nothing newer."""
     row = _given_up(disabled).row()
     return redrives.new_job(RedriveSource.DEAD_LETTERS, row, found, rate)
 

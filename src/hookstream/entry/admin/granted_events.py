@@ -13,7 +13,7 @@ from hookstream.entry.admin.tables import State
 from hookstream.errors import InputRefused
 
 NOT_SHOWN = "it is gone from the log, cannot be decoded, or is not granted"
-"""Why an event is not shown to a partner: which of these it is would say too much."""
+"""Why an event is not shown to a partner; naming the one reason would reveal too much."""
 
 
 class GrantedEvents:
@@ -22,7 +22,7 @@ class GrantedEvents:
     Args:
         decoder: Decodes them.
         state: The tables.
-        partner_id: Whose dead letters are shown; others have no event.
+        partner_id: The partner whose dead letters are shown; others have no event.
     """
 
     def __init__(self, decoder: EventDecoder, state: State, partner_id: str) -> None:

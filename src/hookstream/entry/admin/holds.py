@@ -17,7 +17,7 @@ _LONGEST_SHOWN = 60
 def set_hold(
     writer: ChangeWriter, kind: HoldKind, name: str, reason: str
 ) -> tuple[Hold, Hold | None]:
-    """Set a hold, or change the reason of one in force; return it, and the one before.
+    """Set a hold, or change the reason of one in force; return it, and the previous one.
 
     Raises:
         InputRefused: There is no such subscription, partner or event type.
@@ -27,7 +27,7 @@ def set_hold(
     before = _in_force(writer.state, kind, name)
     hold = Hold(kind, name, now, reason, writer.by)
     if before is not None:
-        # An unreadable row has no time: the hold then begins now.
+        # An unreadable row has no time: the hold then starts now.
         hold = Hold(kind, name, before.since or now, reason, writer.by, before.revision + 1)
     change = "set" if before is None else "changed"
     _write(writer, hold, write_hold(hold), change, reason)
@@ -35,7 +35,7 @@ def set_hold(
 
 
 def clear_hold(writer: ChangeWriter, kind: HoldKind, name: str, reason: str) -> list[Hold]:
-    """Clear a hold, and return those that stay in force.
+    """Clear a hold, and return those that remain in force.
 
     Raises:
         InputRefused: There is no such hold.
@@ -76,7 +76,7 @@ def listed(holds: list[Hold] | tuple[Hold, ...]) -> str:
 
 
 def _refuse_unknown(state: State, kind: HoldKind, name: str) -> None:
-    """Refuse a name that nothing has: a misspelt hold stops nothing."""
+    """Refuse an unknown name: a misspelt hold stops nothing."""
     match kind:
         case HoldKind.ENDPOINT:
             found = state.current.subscriptions.get(name)
