@@ -112,7 +112,7 @@ async def _not_sent_again(world: World, waiting: str, completed: str) -> None:
     await world.stage.hookstream("subscriptions", "delete", "failing", "--yes")
     refusals.append(await said(world, *resend, waiting, "--yes"))
     assert [code for code, _ in refusals] == [2, 2, 2, 2]
-    words = ("kept nowhere any more", "has a record of msg_none", "is not granted", "is deleted")
+    words = ("exists any more", "has a record of msg_none", "is not granted", "is deleted")
     assert [
         word for word, (_, text) in zip(words, refusals, strict=True) if word not in text
     ] == []

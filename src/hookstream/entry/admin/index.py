@@ -1,4 +1,4 @@
-"""Keeps an index of hookstream's topics: reads what is appended, and the past, the newest hour first."""
+"""Keeps an index of hookstream's topics: reads new records, and past ones with the newest hour first."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ from hookstream.settings import Settings
 _POLLED = 2_000
 _ANSWER_SECONDS = 30.0
 _LIVE_SECONDS = 0.2
-"""How long a poll waits for what is appended, while nothing of the past is left to read."""
+"""How long a poll waits for new records, once all of the past is read."""
 _FETCH_MILLIS = 250
 """How long a fetch of the present waits at most: so late it shows that everything was read, which is looked at
 once a second."""
@@ -44,11 +44,11 @@ _BATCH = 5_000
 _BATCH_SECONDS = 1.0
 """And when the oldest of them waits for so long."""
 _LOOK_SECONDS = 1.0
-"""Between two looks at the retry group's commits."""
+"""The time between two looks at the retry group's commits."""
 _LIST_SECONDS = 10.0
-"""Between two looks for new tiers and partitions."""
+"""The time between two looks for new tiers and partitions."""
 _PAUSE_SECONDS = 3.0
-"""Before reading again, after the brokers did not answer."""
+"""The pause before reading again, after the brokers did not answer."""
 _CLOSED_AFTER: Millis = MINUTE
 """A span is whole when every partition was at its end so long after it."""
 _OLDEST = {Family.ATTEMPTS: 8 * DAY, Family.ASIDE: 40 * DAY}
@@ -63,7 +63,7 @@ class IndexFollower:
         folder: The index's folder.
         most_bytes: The most bytes of its files.
         log: Takes log lines.
-        stopped: Whether it is to end; asked before each piece of work.
+        stopped: Whether to end; called before each piece of work.
         now: The present, by which hours end; None: the machine's clock.
     """
 
@@ -85,7 +85,7 @@ class IndexFollower:
         self._now = now or SystemClock().now
 
     def run(self) -> None:
-        """Follow until it is to end; what fails is logged, and tried again every few seconds."""
+        """Follow until told to end; failures are logged, and retried every few seconds."""
         while not self._stopped():
             try:
                 self._follow()
@@ -149,7 +149,7 @@ class _Following:
             self._past[1].close()
 
     def begin(self) -> None:
-        """Find where to read on, and begin.
+        """Find the positions at which to continue, and start.
 
         Raises:
             ReadAgain: The folder is of other topics, or damaged.
@@ -195,7 +195,7 @@ class _Following:
         for record in records or ():
             self._take(record)
         if live.gone:
-            # Retention took what was to be read next, or the topic was deleted.
+            # Retention removed the next record to read, or the topic was deleted.
             self._same_topics()
             live.place(self._groups.offsets_at([*live.gone], "earliest"))
         waited = time.monotonic() - self._since
@@ -208,7 +208,7 @@ class _Following:
             self._look(polled_at)
 
     def flush(self) -> None:
-        """Write what was read."""
+        """Write the records that were read."""
         for span in spans_in_order(self._batches):
             self._writer.begin(*span)
             write_batch(self._writer, span, self._batches[span], self._topics.attempts)
@@ -221,17 +221,17 @@ class _Following:
     # Where to read.
 
     def _same_topics(self) -> None:
-        """Throw the index away where it is of topics that were deleted and made again."""
+        """Discard the index if it is of topics that were deleted and created again."""
         topics = self._topics
         kept = self._writer.now.state("topics")
         known = _read_ids(kept if isinstance(kept, str) else "")
         names = {at.topic for partitions in self._partitions.values() for at in partitions}
         ids = topic_ids_of(self._admin, sorted({topics.jobs, *names, *known}))
-        # A topic that is not there, or not yet, is none that was made again.
+        # A topic that does not exist, or not yet, was not created again.
         found = {name: each.hex() for name, each in ids.items() if each}
         others = [name for name, each in found.items() if known.get(name, each) != each]
         if others:
-            why = f"{', '.join(sorted(others))} was deleted and made again"
+            why = f"{', '.join(sorted(others))} was deleted and created again"
             self._log.warning("index.deleted", why=why)
             self._writer.close()
             for family in Family:
@@ -259,7 +259,7 @@ class _Following:
         return at.topic != self._topics.attempts
 
     def _tier_starts(self, starts: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Return where tiers are read from: no later than the first record that nobody has settled."""
+        """Return the start positions of tiers: no later than the first unsettled record."""
         positions = self._groups.positions(self._topics.retry_group, self._tiers, oldest=False)
         again = self._writer.settle(positions)
         read = self._writer.now.positions()
@@ -299,14 +299,14 @@ class _Following:
 
     @property
     def _is_unwritten(self) -> bool:
-        """Whether anything was read that is not written yet."""
+        """Whether any read record is not written yet."""
         return bool(self._batches or self._waiting)
 
     def _count(self) -> int:
         return sum(batch.records for batch in self._batches.values()) + len(self._waiting)
 
     def _look(self, polled_at: Millis) -> None:
-        """Look at what workers committed, close what is over, and say how far everything was read."""
+        """Look at the workers' commits, close completed spans, and note how far everything was read."""
         self._looked_at = time.monotonic()
         if self._looked_at - self._listed_at >= _LIST_SECONDS:
             self._listed_at = self._looked_at
@@ -378,7 +378,7 @@ class _Following:
         try:
             self._same_topics()
         except DependencyUnavailable:
-            return  # It is looked again in ten seconds.
+            return  # The next look is in ten seconds.
         partitions = self._known(self._groups.topics())
         fresh = [
             at

@@ -10,7 +10,7 @@ from hookstream.core.model.record import Record, TopicPartition
 
 _MOST = 2_000
 _SECONDS = 0.1
-"""How long a piece is waited for: what is appended meanwhile is read in between."""
+"""How long to wait for a piece: new records are read in between."""
 _ANSWER_SECONDS = 30.0
 
 
@@ -35,7 +35,7 @@ class StretchReading:
         self._groups = groups
         behind = {at: start for at, start in starts.items() if start < ends[at]}
         self._lost: set[TopicPartition] = set()
-        """Partitions of which brokers lost records that were to be read; nothing more is read of them."""
+        """Partitions of which brokers lost records before they were read; nothing more is read of them."""
         self._reader = LogReader(client, behind, notes_gone=True) if behind else None
 
     def close(self) -> None:
@@ -44,7 +44,7 @@ class StretchReading:
             self._reader.__exit__()
 
     def piece(self) -> list[Record]:
-        """Return what comes next; none if nothing came in time.
+        """Return the next records; none if none came in time.
 
         Raises:
             ConfigurationError: The topics may not be read.
@@ -75,12 +75,12 @@ class StretchReading:
 
     @property
     def positions(self) -> dict[TopicPartition, int]:
-        """The next offset of each partition of which there was something to read."""
+        """The next offset of each partition that had something to read."""
         following = {} if self._reader is None else self._reader.next
         found = {at: min(offset, self._ends[at]) for at, offset in following.items()}
         return found | {at: self._ends[at] for at in self._lost}
 
     @property
     def is_over(self) -> bool:
-        """Whether everything was read that there is."""
+        """Whether everything was read."""
         return all(offset >= self._ends[at] for at, offset in self.positions.items())

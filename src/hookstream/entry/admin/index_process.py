@@ -1,4 +1,4 @@
-"""The process that writes an index: one beside each console, started again where it ends."""
+"""The process that writes an index: each console has one, and restarts it if it ends."""
 
 import gc
 import multiprocessing
@@ -12,7 +12,7 @@ from hookstream.entry.admin.index import IndexFollower
 from hookstream.settings import Settings
 
 _STOP_SECONDS = 10.0
-"""Time for a last commit. A process that is killed loses nothing but that."""
+"""The time for a last commit, which is all that a killed process loses."""
 
 
 class IndexProcess:
@@ -37,7 +37,7 @@ class IndexProcess:
         return None if self._process is None else self._process.pid
 
     def ensure_running(self) -> bool:
-        """Start it where it does not run and was not stopped; return whether there was nothing to start."""
+        """Start it if it is not running and was not stopped; return whether there was nothing to start."""
         with self._one:
             if self._ended or (self._process is not None and self._process.is_alive()):
                 return True
@@ -47,7 +47,7 @@ class IndexProcess:
             return False
 
     def stop(self) -> None:
-        """End it for good, by force where it takes too long. Blocks."""
+        """End it for good, by force if it takes too long. Blocks."""
         with self._one:
             self._ended = True
             process, self._process = self._process, None

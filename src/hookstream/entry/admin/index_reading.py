@@ -1,4 +1,4 @@
-"""What the index's writer is given of each record that was read, and to which span it belongs.
+"""Converts each record for the index's writer, and assigns it to a span.
 
 A record belongs to the span of the newest append time that its partition had up to it: that is how the
 brokers find the first offset of a time, so a span read again has the same records.
@@ -69,7 +69,7 @@ class RecordReader:
         """The problem of the last of them."""
 
     def family_of(self, topic: str) -> Family | None:
-        """Return which files a topic's records are kept in; None: in none."""
+        """Return the files in which a topic's records are kept; None: in none."""
         topics = self.topics
         if topic == topics.attempts or topics.delay_of(topic) is not None:
             return Family.ATTEMPTS
@@ -107,7 +107,7 @@ class RecordReader:
             return None
         document = self._events.document(identified, record, tagged=False)
         if not isinstance(document, dict):
-            self._unread(record, f"it is no event: {document}")
+            self._unread(record, f"it is not an event: {document}")
             return None
         found = document.get("data")
         data: JsonObject = found if isinstance(found, dict) else {}
@@ -159,7 +159,7 @@ def write_batch(writer: IndexWriter, span: Span, batch: SpanBatch, attempts_topi
 
 
 class SpansOfPartitions:
-    """Which span each partition's records are of, as they are read in order.
+    """Assigns records to spans, as each partition's records are read in order.
 
     Args:
         family_of: Which files a topic's records are kept in.

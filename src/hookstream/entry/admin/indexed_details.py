@@ -1,4 +1,4 @@
-"""All about a delivery of the index, with the records in the log that may still have its event."""
+"""Collects the details of a delivery from the index, with the records in the log that may still have its event."""
 
 from hookstream.adapters.index.answers import DeliveryAnswer
 from hookstream.adapters.kafka.scan import LogScan
@@ -11,11 +11,11 @@ from hookstream.errors import ConfigurationError
 from hookstream.settings import Settings
 
 _MOST_RECORDS = 20
-"""How many records are read at most."""
+"""The most records that are read."""
 
 
 def details_of_answer(settings: Settings, found: DeliveryAnswer) -> DeliveryDetails:
-    """Return all about a delivery that the index knows. Blocks.
+    """Return the details of a delivery that the index knows. Blocks.
 
     Args:
         settings: The cluster.

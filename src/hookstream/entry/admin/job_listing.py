@@ -1,4 +1,4 @@
-"""Lists the jobs of the table, and what their leases mean, without what works on them."""
+"""Lists the jobs of the table, with the meaning of their leases, without loading the executor."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class Watch:
-    """What is shown while a command works on a job. Both are called on its event loop."""
+    """Callbacks that show a job while a command works on it; both are called on its event loop."""
 
     progress: Callable[[Job], None] = nothing_shown
     """Called with the job's row after each step."""

@@ -21,7 +21,7 @@ def offer_job(
     also: Callable[[Job], Sequence[OutgoingRecord]],
     turn: Turn | None = None,
 ) -> Job:
-    """Create a job that nobody holds; return it as it was written. Blocks.
+    """Create a job without a holder; return it as written. Blocks.
 
     Args:
         settings: The cluster's.
@@ -37,8 +37,8 @@ def offer_job(
     size = len(job.encode())
     if size > LARGEST_ASKED:
         raise InputRefused(
-            f"what is asked takes {size:,} bytes, and at most {LARGEST_ASKED:,} are kept: give fewer"
-            " conditions, in several jobs"
+            f"the request takes {size:,} bytes, and at most {LARGEST_ASKED:,} are stored: split the"
+            " conditions over several jobs"
         )
     client, names = reached(settings), settings.topics_names
     with RecordWriter(client) as clock:

@@ -1,4 +1,4 @@
-"""Whose jobs are: those about one partner's deliveries alone are also for that partner to see and to cancel."""
+"""Finds the partner of a job: a partner may see and cancel jobs that concern only its own deliveries."""
 
 from collections.abc import Mapping
 

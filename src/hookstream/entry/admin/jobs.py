@@ -1,7 +1,7 @@
 """Shows, starts, resumes and cancels jobs, whatever their kind.
 
-What works on a job here stays until it has ended, or until SIGINT or SIGTERM: then the lease is handed
-back, so that `jobs run` or another command goes on at once. Each function blocks.
+A function that works on a job returns when the job has ended, or at SIGINT or SIGTERM: then it hands the
+lease back, so that `jobs run` or another command continues immediately. Each function blocks.
 """
 
 import asyncio
@@ -101,7 +101,9 @@ def resume_job(
 
 
 def cancel_job(settings: Settings, job_id: str, also: AlsoWritten = lambda _job: ()) -> Job:
-    """End a job, whoever works on it; what it did stays done. `also` returns what commits with it.
+    """Cancel a job, whichever executor runs it; finished steps are kept.
+
+    `also` returns records that commit with it.
 
     Raises:
         InputRefused: There is no such job, it cannot be read, or it has ended.
@@ -121,7 +123,7 @@ def free_job(
     also: AlsoWritten = lambda _job: (),
     rate: float | None = None,
 ) -> Job:
-    """Let any executor continue a job that nobody holds, also one that failed. `also` as in `cancel_job`.
+    """Let any executor continue a job without a holder, also a failed one. `also` as in `cancel_job`.
 
     `rate` is its new one, in records a second; None: the one that it has.
 

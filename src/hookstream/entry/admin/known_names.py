@@ -56,7 +56,7 @@ def names_of(state: State) -> Names:
 
 
 def read_names(settings: Settings) -> Names | None:
-    """Return the names in the tables; None where the tables cannot be read.
+    """Return the names in the tables; None if the tables cannot be read.
 
     Raises:
         DependencyUnavailable: The brokers do not answer.
@@ -106,7 +106,7 @@ def refuse_unknown(
     filters: Sequence[Filter],
     seen: Callable[[], Iterable[Sequence[str | None]]] | None = None,
 ) -> None:
-    """Refuse the first name that is not known.
+    """Refuse the first unknown name.
 
     Args:
         filters: The options.

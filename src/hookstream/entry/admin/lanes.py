@@ -1,4 +1,4 @@
-"""A subscription's lane as workers say it: in sum and by worker, with times in place of seconds from now."""
+"""Shows a subscription's lane as workers report it: in sum and by worker, with absolute times."""
 
 import asyncio
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class LaneNow:
 
 @dataclass(slots=True, frozen=True)
 class WorkersWord:
-    """What one worker said."""
+    """The report of one worker."""
 
     address: str
     worker: str
@@ -67,7 +67,7 @@ class WorkersWord:
 
 @dataclass(slots=True, frozen=True)
 class SubscriptionLane:
-    """What the workers' lanes of a subscription do, in sum; `LaneShown` of the API says what each field is."""
+    """The sum of the workers' lanes of a subscription; `LaneShown` of the API documents each field."""
 
     subscription_id: str
     max_in_flight: int
@@ -121,9 +121,9 @@ class SubscriptionLane:
 def lane_in_sum(
     subscription: Subscription, said: Sequence[WorkerLane], now: Millis
 ) -> SubscriptionLane:
-    """Return what workers said of a subscription's lane, in sum.
+    """Return the sum of the workers' reports on a subscription's lane.
 
-    Where none of those that answered has one, the sum has what the subscription's row allows.
+    If no worker that answered has one, the sum has the limits of the subscription's row.
     """
     lanes = [each.lane for each in said if each.lane is not None]
     answered = [each for each in said if not each.problem]

@@ -1,6 +1,6 @@
-"""Gives a server on a developer's machine the events of one subscription, as they come.
+"""Forwards the events of one subscription to a server on a developer's machine, as they come.
 
-It reads the pull door, directly or by an API, and writes nothing: no delivery, no audit record.
+It reads the pull door, directly or through an API, and writes nothing: no delivery, no audit record.
 """
 
 import asyncio
@@ -58,10 +58,10 @@ class Listener(Protocol):
         """An event was posted."""
 
     def missed(self, entry: JsonObject) -> None:
-        """The page says that something is missing, or was skipped."""
+        """The page reports that something is missing, or was skipped."""
 
     def waits(self, seconds: float, why: str) -> None:
-        """The door asks to come again later."""
+        """The door asks to retry later."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -87,7 +87,7 @@ def new_session_key() -> SessionKey:
 
 @asynccontextmanager
 async def direct_pages(settings: Settings, subscription_id: str) -> AsyncIterator[PageOf]:
-    """Lend the pages of a subscription, read from the cluster itself.
+    """Yield the pages of a subscription, read from the cluster itself.
 
     Raises:
         ConfigurationError: There is no key ring, or topics may not be read.
@@ -116,10 +116,10 @@ async def _page(
 
 @asynccontextmanager
 async def http_pages(api: str, token: str, subscription_id: str) -> AsyncIterator[PageOf]:
-    """Lend the pages of a subscription, from an API.
+    """Yield the pages of a subscription, from an API.
 
     Raises:
-        InputRefused: `api` is no URL.
+        InputRefused: `api` is not a URL.
         ConfigurationError: There is no token.
     """
     async with api_pages(api, token, subscription_id) as pages:
@@ -131,7 +131,7 @@ async def listen(
 ) -> None:
     """Forward what is appended from now on, until cancelled.
 
-    Each event is posted once, whatever is answered.
+    Each event is posted once, whatever the answer is.
 
     Args:
         page_of: The pages.
@@ -140,7 +140,7 @@ async def listen(
         listener: Shows what happens.
 
     Raises:
-        InputRefused: `url` is no URL, or the door refuses the subscription.
+        InputRefused: `url` is not a URL, or the door refuses the subscription.
         DependencyUnavailable: The brokers fail.
     """
     clock, cursor, is_first = SystemClock(), LATEST, True
@@ -177,7 +177,7 @@ def _headers(entry: JsonObject) -> dict[str, str]:
     found = entry.get("headers")
     if not isinstance(found, dict):
         return {}
-    # Whatever else an API may say: the server gets the door's headers.
+    # The server gets only the door's headers, whatever an API may add.
     return {name: str(found[name]) for name in _OF_THE_DOOR if name in found}
 
 

@@ -1,7 +1,7 @@
-"""Who changes a partner or subscription: files, or the API. What files own, API writers may not change.
+"""The ownership of partners and subscriptions: API writers may not change what definition files own.
 
 State (pause, resume, enable), rotation of generated secrets, tokens and jobs are no part of a definition, so
-they are not refused for what files own.
+they are allowed for subjects that files own.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ from hookstream.errors import Conflict, InputRefused
 
 
 class OwnedByFiles(Conflict):
-    """Raised for a change of what definition files own."""
+    """Raised for a change to a subject that definition files own."""
 
     def __init__(self, subject: str, folder: str | None) -> None:
         """Say whose it is.
@@ -40,18 +40,18 @@ class OwnedByFiles(Conflict):
 
 
 class ReleasedTo(StrEnum):
-    """Who changes what is released from then on."""
+    """The owner of a released subject from then on."""
 
     API = "api"
     FILES = "files"
-    """The next apply of a folder that declares it makes it that folder's."""
+    """The next apply of a folder that declares it makes that folder its owner."""
 
 
 _OWNERS = {ReleasedTo.API: OWNED_BY_API, ReleasedTo.FILES: OWNED_BY_NOBODY}
 
 
 def refuse_owned_by_files(subject: Subject) -> None:
-    """Refuse a change over the API of what definition files own.
+    """Refuse a change through the API to a subject that definition files own.
 
     Raises:
         OwnedByFiles: They own it.
@@ -72,10 +72,10 @@ def release_subscription(
         writer: Writes the tables.
         subscription_id: The subscription.
         revision: The revision that it must be at; None: any.
-        to: Who changes it from then on.
+        to: The owner from then on.
 
     Returns:
-        It as it is then, and its owner before; None: it changed nothing.
+        The changed subscription, and its owner before; None: nothing changed.
 
     Raises:
         InputRefused: There is no such subscription, or it is deleted.
@@ -100,7 +100,7 @@ def release_partner(
     revision: int | None,
     to: ReleasedTo = ReleasedTo.API,
 ) -> tuple[Partner, str | None]:
-    """Hand a partner over, as `release_subscription` does; its subscriptions stay whose they are.
+    """Hand a partner over, as `release_subscription` does; its subscriptions keep their owners.
 
     Raises:
         InputRefused: There is no such partner.

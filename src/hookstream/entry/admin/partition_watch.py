@@ -1,4 +1,4 @@
-"""Which partitions need a look, as it was some seconds ago: the brokers are asked beside whoever wants to know."""
+"""Caches the partitions that need attention, some seconds old; a thread of its own asks the brokers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from hookstream.errors import HookstreamError
 from hookstream.settings import Settings
 
 FRESH: Final[Millis] = 10 * SECOND
-"""What is older is looked up again, while callers still get it."""
+"""An older result is looked up again, while callers still get it."""
 
 STALE: Final[Millis] = 60 * SECOND
-"""What is older than this nobody gets: the caller waits for the brokers."""
+"""A result older than this is not returned: the caller waits for the brokers."""
 
 
 @dataclass(slots=True, frozen=True)
 class PartitionsLook:
-    """What a look at all partitions found."""
+    """The result of a look at all partitions."""
 
     at: Millis
     """When it began."""
     partitions: tuple[OpenPartition, ...] = ()
     problem: str = ""
-    """Why nothing is known; empty: it is."""
+    """Why there is no result; empty: there is one."""
 
 
 class PartitionWatch:
@@ -58,7 +58,7 @@ class PartitionWatch:
         if known is None or age > STALE:
             with self._looking:
                 before = self._known
-                # Whoever held the lock may have looked meanwhile.
+                # The previous holder of the lock may have looked meanwhile.
                 return self._looked() if before is known or before is None else before
         if age > FRESH and self._looking.acquire(blocking=False):
             try:

@@ -1,4 +1,4 @@
-"""Partitions for operators: who reads them and how far; starting a stopped one, skipping a record."""
+"""Partitions for operators: lists readers and positions, starts a stopped one, skips a record."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -128,7 +128,7 @@ class ReadPartition:
         self._clock = SystemClock()
 
     def start(self, where: StartAt, reason: str) -> None:
-        """Ask the worker to start the partition at a position, where it is stopped.
+        """Ask the worker to start the partition at a position, if it is stopped.
 
         Args:
             where: The position.
@@ -140,7 +140,7 @@ class ReadPartition:
         )
 
     def skip(self, offset: int, reason: str) -> None:
-        """Ask the worker to skip the record at an offset, where that stops the partition."""
+        """Ask the worker to skip the record at an offset, if that record stops the partition."""
         attempt_change(self._settings, lambda writer: ask_skip(writer, self.at, offset, reason))
 
     def offset_at(self, where: StartAt) -> int:
@@ -171,7 +171,7 @@ class ReadPartition:
         try:
             return self._groups.positions(self._group, [self.at])[0]
         except DependencyUnavailable:
-            # The record that stops a partition may be unreadable: the rest is wanted all the more then.
+            # The record that stops a partition may be unreadable: the position is then needed most.
             return self.position()
 
     def position_within(

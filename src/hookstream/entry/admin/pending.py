@@ -1,4 +1,4 @@
-"""What waits in the tiers: records that no worker has settled, as the group's commits say.
+"""Reads the waiting records of the tiers: those that no worker has settled, by the group's commits.
 
 A tier keeps its records for two weeks and more, long after they were settled. One is pending only while
 it is neither below the committed offset nor among the settled offsets above it, which the commit's

@@ -1,4 +1,4 @@
-"""A plan as it is shown: what changes, as texts without any secret, on Kafka and over HTTP alike."""
+"""A plan as it is shown, on Kafka and over HTTP alike: the changes as texts, without any secret."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

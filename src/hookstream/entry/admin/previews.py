@@ -1,4 +1,4 @@
-"""What a redrive or purge takes is fixed before: single positions are checked, previews compared."""
+"""Fixes in advance what a redrive or purge takes: checks single positions, and compares previews."""
 
 import base64
 from collections.abc import Mapping

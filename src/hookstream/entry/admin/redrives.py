@@ -29,7 +29,7 @@ from hookstream.settings import Settings
 
 @dataclass(slots=True, frozen=True)
 class RedriveRules:
-    """Which records are selected, which of those are left out, and how the rest is redriven."""
+    """Selects records, leaves some of them out, and redrives the others."""
 
     selector: Selector
     obstacle: Callable[[DeadLetterSummary], str | None]
@@ -68,7 +68,7 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
                 return f"{subscription_id} is deleted: a worker would cancel them"
             case DisabledStatus():
                 state = status_text(status, clock.now())
-                return f"{subscription_id} is {state}: hookstream subscriptions enable comes first"
+                return f"{subscription_id} is {state}: first run hookstream subscriptions enable"
             case _:
                 return None
 

@@ -1,4 +1,4 @@
-"""Replays for operators: what one would do, its preview, the job that does it, and its kind.
+"""Replays for operators: counts what one would do, and makes its preview, its job and its kind of job.
 
 A replay may also be created with other changes in one transaction: `new_replay` returns its job, whose
 row needs no more than to be written. Any executor then runs it.
@@ -54,7 +54,7 @@ _TABLES_SECONDS = 60.0
 _TOPICS = 4_096
 """The topics whose registry is kept; looking one up again costs microseconds."""
 _ENDS = frozenset({"complete", "dead_letter", "cancel"})
-"""The dispositions after which a delivery is not out any more."""
+"""The dispositions after which a delivery is no longer outstanding."""
 
 
 class QuietLogger:
@@ -130,8 +130,8 @@ def replayable(state: State, request: ReplayRequest) -> Subscription:
     disabled = state.current.disabled.get(subscription_id)
     if disabled is not None:
         raise InputRefused(
-            f"subscription {subscription_id!r} is disabled ({disabled.reason}): hookstream"
-            " subscriptions enable comes first"
+            f"subscription {subscription_id!r} is disabled ({disabled.reason}): first run"
+            " hookstream subscriptions enable"
         )
     for event_type in sorted(request.event_types):
         if not asks_for(found.event_types, event_type):
@@ -178,7 +178,7 @@ def survey_replay(
         return asyncio.run(_within(seconds, _survey(settings, request, watch)))
     except TimeoutError:
         raise InputRefused(
-            f"counting it takes longer than {seconds:g} s: make the interval shorter, or replay it without"
+            f"the count takes longer than {seconds:g} s: make the interval shorter, or replay it without"
             " counting"
         ) from None
 

@@ -1,4 +1,4 @@
-"""A resend delivers one past event to one subscription again: a run of its own, under the same `webhook-id`.
+"""Resends: delivers one past event to one subscription again, in its own run, under the same `webhook-id`.
 
 The event is read from its origin, or else from a tier record or a dead letter that still has it. What is
 found at the origin counts only if it is that event: a topic that was deleted and made again has others at
@@ -72,7 +72,7 @@ class Resend:
     """Why it will wait before its attempt, in words; empty: it is attempted at once."""
     as_granted_today: bool
     reason: str = ""
-    """Why it is sent again, as somebody wrote it; empty: nobody said."""
+    """Why it is sent again, as the operator wrote it; empty: not given."""
 
     def job(self, job_id: str, now: Millis, by: str) -> Job:
         """Return the row of its job, which is done with the transaction that writes it."""
@@ -115,12 +115,12 @@ def plan_resend(
         settings: The cluster.
         state: The tables.
         details: All about the delivery; it is known.
-        origin: Which event, `topic-partition@offset`; needed where several have this id.
-        as_granted_today: Ask today's grant alone, not also the one in force at the event's time.
-        reason: Why it is sent again; empty: nobody said.
+        origin: The event's position, `topic-partition@offset`; required if several events have this id.
+        as_granted_today: Check only today's grant, not also the one in force at the event's time.
+        reason: Why it is sent again; empty: not given.
 
     Raises:
-        InputRefused: It may not be sent again, or its event is kept nowhere. The text says why.
+        InputRefused: It may not be sent again, or no copy of its event exists. The text has the reason.
         ConfigurationError: The subscription's row or a topic cannot be read.
         DependencyUnavailable: The cluster does not answer.
     """
@@ -160,7 +160,7 @@ def _waits(directory: Directory, subscription: Subscription, event_type: str) ->
             raise InputRefused(f"{said}: nothing is sent to it")
         case DisabledStatus():
             raise InputRefused(
-                f"{said}: hookstream subscriptions enable {subscription.id} comes first"
+                f"{said}: first run hookstream subscriptions enable {subscription.id}"
             )
         case Held() | Paused():
             return said
@@ -249,7 +249,7 @@ def found_event(
         else:
             return EventSource(place, record, event, state)
     raise InputRefused(
-        f"the event of {details.delivery_id} is kept nowhere any more: {'; '.join(reasons)}"
+        f"no copy of the event of {details.delivery_id} exists any more: {'; '.join(reasons)}"
     )
 
 

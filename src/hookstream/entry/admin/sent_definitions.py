@@ -1,4 +1,4 @@
-"""Reads definitions that somebody read from files and sent, each with the secrets that it names.
+"""Reads definitions that a client read from files and sent, each with the secrets that it names.
 
 The names of variables and files stay those of secrets, so that a plan is the same wherever it is made. Nothing is
 opened by them here: what was not sent with a definition is not there.
@@ -63,7 +63,7 @@ def read_sent(
             problems += [Problem(subject, path, why) for path, why in found]
             problems.append(
                 Problem(
-                    subject, "", f"has more problems: only the first {MOST_PROBLEMS:,} are said"
+                    subject, "", f"has more problems: only the first {MOST_PROBLEMS:,} are listed"
                 )
             )
             break

@@ -1,4 +1,4 @@
-"""What was sent at a past attempt: its audit record, and what the subscription says today of its requests."""
+"""Reconstructs the request of a past attempt from its audit record and the present subscription."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The state of a whole installation at one look, from what the brokers, the tables and the workers know."""
+"""The state of a whole installation, from the brokers, the tables and the workers."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,9 +25,9 @@ NOT_ASKED = (
     "no worker was asked, so lanes at their limit and some open breakers are not known: set console.workers, or name"
     " some with --worker HOST:PORT"
 )
-"""The note where that is so."""
+"""The note if no worker was asked."""
 _FOR_ITS_LANE: Final[Mapping[DeferReason, str]] = {
-    DeferReason.LANE_FULL: "more comes than it answers",
+    DeferReason.LANE_FULL: "more deliveries come than it answers",
     DeferReason.RATE_LIMITED: "its rate limit",
     DeferReason.THROTTLED: "its endpoint slows it down",
 }
@@ -40,7 +40,7 @@ _RANGES = 5
 
 @dataclass(slots=True)
 class TierStatus:
-    """What waits in one tier."""
+    """The waiting deliveries of one tier."""
 
     topic: str
     waiting: int = 0
@@ -181,7 +181,7 @@ def overdue_for(tier: TierStatus, now: Millis) -> Millis:
 
 
 class TierTally:
-    """Counts what waits in the tiers, delivery by delivery."""
+    """Counts the waiting deliveries in the tiers, one by one."""
 
     def __init__(self, topics: Topics, now: Millis) -> None:
         self._topics = topics
@@ -296,7 +296,7 @@ def lag_of(positions: Iterable[GroupPosition], now: Millis) -> Millis:
 def open_partitions(
     events: Iterable[GroupPosition], tiers: Iterable[GroupPosition], now: Millis
 ) -> list[OpenPartition]:
-    """Return the partitions that nobody reads, whose offsets were lost, or whose events are not settled."""
+    """Return the partitions that no worker reads, whose offsets were lost, or whose events are not settled."""
     found: list[OpenPartition] = []
     for each in events:
         why = _why_open(each)

@@ -1,4 +1,4 @@
-"""Counts what a redrive or purge would take, before anything is changed."""
+"""Counts the records that a redrive or purge would take, before anything is changed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The tables as operators' commands see and change them."""
+"""Reads and changes the tables for operators' commands."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Tokens for the API: making, listing and revoking them, and noting that they are used."""
+"""Tokens for the API: creates, lists and revokes them, and notes their use."""
 
 import base64
 from collections.abc import Iterable

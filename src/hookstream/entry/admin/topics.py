@@ -1,4 +1,4 @@
-"""hookstream's topics for operators: what is missing or set wrongly, and creating it."""
+"""hookstream's topics for operators: finds missing topics and wrong settings, and corrects them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ def _open_to_writes(access: WriteAccess | None, names: list[str], topics: Topics
     if not found:
         return []
     if access.rules is None:
-        whom = "the brokers have no authorizer, so anybody who reaches them may write"
+        whom = "the brokers have no authorizer, so every client that reaches them may write"
     else:
         whom = f"anybody who reaches the brokers may write to {', '.join(found)}"
     why = f"{whom}, and so forge signed deliveries: docs/security.md has the ACLs against it"

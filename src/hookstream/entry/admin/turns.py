@@ -1,4 +1,4 @@
-"""Writes beside the tables' writer that must not be made twice, though several processes are asked to.
+"""Makes writes outside the tables' writer exactly once, even if several processes are asked to.
 
 Whoever takes a turn fences all others of its name: what it then reads is all that any of them wrote, and
 none of them writes any more. So it checks, and writes, and nothing comes between.
@@ -81,5 +81,5 @@ def written_in_turn(
     if is_unknown and turn.has_job(job_id):
         return ()
     raise Contended(
-        f"other processes took over {_TRIES} times while this was written: nothing of it was. Try again"
+        f"other processes took over {_TRIES} times during this write: nothing was written. Try again"
     )

@@ -1,4 +1,4 @@
-"""What workers answer at their own addresses: which release runs, and what only they know."""
+"""Reads the pages at workers' own addresses: their release, and the state that only they know."""
 
 import http.client
 import socket
@@ -216,7 +216,7 @@ def page_of(address: str, text: str) -> WorkerPage:
                     labels = sample.labels
                     breakers.append((labels.get("subscription", ""), labels.get("partner", "")))
     if not release:
-        raise ValueError(f"it is no worker of hookstream: its page begins with {text[:80]!r}")
+        raise ValueError(f"it is not a hookstream worker: its page begins with {text[:80]!r}")
     return WorkerPage(address, release, tuple(breakers), stopped)
 
 

@@ -1,4 +1,4 @@
-"""Changes the tables beside other processes that do the same: consoles and commands are equal writers.
+"""Changes the tables concurrently with other processes: consoles and commands are equal writers.
 
 A change is an act on the tables' present rows: it checks revisions, and stages what is to be written. If
 another writer took over before that is committed, nothing of it was written, and the act begins again
@@ -53,7 +53,7 @@ class Changed(Generic[T]):
     """A change that was made."""
 
     result: T
-    """What the act returned."""
+    """The act's result."""
     writer: ChangeWriter
     """What wrote it: its warning, its times, and what it started. It can wait, and write no more."""
 
@@ -191,8 +191,8 @@ class EqualWriting:
         if isinstance(failed, NothingWritten | AppendedLate):
             raise failed
         raise Contended(
-            f"other writers took over the tables {BEGUN_AGAIN + 1} times while this change was made:"
-            " nothing of it was written. Try again"
+            f"other writers took over the tables {BEGUN_AGAIN + 1} times during this change: nothing"
+            " was written. Try again"
         ) from failed
 
     def _attempt(

@@ -191,7 +191,7 @@ def test_a_worker_that_does_not_answer_is_a_problem_and_no_exception(
 
 
 def test_a_page_that_is_not_a_worker_s_is_refused() -> None:
-    with pytest.raises(ValueError, match="no worker of hookstream"):
+    with pytest.raises(ValueError, match="not a hookstream worker"):
         page_of("a:1", "process_open_fds 3\n")
 
 

@@ -354,4 +354,4 @@ async def test_of_a_million_problems_the_first_thousand_are_said() -> None:
     problems = planned.json["problems"]
     assert (planned.status, len(problems)) == (200, 1_001)
     assert {each["subject"] for each in problems} == {"definitions[0]"}
-    assert problems[-1]["why"] == "has more problems: only the first 1,000 are said"
+    assert problems[-1]["why"] == "has more problems: only the first 1,000 are listed"
