@@ -49,7 +49,7 @@ plan_options = as_one(
         "--confirm-delete",
         type=click.IntRange(0),
         metavar="N",
-        help="Confirm that N rows are deleted, more than tables.prune_share of what the folder owns.",
+        help="Confirm the deletion of N rows, if that is more than tables.prune_share of what the folder owns.",
     ),
 )
 """They arrive as `options`."""

@@ -72,7 +72,7 @@ WAIT = click.option(
 @click.option(
     "--at", "at", required=True, metavar="WHERE", help="earliest, latest, or an RFC 3339 time."
 )
-@click.option("--reason", default="", metavar="TEXT", help="Why, for the operations topic.")
+@click.option("--reason", default="", metavar="TEXT", help="The reason, for the operations topic.")
 @WAIT
 @takes_api
 def start(context: Context, partition: str, at: str, reason: str, wait: float) -> None:
@@ -106,7 +106,7 @@ def start(context: Context, partition: str, at: str, reason: str, wait: float) -
 @command.command()
 @click.argument("partition", metavar="TOPIC/N")
 @click.argument("offset", type=click.IntRange(0))
-@click.option("--reason", default="", metavar="TEXT", help="Why, for the operations topic.")
+@click.option("--reason", default="", metavar="TEXT", help="The reason, for the operations topic.")
 @WAIT
 @takes_api
 def skip(context: Context, partition: str, offset: int, reason: str, wait: float) -> None:

@@ -91,7 +91,7 @@ _asked = as_one(
         is_flag=True,
         help="Include events that are granted today but were not when they were recorded.",
     ),
-    rate_option("Events a second at most."),
+    rate_option("At most N events per second."),
     click.option("--dry-run", is_flag=True, help="Count what would be replayed; write nothing."),
     click.option(
         "--preview",
