@@ -12,7 +12,11 @@ from tests.doubles.mock_cluster import MockCluster
 
 from hookstream.adapters.kafka.consumer import KafkaSource
 from hookstream.adapters.kafka.consumer_thread import cut_of
+from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.adapters.system import SystemClock
+from hookstream.core.model.record import TopicPartition
+from hookstream.core.offsets.commit_metadata import CommitPosition
+from hookstream.core.offsets.group_position import GroupMember
 
 
 def filled(topic: str, partitions: int, records: int) -> MockCluster:
@@ -51,6 +55,33 @@ async def test_the_partitions_that_have_a_leader_are_read_and_the_other_once_it_
             read += [record.partition for record in await source.take(10)]
     assert read[3:] == [3]
     await source.close(5)
+
+
+class UncommittedGroups(KafkaGroups):
+    """Groups of a mock cluster, which cannot describe one: no member, no commit."""
+
+    def _members(self, _: str) -> dict[TopicPartition, GroupMember]:
+        return {}
+
+    def _committed(self, _: str) -> dict[TopicPartition, CommitPosition]:
+        return {}
+
+
+def test_a_partition_without_a_leader_hides_the_position_in_no_other() -> None:
+    cluster = filled("t", 3, 2)
+    cluster.lead("t", 1)
+    groups = UncommittedGroups({"bootstrap.servers": cluster.servers})
+    every = [TopicPartition("t", partition) for partition in range(3)]
+
+    found = groups.positions("g", every)
+    assert [(each.has_leader, each.unsettled) for each in found] == [
+        (True, 2),
+        (False, 0),
+        (True, 2),
+    ]
+    assert groups.led_offsets_at(every, "latest") == {every[0]: 2, every[2]: 2}
+    cluster.lead("t", 1, 1)
+    assert groups.led_offsets_at(every, "latest") == dict.fromkeys(every, 2)
 
 
 def test_a_client_says_where_another_leaders_log_was_cut() -> None:

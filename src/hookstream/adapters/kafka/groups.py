@@ -1,5 +1,6 @@
 """Reads the positions of a consumer group from the brokers, without joining it."""
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -26,6 +27,9 @@ from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 
 T = TypeVar("T")
 
+_CLIENT_SECONDS = 10.0
+"""How old a client is at least that another one takes the place of, while a partition has no leader."""
+
 _ALL_RECORDS: Properties = {
     "isolation.level": "read_uncommitted",
     # Old records may be deleted meanwhile.
@@ -45,6 +49,9 @@ class KafkaGroups:
         self._client = client
         self._admin: AdminClient = admin_client(client)
         self._timeout = timeout
+        self._made_at = time.monotonic()
+        self._unled: set[TopicPartition] = set()
+        """Partitions that no broker that answers led when they were asked last."""
 
     def topics(self) -> dict[str, int]:
         """Return every topic that is not Kafka's own, with how many partitions it has.
@@ -68,6 +75,8 @@ class KafkaGroups:
         The commits are read before the ends, so offsets that are committed meanwhile appear as unsettled,
         never the other way round.
 
+        Of a partition that no broker that answers leads, `has_leader` says so.
+
         Args:
             group: The group; one that never had a member has no partition and no commit.
             partitions: Partitions that exist.
@@ -83,18 +92,20 @@ class KafkaGroups:
         with translating(f"cannot read the positions of group {group}", self._timeout):
             members, committed = self._members(group), self._committed(group)
             what = f"the offsets of what the group {group} reads"
-            starts = ask_offsets(self._admin, partitions, "earliest", self._timeout, what)
-            ends = ask_offsets(self._admin, partitions, "latest", self._timeout, what)
+            starts = self._led(partitions, "earliest", what)
+            ends = self._led([*starts], "latest", what)
+            unknown = {at: each.offset for at, each in committed.items()}
             found = [
                 GroupPosition(
                     group,
                     at,
                     members.get(at),
                     committed.get(at),
-                    starts[at],
-                    ends[at],
+                    starts[at] if at in ends else unknown.get(at, 0),
+                    ends.get(at, unknown.get(at, 0)),
                     oldest=None,
                     looked=oldest,
+                    has_leader=at in ends,
                 )
                 for at in partitions
             ]
@@ -116,6 +127,29 @@ class KafkaGroups:
         what = f"offsets of {len(partitions)} partitions"
         with translating(f"cannot read {what}", self._timeout):
             return ask_offsets(self._admin, partitions, where, self._timeout, what)
+
+    def led_offsets_at(
+        self, partitions: Sequence[TopicPartition], where: LogPosition
+    ) -> dict[TopicPartition, int]:
+        """Return the offset of a position in those of these partitions that a broker leads that answers.
+
+        Raises:
+            ConfigurationError: The cluster refuses it for good.
+            DependencyUnavailable: The cluster does not answer.
+        """
+        what = f"offsets of {len(partitions)} partitions"
+        with translating(f"asking for {what}", self._timeout):
+            return self._led(partitions, where, what)
+
+    def _led(
+        self, partitions: Sequence[TopicPartition], where: LogPosition, what: str
+    ) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        if self._unled and time.monotonic() - self._made_at >= _CLIENT_SECONDS:
+            # One that was there when a broker was frozen may know no leader for long.
+            self._admin, self._made_at = admin_client(self._client), time.monotonic()
+        return ask_offsets(self._admin, partitions, where, self._timeout, what, unled=self._unled)
 
     def offset_at(self, at: TopicPartition, where: LogPosition) -> int:
         """Return the offset of a position in a partition.

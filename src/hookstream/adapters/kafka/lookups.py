@@ -38,6 +38,8 @@ _LEADERLESS = {
     KafkaError._NOENT,  # noqa: SLF001
 }
 _LEADERLESS_PAUSE = 0.1
+_DOUBTED_SECONDS = 1.0
+"""How long a partition that nobody led when it was asked last is waited for."""
 _LEADERLESS_SECONDS = 5.0
 """How long a request is retried at least."""
 
@@ -161,6 +163,7 @@ def ask_offsets(
     what: str,
     *,
     shared: LookupClients = LOOKUPS,
+    unled: set[TopicPartition] | None = None,
 ) -> dict[TopicPartition, int]:
     """Return the offset of a position in each partition, records of open transactions included.
 
@@ -179,20 +182,26 @@ def ask_offsets(
         timeout: Seconds to wait at most for one answer.
         what: What is requested, for an error's text, such as 'the ends of x'.
         shared: Where `admin` may come from; its clients are replaced or dropped after a failure.
+        unled: Takes the partitions that are left out, since no broker that answers leads them; None: all are needed.
+            For one that is in it already nothing is retried, and it leaves it with an answer.
 
     Raises:
         KafkaException: The broker refuses for another reason.
         DependencyUnavailable: No answer came in time, or a partition has no leader.
     """
     ask = partial(_ask, admin, timeout=timeout, what=what, shared=shared)
+    if unled is not None:
+        ask = partial(_ask_led, admin, timeout=timeout, what=what, shared=shared, unled=unled)
     found = ask(partitions, where)
     late = [at for at, offset in found.items() if offset == _NO_RECORD]
     if not late:
         return found
     # A record of that time or later may be appended before the ends are known, and is below them. So an end counts
     # if there is still none after it was requested.
-    ends, again = ask(late, "latest"), ask(late, where)
-    return found | {at: ends[at] if again[at] == _NO_RECORD else again[at] for at in late}
+    ends = ask(late, "latest")
+    again = ask([*ends], where)
+    found |= {at: ends[at] if offset == _NO_RECORD else offset for at, offset in again.items()}
+    return {at: offset for at, offset in found.items() if offset >= 0}
 
 
 def _ask(
@@ -240,6 +249,71 @@ def _ask(
     raise DependencyUnavailable(f"cannot read {what}: a partition has no leader. Try again")
 
 
+def _ask_led(
+    admin: AdminClient,
+    partitions: Collection[tuple[str, int]],
+    where: LogPosition,
+    *,
+    timeout: float,
+    what: str,
+    shared: LookupClients,
+    unled: set[TopicPartition],
+) -> dict[TopicPartition, int]:
+    """As `_ask`, without the partitions that nobody who answers leads: `unled` takes them."""
+    found: dict[TopicPartition, int] = {}
+    places = {TopicPartition(*at) for at in partitions}
+    left, is_there = places - unled, True
+    until = time.monotonic() + _LEADERLESS_SECONDS
+    while left:
+        found |= _answers(admin, left, where, timeout)
+        left -= found.keys()
+        if left:
+            is_there = _look_for_leaders(admin, timeout)
+            if time.monotonic() >= until:
+                break
+            time.sleep(_LEADERLESS_PAUSE)
+    doubted = places & unled
+    if doubted:
+        is_there = _look_for_leaders(admin, timeout) and is_there
+        found |= _answers(admin, doubted, where, min(timeout, _DOUBTED_SECONDS))
+    if places and not found and not is_there:
+        shared.forget()
+        raise DependencyUnavailable(f"the brokers did not return {what} within {timeout:g} s")
+    unled.difference_update(found)
+    unled.update(places - found.keys())
+    return found
+
+
+def _answers(
+    admin: AdminClient, partitions: Collection[TopicPartition], where: LogPosition, timeout: float
+) -> dict[TopicPartition, int]:
+    """Ask once, and return what was answered.
+
+    Raises:
+        KafkaException: The broker refuses for another reason than that it does not lead a partition.
+    """
+    spec = OffsetSpec.for_timestamp(where) if isinstance(where, int) else _LOG_ENDS[where]
+    answers = admin.list_offsets(
+        {KafkaPartition(*at): spec for at in partitions},
+        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=timeout,
+    )
+    found: dict[TopicPartition, int] = {}
+    for at, answer in answers.items():
+        try:
+            # The client has the others' answers when the time of one is up.
+            offset = answer.result(timeout + 1).offset
+        except TimeoutError:
+            continue
+        except KafkaException as error:
+            if kafka_error(error).code() not in _LEADERLESS:
+                raise
+            continue
+        if _is_answer(where, offset):
+            found[TopicPartition(at.topic, at.partition)] = offset
+    return found
+
+
 def _is_answer(where: LogPosition, offset: int) -> bool:
     """Return whether an offset came from a broker.
 
@@ -250,7 +324,10 @@ def _is_answer(where: LogPosition, offset: int) -> bool:
     return offset >= 0 or (offset == _NO_RECORD and isinstance(where, int))
 
 
-def _look_for_leaders(admin: AdminClient, timeout: float) -> None:
-    # Any error shows in the next answer; this only refreshes the client's metadata.
+def _look_for_leaders(admin: AdminClient, timeout: float) -> bool:
+    """Refresh the client's metadata, and return whether a broker answered."""
+    # Any error shows in the next answer.
     with contextlib.suppress(KafkaException):
         admin.list_topics(timeout=timeout)
+        return True
+    return False

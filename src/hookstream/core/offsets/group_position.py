@@ -38,6 +38,9 @@ class GroupPosition:
     """When the first unsettled record was appended; None if no record is unsettled, or if it was not looked up."""
     looked: bool = True
     """Whether that record was looked up."""
+    has_leader: bool = True
+    """Whether a broker that answers leads it. If not, its log is not known: `start` and `end` are the committed
+    offset, 0 if there is none."""
 
     @property
     def unsettled(self) -> int:

@@ -469,6 +469,8 @@ def _settled(origin: Origin, positions: Mapping[TopicPartition, GroupPosition]) 
     position = positions.get(TopicPartition(origin.topic, origin.partition))
     if position is None:
         return "it is not known whether workers read its topic"
+    if not position.has_leader and not position.settles(origin.offset):
+        return "its record is not settled, and no broker leads its partition"
     if position.settles(origin.offset):
         return "workers have settled its record"
     if position.holder is None:

@@ -1,7 +1,7 @@
 """Keeps an index of hookstream's topics: reads new records, and past ones with the newest hour first."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -10,12 +10,14 @@ from hookstream.adapters.index.folder import Family
 from hookstream.adapters.index.writer import IndexWriter, Log, ReadAgain
 from hookstream.adapters.kafka.client import admin_client, lasting
 from hookstream.adapters.kafka.groups import KafkaGroups
-from hookstream.adapters.kafka.lookups import translating
+from hookstream.adapters.kafka.lookups import LogPosition, translating
 from hookstream.adapters.kafka.scan import LogReader
 from hookstream.adapters.kafka.topic_ids import topic_ids_of
 from hookstream.adapters.system import SystemClock
 from hookstream.core.model.instant import DAY, MINUTE, SECOND, Millis
+from hookstream.core.model.listing import partition_ranges
 from hookstream.core.model.record import Record, TopicPartition
+from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.topology.plan import tier_topics
 from hookstream.entry.admin.index_past import StretchReading
 from hookstream.entry.admin.index_reading import (
@@ -137,6 +139,8 @@ class _Following:
         self._live_from: dict[TopicPartition, int] = {}
         """The first offset of each tier partition whose records are of the present spans."""
         self._looked_at = self._listed_at = 0.0
+        self._unled: set[TopicPartition] = set()
+        """Partitions that are not read since no broker leads them: no span is complete meanwhile."""
         self._turn = 0
         self._unreadable = 0
         self._skips = SkippedRuns(self._client, self._topics, writer)
@@ -164,18 +168,19 @@ class _Following:
         for family, partitions in self._partitions.items():
             start = family.start_of(now)
             self._writer.raise_floor(family, start - _OLDEST[family])
-            border = self._groups.offsets_at(partitions, start)
+            border = self._led(partitions, start)
             self._present[family] = self._writer.present[family] = start
             self._borders[family] = start, border
             known = self._writer.begin(family, start)
-            starts |= {at: max(known.get(at, 0), border[at]) for at in partitions}
+            starts |= {at: max(known.get(at, 0), offset) for at, offset in border.items()}
         self._spans = SpansOfPartitions(self._records, self._present)
         starts |= self._tier_starts(starts)
         tables = [
             TopicPartition(name, 0) for name in (self._topics.jobs, self._topics.subscriptions)
         ]
         starts |= self._groups.offsets_at(tables, "earliest")
-        self._live_from = {at: self._borders[Family.ATTEMPTS][1][at] for at in self._tiers}
+        border = self._borders[Family.ATTEMPTS][1]
+        self._live_from = {at: border[at] for at in self._tiers if at in border}
         client = lasting(self._client, _FETCH_MILLIS)
         self._live = LogReader(client, starts, notes_gone=True)
         self._listed_at = time.monotonic()
@@ -197,7 +202,7 @@ class _Following:
         if live.gone:
             # Retention removed the next record to read, or the topic was deleted.
             self._same_topics()
-            live.place(self._groups.offsets_at([*live.gone], "earliest"))
+            live.place(self._groups.led_offsets_at([*live.gone], "earliest"))
         waited = time.monotonic() - self._since
         if self._count() >= _BATCH or (self._is_unwritten and waited >= _BATCH_SECONDS):
             self.flush()
@@ -219,6 +224,23 @@ class _Following:
             self._waiting.clear()
 
     # Where to read.
+
+    def _led(
+        self, partitions: Sequence[TopicPartition], where: LogPosition
+    ) -> dict[TopicPartition, int]:
+        """Return the offset of a position in each partition; `_unled` takes those that no broker leads."""
+        found = self._groups.led_offsets_at(partitions, where)
+        unled = [at for at in partitions if at not in found]
+        if unled:
+            self._unled.update(unled)
+            self._log.warning("index.leaderless", partitions=partition_ranges(unled, 5))
+        return found
+
+    def _settle(self) -> tuple[list[GroupPosition], dict[TopicPartition, int]]:
+        """Remove what workers settled; return their positions, and where tiers are to be read again."""
+        found = self._groups.positions(self._topics.retry_group, self._tiers, oldest=False)
+        positions = [each for each in found if each.has_leader]
+        return positions, self._writer.settle(positions)
 
     def _same_topics(self) -> None:
         """Discard the index if it is of topics that were deleted and created again."""
@@ -260,11 +282,12 @@ class _Following:
 
     def _tier_starts(self, starts: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return the start positions of tiers: no later than the first unsettled record."""
-        positions = self._groups.positions(self._topics.retry_group, self._tiers, oldest=False)
-        again = self._writer.settle(positions)
+        positions, again = self._settle()
         read = self._writer.now.positions()
         found: dict[TopicPartition, int] = {}
         for each in positions:
+            if each.at in self._unled:
+                continue
             known = again.get(each.at, read.get(each.at, 0))
             found[each.at] = min(starts[each.at], max(known, each.unread_from), each.end)
         return found
@@ -312,21 +335,22 @@ class _Following:
             self._listed_at = self._looked_at
             self._find_new()
         live = self._live_reader()
-        positions = self._groups.positions(self._topics.retry_group, self._tiers, oldest=False)
-        again = self._writer.settle(positions)
+        _, again = self._settle()
+        again = {at: offset for at, offset in again.items() if at not in self._unled}
         if again:
             self._waiting = [each for each in self._waiting if each.where not in again]
             live.place(again)
         self._close_spans(live, polled_at)
         read_to = self._read_to(live, polled_at)
-        if self._skips.due(read_to) and len(self._exhausted) == len(Family):
+        is_building = len(self._exhausted) < len(Family) or bool(self._unled)
+        if self._skips.due(read_to) and not is_building:
             self.flush()
             self._skips.apply(read_to)
         self._writer.read_up_to(
             {
                 "read_to": read_to,
                 "beat": self._now(),
-                "building": int(len(self._exhausted) < len(Family)),
+                "building": int(is_building),
             }
         )
         self._writer.maintain()
@@ -353,7 +377,9 @@ class _Following:
         for family, partitions in self._partitions.items():
             while (following := self._present[family] + family.span) <= now:
                 over = now >= following + _CLOSED_AFTER
-                if not all(self._has_left(live, at, following, over=over) for at in partitions):
+                if self._unled or not all(
+                    self._has_left(live, at, following, over=over) for at in partitions
+                ):
                     self._writer.begin(family, following)
                     break
                 self.flush()
@@ -372,8 +398,10 @@ class _Following:
         """Begin to read partitions that were added, and tiers that are new.
 
         Raises:
-            ReadAgain: A topic was deleted and made again.
+            ReadAgain: A topic was deleted and made again, or a partition has a leader again.
         """
+        if self._unled and self._groups.led_offsets_at([*self._unled], "earliest"):
+            raise ReadAgain
         live = self._live_reader()
         try:
             self._same_topics()
@@ -383,12 +411,12 @@ class _Following:
         fresh = [
             at
             for at in chain.from_iterable(partitions.values())
-            if at not in live.next and at not in live.gone
+            if at not in live.next and at not in live.gone and at not in self._unled
         ]
         if fresh:
             self._partitions = partitions
             self._tiers = [at for at in partitions[Family.ATTEMPTS] if self._is_tier(at)]
-            live.place(self._groups.offsets_at(fresh, "earliest"))
+            live.place(self._groups.led_offsets_at(fresh, "earliest"))
 
     # The past.
 
@@ -406,7 +434,8 @@ class _Following:
         if batch.positions:
             write_batch(self._writer, span, batch, self._topics.attempts)
         if reading.is_over:
-            self._writer.complete(*span)
+            if not self._unled:
+                self._writer.complete(*span)
             reading.close()
             self._past = None
 
@@ -420,27 +449,30 @@ class _Following:
                 if not self._has_older(family, ends):
                     self._exhausted.add(family)
                     # What retention took meanwhile is kept, as far as it is whole.
-                    if not self._writer.is_complete(family, start - family.span):
+                    if not self._unled and not self._writer.is_complete(
+                        family, start - family.span
+                    ):
                         self._writer.raise_floor(family, start)
                     break
                 earlier = start - family.span
                 if earlier < self._writer.floors[family]:
                     self._exhausted.add(family)
                     break
-                border = self._groups.offsets_at([*ends], earlier)
+                border = self._led([*ends], earlier)
                 self._borders[family] = earlier, border
                 if self._writer.is_complete(family, earlier):
                     continue
                 known = self._writer.begin(family, earlier)
-                starts = {at: max(known.get(at, 0), border[at]) for at in ends}
+                starts = {at: max(known.get(at, 0), offset) for at, offset in border.items()}
+                ends = {at: ends[at] for at in starts}
                 return (family, earlier), StretchReading(self._client, starts, ends, self._groups)
         return None
 
     def _has_older(self, family: Family, before: dict[TopicPartition, int]) -> bool:
         """Return whether a family's main topics have records before these offsets."""
         main = [at for at in before if family is Family.ASIDE or not self._is_tier(at)]
-        starts = self._groups.offsets_at(main, "earliest")
-        return any(starts[at] < before[at] for at in main)
+        starts = self._led(main, "earliest")
+        return any(start < before[at] for at, start in starts.items())
 
 
 def _read_ids(text: str) -> dict[str, str]:

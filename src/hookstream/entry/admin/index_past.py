@@ -62,14 +62,14 @@ class StretchReading:
     def _go_on(self, reader: LogReader) -> None:
         """Read on what retention has left of partitions whose next offset is gone."""
         gone = [*reader.gone]
-        lows = self._groups.offsets_at(gone, "earliest")
-        ends = self._groups.offsets_at(gone, "latest")
-        lost = {at for at in gone if reader.next[at] > ends[at]}
+        lows = self._groups.led_offsets_at(gone, "earliest")
+        ends = self._groups.led_offsets_at([*lows], "latest")
+        lost = {at for at, end in ends.items() if reader.next[at] > end}
         for at in lost:
             reader.drop(at)
         self._lost |= lost
         # Never back: what is below belongs to another span.
-        left = {at: max(lows[at], reader.next[at]) for at in gone if at not in lost}
+        left = {at: max(lows[at], reader.next[at]) for at in ends if at not in lost}
         if left:
             reader.place(left)
 

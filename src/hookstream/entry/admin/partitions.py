@@ -156,11 +156,17 @@ class ReadPartition:
         until = self._clock.monotonic() + _COORDINATOR_SECONDS
         while True:
             try:
-                return self._groups.positions(self._group, [self.at], oldest=False)[0]
+                return self._led(oldest=False)
             except DependencyUnavailable:
                 if self._clock.monotonic() >= until:
                     raise
                 time.sleep(_POLL_SECONDS)
+
+    def _led(self, *, oldest: bool) -> GroupPosition:
+        found = self._groups.positions(self._group, [self.at], oldest=oldest)[0]
+        if not found.has_leader:
+            raise DependencyUnavailable(f"no broker leads {self.at.topic}/{self.at.partition} now")
+        return found
 
     def shown(self) -> GroupPosition:
         """Return the group's current position with the time of its oldest unsettled record, if that can be read.
@@ -169,7 +175,7 @@ class ReadPartition:
             DependencyUnavailable: As `position`.
         """
         try:
-            return self._groups.positions(self._group, [self.at])[0]
+            return self._led(oldest=True)
         except DependencyUnavailable:
             # The record that stops a partition may be unreadable: the position is then needed most.
             return self.position()

@@ -13,11 +13,13 @@ from hookstream.adapters.kafka.scan import ScanBounds, read_spans
 from hookstream.core.model.delivery import Delivery
 from hookstream.core.model.delivery_headers import is_for_subscription, read_delivery
 from hookstream.core.model.header_reading import HeaderProblem
+from hookstream.core.model.listing import partition_ranges
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.entry.admin.dead_letters import Progress, no_progress
 from hookstream.entry.admin.partitions import ReadPartitions
 from hookstream.entry.cluster import reached
+from hookstream.errors import DependencyUnavailable
 from hookstream.settings import Settings
 
 
@@ -37,6 +39,8 @@ class PendingReader:
     """Records whose headers do not give a delivery's state; a worker sets them aside."""
     why_unreadable: str = ""
     """The problem of the first of them."""
+    leaderless: int = 0
+    """Partitions that no broker leads, so that what is pending there is not known."""
     lost: int = 0
     """Partitions whose committed offset lies beyond their end, so that what is pending is not known."""
 
@@ -49,6 +53,7 @@ class PendingReader:
         """
         # The commits are read before the ends: what moves to another tier meanwhile is met there.
         positions = ReadPartitions(self.settings).of_tiers(oldest=False)
+        self.leaderless = sum(not position.has_leader for position in positions)
         self.lost = sum(position.beyond_end for position in positions)
         by_place = {position.at: position for position in positions}
         spans = self._spans(positions)
@@ -98,6 +103,12 @@ def unsettled_events(settings: Settings) -> int:
     Their deliveries may wait in workers' lanes, or the records may not be read yet: no tier has them.
 
     Raises:
-        DependencyUnavailable: The cluster does not answer.
+        DependencyUnavailable: The cluster does not answer, or a partition has no leader.
     """
-    return sum(position.unsettled for position in ReadPartitions(settings).of_events())
+    positions = ReadPartitions(settings).of_events()
+    unled = [each.at for each in positions if not each.has_leader]
+    if unled:
+        raise DependencyUnavailable(
+            f"what is unsettled is not known: no broker leads {partition_ranges(unled, 5)} now"
+        )
+    return sum(position.unsettled for position in positions)

@@ -33,7 +33,12 @@ _FOR_ITS_LANE: Final[Mapping[DeferReason, str]] = {
 }
 """Why a delivery waits in a tier for room in its lane."""
 _NOT_SETTLED = " has not been settled"
-_SEVERAL: Final = {"it is ": "they are ", "its log ends ": "their logs end ", "its ": "their "}
+_SEVERAL: Final = {
+    "it has no leader: it is ": "they have no leader: they are ",
+    "it is ": "they are ",
+    "its log ends ": "their logs end ",
+    "its ": "their ",
+}
 _RANGES = 5
 """How many ranges of partitions are named."""
 
@@ -310,6 +315,8 @@ def open_partitions(
 
 
 def _why_open(position: GroupPosition) -> str:
+    if not position.has_leader:
+        return "it has no leader: it is not read, and what is unsettled is not known"
     if position.beyond_end:
         return "its log ends before the committed offset: the topic was created again or cut"
     if position.holder is None:

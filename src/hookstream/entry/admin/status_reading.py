@@ -18,6 +18,7 @@ from hookstream.entry.admin.status import (
     open_partitions,
 )
 from hookstream.entry.admin.tables import read_state
+from hookstream.errors import DependencyUnavailable
 from hookstream.settings import Settings
 
 MOST_READ = 100_000
@@ -63,6 +64,10 @@ def read_status(settings: Settings, most: int = MOST_READ) -> Status:
 
 def _notes(pending: PendingReader) -> list[str]:
     notes: list[str] = []
+    if pending.leaderless:
+        notes.append(
+            f"what waits in {counted(pending.leaderless, 'partition')} of tiers is not known: no broker leads it"
+        )
     if pending.not_read:
         notes.append(f"{counted(pending.not_read, 'tier record')} beyond the bound were not read")
     if pending.unmatched:
@@ -83,7 +88,12 @@ def _reasons(
     """Return how many records came into a dead-letter topic since then, by reason."""
     limit = ReadLimit(most)
     reader = DeadLetterReader(settings, source, limit=limit)
-    found = by_reason(summary_of(record).reason for record in reader.between(since, None))
+    try:
+        found = by_reason(summary_of(record).reason for record in reader.between(since, None))
+    except DependencyUnavailable as why:
+        # One partition of it may have no leader: what the rest of the status says is wanted all the more then.
+        notes.append(f"the records of {reader.topic} are not counted: {why}")
+        return {}
     if limit.left_out:
         notes.append(
             f"{counted(limit.left_out, 'record')} of {reader.topic} beyond the bound were not read"

@@ -32,8 +32,8 @@ def command() -> None:
     "--open",
     "only_open",
     is_flag=True,
-    help="Show only partitions that need attention: records are unsettled, no worker is assigned, or the "
-    "log ends before the committed offset.",
+    help="Show only partitions that need attention: records are unsettled, no worker is assigned, no broker leads "
+    "the partition, or the log ends before the committed offset.",
 )
 @as_json_option
 @takes_api
@@ -169,7 +169,9 @@ def _assigned(position: GroupPosition) -> str:
 
 
 def _is_open(position: GroupPosition) -> bool:
-    return position.unsettled > 0 or position.holder is None or position.beyond_end
+    if position.holder is None or position.beyond_end or not position.has_leader:
+        return True
+    return position.unsettled > 0
 
 
 def _row(position: GroupPosition, now: Millis) -> tuple[str, ...]:
@@ -178,7 +180,7 @@ def _row(position: GroupPosition, now: Millis) -> tuple[str, ...]:
         _place(position),
         "nobody" if position.holder is None else _name_of(position.holder),
         "-" if position.committed is None else f"{position.committed.offset}",
-        f"{position.unsettled}",
+        f"{position.unsettled}" if position.has_leader else "no leader",
         oldest,
     )
 
@@ -193,6 +195,9 @@ def _summary(group: str, positions: Sequence[GroupPosition]) -> str:
     summary = (
         f"{group}: {counted(len(positions), 'partition')}, {counted(open_, 'record')} unsettled"
     )
+    unled = sum(not each.has_leader for each in positions)
+    if unled:
+        summary = f"{summary}, {unled} without a leader"
     return f"{summary}, {nobody} assigned to nobody" if nobody else summary
 
 
@@ -216,6 +221,7 @@ def _document(position: GroupPosition) -> JsonObject:
         "end": position.end,
         "unsettled": position.unsettled,
         "oldest": None if position.oldest is None else to_rfc3339(position.oldest),
+        "has_leader": position.has_leader,
     }
 
 

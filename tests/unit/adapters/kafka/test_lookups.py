@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from tests.doubles.clock import HandClock
 
+from hookstream.adapters.kafka import lookups
 from hookstream.adapters.kafka.client import ClientSettings, admin_client
 from hookstream.adapters.kafka.lookups import (
     LOOKUPS,
@@ -18,6 +19,7 @@ from hookstream.adapters.kafka.lookups import (
     translating,
 )
 from hookstream.core.model.instant import SECOND
+from hookstream.core.model.record import TopicPartition as Place
 from hookstream.errors import DependencyUnavailable
 
 HERE: ClientSettings = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
@@ -189,3 +191,58 @@ def test_after_an_error_the_next_look_up_has_a_new_client(error: Exception) -> N
 
     assert LOOKUPS.client(HERE) is not before
     LOOKUPS.forget()
+
+
+class PartlyLed(Recovering):
+    """A client of a cluster in which nobody leads the second partition, until somebody does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unled = {1}
+        self.asked: list[list[int]] = []
+
+    def list_offsets(  # type: ignore[override]
+        self, asked: Mapping[TopicPartition, OffsetSpec], **_: object
+    ) -> dict[TopicPartition, Future[SimpleNamespace]]:
+        self.asked.append(sorted(place.partition for place in asked))
+        answers = super().list_offsets(asked)
+        for place in asked:
+            answer = answers[place] = Future[SimpleNamespace]()
+            if place.partition in self.unled:
+                answer.set_exception(KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE)))
+            else:
+                answer.set_result(SimpleNamespace(offset=7))
+        return answers
+
+
+def test_a_partition_without_a_leader_is_left_out_and_asked_once_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookups, "_LEADERLESS_SECONDS", 0.0)
+    admin, unled, both = PartlyLed(), set[Place](), [Place("t", 0), Place("t", 1)]
+
+    def asked() -> dict[Place, int]:
+        return ask_offsets(admin, both, "latest", 1.0, "the ends", unled=unled)
+
+    assert (asked(), unled) == ({("t", 0): 7}, {("t", 1)})
+    assert (asked(), unled) == ({("t", 0): 7}, {("t", 1)})
+    assert admin.asked == [[0, 1], [0], [1]]
+    admin.unled.clear()
+    assert (asked(), unled) == ({("t", 0): 7, ("t", 1): 7}, set())
+    asked()
+    assert admin.asked[-1] == [0, 1], "in the ordinary case it asks once"
+
+
+def test_a_cluster_that_gives_no_answer_at_all_is_not_one_without_leaders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookups, "_LEADERLESS_SECONDS", 0.0)
+    admin = PartlyLed()
+    admin.unled = {0, 1}
+
+    def away(*_: object, **__: object) -> None:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))  # noqa: SLF001
+
+    admin.list_topics = away  # type: ignore[method-assign]
+    with pytest.raises(DependencyUnavailable, match="did not return the ends"):
+        ask_offsets(admin, [("t", 0), ("t", 1)], "latest", 1.0, "the ends", unled=set())

@@ -292,3 +292,16 @@ def test_an_answer_that_is_no_workers_is_shown_as_it_is_and_cut() -> None:
     assert len(why_not_ready("x" * 10_000)) == 400
     assert why_not_ready("[" * 100_000).startswith("[[")
     assert why_not_ready("") == "/readyz fails"
+
+
+def test_a_partition_without_a_leader_is_named_and_not_taken_for_settled() -> None:
+    unled = [
+        replace(READ, at=TopicPartition("events", n), has_leader=False, holder=None)
+        for n in (1, 2)
+    ]
+    assert by_cause(open_partitions([READ, *unled], [], NOW)) == [
+        (
+            "2 partitions (events/1-2)",
+            "they have no leader: they are not read, and what is unsettled is not known",
+        )
+    ]

@@ -59,6 +59,8 @@ class PartitionShown(ApiOutput, frozen=True):
     holder: str | None
     """The client id of the worker that is assigned to it; null: none is."""
     held_by: PartitionHolder | None
+    has_leader: bool = True
+    """Whether a broker leads it; if not, `start` and `end` are the committed offset, and what is unsettled is not known."""
 
 
 class PartitionsPage(ApiOutput, frozen=True):
@@ -199,6 +201,7 @@ def _shown(position: GroupPosition) -> PartitionShown:
             instance_id=holder.instance_id,
             host=holder.host.removeprefix("/"),
         ),
+        has_leader=position.has_leader,
     )
 
 

@@ -122,4 +122,5 @@ def _position(shown: PartitionShown) -> GroupPosition:
         end=shown.end,
         oldest=None if shown.oldest is None else from_rfc3339(shown.oldest),
         looked=shown.oldest is not None or not shown.unsettled,
+        has_leader=shown.has_leader,
     )

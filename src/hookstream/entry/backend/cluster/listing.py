@@ -274,7 +274,7 @@ def _not_read(readers: DeliveryReaders, listing: DeliveryListing) -> JsonObject:
         "not_read": not_read,
         "unmatched_events": pending.unmatched,
         "unreadable": pending.unreadable + attempts.unreadable,
-        "lost_partitions": pending.lost,
+        "lost_partitions": pending.lost + pending.leaderless,
     }
 
 
@@ -349,6 +349,11 @@ def unread(readers: DeliveryReaders) -> Iterator[str]:
         yield (
             f"{counted(pending.lost, 'partition')} of tiers: the committed offset is beyond the end, so"
             " pending deliveries there are not known: hookstream partition list --open"
+        )
+    if pending.leaderless:
+        yield (
+            f"{counted(pending.leaderless, 'partition')} of tiers: no broker leads it, and what is pending"
+            " there is not known: hookstream partition list --open"
         )
     if pending.unmatched:
         yield (
