@@ -165,7 +165,7 @@ class HealthSettings:
 class WorkerSettings:
     """One worker process."""
 
-    listen: str = _set("127.0.0.1:9464", kinds.text(empty=False))
+    listen: str = _set("127.0.0.1:9464", kinds.listen_address())
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
     drain_deadline: Millis = _set(25 * SECOND, kinds.duration(0, HOUR))
     """How long a worker may take to shut down after SIGTERM: draining, committing and closing."""
@@ -187,7 +187,7 @@ class WorkerSettings:
 class JobsSettings:
     """Executors of jobs: `hookstream jobs run`, and commands that start jobs."""
 
-    listen: str = _set("127.0.0.1:9465", kinds.text(empty=False))
+    listen: str = _set("127.0.0.1:9465", kinds.listen_address())
     """The address of metrics and health of `jobs run`, `host:port`; port 0 uses a free one."""
     at_once: int = _set(4, kinds.whole(1, 64))
     """How many jobs `jobs run` works on at once."""
@@ -201,13 +201,13 @@ class JobsSettings:
 class ConsoleSettings:
     """One console: the API, the pages, and its work in the background."""
 
-    listen: str = _set("127.0.0.1:8480", kinds.text(empty=False))
+    listen: str = _set("127.0.0.1:8480", kinds.listen_address())
     """The address of the API, `host:port`; port 0 uses a free one. It is plain HTTP: put a
     proxy that terminates TLS in front."""
     url: str = _set("", kinds.web_origin())
     """The URL at which browsers reach it, such as `https://hookstream.example`: portal links begin with it.
     Empty: they are paths only."""
-    health_listen: str = _set("127.0.0.1:9466", kinds.text(empty=False))
+    health_listen: str = _set("127.0.0.1:9466", kinds.listen_address())
     """The address of metrics and health, `host:port`; port 0 uses a free one."""
     name: str = _set("", kinds.text())
     """The name of this installation on pages, such as `production`; empty: none."""

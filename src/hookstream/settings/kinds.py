@@ -17,9 +17,9 @@ from typing import Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from hookstream.core.model.instant import Millis, format_duration, parse_duration
+from hookstream.core.model.listen_address import host_and_port
 
 _LONGEST_URL = 2_048
-_LAST_PORT = 65_535
 
 Scalar: TypeAlias = str | int | float | bool
 T = TypeVar("T")
@@ -228,14 +228,32 @@ def networks() -> SettingKind[tuple[str, ...]]:
     return many(SettingKind("CIDR", read_one))
 
 
+def listen_address() -> SettingKind[str]:
+    """The address that a process listens on, `HOST:PORT`."""
+
+    def read(value: object) -> str:
+        found = _read_text(value)
+        try:
+            host_and_port(found, bare=True)
+        except ValueError:
+            raise ValueError(
+                f"must be an address such as 127.0.0.1:9464, with a port up to 65535, not {value!r}"
+            ) from None
+        return found
+
+    return SettingKind("`HOST:PORT`", read)
+
+
 def worker_addresses() -> SettingKind[tuple[str, ...]]:
     """Addresses of workers' health ports, `HOST:PORT`."""
 
     def read_one(value: object) -> str:
         found = _read_text(value)
-        host, _, port = found.rpartition(":")
-        is_host = re.fullmatch(r"[a-zA-Z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]", host)
-        if not is_host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
+        try:
+            _, port = host_and_port(found)
+        except ValueError:
+            port = 0
+        if port == 0:
             raise ValueError(f"must have addresses such as worker:9464, not {value!r}")
         return found
 

@@ -263,11 +263,32 @@ def test_an_address_of_traces_is_taken_as_it_is_and_may_be_missing() -> None:
         "u@h:1",
         "h/p:1",
         "::1:9464",
+        "a..b:1",
+        "worker:\u0664",
+        "x" * 64 + ":1",
     ],
 )
 def test_a_worker_is_named_by_host_and_port(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match=r"console\.workers must have addresses such as"):
         load(None, {"HOOKSTREAM_CONSOLE__WORKERS": wrong}, {})
+
+
+LISTENING = ("worker.listen", "jobs.listen", "console.listen", "console.health_listen")
+
+
+@pytest.mark.parametrize("name", LISTENING)
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "9464", ":9464", "h:", "h:x", "h:99999", "h:\u0664", "a..b:1", "a b:1", "x" * 64 + ":1"],
+)
+def test_what_cannot_be_listened_on_is_refused_with_the_settings(name: str, wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be an address such as"):
+        load(None, {}, {name: wrong})
+
+
+@pytest.mark.parametrize("right", ["0.0.0.0:0", "localhost:65535", "[::1]:9464", "::1:9464"])
+def test_an_address_to_listen_on_is_taken_as_it_is(right: str) -> None:
+    assert load(None, {}, {"worker.listen": right}).worker.listen == right
 
 
 def test_workers_are_several_names_or_addresses_and_a_bounded_number() -> None:

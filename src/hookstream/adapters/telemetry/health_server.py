@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from hookstream.adapters.open_connections import OpenConnections
+from hookstream.core.model.listen_address import host_and_port
 from hookstream.errors import ConfigurationError
 
 Check: TypeAlias = Callable[[], tuple[bool, Mapping[str, object]]]
@@ -17,7 +18,6 @@ Lanes: TypeAlias = Callable[[str | None], bytes]
 """Returns as JSON a worker's report of its lane of a subscription; for None, of the lanes that need attention."""
 
 _EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_HIGHEST_PORT = 65_535
 _LONGEST_ID = 200
 """Characters of a subscription's id."""
 _CLOSING_SECONDS = 1.0
@@ -65,7 +65,10 @@ class HealthServer:
         self._setting = setting
         self._life = life
         self._listen = listen
-        self._host, self._port = _host_and_port(listen, setting)
+        try:
+            self._host, self._port = host_and_port(listen, bare=True)
+        except ValueError:
+            raise ConfigurationError(f"{setting} {listen!r} is not host:port") from None
         self._metrics = metrics
         app = web.Application(client_max_size=1024)
         app.router.add_get("/metrics", self._show_metrics)
@@ -194,12 +197,3 @@ def _showing(lanes: Lanes) -> Callable[[web.Request], Awaitable[web.StreamRespon
         return web.Response(body=said, content_type="application/json")
 
     return answer
-
-
-def _host_and_port(listen: str, setting: str) -> tuple[str, int]:
-    host, colon, port = listen.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit():
-        raise ConfigurationError(f"{setting} {listen!r} is not host:port")
-    if int(port) > _HIGHEST_PORT:
-        raise ConfigurationError(f"{setting} {listen!r} names no port up to {_HIGHEST_PORT}")
-    return host.removeprefix("[").removesuffix("]"), int(port)

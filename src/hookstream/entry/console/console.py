@@ -31,6 +31,7 @@ from hookstream.adapters.telemetry.health_server import HealthServer
 from hookstream.adapters.telemetry.log import StructuredLogger
 from hookstream.adapters.telemetry.tracers import tracer_of
 from hookstream.core.failures.book import MOST_GROUPS
+from hookstream.core.model.listen_address import host_and_port
 from hookstream.entry.admin.index_process import IndexProcess
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
@@ -231,11 +232,9 @@ async def _served(settings: Settings, answering: Answering) -> AsyncIterator[str
         handle_signals=False,
     )
     await runner.setup()
-    host, _, port = console.listen.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigurationError(f"console.listen {console.listen!r} is not host:port")
+    host, port = host_and_port(console.listen, bare=True)
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
         raise ConfigurationError(
