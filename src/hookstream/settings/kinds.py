@@ -377,4 +377,6 @@ def _json(given: str) -> object:
         parsed: object = json.loads(given)
     except ValueError as error:
         raise ValueError(f"is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
     return parsed

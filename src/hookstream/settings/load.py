@@ -168,9 +168,11 @@ def _from_file(file: Path) -> dict[str, _Given]:
     if len(raw) > _LARGEST_FILE:
         raise ConfigurationError(f"{file}: larger than {_LARGEST_FILE} bytes")
     try:
-        document: dict[str, object] = tomllib.loads(raw.decode())
-    except ValueError as error:
-        raise ConfigurationError(f"{file}: is not TOML: {error}") from None
+        # Some editors write a mark before the text, which is not TOML's.
+        document: dict[str, object] = tomllib.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        why = f"is not TOML: {error}" if isinstance(error, ValueError) else "is nested too deeply"
+        raise ConfigurationError(f"{file}: {why}") from None
     given: dict[str, _Given] = {}
     groups = [group.name for group in dataclasses.fields(Settings)]
     for group, members in document.items():

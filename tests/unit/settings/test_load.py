@@ -219,6 +219,22 @@ def test_a_file_is_refused_by_its_name(tmp_path: Path, text: str, sentence: str)
     assert str(refusal.value) == f"{file}: {sentence}"
 
 
+def test_settings_that_are_nested_too_deeply_are_refused(tmp_path: Path) -> None:
+    deep = "[" * 5_000 + "]" * 5_000
+    file = file_of(tmp_path, f"[topics]\nprefix = {deep}\n")
+    with pytest.raises(ConfigurationError) as in_file:
+        load(file, {}, {})
+    with pytest.raises(ConfigurationError) as in_variable:
+        load(None, {"HOOKSTREAM_EGRESS__ALLOW": deep}, {})
+    assert str(in_file.value) == f"{file}: is nested too deeply"
+    assert str(in_variable.value) == "HOOKSTREAM_EGRESS__ALLOW: egress.allow is nested too deeply"
+
+
+def test_a_file_may_begin_with_the_mark_of_its_encoding(tmp_path: Path) -> None:
+    file = file_of(tmp_path, '\ufeff[topics]\nprefix = "marked"\n')
+    assert load(file, {}, {}).topics.prefix == "marked"
+
+
 def test_a_file_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load(Path("/nowhere/hookstream.toml"), {}, {})
