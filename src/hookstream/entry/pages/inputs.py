@@ -6,6 +6,7 @@ from math import isfinite
 from urllib.parse import parse_qsl
 
 from hookstream.core.model.instant import MINUTE, Millis, parse_duration, to_rfc3339
+from hookstream.core.model.number import NotANumber, read_number
 from hookstream.entry.api.problems import ProblemKind, RequestRefused
 from hookstream.entry.api.requests import LONGEST_QUERY, ApiRequest, read_content
 from hookstream.entry.pages.forgery import is_form_token, is_from_here
@@ -85,8 +86,9 @@ def number_in(text: str) -> int | str:
 def decimal_in(text: str) -> float | str:
     """Return the finite number that a field has, or its unchanged text, which the API then refuses."""
     try:
-        number = float(text)
-    except ValueError:
+        # Python takes more for a number than a file or the API does: `1_0`, and digits of other scripts.
+        number = float(read_number(text))
+    except NotANumber:
         return text
     # JSON has no infinity or NaN, and null would mean no bound.
     return number if isfinite(number) else text
