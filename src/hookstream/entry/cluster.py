@@ -8,7 +8,7 @@ from hookstream.settings import Settings
 
 
 def client_of(settings: Settings) -> dict[str, str | int | float | bool]:
-    """Return librdkafka's settings for every client: the address, a name, and what was set for it.
+    """Return librdkafka's settings for every client: the address, a name, and the settings in `kafka.client`.
 
     The name is what the brokers' tools, logs and quotas call a client by: the machine's, unless
     `kafka.client` says another.
@@ -25,7 +25,7 @@ def reached(settings: Settings) -> dict[str, str | int | float | bool]:
 
     Raises:
         ConfigurationError: The client library refuses the settings, or the brokers refuse the client.
-        DependencyUnavailable: No broker answered within eight seconds; it says why.
+        DependencyUnavailable: No broker answered within eight seconds; the text has the reason.
     """
     client = client_of(settings)
     _require_brokers(tuple(client.items()))

@@ -10,7 +10,7 @@ def key_ring(settings: Settings) -> KeyRing:
     """Return the key ring, from the environment before the file.
 
     Raises:
-        ConfigurationError: None is set, or what is set is none.
+        ConfigurationError: None is set, or the one that is set is invalid.
     """
     if settings.keys.ring is not None:
         return read_ring(settings.keys.ring, "HOOKSTREAM_KEYS__RING", random_bytes)

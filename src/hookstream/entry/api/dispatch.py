@@ -124,15 +124,15 @@ class Dispatcher:
 
     Args:
         table: The routes.
-        services: What handlers need.
+        services: The handlers' services.
         threads: Where they run.
         rates: Bounds requests.
         logger: The log.
         monotonic: Seconds.
         new_id: Makes ids of requests.
         reported: Called with each answered request.
-        pause: Waits for so many seconds.
-        tracer: Makes spans; None: there are none.
+        pause: Waits for a number of seconds.
+        tracer: Makes spans; None: there is no tracing.
     """
 
     def __init__(

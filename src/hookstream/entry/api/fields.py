@@ -1,6 +1,6 @@
 """Types of bodies, parameters and answers, and which scope each of their fields needs.
 
-A field without a mark is for whoever may use the route; `for_operators(...)` marks a field that partners
+A field without a mark is for every caller that may use the route; `for_operators(...)` marks a field that partners
 neither see nor set. OpenAPI shows the mark as `x-scope`.
 """
 
@@ -17,11 +17,11 @@ _MARK = "x-scope"
 
 
 class ApiInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a caller sends: an unknown field is refused."""
+    """The input of a request: an unknown field is refused."""
 
 
 class ApiOutput(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller gets."""
+    """The body of an answer."""
 
 
 OPERATORS_SEE = Meta(extra_json_schema={_MARK: Scope.OPERATOR_READ.value})

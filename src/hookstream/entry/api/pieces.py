@@ -70,7 +70,7 @@ class SentPieces:
         threads: Where they are made.
         logger: Has why the answer was cut off.
         request_id: The request's.
-        pause: Waits for so many seconds.
+        pause: Waits for a number of seconds.
         closed: Called once, by `aclose`, with how many bytes were taken and why it was cut off; empty: it was not.
     """
 

@@ -35,7 +35,7 @@ class ProblemKind(Enum):
     INVALID_CURSOR = _Kind(400, "The cursor is not one of this list")
     UNAUTHENTICATED = _Kind(401, "A token is required")
     FORBIDDEN = _Kind(403, "The token does not allow this")
-    NOT_FOUND = _Kind(404, "There is no such thing")
+    NOT_FOUND = _Kind(404, "Not found")
     METHOD_NOT_ALLOWED = _Kind(405, "The path does not support this method")
     TIMEOUT = _Kind(408, "The request did not arrive in time")
     CONFLICT = _Kind(409, "It has changed, or is being changed")

@@ -257,9 +257,7 @@ def read_body(
 
 def _check_type(request: ApiRequest, content: bytes) -> None:
     if not content:
-        raise invalid(
-            "a body is needed", remedy="send a JSON object; `{}` if nothing is to be said"
-        )
+        raise invalid("a body is needed", remedy="send a JSON object; `{}` if it is empty")
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in ("application/json", "application/merge-patch+json"):
         raise RequestRefused(

@@ -133,7 +133,7 @@ class ConsoleServices(Protocol):
         """Send a test, and wait for its audit record for so many seconds at most."""
 
     def index(self) -> IndexReader:
-        """Return the index of what happened; for the calling thread alone.
+        """Return the index; only for the calling thread.
 
         Raises:
             DependencyUnavailable: There is none yet.

@@ -224,7 +224,7 @@ def api_server(
         ),
         bounds,
         access_log=None,
-        # What is left of a refused body is read and dropped: inflating it would keep all others waiting.
+        # The rest of a refused body is read and dropped: inflating it would delay all other requests.
         auto_decompress=False,
         max_line_size=_LARGEST_HEADERS,
         max_field_size=_LARGEST_HEADERS,

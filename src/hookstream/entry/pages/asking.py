@@ -46,7 +46,7 @@ class PageProblem(InputRefused):
 
 
 class Answer(NamedTuple):
-    """What the API answered."""
+    """An answer of the API."""
 
     status: int
     body: Any
@@ -98,7 +98,7 @@ class PageApi:
         return await self._send("GET", path, query_text(query), b"", {})
 
     async def find(self, path: str, **query: Query) -> Any | None:  # noqa: ANN401  JSON
-        """Return the body of a GET; None: there is no such thing.
+        """Return the body of a GET; None: the object does not exist.
 
         Raises:
             PageProblem: The API refuses it for another reason.

@@ -163,7 +163,7 @@ def histogram(text: ChartText, bins: Sequence[Bin], labels: Sequence[str]) -> Ma
     plot = _Plot(text, bins[0].at, until, max(map(sum, points), default=0.0))
     names = [cut(label) for label in labels]
     bars = [_bar(plot, each, parts) for each, parts in zip(bins, points, strict=True)]
-    # A link is dropped where the picture would be too large: the list beside it has all of them.
+    # Links are dropped if the picture would be too large: the list next to it has all of them.
     left = LARGEST_CHART - _MOST_AXES - sum(len(bar.encode()) for bar in bars)
     drawn: list[Markup] = []
     for each, parts, bar in zip(bins, points, bars, strict=True):
@@ -449,7 +449,7 @@ def _drawn(places: Sequence[_Place | None], kind: str) -> list[Markup]:
         for run in runs
         if len(run) > 1
     )
-    # A line of no length has its ends alone, which are as wide as its stroke.
+    # A line of no length is only its two caps, as wide as the stroke.
     dots = "".join(
         f"M{coordinate(x)} {coordinate(y)}h0" for run in runs if len(run) == 1 for x, y in run
     )

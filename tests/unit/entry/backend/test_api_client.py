@@ -157,7 +157,7 @@ def test_a_partner_sees_its_things_without_what_only_operators_see() -> None:
         said = run(face, *line.split())
         assert (said.code, "hush" in said.out + said.err) == (0, False), said
     absent = run(face, "subscriptions", "show", "theirs")
-    assert (absent.code, absent.err) == (2, "hookstream: There is no such thing\n")
+    assert (absent.code, absent.err) == (2, "hookstream: Not found\n")
     held = run(face, "hold", "list")
     assert (held.code, "operator:read" in held.err) == (2, True)
 

@@ -97,7 +97,7 @@ def test_a_partner_sees_its_dead_letter_without_headers_and_places() -> None:
         refused = run(partner, *line.split())
         assert (refused.code, "operator:read" in refused.err) == (2, True), refused
     absent = run(partner, "dlq", "show", "msg_theirs")
-    assert (absent.code, absent.err) == (2, "hookstream: There is no such thing\n")
+    assert (absent.code, absent.err) == (2, "hookstream: Not found\n")
 
 
 def test_both_backends_report_unreadable_marks() -> None:

@@ -64,7 +64,7 @@ def test_a_partner_names_neither_a_place_nor_what_is_another_partners() -> None:
     assert (place.code, "place: this parameter is for operators" in place.err) == (2, True)
     foreign, absent = (run(partner, "explain", "e-1", name) for name in ("theirs", "nothing"))
     assert foreign == absent
-    assert (foreign.code, foreign.err) == (2, "hookstream: There is no such thing\n")
+    assert (foreign.code, foreign.err) == (2, "hookstream: Not found\n")
 
 
 async def test_either_an_id_or_a_place_is_asked_for() -> None:

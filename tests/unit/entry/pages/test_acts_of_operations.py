@@ -64,7 +64,7 @@ async def test_a_hold_says_what_it_stops_asks_why_and_is_set_and_cleared(
         if each.action == "/ui/holds/clear" and each.fields["name"] == "acme"
     ]
     cleared = await browser.follow(await browser.submit(forms[0], reason="it has moved"))
-    assert "Partner acme is released" in cleared.text
+    assert "Partner acme is no longer held" in cleared.text
     assert "its endpoint is moved" not in cleared.text
 
 

@@ -1,1 +1,1 @@
-"""The routes of each resource: what is asked for and answered, and the handlers."""
+"""The routes of each resource: requests, answers and handlers."""

@@ -121,7 +121,7 @@ def list_dead_letters_of_delivery(call: Call[DeadLettersOfQuery, None]) -> ApiAn
     positions = [each.summary.position for each in page.items]
     found = call.services.set_aside(RedriveSource.DEAD_LETTERS, positions, own)
     call.services.note_scanned(call.caller, len(positions))
-    # Retention may have taken one, and in a topic that was made again another record may be in its place.
+    # Retention may have deleted one, and a recreated topic may have another record at its position.
     items = tuple(_dead_letter(call, each) for each in found if _is_of(each, delivery_id, own))
     window = shown_window(page.window, aside=True)
     return ApiAnswer(DeadLetterDetailsPage(items=items, next=following(call, page), window=window))

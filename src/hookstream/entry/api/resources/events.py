@@ -159,7 +159,7 @@ def send_events_(call: Call[Any, SendGiven]) -> ApiAnswer:
     found = audiences(call.services.state(), sent.kinds)
     body = EventsSent(
         sent=sent.sent,
-        # What it says may repeat a text of the event that JSON cannot have.
+        # The reason may quote a text of the event that JSON cannot have.
         refused=tuple(RefusedEvent(index=at, why=shown(why)) for at, why in sent.refused),
         audiences=tuple(map(_audience, found)),
     )

@@ -52,7 +52,7 @@ class _ExportQuery(CursorQuery, frozen=True):
 
 
 class ExportQuery(_ExportQuery, frozen=True):
-    """Which dead letters are exported."""
+    """The dead letters to export."""
 
     subscription: Words = ()
     event_type: Words = ()
@@ -64,7 +64,7 @@ class ExportQuery(_ExportQuery, frozen=True):
 
 
 class UndecodableExportQuery(_ExportQuery, frozen=True):
-    """Which undecodable records are exported."""
+    """The undecodable records to export."""
 
     topic: Words = ()
 

@@ -37,7 +37,7 @@ _FOR_PARTNERS = (
     "most_events",
     "reason",
 )
-"""What was asked that partners see: no place in a log."""
+"""The parts of a job's request that partners see, without positions in a log."""
 Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
 
 
@@ -89,7 +89,7 @@ class JobsPage(ApiOutput, frozen=True):
 
 
 class JobsQuery(PageQuery, frozen=True):
-    """Which jobs are listed."""
+    """The filters of the list of jobs."""
 
     state: Literal["running", "done", "incomplete", "failed", "cancelled"] | None = None
     kind: Literal["replay", "resend", "redrive", "purge"] | None = None
@@ -165,7 +165,7 @@ def _kept(call: Call[Any, Any], answer: Callable[[Job], ApiAnswer]) -> JobRecord
 
 
 def shown_job(call: Call[Any, Any], job: Job, line: turns.JobLine | None = None) -> JobShown:
-    """Return what may be shown of a job; `line` is that of all jobs, and is made where it is None."""
+    """Return the view of a job; `line` is the queue of all jobs' turns, computed here if it is None."""
     now = call.services.now()
     asked, subscriptions = job.asked, call.services.state().current.subscriptions
     if line is None:

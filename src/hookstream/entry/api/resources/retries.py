@@ -172,7 +172,7 @@ def shown_tiers(call: Call[Any, Any], tiers: Iterable[TierCount]) -> tuple[TierS
             counted_only=each.only_counted,
         )
         for each in ordered
-        # What is only counted is everybody's.
+        # Records that are only counted are of all partners.
         if call.by_operator or each.runs
     )
 

@@ -104,7 +104,7 @@ class SessionsPage(ApiOutput, frozen=True):
 
 
 class SessionsQuery(PageQuery, frozen=True):
-    """Which sessions are listed."""
+    """The filters of the list of sessions."""
 
     partner: OfPartner = None
 

@@ -74,7 +74,7 @@ class TokensPage(ApiOutput, frozen=True):
 
 
 class TokensQuery(PageQuery, frozen=True):
-    """Which tokens are listed."""
+    """The filters of the list of tokens."""
 
     partner: OfPartner = None
 

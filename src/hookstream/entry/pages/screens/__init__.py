@@ -1,1 +1,1 @@
-"""The handlers of pages: one file for each, beside one template of the same name."""
+"""The handlers of pages: one file for each, next to a template of the same name."""

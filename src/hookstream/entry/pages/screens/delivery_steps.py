@@ -95,7 +95,7 @@ def _outcome(each: Mapping[str, Any]) -> str:
 
 
 def _facts(each: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield what is known of a step."""
+    """Yield the facts of a step."""
     match _kind(each):
         case StepKind.ATTEMPT | StepKind.ENDED:
             yield from _attempt_facts(each, each["attempt"])

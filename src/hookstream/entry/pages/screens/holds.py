@@ -51,7 +51,8 @@ async def clear_hold_page(call: PageCall) -> Moved:
     body = _body(call)
     await call.api.act("POST", "/v1/holds/clear", body, key=call.key)
     return Moved(
-        _HOLDS, f"{_subject(body)} is released: waiting deliveries resume within five minutes"
+        _HOLDS,
+        f"{_subject(body)} is no longer held: waiting deliveries resume within five minutes",
     )
 
 

@@ -30,7 +30,7 @@ async def show_overview(call: PageCall) -> Shown:
                 for each in ("subscription", "partner")
                 if each in call.filters
             },
-            # Drawn as the template asks for them: beside the event loop.
+            # Drawn when the template needs them: outside of the event loop.
             "pictures": partial(overview_pictures, found),
             "reasons_chart": partial(reasons_picture, found["dead_letters"]),
         }

@@ -27,7 +27,7 @@ async def show_retries(call: PageCall) -> Shown:
             "hours": hours,
             "every_hours": _HOURS,
             "narrowed": narrowed,
-            # Drawn as the template asks for it: beside the event loop.
+            # Drawn when the template needs it: outside of the event loop.
             "picture": partial(due_picture, found, WAITING, narrowed),
             "waiting_path": WAITING,
         }

@@ -138,7 +138,7 @@ def pages_of(
     """Return the pages that redrive, purge and export records.
 
     Args:
-        kind: Which.
+        kind: The kind of records.
         confirm_redrive: Counts before a redrive.
         redrive: Starts it.
         confirm_purge: Counts before a purge.

@@ -83,7 +83,7 @@ def document_of(
         changed: The names of those that are sent.
 
     Raises:
-        RequestRefused: What was typed cannot be sent.
+        RequestRefused: A typed value cannot be sent.
     """
     body: dict[str, Any] = {}
     for name in _SIMPLE:
