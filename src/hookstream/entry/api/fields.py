@@ -1,4 +1,4 @@
-"""Types of bodies, parameters and answers, and which scope each of their fields needs.
+"""Types of bodies, parameters and answers, and the scopes of their fields.
 
 A field without a mark is for every caller that may use the route; `for_operators(...)` marks a field that partners
 neither see nor set. OpenAPI shows the mark as `x-scope`.

@@ -143,7 +143,7 @@ def revision(request: ApiRequest) -> int | None:
         return None
     found = _REVISION.fullmatch(given.strip())
     if found is None:
-        raise invalid("it is no revision", "if-match", remedy)
+        raise invalid("it is not a revision", "if-match", remedy)
     return int(found[1])
 
 
@@ -257,7 +257,7 @@ def read_body(
 
 def _check_type(request: ApiRequest, content: bytes) -> None:
     if not content:
-        raise invalid("a body is needed", remedy="send a JSON object; `{}` if it is empty")
+        raise invalid("a body is required", remedy="send a JSON object; `{}` if it is empty")
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in ("application/json", "application/merge-patch+json"):
         raise RequestRefused(
@@ -283,7 +283,7 @@ def _refused(error: msgspec.ValidationError) -> RequestRefused:
     why = re.sub(
         r" '[^']*'$",
         "",
-        re.sub(r"Invalid enum value .*", "it is none of the values", why, flags=re.DOTALL),
+        re.sub(r"Invalid enum value .*", "it is not one of the values", why, flags=re.DOTALL),
     )
     return invalid(why.replace("`", ""), path)
 

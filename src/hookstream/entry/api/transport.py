@@ -44,7 +44,7 @@ class ConnectionBounds:
     header_seconds: float = 10.0
     """How long a request's headers may take to arrive, from the first byte on or from the connection on."""
     idle_seconds: float = 75.0
-    """How long a connection may wait for the next request, and a client take for an answer."""
+    """How long a connection may wait for the next request, and how long a client may take for an answer."""
 
 
 DEFAULT_BOUNDS = ConnectionBounds()
@@ -146,13 +146,13 @@ class _Connection(web.RequestHandler):
 
 
 class ApiServer(web.Server):
-    """Makes the connections.
+    """Creates the connections.
 
     Args:
         handler: Answers requests.
-        connections: Those that are open.
-        bounds: Of each.
-        options: Of aiohttp's connections.
+        connections: The open connections.
+        bounds: The bounds on connections.
+        options: The options of aiohttp's connections.
     """
 
     def __init__(
@@ -179,9 +179,9 @@ def api_server(
 
     Args:
         answering: Answers its requests.
-        trusted_proxies: From these addresses, `X-Forwarded-For` says who the client is; they may have any
-            number of connections.
-        bounds: Of connections.
+        trusted_proxies: Networks whose `X-Forwarded-For` names the client; they may have any number of
+            connections.
+        bounds: The bounds on connections.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -233,18 +233,18 @@ def api_server(
 
 
 def _text(value: str) -> str:
-    """Return a header's value, of which bytes that are no UTF-8 are replaced: aiohttp makes halves of pairs of them."""
+    """Return a header's value with invalid UTF-8 replaced, which aiohttp decodes to lone surrogates."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _sent_in_pieces(request: web.BaseRequest, response: ApiResponse) -> web.StreamResponse:
-    """Send an answer piece by piece; the connection of one that is cut off ends without its end."""
+    """Send an answer piece by piece; if it is cut off, the connection closes before the answer's end."""
     pieces = response.pieces
     if pieces is None:
         raise InvariantBroken("an answer without pieces is sent in pieces")
     answer = web.StreamResponse(status=response.status, headers=response.headers)
     try:
-        # A piece that nobody takes would keep its reader of the log open.
+        # A piece that the client does not take would keep its reader of the log open.
         async with asyncio.timeout(PIECE_SECONDS) as deadline:
             await answer.prepare(request)
             async for piece in pieces:
@@ -266,11 +266,11 @@ def _in_seconds(seconds: float) -> float:
 
 
 def client_address(peer: str, forwarded: str, trusted_proxies: Networks) -> str:
-    """Return the client's address: the nearest one in the chain that is no trusted proxy.
+    """Return the client's address: the nearest one in the chain that is not a trusted proxy.
 
     Args:
         peer: The address that the connection comes from.
-        forwarded: The header `X-Forwarded-For`; only what trusted proxies added is believed.
+        forwarded: The header `X-Forwarded-For`; only the parts that trusted proxies added are used.
         trusted_proxies: Their networks.
     """
     address = peer

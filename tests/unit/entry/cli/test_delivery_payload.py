@@ -69,7 +69,7 @@ def test_a_window_a_batch_and_an_absent_delivery_are_refused() -> None:
     for words, why in (
         (("msg_ours", "--since", "2h"), "--since and --until"),
         (("msgb_" + "a" * 26,), "is a batch"),
-        (("msg_nothing",), "nothing is known"),
+        (("msg_nothing",), "the index has no delivery"),
     ):
         said = run(ApiFace(ApiWorld()), *asked, *words)
         assert (said.code, why in said.err) == (2, True), said.err

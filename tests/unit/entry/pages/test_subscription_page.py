@@ -107,7 +107,7 @@ async def test_a_secret_is_replaced_and_shown_once(world: PagesWorld) -> None:
     shown = (await browser.get(CRM)).text
     assert secret not in shown
     assert new.since is not None
-    assert f"{new.id} v1 in 2 s {utc(new.since)} replaced" in shown
+    assert f"{new.id} v1 in 2 s {utc(new.since)} it is replaced" in shown
     # The row of the old one is of a release that did not note it.
     assert f"generated v1 not known in 2 h {utc(old.expires_at)}" in shown
 
