@@ -1,9 +1,9 @@
-//! Reads the parts of an Avro record one after the other, and never beyond its end.
+//! Reads the parts of an Avro record in order, and never beyond its end.
 
 /// Why a pass ended without an answer.
 #[derive(Debug, PartialEq)]
 pub enum Stop {
-    /// The bytes or a value are not what this module answers for: Python decides, and says why.
+    /// This module does not handle the bytes or a value: Python decides, and gives the reason.
     Unanswered,
     /// There is no memory for the text.
     NoMemory,
@@ -11,14 +11,14 @@ pub enum Stop {
 
 pub type Answer<T> = Result<T, Stop>;
 
-/// A record's bytes and a place in them.
+/// A record's bytes and a position in them.
 #[derive(Clone)]
 pub struct Cursor<'a> {
     left: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    /// Starts at a place; a place beyond the end is the end.
+    /// Starts at a position; one beyond the end is the end.
     pub fn new(bytes: &'a [u8], at: usize) -> Self {
         Cursor {
             left: bytes.get(at..).unwrap_or_default(),
@@ -29,7 +29,7 @@ impl<'a> Cursor<'a> {
         self.left.is_empty()
     }
 
-    /// Takes so many bytes.
+    /// Takes a number of bytes.
     #[inline]
     pub fn take(&mut self, size: usize) -> Answer<&'a [u8]> {
         let (taken, left) = self.left.split_at_checked(size).ok_or(Stop::Unanswered)?;
@@ -37,7 +37,7 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    /// Takes as many bytes as an array of them has.
+    /// Takes as many bytes as the array has.
     #[inline]
     pub fn exactly<const N: usize>(&mut self) -> Answer<[u8; N]> {
         let (taken, left) = self.left.split_first_chunk().ok_or(Stop::Unanswered)?;
@@ -45,7 +45,7 @@ impl<'a> Cursor<'a> {
         Ok(*taken)
     }
 
-    /// Takes a number: zigzag, seven bits a byte, of 64 bits at most.
+    /// Takes a number: zigzag, seven bits per byte, at most 64 bits.
     #[inline]
     pub fn long(&mut self) -> Answer<i64> {
         let mut found = 0u64;
@@ -62,7 +62,7 @@ impl<'a> Cursor<'a> {
         Err(Stop::Unanswered)
     }
 
-    /// Takes a length, and so many bytes.
+    /// Takes a length, and then as many bytes.
     #[inline]
     pub fn bytes(&mut self) -> Answer<&'a [u8]> {
         let size = usize::try_from(self.long()?).map_err(|_| Stop::Unanswered)?;
@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Stop::Unanswered)
     }
 
-    /// Takes the number of one of so many alternatives.
+    /// Takes the number of an alternative, below the given count.
     #[inline]
     pub fn index(&mut self, of: usize) -> Answer<usize> {
         let found = usize::try_from(self.long()?).map_err(|_| Stop::Unanswered)?;
@@ -86,14 +86,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes the head of a block of items, and returns how many there are; 0 ends them.
+    /// Takes the header of a block of items, and returns their number; 0 ends the blocks.
     #[inline]
     pub fn block(&mut self) -> Answer<u64> {
         let items = self.long()?;
         if items >= 0 {
             return Ok(items as u64);
         }
-        // The block's size in bytes follows, which only readers that leave it out need.
+        // The block's size in bytes follows, which only readers that skip the block need.
         self.long()?;
         items
             .checked_neg()

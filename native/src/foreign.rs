@@ -1,4 +1,4 @@
-//! A schema of somebody else's, whose records a mapping makes events of: it checks them, and picks their envelope.
+//! Checks the records of a foreign schema, which a mapping turns into events, and picks their envelope.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -15,14 +15,14 @@ pub struct Foreign {
     root: usize,
     /// The most values of a record.
     most_values: u64,
-    /// The fields that the envelope is read of.
+    /// The fields of the envelope.
     envelope: Plan,
 }
 
 #[pymethods]
 impl Foreign {
-    /// Takes the types, the record last; the paths that its envelope is read of, as nested objects; the
-    /// most values of a record.
+    /// Takes the types, the record last; the paths of its envelope, as nested objects; the most values
+    /// of a record.
     #[new]
     fn new(types: Vec<Description>, asked: &Bound<'_, PyDict>, most_values: u64) -> PyResult<Self> {
         let nodes = nodes_of(&types).map_err(PyValueError::new_err)?;
@@ -39,9 +39,9 @@ impl Foreign {
         })
     }
 
-    /// Returns the fields that the envelope is read of, as Python decodes them; None: Python answers.
+    /// Returns the fields of the envelope, as Python decodes them; None: Python answers.
     ///
-    /// All of the record is sound then, and can be rendered.
+    /// If there is a result, the whole record is valid and can be rendered.
     fn read<'py>(
         &self,
         py: Python<'py>,

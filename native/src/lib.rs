@@ -1,8 +1,8 @@
-//! One pass from the bytes of Avro records to the JSON text of hookstream's bodies.
+//! Turns the bytes of Avro records into the JSON text of hookstream's bodies, in one pass.
 //!
-//! hookstream's Python is the reference: what this module answers is what Python answers, byte for byte.
-//! Whatever it does not answer (a refusal, a rare type) it leaves to Python by returning None, so that
-//! every reason has one author.
+//! hookstream's Python is the reference: a result of this module equals Python's, byte for byte.
+//! Everything else (a refusal, a rare type) it leaves to Python by returning None, so that every reason
+//! has one source.
 #![forbid(unsafe_code)]
 
 mod cursor;
@@ -16,10 +16,10 @@ mod text;
 
 use pyo3::prelude::*;
 
-/// The version of what this module and hookstream's Python agree on; each refuses another.
+/// The version of the contract between this module and hookstream's Python; each refuses another.
 const CONTRACT: u32 = 4;
 
-/// The hash of the files that this was built from (`python -m tools.native`), empty if nobody said it.
+/// The hash of the files that this was built from (`python -m tools.native`), empty if it was not given.
 const SOURCE: &str = match option_env!("HOOKSTREAM_NATIVE_SOURCE") {
     Some(hash) => hash,
     None => "",

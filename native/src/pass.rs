@@ -1,4 +1,4 @@
-//! The pass over a record: it checks every byte, counts the values, and writes the JSON text of the data if asked.
+//! Passes over a record: checks every byte, counts the values, and writes the JSON text of the data on request.
 
 use std::collections::HashSet;
 
@@ -15,10 +15,10 @@ pub const LARGEST_EXACT: i64 = (1 << 53) - 1;
 const LAST_INSTANT: i64 = 253_402_300_799_999_999;
 const LONGEST_ID: usize = 200;
 const LONGEST_ENVIRONMENT: usize = 64;
-/// Keys of a map up to which each is compared with each.
+/// The most keys of a map that are compared pairwise.
 const FEW: usize = 8;
 
-/// What identifies an event, and stands in its bodies before the data.
+/// The identity of an event, which precedes the data in its bodies.
 pub struct Identity<'a> {
     pub event_id: &'a str,
     pub occurred_at: i64,
@@ -40,12 +40,12 @@ impl Identity<'_> {
         out.put(b",\"data\":")
     }
 
-    /// About as many bytes as that takes.
+    /// The approximate number of bytes of that.
     fn size(&self, begins: &[u8]) -> usize {
         begins.len() + 160 + self.event_id.len() + self.entity_id.len()
     }
 
-    /// Returns whether ids and environment are printable ASCII within their bounds; else Python judges them.
+    /// Returns whether ids and environment are printable ASCII within their bounds; otherwise Python checks them.
     pub fn is_plain(&self) -> bool {
         is_plain(self.event_id, LONGEST_ID)
             && is_plain(self.entity_id, LONGEST_ID)
@@ -53,7 +53,7 @@ impl Identity<'_> {
     }
 }
 
-/// Reads a record whose Avro body starts at a place; `data` takes the JSON text of its data.
+/// Reads a record whose Avro body starts at a position; `data` takes the JSON text of its data.
 pub fn event<'a>(
     program: &'a Program,
     value: &'a [u8],
@@ -91,7 +91,7 @@ pub fn event<'a>(
                 _ => cursor.text()?,
             };
         } else {
-            // No body has it, but its bytes must be sound.
+            // No body has it, but its bytes must be valid.
             pass.value(node, &mut cursor, &mut Checked)?;
         }
     }
@@ -102,7 +102,7 @@ pub fn event<'a>(
     }
 }
 
-/// Reads such a record, and writes its body: up to its data, and its data.
+/// Reads such a record, and writes its body: the part before its data, and the data.
 pub fn body<'a>(
     program: &'a Program,
     value: &'a [u8],
@@ -115,7 +115,7 @@ pub fn body<'a>(
     Ok((found, head, data))
 }
 
-/// Checks a record whose body starts at a place: its bytes are sound, and it can be rendered.
+/// Checks that a record whose body starts at a position is valid and can be rendered.
 pub fn check(nodes: &[Node], root: &Node, most: u64, value: &[u8], body_at: usize) -> Answer<()> {
     let mut pass = Pass {
         nodes,
@@ -131,7 +131,7 @@ pub fn check(nodes: &[Node], root: &Node, most: u64, value: &[u8], body_at: usiz
     }
 }
 
-/// Writes the body of an event as a reader has it. The record was read before, so its bytes are sound.
+/// Writes the body of an event in a reader's schema. The record was read before, so its bytes are valid.
 pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize, identity: &Identity) -> Answer<Text> {
     let (root, _, data) = pair.written_data().ok_or(Stop::Unanswered)?;
     let nodes = &pair.nodes;
@@ -145,7 +145,7 @@ pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize, identity: &Identity) 
     identity.write(&pair.head, &mut body)?;
     let mut cursor = Cursor::new(value, body_at);
     if pair.bare {
-        // The envelope has texts and a time, which every reader that has them reads as they are.
+        // The envelope has texts and a time, which every reader that has them reads unchanged.
         pass.value(data, &mut cursor, &mut body)?;
         body.push(b'}')?;
         return Ok(body);
@@ -177,7 +177,7 @@ pub fn pinned(pair: &Pinned, value: &[u8], body_at: usize, identity: &Identity) 
     Ok(body)
 }
 
-/// Returns where the fields of the writer start, and goes to their end.
+/// Returns the starts of the writer's fields, and moves to their end.
 pub fn starts_of<'a>(
     nodes: &[Node],
     reread: &Reread,
@@ -198,9 +198,9 @@ fn is_plain(text: &str, longest: usize) -> bool {
 
 struct Pass<'a> {
     nodes: &'a [Node],
-    /// How many values more there may be.
+    /// The number of further values that are allowed.
     left: u64,
-    /// How many values more defaults may fill in.
+    /// The number of further values that defaults may fill in.
     fills: u64,
 }
 
@@ -335,7 +335,7 @@ impl Pass<'_> {
             }
         }
         if is_repeated(&keys)? {
-            // Of a repeated key Python keeps the place of the first and the value of the last.
+            // For a repeated key, Python keeps the position of the first and the value of the last.
             return Err(Stop::Unanswered);
         }
         out.push(b'}')

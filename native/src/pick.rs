@@ -1,4 +1,4 @@
-//! Picks the values of asked paths out of a record, as Python objects, and walks over all others.
+//! Picks the values at requested paths of a record, as Python objects, and skips all others.
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
@@ -12,28 +12,28 @@ use crate::plain;
 use crate::program::{guarded, Node, Program, Reread, Wider};
 use crate::text::Text;
 
-/// What is asked of the data that the records of a program have.
+/// The selection from the data of a program's records.
 #[pyclass(frozen, module = "hookstream_native")]
 pub struct Selection {
     source: Source,
     plan: Plan,
 }
 
-/// Whose records they are.
+/// The program of the records.
 enum Source {
     Own(Py<Program>),
     Pinned(Py<Pinned>),
 }
 
-/// What is asked of a value.
+/// The requested part of a value.
 pub enum Plan {
-    /// The value as it is in JSON.
+    /// The value in its JSON form.
     Whole,
     /// The value as Python decodes it, without its logical type.
     Raw,
-    /// A record or a map of which nothing is asked, but that it is one.
+    /// A record or a map without requested values.
     Empty,
-    /// Fields by their places, ascending, each with its name and what is asked of it.
+    /// Fields by their places, ascending, each with its name and its requested part.
     Record(Vec<(usize, Py<PyString>, Plan)>),
     /// Fields of a reader in its order, and whether the writer's are in the same one.
     Reread(Vec<Wanted>, bool),
@@ -43,36 +43,36 @@ pub enum Plan {
     Union(Vec<Plan>),
 }
 
-/// How values without parts are picked.
+/// The form in which values without parts are picked.
 #[derive(Clone, Copy)]
 pub enum Leaves<'a> {
-    /// As in JSON; of the JSON text of a default this makes a value.
+    /// As in JSON; the function makes a value of a default's JSON text.
     InJson(Option<&'a Bound<'a, PyAny>>),
     /// See `Plan::Raw`.
     Raw,
 }
 
-/// A field of a reader that is asked for.
+/// A requested field of a reader.
 pub struct Wanted {
     name: Py<PyString>,
     from: Origin,
 }
 
 pub enum Origin {
-    /// The place of the writer's field, the type as which it is read, and what is asked of it.
+    /// The place of the writer's field, the type that it is read as, and its requested part.
     Written(usize, usize, Plan),
-    /// All of its default. Nothing changes what was picked, so all records share it.
+    /// Its whole default. Picked values are never changed, so all records share it.
     Default(Py<PyAny>),
 }
 
-/// Ends a walk: an error of Python's, or a value that this module does not answer for.
+/// Ends a walk: a Python error, or a value that this module does not handle.
 pub enum End {
     Unanswered,
     Raised(PyErr),
 }
 
 impl End {
-    /// Returns what a walk found; None: Python answers.
+    /// Returns the result of a walk; None: Python answers.
     pub fn as_answer<T>(found: Result<T, End>) -> PyResult<Option<T>> {
         match found {
             Ok(found) => Ok(Some(found)),
@@ -98,7 +98,7 @@ impl From<PyErr> for End {
 }
 
 impl Selection {
-    /// Asks for paths of the data as records of a program have it.
+    /// Selects paths of the data in the records' own schema.
     pub fn own(program: &Bound<'_, Program>, asked: &Bound<'_, PyDict>) -> PyResult<Self> {
         let found = program.get();
         let data = found.field(found.places.data).unwrap_or(&Node::Null);
@@ -108,7 +108,7 @@ impl Selection {
         })
     }
 
-    /// Asks for paths of the data as a reader has it. `loads` makes a default of its JSON text.
+    /// Selects paths of the data in a reader's schema. `loads` makes a default of its JSON text.
     pub fn pinned(
         pair: &Bound<'_, Pinned>,
         asked: &Bound<'_, PyDict>,
@@ -147,7 +147,7 @@ impl Selection {
 
 #[pymethods]
 impl Selection {
-    /// Returns what is selected of a record that the program read, or whose body the pair made, before.
+    /// Returns the selection from a record that the program read before, or whose body the pair made before.
     ///
     /// None: Python answers.
     fn pick<'py>(
@@ -161,7 +161,7 @@ impl Selection {
 }
 
 impl Plan {
-    /// Returns what is asked of a record whose body starts at a place.
+    /// Returns the requested part of a record whose body starts at a position.
     pub fn of<'py>(
         &self,
         py: Python<'py>,
@@ -174,7 +174,7 @@ impl Plan {
     }
 }
 
-/// Returns the plan of what is asked of a type: names as nested objects.
+/// Returns the plan for the requested part of a type: names as nested objects.
 pub fn plan_of(
     nodes: &[Node],
     node: &Node,
@@ -403,7 +403,7 @@ fn leaf<'py>(py: Python<'py>, node: &Node, cursor: &mut Cursor) -> Result<Bound<
     })
 }
 
-/// Returns a value of a type that an envelope may be read of.
+/// Returns a value of a type that an envelope's field may have.
 fn raw<'py>(py: Python<'py>, node: &Node, cursor: &mut Cursor) -> Result<Bound<'py, PyAny>, End> {
     match node {
         Node::Null | Node::Text | Node::Enum(_) => leaf(py, node, cursor),
@@ -415,7 +415,7 @@ fn raw<'py>(py: Python<'py>, node: &Node, cursor: &mut Cursor) -> Result<Bound<'
     }
 }
 
-/// Walks over one value of a record that was read before.
+/// Skips one value of a record that was read before.
 pub fn skip(nodes: &[Node], node: &Node, cursor: &mut Cursor) -> Answer<()> {
     match node {
         Node::Null => Ok(()),
@@ -451,7 +451,7 @@ pub fn skip(nodes: &[Node], node: &Node, cursor: &mut Cursor) -> Answer<()> {
     }
 }
 
-/// Walks over the values of some types.
+/// Skips the values of some types.
 pub fn skip_all(nodes: &[Node], types: &[usize], cursor: &mut Cursor) -> Answer<()> {
     let mut types = types.iter();
     types.try_for_each(|node| skip(nodes, &nodes[*node], cursor))

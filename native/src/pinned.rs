@@ -1,4 +1,4 @@
-//! A pair of schemas as a program: what it answers of an event at another version than its record's.
+//! Compiles a pair of schemas to a program that renders an event at another version than its record's.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ pub struct Pinned {
     pub data: usize,
     /// The most values that defaults may fill into a record.
     pub most_fills: u64,
-    /// Whether a record is the data alone: its envelope was read elsewhere.
+    /// Whether a record is only the data, since its envelope was read elsewhere.
     pub bare: bool,
     /// The text of a body before its timestamp.
     pub head: Vec<u8>,
@@ -25,7 +25,7 @@ pub struct Pinned {
 #[pymethods]
 impl Pinned {
     /// Takes the types, the event's record last; the place of `data` among the reader's fields; the most
-    /// values that defaults may fill in; whether records are the data alone; the beginning of its bodies.
+    /// values that defaults may fill in; whether records are only the data; the beginning of its bodies.
     #[new]
     fn new(
         types: Vec<Description>,

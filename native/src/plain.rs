@@ -1,4 +1,4 @@
-//! Writes values whose JSON is a string of plain ASCII: times, decimals, bytes, digits. Nothing needs an escape.
+//! Writes values whose JSON is a string of plain ASCII without escapes: times, decimals, bytes, digits.
 
 use crate::cursor::{Answer, Cursor, Stop};
 use crate::program::Node;
@@ -10,7 +10,7 @@ const EPOCH: i64 = 719_468;
 const FIRST_DAY: i64 = -719_162;
 const LAST_DAY: i64 = 2_932_896;
 
-/// Writes a value if its type is one of these; false: it is not, and nothing was taken.
+/// Writes a value if its type is one of these; false: it is not, and no byte was taken.
 #[inline]
 pub fn write(node: &Node, cursor: &mut Cursor, out: &mut impl Out) -> Answer<bool> {
     match node {
@@ -34,7 +34,7 @@ pub fn write(node: &Node, cursor: &mut Cursor, out: &mut impl Out) -> Answer<boo
     Ok(true)
 }
 
-/// Writes a number of so many digits.
+/// Writes a number with a fixed number of digits.
 fn digits(mut number: u64, places: usize, out: &mut impl Out) -> Answer<()> {
     let mut text = [b'0'; 20];
     for digit in text[..places].iter_mut().rev() {
@@ -90,7 +90,7 @@ fn time(number: i64, places: u32, out: &mut impl Out) -> Answer<()> {
     digits(number.rem_euclid(unit) as u64, places as usize, out)
 }
 
-/// Writes an instant as RFC 3339 with so many decimal places of a second.
+/// Writes an instant as RFC 3339 with a number of decimal places of a second.
 pub fn moment(number: i64, places: u32, utc: bool, out: &mut impl Out) -> Answer<()> {
     let unit = 10i64.pow(places);
     let second = number.div_euclid(unit);
@@ -105,11 +105,11 @@ pub fn moment(number: i64, places: u32, utc: bool, out: &mut impl Out) -> Answer
     Ok(())
 }
 
-/// Writes a decimal from the big-endian bytes of its unscaled value; of no bytes it is zero.
+/// Writes a decimal from the big-endian bytes of its unscaled value; without bytes it is zero.
 fn decimal(bytes: &[u8], precision: u32, scale: usize, out: &mut impl Out) -> Answer<()> {
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let sign = if negative { 0xff } else { 0 };
-    // Bytes that only repeat the sign say nothing; what is left must fit.
+    // Bytes that only repeat the sign are dropped; the rest must fit.
     let beyond = bytes.len().saturating_sub(16);
     let (before, within) = bytes.split_at(beyond);
     if before.iter().any(|byte| *byte != sign)

@@ -1,4 +1,4 @@
-//! A schema as a program over its types, made once, and what it answers of a record.
+//! Compiles a schema once to a program over its types, which reads and renders records.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -11,16 +11,16 @@ use crate::pass::{self, Identity};
 use crate::pick::Selection;
 use crate::text::{Checked, Out, Text};
 
-/// The most levels of types within each other: hookstream accepts no schema with half as many.
+/// The most nested types: hookstream accepts no schema with half as many levels.
 const MOST_LEVELS: usize = 64;
 /// The most types of a program.
 const MOST_NODES: usize = 50_000;
 /// The most digits of a decimal: their number fits into 128 bits.
 const MOST_DIGITS: u32 = 38;
-/// Bytes of a record from which other threads run beside its pass: it takes longer than the switch.
+/// Bytes of a record from which on the GIL is released: its pass takes longer than the switch.
 const LARGE: usize = 16 << 10;
 
-/// A type. Parts are named by their places among the program's types, which are before their whole's.
+/// A type. Parts are given by their places among the program's types, before that of the whole.
 pub enum Node {
     Null,
     Boolean,
@@ -72,9 +72,9 @@ pub struct Reread {
     /// The types of the writer's fields.
     pub written: Vec<usize>,
     pub fields: Vec<Made>,
-    /// How many values defaults fill in.
+    /// The number of values that defaults fill in.
     pub fills: u64,
-    /// Whether the reader's fields follow each other as the writer's do.
+    /// Whether the reader's fields are in the order of the writer's.
     pub in_order: bool,
 }
 
@@ -83,7 +83,7 @@ pub struct Made {
     pub name: String,
     /// See `Field::key`.
     pub key: Vec<u8>,
-    /// The place of the writer's field, and the type as which it is read; None: its default.
+    /// The place of the writer's field, and the type that it is read as; None: its default.
     pub from: Option<(usize, usize)>,
     /// The JSON text of its default.
     pub default: Vec<u8>,
@@ -91,7 +91,7 @@ pub struct Made {
 
 pub struct Field {
     pub name: String,
-    /// What stands before its value in a JSON object: its name as a key, and a comma unless it is the first.
+    /// The text before its value in a JSON object: its name as a key, and a comma unless it is the first.
     pub key: Vec<u8>,
     pub node: usize,
 }
@@ -120,7 +120,7 @@ pub struct Places {
     pub data: usize,
 }
 
-/// Returns what a pass over so many bytes answers; None: Python answers.
+/// Returns the result of a pass over a number of bytes; None: Python answers.
 pub fn passed<T: Send>(
     py: Python<'_>,
     size: usize,
@@ -134,10 +134,10 @@ pub fn passed<T: Send>(
     }
 }
 
-/// Returns what a pass returns.
+/// Returns the result of a pass.
 ///
-/// A defect of this module becomes an exception like any other: hookstream holds the record's partition
-/// then, and does not end.
+/// A panic in this module becomes an exception like any other: hookstream then stops the record's
+/// partition, and does not end.
 pub fn guarded<T>(pass: impl FnOnce() -> T) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(pass)).map_err(|_| {
         PyRuntimeError::new_err(
@@ -146,7 +146,7 @@ pub fn guarded<T>(pass: impl FnOnce() -> T) -> PyResult<T> {
     })
 }
 
-/// The identity of an event, whether it is plain ASCII within its bounds, and its body where it was made.
+/// The identity of an event, whether it is plain ASCII within its bounds, and its body if it was made.
 type Read<'py> = (
     Bound<'py, PyString>,
     i64,
@@ -216,7 +216,7 @@ impl Program {
         Ok(event.map(|event| read_of(py, &event, None)))
     }
 
-    /// Returns that, and the event's `standard` body; None: Python answers.
+    /// Returns the same, and the event's `standard` body; None: Python answers.
     fn read<'py>(
         &self,
         py: Python<'py>,
@@ -238,7 +238,7 @@ impl Program {
         Ok(Some(read_of(py, &event, Some(body))))
     }
 
-    /// Returns a selection of its data: paths as nested objects, each name with what is asked below it.
+    /// Returns a selection of its data: paths as nested objects, each name with the paths below it.
     fn select(slf: &Bound<'_, Self>, asked: &Bound<'_, PyDict>) -> PyResult<Selection> {
         Selection::own(slf, asked)
     }

@@ -1,4 +1,4 @@
-//! Writes JSON text as orjson does, into memory that is bounded and may run out; or only checks what it would write.
+//! Writes JSON text as orjson does, into bounded memory that may run out, or only checks it.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::cursor::{Answer, Stop};
 
-/// The most bytes of text that one record becomes; beyond them Python answers, which has its own bounds.
+/// The most bytes of text for one record; beyond them Python answers, which has its own bounds.
 const MOST: usize = 16 << 20;
 
 /// Takes the JSON text of a value, part by part.
@@ -24,7 +24,7 @@ pub trait Out {
     /// Takes a finite double; JSON has no others.
     fn double(&mut self, number: f64) -> Answer<()>;
 
-    /// Takes a finite 32-bit float, which is the double that its shortest text means.
+    /// Takes a finite 32-bit float, as the double of its shortest text.
     fn float(&mut self, number: f32) -> Answer<()>;
 
     /// Takes the base64 of bytes, without quotes.
@@ -37,7 +37,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Expects about so many bytes.
+    /// Reserves an approximate number of bytes.
     pub fn sized(expected: usize) -> Answer<Self> {
         let mut made = Text { bytes: Vec::new() };
         made.room(expected.min(MOST))?;
@@ -58,7 +58,7 @@ impl Text {
         if wanted > MOST {
             return Err(Stop::Unanswered);
         }
-        // Twice as much each time, so that text costs what it has; never beyond the bound.
+        // Doubles each time, so that the cost is proportional to the text; never beyond the bound.
         let roomy = wanted.max(self.bytes.capacity() * 2).min(MOST);
         let reserved = self.bytes.try_reserve_exact(roomy - self.bytes.len());
         reserved.map_err(|_| Stop::NoMemory)
@@ -148,7 +148,7 @@ impl Out for Text {
     }
 }
 
-/// Keeps no text: what a pass over such an output answers is that there would be one.
+/// Keeps no text: a pass over such an output only shows that there would be one.
 pub struct Checked;
 
 impl Out for Checked {
@@ -208,7 +208,7 @@ const fn escaped() -> [bool; 256] {
     table
 }
 
-/// Returns the double that the shortest text of a 32-bit float means; None: it is not finite.
+/// Returns the double of a 32-bit float's shortest text; None: it is not finite.
 pub fn single(number: f32) -> Option<f64> {
     if !number.is_finite() {
         return None;
@@ -216,7 +216,7 @@ pub fn single(number: f32) -> Option<f64> {
     zmij::Buffer::new().format_finite(number).parse().ok()
 }
 
-/// Returns how doubles are written, so that hookstream can compare its encoder's.
+/// Returns how doubles are written, so that hookstream can compare its own encoder.
 #[pyfunction]
 pub fn number_texts(numbers: Vec<f64>) -> PyResult<Vec<String>> {
     Ok(numbers
