@@ -98,7 +98,7 @@ async def test_a_worker_without_the_accelerator_delivers_and_says_that_python_ru
         2,
         (
             "HOOKSTREAM_NATIVE is 'maybe': set it to 1 (require hookstream-native) or 0 (run without"
-            " it), or unset it (run with it where it fits)"
+            " it), or unset it (run with it if it fits)"
         ),
     )
     world.stage.environ["HOOKSTREAM_NATIVE"] = "0"

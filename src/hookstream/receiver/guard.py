@@ -28,7 +28,7 @@ class ReplayGuard:
         keep: Seconds for which a key is remembered.
         lease: The longest that a handler may take, in seconds; claims of a process that died end then.
         accept_replays: Whether an event that a replay sends (`hookstream-replay: JOB`) is handled
-            once more for each job. The header is not signed: whoever holds a request of the last
+            once more for each job. The header is not signed: anyone with a request of the last
             minutes could send it with another job. Otherwise replays are copies like any other.
     """
 

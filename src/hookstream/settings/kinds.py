@@ -336,7 +336,7 @@ def trace_url() -> SettingKind[str]:
         if not (valid and readable) or "{trace_id}" not in found:
             raise ValueError("must be a URL such as https://jaeger.example/trace/{trace_id}")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("must not have credentials: everybody who sees a page sees it")
+            raise ValueError("must not have credentials: every viewer of a page sees it")
         return found
 
     return SettingKind("URL with {trace_id}", read)

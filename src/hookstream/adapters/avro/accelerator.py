@@ -120,7 +120,7 @@ def choose(wish: str | None, found: FoundAccelerator) -> Implementation:
         case other:
             raise ConfigurationError(
                 f"{VARIABLE} is {other[:_LONGEST]!r}: set it to 1 (require {DISTRIBUTION}) or 0 (run"
-                " without it), or unset it (run with it where it fits)"
+                " without it), or unset it (run with it if it fits)"
             )
 
 

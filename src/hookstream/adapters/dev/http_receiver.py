@@ -86,7 +86,7 @@ class _Receiver:
         headers = tuple(request.headers.items())
         try:
             status = self._answer(Received(request.method, request.raw_path, headers, body))
-        except BaseException as problem:  # noqa: BLE001  aiohttp would answer 500 and go on
+        except BaseException as problem:  # noqa: BLE001  aiohttp would answer 500 and continue
             if not self.ended.done():
                 self.ended.set_exception(problem)
             raise web.HTTPInternalServerError from None

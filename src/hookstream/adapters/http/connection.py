@@ -440,7 +440,7 @@ class Connection(asyncio.Protocol):
             )
             if self._words is not None:
                 answer.words = _words(self._words)
-        except Exception as error:  # noqa: BLE001  otherwise nobody would ever be answered
+        except Exception as error:  # noqa: BLE001  otherwise the exchange would never end
             self._keep = False
             return error
         return answer

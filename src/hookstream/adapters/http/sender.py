@@ -296,7 +296,7 @@ class HttpSender:
                     result = Continuation(partial(self._over_another, request))
                 else:
                     self._keep(connection, request)
-        except Exception as error:  # noqa: BLE001  whoever began it must know
+        except Exception as error:  # noqa: BLE001  it is reported to the caller of `begin`
             result = error
         answered(result)
 

@@ -239,7 +239,7 @@ class AsideReader:
 
         Args:
             source: Which of the two topics.
-            whose: Of the undecodable ones nobody's are counted apart.
+            whose: Undecodable records belong to no partner, and are not counted separately.
             since: The interval's start, a whole minute.
             until: Its end.
         """

@@ -110,7 +110,7 @@ def attempts_in(
         db: The file.
         who: Whose.
         minutes: Which minutes of the hour.
-        shift: Minutes from the interval's start to the hour's; negative where it begins within the hour.
+        shift: Minutes from the interval's start to the hour's; negative if it begins within the hour.
         width: Minutes of a step.
     """
     sums = ", ".join(f"sum({each})" for each in _BUCKETS)

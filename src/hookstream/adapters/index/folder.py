@@ -22,7 +22,7 @@ FORMAT = 4
 
 _SIDE_FILES = ("-wal", "-shm")
 _DAMAGED = ".damaged"
-"""An empty file of this suffix beside a file: a reader found it damaged, and its writer deletes both."""
+"""The suffix of an empty marker file: a reader found the file damaged, and its writer deletes both."""
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 

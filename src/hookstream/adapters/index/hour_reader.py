@@ -110,7 +110,7 @@ class HourReader:
     ) -> list[int] | None:
         """Return the numbers of a partner's subscriptions, of those that are named; None: of all.
 
-        One that is not the partner's is left out, whoever names it.
+        A subscription of another partner is left out.
         """
         if names is None and partner_id is None:
             return None

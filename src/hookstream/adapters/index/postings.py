@@ -85,7 +85,7 @@ class PostingsWriter:
         ]
 
     def flush(self) -> None:
-        """Write what was added as runs, and merge where a level has enough of them."""
+        """Write what was added as runs, and merge a level that has enough of them."""
         for kind, entries in self._waiting.items():
             if entries:
                 entries.sort()

@@ -355,7 +355,7 @@ class ConsumerThread(threading.Thread):
                 continue
             try:
                 records.append(record_of(message))
-            except Exception as failure:  # noqa: BLE001  the fence: nobody knows what it contains
+            except Exception as failure:  # noqa: BLE001  the fence: its contents are unknown
                 unfetched.add(place)
                 raised.append((_at(message), message.offset() or 0, failure))
         self._apply_errors(records, raised, errors)

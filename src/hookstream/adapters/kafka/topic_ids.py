@@ -84,7 +84,7 @@ def topic_id_of(admin: AdminClient, topic: str) -> bytes | None:
 
 
 def topic_ids_of(admin: AdminClient, topics: Collection[str]) -> dict[str, bytes | None]:
-    """Return the 16 bytes of topics' ids; None for one that does not exist, none where it has no id.
+    """Return the 16 bytes of topics' ids; None for one that does not exist, empty if it has no id.
 
     Raises:
         DependencyUnavailable: The cluster does not answer.

@@ -1,7 +1,7 @@
 """Writes records in transactions, as the only writer of a transactional id.
 
 Opening a writer fences an older process with the same id and ends the transaction that it may have
-left open, so what is read after that is all that was ever committed.
+left open, so a later reading returns everything that was ever committed.
 """
 
 import warnings
@@ -109,7 +109,7 @@ class TransactionalWriter:
             # The client warns that it cannot abort, which is known here.
             warnings.filterwarnings("ignore", "Producer abort_transaction failed", RuntimeWarning)
         # Threads and connections of a client that is never closed stay for ever. Closing one whose
-        # transaction cannot be aborted may wait for that again, which nobody waits for here.
+        # transaction cannot be aborted may wait for that again, so it is not awaited here.
         close_within(0.0 if self._broken else _CLOSE_SECONDS, self._producer.close)
 
     @property

@@ -157,7 +157,7 @@ if NATIVE.module is not None:
         """With a switch interval of minutes, another thread runs only while the reader lets go of the GIL."""
         tree = tree_of({"type": "array", "items": "string"})
         codec = AvroCodec(SchemaBook([tree]), reads_by=NATIVE)
-        event = event_of(codec, record_of(tree, ["x" * 50] * 20_000))
+        record = record_of(tree, ["x" * 50] * 20_000)
         turns, ended, interval = [0], threading.Event(), sys.getswitchinterval()
 
         def count() -> None:
@@ -167,7 +167,7 @@ if NATIVE.module is not None:
 
         def turns_during_a_read() -> int:
             before = turns[0]
-            assert codec.body(event, 1) is not None
+            assert codec.body(event_of(codec, record), 1) is not None
             return turns[0] - before
 
         counting = threading.Thread(target=count)
