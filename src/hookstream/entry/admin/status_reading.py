@@ -72,8 +72,8 @@ def _notes(pending: PendingReader) -> list[str]:
         notes.append(f"{counted(pending.not_read, 'tier record')} beyond the bound were not read")
     if pending.unmatched:
         notes.append(
-            f"{counted(pending.unmatched, 'event')} in tiers wait to be matched: their schema is"
-            " not known, or they are being replayed"
+            f"{counted(pending.unmatched, 'event')} in tiers not matched yet: the schema is"
+            " not known, or a replay is running"
         )
     if pending.unreadable:
         notes.append(

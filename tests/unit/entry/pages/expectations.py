@@ -208,7 +208,9 @@ EXPECTATIONS: dict[str, PageExpectation] = {
         foreign={"event_type": "quote.requested"},
         query="version=1&against=1",
     ),
-    "list_operations_page": PageExpectation("Operations events", query="type=hold.changed"),
+    "list_operations_page": PageExpectation(
+        "Operations events", query="type=hold.changed&since=2h"
+    ),
     "show_retries": PageExpectation("Deliveries that fall due within 24 h", query="hours=24"),
     "list_waiting": PageExpectation("msg_ours", query="due_to=2026-11-25T00:00:00Z"),
     "list_deliveries_page": PageExpectation("msg_ours", query="state=pending&subscription=crm"),

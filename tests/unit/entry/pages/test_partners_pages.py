@@ -95,7 +95,7 @@ async def test_all_sessions_of_a_partner_are_ended_at_once(world: PagesWorld) ->
     theirs = await logged_in(world, world.api.tokens[Scope.PARTNER_READ])
     browser = await logged_in(world, world.api.tokens[Scope.OPERATOR_WRITE])
     shown = await browser.get("/ui/partners/acme/access")
-    assert "Ends 2 sessions and revokes 1 links of acme" in shown.text
+    assert "Ends 2 sessions and revokes 1 link of acme" in shown.text
     done = await browser.follow(await browser.submit(shown.form("/ui/partners/acme/access/end")))
     assert "2 sessions are ended, 1 links revoked" in done.text
     assert (await theirs.get("/ui/overview")).status == 303

@@ -66,6 +66,9 @@ async def test_the_button_opens_the_partners_pages_and_the_link_is_used(world: P
         "SameSite=Lax",
         "Secure",
     ]
+    account = await browser.get("/ui/account")
+    assert "Sessionses-" in account.text
+    assert not any("/ui/tokens/" in each.get("href", "") for each in account.attributes("a"))
     # Also for whoever had its page open already, and for the same browser.
     for again in (await browser.submit(button(shown)), await browser.get(PATH)):
         assert again.status in (403, 410)

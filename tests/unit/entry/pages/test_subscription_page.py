@@ -9,7 +9,7 @@ from tests.doubles.pages import PagesWorld, logged_in
 from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import HOUR
-from hookstream.core.model.subscription import Subscription, SubscriptionState
+from hookstream.core.model.subscription import Endpoint, Subscription, SubscriptionState
 from hookstream.entry.pages.showing import utc
 
 CRM = "/ui/subscriptions/crm"
@@ -110,6 +110,21 @@ async def test_a_secret_is_replaced_and_shown_once(world: PagesWorld) -> None:
     assert f"{new.id} v1 in 2 s {utc(new.since)} it is replaced" in shown
     # The row of the old one is of a release that did not note it.
     assert f"generated v1 not known in 2 h {utc(old.expires_at)}" in shown
+
+
+async def test_the_secret_of_a_pull_subscription_rotates_on_its_page_too(
+    world: PagesWorld,
+) -> None:
+    """A partner that came by a portal link has no other way."""
+    browser = await logged_in(world, world.api.tokens[Scope.PARTNER_MANAGE])
+    endpoint = Endpoint("", row(world, "crm").endpoint.secrets, is_pull=True)
+    world.api.add(replace(subscription("pulled"), endpoint=endpoint))
+    shown = await browser.get("/ui/subscriptions/pulled")
+    actions = {each.action for each in shown.parsed.forms}
+    assert "/ui/subscriptions/pulled/pause" not in actions
+    form = shown.form("/ui/subscriptions/pulled/rotate-secret")
+    assert (await browser.submit(form)).status == 200
+    assert len(row(world, "pulled").endpoint.secrets) == len(endpoint.secrets) + 1
 
 
 async def test_an_act_on_what_was_changed_meanwhile_is_refused(world: PagesWorld) -> None:

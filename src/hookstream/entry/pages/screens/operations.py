@@ -1,12 +1,15 @@
 """Operations events: changes with their actors, and hookstream's automatic actions."""
 
 from hookstream.core.access.scopes import Scope
+from hookstream.entry.pages.inputs import time_in
 from hookstream.entry.pages.page import ConsolePage, PageCall, Shown
 
 
 async def list_operations_page(call: PageCall) -> Shown:
     """Show operations events, newest first."""
-    found = await call.api.get("/v1/operations", **call.filters, cursor=call.cursor)
+    times = {name: time_in(call.filters.get(name, ""), call.now) for name in ("since", "until")}
+    filters = {**call.filters, **{name: at for name, at in times.items() if at}}
+    found = await call.api.get("/v1/operations", **filters, cursor=call.cursor)
     return Shown({"found": found})
 
 

@@ -13,7 +13,7 @@ _ONE = "/ui/partners/{partner_id}"
 _LIMITS = (
     ("subscriptions", "Subscriptions"),
     ("max_in_flight", "Requests in flight, over all its subscriptions"),
-    ("weight", "Weight among partners"),
+    ("weight", "Largest weight of a subscription"),
     ("timeout", "Longest request timeout"),
     ("running_jobs", "Running jobs"),
     ("replayed_events_a_day", "Replayed events per day"),

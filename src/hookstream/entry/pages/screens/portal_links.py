@@ -1,6 +1,7 @@
 """How people get at a partner's pages: its portal links, and the sessions that are open."""
 
 from hookstream.core.access.scopes import Scope
+from hookstream.core.model.counted import counted
 from hookstream.entry.pages.acts import PageAct
 from hookstream.entry.pages.asking import at
 from hookstream.entry.pages.page import ConsolePage, Moved, PageCall, Shown
@@ -22,7 +23,7 @@ async def show_access(call: PageCall) -> Shown:
     if live or still_open:
         ending = PageAct(
             "End all access",
-            f"Ends {len(live):,} sessions and revokes {len(still_open):,} links of {partner_id}, within two seconds in"
+            f"Ends {counted(len(live), 'session')} and revokes {counted(len(still_open), 'link')} of {partner_id}, within two seconds in"
             " every console. Its tokens stay.",
             at("/ui/partners/{}/access/end", partner_id),
             "POST",

@@ -220,7 +220,7 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
             command=("subscriptions", "pause", name),
             is_grave=True,
         )
-    if not is_pull:
+    if found["endpoint"]["signing_secrets"]:
         acts["rotate"] = PageAct(
             "Rotate the signing secret",
             "Creates 1 new signing secret, which is shown once. The old one keeps signing too until the overlap ends.",
