@@ -41,7 +41,8 @@ def first_refusing(document: JsonObject, body: JsonObject) -> Refusing | None:
         return None
     parts = list(_parts(document, ()))
     for path, name, alternatives in parts:
-        if parse(_alone(path, name, alternatives)).matches(body):
+        # The only one was asked as the whole pattern.
+        if len(parts) > 1 and parse(_alone(path, name, alternatives)).matches(body):
             continue
         if name == _OR:
             return Refusing(dotted(path), _no_alternative(path, alternatives, body))

@@ -22,7 +22,7 @@ from hookstream.core.audit.entry import AuditEntry, EntryProblem
 from hookstream.core.delivery.identity import delivery_id
 from hookstream.core.matching.directory import asks_for
 from hookstream.core.matching.granted import GrantTimeline
-from hookstream.core.matching.pattern import PatternRefused
+from hookstream.core.matching.pattern import PatternRefused, parse
 from hookstream.core.matching.refusing import first_refusing
 from hookstream.core.model.event import Event, Identified
 from hookstream.core.model.instant import Millis, to_rfc3339
@@ -50,6 +50,8 @@ from hookstream.errors import ConfigurationError, InputRefused
 from hookstream.settings import Settings
 
 _SHOWN_TYPES = 20
+_MOST_TESTS = 1_000_000
+"""Comparisons that filters make of an event that is tried: a second of a processor, since parts are asked again."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -244,6 +246,29 @@ def decoded_event(book: SchemaBook, event_type: str, version: int | None, value:
     return event
 
 
+def refuse_heavy(book: SchemaBook, event: Event, version: int, tests: int) -> None:
+    """Refuse to ask filters about an event that somebody made up, where that takes seconds of a processor.
+
+    Args:
+        book: The schemas.
+        event: The event.
+        version: With which its body is made.
+        tests: How many comparisons the filters make for one value.
+
+    Raises:
+        InputRefused: It has too many values for them.
+    """
+    codec = AvroCodec(book)
+    event.load = codec.load(Identified(event.revision, event.body_at), event.record)
+    event.load = codec.counted(event)
+    wanted = codec.load_at(event, version) * tests
+    if wanted > _MOST_TESTS:
+        raise InputRefused(
+            f"the filter compares its values {wanted:,} times, and at most {_MOST_TESTS:,} are made to try an"
+            " event: try one with shorter lists and texts, or ask for fewer alternatives"
+        )
+
+
 def filter_report(book: SchemaBook, subscription: Subscription, event: Event) -> FilterReport:
     """Return whether a subscription's environments and filter admit an event, or what says no."""
     environment = event.environment
@@ -257,6 +282,10 @@ def filter_report(book: SchemaBook, subscription: Subscription, event: Event) ->
     if subscription.pattern is not None:
         pin = subscription.pin(event.event_type)
         version = book.latest(event.event_type) if pin == "latest" else pin
+        try:
+            refuse_heavy(book, event, version, parse(subscription.pattern).tests)
+        except InputRefused as refused:
+            return no(f"the filter cannot be evaluated: {refused}")
         body = AvroCodec(book).document(event, version)
         if isinstance(body, Refused):
             return no(f"the filter cannot be evaluated: {body.reason}: {body.detail}")

@@ -9,9 +9,11 @@ from hookstream.adapters.avro.encoder import EventEncoder
 from hookstream.adapters.system import new_id
 from hookstream.core.matching.directory import Directory, Question
 from hookstream.core.matching.explaining import Condition, Unmet, unmet
+from hookstream.core.matching.granted import GrantTimeline
+from hookstream.core.matching.pattern import PatternRefused, parse
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.subscription import Subscription
-from hookstream.entry.admin.delivery_tests import decoded_event
+from hookstream.entry.admin.delivery_tests import decoded_event, refuse_heavy
 from hookstream.entry.admin.event_lines import EventLine
 from hookstream.entry.admin.tables import State, found_subscription
 from hookstream.settings import Settings
@@ -70,14 +72,27 @@ def try_event(
     # A subscription starts to match a moment after it was written; for a made-up event that moment is over.
     asked = replace(subscription, active_from=min(subscription.active_from, now - 1))
     disabled = state.current.disabled.get(subscription.id)
+    version = question.version(subscription.pin(line.event_type))
+    refuse_heavy(state.book, event, version, _tests(state, asked))
     found = unmet(_directory(state, asked), asked, disabled, question)
     return EventTrial(
         event_type=line.event_type,
         version=event.revision.event_version,
         environment=line.environment,
-        received=question.version(subscription.pin(line.event_type)),
+        received=version,
         unmet=tuple(each for each in found if not _is_of_pull(subscription, each)),
     )
+
+
+def _tests(state: State, subscription: Subscription) -> int:
+    """Return how many comparisons a subscription's filter and its partner's grants make for one value."""
+    partner = state.current.partners.get(subscription.partner_id)
+    granted = 0 if partner is None else GrantTimeline(partner).most_tests()
+    try:
+        return granted + (parse(subscription.pattern).tests if subscription.pattern else 0)
+    except PatternRefused:
+        # It cannot be evaluated, which is what is said of it.
+        return granted
 
 
 def _directory(state: State, subscription: Subscription) -> Directory:

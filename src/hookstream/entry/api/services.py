@@ -58,6 +58,7 @@ class HeavyWork(Enum):
     """What few requests do at a time, since each takes a thread or the processor for long."""
 
     TEST = "tests are sent"
+    TRIAL = "events are tried"
     COUNT = "dead letters and replays are counted"
 
 

@@ -11,8 +11,9 @@ from hookstream.entry.api.services import HeavyWork
 
 _LATER: Final = 5
 """Seconds after which the request may be repeated."""
-MOST: Final = {HeavyWork.TEST: 6, HeavyWork.COUNT: 4}
-"""A test keeps a thread for as long as its result is waited for, a count reads much of the log."""
+MOST: Final = {HeavyWork.TEST: 6, HeavyWork.TRIAL: 3, HeavyWork.COUNT: 4}
+"""A test keeps a thread for as long as its result is waited for, a trial takes CPU time, a count reads much of the
+log."""
 
 
 class AtOnce:

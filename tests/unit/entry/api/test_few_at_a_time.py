@@ -1,17 +1,23 @@
 """Work that takes long is done for few at a time: a partner's keeps no other caller waiting."""
 
 from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from tests.doubles.api import ApiWorld
+from tests.doubles.api import ApiReply, ApiWorld
+from tests.doubles.api_records import SAMPLE, subscription
 
 from hookstream.core.access.scopes import Caller, Scope
-from hookstream.core.model.json import JsonObject
+from hookstream.core.model.json import Json, JsonObject
 from hookstream.entry.api.services import HeavyWork
 from hookstream.entry.console.at_once import MOST
 
-HEAVY: dict[str, tuple[JsonObject, HeavyWork]] = {
+TRY = "/v1/subscriptions/crm/try"
+HEAVY: dict[str, tuple[Any, HeavyWork]] = {
     "/v1/subscriptions/crm/test": ({"wait": 0}, HeavyWork.TEST),
+    "/v1/subscriptions/crm/test/preview": ({}, HeavyWork.TRIAL),
+    TRY: ({"event": SAMPLE}, HeavyWork.TRIAL),
     "/v1/dead-letters/preview": ({"selector": {}}, HeavyWork.COUNT),
     "/v1/subscriptions/crm/replays/preview": (
         {"since": "2026-11-23T00:00:00Z"},
@@ -48,3 +54,23 @@ async def test_all_partners_together_leave_one_place_to_operators(
         refused = await world.send("POST", path, body, token=world.tokens[Scope.PARTNER_MANAGE])
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
         assert (await world.send("POST", path, body)).status == 200
+
+
+async def test_an_event_that_a_filter_would_compare_for_seconds_is_refused_with_a_remedy(
+    world: ApiWorld,
+) -> None:
+    wildcards: list[Json] = [{"wildcard": f"*a{number}b*"} for number in range(490)]
+    pattern: JsonObject = {"data": {"customer_id": wildcards}}
+    world.add(replace(subscription("crm"), pattern=pattern))
+    data: Any = SAMPLE["data"]
+    token = world.tokens[Scope.PARTNER_READ]
+
+    async def trial(times: int) -> ApiReply:
+        event = {**SAMPLE, "data": {**data, "breaks": data["breaks"] * times}}
+        return await world.send("POST", TRY, {"event": event}, token=token)
+
+    assert (await trial(1)).json["matches"] is False
+    refused = await trial(2_000)
+    assert (refused.status, refused.json["field"]) == (422, "event")
+    assert "at most 1,000,000" in refused.json["detail"]
+    assert "shorter lists" in refused.json["detail"]

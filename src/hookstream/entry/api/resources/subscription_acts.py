@@ -295,6 +295,7 @@ ROUTES = (
         MatchShown,
         body=MatchGiven,
         needs_no_key="it changes nothing",
+        work=HeavyWork.TRIAL,
         tag=_TAG,
     ),
     _act(

@@ -11,6 +11,7 @@ from hookstream.entry.api.fields import ApiInput, ApiOutput
 from hookstream.entry.api.problems import invalid
 from hookstream.entry.api.resources.explaining import UnmetShown
 from hookstream.entry.api.routes import ApiAnswer, Call, Route
+from hookstream.entry.api.services import HeavyWork
 from hookstream.errors import InputRefused
 
 _EVENT = "event"
@@ -74,6 +75,7 @@ ROUTES = (
         TrialShown,
         body=TrialGiven,
         needs_no_key="it changes nothing",
+        work=HeavyWork.TRIAL,
         tag="subscriptions",
     ),
 )
