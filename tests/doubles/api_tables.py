@@ -1,5 +1,6 @@
 """The tables that an API in memory writes, and what runs its handlers."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -20,10 +21,15 @@ class InlineThreads:
     """Runs what blocks at once: nothing blocks here."""
 
     def __init__(self) -> None:
+        self.most = 16
         self.runs = 0
+        self.gate: asyncio.Event | None = None
+        """What each waits for; None: nothing."""
 
     async def run(self, compute: Callable[[], T]) -> T:
         self.runs += 1
+        if self.gate is not None:
+            await self.gate.wait()
         return compute()
 
 

@@ -53,7 +53,7 @@ from hookstream.entry.api.requests import (
 )
 from hookstream.entry.api.routes import ApiAnswer, Call, Route, RouteMatch, RouteTable
 from hookstream.entry.api.services import ConsoleServices
-from hookstream.entry.api.thread_shares import ThreadShares
+from hookstream.entry.api.thread_shares import ThreadShares, shares_of
 from hookstream.entry.api.threads import Threads
 from hookstream.errors import HookstreamError, InputRefused
 from hookstream.pipeline.ports import Logger
@@ -160,6 +160,7 @@ class Dispatcher:
         self._tracer = tracer
         self._slots = PieceSlots()
         self._reading = ThreadShares(1, _READ_OF_PARTNERS)
+        self._shares = shares_of(threads.most)
         self._defects = DefectLog(logger, "api.defect")
         self._in_progress: dict[tuple[str, str], str] = {}
         """The hashes of requests with an idempotency key that are carried out now, by token and key."""
@@ -218,7 +219,7 @@ class Dispatcher:
         caller = self._caller(identify, report)
         self._admit(request, found, caller, report)
         try:
-            response = await self._handled(request, found, caller, report)
+            response = await self._handled(request, found, caller, report, identify)
         except HookstreamError as error:
             refusal = refusal_of(error, by_operator=caller.partner_id is None)
             if refusal is None:
@@ -285,10 +286,31 @@ class Dispatcher:
         return caller
 
     async def _handled(
-        self, request: ApiRequest, found: RouteMatch, caller: Caller, report: RequestReport
+        self,
+        request: ApiRequest,
+        found: RouteMatch,
+        caller: Caller,
+        report: RequestReport,
+        identify: Callable[[], Caller | None],
+    ) -> ApiResponse:
+        content = await read_content(request, found.route.largest_body)
+        # What waits for long does so on the loop, and has no thread meanwhile.
+        is_on_loop = inspect.iscoroutinefunction(found.route.handler)
+        async with self._shares.one(None if is_on_loop else caller.partner_id) as waited:
+            if waited:
+                # Nothing is done for a token that was revoked meanwhile.
+                caller = self._caller(identify, report)
+            return await self._read_and_done(request, found, caller, content, report)
+
+    async def _read_and_done(
+        self,
+        request: ApiRequest,
+        found: RouteMatch,
+        caller: Caller,
+        content: bytes,
+        report: RequestReport,
     ) -> ApiResponse:
         route = found.route
-        content = await read_content(request, route.largest_body)
         if len(content) <= LARGEST_READ_AT_ONCE:
             body, document = read_body(request, content, route.body)
         else:

@@ -4,6 +4,12 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
+
+_OF_EACH: Final = 4
+"""One partner's requests have a quarter of the threads at once."""
+_OF_OPERATORS: Final = 8
+"""Those of all partners leave an eighth of them to operators."""
 
 
 class ThreadShares:
@@ -76,3 +82,9 @@ class ThreadShares:
         queue.popleft().set_result(None)
         if queue:
             self._waiting[following] = queue
+
+
+def shares_of(threads: int) -> ThreadShares:
+    """Return the shares of a number of threads."""
+    of_operators = max(1, threads // _OF_OPERATORS)
+    return ThreadShares(max(1, threads // _OF_EACH), max(1, threads - of_operators))

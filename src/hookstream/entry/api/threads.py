@@ -9,5 +9,9 @@ T = TypeVar("T")
 class Threads(Protocol):
     """Runs blocking code outside of the event loop."""
 
+    @property
+    def most(self) -> int:
+        """How many run at once; more wait."""
+
     async def run(self, compute: Callable[[], T]) -> T:
         """Return what `compute` returns."""

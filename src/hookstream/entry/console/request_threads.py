@@ -25,6 +25,7 @@ class RequestThreads:
     """Runs handlers, each on a thread of its own, up to a number at once."""
 
     def __init__(self, most: int) -> None:
+        self.most = most
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="requests")
         self._free = list(range(most))
         self._lock = Lock()

@@ -1,5 +1,6 @@
 """Work that takes long is done for few at a time: a partner's keeps no other caller waiting."""
 
+import asyncio
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -74,3 +75,23 @@ async def test_an_event_that_a_filter_would_compare_for_seconds_is_refused_with_
     assert (refused.status, refused.json["field"]) == (422, "event")
     assert "at most 1,000,000" in refused.json["detail"]
     assert "shorter lists" in refused.json["detail"]
+
+
+async def test_one_partners_requests_keep_threads_for_others_and_are_believed_again_after_a_wait(
+    world: ApiWorld,
+) -> None:
+    gate = world.threads.gate = asyncio.Event()
+    token = world.tokens[Scope.PARTNER_READ]
+    async with asyncio.TaskGroup() as tasks:
+        sent = [
+            tasks.create_task(world.send("GET", "/v1/subscriptions", token=each))
+            for each in [*[token] * 10, world.rival, world.tokens[Scope.OPERATOR_READ]]
+        ]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        # Four of the ten, and those of both other callers.
+        assert world.threads.runs == 6
+        world.services.is_current = False
+        gate.set()
+    statuses = [each.result().status for each in sent]
+    assert statuses == [*[200] * 4, *[503] * 6, 200, 200]

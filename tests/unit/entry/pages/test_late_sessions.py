@@ -20,6 +20,7 @@ class HeldThreads:
     """Threads whose work ends when a test says so."""
 
     def __init__(self) -> None:
+        self.most = 1
         self.taken: list[asyncio.Future[None]] = []
         """Of each work that was begun, in order."""
 
