@@ -20,6 +20,8 @@ MOST_AT_ONCE = 8
 """The most answers in pieces that one process sends at once: each keeps a reader of the log open."""
 MOST_OF_CALLER = 2
 """Of those, the most of one partner, or of one operator's token."""
+MOST_OF_PARTNERS = 6
+"""Of all, the most of partners: the others stay for operators."""
 _AGAIN = 5
 """Seconds after which one of them may have ended."""
 _LONGEST_DETAIL = 500
@@ -31,6 +33,7 @@ class PieceSlots:
 
     def __init__(self) -> None:
         self._of: Counter[str] = Counter()
+        self._of_partners = 0
 
     def take(self, caller: Caller) -> Callable[[], None]:
         """Take a slot, and return what gives it back; to be called once.
@@ -46,16 +49,21 @@ class PieceSlots:
                 remedy="finish reading one of them, or close it",
                 retry_after=_AGAIN,
             )
-        if self._of.total() >= MOST_AT_ONCE:
+        of_partner = caller.partner_id is not None
+        if self._of.total() >= MOST_AT_ONCE or (
+            of_partner and self._of_partners >= MOST_OF_PARTNERS
+        ):
             raise RequestRefused(
                 ProblemKind.UNAVAILABLE,
                 f"{MOST_AT_ONCE} such answers are being sent already",
                 retry_after=_AGAIN,
             )
         self._of[key] += 1
+        self._of_partners += of_partner
 
         def give_back() -> None:
             self._of[key] -= 1
+            self._of_partners -= of_partner
             if not self._of[key]:
                 del self._of[key]
 

@@ -10,8 +10,9 @@ from tests.doubles.api_records import ACME
 from tests.doubles.dead_letter_topic import dead_letter
 
 from hookstream.adapters.tables.rows import write_partner
-from hookstream.core.access.scopes import Scope
-from hookstream.entry.api.pieces import MOST_OF_CALLER
+from hookstream.core.access.scopes import Caller, Scope
+from hookstream.entry.api.pieces import MOST_OF_CALLER, MOST_OF_PARTNERS, PieceSlots
+from hookstream.entry.api.problems import RequestRefused
 from hookstream.entry.api.requests import ApiRequest, ApiResponse, CutOff
 
 PATH = "/v1/dead-letters/export"
@@ -143,6 +144,17 @@ async def test_a_caller_has_few_exports_at_once_and_a_closed_one_counts_no_more(
         await each.pieces.aclose()
         await each.pieces.aclose()
     assert (await opened(world)).status == 200
+
+
+def test_exports_of_partners_leave_places_to_operators() -> None:
+    slots = PieceSlots()
+    of_partners = [Caller("t", Scope.PARTNER_READ, f"partner-{each // 2}") for each in range(7)]
+    give_back = [slots.take(each) for each in of_partners[:MOST_OF_PARTNERS]]
+    with pytest.raises(RequestRefused, match="at most 8"):
+        slots.take(of_partners[-1])
+    slots.take(Caller("operator", Scope.ADMIN, None))
+    give_back[0]()
+    slots.take(of_partners[-1])
 
 
 async def test_a_refused_export_keeps_no_slot(world: ApiWorld) -> None:
