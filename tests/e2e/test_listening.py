@@ -168,7 +168,7 @@ async def over_a_kill(world: World, console: Console, *pairs: Pair) -> None:
     session = pairs[0][1]
     await console.kill()
     meanwhile = [each.event_id for each in await world.publish(5)]
-    await until(lambda: "again in" in session.said, lambda: session.said)
+    await until(lambda: "retrying in" in session.said, lambda: session.said)
     await console.start()
     for server, laptop in pairs:
         await arrived(server, laptop, meanwhile)

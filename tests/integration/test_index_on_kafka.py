@@ -341,7 +341,7 @@ def test_an_index_of_a_topic_that_was_deleted_and_made_again_has_the_new_ones_re
         # More than before: a reader that went on at its old offsets would find records there.
         topic.append(spread(present, 90, MINUTE))
         eventually(lambda: topic.is_indexed(reader, now, missing=NONE), bool)
-        deleted = f"index.deleted {topic.name} was deleted and made again"
+        deleted = f"index.deleted {topic.name} was deleted and created again"
         assert log.events.count(deleted) == 1
 
 

@@ -15,7 +15,7 @@ BEFORE = (
     "codec.latest",
     "codec.document",
     "codec.encode",
-    "directory.standing",
+    "directory.status",
     "directory.granted",
     "directory.match",
     "directory.has_subscribers",

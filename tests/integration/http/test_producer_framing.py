@@ -111,7 +111,7 @@ async def test_a_registry_that_gives_no_answer_is_unavailable_and_never_shows_th
         ({"framing": "confluent"}, "framing confluent needs registry, or else schema_ids"),
         ({"schema_ids": IDS}, "registry and schema_ids are for framing confluent"),
         ({"framing": "confluent", "schema_ids": IDS}, "schema_ids are of the schemas that are given"),
-        ({"framing": "confluent", "schemas": [TREE], "schema_ids": {("thing.done", 1): -1}}, "-1 of thing.done v1 is no id"),
+        ({"framing": "confluent", "schemas": [TREE], "schema_ids": {("thing.done", 1): -1}}, "-1 of thing.done v1 is not an id"),
     ],
 )  # fmt: skip
 def test_a_framing_without_what_it_needs_is_refused(options: dict[str, Any], why: str) -> None:

@@ -42,6 +42,8 @@ changes refused."""
 _LONGEST_PAUSE_SECONDS = 10.0
 _ROW_MILLIS = 0.3
 """What a row takes to be appended, twice as long as measured with a plan of 10,000."""
+_LEAST_MILLIS = 200
+"""The least that a change which was late is expected to take, however short the lead is that operators set."""
 _LONGER = 1.5
 """How much longer than it took, or is expected to take, a change that is begun again may take."""
 
@@ -181,7 +183,8 @@ class EqualWriting:
                 changed = self._attempt(act, also, lead)
             except AppendedLate as why:
                 failed = why
-                lead = max(lead, lead_for(int(_LONGER * (writing_time(lead) + why.by))))
+                took = max(writing_time(lead) + why.by, _LEAST_MILLIS)
+                lead = max(lead, lead_for(int(_LONGER * took)))
             except (ProducerFenced, NothingWritten) as why:
                 # One that learns at once that it was fenced says nothing about what a whole one takes.
                 failed, self._took = why, max(self._took, self._clock.monotonic() - began)
@@ -208,20 +211,23 @@ class EqualWriting:
             self._tables.begin()
             while True:
                 staged = _Staged(self._tables)
+                asked = self._clock.monotonic()
                 session = TablesSession(self._settings, self._reader, staged, self._clock, lead)
+                # Unless the brokers' time is known, a transaction asked for it: the change takes one, too.
+                transaction = int((self._clock.monotonic() - asked) * 1_000)
                 writer = ChangeWriter(session, self._keys)
                 result = act(writer)
                 more = also(result, writer)
                 rows_of_all = [*(row for rows, _ in staged.writes for row in rows), *more]
                 more = completed(session, rows_of_all, more)
-                takes = session.age + int(_ROW_MILLIS * len(rows_of_all))
+                takes = session.age + transaction + int(_ROW_MILLIS * len(rows_of_all))
                 if (
                     session.append_by is None
                     or takes <= writing_time(lead)
                     or lead >= LONGEST_LEAD
                 ):
                     break
-                # A large plan would be late: its lead grows with it, before anything is written.
+                # It would be late, as a large plan, or with slow brokers: a longer lead, before anything is written.
                 lead = max(lead, lead_for(int(_LONGER * takes) + 1))
             for rows, records in staged.transactions(more):
                 self._tables.write(rows, records, append_by=session.append_by)
