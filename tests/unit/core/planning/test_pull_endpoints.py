@@ -111,8 +111,11 @@ def test_it_is_not_paused() -> None:
 
 
 def test_a_delivery_of_an_earlier_life_of_its_id_is_cancelled() -> None:
-    delivery = Delivery("msg_a", "orders", "acme", "a.b", "e", Origin("t", 0, 1, 2), 3, HOUR)
+    origin = Origin("t", 0, 1, ORDERS.active_from + 1)
+    delivery = Delivery("msg_a", "orders", "acme", "a.b", "e", origin, 3, HOUR)
     rules = WaitRules(absent_grace=HOUR, paused_for=HOUR, pause_hop=MINUTE)
     found = before_attempt(Live(PULLED, None), delivery, rules, now=10)
     assert isinstance(found, Cancel)
     assert before_attempt(Live(ORDERS, None), delivery, rules, now=10) is None
+    delivery.origin = origin._replace(timestamp=ORDERS.active_from)
+    assert isinstance(before_attempt(Live(ORDERS, None), delivery, rules, now=10), Cancel)
