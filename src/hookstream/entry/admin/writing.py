@@ -42,8 +42,8 @@ changes refused."""
 _LONGEST_PAUSE_SECONDS = 10.0
 _ROW_MILLIS = 0.3
 """What a row takes to be appended, twice as long as measured with a plan of 10,000."""
-_LEAST_MILLIS = 200
-"""The least that a change which was late is expected to take, however short the lead is that operators set."""
+_LEAST_MILLIS = 100
+"""The least that a change is expected to take if the lead that operators set is too short for it."""
 _LONGER = 1.5
 """How much longer than it took, or is expected to take, a change that is begun again may take."""
 
@@ -228,7 +228,7 @@ class EqualWriting:
                 ):
                     break
                 # It would be late, as a large plan, or with slow brokers: a longer lead, before anything is written.
-                lead = max(lead, lead_for(int(_LONGER * takes) + 1))
+                lead = max(lead, lead_for(int(_LONGER * max(takes, _LEAST_MILLIS))))
             for rows, records in staged.transactions(more):
                 self._tables.write(rows, records, append_by=session.append_by)
         except (ProducerFenced, NothingWritten, AppendedLate, InputRefused):

@@ -55,7 +55,7 @@ class PieceSlots:
         ):
             raise RequestRefused(
                 ProblemKind.UNAVAILABLE,
-                f"{MOST_AT_ONCE} such answers are being sent already",
+                f"too many such answers are being sent already: at most {MOST_AT_ONCE}",
                 retry_after=_AGAIN,
             )
         self._of[key] += 1
