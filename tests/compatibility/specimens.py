@@ -84,7 +84,7 @@ from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
 )
-from hookstream.core.offsets.commit_metadata import write_note
+from hookstream.core.offsets.commit_metadata import encode_metadata
 from hookstream.core.redrive.job import RedriveRequest
 from hookstream.core.redrive.marks import Mark, OffsetRange, Purged, RedriveSource
 
@@ -430,7 +430,7 @@ def specimens() -> dict[str, Document]:
                 disposition=Complete(asked="answered 204 with webhook-delivery: disable"),
             )
         ),
-        "commit note": {"base": 3, "note": write_note(3, spans, 2_000).text},
+        "commit note": {"base": 3, "note": encode_metadata(3, spans, 2_000).text},
         "partner": _row("acme", write_partner(PARTNER)),
         "partner: with its earlier grants": _row("acme", write_partner(REGRANTED)),
         "partner: with limits": _row("acme", write_partner(replace(PARTNER, limits=LIMITS))),

@@ -17,7 +17,7 @@ from tests.doubles.listener import BookkeepingListener
 
 from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, encode_metadata
 from hookstream.core.offsets.start import StartPolicy
 from hookstream.pipeline.ports import AssignmentListener
 
@@ -180,13 +180,13 @@ async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: W
     await world.create(topic)
     for number in range(5):
         await world.append(topic, b"%d" % number)
-    note = write_note(1, [(2, 4)], 3_000).text
-    longest = write_note(2, [(n, n + 1) for n in range(3, 100_000, 30)], 3_000).text
+    metadata = encode_metadata(1, [(2, 4)], 3_000).text
+    longest = encode_metadata(2, [(n, n + 1) for n in range(3, 100_000, 30)], 3_000).text
     first, second, third = BookkeepingListener(), BookkeepingListener(), BookkeepingListener()
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic)), first)
         await take_some(source, 5)
-        first.settled = {at: CommitPosition(1, note)}
+        first.settled = {at: CommitPosition(1, metadata)}
     async with AsyncExitStack() as life:
         source = await started(life, world.source("g", only(topic)), second)
         await take_some(source, 4)
@@ -197,10 +197,10 @@ async def test_what_was_settled_above_a_commit_comes_with_the_partition(world: W
         source = await started(life, world.source("g", only(topic)), third)
         taken = await take_some(source, 3)
 
-    assert (second.assigned, second.notes) == ({}, {at: note})
+    assert (second.assigned, second.metadata) == ({}, {at: metadata})
     assert 2_900 < len(longest) <= 3_000
     assert third.book[0] == ("assigned", {at: 2})
-    assert third.notes == {at: ""}, "it speaks of offsets beyond the log's end"
+    assert third.metadata == {at: ""}, "it speaks of offsets beyond the log's end"
     assert [record.offset for record in taken] == [2, 3, 4]
 
 

@@ -73,7 +73,7 @@ class Broker:
         self.clock = clock
         self.commits: dict[str, dict[TopicPartition, int]] = {}
         """By group: the offsets committed."""
-        self.notes: dict[str, dict[TopicPartition, str]] = {}
+        self.metadata: dict[str, dict[TopicPartition, str]] = {}
         """By group: the metadata of those commits."""
         self.logs: dict[TopicPartition, Log] = {}
         self.partitions: dict[str, int] = {}
@@ -216,14 +216,14 @@ class Broker:
     def commit(self, group: str, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """Take a group's offsets and their metadata over."""
         commits = self.commits.setdefault(group, {})
-        commits.update({at: progress.offset for at, progress in offsets.items()})
-        notes = self.notes.setdefault(group, {})
-        notes.update({at: progress.note for at, progress in offsets.items()})
+        commits.update({at: position.offset for at, position in offsets.items()})
+        metadata = self.metadata.setdefault(group, {})
+        metadata.update({at: position.metadata for at, position in offsets.items()})
 
     def forget(self, group: str, partition: TopicPartition) -> None:
         """Lose what a group has committed for a partition, as happens to a group without members."""
         self.commits[group].pop(partition, None)
-        self.notes[group].pop(partition, None)
+        self.metadata[group].pop(partition, None)
 
     def _partition_of(self, topic: str, key: bytes | None) -> int:
         if key is not None:
@@ -434,7 +434,7 @@ class BrokerSource:
 
     def commit(self, offsets: Mapping[TopicPartition, CommitPosition]) -> None:
         """As in RecordSource; while the broker is away, the commit fails."""
-        assigned = {at: progress for at, progress in offsets.items() if at in self._positions}
+        assigned = {at: position for at, position in offsets.items() if at in self._positions}
         if self.up.is_set():
             self._commit(assigned)
         else:
@@ -476,13 +476,13 @@ class BrokerSource:
         for at in sorted(partitions):
             match self.decide(at):
                 case StartAt(commit=commit) as begin:
-                    positions[at] = begin.progress
+                    positions[at] = begin.position
                     if commit:
                         # A partition is not read before this is durable, however long it takes.
-                        self.broker.commit(self.group.name, {at: begin.progress})
-                case GapThenStart(first, next_offset, progress):
+                        self.broker.commit(self.group.name, {at: begin.position})
+                case GapThenStart(first, next_offset, position):
                     self._listener.on_gap(at, first, next_offset)
-                    positions[at] = progress
+                    positions[at] = position
                 case OffsetsLost(remedy):
                     self.stopped[at] = remedy
                     self._listener.on_stopped(at, remedy)
@@ -497,12 +497,12 @@ class BrokerSource:
             window[0] <= record.timestamp < window[1] for record in log.records
         )
         offset = self.broker.commits.get(self.group.name, {}).get(at)
-        note = self.broker.notes.get(self.group.name, {}).get(at, "")
-        committed = None if offset is None else CommitPosition(offset, note)
+        metadata = self.broker.metadata.get(self.group.name, {}).get(at, "")
+        committed = None if offset is None else CommitPosition(offset, metadata)
         return start(at, committed, log.low, log.high, telltale=telltale)
 
     def _begin(self, positions: dict[TopicPartition, CommitPosition]) -> None:
-        self._positions.update({at: progress.offset for at, progress in positions.items()})
+        self._positions.update({at: position.offset for at, position in positions.items()})
         self._listener.on_assigned(positions)
         self.wake()
 

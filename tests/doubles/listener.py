@@ -18,17 +18,17 @@ class BookkeepingListener:
         self.book: list[Entry] = []
         self.assigned: dict[TopicPartition, int] = {}
         """What it was assigned, and where each started."""
-        self.notes: dict[TopicPartition, str] = {}
+        self.metadata: dict[TopicPartition, str] = {}
         """The commit metadata that came with each."""
         self.settled: dict[TopicPartition, CommitPosition] = {}
         self.dawdle = 0.0
         """Seconds that a revocation takes."""
 
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
-        offsets = {at: progress.offset for at, progress in positions.items()}
+        offsets = {at: position.offset for at, position in positions.items()}
         self.book.append(("assigned", offsets))
         self.assigned.update(offsets)
-        self.notes.update({at: progress.note for at, progress in positions.items()})
+        self.metadata.update({at: position.metadata for at, position in positions.items()})
 
     async def on_revoked(
         self, partitions: Sequence[TopicPartition]

@@ -31,7 +31,7 @@ from hookstream.core.model.json import Json
 from hookstream.core.model.outcome import DeadReason, Disposition, Outcome
 from hookstream.core.model.record import Header, Headers, Origin, Record
 from hookstream.core.model.topics import Topics
-from hookstream.core.offsets.commit_metadata import write_note
+from hookstream.core.offsets.commit_metadata import encode_metadata
 from hookstream.entry.cli import root
 
 NOW = 1_795_000_000_000
@@ -151,7 +151,7 @@ class World:
 
     def settle(self, base: int, *spans: tuple[int, int]) -> None:
         """Commit what workers do where they settled the first tier's first partition below `base`, and above it these."""
-        note = write_note(base, spans, 1_000).text
+        note = encode_metadata(base, spans, 1_000).text
         at = KafkaPartition(self.names.tier(0), 0, base, metadata=note)
         self.commit(self.names.retry_group, at)
 

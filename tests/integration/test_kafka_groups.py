@@ -9,7 +9,7 @@ from tests.doubles.listener import BookkeepingListener
 
 from hookstream.adapters.kafka.groups import KafkaGroups
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, encode_metadata
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.errors import DependencyUnavailable
 
@@ -45,7 +45,7 @@ async def test_a_member_its_commit_and_its_settled_offsets_above_are_reported(
     await source.start(BookkeepingListener())
     try:
         await take_some(source, 10)
-        source.commit({at: CommitPosition(2, write_note(2, [(3, 9)], 1_000).text)})
+        source.commit({at: CommitPosition(2, encode_metadata(2, [(3, 9)], 1_000).text)})
         [found] = await ask(groups, group, at)
         # Before this commit, the position at which the group began is committed.
         while found.committed is None or found.committed.offset != 2:

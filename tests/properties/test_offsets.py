@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, decode_metadata
 from hookstream.core.offsets.tracker import OffsetTracker
 
 ROOM = 3_000
@@ -41,8 +41,8 @@ class TrackerAgainstNaiveModel(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """Another member continues at the commit, and receives again what comes after it."""
-        offset, note = self.tracker.progress(ROOM)
-        self.tracker = OffsetTracker(offset, 2, read_note(note, offset))
+        offset, metadata = self.tracker.position(ROOM)
+        self.tracker = OffsetTracker(offset, 2, decode_metadata(metadata, offset))
         again = [at for at in self.log if at >= offset]
         handed_on = [at for at in again if self.tracker.receive(at, self.log[at])]
         assert handed_on == sorted(self.unsettled)

@@ -50,7 +50,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.outcome import Answer, Response
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.topics import Topics
-from hookstream.core.offsets.commit_metadata import CommitPosition, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, decode_metadata
 from hookstream.pipeline.broker_clock import TIME_KEY
 from hookstream.pipeline.ports import Post
 
@@ -259,7 +259,7 @@ class Ledger:
     ) -> None:
         """Check what a commit covers: it must be in some other record."""
         after = progress.offset
-        spans = read_note(progress.note, after)
+        spans = decode_metadata(progress.metadata, after)
         above = frozenset(offset for span in spans for offset in range(*span))
         also = f", and {sorted(above)}" if above else ""
         self.note(f"{group} commits {where.topic}/{where.partition} to {after}{also}")

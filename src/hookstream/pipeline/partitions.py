@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from hookstream.core.model.instant import Millis, is_plausible
 from hookstream.core.model.listing import partition_ranges
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, note_room, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, decode_metadata, metadata_room
 from hookstream.core.offsets.pauses import PauseReason, Pauses
 from hookstream.core.offsets.tracker import OffsetTracker
 from hookstream.pipeline.defects import Step, Unexpected
@@ -137,8 +137,8 @@ class Partitions:
     def on_assigned(self, positions: Mapping[TopicPartition, CommitPosition]) -> None:
         """Track the partitions from their start positions, under a new generation."""
         self._generations += 1
-        for where, (offset, note) in positions.items():
-            settled = read_note(note, offset)
+        for where, (offset, metadata) in positions.items():
+            settled = decode_metadata(metadata, offset)
             tracker = OffsetTracker(offset, self._generations, settled)
             if where in self._unpublished:
                 tracker.never_committed()
@@ -156,9 +156,9 @@ class Partitions:
         self._listener.on_gone(going)
         try:
             await self._until_settled(going)
-            room = note_room(len(self._trackers))
+            room = metadata_room(len(self._trackers))
             published = going - self._unpublished.keys()
-            return {where: self._trackers[where].progress(room) for where in published}
+            return {where: self._trackers[where].position(room) for where in published}
         finally:
             # Whatever happens, the partitions are no longer ours.
             self._forget(going)
@@ -281,13 +281,13 @@ class Partitions:
         A partition whose settled offsets no longer fit into the commit's metadata is paused until they do:
         offsets that the metadata cannot hold are delivered again after a crash.
         """
-        room = note_room(len(self._trackers))
+        room = metadata_room(len(self._trackers))
         due: dict[TopicPartition, CommitPosition] = {}
         crowded = self._pauses.having(PauseReason.CROWDED)
         for where, tracker in self._trackers.items():
-            progress = None if where in self._unpublished else tracker.to_commit(room)
-            if progress is not None:
-                due[where] = progress
+            position = None if where in self._unpublished else tracker.to_commit(room)
+            if position is not None:
+                due[where] = position
             if tracker.crowded != (where in crowded):
                 (self.pause if tracker.crowded else self.resume)(where, PauseReason.CROWDED)
         if due:

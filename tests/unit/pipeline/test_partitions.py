@@ -9,7 +9,7 @@ from tests.doubles.seeing import CountingMetrics, RememberingLogger
 from tests.doubles.virtual_time import VirtualTimeLoop
 
 from hookstream.core.model.record import Record, TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, encode_metadata
 from hookstream.core.offsets.pauses import PauseReason
 from hookstream.pipeline.partitions import Partitions
 
@@ -98,7 +98,7 @@ def test_a_record_that_an_earlier_assignment_settled_is_consumed_and_not_process
     """It is read again, since the commit is below it; its partner has it already."""
     source = FetchedSource()
     partitions = partitions_of(source)
-    partitions.on_assigned({HERE: CommitPosition(10, write_note(10, [(11, 13)], 100).text)})
+    partitions.on_assigned({HERE: CommitPosition(10, encode_metadata(10, [(11, 13)], 100).text)})
 
     receipts = partitions.receive(records(10, 11, 12, 13))
 
@@ -121,7 +121,7 @@ def test_a_partition_whose_progress_does_not_fit_into_a_commit_waits_until_it_do
 
     [commit] = source.commits
     assert commit[HERE].offset == 0
-    assert 2_900 < len(commit[HERE].note) <= 3_000
+    assert 2_900 < len(commit[HERE].metadata) <= 3_000
     assert source.paused == {HERE}
 
     for receipt in receipts[0:3_000:2]:
@@ -144,7 +144,7 @@ def test_the_metadata_of_one_commit_stays_within_what_a_broker_accepts_in_one_re
     partitions.commit()
 
     [commit] = source.commits
-    assert 400_000 < sum(len(progress.note) for progress in commit.values()) <= 512 << 10
+    assert 400_000 < sum(len(position.metadata) for position in commit.values()) <= 512 << 10
 
 
 def test_a_failed_commit_is_repeated_without_metadata_and_then_with_it() -> None:
@@ -154,14 +154,14 @@ def test_a_failed_commit_is_repeated_without_metadata_and_then_with_it() -> None
     receipts = partitions.receive(records(0, 1, 2))
     receipts[1].release()
     partitions.commit()
-    with_note = source.commits[0][HERE]
+    with_metadata = source.commits[0][HERE]
     partitions.on_commit_failed([HERE])
 
     for _ in range(3):
         partitions.commit()
 
-    assert with_note.note
-    assert source.commits[1:] == [{HERE: CommitPosition(0)}, {HERE: with_note}]
+    assert with_metadata.metadata
+    assert source.commits[1:] == [{HERE: CommitPosition(0)}, {HERE: with_metadata}]
 
 
 def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reached() -> None:
@@ -169,18 +169,20 @@ def test_progress_that_came_with_a_partition_is_not_forgotten_before_it_was_reac
     source = FetchedSource()
     partitions = partitions_of(source)
     partitions.on_assigned(
-        {HERE: CommitPosition(10, write_note(10, [(11, 13), (20, 30)], 100).text)}
+        {HERE: CommitPosition(10, encode_metadata(10, [(11, 13), (20, 30)], 100).text)}
     )
     first, _ = partitions.receive(records(10, 13))
     partitions.commit()
     assert source.commits == [
-        {HERE: CommitPosition(10, write_note(10, [(11, 13), (20, 30)], 100).text)}
+        {HERE: CommitPosition(10, encode_metadata(10, [(11, 13), (20, 30)], 100).text)}
     ]
 
     first.release()
     partitions.commit()
 
-    assert source.commits[1] == {HERE: CommitPosition(13, write_note(13, [(20, 30)], 100).text)}
+    assert source.commits[1] == {
+        HERE: CommitPosition(13, encode_metadata(13, [(20, 30)], 100).text)
+    }
 
 
 def test_a_gap_is_committed_when_it_is_reported_though_no_record_follows() -> None:

@@ -365,7 +365,7 @@ class Assignment:
                 starts = find_starts(self._consumer, partitions, windows, self._cuts, failed)
                 self.commits.commit_now(
                     {
-                        at: s.progress
+                        at: s.position
                         for at, s in starts.items()
                         if isinstance(s, StartAt) and s.commit
                     }
@@ -394,7 +394,7 @@ class Assignment:
                 continue
             if isinstance(begin, GapThenStart):
                 self._loop.post(self._listener.on_gap, at, begin.first, begin.next_offset)
-            positions[at] = begin.progress
+            positions[at] = begin.position
         self._begin(positions)
 
     def _start_requested(self) -> bool:

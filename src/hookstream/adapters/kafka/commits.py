@@ -108,8 +108,8 @@ class Commits:
 
 
 def _kafka_offsets(offsets: Mapping[TopicPartition, CommitPosition]) -> list[KafkaPartition]:
-    """Return offsets and notes as the client commits them."""
+    """Return offsets and metadata as the client commits them."""
     return [
-        KafkaPartition(at.topic, at.partition, position.offset, position.note)
+        KafkaPartition(at.topic, at.partition, position.offset, position.metadata)
         for at, position in offsets.items()
     ]

@@ -99,7 +99,7 @@ class KafkaSource:
         self._closed = False
         self._distrusted = False
         self._bare = False
-        """Commit offsets without notes: the brokers' bound on a commit's metadata is too low for notes."""
+        """Commit offsets without metadata: the brokers' bound on it is too low."""
 
     @property
     def turned_at(self) -> float:
@@ -296,7 +296,7 @@ class KafkaSource:
     def _fit(
         self, offsets: Mapping[TopicPartition, CommitPosition]
     ) -> Mapping[TopicPartition, CommitPosition]:
-        """Drop the notes if the brokers refuse them, so that no commit fails because of its note."""
+        """Drop the metadata if the brokers refuse it, so that no commit fails because of it."""
         if not self._bare:
             return offsets
         return {at: CommitPosition(position.offset) for at, position in offsets.items()}

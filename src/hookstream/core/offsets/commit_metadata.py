@@ -1,12 +1,12 @@
 """Encodes the offsets settled above the committed one into the commit's metadata, so that a crash repeats little.
 
 A commit names one offset, and all records above it count as unread. Offsets that are settled above it, while a
-record below is still unsettled, are written to the commit's metadata as a short text, the *note*:
+record below is still unsettled, are written to the commit's metadata as a short text:
 
     hs1:<offset committed>:<r or b>:<base64>
 
 `r` has alternating lengths of unsettled and settled runs, each as a varint; `b` has one bit an
-offset. The metadata is an optimisation; correctness never depends on it. A note that is corrupt, of
+offset. The metadata is an optimisation; correctness never depends on it. Metadata that is corrupt, of
 another release, or for another offset is ignored, and its records are delivered again.
 """
 
@@ -20,11 +20,11 @@ from hookstream.core.model.varint import varint, varints
 Span: TypeAlias = tuple[int, int]
 """Settled offsets: the first, and the one after the last."""
 
-NOTE_BYTES = 3_000
+METADATA_BYTES = 3_000
 """Brokers accept 4,095 bytes of metadata a partition by default."""
 
 REQUEST_BYTES = 512 << 10
-"""For all notes in one commit: brokers reject a request with slightly more than 800 KB of them."""
+"""For the metadata of all partitions in one commit: brokers reject a request with slightly more than 800 KB of it."""
 
 _VERSION = "hs1"
 _LONGEST = 4_096
@@ -34,11 +34,11 @@ class CommitPosition(NamedTuple):
     """The commit of a partition: the lowest unsettled offset, and the settled offsets above it."""
 
     offset: int
-    note: str = ""
+    metadata: str = ""
 
 
 class CommitMetadata(NamedTuple):
-    """An encoded note, and whether it covers all spans."""
+    """The encoded metadata, and whether it covers all spans."""
 
     text: str
     whole: bool
@@ -47,18 +47,18 @@ class CommitMetadata(NamedTuple):
 NOTHING = CommitMetadata("", whole=True)
 
 
-def note_room(partitions: int) -> int:
-    """Return the maximum length of each note when `partitions` partitions are committed together."""
-    return min(NOTE_BYTES, REQUEST_BYTES // max(1, partitions))
+def metadata_room(partitions: int) -> int:
+    """Return the maximum length of each partition's metadata when `partitions` partitions are committed together."""
+    return min(METADATA_BYTES, REQUEST_BYTES // max(1, partitions))
 
 
-def write_note(base: int, spans: Sequence[Span], room: int) -> CommitMetadata:
+def encode_metadata(base: int, spans: Sequence[Span], room: int) -> CommitMetadata:
     """Encode settled spans in the shorter form; if neither fits, encode as many as fit.
 
     Args:
         base: The committed offset, which is unsettled.
         spans: Settled offsets above it, ascending and disjoint.
-        room: The maximum length of the note in characters.
+        room: The maximum length of the metadata in characters.
     """
     if not spans:
         return NOTHING
@@ -75,8 +75,8 @@ def write_note(base: int, spans: Sequence[Span], room: int) -> CommitMetadata:
     return CommitMetadata(text, whole=covered == sum(end - start for start, end in spans))
 
 
-def read_note(text: str, base: int) -> tuple[Span, ...]:
-    """Decode the settled spans above the committed offset; none if the note is not valid for it.
+def decode_metadata(text: str, base: int) -> tuple[Span, ...]:
+    """Decode the settled spans above the committed offset; none if the metadata is not valid for it.
 
     Args:
         text: The commit's metadata, from any client.
@@ -100,7 +100,7 @@ def read_note(text: str, base: int) -> tuple[Span, ...]:
             return ()
 
 
-def progress_from(low: int, settled: Iterable[Span]) -> CommitPosition:
+def position_from(low: int, settled: Iterable[Span]) -> CommitPosition:
     """Return the position in a log that now starts at `low`, given the settled spans."""
     base = low
     above: list[Span] = []
@@ -109,7 +109,7 @@ def progress_from(low: int, settled: Iterable[Span]) -> CommitPosition:
             above.append((start, end))
         else:
             base = max(base, end)
-    return CommitPosition(base, write_note(base, above, NOTE_BYTES).text)
+    return CommitPosition(base, encode_metadata(base, above, METADATA_BYTES).text)
 
 
 def _better(written: tuple[str, int, bytes]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, Span, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, Span, decode_metadata
 
 
 @dataclass(slots=True, frozen=True)
@@ -56,7 +56,7 @@ class GroupPosition:
 
     @property
     def settled_above(self) -> int:
-        """How many offsets are settled above the committed one, according to the commit's note."""
+        """How many offsets are settled above the committed one, according to the commit's metadata."""
         return sum(
             max(0, min(end, self.end) - max(begin, self.start)) for begin, end in self.spans
         )
@@ -74,9 +74,11 @@ class GroupPosition:
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        """The settled offsets above the committed one, according to the commit's note."""
+        """The settled offsets above the committed one, according to the commit's metadata."""
         return (
-            () if self.committed is None else read_note(self.committed.note, self.committed.offset)
+            ()
+            if self.committed is None
+            else decode_metadata(self.committed.metadata, self.committed.offset)
         )
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from hookstream.core.model.instant import DAY, Millis
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, progress_from, read_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, decode_metadata, position_from
 
 
 @dataclass(slots=True, frozen=True)
@@ -20,13 +20,13 @@ class StartAt:
 
     offset: int
     commit: bool
-    note: str = ""
+    metadata: str = ""
     """What is settled above `offset`, in the format of `core/offsets/commit_metadata.py`."""
 
     @property
-    def progress(self) -> CommitPosition:
-        """The offset with its note."""
-        return CommitPosition(self.offset, self.note)
+    def position(self) -> CommitPosition:
+        """The offset with its metadata."""
+        return CommitPosition(self.offset, self.metadata)
 
 
 @dataclass(slots=True, frozen=True)
@@ -37,7 +37,7 @@ class GapThenStart:
     """The committed offset."""
     next_offset: int
     """The log's start."""
-    progress: CommitPosition
+    position: CommitPosition
     """The position to continue at, with the settled offsets above it, which a gap does not change."""
 
 
@@ -107,7 +107,7 @@ def start(
                 f" that it must have settled: its offsets were lost. {_remedy(partition)}"
             )
         return StartAt(low, commit=True)
-    offset, note = committed
+    offset, metadata = committed
     if offset > high:
         return OffsetsLost(
             f"the committed offset {offset} of {_name(partition)} lies beyond the log's end"
@@ -116,14 +116,14 @@ def start(
     if cut is not None:
         cut = low if cut < 0 else cut
         offset, high = min(offset, cut), min(high, cut)
-    settled = read_note(note, committed.offset)
+    settled = decode_metadata(metadata, committed.offset)
     if not settled or settled[-1][1] > high:
         # The log now ends below the settled offsets: it was truncated, and other records have these offsets.
-        note, settled = "", ()
+        metadata, settled = "", ()
     if offset < low:
-        return GapThenStart(offset, low, progress_from(low, settled))
+        return GapThenStart(offset, low, position_from(low, settled))
     # At once: whoever reads it next is not notified of the cut.
-    return StartAt(offset, commit=cut is not None, note=note)
+    return StartAt(offset, commit=cut is not None, metadata=metadata)
 
 
 def _name(partition: TopicPartition) -> str:

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from hookstream.core.model.instant import Millis
-from hookstream.core.offsets.commit_metadata import NOTHING, CommitPosition, Span, write_note
+from hookstream.core.offsets.commit_metadata import NOTHING, CommitPosition, Span, encode_metadata
 from hookstream.errors import InvariantBroken
 
 _ROOMY = 0.75
-"""The share of the note's maximum length below which a crowded partition is resumed."""
+"""The share of the metadata's maximum length below which a crowded partition is resumed."""
 
 
 class OffsetTracker:
@@ -33,7 +33,7 @@ class OffsetTracker:
         """
         self.generation = generation
         self.crowded = False
-        """The last note could not cover everything, and has not become short enough since."""
+        """The last metadata could not cover everything, and has not become short enough since."""
         self._timestamps: dict[int, Millis] = {}
         """The unsettled records in offset order."""
         self._known = deque(settled)
@@ -93,15 +93,17 @@ class OffsetTracker:
             return known[0][1]
         return self._upto
 
-    def progress(self, room: int) -> CommitPosition:
-        """Return the position to commit now, with a note of at most `room` characters."""
+    def position(self, room: int) -> CommitPosition:
+        """Return the position to commit now, with metadata of at most `room` characters."""
         base = self.committable
-        note = NOTHING if self._bare else write_note(base, self._settled_above(base), room)
-        if not note.whole:
+        metadata = (
+            NOTHING if self._bare else encode_metadata(base, self._settled_above(base), room)
+        )
+        if not metadata.whole:
             self.crowded = True
-        elif len(note.text) <= room * _ROOMY:
+        elif len(metadata.text) <= room * _ROOMY:
             self.crowded = False
-        return CommitPosition(base, note.text)
+        return CommitPosition(base, metadata.text)
 
     def _settled_above(self, base: int) -> list[Span]:
         """Return the spans that need not be delivered again. Offsets without records count as settled."""
@@ -127,14 +129,14 @@ class OffsetTracker:
         looked_at = (self.committable, self._upto, len(self._timestamps))
         if looked_at == self._looked_at:
             return None
-        progress = self.progress(room)
-        # After a commit without a note, one with a note is due although nothing else has changed.
+        position = self.position(room)
+        # After a commit without metadata, one with it is due although nothing else has changed.
         self._looked_at = None if self._bare else looked_at
         self._bare = False
-        if progress == self._committed:
+        if position == self._committed:
             return None
-        self._committed = progress
-        return progress
+        self._committed = position
+        return position
 
     def never_committed(self) -> None:
         """Record that the group's commit differs from the start: a commit is due."""
@@ -143,7 +145,7 @@ class OffsetTracker:
     def forget_commit(self) -> None:
         """Record that the last commit failed: commit the position again.
 
-        Without its note, because the broker may have rejected that.
+        Without its metadata, because the broker may have rejected that.
         """
         self._committed = self._looked_at = None
         self._bare = True

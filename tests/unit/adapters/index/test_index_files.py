@@ -48,7 +48,7 @@ from hookstream.core.delivery.identity import delivery_id
 from hookstream.core.model.delivery import DeferReason
 from hookstream.core.model.instant import HOUR, MINUTE
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, encode_metadata
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.statistics.due import due_intervals
 from hookstream.errors import DependencyUnavailable, InputRefused
@@ -337,7 +337,7 @@ def waits(number: int, *, at: int = START, reason: DeferReason | None = None) ->
 
 def committed(base: int, *spans: tuple[int, int]) -> GroupPosition:
     """The retry group's position in that partition."""
-    note = write_note(base, spans, 1_000).text
+    note = encode_metadata(base, spans, 1_000).text
     at = TopicPartition("hookstream.retry.5s", 0)
     return GroupPosition("g", at, None, CommitPosition(base, note), 0, 100, None)
 

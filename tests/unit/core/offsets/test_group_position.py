@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, encode_metadata
 from hookstream.core.offsets.group_position import GroupPosition, has_started
 
 
@@ -23,19 +23,19 @@ def position(
 def test_what_follows_the_commit_and_is_still_there_is_unsettled(
     committed: int | None, start: int, unsettled: int
 ) -> None:
-    progress = None if committed is None else CommitPosition(committed)
-    assert position(progress, start).unsettled == unsettled
+    at = None if committed is None else CommitPosition(committed)
+    assert position(at, start).unsettled == unsettled
 
 
 def test_what_the_metadata_lists_is_settled() -> None:
-    note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    found = position(CommitPosition(10, note))
+    metadata = encode_metadata(10, [(12, 20), (30, 95)], 1_000).text
+    found = position(CommitPosition(10, metadata))
     assert (found.settled_above, found.unsettled) == (73, 17)
 
 
 def test_of_the_metadata_only_what_the_log_still_has_counts() -> None:
-    note = write_note(10, [(12, 20), (30, 95)], 1_000).text
-    found = position(CommitPosition(10, note), start=40, end=50)
+    metadata = encode_metadata(10, [(12, 20), (30, 95)], 1_000).text
+    found = position(CommitPosition(10, metadata), start=40, end=50)
     assert (found.settled_above, found.unsettled) == (10, 0)
 
 
@@ -64,12 +64,12 @@ def test_a_commit_beyond_the_end_of_the_log_is_reported_though_nothing_is_unsett
 @pytest.mark.parametrize(
     ("before", "now", "target", "started"),
     [
-        (position(CommitPosition(40)), position(CommitPosition(40, "a note")), 100, False),
+        (position(CommitPosition(40)), position(CommitPosition(40, "some metadata")), 100, False),
         (position(CommitPosition(40)), position(CommitPosition(44)), 100, False),
         (position(CommitPosition(40)), position(CommitPosition(100)), 100, True),
         (
             position(CommitPosition(40)),
-            position(CommitPosition(42, write_note(42, [(43, 100)], 1_000).text)),
+            position(CommitPosition(42, encode_metadata(42, [(43, 100)], 1_000).text)),
             100,
             True,
         ),
@@ -77,16 +77,21 @@ def test_a_commit_beyond_the_end_of_the_log_is_reported_though_nothing_is_unsett
         (position(CommitPosition(40)), position(CommitPosition(0)), 0, True),
         (position(CommitPosition(40)), position(CommitPosition(7)), 0, True),
         (position(CommitPosition(40)), position(CommitPosition(100)), 0, True),
-        (position(CommitPosition(120)), position(CommitPosition(120, "a note")), 100, False),
+        (
+            position(CommitPosition(120)),
+            position(CommitPosition(120, "some metadata")),
+            100,
+            False,
+        ),
         (position(CommitPosition(120)), position(CommitPosition(100)), 100, True),
         (position(None), position(None), 100, False),
         (position(None), position(CommitPosition(0)), 100, True),
-        (position(CommitPosition(40)), position(CommitPosition(40, "a note")), None, False),
+        (position(CommitPosition(40)), position(CommitPosition(40, "some metadata")), None, False),
         (position(CommitPosition(40)), position(CommitPosition(60)), None, True),
         (position(CommitPosition(40)), position(None), 0, False),
     ],
     ids=[
-        "a note changed",
+        "metadata changed",
         "what was in flight is settled",
         "at the end",
         "all but what is in flight is left out",
@@ -98,7 +103,7 @@ def test_a_commit_beyond_the_end_of_the_log_is_reported_though_nothing_is_unsett
         "no longer beyond the end",
         "nothing is committed",
         "something is committed",
-        "an unknown target, and a note changed",
+        "an unknown target, and metadata changed",
         "an unknown target, and the offset moved",
         "the commit is gone",
     ],

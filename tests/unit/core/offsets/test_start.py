@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hookstream.core.model.instant import DAY, HOUR
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.offsets.commit_metadata import CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import CommitPosition, encode_metadata
 from hookstream.core.offsets.start import (
     GapThenStart,
     OffsetsLost,
@@ -42,17 +42,17 @@ def test_what_was_settled_above_an_unsettled_offset_stays_settled_when_a_gap_cov
 ):
     """Otherwise everything that a slow record had delayed would be delivered a second time."""
     spans = [(12, 20), (45, 60), (70, 75)]
-    committed = CommitPosition(10, write_note(10, spans, 100).text)
+    committed = CommitPosition(10, encode_metadata(10, spans, 100).text)
 
     at_work = start(AT, committed, 50, 80, telltale=False)
     before_a_hole = start(AT, committed, 65, 80, telltale=False)
     behind_all = start(AT, committed, 76, 80, telltale=False)
 
     assert at_work == GapThenStart(
-        10, 50, CommitPosition(60, write_note(60, [(70, 75)], 100).text)
+        10, 50, CommitPosition(60, encode_metadata(60, [(70, 75)], 100).text)
     )
     assert before_a_hole == GapThenStart(
-        10, 65, CommitPosition(65, write_note(65, [(70, 75)], 100).text)
+        10, 65, CommitPosition(65, encode_metadata(65, [(70, 75)], 100).text)
     )
     assert behind_all == GapThenStart(10, 76, CommitPosition(76))
 
@@ -61,14 +61,14 @@ def test_a_log_that_was_cut_below_the_commit_is_read_from_the_cut_on_and_that_is
     None
 ):
     """The new leader had appended beyond the commit: its first records were never delivered."""
-    settled = CommitPosition(50, write_note(50, [(52, 55)], 100).text)
-    above = CommitPosition(20, write_note(20, [(30, 48)], 100).text)
-    below = CommitPosition(20, write_note(20, [(30, 40)], 100).text)
+    settled = CommitPosition(50, encode_metadata(50, [(52, 55)], 100).text)
+    above = CommitPosition(20, encode_metadata(20, [(30, 48)], 100).text)
+    below = CommitPosition(20, encode_metadata(20, [(30, 40)], 100).text)
 
     assert start(AT, settled, 7, 60, telltale=False, cut=45) == StartAt(45, commit=True)
     assert start(AT, above, 7, 60, telltale=False, cut=45) == StartAt(20, commit=True)
     assert start(AT, below, 7, 60, telltale=False, cut=45) == StartAt(
-        20, commit=True, note=below.note
+        20, commit=True, metadata=below.metadata
     )
 
 
@@ -123,8 +123,8 @@ def test_reading_never_starts_outside_the_log_nor_skips_silently(
             assert low <= offset <= low + length
             assert commit == (committed is None)
             assert offset == (low if committed is None else committed)
-        case GapThenStart(first, next_offset, progress):
-            assert (first, next_offset, progress) == (committed, low, CommitPosition(low))
+        case GapThenStart(first, next_offset, position):
+            assert (first, next_offset, position) == (committed, low, CommitPosition(low))
             assert first < next_offset
         case OffsetsLost(remedy):
             assert "partition start" in remedy
@@ -151,22 +151,26 @@ def test_without_events_wanted_for_a_day_there_is_no_telltale_interval() -> None
 
 
 def test_what_was_settled_above_the_commit_is_known_at_the_start() -> None:
-    note = write_note(20, [(21, 30)], 100).text
+    metadata = encode_metadata(20, [(21, 30)], 100).text
 
-    assert start(AT, CommitPosition(20, note), 7, 50, telltale=False) == StartAt(
-        20, commit=False, note=note
+    assert start(AT, CommitPosition(20, metadata), 7, 50, telltale=False) == StartAt(
+        20, commit=False, metadata=metadata
     )
 
 
 def test_metadata_about_records_beyond_the_log_s_end_is_ignored() -> None:
     """The log lost its end, and other records will have those offsets."""
-    note = write_note(20, [(21, 51)], 100).text
+    metadata = encode_metadata(20, [(21, 51)], 100).text
 
-    assert start(AT, CommitPosition(20, note), 7, 50, telltale=False) == StartAt(20, commit=False)
+    assert start(AT, CommitPosition(20, metadata), 7, 50, telltale=False) == StartAt(
+        20, commit=False
+    )
 
 
 def test_metadata_of_another_offset_is_ignored() -> None:
     """An operator set the group back with Kafka's own tools, which may keep the metadata."""
-    note = write_note(20, [(21, 30)], 100).text
+    metadata = encode_metadata(20, [(21, 30)], 100).text
 
-    assert start(AT, CommitPosition(19, note), 7, 50, telltale=False) == StartAt(19, commit=False)
+    assert start(AT, CommitPosition(19, metadata), 7, 50, telltale=False) == StartAt(
+        19, commit=False
+    )

@@ -40,7 +40,7 @@ from hookstream.core.model.subscription import (
     Subscription,
     SubscriptionState,
 )
-from hookstream.core.offsets.commit_metadata import NOTE_BYTES, CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import METADATA_BYTES, CommitPosition, encode_metadata
 from hookstream.entry.admin.schema_documents import SampleFormat, SchemaDocuments
 
 PUBLIC = "whpk_" + "A" * 43 + "="
@@ -376,7 +376,7 @@ def test_what_was_in_flight_is_not_taken_for_the_start_of_a_partition() -> None:
 
 
 def test_what_is_settled_above_the_committed_offset_is_the_same_by_both() -> None:
-    note = write_note(4, [(6, 7)], NOTE_BYTES).text
+    note = encode_metadata(4, [(6, 7)], METADATA_BYTES).text
     for line in ("partition list --json", "partition skip printprice.pricing/0 6 --reason busy"):
         worlds = world(), world()
         for each in worlds:

@@ -7,7 +7,7 @@ from typing import Final
 from hookstream.core.model.instant import from_rfc3339, to_rfc3339
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.topics import Topics
-from hookstream.core.offsets.commit_metadata import NOTE_BYTES, CommitPosition, write_note
+from hookstream.core.offsets.commit_metadata import METADATA_BYTES, CommitPosition, encode_metadata
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.entry.admin.partitions import StartAt
 from hookstream.entry.api.page_query import PageQuery
@@ -116,7 +116,7 @@ def _position(shown: PartitionShown) -> GroupPosition:
         committed=None
         if committed is None
         else CommitPosition(
-            committed, write_note(committed, shown.settled_spans, NOTE_BYTES).text
+            committed, encode_metadata(committed, shown.settled_spans, METADATA_BYTES).text
         ),
         start=shown.start,
         end=shown.end,

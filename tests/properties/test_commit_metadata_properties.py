@@ -3,7 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookstream.core.offsets.commit_metadata import NOTE_BYTES, read_note, write_note
+from hookstream.core.offsets.commit_metadata import (
+    METADATA_BYTES,
+    decode_metadata,
+    encode_metadata,
+)
 
 BASES = st.integers(0, 2**62)
 LENGTHS = st.lists(
@@ -30,11 +34,11 @@ def test_metadata_that_fits_lists_every_settled_offset(
 ) -> None:
     spans = spans_of(base, lengths)
 
-    note = write_note(base, spans, NOTE_BYTES)
+    metadata = encode_metadata(base, spans, METADATA_BYTES)
 
-    assert len(note.text) <= NOTE_BYTES
-    assert note.whole
-    assert read_note(note.text, base) == tuple(spans)
+    assert len(metadata.text) <= METADATA_BYTES
+    assert metadata.whole
+    assert decode_metadata(metadata.text, base) == tuple(spans)
 
 
 @given(BASES, LENGTHS, st.integers(0, 200))
@@ -44,11 +48,11 @@ def test_metadata_that_does_not_fit_claims_only_what_was_settled(
     """What it omits is delivered again; what it lists wrongly would be lost."""
     spans = spans_of(base, lengths)
 
-    note = write_note(base, spans, room)
+    metadata = encode_metadata(base, spans, room)
 
-    listed = read_note(note.text, base)
-    assert len(note.text) <= room
-    assert note.whole == (listed == tuple(spans))
+    listed = decode_metadata(metadata.text, base)
+    assert len(metadata.text) <= room
+    assert metadata.whole == (listed == tuple(spans))
     for start, end in listed:
         assert any(first <= start and end <= last for first, last in spans)
 
@@ -57,9 +61,9 @@ def test_metadata_that_does_not_fit_claims_only_what_was_settled(
 def test_metadata_of_another_offset_claims_nothing(
     base: int, lengths: list[tuple[int, int]], off: int
 ) -> None:
-    note = write_note(base, spans_of(base, lengths), NOTE_BYTES)
+    metadata = encode_metadata(base, spans_of(base, lengths), METADATA_BYTES)
 
-    assert read_note(note.text, base + off) == ()
+    assert decode_metadata(metadata.text, base + off) == ()
 
 
 @given(st.text(max_size=60), st.sampled_from("rbx"), st.binary(max_size=60))
@@ -69,28 +73,28 @@ def test_garbage_reads_as_nothing_or_as_something_well_formed(
     """Another tool may commit for the group, with metadata of its own."""
     text = f"hs1:7:{kind}:{payload.hex()}"
 
-    assert read_note(garbage, 7) == ()
+    assert decode_metadata(garbage, 7) == ()
     after = 7
-    for start, end in read_note(text, 7):
+    for start, end in decode_metadata(text, 7):
         assert after < start < end
         after = end
 
 
 def test_metadata_of_another_release_claims_nothing() -> None:
-    note = write_note(7, [(8, 20)], NOTE_BYTES).text
+    metadata = encode_metadata(7, [(8, 20)], METADATA_BYTES).text
 
-    assert read_note(note, 7) == ((8, 20),)
-    assert read_note(note.replace("hs1", "hs2"), 7) == ()
+    assert decode_metadata(metadata, 7) == ((8, 20),)
+    assert decode_metadata(metadata.replace("hs1", "hs2"), 7) == ()
 
 
 def test_one_stuck_record_with_many_settled_after_it_needs_little_metadata() -> None:
-    assert len(write_note(1_000_000, [(1_000_001, 1_500_000)], NOTE_BYTES).text) < 30
+    assert len(encode_metadata(1_000_000, [(1_000_001, 1_500_000)], METADATA_BYTES).text) < 30
 
 
 def test_records_settled_out_of_order_take_one_bit_each() -> None:
     spans = [(base, base + 1) for base in range(1, 16_000, 2)]
 
-    note = write_note(0, spans, NOTE_BYTES)
+    metadata = encode_metadata(0, spans, METADATA_BYTES)
 
-    assert note.whole
-    assert len(note.text) < 2_700
+    assert metadata.whole
+    assert len(metadata.text) < 2_700
