@@ -10,7 +10,7 @@ A console has no state of its own: any number of them may run behind one address
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ from hookstream.entry.console.live_tables import LiveTables
 from hookstream.entry.console.request_threads import RequestThreads
 from hookstream.entry.console.services import KafkaServices
 from hookstream.entry.console.sessions import ConsoleSessions
-from hookstream.entry.executor.executor import until_stopped
+from hookstream.entry.job_process import TABLES_DEADLINE, JobProcessHealth, until_stopped
 from hookstream.entry.keys import key_ring
 from hookstream.entry.pages.composition import pages_over
 from hookstream.entry.process import raise_first
@@ -56,11 +56,6 @@ from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.job_pool import JobPool
 from hookstream.settings import Settings
 
-_TABLES_DEADLINE = 60.0
-"""Seconds to read the tables to their ends at the start."""
-_BEAT = 1.0
-_DEAD_AFTER = 30.0
-"""Seconds without an event loop iteration after which the process is unhealthy."""
 _INDEX_EVERY = 5.0
 """Seconds between two checks of the index process."""
 _NOTE_EVERY = 10.0
@@ -99,7 +94,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
         tracer = tracer_of(settings.tracing, SystemChance())
         groups = FailureMetrics(parts.live.failure_counts)
         metrics = GaugeMetrics(parts.pool.gauges, (requests, groups), avro.name)
-        health = _ConsoleHealth(parts)
+        health = JobProcessHealth(parts.pool, parts.reader)
         threads = RequestThreads(settings.console.threads)
         dispatcher = Dispatcher(
             TABLE,
@@ -144,7 +139,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
 
             async def beside() -> None:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(health.beat())
+                    tasks.create_task(health.heartbeat.run())
                     tasks.create_task(_note_uses(services, logger))
                     tasks.create_task(_watch_failures(services, logger))
                     tasks.create_task(_keep_index(index, logger))
@@ -197,7 +192,7 @@ async def _opened(
     reader = TableReader(client, followed, live.take, logger, clock)
     reader.start()
     try:
-        await reader.read_to_end(_TABLES_DEADLINE)
+        await reader.read_to_end(TABLES_DEADLINE)
         await asyncio.to_thread(live.state)
         # Otherwise each full garbage collection would traverse all tables during some request.
         spare_collector()
@@ -295,29 +290,3 @@ async def _keep_index(index: IndexProcess, logger: StructuredLogger) -> None:
 
 def _count(metrics: ApiMetrics, report: RequestReport) -> None:
     metrics.count(report.method, report.route, report.status, report.seconds)
-
-
-class _ConsoleHealth:
-    """The facts behind /healthz and /readyz."""
-
-    def __init__(self, parts: _Parts) -> None:
-        self._parts = parts
-        self._clock = SystemClock()
-        self._beat = self._clock.monotonic()
-
-    async def beat(self) -> None:
-        """Record event loop iterations, forever."""
-        while True:
-            self._beat = self._clock.monotonic()
-            await asyncio.sleep(_BEAT)
-
-    def live(self) -> tuple[bool, Mapping[str, object]]:
-        """Return whether the event loop runs; the brokers may be unavailable."""
-        silence = self._clock.monotonic() - self._beat
-        return silence < _DEAD_AFTER, {"seconds_since_turn": round(silence, 3)}
-
-    def ready(self) -> tuple[bool, Mapping[str, object]]:
-        """Return whether the tables are current, so that requests are answered."""
-        current = self._parts.reader.current()
-        held = len(self._parts.pool.active)
-        return current, {"tables_current": current, "jobs_held": held}

@@ -6,9 +6,8 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from hookstream.adapters.avro.accelerator import implementation
 from hookstream.adapters.kafka.jobs import KafkaJobs
@@ -23,17 +22,12 @@ from hookstream.core.jobs.book import JobBook
 from hookstream.entry.admin.job_ids import executor_name
 from hookstream.entry.admin.job_kinds import job_kinds
 from hookstream.entry.cluster import client_of
-from hookstream.entry.process import causes_of, raise_first
+from hookstream.entry.job_process import TABLES_DEADLINE, JobProcessHealth, until_stopped
+from hookstream.entry.process import raise_first
 from hookstream.entry.shutdown import Shutdown, stop_on_signals
 from hookstream.pipeline.job_kind import Executor
 from hookstream.pipeline.job_pool import JobPool
 from hookstream.settings import Settings
-
-_TABLES_DEADLINE = 60.0
-"""Seconds to read the jobs table to its end at the start."""
-_BEAT = 1.0
-_DEAD_AFTER = 30.0
-"""Seconds without an event loop iteration after which the process is unhealthy."""
 
 
 async def run(settings: Settings, ready: Callable[[str], None]) -> int:
@@ -53,7 +47,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
     shutdown = Shutdown(clock, settings.jobs.drain_deadline)
     await wait_for_brokers(client_of(settings), logger)
     async with _opened(settings, logger, stop) as (pool, tables):
-        health = _Health(pool, tables)
+        health = JobProcessHealth(pool, tables)
         metrics = GaugeMetrics(pool.gauges, avro=avro.name)
         async with HealthServer(
             settings.jobs.listen, metrics, health.live, health.ready, setting="jobs.listen"
@@ -67,7 +61,7 @@ async def run(settings: Settings, ready: Callable[[str], None]) -> int:
                 avro_because=avro.because,
             )
             ready(server.address)
-            failures = await until_stopped(pool, tables, health.beat)
+            failures = await until_stopped(pool, tables, health.heartbeat.run)
         raise_first(failures, logger, "jobs")
         logger.info("jobs.stopped", seconds=round(shutdown.took, 3))
     return 0
@@ -93,7 +87,7 @@ async def _opened(
     tables = TableReader(client, [topics.jobs], take, logger, clock)
     tables.start()
     try:
-        await tables.read_to_end(_TABLES_DEADLINE)
+        await tables.read_to_end(TABLES_DEADLINE)
         executor = Executor(
             name=executor_name(),
             topics=topics,
@@ -106,67 +100,3 @@ async def _opened(
     finally:
         await tables.close()
         await jobs.close()
-
-
-async def until_stopped(
-    pool: JobPool, tables: TableReader, beat: Callable[[], Coroutine[Any, Any, None]]
-) -> list[BaseException]:
-    """Work until the pool has stopped, or until the tables cannot be followed any more.
-
-    Args:
-        pool: The jobs.
-        tables: The reader of the tables.
-        beat: Runs concurrently, until the end.
-
-    Returns:
-        The exceptions that ended it, the first cause first; empty: it was asked to stop.
-    """
-    async with asyncio.TaskGroup() as tasks:
-        beating = tasks.create_task(beat())
-        working = tasks.create_task(_caught(pool))
-        following = asyncio.shield(tables.failed)
-        await asyncio.wait((working, following), return_when=asyncio.FIRST_COMPLETED)
-        pool.stop.set()
-        came_first = following.done()
-        failures = await working
-        beating.cancel()
-    unfollowed = following.exception() if following.done() else None
-    following.cancel()
-    if unfollowed is None:
-        return failures
-    return [unfollowed, *failures] if came_first else [*failures, unfollowed]
-
-
-async def _caught(pool: JobPool) -> list[BaseException]:
-    """Run a pool; return the exceptions that ended it."""
-    try:
-        await pool.run()
-    except ExceptionGroup as group:
-        return causes_of(group)
-    return []
-
-
-class _Health:
-    """The facts behind /healthz and /readyz."""
-
-    def __init__(self, pool: JobPool, tables: TableReader) -> None:
-        self._pool = pool
-        self._tables = tables
-        self._clock = pool.executor.clock
-        self._beat = self._clock.monotonic()
-
-    async def beat(self) -> None:
-        """Record event loop iterations, forever."""
-        while True:
-            self._beat = self._clock.monotonic()
-            await asyncio.sleep(_BEAT)
-
-    def live(self) -> tuple[bool, Mapping[str, object]]:
-        """Return whether the event loop runs; the brokers may be unavailable."""
-        silence = self._clock.monotonic() - self._beat
-        return silence < _DEAD_AFTER, {"seconds_since_turn": round(silence, 3)}
-
-    def ready(self) -> tuple[bool, Mapping[str, object]]:
-        """Return whether the jobs table is current."""
-        current = self._tables.current()
-        return current, {"tables_current": current, "jobs_held": len(self._pool.active)}

@@ -1,18 +1,14 @@
 """Liveness and readiness of a worker; an unavailable broker never makes it unhealthy."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import nan
 
 from hookstream.adapters.telemetry.stacks import stacks
 from hookstream.core.model.instant import Millis
+from hookstream.entry.heartbeat import DEAD_AFTER, Heartbeat
 from hookstream.entry.worker.wiring import Wired
 from hookstream.pipeline.defects import Step, Unexpected
 from hookstream.pipeline.watchdog import Watchdog
-
-_BEAT = 1.0
-_DEAD_AFTER = 30.0
-"""Seconds without an event loop iteration after which the process is unhealthy."""
 
 _UNPOLLED_AFTER = 120.0
 """Seconds without a poll loop iteration after which the process is unhealthy. Waiting for an
@@ -24,24 +20,22 @@ _LONGEST = 300
 
 
 def alive(
-    now: float, beat: float, polls: Sequence[float], oldest: float, *, stuck: bool
+    silence: float, unpolled: float, oldest: float, *, stuck: bool
 ) -> tuple[bool, Mapping[str, object]]:
     """Return whether a process is healthy, with the facts.
 
     Args:
-        now: Monotonic seconds.
-        beat: Time of the last event loop iteration.
-        polls: Time of the last iteration of each poll loop.
+        silence: Seconds since the last event loop iteration.
+        unpolled: Seconds since the last iteration of the poll loop that is silent for longest.
         oldest: Seconds for which the oldest unfinished record has been the oldest.
         stuck: Whether that exceeds the limit.
     """
-    silence, unpolled = now - beat, now - min(polls, default=now)
     facts = {
         "seconds_since_turn": round(silence, 3),
         "seconds_since_poll": round(unpolled, 3),
         "oldest_in_hand_seconds": round(oldest, 3),
     }
-    turns = silence < _DEAD_AFTER and unpolled < _UNPOLLED_AFTER
+    turns = silence < DEAD_AFTER and unpolled < _UNPOLLED_AFTER
     return turns and not stuck, facts
 
 
@@ -85,24 +79,24 @@ class Health:
             stacks,
             bound=stuck_after,
         )
-        self._beat = parts.clock.monotonic()
+        self._heartbeat = Heartbeat(parts.clock.monotonic)
 
     async def beat(self) -> None:
         """Record event loop iterations and check the progress of work, forever."""
-        while True:
-            self._beat = self._parts.clock.monotonic()
-            try:
-                self._watch.look()
-            except Exception as error:  # noqa: BLE001  a failed check must not end the worker
-                self._unexpected.note(error, Step.NOTIFY)
-            await asyncio.sleep(_BEAT)
+        await self._heartbeat.run(self._look)
+
+    def _look(self) -> None:
+        try:
+            self._watch.look()
+        except Exception as error:  # noqa: BLE001  a failed check must not end the worker
+            self._unexpected.note(error, Step.NOTIFY)
 
     def live(self) -> tuple[bool, Mapping[str, object]]:
         """Return whether all loops run and records make progress; the broker may be unavailable."""
         parts, watch = self._parts, self._watch
         polls = parts.events.turned_at, parts.tiers.turned_at
-        now = parts.clock.monotonic()
-        return alive(now, self._beat, polls, watch.seconds, stuck=watch.stuck)
+        unpolled = parts.clock.monotonic() - min(polls)
+        return alive(self._heartbeat.silence, unpolled, watch.seconds, stuck=watch.stuck)
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
         """Return whether events are matched: tables current and readable, partitions assigned."""
