@@ -94,6 +94,7 @@ CARRIED = [("tenant", b"north"), ("empty", None), ("raw", b"\xff\x00")]
 
 _REDRIVEN = Mark("red-1", RedriveSource.DEAD_LETTERS, 3, (OffsetRange(7, 8), OffsetRange(11, 11)))
 _PURGED = _REDRIVEN._replace(job_id="purge-1", purged=Purged("kim@desk", "sent by mail", NOON))
+_IN_A_TOPIC = _REDRIVEN._replace(job_id="red-2", topic_id="4f" * 16)
 DELIVERY = Delivery(
     delivery_id="msg_2bq5c2v7r5n6o3y4d6x7a2e3fm",
     subscription_id="crm",
@@ -468,6 +469,7 @@ def specimens() -> dict[str, Document]:
         ),
         "mark": _row(_REDRIVEN.key, _REDRIVEN.encode()),
         "mark: of a purge": _row(_PURGED.key, _PURGED.encode()),
+        "mark: of a topic by its id": _row(_IN_A_TOPIC.key, _IN_A_TOPIC.encode()),
         "schemas row: a mapping": _row(*mapping_row(MAPPING)),
         "schemas row: of a mapped type": _row(*schema_row(event_schema(shipped(), MAPPING, 1), 1)),
         **_console_rows(),

@@ -7,7 +7,7 @@ from tests.doubles.jobs import TOPICS, JobsBroker
 from tests.doubles.offload import OnTheLoop
 
 from hookstream.core.model.record import OutgoingRecord, Record
-from hookstream.core.redrive.marks import Position, RedriveSource
+from hookstream.core.redrive.marks import Position, RedriveSource, TopicIds
 from hookstream.core.redrive.revive import Unredrivable
 from hookstream.pipeline.redrive import RedriveKind, RedriveMeans
 
@@ -27,12 +27,17 @@ class Letters:
     broker: JobsBroker
     stored: list[Record] = field(default_factory=list)
     log_starts: dict[tuple[RedriveSource, int], int] = field(default_factory=dict)
+    ids: dict[RedriveSource, str] = field(default_factory=dict)
+    """By topic, its id."""
 
     def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
         return (r for r in list(self.stored) if r.offset < ends.get(r.partition, 0))
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         return self.log_starts
+
+    def topic_ids(self) -> TopicIds:
+        return self.ids
 
     def jobs(self) -> Mapping[str, bytes]:
         return {key: value for key, (value, _) in self.broker.rows.items()}

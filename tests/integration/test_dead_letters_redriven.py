@@ -150,6 +150,26 @@ def test_a_redrive_takes_what_was_selected_and_no_longer_counts_it_as_open(world
     assert world.run("dlq", "jobs").out.count("done") == 2  # the heading, and the job's state
 
 
+def test_dead_letters_of_a_topic_that_was_created_again_are_open_and_redriven(
+    world: World,
+) -> None:
+    """They have the positions of others, which were redriven."""
+    world.write(world.names.subscriptions, subscription("crm-orders"))
+    world.die(delivery(1))
+    world.die(delivery(2))
+    assert world.run("dlq", "redrive", "--yes").code == 0
+    world.remove(world.names.dead_letters)
+    world.create(world.names.dead_letters)
+    world.die(delivery(3))
+
+    listed = world.run("dlq", "list", "--json").json
+    assert (listed["open"], listed["redriven"]) == (1, 0)
+    assert world.run("dlq", "show", "0@0", "--json").json["open"] is True
+    assert world.run("dlq", "redrive", "--yes").code == 0
+    assert [each[0] for each in back(world)] == [delivery(n).delivery_id for n in (1, 2, 3)]
+    assert world.run("dlq", "list", "--json").json["open"] == 0
+
+
 def test_nothing_is_redriven_without_a_yes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.die(delivery(1))
     with open(os.devnull) as nothing:  # noqa: PTH123  stdin of a script

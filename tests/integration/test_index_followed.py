@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from tests.conftest import Broker
 from tests.integration.dead_letters_world import World, delivery, make_world
 from tests.integration.index_world import FAILED, eventually, following, settings_of
@@ -21,6 +22,7 @@ from hookstream.adapters.index.answers import (
 )
 from hookstream.adapters.index.folder import Family, IndexFolder
 from hookstream.adapters.index.reader import IndexReader
+from hookstream.adapters.kafka.topic_ids import topic_ids_of
 from hookstream.core.audit.history import DeliveryState
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.delivery_headers import tier_headers
@@ -175,3 +177,33 @@ def damage(folder: Path) -> None:
         file.path.write_bytes(file.path.read_bytes()[:100] + b"\xff" * (size - 100))
     for file in files.files(Family.ASIDE):
         file.path.write_bytes(b"no database at all" * 1_000)
+
+
+def mark_redriven(world: World, job_id: str, position: Position) -> None:
+    """Mark a dead letter of the topic as it is now."""
+    topic = world.names.dead_letters
+    topic_id = topic_ids_of(AdminClient(world.client), [topic])[topic] or b""
+    book = MarkBook(job_id, RedriveSource.DEAD_LETTERS, topic_id=topic_id.hex())
+    [mark] = book.resolve([position])
+    world.write(world.names.jobs, (mark.key, mark.encode()))
+
+
+def test_marks_of_a_topic_that_was_deleted_resolve_nothing_in_its_successor(
+    world: World, tmp_path: Path
+) -> None:
+    topic, folder = world.names.dead_letters, tmp_path / "index"
+    world.die(delivery(1))
+    mark_redriven(world, "redrive-1", Position(0, 0))
+    world.remove(topic)
+    world.create(topic)
+    world.die(delivery(4))
+    world.die(delivery(5))
+    # Marks are read in their order: when this one is known, the first one was read.
+    mark_redriven(world, "redrive-2", Position(0, 1))
+    with following(world, folder), closing(IndexReader(folder)) as reader:
+        [redriven] = eventually(
+            lambda: reader.dead_letters(DeadLetterFilter(open=False)).items, bool
+        )
+        [left] = reader.dead_letters(DeadLetterFilter(open=True)).items
+    assert redriven.summary.delivery_id == delivery(5).delivery_id
+    assert left.summary.delivery_id == delivery(4).delivery_id

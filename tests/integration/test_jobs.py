@@ -81,7 +81,7 @@ def test_each_dead_letter_is_redriven_once_though_holders_are_killed_and_frozen(
     job = row_of(world, "redrive-1")
     door = redriven(world)
     rows = read_tables(world.client, [world.names.jobs])[world.names.jobs]
-    ledger, problems = read_ledger({key: row.value or b"" for key, row in rows.items()})
+    ledger, problems = read_ledger({key: row.value or b"" for key, row in rows.items()}, {})
     assert (set(door.values()), len(door)) == ({1}, LETTERS)
     assert (job.done, job.rate, problems, codes) == (LETTERS, RATE, [], [0, 0, 0])
     assert all(not ledger.is_open(RedriveSource.DEAD_LETTERS, place) for place in _places(LETTERS))

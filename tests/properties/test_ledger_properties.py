@@ -49,7 +49,7 @@ def test_marks_resolve_exactly_what_each_run_of_a_job_marked(
         marks = book.resolve(sorted(fresh))
         rows |= {mark.key: mark.encode() for mark in marks}
         assert all(0 < size(mark) <= most for mark in marks)
-    ledger, problems = read_ledger(rows)
+    ledger, problems = read_ledger(rows, {})
     found = {each: ledger.resolved_by(source, each) for each in EVERYWHERE}
     assert {each: by for each, by in found.items() if by is not None} == model
     assert problems == []

@@ -126,11 +126,11 @@ def test_no_row_ends_its_reader_nor_the_matching_that_follows(seed: int) -> None
     feed.take(drawn)
 
     jobs = {row.key: row.value for row in drawn if row.table == TOPICS.jobs and row.value}
-    ledger, _ = read_ledger(jobs)
+    ledger, _ = read_ledger(jobs, {})
     ledger.is_open(RedriveSource.DEAD_LETTERS, Position(0, 2))
     jobs_of(jobs)
     redrives_of(jobs)
-    outlived(jobs, {(RedriveSource.DEAD_LETTERS, 0): 2})
+    outlived(jobs, {(RedriveSource.DEAD_LETTERS, 0): 2}, {})
     if not directory.blind:
         document: JsonObject = {"data": {"total": 7, "a": 1}}
         question = Question("pricing.completed", "production", NOON, lambda _: document, 1)

@@ -184,7 +184,7 @@ class Redrives(Executors):
     def _purged(self, request: PurgeRequest) -> None:
         """Note which dead letters were purged: only those that were asked for may be."""
         ledger, selects = self.world.ledger, self._means_of(request)
-        book, _ = read_ledger(self._letters.jobs())
+        book, _ = read_ledger(self._letters.jobs(), self._letters.topic_ids())
         for letter in self._letters.stored:
             place = letter.where, letter.offset
             is_open = book.is_open(RedriveSource.DEAD_LETTERS, position_of(letter))
@@ -205,7 +205,7 @@ class Redrives(Executors):
     def _compare(self, job: Job, request: RedriveRequest | PurgeRequest) -> None:
         """Compare the jobs table with what was redriven and purged."""
         ledger, selects = self.world.ledger, self._means_of(request)
-        book, _ = read_ledger(self._letters.jobs())
+        book, _ = read_ledger(self._letters.jobs(), self._letters.topic_ids())
         left = 0
         for dead_letter in self._letters.stored:
             is_open = ledger.dead_letters.is_open((dead_letter.where, dead_letter.offset))

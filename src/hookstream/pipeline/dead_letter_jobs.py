@@ -12,7 +12,7 @@ from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.ledger import Ledger, read_ledger
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import RedriveSource, TopicIds
 from hookstream.core.redrive.rivals import removable
 from hookstream.errors import DependencyUnavailable, InputRefused
 from hookstream.pipeline.job_kind import JobWork
@@ -32,6 +32,9 @@ class DeadLetters(Protocol):
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         """Return the log start offset of each partition of both topics."""
+
+    def topic_ids(self) -> TopicIds:
+        """Return the ids that both topics have now, which change if one is deleted and created again."""
 
     def jobs(self) -> Mapping[str, bytes]:
         """Return the live rows of the jobs table as it is now, including open transactions."""
@@ -79,12 +82,13 @@ def required_request(found: Request | RowProblem | None, job: Job) -> Request:
     return found
 
 
-def ledger_in_turn(dead_letters: DeadLetters, job: Job) -> Ledger | JobWait:
+def ledger_in_turn(dead_letters: DeadLetters, job: Job, topic_ids: TopicIds) -> Ledger | JobWait:
     """Return the ledger of resolved dead letters, if it is a job's turn to resolve others. Blocks.
 
     Args:
         dead_letters: The reader of the topic and the jobs table.
         job: The job's row after the claim of the calling executor, or a later one.
+        topic_ids: The ids that both topics have now.
 
     Raises:
         DependencyUnavailable: The table was not read up to that row: the claims before it are not known.
@@ -99,14 +103,14 @@ def ledger_in_turn(dead_letters: DeadLetters, job: Job) -> Ledger | JobWait:
     other = at_work_beside(jobs, job)
     if other is not None:
         return JobWait(other)
-    ledger, problems = read_ledger(rows)
+    ledger, problems = read_ledger(rows, topic_ids)
     refuse_unreadable(problems)
     return ledger
 
 
 def removable_rows(dead_letters: DeadLetters, now: Millis) -> list[str]:
     """Return the keys of rows of the jobs table that are no longer needed. Blocks."""
-    return removable(dead_letters.jobs(), dead_letters.starts(), now)
+    return removable(dead_letters.jobs(), dead_letters.starts(), dead_letters.topic_ids(), now)
 
 
 def refuse_unreadable(problems: Sequence[RowProblem]) -> None:

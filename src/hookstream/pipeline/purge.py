@@ -178,11 +178,14 @@ class Purging:
         """Begin to read, or return why the purge must not: the barrier is not needed then."""
         try:
             means = self._means = self.kind.means(self.request)
-            ledger = ledger_in_turn(means.dead_letters, job)
+            # Before the records are read: of a topic that is created again meanwhile, nothing counts as resolved.
+            topic_ids = means.dead_letters.topic_ids()
+            ledger = ledger_in_turn(means.dead_letters, job, topic_ids)
         except InputRefused as refused:
             return refused
         if isinstance(ledger, JobWait):
             return ledger
+        self._book.topic_id = topic_ids.get(self.request.source, "")
         self._open = self._selected(means, ledger)
         return None
 

@@ -184,9 +184,12 @@ class Redriving:
         """Return the records of the next step, up to `most`, if it is the job's turn."""
         if self._means is None:
             means = self.kind.means(self.request)
-            ledger = ledger_in_turn(means.dead_letters, job)
+            # Before the records are read: of a topic that is created again meanwhile, nothing counts as resolved.
+            topic_ids = means.dead_letters.topic_ids()
+            ledger = ledger_in_turn(means.dead_letters, job, topic_ids)
             if isinstance(ledger, JobWait):
                 return ledger
+            self._book.topic_id = topic_ids.get(self.request.source, "")
             self._means, self._found = means, self._revived(means, ledger)
         chunk: list[Revived] = []
         size = 0

@@ -21,6 +21,7 @@ from hookstream.core.redrive.marks import (
     Position,
     Purged,
     RedriveSource,
+    TopicIds,
     barrier,
     barrier_key,
 )
@@ -42,12 +43,17 @@ class Letters:
     broker: JobsBroker
     stored: Sequence[Record]
     log_starts: dict[tuple[RedriveSource, int], int] = field(default_factory=dict)
+    ids: dict[RedriveSource, str] = field(default_factory=dict)
+    """By topic, its id."""
 
     def records(self, ends: Mapping[int, int]) -> Iterable[Record]:
         return (each for each in self.stored if each.offset < ends.get(each.partition, 0))
 
     def starts(self) -> Mapping[tuple[RedriveSource, int], int]:
         return self.log_starts
+
+    def topic_ids(self) -> TopicIds:
+        return self.ids
 
     def jobs(self) -> Mapping[str, bytes]:
         return {key: value for key, (value, _) in self.broker.rows.items()}
@@ -84,7 +90,7 @@ async def purge(
 
 
 def resolved(stored: Letters) -> dict[Position, ResolvedBy | None]:
-    ledger, problems = read_ledger(stored.jobs())
+    ledger, problems = read_ledger(stored.jobs(), stored.topic_ids())
     assert problems == []
     places = [Position(each.partition, each.offset) for each in stored.stored]
     return {place: ledger.resolved_by(DEAD, place) for place in places}
@@ -113,6 +119,15 @@ async def test_what_was_resolved_before_stays_as_it_was() -> None:
     ended = await purge(stored, request(p0=4))
     assert ended.job.done == 2
     assert [by and by.job_id for by in resolved(stored).values()] == ["earlier", "p", "p"]
+
+
+async def test_a_purge_of_a_topic_does_not_resolve_the_letters_of_its_successor() -> None:
+    stored = letters(JobsBroker(), (0, 1), (0, 2))
+    stored.ids[DEAD] = "a1"
+    await purge(stored, request(p0=3))
+    assert [by and by.word for by in resolved(stored).values()] == ["purged", "purged"]
+    stored.ids[DEAD] = "b2"
+    assert list(resolved(stored).values()) == [None, None]
 
 
 async def test_a_million_of_them_are_a_few_small_steps() -> None:

@@ -92,12 +92,27 @@ async def test_a_resolved_dead_letter_is_skipped() -> None:
     assert keys(at) == ["0@1", "0@2"]
 
 
+async def test_a_redrive_takes_the_letters_of_a_topic_that_was_created_again() -> None:
+    """They have the offsets of others, which were redriven before."""
+    at = letters(dead_letter(0, 1), dead_letter(0, 2))
+    at.ids[RedriveSource.DEAD_LETTERS] = "a1"
+    await run(at, job("first", p0=3))
+    at.stored[:] = [dead_letter(0, 1)]
+    at.ids[RedriveSource.DEAD_LETTERS] = "b2"
+    await run(at, job("second", p0=2))
+    assert keys(at) == ["0@1", "0@2", "0@1"]
+    marks = [key for key in at.jobs() if "/" in key]
+    assert marks == ["second/0/1"], "those of the topic that was deleted are removed"
+
+
 async def test_dead_letters_that_were_not_selected_stay_open() -> None:
     other = dead_letter(0, 2)
     other.key = b"shop"
     at = letters(dead_letter(0, 1), other)
     await run(at, job(p0=3))
-    assert read_ledger(at.jobs())[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 2))
+    assert read_ledger(at.jobs(), at.topic_ids())[0].is_open(
+        RedriveSource.DEAD_LETTERS, Position(0, 2)
+    )
 
 
 async def test_a_redrive_that_ends_reads_no_further_though_nothing_is_selected() -> None:
@@ -126,7 +141,9 @@ async def test_a_dead_letter_that_cannot_be_redriven_stays_open_with_a_reason() 
     assert [note.text for note in result.job.notes] == [
         "1 could not be redriven and stays open; the first is 0@1: its origin is gone"
     ]
-    assert read_ledger(at.jobs())[0].is_open(RedriveSource.DEAD_LETTERS, Position(0, 1))
+    assert read_ledger(at.jobs(), at.topic_ids())[0].is_open(
+        RedriveSource.DEAD_LETTERS, Position(0, 1)
+    )
 
 
 async def test_what_the_tables_prevent_when_its_turn_comes_stays_open_with_a_reason() -> None:

@@ -28,7 +28,7 @@ from hookstream.core.model.instant import HOUR, Millis
 from hookstream.core.model.record import Origin, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
 from hookstream.core.redrive.ledger import Ledger, ResolvedBy
-from hookstream.core.redrive.marks import Mark, read_mark
+from hookstream.core.redrive.marks import Mark, TopicIds, read_mark
 from hookstream.core.statistics.life import Ending
 from hookstream.errors import DependencyUnavailable
 
@@ -74,6 +74,8 @@ class IndexWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = IndexFolder(folder)
         self.ledger = Ledger()
+        self.topic_ids: TopicIds = {}
+        """The ids that the topics of dead letters and undecodable records have now."""
         self._most_bytes = most_bytes
         self._log = log
         self._most_waiting = most_waiting
@@ -302,7 +304,7 @@ class IndexWriter:
         mark = None if value is None else read_mark(key, value)
         if isinstance(mark, RowProblem):
             self._log.warning("index.mark_unreadable", key=key, why=mark.why)
-        if not isinstance(mark, Mark):
+        if not isinstance(mark, Mark) or not mark.applies_to(self.topic_ids):
             return
         before = self._marks.get(key)
         self._marks[key] = mark

@@ -18,6 +18,7 @@ from hookstream.core.redrive.marks import (
     Position,
     Purged,
     RedriveSource,
+    TopicIds,
     read_mark,
 )
 
@@ -146,14 +147,19 @@ class Ledger:
         return self.resolved_by(source, position) is None
 
 
-def read_ledger(rows: Mapping[str, bytes]) -> tuple[Ledger, list[RowProblem]]:
-    """Read the jobs table. Callers must not act on the ledger while there are problems."""
+def read_ledger(rows: Mapping[str, bytes], topic_ids: TopicIds) -> tuple[Ledger, list[RowProblem]]:
+    """Read the jobs table. Callers must not act on the ledger while there are problems.
+
+    Args:
+        rows: The jobs table.
+        topic_ids: The ids that both topics have now: marks of a deleted topic resolve nothing.
+    """
     ledger = Ledger()
     problems: list[RowProblem] = []
     for mark in _marks(rows):
         if isinstance(mark, RowProblem):
             problems.append(mark)
-        else:
+        elif mark.applies_to(topic_ids):
             ledger.add(mark)
     return ledger, problems
 

@@ -2,7 +2,8 @@
 
 A record is identified by its position in the log, never by its delivery: a delivery can be given up,
 redriven and given up again, and each of these dead letters is open or resolved by itself. A mark is one
-value of the jobs table. Marks of a redrive are written in the same transaction as the tier records of
+value of the jobs table, and names its topic by id, since offsets begin again in a topic that is deleted and
+created again. Marks of a redrive are written in the same transaction as the tier records of
 the dead letters that they resolve, so a dead letter is either open or in a tier. Marks of a purge
 resolve what nobody wants delivered any more; they say who decided that, and why.
 
@@ -15,7 +16,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -34,6 +35,9 @@ MAX_WHY = 500
 MAX_BY = 200
 """The longest name of the person who purged, in characters."""
 
+MAX_TOPIC_ID = 64
+"""The longest id of a topic, in characters."""
+
 MARK_FORMAT = 1
 """The format of a redrive's marks, which every release reads."""
 RANGES_FORMAT = 2
@@ -48,6 +52,10 @@ class RedriveSource(StrEnum):
 
     DEAD_LETTERS = "dead-letters"
     UNDECODABLE = "undecodable"
+
+
+TopicIds: TypeAlias = Mapping[RedriveSource, str]
+"""The ids that both topics have now; empty, or left out: not known, as with brokers that have no ids."""
 
 
 class Position(NamedTuple):
@@ -102,6 +110,12 @@ class Mark(NamedTuple):
     """In the order of resolution: 1 to `MAX_RANGES`; of a redrive, together 1 to `MAX_OFFSETS` offsets."""
     purged: Purged | None = None
     """None: they were redriven."""
+    topic_id: str = ""
+    """The id of their topic; empty: not known, as in marks of earlier releases."""
+
+    def applies_to(self, now: TopicIds) -> bool:
+        """Return whether its records are of the topic as it is now, not of one that was deleted."""
+        return not self.topic_id or now.get(self.source, "") in ("", self.topic_id)
 
     @property
     def key(self) -> str:
@@ -127,6 +141,8 @@ class Mark(NamedTuple):
                 "why": self.purged.why,
                 "at": to_rfc3339(self.purged.at),
             }
+        if self.topic_id:
+            row["topic_id"] = self.topic_id
         return json.dumps(row, separators=(",", ":")).encode()
 
 
@@ -165,10 +181,14 @@ def read_mark(key: str, value: bytes) -> Mark | RowProblem | None:
             return problem
         case {"format": int(version)} if version not in (MARK_FORMAT, RANGES_FORMAT):
             return unreadable(key, f"format {version} is newer than this release reads")
+        case {"topic_id": given} if not _is_topic_id(given):
+            return RowProblem(key, f"its topic_id is no text of at most {MAX_TOPIC_ID} characters")
         case {"format": 2, **row}:
             return _ranged(key, job_id, source, row)
-        case {"partition": int(partition), "offsets": [*offsets]} if _are_offsets(offsets):
-            return Mark(job_id, source, partition, extended((), offsets))
+        case {"partition": int(partition), "offsets": [*offsets], **row} if _are_offsets(offsets):
+            return Mark(
+                job_id, source, partition, extended((), offsets), topic_id=_topic_id_of(row)
+            )
         case _:
             return RowProblem(key, "it lacks a partition or a list of offsets")
 
@@ -197,7 +217,7 @@ def _ranged(
             return RowProblem(key, "it lacks a partition or a list of ranges")
     if ranges is None:
         return RowProblem(key, f"its ranges are not 1 to {MAX_RANGES:,} offsets and pairs of them")
-    mark = Mark(job_id, source, partition, ranges)
+    mark = Mark(job_id, source, partition, ranges, topic_id=_topic_id_of(row))
     match row:
         case {"kind": "redriven"}:
             return mark
@@ -211,6 +231,14 @@ def _ranged(
             return RowProblem(key, "it does not say who purged, why and when")
         case _:
             return unreadable(key, f"its kind {row.get('kind')!r} needs a newer release")
+
+
+def _is_topic_id(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TOPIC_ID
+
+
+def _topic_id_of(row: Mapping[object, object]) -> str:
+    return str(row.get("topic_id", ""))
 
 
 def _is_offset(value: object) -> bool:
@@ -268,11 +296,13 @@ class MarkBook:
     """The most offsets of one mark; the most ranges, if `purged` is given."""
     purged: Purged | None = None
     """None: the records are redriven."""
+    topic_id: str = ""
+    """The id of the topic; empty: not known."""
     _latest: dict[int, Mark] = field(default_factory=dict)
 
     def trial(self) -> "MarkBook":
         """Return a copy to continue with: keep it if its marks are committed, otherwise discard it."""
-        return MarkBook(self.job_id, self.source, self.most, self.purged, dict(self._latest))
+        return replace(self, _latest=dict(self._latest))
 
     def resolve(self, positions: Iterable[Position]) -> list[Mark]:
         """Return the rows to write for newly resolved records; each is the whole new value of its mark."""
@@ -285,7 +315,7 @@ class MarkBook:
             grows = latest is not None and self._size(latest.ranges) < self.most
             ranges = latest.ranges if latest is not None and grows else ()
             marks.extend(
-                Mark(self.job_id, self.source, partition, chunk, self.purged)
+                Mark(self.job_id, self.source, partition, chunk, self.purged, self.topic_id)
                 for chunk in self._chunks(ranges, offsets)
             )
             self._latest[partition] = marks[-1]
@@ -309,18 +339,24 @@ class MarkBook:
 
 
 def outlived(
-    rows: Mapping[str, bytes], starts: Mapping[tuple[RedriveSource, int], int]
+    rows: Mapping[str, bytes],
+    starts: Mapping[tuple[RedriveSource, int], int],
+    topic_ids: TopicIds,
 ) -> list[str]:
-    """Return the keys of marks that can be removed: retention deleted all of their records.
+    """Return the keys of marks that can be removed: all of their records were deleted, or their topic was.
 
     Args:
         rows: The jobs table.
         starts: The log start offset of each partition.
+        topic_ids: The ids that both topics have now.
     """
     keys: list[str] = []
     for key, value in rows.items():
         mark = read_mark(key, value)
         if isinstance(mark, Mark):
+            if not mark.applies_to(topic_ids):
+                keys.append(key)
+                continue
             start = starts.get((mark.source, mark.partition))
             if start is not None and max(each.last for each in mark.ranges) < start:
                 keys.append(key)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hookstream.core.jobs.job import Job, JobState, forgotten, jobs_of
 from hookstream.core.jobs.turns import DOES, topic_of
 from hookstream.core.model.instant import Millis
-from hookstream.core.redrive.marks import RedriveSource, barrier_of, outlived
+from hookstream.core.redrive.marks import RedriveSource, TopicIds, barrier_of, outlived
 from hookstream.errors import Conflict
 
 
@@ -57,13 +57,17 @@ def rival_words(other: Job, source: RedriveSource) -> str:
 
 
 def removable(
-    rows: Mapping[str, bytes], starts: Mapping[tuple[RedriveSource, int], int], now: Millis
+    rows: Mapping[str, bytes],
+    starts: Mapping[tuple[RedriveSource, int], int],
+    topic_ids: TopicIds,
+    now: Millis,
 ) -> list[str]:
     """Return the keys of rows that are no longer needed: marks, ended jobs, barriers of ended purges.
 
     Args:
         rows: The jobs table.
         starts: The log start offset of each partition.
+        topic_ids: The ids that both topics have now.
         now: The present.
     """
     jobs, problems = jobs_of(rows)
@@ -74,4 +78,4 @@ def removable(
     ]
     # A mark that grows keeps its key: removed after it grew, what it resolved meanwhile would be open again.
     ended = {key: value for key, value in rows.items() if key.partition("/")[0] not in needed}
-    return outlived(ended, starts) + forgotten(rows, now=now) + barriers
+    return outlived(ended, starts, topic_ids) + forgotten(rows, now=now) + barriers

@@ -205,7 +205,7 @@ def _dead_lettered(
     if not dead:
         return ()
     rows = reader.jobs()
-    ledger, _ = read_ledger(rows)
+    ledger, _ = read_ledger(rows, reader.topic_ids())
     asked_at = {job.id: job.asked_at for job in jobs_of(rows)[0]}
     found: list[DeadLettered] = []
     for summary in dead:

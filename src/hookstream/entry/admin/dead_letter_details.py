@@ -18,7 +18,7 @@ from hookstream.core.model.instant import MINUTE, from_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.outcome import Refused
 from hookstream.core.model.record import Record, header_text
-from hookstream.core.redrive.ledger import Ledger, ResolvedBy, read_ledger
+from hookstream.core.redrive.ledger import Ledger, ResolvedBy
 from hookstream.core.redrive.marks import Position, read_position
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.audit import AuditLog, history_of
@@ -95,7 +95,7 @@ def set_aside_at(
     if not records:
         return []
     # There are many marks: they are read once for all records.
-    ledger, problems = read_ledger(reader.jobs())
+    ledger, problems = reader.read_ledger()
     marks = [f"{problem.key}: {problem.why}" for problem in problems]
     shown = partial(event_of, event_decoder(reader)) if granted is None else granted.shown
     return [

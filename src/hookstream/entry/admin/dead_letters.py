@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from hookstream.adapters.kafka.lookups import LOOKUPS
 from hookstream.adapters.kafka.scan import LogScan, ReadLimit, Stretch
 from hookstream.adapters.kafka.tables.log import read_tables
+from hookstream.adapters.kafka.topic_ids import topic_ids_of
+from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.groups import Grouping
 from hookstream.core.redrive.ledger import Ledger, ResolvedBy, read_ledger
-from hookstream.core.redrive.marks import OffsetRange, Position, RedriveSource
+from hookstream.core.redrive.marks import OffsetRange, Position, RedriveSource, TopicIds
 from hookstream.core.redrive.rivals import refuse_rival
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
@@ -63,15 +66,25 @@ class DeadLetterReader:
         Raises:
             InputRefused: A mark cannot be read, so it is unknown which records are open.
         """
-        ledger, problems = read_ledger(self.jobs())
+        ledger, problems = self.read_ledger()
         refuse_unreadable(problems)
         return ledger
+
+    def read_ledger(self) -> tuple[Ledger, list[RowProblem]]:
+        """Return the records that are resolved, as far as they are known, and the rows that cannot be read."""
+        return read_ledger(self.jobs(), self.topic_ids())
 
     def jobs(self) -> Mapping[str, bytes]:
         """Return the live rows of the jobs table."""
         table = self.settings.topics_names.jobs
         rows = read_tables(reached(self.settings), [table])[table]
         return {key: row.value for key, row in rows.items() if row.value is not None}
+
+    def topic_ids(self) -> TopicIds:
+        """Return the ids that both topics have now; empty: there is no such topic, or it has none."""
+        names = {topic_of(source, self.settings.topics_names): source for source in RedriveSource}
+        found = topic_ids_of(LOOKUPS.client(reached(self.settings)), names)
+        return {source: (found[name] or b"").hex() for name, source in names.items()}
 
     def refuse_rival(self, job_id: str = "") -> None:
         """Refuse to redrive or purge the topic while another job does so.

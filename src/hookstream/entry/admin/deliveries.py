@@ -23,7 +23,6 @@ from hookstream.core.model import header_names
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Record, header_text
 from hookstream.core.model.subscription_status import SubscriptionStatus
-from hookstream.core.redrive.ledger import read_ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.summary import DeadLetterSummary, summary_of
 from hookstream.entry.admin.audit import AuditLog, AuditSelection, history_from
@@ -182,7 +181,7 @@ def _read_ended(
     )
     for entry in readers.attempts.entries(entries):
         states.entry(entry)
-    ledger, problems = read_ledger(readers.dead_letters.jobs())
+    ledger, problems = readers.dead_letters.read_ledger()
     for record in readers.dead_letters.between(since, None):
         summary = summary_of(record)
         who = summary.subscription_id, summary.partner_id

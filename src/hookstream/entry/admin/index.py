@@ -18,7 +18,9 @@ from hookstream.core.model.instant import DAY, MINUTE, SECOND, Millis
 from hookstream.core.model.listing import partition_ranges
 from hookstream.core.model.record import Record, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.topology.plan import tier_topics
+from hookstream.entry.admin.dead_letters import topic_of
 from hookstream.entry.admin.index_past import StretchReading
 from hookstream.entry.admin.index_reading import (
     RecordReader,
@@ -261,6 +263,10 @@ class _Following:
                     file.unlink()
             self._writer.folder.unlink_now()
             raise ReadAgain
+        sources = {topic_of(source, topics): source for source in RedriveSource}
+        self._writer.topic_ids = {
+            source: found[name] for name, source in sources.items() if name in found
+        }
         if not found.keys() <= known.keys():
             self._writer.now.put_state({"topics": _written_ids(known | found)})
 

@@ -66,7 +66,16 @@ def test_an_unreadable_mark_is_a_problem_and_not_an_empty_mark() -> None:
             "j/0/4": b'{"format":1,"partition":0,"offsets":[]}',
             "j/0/5": b'{"format":1,"partition":0,"offsets":[5]}',
             barrier_key("p"): barrier(),
-        }
+        },
+        {},
     )
     assert [problem.key for problem in problems] == ["j/0/1", "j/0/2", "j/0/3", "j/0/4"]
     assert not ledger.is_open(DEAD, Position(0, 5))
+
+
+def test_what_was_resolved_in_a_topic_that_was_deleted_is_open_in_its_successor() -> None:
+    old = Mark("j", DEAD, 0, (OffsetRange(0, 4),), topic_id="a1")
+    new = Mark("k", DEAD, 0, (OffsetRange(2, 2),), topic_id="b2")
+    ledger, problems = read_ledger({each.key: each.encode() for each in (old, new)}, {DEAD: "b2"})
+    resolved = [ledger.resolved_by(DEAD, Position(0, at)) for at in range(4)]
+    assert (resolved, problems) == ([None, None, ResolvedBy("k"), None], [])

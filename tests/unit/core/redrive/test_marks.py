@@ -156,6 +156,43 @@ def test_a_barrier_is_no_mark() -> None:
     assert [barrier_of(other) for other in ("p", "p/0/1", "p/barrier/1")] == [None] * 3
 
 
+@pytest.mark.parametrize("purged", [None, ADA], ids=["redriven", "purged"])
+def test_a_mark_of_a_topic_that_was_deleted_does_not_apply_to_its_successor(
+    purged: Purged | None,
+) -> None:
+    """Offsets begin again: it would hide other records."""
+    mark = Mark("j", DEAD, 0, (OffsetRange(1, 3),), purged, topic_id="a1")
+    assert read_mark(mark.key, mark.encode()) == mark
+    assert mark.applies_to({DEAD: "a1"})
+    assert not mark.applies_to({DEAD: "b2"})
+    assert outlived({mark.key: mark.encode()}, {(DEAD, 0): 0}, {DEAD: "b2"}) == [mark.key]
+    assert outlived({mark.key: mark.encode()}, {(DEAD, 0): 0}, {DEAD: "a1"}) == []
+
+
+def test_a_mark_applies_if_the_topic_of_either_is_not_known() -> None:
+    """As an earlier release's, or with brokers that have no ids."""
+    mark = Mark("j", DEAD, 0, (OffsetRange(1, 3),))
+    assert mark.applies_to({DEAD: "a1"})
+    assert mark._replace(topic_id="a1").applies_to({DEAD: ""})
+    assert mark._replace(topic_id="a1").applies_to({})
+
+
+@pytest.mark.parametrize("given", [7, None, "x" * 65, ["a1"]])
+@pytest.mark.parametrize("purged", [None, ADA], ids=["redriven", "purged"])
+def test_a_topic_id_that_is_none_is_a_problem(given: object, purged: Purged | None) -> None:
+    row = json.loads(Mark("p", DEAD, 0, (OffsetRange(5, 9),), purged).encode())
+    assert isinstance(
+        read_mark("p/0/5", json.dumps(row | {"topic_id": given}).encode()), RowProblem
+    )
+
+
+def test_a_book_names_the_topic_in_each_mark() -> None:
+    book = MarkBook("j", DEAD, topic_id="a1")
+    later = book.trial()
+    marks = [*book.resolve([Position(0, 5)]), *later.resolve([Position(0, 6)])]
+    assert [mark.topic_id for mark in marks] == ["a1", "a1"]
+
+
 def test_a_newer_releases_fields_are_ignored() -> None:
     mark = read_mark("j/0/1", b'{"format":1,"partition":0,"offsets":[1],"who":"eve"}')
     assert mark == redriven("j", 0, 1)
@@ -176,4 +213,4 @@ def test_marks_are_obsolete_when_the_log_starts_after_their_last_dead_letter() -
         )
     }
     starts = {(DEAD, 0): 9, (DEAD, 1): 5, (RedriveSource.UNDECODABLE, 0): 100}
-    assert outlived(rows, starts) == ["j/1/4", "p/0/2"]
+    assert outlived(rows, starts, {}) == ["j/1/4", "p/0/2"]

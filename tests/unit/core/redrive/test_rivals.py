@@ -81,9 +81,9 @@ def test_rows_are_removed_when_nothing_needs_them_any_more() -> None:
     table |= {mark.key: mark.encode(), "unreadable": b"{"}
     for job_id in ("purging", "failed", "cancelled", "gone", "unreadable"):
         table[barrier_key(job_id)] = barrier()
-    found = removable(table, {(DEAD, 0): 7}, NOW)
+    found = removable(table, {(DEAD, 0): 7}, {}, NOW)
     assert found == ["gone/0/1", "old", barrier_key("cancelled"), barrier_key("gone")]
-    assert removable(table, {(DEAD, 0): 6}, NOW)[0] == "old"
+    assert removable(table, {(DEAD, 0): 6}, {}, NOW)[0] == "old"
 
 
 def test_a_mark_stays_while_its_job_may_resolve_more_with_it() -> None:
@@ -98,4 +98,4 @@ def test_a_mark_stays_while_its_job_may_resolve_more_with_it() -> None:
         redrive("done").ended(JobState.DONE),
     )
     table |= {mark.key: mark.encode() for mark in marks} | {"unreadable": b"{"}
-    assert removable(table, {(DEAD, 0): 9}, NOW) == ["done/0/3", "gone/0/4"]
+    assert removable(table, {(DEAD, 0): 9}, {}, NOW) == ["done/0/3", "gone/0/4"]

@@ -9,7 +9,6 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.groups import GroupBy, Grouping
 from hookstream.core.redrive.job import RedriveRequest, redrives_of
-from hookstream.core.redrive.ledger import read_ledger
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct, Preview
 from hookstream.core.redrive.revive import Unredrivable
@@ -76,14 +75,14 @@ class ClusterAside:
 
     def listed(self, selector: Selector, listing: Listing, progress: Progress) -> ListingProblems:
         reader = self._reader(progress)
-        ledger, problems = read_ledger(reader.jobs())
+        ledger, problems = reader.read_ledger()
         listed(reader, ledger, selector, listing)
         return ListingProblems([f"{problem.key}: {problem.why}" for problem in problems])
 
     def details(self, name: str, progress: Progress) -> DetailsRead:
         reader, audit = self._reader(progress), AuditLog(self.settings, progress)
         found = self._found(reader, name)
-        ledger, problems = read_ledger(reader.jobs())
+        ledger, problems = reader.read_ledger()
         details = DetailsReader(reader, ledger, audit)
         marks = [f"{problem.key}: {problem.why}" for problem in problems]
         return DetailsRead([details.of(record) for record in found], marks)
