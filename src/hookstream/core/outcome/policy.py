@@ -192,15 +192,10 @@ def before_attempt(
         now: The present.
     """
     match status:
-        case Live(subscription=subscription):
-            return _of_earlier_life(subscription, delivery) or _expired(delivery, now)
-        case Held():
-            return _expired(delivery, now) or _held_until(delivery, rules.hold_hops, now)
-        case Paused():
-            return _paused(delivery, now, rules)
-        case DisabledStatus(disabled=disabled):
-            detail = f"disabled since {to_rfc3339(disabled.since)}: {disabled.reason}"
-            return DeadLetter(DeadReason.DISABLED, detail)
+        case Live() | Held() | Paused() | DisabledStatus():
+            # Whatever the subscription of today allows, this was never owed to it.
+            cancelled = _of_earlier_life(status.subscription, delivery)
+            return cancelled or _unattempted(status, delivery, rules, now)
         case Deleted(subscription_id=subscription_id):
             return Cancel(f"subscription {subscription_id} was deleted")
         case Unreadable(unreadable=unreadable):
@@ -211,10 +206,29 @@ def before_attempt(
             return _missing(DeferReason.SUBSCRIPTION_ABSENT, why, delivery, now, rules)
 
 
+def _unattempted(
+    status: Live | Held | Paused | DisabledStatus,
+    delivery: Delivery,
+    rules: WaitRules,
+    now: Millis,
+) -> Disposition | None:
+    """Return the disposition of a delivery of a subscription that exists; None: it may be attempted."""
+    match status:
+        case Live():
+            return _expired(delivery, now)
+        case Held():
+            return _expired(delivery, now) or _held_until(delivery, rules.hold_hops, now)
+        case Paused():
+            return _paused(delivery, now, rules)
+        case DisabledStatus(disabled=disabled):
+            detail = f"disabled since {to_rfc3339(disabled.since)}: {disabled.reason}"
+            return DeadLetter(DeadReason.DISABLED, detail)
+
+
 def _of_earlier_life(subscription: Subscription, delivery: Delivery) -> Cancel | None:
     """Return the end of a delivery to a subscription that was deleted and re-created; None: it was not.
 
-    Nothing is sent to a pull endpoint, and a live subscription keeps its kind of endpoint. Otherwise the event's
+    Nothing is sent to a pull endpoint, and a subscription keeps its kind of endpoint for life. Otherwise the event's
     time shows it. Runs of jobs may be of any time.
     """
     if subscription.endpoint.is_pull:

@@ -13,6 +13,7 @@ from hookstream.core.model.outcome import (
     DeferUntil,
     Disposition,
 )
+from hookstream.core.model.record import Origin
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
@@ -32,6 +33,8 @@ from hookstream.core.model.subscription_status import (
 from hookstream.core.outcome.policy import WaitRules, before_attempt, deferred, wait_ended
 
 SUBSCRIPTION = Subscription("orders", "acme", Endpoint("https://acme.example", ()), ("*",), 0)
+HELD = Held(SUBSCRIPTION, None, Hold(HoldKind.EVERYTHING, ALL, NOW, "a deploy"))
+DISABLED = DisabledStatus(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
 
 
 def instead(
@@ -48,6 +51,27 @@ def instead(
 
 def test_a_live_subscription_is_attempted() -> None:
     assert instead(Live(SUBSCRIPTION, None), a_delivery()) is None
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        Live(SUBSCRIPTION, None),
+        Paused(SUBSCRIPTION, None, NOW),
+        DISABLED,
+        HELD,
+    ],
+    ids=lambda status: type(status).__name__,
+)
+def test_a_delivery_of_an_earlier_life_of_its_id_is_cancelled_whatever_the_later_one_allows(
+    status: Live | Paused | DisabledStatus | Held,
+) -> None:
+    """It waits for nothing, and is no dead letter of a subscription that it was never owed to."""
+    later = replace(SUBSCRIPTION, active_from=NOW)
+    earlier = a_delivery(origin=Origin("t", 0, 7, NOW - 1), expires_at=NOW - 1)
+    assert instead(replace(status, subscription=later), earlier) == Cancel(
+        "subscription orders was deleted and re-created after the event"
+    )
 
 
 def test_an_expired_delivery_is_not_attempted() -> None:
@@ -168,14 +192,9 @@ def test_a_deleted_subscription_cancels_its_deliveries() -> None:
 
 
 def test_a_disabled_subscription_dead_letters_its_deliveries() -> None:
-    status = DisabledStatus(SUBSCRIPTION, None, Disabled("orders", NOW, "gone"))
-
-    assert instead(status, a_delivery()) == DeadLetter(
+    assert instead(DISABLED, a_delivery()) == DeadLetter(
         DeadReason.DISABLED, "disabled since 2023-11-14T22:13:20.000Z: gone"
     )
-
-
-HELD = Held(SUBSCRIPTION, None, Hold(HoldKind.EVERYTHING, ALL, NOW, "a deploy"))
 
 
 def test_a_held_delivery_is_rechecked_soon_at_first_and_finally_every_five_minutes() -> None:
