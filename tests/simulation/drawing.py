@@ -25,6 +25,7 @@ from tests.simulation.story import (
     LATE,
     NEVER,
     PLAIN,
+    WRITTEN_WITHIN,
     Act,
     Bounds,
     Mood,
@@ -57,6 +58,9 @@ WORDS = (
     ("exhausted_and_failing", 4.0),
 )
 """How endpoints behave that say something in the heads of their answers."""
+OF_JOBS = frozenset({"replay", "resend", "redrive", "purge", "test", "cancel"})
+FILLING = frozenset({"resume", "enable"})
+"""Acts that request replays, if they have an amount."""
 SEAMS = ("take", "write", "acknowledgement", "attempt", "answer", "commit")
 
 
@@ -66,7 +70,7 @@ def draw(seed: int) -> Story:
     quiet = chance.random() < 0.1
     partitions = chance.choice((1, 1, 2, 3))
     wishes = tuple(_wish(chance, number, quiet=quiet) for number in range(chance.randint(1, 4)))
-    wishes = _with_starts(seed, _with_words(seed, wishes))
+    wishes = _with_slow_writes(seed, _with_starts(seed, _with_words(seed, wishes)))
     if quiet:
         wishes = (*wishes, Wish("well", max_in_flight=8))
     acts = _events(chance, partitions)
@@ -82,6 +86,7 @@ def draw(seed: int) -> Story:
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             acts += chance.choice(OWNERS)(chance, wishes)
         acts += _operations(seed, wishes, times)
+        acts += _recreations(seed, wishes, acts)
     acts += burst
     if any(act.does == "publish" and LATE in act.more for act in acts):
         acts.append(Act(round(chance.uniform(0, 5), 2), "publish_schema"))
@@ -105,6 +110,28 @@ def _operations(seed: int, wishes: tuple[Wish, ...], times: list[float]) -> list
     return [act for acts in drawn for act in acts]
 
 
+def _recreations(seed: int, wishes: tuple[Wish, ...], acts: list[Act]) -> list[Act]:
+    """Draw, from a generator of its own, subscriptions that are created again under the id of a deleted one.
+
+    Not where jobs may have runs of either: which of both these are of is for tests of jobs to say.
+    """
+    chance = random.Random(f"the recreations of {seed}")
+    if any(act.does in OF_JOBS or (act.does in FILLING and act.amount) for act in acts):
+        return []
+    started = {wish.id for wish in wishes if wish.starts is not None}
+    deleted = [act for act in acts if act.does == "delete" and act.who not in started]
+    if not deleted and chance.random() < 0.3:
+        who = chance.choice(wishes).id
+        if who not in started:
+            deleted = [Act(round(chance.uniform(1, 8), 2), "delete", who)]
+            acts += deleted
+    return [
+        Act(round(act.at + chance.choice((0.1, 0.5, 2.0, 4.0)), 2), "recreate", act.who)
+        for act in deleted
+        if chance.random() < 0.7
+    ]
+
+
 def _with_words(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
     """Draw, from a generator of its own, endpoints that answer with words in their heads."""
     chance = random.Random(f"the words of {seed}")
@@ -125,6 +152,17 @@ def _with_starts(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
     chance = random.Random(f"the starts of {seed}")
     return tuple(
         replace(wish, starts=chance.choice((-5.0, 0.0, round(wish.born / 2, 3))))
+        if wish.born > 0 and chance.random() < 0.6
+        else wish
+        for wish in wishes
+    )
+
+
+def _with_slow_writes(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
+    """Draw, from a generator of its own, new subscriptions whose rows come as late as a writer lets them."""
+    chance = random.Random(f"the writes of {seed}")
+    return tuple(
+        replace(wish, appended=chance.choice((0.2, WRITTEN_WITHIN)))
         if wish.born > 0 and chance.random() < 0.6
         else wish
         for wish in wishes

@@ -1,7 +1,7 @@
 """The final check: every delivery ended once, in the right way, and the audit log shows it."""
 
 from tests.simulation.behaviours import GONE
-from tests.simulation.expectation import Owed, Pair, base_of
+from tests.simulation.expectation import Owed, Pair
 from tests.simulation.invariants import FINAL, JUSTIFIED, PROMISE, SILENT, Ledger
 from tests.simulation.sent_tests import TESTED
 from tests.simulation.story import NEVER, Story, Wish
@@ -60,7 +60,8 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
 
 
 def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
-    status = ledger.expected.statuses[base_of(pair)[1]]
+    status = ledger.expected.status_of(pair)
+    assert status is not None
     wish = status.wish
     match reason:
         case "attempts_exhausted":

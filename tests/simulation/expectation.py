@@ -159,8 +159,20 @@ class SubscriptionStatus:
     """The parts of gaps that replays fill."""
     absences: list[Absence] = field(default_factory=list)
     deleted_at: Millis | None = None
+    before: "SubscriptionStatus | None" = None
+    """The deleted subscription that had this one's id."""
+
+    def of(self, timestamp: Millis) -> "SubscriptionStatus":
+        """Return the subscription that an event of a time is of: this one, or an earlier one of its id."""
+        if self.before is None or timestamp > self.active_from:
+            return self
+        return self.before.of(timestamp)
 
     def owed(self, event: Event) -> Owed:
+        life = self.of(event.timestamp)
+        return life._owed(event)  # noqa: SLF001  another of this class
+
+    def _owed(self, event: Event) -> Owed:
         wish = self.wish
         if event.garbage or event.type not in wish.types:
             return Owed.NEVER
@@ -287,5 +299,13 @@ class Expectation:
         ]
 
     def is_deleted(self, pair: Pair) -> bool:
-        status = self.statuses.get(base_of(pair)[1])
+        """Return whether the subscription that a delivery is of was deleted, though its id may be used again."""
+        status = self.status_of(pair)
         return status is not None and status.deleted_at is not None
+
+    def status_of(self, pair: Pair) -> SubscriptionStatus | None:
+        """Return what is known of the subscription that a delivery is of."""
+        status, event = self.statuses.get(base_of(pair)[1]), self.event(pair[0])
+        if status is None or event is None:
+            return status
+        return status.of(event.timestamp)

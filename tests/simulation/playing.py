@@ -18,7 +18,7 @@ from tests.simulation.world import EVENTS, LATE_EVENTS, Host, Parts
 from hookstream.core.matching.directory import Directory
 from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.model.subscription import Batch, Gap, SubscriptionState
+from hookstream.core.model.subscription import Batch, Gap, Subscription, SubscriptionState
 from hookstream.core.planning import transitions
 from hookstream.core.planning.gap_fills import GapFill, fill_closed, started
 from hookstream.core.replay import outstanding
@@ -110,7 +110,7 @@ class Player(Redrives):
         """Let everything happen, until it has or an invariant breaks."""
         for wish in self.story.wishes:
             if wish.born <= 0:
-                self.world.subscribe(wish)
+                self.world.put(self.world.decide(wish))
         timeline: list[tuple[float, Act | Wish]] = [(act.at, act) for act in self.story.acts]
         timeline += [(wish.born, wish) for wish in self.story.wishes if wish.born > 0]
         timeline.sort(key=lambda each: each[0])
@@ -131,9 +131,18 @@ class Player(Redrives):
         await self._calm()
 
     def _subscribe(self, wish: Wish) -> None:
+        """Decide on a subscription, and write its first row as late as the story has it."""
+        subscription = self.world.decide(wish)
+        delay = wish.appended + self.world.parts.row_delay
+        if not delay:
+            self._append(wish, subscription)
+            return
+        asyncio.get_running_loop().call_later(delay, self._append, wish, subscription)
+
+    def _append(self, wish: Wish, subscription: Subscription) -> None:
         """Write a subscription's first row; in one transaction with the replay of what it starts from."""
         world = self.world
-        world.subscribe(wish)
+        world.put(subscription)
         if wish.starts is not None:
             start = NOON + int(wish.starts * 1000)
             after, fill = started(world.subscriptions[wish.id], start, self.new_job(KIND))
@@ -397,6 +406,14 @@ class Player(Redrives):
             return
         self.world.expectation.statuses[act.who].deleted_at = self.world.clock.now()
         self.world.put(replace(found, state=SubscriptionState.DELETED))
+
+    def do_recreate(self, act: Act) -> None:
+        """Create a subscription again under the id of a deleted one."""
+        found = self.world.subscriptions.get(act.who)
+        if found is None or found.state is not SubscriptionState.DELETED:
+            return
+        if act.who not in self.world.disabled:
+            self.world.put(self.world.decide(self.world.wishes[act.who]))
 
     def do_enable(self, act: Act) -> None:
         """Clear an endpoint's health row, and write the gap, in one transaction."""

@@ -505,7 +505,8 @@ class SeenSender:
         for event, _ in pairs:
             found = process.ledger.expected.event(event)
             event_type = "" if found is None else found.type
-            stopped = process.world.stopped(who, event_type)
+            at = None if found is None else found.timestamp
+            stopped = process.world.stopped(who, event_type, at)
             if stopped is not None:
                 process.ledger.blame(STALE, f"{event} was attempted for {who}, which {stopped}")
             if process.view.holds(who, event_type):

@@ -104,7 +104,7 @@ class SentTests:
             case "disabled":
                 return bool(status.disablings)
             case "subscription_absent":
-                written = status.active_from - AHEAD
+                written = status.active_from - AHEAD + int(status.wish.appended * 1_000)
                 return bool(status.absences) or now < written + LAG + EARLIER
             case "not_granted":
                 return event.type in status.grants.taken

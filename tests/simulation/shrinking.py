@@ -69,8 +69,14 @@ def _simpler(wish: Wish) -> Iterator[Wish]:
     if wish.final_statuses:
         yield replace(wish, final_statuses=frozenset())
     if wish.born > 0:
-        yield replace(wish, born=-10.0)
+        yield from _written_earlier(wish)
     yield from _simpler_requests(wish)
+
+
+def _written_earlier(wish: Wish) -> Iterator[Wish]:
+    yield replace(wish, born=-10.0, appended=0.0)
+    if wish.appended:
+        yield replace(wish, appended=0.0)
 
 
 def _simpler_requests(wish: Wish) -> Iterator[Wish]:

@@ -16,6 +16,10 @@ PLAIN, LATE, NEVER = "order.placed", "order.packed", "order.lost"
 """Event types: one whose schema is there, one whose schema arrives late, one whose never does."""
 
 
+WRITTEN_WITHIN = 0.5
+"""Seconds within which a row is appended, or the change is not made: two seconds ahead, every worker has read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mood:
     """How an endpoint behaves until an instant of the story."""
@@ -46,6 +50,8 @@ class Wish:
     final_statuses: frozenset[int] = frozenset()
     born: float = -10.0
     """When its row is written; it is active two seconds later."""
+    appended: float = 0.0
+    """Seconds after that until its row is appended: a writer is slow."""
     starts: float | None = None
     """Seconds into the story from which a replay gives it what came before it; None: none does."""
     moods: tuple[Mood, ...] = ()
@@ -74,7 +80,8 @@ class Wish:
             parts.append(f"{self.rate:g} a second")
         if self.born > 0:
             since = "" if self.starts is None else f", from {self.starts:g}s on"
-            parts.append(f"written at {self.born:g}s{since}")
+            slowly = f" within {self.appended:g}s" if self.appended else ""
+            parts.append(f"written at {self.born:g}s{slowly}{since}")
         if self.cloudevents:
             parts.append("CloudEvents")
         if self.batch is not None:

@@ -88,6 +88,8 @@ class Parts:
     """What redrives and purges read."""
     writer: "Callable[..., Any] | None" = None
     """Makes the writers of jobs; None: the right ones."""
+    row_delay: float = 0.0
+    """Seconds by which rows of new subscriptions come later than a writer may append them."""
 
 
 class Host:
@@ -372,10 +374,10 @@ class World:
             host.link.broker(up=up)
             host.wake()
 
-    def stopped(self, who: str, event_type: str) -> str | None:
+    def stopped(self, who: str, event_type: str, timestamp: Millis | None) -> str | None:
         """Return why nothing may be sent for a subscription, once every worker must know it."""
-        now = self.clock.now()
-        deleted_at = self.expectation.statuses[who].deleted_at
+        now, status = self.clock.now(), self.expectation.statuses[who]
+        deleted_at = (status if timestamp is None else status.of(timestamp)).deleted_at
         if deleted_at is not None and now - deleted_at > HOLDS_WITHIN:
             return f"was deleted {now - deleted_at} ms ago"
         taken = self.expectation.grants.since(event_type)
@@ -474,32 +476,33 @@ class World:
         self.held_since.pop((kind, name), None)
         self.write_row(Row(drop, holds=(kind, name), clears=True))
 
-    def subscribe(self, wish: Wish) -> None:
-        """Write a subscription's first row; it is active two seconds later, or from the beginning."""
-        active_from = NOON - 1 if wish.born <= 0 else self.clock.now() + AHEAD
+    def decide(self, wish: Wish) -> Subscription:
+        """Decide on a subscription, which is active two seconds later, or from the beginning: `put` writes its row."""
+        active_from = self.clock.now() + AHEAD
+        if wish.born <= 0 and wish.id not in self.wishes:
+            active_from = NOON - 1
         self.wishes[wish.id] = wish
-        status = SubscriptionStatus(wish, active_from, self.expectation.grants)
+        before = self.expectation.statuses.get(wish.id)
+        status = SubscriptionStatus(wish, active_from, self.expectation.grants, before=before)
         self.expectation.statuses[wish.id] = status
         pattern: JsonObject | None = None
         if wish.colour is not None:
             pattern = {"data": {"colour": [wish.colour]}}
-        self.put(
-            Subscription(
-                id=wish.id,
-                partner_id="acme",
-                endpoint=Endpoint(
-                    url=f"https://{wish.id}.example/hook",
-                    secrets=(SigningSecret("s1", b"0" * 32),),
-                    timeout=wish.timeout,
-                ),
-                event_types=wish.types,
-                active_from=active_from,
-                pattern=pattern,
-                format=BodyFormat.CLOUDEVENTS if wish.cloudevents else BodyFormat.STANDARD,
-                batch=wish.batch,
-                retry=RetryPolicy(schedule=wish.schedule, final_statuses=wish.final_statuses),
-                limits=Limits(max_in_flight=wish.max_in_flight, rate_limit=wish.rate),
-            )
+        return Subscription(
+            id=wish.id,
+            partner_id="acme",
+            endpoint=Endpoint(
+                url=f"https://{wish.id}.example/hook",
+                secrets=(SigningSecret("s1", b"0" * 32),),
+                timeout=wish.timeout,
+            ),
+            event_types=wish.types,
+            active_from=active_from,
+            pattern=pattern,
+            format=BodyFormat.CLOUDEVENTS if wish.cloudevents else BodyFormat.STANDARD,
+            batch=wish.batch,
+            retry=RetryPolicy(schedule=wish.schedule, final_statuses=wish.final_statuses),
+            limits=Limits(max_in_flight=wish.max_in_flight, rate_limit=wish.rate),
         )
 
     def group_of(self, where: TopicPartition) -> str:
@@ -549,7 +552,8 @@ class World:
                     return record.offset
                 continue
             statuses = [
-                self.expectation.statuses[name] for _, name in self.expectation.owed_to(event)
+                self.expectation.statuses[name].of(event.timestamp)
+                for _, name in self.expectation.owed_to(event)
             ]
             if any(not each.absences and each.deleted_at is None for each in statuses):
                 return record.offset
