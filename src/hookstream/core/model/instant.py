@@ -51,9 +51,9 @@ def to_rfc3339(instant: Millis) -> str:
 
 
 def to_the_second(instant: Millis) -> str:
-    """Return the instant for a table, in UTC to the second: `2026-11-24 08:15:30`."""
+    """Return the instant for people, in UTC to the second: `2026-11-24 08:15:30Z`."""
     text = to_rfc3339(instant)
-    return text[:19].replace("T", " ") if text.endswith("Z") else text
+    return f"{text[:19].replace('T', ' ')}Z" if text.endswith("Z") else text
 
 
 def within_years(instant: Millis) -> Millis:

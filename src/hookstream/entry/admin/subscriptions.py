@@ -113,13 +113,13 @@ def status_text(status: SubscriptionStatus, now: Millis) -> str:
     match status:
         case Live(subscription):
             begins = subscription.active_from
-            return "active" if begins < now else f"active from {_short(begins)}"
+            return "active" if begins < now else f"active from {to_the_second(begins)}"
         case Held(hold=hold):
-            return f"held since {_short(hold.since)} ({hold.kind}: {hold.reason})"
+            return f"held since {to_the_second(hold.since)} ({hold.kind}: {hold.reason})"
         case Paused(since=since):
-            return f"paused since {_short(since)}"
+            return f"paused since {to_the_second(since)}"
         case DisabledStatus(disabled=disabled):
-            return f"disabled since {_short(disabled.since)} ({disabled.reason})"
+            return f"disabled since {to_the_second(disabled.since)} ({disabled.reason})"
         case Deleted():
             return "deleted"
         case Unreadable(unreadable):
@@ -190,8 +190,3 @@ def subscription_document(facts: SubscriptionFacts, now: Millis) -> JsonObject:
 def shown_fields(subject: Subscription | Partner) -> JsonObject:
     """Return the fields of a subject by their paths, without secrets."""
     return {path: field.shown for path, field in fields_of(subject, scrub).items()}
-
-
-def _short(instant: Millis) -> str:
-    """Return an instant to the second, in UTC, short enough for a column."""
-    return to_the_second(instant) + "Z"

@@ -87,7 +87,7 @@ class _ListenLines:
 
     def forwarded(self, at: Millis, webhook_id: str, done: Forwarded) -> None:
         status = done.error if done.status is None else str(done.status)
-        line = f"{to_the_second(at)}Z  {webhook_id}  {status}  {done.seconds * 1000:.0f} ms"
+        line = f"{to_the_second(at)}  {webhook_id}  {status}  {done.seconds * 1000:.0f} ms"
         self._out.text(line, "" if done.status in _ACCEPTED else "red")
 
     def missed(self, entry: JsonObject) -> None:

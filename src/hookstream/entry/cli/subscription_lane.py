@@ -117,4 +117,4 @@ def _breaker(state: str, probe_at: Millis | None, now: Millis) -> str:
 
 def _until(instant: Millis, now: Millis, before: str = "until") -> str:
     left = f" (in {ago(instant, now)})" if instant > now else ""
-    return f"{before} {to_the_second(instant)}Z{left}"
+    return f"{before} {to_the_second(instant)}{left}"

@@ -33,7 +33,7 @@ def of_pending(status: SubscriptionStatus | None) -> list[str]:
 
 
 def test_what_waits_for_its_time_needs_nothing() -> None:
-    nothing = "nothing: it is attempted automatically, and is due at 1970-01-01 00:00:06"
+    nothing = "nothing: it is attempted automatically, and is due at 1970-01-01 00:00:06Z"
     assert of_pending(LIVE) == of_pending(None) == [nothing, RESEND]
 
 

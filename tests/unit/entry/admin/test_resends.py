@@ -153,7 +153,7 @@ def test_its_job_is_done_with_its_only_step_and_says_who_asked_for_what() -> Non
 def test_an_event_that_is_gone_says_which_topic_let_go_of_it_and_what_that_still_has() -> None:
     oldest = replace(RECORD, offset=120, timestamp=1_700_000_000_000)
     assert gone(ORIGIN, oldest) == (
-        "is gone: t-3 let go of all that it had before @120, which is of 2023-11-14 22:13:20"
+        "is gone: t-3 let go of all that it had before @120, which is of 2023-11-14 22:13:20Z"
     )
     assert gone(ORIGIN, None) == "is gone: t-3 has no record any more"
     before = gone(ORIGIN, replace(oldest, offset=2))

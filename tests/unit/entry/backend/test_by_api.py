@@ -39,7 +39,7 @@ def test_attempts_are_listed_the_oldest_first_with_what_the_window_leaves_out() 
     assert (entry["delivery_id"], entry["origin"]["offset"]) == ("msg_ours", 40)
     assert said.err.splitlines() == [
         "1 of 2 attempts",
-        "the console's index begins at 2026-11-24 11:00:00: earlier entries are not known",
+        "the console's index begins at 2026-11-24 11:00:00Z: earlier entries are not known",
     ]
 
 
@@ -68,7 +68,7 @@ def test_deliveries_are_counted_and_listed_as_far_as_the_window_reaches() -> Non
     listed = json.loads(said.out)
     assert (listed["total"], listed["not_read"]) == (2, None)
     assert {each["delivery_id"] for each in listed["deliveries"]} == {"msg_ours", "msg_theirs"}
-    assert "the console's index begins at 2026-11-24 11:00:00" in said.err
+    assert "the console's index begins at 2026-11-24 11:00:00Z" in said.err
 
 
 def test_dead_letters_are_listed_with_who_purged_them() -> None:
@@ -217,7 +217,7 @@ def test_what_limits_followed_attempts_is_said_once() -> None:
         recorded(face, f"msg_{number}", NOON + number)
         next(following)
     assert said == [
-        "the console's index begins at 2026-11-24 11:00:00: earlier entries are not known"
+        "the console's index begins at 2026-11-24 11:00:00Z: earlier entries are not known"
     ]
 
 

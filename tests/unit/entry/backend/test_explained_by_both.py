@@ -43,9 +43,9 @@ def test_a_partner_learns_of_its_own_subscriptions_and_of_no_place() -> None:
     lines = [line.strip() for line in said.out.splitlines()]
     assert lines[:2] == [
         "pricing.completed v1 e-1, environment production, entity q-1",
-        "record of 2026-11-24 12:00:00",
+        "record of 2026-11-24 12:00:00Z",
     ]
-    assert "waits since 2026-11-24 12:00:00, due 2026-11-24T12:05:00.000Z: suspended" in lines
+    assert "waits since 2026-11-24 12:00:00Z, due 2026-11-24T12:05:00.000Z: suspended" in lines
     assert "nothing is recorded for it yet" in lines
     assert lines[-1].startswith("not searched: parts that a console does not read in one answer")
     document = json.loads(run(partner, "explain", "e-1", "--json").out)

@@ -10,7 +10,7 @@ from tests.doubles.faces import ApiFace, MemoryBackend, run
 from hookstream.core.access.scopes import Scope
 from hookstream.core.failures.groups import Actor, GroupState
 
-SINCE = "Errors are counted since 2026-11-24 11:00:00"
+SINCE = "Errors are counted since 2026-11-24 11:00:00Z"
 
 
 def test_without_a_console_it_is_said_where_failure_groups_come_from() -> None:
@@ -80,14 +80,14 @@ def test_a_group_is_shown_with_its_newest_attempts() -> None:
     lines = [" ".join(line.split()) for line in said.out.splitlines()]
     assert lines == [
         f"group {OUR_FAILURE.id}, revision 2",
-        "state acknowledged since 2026-11-24 11:59:59 by an operator (hush-operator)",
+        "state acknowledged since 2026-11-24 11:59:59Z by an operator (hush-operator)",
         "note hush-note",
         "subscription crm of acme",
         "error failed 503 (answered <n>)",
         "example answered 503",
-        "seen 1970-01-01 00:00:01 to 2026-11-24 11:59:59",
+        "seen 1970-01-01 00:00:01Z to 2026-11-24 11:59:59Z",
         "errors 1 of 1 delivery",
-        "1970-01-01 00:00:01 msg_ours #1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06",
+        "1970-01-01 00:00:01Z msg_ours #1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06Z",
     ]
     shown = json.loads(run(ApiFace(ApiWorld()), "failures", "show", OUR_FAILURE.id, "--json").out)
     assert (shown["id"], shown["count"], len(shown["attempts"])) == (OUR_FAILURE.id, 1, 1)

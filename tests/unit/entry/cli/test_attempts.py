@@ -27,10 +27,10 @@ DELIVERED = replace(
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (FIRST, "#1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06"),
+        (FIRST, "#1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06Z"),
         (
             replace(FIRST, status=None, error="timeout: 15 s"),
-            "#1 initial: failed (timeout: 15 s) in 10us, retry at 1970-01-01 00:00:06",
+            "#1 initial: failed (timeout: 15 s) in 10us, retry at 1970-01-01 00:00:06Z",
         ),
         (replace(LAST, reason="expired"), "#2 initial: failed 503 in 10us, dead letter (expired)"),
         (
@@ -40,7 +40,7 @@ DELIVERED = replace(
         (DELIVERED, "#1 initial: delivered 204 in 10us"),
         (
             replace(FIRST, batch_id="msgb_a"),
-            "#1 initial: failed 503 in 10us (batch msgb_a), retry at 1970-01-01 00:00:06",
+            "#1 initial: failed 503 in 10us (batch msgb_a), retry at 1970-01-01 00:00:06Z",
         ),
     ],
 )
@@ -58,12 +58,12 @@ def test_a_history_is_shown_in_order_with_the_partners_answer() -> None:
         "  event pricing.completed e-1",
         "  about q-1 (production)",
         "  for   crm of acme, at crm.example",
-        "  from  t-3@40 of 1970-01-01 00:00:00",
-        "  1970-01-01 00:00:01  #1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06",
+        "  from  t-3@40 of 1970-01-01 00:00:00Z",
+        "  1970-01-01 00:00:01Z  #1 initial: failed 503 in 10us, retry at 1970-01-01 00:00:06Z",
         "    answer: busy try later",
-        "  1970-01-01 00:00:06  #2 initial: failed 503 in 10us, dead letter (status)",
-        "  1970-01-01 00:00:06  dead letter 3@7 (attempts_exhausted: 2 attempts)",
-        "  1970-01-01 00:00:09  redriven from 3@7 by job",
+        "  1970-01-01 00:00:06Z  #2 initial: failed 503 in 10us, dead letter (status)",
+        "  1970-01-01 00:00:06Z  dead letter 3@7 (attempts_exhausted: 2 attempts)",
+        "  1970-01-01 00:00:09Z  redriven from 3@7 by job",
     ]
 
 
@@ -79,13 +79,13 @@ def test_the_runs_of_a_delivery_are_shown_one_after_the_other() -> None:
         "  event pricing.completed e-1",
         "  about q-1 (production)",
         "  for   crm of acme, at crm.example",
-        "  from  t-3@40 of 1970-01-01 00:00:00",
+        "  from  t-3@40 of 1970-01-01 00:00:00Z",
         "  first life: completed",
-        "  1970-01-01 00:00:01  #1 initial: delivered 204 in 10us",
+        "  1970-01-01 00:00:01Z  #1 initial: delivered 204 in 10us",
         "  run of replay-7: pending",
         (
-            "  1970-01-01 00:00:20  #1 replay of replay-7: failed 503 in 10us, retry at"
-            " 1970-01-01 00:00:06"
+            "  1970-01-01 00:00:20Z  #1 replay of replay-7: failed 503 in 10us, retry at"
+            " 1970-01-01 00:00:06Z"
         ),
     ]
     document = history_document(history)

@@ -40,13 +40,13 @@ def test_a_body_is_indented_and_no_number_of_it_changes() -> None:
 
 def test_where_it_came_from_and_what_changed_is_said() -> None:
     assert [*payload_reservations(READ)] == [
-        "rendered now from its origin t-3@40, published 2026-11-24 11:59:00"
+        "rendered now from its origin t-3@40, published 2026-11-24 11:59:00Z"
     ]
     copy = changed(found="", at_origin=False, changed_at=NOON, version_sent=1)
     assert [*payload_reservations(copy)] == [
-        "rendered now from a copy of its event, published 2026-11-24 11:59:00",
+        "rendered now from a copy of its event, published 2026-11-24 11:59:00Z",
         (
-            "the subscription changed since the last attempt, at 2026-11-24 12:00:00: the sent body"
+            "the subscription changed since the last attempt, at 2026-11-24 12:00:00Z: the sent body"
             " may differ"
         ),
         "the last request had version 1; this is version 2",

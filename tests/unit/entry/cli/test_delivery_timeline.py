@@ -133,44 +133,44 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
     assert text(life(ApiWorld(), HELD)) == [
         "Next",
         (
-            "  attempt 2 now, due since 2026-11-24 12:00:00 (held); it waits until its hold is"
+            "  attempt 2 now, due since 2026-11-24 12:00:00Z (held); it waits until its hold is"
             " cleared"
         ),
         "Timeline",
-        "  2026-11-24 11:58:59  event published at t-3@40",
-        "  2026-11-24 11:58:59  matched",
+        "  2026-11-24 11:58:59Z  event published at t-3@40",
+        "  2026-11-24 11:58:59Z  matched",
         (
-            "  2026-11-24 11:59:00  attempt 1, initial: failed 503 in 250ms;"
+            "  2026-11-24 11:59:00Z  attempt 1, initial: failed 503 in 250ms;"
             " 2 records of it: the attempt was repeated after a crash"
         ),
         "    answer: try later",
         below,
-        "  2026-11-24 11:59:00  waited until 2026-11-24 11:59:05 (retry)",
-        "  2026-11-24 11:59:05  attempt 2, retry: failed 503 in 250ms",
+        "  2026-11-24 11:59:00Z  waited until 2026-11-24 11:59:05Z (retry)",
+        "  2026-11-24 11:59:05Z  attempt 2, retry: failed 503 in 250ms",
         below,
-        "  2026-11-24 11:59:06  dead letter 3@7 (attempts_exhausted: 2 attempts)",
-        "  2026-11-24 11:59:20  purged at 3@7 by ada@ops (purge-1): sent: by mail",
-        "  2026-11-24 11:59:39  resend began: resend-1, asked for by ada@ops",
-        "  2026-11-24 11:59:40  attempt 1, replay: delivered 200 in 250ms, run resend-1",
+        "  2026-11-24 11:59:06Z  dead letter 3@7 (attempts_exhausted: 2 attempts)",
+        "  2026-11-24 11:59:20Z  purged at 3@7 by ada@ops (purge-1): sent: by mail",
+        "  2026-11-24 11:59:39Z  resend began: resend-1, asked for by ada@ops",
+        "  2026-11-24 11:59:40Z  attempt 1, replay: delivered 200 in 250ms, run resend-1",
         "    answer: try later",
         below,
-        "  2026-11-24 11:59:40  completed, run resend-1",
-        "  2026-11-24 11:59:50  replay began: replay-9",
-        "  2026-11-24 11:59:50  cancelled without an attempt (subscription_deleted), run replay-9",
+        "  2026-11-24 11:59:40Z  completed, run resend-1",
+        "  2026-11-24 11:59:50Z  replay began: replay-9",
+        "  2026-11-24 11:59:50Z  cancelled without an attempt (subscription_deleted), run replay-9",
         below,
-        "  2026-11-24 11:59:55  replay began: replay-8",
-        "  2026-11-24 11:59:55  attempt 2, retry: failed 503 in 250ms, run replay-8",
+        "  2026-11-24 11:59:55Z  replay began: replay-8",
+        "  2026-11-24 11:59:55Z  attempt 2, retry: failed 503 in 250ms, run replay-8",
         below,
         (
-            "  2026-11-24 11:59:55  waits in hush-tier until 2026-11-24 12:00:00 (held),"
+            "  2026-11-24 11:59:55Z  waits in hush-tier until 2026-11-24 12:00:00Z (held),"
             " deferred 2 times"
         ),
         (
-            "  2026-11-24 11:59:55  dead-lettered (attempts_exhausted); its dead letter was not found,"
+            "  2026-11-24 11:59:55Z  dead-lettered (attempts_exhausted); its dead letter was not found,"
             " run replay-8"
         ),
         "Sent",
-        "  attempt 2 of replay-8, 2026-11-24 11:59:55, version 1",
+        "  attempt 2 of replay-8, 2026-11-24 11:59:55Z, version 1",
         "  POST (path not shown) HTTP/1.1",
         "  host: crm.example",
         "  webhook-id: msg_a",
@@ -183,7 +183,7 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
         "  user-agent: (hookstream/ and the release that sent it)",
         "  content-length: 9",
         (
-            "  its subscription changed since, at 2026-11-24 12:00:00: content-type, secrets and its"
+            "  its subscription changed since, at 2026-11-24 12:00:00Z: content-type, secrets and its"
             " own headers are the current ones"
         ),
     ]
@@ -208,7 +208,7 @@ def test_a_step_of_two_events_under_one_id_says_which() -> None:
         "subscriptions",
     )
     lines = text(found)
-    assert "  2026-11-24 11:59:40  completed, event at t-3@41" in lines
+    assert "  2026-11-24 11:59:40Z  completed, event at t-3@41" in lines
     assert found.sent is not None
     assert lines[-1].endswith("headers that come from it are missing")
 

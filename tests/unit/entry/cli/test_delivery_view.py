@@ -28,17 +28,17 @@ def no_job(_: str) -> None:
 def test_a_pending_delivery_says_why_until_when_and_where() -> None:
     [state] = states_of(replace(WAITS, delivery=replace(DELIVERY, job="resend-1")))
     first, second = state_lines(state)
-    assert first.plain == "1970-01-01 00:00:01  pending (retry)  msg_a  crm"
+    assert first.plain == "1970-01-01 00:00:01Z  pending (retry)  msg_a  crm"
     assert second.plain == (
         "    pricing.completed e-1; 1 attempt, the last failed 503; run resend-1;"
-        " due 1970-01-01 00:00:06; at retry.5s-2@17"
+        " due 1970-01-01 00:00:06Z; at retry.5s-2@17"
     )
 
 
 def test_an_ended_delivery_says_how() -> None:
     [state] = states_of(FIRST, EXHAUSTED)
     first, second = state_lines(state)
-    assert first.plain == "1970-01-01 00:00:06  dead-lettered (attempts_exhausted)  msg_a  crm"
+    assert first.plain == "1970-01-01 00:00:06Z  dead-lettered (attempts_exhausted)  msg_a  crm"
     assert second.plain == "    pricing.completed e-1; 2 attempts, the last failed 503"
 
 
@@ -54,10 +54,10 @@ def test_a_slot_may_be_taken_early_and_a_retry_may_not() -> None:
         DELIVERY, deferred_reason=DeferReason.LANE_FULL, deferred_since=2_000, attempt=0
     )
     facts = dict(pending_facts(replace(WAITS, delivery=full), 3_000))
-    assert facts["why"] == "lane_full, since 1970-01-01 00:00:02"
-    assert facts["due"] == "1970-01-01 00:00:06, or as soon as its lane has room"
-    assert dict(pending_facts(WAITS, 3_000))["due"] == "1970-01-01 00:00:06"
-    assert dict(pending_facts(WAITS, 7_000))["due"] == "now, since 1970-01-01 00:00:06"
+    assert facts["why"] == "lane_full, since 1970-01-01 00:00:02Z"
+    assert facts["due"] == "1970-01-01 00:00:06Z, or as soon as its lane has room"
+    assert dict(pending_facts(WAITS, 3_000))["due"] == "1970-01-01 00:00:06Z"
+    assert dict(pending_facts(WAITS, 7_000))["due"] == "now, since 1970-01-01 00:00:06Z"
 
 
 def test_a_delivery_without_an_attempt_is_shown_by_its_tier_record() -> None:
@@ -70,20 +70,20 @@ def test_a_delivery_without_an_attempt_is_shown_by_its_tier_record() -> None:
         "Delivery msg_a: pending",
         "  event pricing.completed e-1",
         "  for   crm of acme",
-        "  from  t-3@40 of 1970-01-01 00:00:00",
+        "  from  t-3@40 of 1970-01-01 00:00:00Z",
         "Next",
-        "  attempt 1 at 1970-01-01 00:00:06 (retry)",
+        "  attempt 1 at 1970-01-01 00:00:06Z (retry)",
         "Waits",
         "  why     retry",
-        "  due     1970-01-01 00:00:06",
+        "  due     1970-01-01 00:00:06Z",
         "  next    attempt 1, retry",
         "  last    503",
-        "  expires 1970-01-01 00:01:39",
-        "  in      retry.5s-2@17, written 1970-01-01 00:00:01",
+        "  expires 1970-01-01 00:01:39Z",
+        "  in      retry.5s-2@17, written 1970-01-01 00:00:01Z",
         "Timeline",
-        "  1970-01-01 00:00:00  event published at t-3@40",
-        "  1970-01-01 00:00:00  matched",
-        "  1970-01-01 00:00:01  waits in retry.5s until 1970-01-01 00:00:06 (retry)",
+        "  1970-01-01 00:00:00Z  event published at t-3@40",
+        "  1970-01-01 00:00:00Z  matched",
+        "  1970-01-01 00:00:01Z  waits in retry.5s until 1970-01-01 00:00:06Z (retry)",
         "Subscription",
         "  crm: active",
         "What can be done",

@@ -28,4 +28,4 @@ def test_ages_are_shown_in_their_largest_unit() -> None:
 
 def test_instants_and_durations_are_short() -> None:
     shown = (to_the_second(NOW), took(999), took(12_345), took(15_000_000))
-    assert shown == ("2026-11-18 11:06:40", "999us", "12ms", "15.0s")
+    assert shown == ("2026-11-18 11:06:40Z", "999us", "12ms", "15.0s")
