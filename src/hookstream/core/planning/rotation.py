@@ -311,19 +311,25 @@ def replaced(
     )
 
 
+def is_of_file(secret_id: str) -> bool:
+    """Return whether a definition file names a signing secret, so that only the file can replace it."""
+    return _MADE.fullmatch(secret_id) is None and _GIVEN.fullmatch(secret_id) is None
+
+
 def _refuse_foreign(secret: SigningSecret) -> None:
     """Refuse a secret that only its file can replace."""
-    if ":" in secret.id:
-        source, _, name = secret.id.partition(":")
+    if not is_of_file(secret.id):
+        return
+    source, colon, name = secret.id.partition(":")
+    if colon:
         raise InputRefused(
             f"the signing secret {{{source}: {name}}} comes from a definition file: list the new"
             " one before it there, apply, and remove the old one once the partner uses the new one"
         )
-    if _MADE.fullmatch(secret.id) is None and _GIVEN.fullmatch(secret.id) is None:
-        raise InputRefused(
-            f"a definition file names the signing secret {{generate: {secret.id}}}: list the new"
-            " one before it there, apply, and remove the old one once the partner uses the new one"
-        )
+    raise InputRefused(
+        f"a definition file names the signing secret {{generate: {secret.id}}}: list the new"
+        " one before it there, apply, and remove the old one once the partner uses the new one"
+    )
 
 
 def _old(lasting: Sequence[SigningSecret], scheme: SigningScheme | None) -> SigningSecret:

@@ -9,7 +9,12 @@ from tests.doubles.pages import PagesWorld, logged_in
 from hookstream.adapters.telemetry.asked_workers import WorkerLane
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import HOUR
-from hookstream.core.model.subscription import Endpoint, Subscription, SubscriptionState
+from hookstream.core.model.subscription import (
+    Endpoint,
+    SigningSecret,
+    Subscription,
+    SubscriptionState,
+)
 from hookstream.entry.pages.showing import utc
 
 CRM = "/ui/subscriptions/crm"
@@ -125,6 +130,26 @@ async def test_the_secret_of_a_pull_subscription_rotates_on_its_page_too(
     form = shown.form("/ui/subscriptions/pulled/rotate-secret")
     assert (await browser.submit(form)).status == 200
     assert len(row(world, "pulled").endpoint.secrets) == len(endpoint.secrets) + 1
+
+
+async def test_a_secret_of_a_definition_file_is_not_offered_for_rotation(
+    world: PagesWorld,
+) -> None:
+    """The API refuses that, since the next `apply` would put the old one back."""
+    made = row(world, "crm")
+    secrets = (SigningSecret("env:CRM_SECRET", bytes(32)),)
+    endpoint = replace(made.endpoint, secrets=secrets)
+    world.api.add(replace(made, endpoint=endpoint, revision=made.revision + 1))
+    shown = {}
+    for scope in (Scope.OPERATOR_WRITE, Scope.PARTNER_MANAGE):
+        page = await (await logged_in(world, world.api.tokens[scope])).get(CRM)
+        assert f"{CRM}/rotate-secret" not in {each.action for each in page.parsed.forms}
+        shown[scope] = page.text
+    assert (
+        "A definition file names env:CRM_SECRET: to rotate it, list" in shown[Scope.OPERATOR_WRITE]
+    )
+    assert "operator rotates env:CRM_SECRET: ask them" in shown[Scope.PARTNER_MANAGE]
+    assert "definition file" not in shown[Scope.PARTNER_MANAGE]
 
 
 async def test_an_act_on_what_was_changed_meanwhile_is_refused(world: PagesWorld) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.model.instant import to_rfc3339
+from hookstream.core.planning.rotation import is_of_file
 from hookstream.entry.pages.acts import PageAct
 from hookstream.entry.pages.asking import Answer, at
 from hookstream.entry.pages.inputs import decimal_in
@@ -60,10 +61,20 @@ async def show_subscription(call: PageCall) -> Shown:
             "managing": call.caller.may(Scope.PARTNER_MANAGE),
             "acts": _acts(answer, overview) if call.caller.may(Scope.PARTNER_MANAGE) else {},
             "schemes": _SCHEMES,
+            "secret_of_file": secret_of_file(found),
+            "by_operator": call.by_operator,
             "types": await asked_types(call, found),
         },
         title=f"Subscription {name}",
     )
+
+
+def secret_of_file(found: dict[str, Any]) -> str:
+    """Return a signing secret that only a definition file can replace; empty: there is none."""
+    lasting = (
+        each["id"] for each in found["endpoint"]["signing_secrets"] if not each["expires_at"]
+    )
+    return next(filter(is_of_file, lasting), "")
 
 
 def sent_time(value: object) -> str | None:
@@ -220,7 +231,7 @@ def _acts(answer: Answer, overview: dict[str, Any]) -> dict[str, PageAct]:
             command=("subscriptions", "pause", name),
             is_grave=True,
         )
-    if found["endpoint"]["signing_secrets"]:
+    if found["endpoint"]["signing_secrets"] and not secret_of_file(found):
         acts["rotate"] = PageAct(
             "Rotate the signing secret",
             "Creates 1 new signing secret, which is shown once. The old one keeps signing too until the overlap ends.",
