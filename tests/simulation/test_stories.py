@@ -5,7 +5,7 @@ from tests.simulation.drawing import draw
 from tests.simulation.playing import play
 
 SEEDS = 2_000
-BATCH = 200
+BATCH = 100
 
 
 BROKE_ONCE = (200_541, 203_080)
