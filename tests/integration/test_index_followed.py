@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 from tests.conftest import Broker
-from tests.integration.dead_letters_world import World, delivery, make_world
+from tests.integration.dead_letters_world import NOW, World, delivery, make_world
 from tests.integration.index_world import FAILED, eventually, following, settings_of
 
 from hookstream.adapters.index.answers import (
@@ -18,6 +18,7 @@ from hookstream.adapters.index.answers import (
     DeliveryFilter,
     DueFilter,
     PendingFilter,
+    UndecodableFilter,
     Whose,
 )
 from hookstream.adapters.index.folder import Family, IndexFolder
@@ -26,6 +27,7 @@ from hookstream.adapters.kafka.topic_ids import topic_ids_of
 from hookstream.core.audit.history import DeliveryState
 from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.delivery_headers import tier_headers
+from hookstream.core.model.event import Undecodable, UndecodableReason
 from hookstream.core.model.instant import HOUR, MINUTE
 from hookstream.core.model.outcome import (
     Complete,
@@ -34,8 +36,11 @@ from hookstream.core.model.outcome import (
     Delivered,
     RetryAt,
 )
+from hookstream.core.model.record import Record
 from hookstream.core.redrive.marks import MarkBook, Position, RedriveSource
 from hookstream.core.statistics.due import due_intervals
+from hookstream.entry.admin import index
+from hookstream.entry.admin.dead_letters import topic_of
 from hookstream.entry.admin.index_process import IndexProcess
 
 
@@ -179,11 +184,16 @@ def damage(folder: Path) -> None:
         file.path.write_bytes(b"no database at all" * 1_000)
 
 
-def mark_redriven(world: World, job_id: str, position: Position) -> None:
-    """Mark a dead letter of the topic as it is now."""
-    topic = world.names.dead_letters
+def mark_redriven(
+    world: World,
+    job_id: str,
+    position: Position,
+    source: RedriveSource = RedriveSource.DEAD_LETTERS,
+) -> None:
+    """Mark a record of a topic as it is now."""
+    topic = topic_of(source, world.names)
     topic_id = topic_ids_of(AdminClient(world.client), [topic])[topic] or b""
-    book = MarkBook(job_id, RedriveSource.DEAD_LETTERS, topic_id=topic_id.hex())
+    book = MarkBook(job_id, source, topic_id=topic_id.hex())
     [mark] = book.resolve([position])
     world.write(world.names.jobs, (mark.key, mark.encode()))
 
@@ -207,3 +217,24 @@ def test_marks_of_a_topic_that_was_deleted_resolve_nothing_in_its_successor(
         [left] = reader.dead_letters(DeadLetterFilter(open=True)).items
     assert redriven.summary.delivery_id == delivery(5).delivery_id
     assert left.summary.delivery_id == delivery(4).delivery_id
+
+
+def test_marks_that_were_read_while_there_was_no_topic_resolve_nothing_in_the_next_one(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_LIST_SECONDS", 0.5)
+    topic, folder = world.names.dead_letters, tmp_path / "index"
+    world.die(delivery(1))
+    mark_redriven(world, "redrive-1", Position(0, 0))
+    world.remove(topic)
+    world.set_aside(
+        Record("things", 0, 1, NOW, None, None, ()), Undecodable(UndecodableReason.TOMBSTONE, "-")
+    )
+    mark_redriven(world, "redrive-2", Position(0, 0), RedriveSource.UNDECODABLE)
+    with following(world, folder), closing(IndexReader(folder)) as reader:
+        # Marks are read in their order: when this one is known, the first one was read.
+        eventually(lambda: reader.undecodable(UndecodableFilter(open=False)).items, bool)
+        world.create(topic)
+        world.die(delivery(4))
+        [found] = eventually(lambda: reader.dead_letters(DeadLetterFilter()).items, bool)
+    assert (found.summary.delivery_id, found.resolved_by) == (delivery(4).delivery_id, None)

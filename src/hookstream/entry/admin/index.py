@@ -245,12 +245,17 @@ class _Following:
         return positions, self._writer.settle(positions)
 
     def _same_topics(self) -> None:
-        """Discard the index if it is of topics that were deleted and created again."""
+        """Discard the index if it is of topics that were deleted and created again.
+
+        Raises:
+            ReadAgain: It is, or a topic is new whose marks, and those of a deleted one of its name, were read.
+        """
         topics = self._topics
         kept = self._writer.now.state("topics")
         known = _read_ids(kept if isinstance(kept, str) else "")
         names = {at.topic for partitions in self._partitions.values() for at in partitions}
-        ids = topic_ids_of(self._admin, sorted({topics.jobs, *names, *known}))
+        sources = {topic_of(source, topics): source for source in RedriveSource}
+        ids = topic_ids_of(self._admin, sorted({topics.jobs, *names, *known, *sources}))
         # A topic that does not exist, or not yet, was not created again.
         found = {name: each.hex() for name, each in ids.items() if each}
         others = [name for name, each in found.items() if known.get(name, each) != each]
@@ -263,12 +268,13 @@ class _Following:
                     file.unlink()
             self._writer.folder.unlink_now()
             raise ReadAgain
-        sources = {topic_of(source, topics): source for source in RedriveSource}
-        self._writer.topic_ids = {
-            source: found[name] for name, source in sources.items() if name in found
-        }
+        before = self._writer.topic_ids
+        given = {source: found[name] for name, source in sources.items() if name in found}
+        self._writer.topic_ids = {**before, **given}
         if not found.keys() <= known.keys():
             self._writer.now.put_state({"topics": _written_ids(known | found)})
+        if self._live is not None and not given.keys() <= before.keys():
+            raise ReadAgain
 
     def _known(self, counts: dict[str, int]) -> dict[Family, list[TopicPartition]]:
         topics = self._topics
