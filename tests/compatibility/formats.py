@@ -19,7 +19,7 @@ from hookstream.core.model import delivery_headers
 from hookstream.core.model.attempt import AttemptRecord
 from hookstream.core.model.record import Header
 from hookstream.core.model.topics import Topics
-from hookstream.core.offsets.commit_metadata import decode_metadata
+from hookstream.core.offsets import commit_metadata
 from hookstream.core.redrive.marks import Mark, read_mark
 from hookstream.errors import ConfigurationError
 
@@ -130,7 +130,9 @@ def _tier_record(headers: list[Header]) -> object:
 
 def _note(specimen: Document) -> object:
     assert isinstance(specimen, Mapping)
-    return decode_metadata(str(specimen["note"]), int(str(specimen["base"])))
+    # The previous release has it under its earlier name.
+    name = "decode_metadata" if hasattr(commit_metadata, "decode_metadata") else "read_note"
+    return getattr(commit_metadata, name)(str(specimen["note"]), int(str(specimen["base"])))
 
 
 def _schemas_row(specimen: Document) -> object:

@@ -151,8 +151,8 @@ class World:
 
     def settle(self, base: int, *spans: tuple[int, int]) -> None:
         """Commit what workers do where they settled the first tier's first partition below `base`, and above it these."""
-        note = encode_metadata(base, spans, 1_000).text
-        at = KafkaPartition(self.names.tier(0), 0, base, metadata=note)
+        metadata = encode_metadata(base, spans, 1_000).text
+        at = KafkaPartition(self.names.tier(0), 0, base, metadata=metadata)
         self.commit(self.names.retry_group, at)
 
     def commit(self, group: str, at: KafkaPartition) -> None:

@@ -177,7 +177,8 @@ def test_a_command_that_another_writer_fenced_begins_again_on_what_that_wrote(
                 other.write([TableChange(world.names.subscriptions, "orders", row)])
 
     attempt_change(settings_of(world), overtaken_once, KEYS)
-    # What the other wrote took longer than the lead, on a busy machine: the change begins again before it is fenced.
+    # If the other's write took longer than the lead leaves for writing, the act was called again with a longer lead
+    # on the same snapshot, before the commit that is fenced (`EqualWriting._attempt`).
     assert list(dict.fromkeys(revisions)) == [revisions[0], revisions[0] + 1]
     after = world.subscription("orders")
     assert (after.state, after.revision) == (SubscriptionState.ACTIVE, revisions[0] + 2)

@@ -120,12 +120,12 @@ def _recreations(seed: int, wishes: tuple[Wish, ...], acts: list[Act]) -> list[A
         return []
     started = {wish.id for wish in wishes if wish.starts is not None}
     deleted = [act for act in acts if act.does == "delete" and act.who not in started]
+    more: list[Act] = []
     if not deleted and chance.random() < 0.3:
         who = chance.choice(wishes).id
         if who not in started:
-            deleted = [Act(round(chance.uniform(1, 8), 2), "delete", who)]
-            acts += deleted
-    return [
+            deleted = more = [Act(round(chance.uniform(1, 8), 2), "delete", who)]
+    return more + [
         Act(round(act.at + chance.choice((0.1, 0.5, 2.0, 4.0)), 2), "recreate", act.who)
         for act in deleted
         if chance.random() < 0.7

@@ -170,13 +170,14 @@ class SubscriptionStatus:
 
     def owed(self, event: Event) -> Owed:
         life = self.of(event.timestamp)
-        return life._owed(event)  # noqa: SLF001  another of this class
-
-    def _owed(self, event: Event) -> Owed:
+        if life is not self:
+            return life.owed(event)
         wish = self.wish
-        if event.garbage or event.type not in wish.types:
-            return Owed.NEVER
-        if wish.colour is not None and wish.colour != event.colour:
+        if (
+            event.garbage
+            or event.type not in wish.types
+            or wish.colour not in (None, event.colour)
+        ):
             return Owed.NEVER
         at = event.timestamp
         if at <= self.active_from:

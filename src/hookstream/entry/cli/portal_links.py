@@ -69,7 +69,7 @@ def list_(context: Context, partner_id: str, *, as_json: bool) -> None:
             link.id,
             link.scope.value,
             link_state(link, now),
-            f"{to_the_second(link.expires)}",
+            to_the_second(link.expires),
             link.session_id or "",
         )
         for link in links

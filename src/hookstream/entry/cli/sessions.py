@@ -32,8 +32,8 @@ def list_(context: Context, partner_id: str | None, *, as_json: bool) -> None:
             session.partner_id or "",
             session.token_id or session.link_id or "",
             state,
-            f"{to_the_second(session.began)}",
-            f"{to_the_second(session.expires)}",
+            to_the_second(session.began),
+            to_the_second(session.expires),
         )
         for session, state in found
     ]

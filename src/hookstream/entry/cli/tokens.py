@@ -92,7 +92,7 @@ def list_(context: Context, partner_id: str | None, *, as_json: bool) -> None:
             token.scope.value,
             token.partner_id or "",
             token_state(token, now),
-            f"{to_the_second(token.expires)}",
+            to_the_second(token.expires),
             day_text(token) or "never",
             token.label,
         )

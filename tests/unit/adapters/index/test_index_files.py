@@ -337,9 +337,9 @@ def waits(number: int, *, at: int = START, reason: DeferReason | None = None) ->
 
 def committed(base: int, *spans: tuple[int, int]) -> GroupPosition:
     """The retry group's position in that partition."""
-    note = encode_metadata(base, spans, 1_000).text
+    metadata = encode_metadata(base, spans, 1_000).text
     at = TopicPartition("hookstream.retry.5s", 0)
-    return GroupPosition("g", at, None, CommitPosition(base, note), 0, 100, None)
+    return GroupPosition("g", at, None, CommitPosition(base, metadata), 0, 100, None)
 
 
 def test_what_waits_is_removed_as_commits_and_their_notes_pass_it(tmp_path: Path) -> None:

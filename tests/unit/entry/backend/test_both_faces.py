@@ -376,11 +376,11 @@ def test_what_was_in_flight_is_not_taken_for_the_start_of_a_partition() -> None:
 
 
 def test_what_is_settled_above_the_committed_offset_is_the_same_by_both() -> None:
-    note = encode_metadata(4, [(6, 7)], METADATA_BYTES).text
+    metadata = encode_metadata(4, [(6, 7)], METADATA_BYTES).text
     for line in ("partition list --json", "partition skip printprice.pricing/0 6 --reason busy"):
         worlds = world(), world()
         for each in worlds:
-            position = CommitPosition(4, note)
+            position = CommitPosition(4, metadata)
             each.services.stopped = replace(each.services.stopped, committed=position)
         by_both = (
             run(MemoryBackend(worlds[0]), *line.split()),
