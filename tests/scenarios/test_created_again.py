@@ -8,8 +8,10 @@ import pytest
 from tests.doubles.endpoint import Switch, status
 from tests.scenarios.world import World
 
+from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import MINUTE, SECOND
-from hookstream.core.model.subscription import Gap, SubscriptionState
+from hookstream.core.model.subscription import Batch, Disabled, Gap, SubscriptionState
+from hookstream.core.planning.transitions import enable, pause
 
 DUE_AFTER = 300
 
@@ -38,6 +40,67 @@ async def test_a_retry_of_the_earlier_life_is_cancelled_whenever_its_id_is_used_
 
         assert world.accepted("crm") == Counter({"after": 1})
         assert world.dead() == []
+
+
+@pytest.mark.parametrize("state", ["enabled", "paused", "disabled", "held"])
+async def test_a_retry_of_the_earlier_life_is_cancelled_whatever_the_later_one_is(
+    state: str,
+) -> None:
+    """A disabling's gap begins a minute early; a paused or disabled subscription keeps what waits for it alone."""
+    async with World() as world:
+        switch = Switch(status(500))
+        world.endpoints.script("crm", switch)
+        earlier = world.subscribe("crm", schedule=(MINUTE,))
+        await world.worker()
+        world.publish("before")
+        await world.until(lambda: len(world.endpoints.to("crm")) == 1)
+        deleted = replace(earlier, state=SubscriptionState.DELETED, revision=2)
+        world.directory.put_subscription(deleted)
+        switch.behaviour = status(204)
+        again = world.subscribe("crm", active_from=world.clock.now() + 2 * SECOND)
+        await asyncio.sleep(3)
+        now = world.clock.now()
+        disabled = Disabled("crm", now, "gone")
+        if state == "enabled":
+            world.directory.put_subscription(enable(again, disabled, now + SECOND))
+        elif state == "paused":
+            world.directory.put_subscription(pause(again, now))
+        elif state == "disabled":
+            world.directory.put_disabled(disabled)
+        else:
+            world.directory.holds.put(Hold(HoldKind.EVERYTHING, ALL, now, "a test"))
+
+        await world.until(world.settled, within=300)
+
+        assert world.accepted("crm") == Counter()
+        assert world.dead() == []
+
+
+@pytest.mark.parametrize("batch", [None, Batch(2)])
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_answer_of_the_earlier_life_does_not_disable_the_later_one(
+    batch: Batch | None,
+    again: bool,  # noqa: FBT001
+) -> None:
+    """The endpoint that is gone is the earlier one's. Of a deleted subscription nothing is written any more."""
+    async with World() as world:
+        world.endpoints.script("crm", Switch(status(410, after=5)))
+        earlier = world.subscribe("crm")
+        world.directory.put_subscription(replace(earlier, batch=batch))
+        await world.worker()
+        world.publish("before")
+        await world.until(lambda: len(world.endpoints.to("crm")) == 1)
+        deleted = replace(earlier, state=SubscriptionState.DELETED, revision=2)
+        world.directory.put_subscription(deleted)
+        if again:
+            row = replace(earlier, active_from=world.clock.now() + 2 * SECOND, revision=3)
+            endpoint = replace(earlier.endpoint, url="https://crm.example/another")
+            world.directory.put_subscription(replace(row, endpoint=endpoint))
+
+        await world.until(world.settled, within=60)
+
+        assert world.directory.is_disabled("crm") is False
+        assert world.dead() == [("crm", "before", "gone")]
 
 
 async def test_what_a_subscription_was_created_for_is_retried_though_it_is_older() -> None:

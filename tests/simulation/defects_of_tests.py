@@ -51,7 +51,10 @@ class Learning(Attempts):
         if work.delivery.trigger is not Trigger.TEST:
             return decided
         disposition, _ = decided
-        return disposition, self.health.after(work.delivery, outcome, disposition, now)[1]
+        subscription = ready.prepared.subscription
+        return disposition, self.health.after(
+            work.delivery, subscription, outcome, disposition, now
+        )[1]
 
 
 class Queueing(Lanes):

@@ -453,10 +453,11 @@ class Attempts:
         if work.delivery.trigger is Trigger.TEST:
             # It says nothing about the endpoint's health over days.
             return policy.test_attempted(outcome), ()
+        asked_of = ready.prepared.subscription
         disposition = policy.decide(
             outcome,
             work.delivery,
-            ready.prepared.subscription.retry,
+            asked_of.retry,
             now=now,
             jitter=self._chance.fraction(),
         )
@@ -464,7 +465,7 @@ class Attempts:
             disposition = policy.heed(asked, outcome, disposition)
         elif isinstance(outcome, Delivered) and not self.health.failing:
             return disposition, ()
-        return self.health.after(work.delivery, outcome, disposition, now)
+        return self.health.after(work.delivery, asked_of, outcome, disposition, now)
 
     def note_latency(self, delivery: Delivery, outcome: Outcome, now: Millis) -> None:
         """Measure the time from an event's append to its successful first attempt; runs of jobs are ignored."""

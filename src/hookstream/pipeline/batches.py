@@ -361,9 +361,9 @@ class BatchAttempts:
                 await asyncio.sleep(0)
             delivery, step = each.work.delivery, each.work.delivery.step
             try:
-                retry = each.ready.prepared.subscription.retry
+                asked = each.ready.prepared.subscription
                 disposition = policy.decide(
-                    request.outcome, delivery, retry, now=now, jitter=self._chance.fraction()
+                    request.outcome, delivery, asked.retry, now=now, jitter=self._chance.fraction()
                 )
                 if self._may_be_about_another(request.outcome, disposition):
                     self._settler.audit_and_continue(
@@ -377,7 +377,7 @@ class BatchAttempts:
                     # An endpoint's health counts requests.
                     unjudged = False
                     disposition, also = self._attempts.health.after(
-                        delivery, request.outcome, disposition, now
+                        delivery, asked, request.outcome, disposition, now
                     )
                 self._settler.settle_attempt(
                     each.work, self._record(request, each, disposition), also

@@ -26,7 +26,7 @@ from hookstream.core.model.outcome import (
     is_defect,
 )
 from hookstream.core.model.record import OutgoingRecord
-from hookstream.core.model.subscription import Disabled
+from hookstream.core.model.subscription import Disabled, Subscription, SubscriptionState
 from hookstream.core.outcome.health import (
     ClearFailing,
     Finding,
@@ -68,15 +68,35 @@ class EndpointHealth:
         """By subscription id; while it is empty, delivered attempts need no check."""
 
     def after(
+        self,
+        delivery: Delivery,
+        asked: Subscription,
+        outcome: Outcome,
+        disposition: Disposition,
+        now: Millis,
+    ) -> Checkup:
+        """Return the disposition of an attempt, and the records for a change of its endpoint's health.
+
+        Args:
+            delivery: What was attempted.
+            asked: Its subscription when the request was made.
+            outcome: The attempt's.
+            disposition: What follows from that alone.
+            now: When the outcome was known.
+        """
+        if self._has_other_endpoint(asked):
+            return disposition, ()
+        match disposition:
+            case DeadLetter(reason=reason, detail=detail, disable=True):
+                return self._disable(delivery, disposition, reason, detail, now)
+            case Complete(asked=str(detail)):
+                return self._disable(delivery, disposition, DeadReason.ASKED, detail, now)
+            case _:
+                return self._found(delivery, outcome, disposition, now)
+
+    def _found(
         self, delivery: Delivery, outcome: Outcome, disposition: Disposition, now: Millis
     ) -> Checkup:
-        """Return the disposition of an attempt, and the records for a change of its endpoint's health."""
-        if isinstance(disposition, DeadLetter) and disposition.disable:
-            return self._disable(
-                delivery, disposition, disposition.reason, disposition.detail, now
-            )
-        if isinstance(disposition, Complete) and disposition.asked is not None:
-            return self._disable(delivery, disposition, DeadReason.ASKED, disposition.asked, now)
         match self._finding(delivery.subscription_id, outcome, now):
             case None:
                 return disposition, ()
@@ -89,6 +109,17 @@ class EndpointHealth:
                 if not isinstance(dead, DeadLetter):
                     dead = DeadLetter(DeadReason.DISABLED, evidence)
                 return self._disable(delivery, dead, FAILING, evidence, now)
+
+    def _has_other_endpoint(self, asked: Subscription) -> bool:
+        """Return whether the answer to a request says nothing about the endpoint that the subscription has now.
+
+        It was deleted, or created again, or moved, while the request was under way.
+        """
+        present = self._directory.subscriptions.get(asked.id)
+        return isinstance(present, Subscription) and (
+            present.state is SubscriptionState.DELETED
+            or present.endpoint.target != asked.endpoint.target
+        )
 
     def _finding(self, subscription_id: str, outcome: Outcome, now: Millis) -> Finding | None:
         match outcome:

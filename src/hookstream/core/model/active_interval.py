@@ -113,9 +113,11 @@ def active_at(
 def precedes(timestamp: Millis, subscription: Subscription) -> bool:
     """Return whether a record is older than a subscription, as one of an earlier life of its id is.
 
-    What a subscription that started in the past was created for is not.
+    What a subscription that started in the past was created for is not. (Of its other gaps, that of a disabling
+    begins a minute early, which may be before it was created.)
     """
-    return timestamp <= subscription.active_from and not around(subscription.gaps, timestamp)
+    started = (gap for gap in subscription.gaps if gap.reason == "started")
+    return timestamp <= subscription.active_from and not around(started, timestamp)
 
 
 def left_by_replays(gaps: Iterable[Gap], timestamp: Millis, arrival: Arrival) -> bool:
