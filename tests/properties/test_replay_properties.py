@@ -132,7 +132,7 @@ class PlayedStory:
         held = dict(story.then)
         self.held = [HeldGrant(held[at], NOON + at * SECOND) for at in times]
         world.directory.put_partner(acme(*self.held))
-        world.directory.put_subscription(crm(event_types=story.types, active_from=NOON + 10**9))
+        world.directory.put_subscription(crm(event_types=story.types, active_from=NOON - 1))
 
     async def play(self) -> None:
         """Let everything happen in its time, and run the replay with executors that die."""

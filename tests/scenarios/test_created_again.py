@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.doubles.endpoint import Switch, status
+from tests.scenarios.replaying import JOB, grant_ever, lives, replay
 from tests.scenarios.world import World
 
 from hookstream.core.model.hold import ALL, Hold, HoldKind
@@ -101,6 +102,42 @@ async def test_an_answer_of_the_earlier_life_does_not_disable_the_later_one(
 
         assert world.directory.is_disabled("crm") is False
         assert world.dead() == [("crm", "before", "gone")]
+
+
+@pytest.mark.parametrize("starts_again", [False, True])
+async def test_a_run_that_a_job_began_for_the_earlier_life_is_cancelled(
+    starts_again: bool,  # noqa: FBT001
+) -> None:
+    """A replay's event may be of any time, and so may a retry of its run: the next life begins its own."""
+    async with World() as world:
+        grant_ever(world)
+        switch = Switch(status(500))
+        world.endpoints.script("crm", switch)
+        begin = world.clock.now()
+        await asyncio.sleep(1)
+        world.publish("e1")
+        earlier = world.subscribe("crm", active_from=world.clock.now(), schedule=(MINUTE,))
+        await asyncio.sleep(1)
+        await world.worker()
+        replay(world, "crm")
+        await world.until(lambda: len(world.endpoints.to("crm")) == 1)
+        deleted = replace(earlier, state=SubscriptionState.DELETED, revision=2)
+        world.directory.put_subscription(deleted)
+        switch.behaviour = status(204)
+        again = replace(earlier, active_from=world.clock.now() + 2 * SECOND, revision=3)
+        if starts_again:
+            past = Gap(begin, again.active_from, "started", "replay-2")
+            again = replace(again, gaps=(past,))
+        world.directory.put_subscription(again)
+        await asyncio.sleep(3)
+        if starts_again:
+            replay(world, "crm", job="replay-2")
+
+        await world.until(world.settled, within=300)
+
+        assert world.accepted("crm") == (Counter({"e1": 1}) if starts_again else Counter())
+        assert world.dead() == []
+        assert (JOB, "replay", 1, "cancel") in lives(world, "crm")
 
 
 async def test_what_a_subscription_was_created_for_is_retried_though_it_is_older() -> None:

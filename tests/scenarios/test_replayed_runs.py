@@ -23,7 +23,7 @@ from tests.scenarios.world import EVENT_TYPE, EVENTS, TIERS, World
 
 from hookstream.core.model.hold import Hold, HoldKind
 from hookstream.core.model.instant import DAY, MINUTE, SECOND
-from hookstream.core.model.record import header_text
+from hookstream.core.model.record import Record, header_text
 from hookstream.core.model.subscription import (
     Gap,
     Grant,
@@ -150,6 +150,7 @@ async def test_a_replay_is_granted_by_the_grant_of_then_and_of_today_or_by_today
         )
         world.subscribe("crm", active_from=now)
         await world.worker()
+        await asyncio.sleep(1)
 
         replay(world, "crm", job="replay-1")
         replay(world, "crm", job="replay-2", as_granted_today=True)
@@ -182,12 +183,16 @@ async def test_a_narrower_grant_holds_for_what_a_replay_wrote_before_it() -> Non
 # Events that cannot be identified when they are replayed.
 
 
-def unidentified(world: World, name: str, event_id: str = "late", *, job: str = JOB) -> None:
-    """Do what a replay job does with an event whose schema nobody has published."""
-    record = world.broker.append(EVENTS, json_value(EVENT_TYPE, event_id, version=2))
+def unidentified(world: World, name: str, record: Record | None = None, *, job: str = JOB) -> None:
+    """Do what a replay job does with an event whose schema nobody has published, of now or of before."""
+    record = record or late_record(world)
     subscription = world.directory.subscriptions[name]
     now = world.clock.now()
     write(world, a_run(world, job).unidentified(record, record.origin, subscription, now=now))
+
+
+def late_record(world: World) -> Record:
+    return world.broker.append(EVENTS, json_value(EVENT_TYPE, "late", version=2))
 
 
 def narrowed(subscription: Subscription, **changes: object) -> Subscription:
@@ -200,13 +205,16 @@ async def test_an_event_whose_schema_comes_later_reaches_the_one_subscription_of
     """Its active interval is not asked: a replay is deliberate about the past."""
     async with World() as world:
         grant_ever(world)
+        late = late_record(world)
+        await asyncio.sleep(1)
         now = world.clock.now()
-        world.subscribe("crm", active_from=now + DAY)
+        world.subscribe("crm", active_from=now)
+        world.subscribe("other", active_from=now)
         gap = Gap(0, now + DAY, "paused")
         world.directory.put_subscription(replace(world.subscribe("gap"), gaps=(gap,)))
-        unidentified(world, "crm")
-        unidentified(world, "gap", job="replay-2")
-        world.subscribe("other", active_from=now + DAY)
+        await asyncio.sleep(1)
+        unidentified(world, "crm", late)
+        unidentified(world, "gap", late, job="replay-2")
         await world.worker()
         await asyncio.sleep(60)
         assert world.endpoints.to("crm") == []
@@ -256,8 +264,11 @@ async def test_an_event_for_one_subscription_waits_while_that_is_paused_held_unr
     async with World() as world:
         grant_ever(world)
         world.codec.publish(EVENT_TYPE, 2)
-        subscription = world.subscribe("crm", active_from=world.clock.now() + 30 * DAY)
-        unidentified(world, "crm")
+        late = late_record(world)
+        await asyncio.sleep(1)
+        subscription = world.subscribe("crm", active_from=world.clock.now())
+        await asyncio.sleep(1)
+        unidentified(world, "crm", late)
         await world.worker()
         paused = Gap(world.clock.now() - 1, None, "paused")
         unreadable = UnreadableSubscription("crm", "acme", ("*",), 0, (), "a newer release")
@@ -306,16 +317,16 @@ async def test_a_replay_to_a_subscription_that_could_not_be_read_is_filtered_whe
         grant_ever(world)
         world.publish("e1", data={"colour": "blue"})
         world.publish("e2", data={"colour": "red"})
-        later = world.clock.now() + DAY
-        subscription = world.subscribe(
-            "crm", pattern={"data": {"colour": ["red"]}}, active_from=later
+        await asyncio.sleep(1)
+        world.subscribe(
+            "crm", pattern={"data": {"colour": ["red"]}}, active_from=world.clock.now()
         )
+        await asyncio.sleep(1)
         await world.worker()
 
         replay(world, "crm", filter_asked=False)
         await world.until(world.settled)
 
-        assert subscription.active_from > world.clock.now()
         found = {each["event_id"]: each["disposition"] for each in audited(world, "crm")}
         assert found == {"e1": "cancel", "e2": "complete"}
 

@@ -412,8 +412,8 @@ PAST_DEFECTS = (
         "leaves out of a replay a topic that appears before its interval is over",
         Parts(replay=with_ports(familiar)),
         frozenset({REPLAYED}),
-        within=200,
-        shown_by=47,
+        within=1_000,
+        shown_by=391,
     ),
     Defect(
         "begins at the end of a partition that was added",

@@ -270,7 +270,7 @@ class Admission:
             event_type=event.event_type,
             event_id=event.event_id,
             origin=state.origin,
-            first_at=now,
+            first_at=state.first_at,
             expires_at=now + expiry,
             trigger=state.trigger,
             traceparent=state.traceparent,

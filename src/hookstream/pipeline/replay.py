@@ -151,7 +151,7 @@ class ReplayWork:
     async def next(self, job: Job) -> NextStep:
         """As JobWork says."""
         endings = await self._opened(job)
-        stand = self._stand()
+        stand = self._stand(job)
         if not isinstance(stand, Proceed):
             return stand
         await self._count_ended(endings)
@@ -182,7 +182,7 @@ class ReplayWork:
             if not piece.moved:
                 return JobPause(_IDLE_SECONDS, why)
         # Reading took a while: if the step is no longer allowed, the records are read again when it is.
-        stand = self._stand()
+        stand = self._stand(job)
         if not isinstance(stand, Proceed):
             return stand
         return self._step(await self._batch(piece, stand))
@@ -227,7 +227,7 @@ class ReplayWork:
 
     # Before a step.
 
-    def _stand(self) -> Proceed | JobPause | JobEnd:
+    def _stand(self, job: Job) -> Proceed | JobPause | JobEnd:
         """Return whether a step may be made, by the present tables."""
         ports, subscription_id = self.ports, self.request.subscription_id
         if not ports.tables.current():
@@ -235,9 +235,10 @@ class ReplayWork:
         if ports.directory.blind:
             key, why = next(iter(ports.directory.blind.items()))
             return JobPause(_STATUS_SECONDS, f"a row of the tables cannot be read: {key}: {why}")
-        status = ports.directory.status(subscription_id, self._now())
+        now = self._now()
+        status = ports.directory.status(subscription_id, now)
         status = ports.directory.holds.over(status)
-        match step_status(subscription_id, status, self.reached.revisions):
+        match step_status(subscription_id, status, self.reached.revisions, job, now):
             case Wait(why):
                 return JobPause(_STATUS_SECONDS, why)
             case Refuse(why):

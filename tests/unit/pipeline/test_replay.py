@@ -67,7 +67,7 @@ async def test_each_record_is_judged_by_its_own_time_whatever_the_order(
 
 async def test_gaps_and_the_beginning_of_a_subscription_do_not_matter(world: ReplayWorld) -> None:
     gap = Gap(SINCE, UNTIL, "paused")
-    world.directory.put_subscription(crm(active_from=NOON, gaps=(gap,)))
+    world.directory.put_subscription(crm(active_from=UNTIL - 1, gaps=(gap,)))
     world.event(TOPIC, SINCE + MINUTE)
     await world.run(replay_job(SINCE, UNTIL))
     assert world.places() == at(0)

@@ -120,6 +120,25 @@ def precedes(timestamp: Millis, subscription: Subscription) -> bool:
     return timestamp <= subscription.active_from and not around(started, timestamp)
 
 
+def run_precedes(begun: Millis, job: str, subscription: Subscription) -> bool:
+    """Return whether a job's run of a delivery began for an earlier life of a subscription's id.
+
+    Jobs begin no run for a subscription before it takes effect. (Earlier releases did: what fills a gap of its row
+    is its own.)
+
+    Args:
+        begun: When the run began, by the brokers' clock.
+        job: The job.
+        subscription: The subscription that has the id now.
+    """
+    return begun <= subscription.active_from and not fills(job, subscription)
+
+
+def fills(job: str, subscription: Subscription) -> bool:
+    """Return whether a job is the replay that fills a gap of a subscription, or a part of one."""
+    return any(gap.filled_by == job for gap in subscription.gaps)
+
+
 def left_by_replays(gaps: Iterable[Gap], timestamp: Millis, arrival: Arrival) -> bool:
     """Return whether a record lies in a filled gap whose replay did not take it, as far as is known."""
     match arrival:

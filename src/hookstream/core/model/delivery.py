@@ -62,7 +62,7 @@ class Delivery:
     event_id: str
     origin: Origin
     first_at: Millis
-    """When the event was matched."""
+    """When the event was matched; of a job's run, when that began."""
     expires_at: Millis
     attempt: int = 0
     """Attempts made so far."""

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hookstream.core.jobs.job import Job
+from hookstream.core.model.active_interval import run_precedes
+from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.subscription import Partner, Subscription
 from hookstream.core.model.subscription_status import (
     Absent,
@@ -44,15 +47,27 @@ class Refuse:
 StepStatus: TypeAlias = Proceed | Wait | Refuse
 
 
-def step_status(subscription_id: str, status: SubscriptionStatus, before: Revisions) -> StepStatus:
+def step_status(
+    subscription_id: str, status: SubscriptionStatus, before: Revisions, job: Job, now: Millis
+) -> StepStatus:
     """Return whether the next step of a replay may be made.
 
     Args:
         subscription_id: The subscription.
         status: Its status, holds included.
         before: The rows by which the last step was judged.
+        job: The replay.
+        now: The present, by the brokers' clock.
     """
     match status:
+        case Live(subscription) if run_precedes(job.asked_at, job.id, subscription):
+            return Refuse(
+                f"{subscription_id} was deleted and created again after the replay was requested:"
+                " request another one"
+            )
+        case Live(subscription) if now <= subscription.active_from:
+            # By then every worker has its row, and none cancels a run by that of an earlier life of the id.
+            return Wait(f"{subscription_id} starts at {to_rfc3339(subscription.active_from)}")
         case Live(subscription, Partner() as partner):
             return _proceed(subscription, partner, before)
         case DisabledStatus(disabled=disabled):

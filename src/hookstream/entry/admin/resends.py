@@ -31,7 +31,12 @@ from hookstream.entry.admin.deliveries import DeliveryDetails
 from hookstream.entry.admin.event_decoding import EventDecoder
 from hookstream.entry.admin.job_ids import new_job_id
 from hookstream.entry.admin.subscriptions import directory_of, status_text
-from hookstream.entry.admin.tables import State, found_subscription, refuse_pull
+from hookstream.entry.admin.tables import (
+    State,
+    found_subscription,
+    refuse_not_started,
+    refuse_pull,
+)
 from hookstream.entry.admin.turns import Turn, written_in_turn
 from hookstream.entry.cluster import reached
 from hookstream.errors import ConfigurationError, InputRefused
@@ -376,13 +381,15 @@ def resend(
         The job, which is done; the delivery's run has its id.
 
     Raises:
-        InputRefused: The event is too large for the tier, or what the turn's check raises.
+        InputRefused: The event is too large for the tier, the subscription has not started, or what the turn's check
+            raises.
         ConfigurationError: A topic may not be written, or the jobs topic is not stamped by the brokers.
         DependencyUnavailable: The broker did not answer; `deliveries show` says whether it was written.
     """
     client, names = reached(settings), settings.topics_names
     with RecordWriter(client) as clock:
         now = clock.broker_time(names.jobs, TIME_KEY)
+    refuse_not_started(planned.subscription, "a resend", now)
     job = planned.job(new_job_id(KIND, now), now, who())
     row = OutgoingRecord(names.jobs, job.id.encode(), first_row(job))
     record = planned.tier_record(names.tier(0), job.id, now)

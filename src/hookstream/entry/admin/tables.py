@@ -15,7 +15,7 @@ from hookstream.adapters.tables.row_json import EnvelopeUnreadable
 from hookstream.adapters.tables.rows import disabled_row, failing_row
 from hookstream.adapters.tables.sealed import Keys, SealedSecrets
 from hookstream.core.model.hold import Hold
-from hookstream.core.model.instant import Millis
+from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.record import OutgoingRecord
 from hookstream.core.model.subscription import (
     Failing,
@@ -318,6 +318,26 @@ def refuse_pull(subscription: Subscription, what: str) -> None:
         raise InputRefused(
             f"subscription {subscription.id!r} has the endpoint `pull`: {what} would send something, and its"
             " partner reads events from the pull door instead"
+        )
+
+
+def refuse_not_started(subscription: Subscription, what: str, now: Millis) -> None:
+    """Refuse an act that begins runs before every worker has the subscription's row.
+
+    One that still has the row of an earlier life of its id would cancel them, as of a deleted subscription.
+
+    Args:
+        subscription: The subscription.
+        what: The act, such as `a replay`.
+        now: The present.
+
+    Raises:
+        InputRefused: It starts later.
+    """
+    if now <= subscription.active_from:
+        starts_at = to_rfc3339(subscription.active_from)
+        raise InputRefused(
+            f"subscription {subscription.id!r} starts at {starts_at}: request {what} after that"
         )
 
 

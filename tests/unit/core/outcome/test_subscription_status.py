@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from tests.doubles.deliveries import NOW, a_delivery
 
-from hookstream.core.model.delivery import DeferReason, Delivery
+from hookstream.core.model.delivery import DeferReason, Delivery, Trigger
 from hookstream.core.model.hold import ALL, Hold, HoldKind
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, SECOND, Millis
 from hookstream.core.model.outcome import (
@@ -17,6 +17,7 @@ from hookstream.core.model.record import Origin
 from hookstream.core.model.subscription import (
     Disabled,
     Endpoint,
+    Gap,
     Subscription,
     UnreadableSubscription,
 )
@@ -72,6 +73,32 @@ def test_a_delivery_of_an_earlier_life_of_its_id_is_cancelled_whatever_the_later
     assert instead(replace(status, subscription=later), earlier) == Cancel(
         "subscription orders was deleted and re-created after the event"
     )
+
+
+@pytest.mark.parametrize("expires_at", [NOW - 1, NOW + DAY])
+def test_a_run_that_a_job_began_for_an_earlier_life_of_its_id_is_cancelled(
+    expires_at: int,
+) -> None:
+    """Its event may be of any time: what counts is when the run began."""
+    later = Live(replace(SUBSCRIPTION, active_from=NOW), None)
+    for at in (NOW - 1, NOW):
+        run = a_delivery(job="replay-1", first_at=at, expires_at=expires_at)
+        assert instead(later, run, NOW + 1) == Cancel(
+            "subscription orders was deleted and re-created after replay-1 had begun to deliver the event"
+        )
+    assert (
+        instead(later, a_delivery(job="replay-1", first_at=NOW + 1, expires_at=NOW + DAY)) is None
+    )
+
+
+def test_what_a_subscription_was_created_with_is_its_own_whenever_its_run_began() -> None:
+    """Earlier releases filled a gap before the subscription took effect; a test goes to whoever has the id."""
+    past = (Gap(0, NOW, "started", "replay-1"),)
+    started = Live(replace(SUBSCRIPTION, active_from=NOW, gaps=past), None)
+    run = a_delivery(job="replay-1", first_at=NOW - 1, expires_at=NOW + DAY)
+    assert instead(started, run) is None
+    assert isinstance(instead(started, replace(run, job="replay-2")), Cancel)
+    assert instead(started, replace(run, job="test-1", trigger=Trigger.TEST)) is None
 
 
 def test_an_expired_delivery_is_not_attempted() -> None:

@@ -1,6 +1,7 @@
 """A replay is created by one row, alone or with other changes, and any executor takes it over."""
 
 import asyncio
+import re
 
 import pytest
 from tests.doubles.clock import NOON
@@ -17,7 +18,7 @@ from hookstream.core.replay.outstanding import Place
 from hookstream.core.replay.request import ReplayRequest
 from hookstream.entry.admin.gap_jobs import job_of
 from hookstream.entry.admin.replays import replayable
-from hookstream.entry.admin.tables import State
+from hookstream.entry.admin.tables import State, refuse_not_started
 from hookstream.errors import InputRefused
 from hookstream.pipeline.jobs import JobRun
 
@@ -76,3 +77,13 @@ def test_a_subscription_that_would_get_nothing_is_refused(
         replayable(state, request)
     with pytest.raises(InputRefused, match="there is no subscription 'other'"):
         replayable(state, ReplayRequest("other", Interval(0, 9)))
+
+
+def test_runs_are_begun_once_every_worker_has_the_subscription() -> None:
+    """A worker that has the row of the id's earlier life would cancel them, as of a deleted subscription."""
+    starting = crm(active_from=NOON)
+    for what in ("a replay", "a resend"):
+        why = f"subscription 'crm' starts at 2026-11-24T12:00:00.000Z: request {what} after that"
+        with pytest.raises(InputRefused, match=re.escape(why)):
+            refuse_not_started(starting, what, NOON)
+    refuse_not_started(starting, "a replay", NOON + 1)

@@ -23,6 +23,7 @@ from hookstream.core.topology.plan import taken_topics
 from hookstream.entry.admin.purges import new_purge_until
 from hookstream.entry.admin.redrives import new_redrive_until
 from hookstream.entry.admin.replays import new_replay, new_replay_of, replayable
+from hookstream.entry.admin.tables import refuse_not_started
 from hookstream.entry.api.caller import granted_types, subscription_of
 from hookstream.entry.api.fields import (
     OPERATORS_ASK,
@@ -199,7 +200,7 @@ def start_replay(call: Call[Any, ReplayGiven]) -> ApiAnswer:
     request = _replay_request(call, given)
     if request.subscription_id in state.current.disabled and not call.by_operator:
         raise invalid("the subscription is disabled: enable it first")
-    replayable(state, request)
+    refuse_not_started(replayable(state, request), "a replay", now)
     if given.preview is not None:
         if given.most_events is not None:
             raise invalid("is not taken with a preview, which has its number", "most_events")

@@ -22,7 +22,7 @@ from hookstream.entry.admin.replays import (
     survey_replay,
 )
 from hookstream.entry.admin.surveys import Survey
-from hookstream.entry.admin.tables import at_revision
+from hookstream.entry.admin.tables import at_revision, refuse_not_started
 from hookstream.entry.backend.cluster.access import ClusterAccess, effect_of
 from hookstream.entry.backend.ports import Effect
 from hookstream.entry.backend.sending_ports import GapBefore, NewJob, WantedTest
@@ -62,7 +62,8 @@ class ClusterReplays:
     cluster: ClusterAccess
 
     def check(self, request: ReplayRequest) -> None:
-        replayable(self.cluster.state(), request)
+        found = replayable(self.cluster.state(), request)
+        refuse_not_started(found, "a replay", self.cluster.now())
 
     def survey(
         self, request: ReplayRequest, watch: SurveyWatch
