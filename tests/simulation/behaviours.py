@@ -46,6 +46,11 @@ def failing(amount: float, _: Callable[[], Millis]) -> Behaviour:
     return status(int(amount) or 500, after=QUICK)
 
 
+def leaving(amount: float, _: Callable[[], Millis]) -> Behaviour:
+    """Say after so many seconds that the endpoint is gone."""
+    return status(int(GONE), after=amount)
+
+
 def throttling(amount: float, _: Callable[[], Millis]) -> Behaviour:
     return status(429, after=QUICK, retry_after=f"{amount:g}")
 
@@ -126,6 +131,7 @@ MANNERS: dict[str, Manner] = {
     "down": down,
     "hanging": hanging,
     "failing": failing,
+    "leaving": leaving,
     "throttling": throttling,
     "throttling_by_date": throttling_by_date,
     "confused": confused,
@@ -138,6 +144,12 @@ MANNERS: dict[str, Manner] = {
     "exhausted_and_failing": exhausted_and_failing,
     "moody": moody,
 }
+
+
+def may_be_gone(wish: Wish) -> bool:
+    """Return whether an endpoint ever answers that it is gone."""
+    leaves = any(mood.manner == "leaving" for mood in wish.moods)
+    return leaves or (wish.for_ever is not None and wish.for_ever.amount == GONE)
 
 
 def behaviour(wish: Wish, at: float, now: Callable[[], Millis], *, calm: bool) -> Behaviour:

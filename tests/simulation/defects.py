@@ -41,17 +41,10 @@ from hookstream.core.model.event import (
     UnknownSchema,
 )
 from hookstream.core.model.instant import Millis
-from hookstream.core.model.outcome import (
-    Complete,
-    DeadLetter,
-    DeadReason,
-    Disposition,
-    Outcome,
-    Withheld,
-)
+from hookstream.core.model.outcome import Complete, DeadLetter, DeadReason, Outcome, Withheld
 from hookstream.core.model.record import Origin, OutgoingRecord, Record, TopicPartition
 from hookstream.core.model.registered import UnresolvedSchema
-from hookstream.core.model.subscription_status import Absent, Deleted, Live, SubscriptionStatus
+from hookstream.core.model.subscription_status import Absent, Deleted, SubscriptionStatus
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import Start, StartAt
 from hookstream.core.redrive.revive import Revival, Unredrivable
@@ -265,14 +258,6 @@ class Heedless(Eligibility):
         return self._directory.status(delivery.subscription_id, now)
 
 
-class Mistaking(Eligibility):
-    """Takes a subscription for the deleted one that had its id."""
-
-    def judge(self, delivery: Delivery, now: Millis) -> Live | Disposition:
-        as_of_now = delivery.origin._replace(timestamp=now)
-        return super().judge(replace(delivery, origin=as_of_now), now)
-
-
 class Presuming(Directory):
     """Takes a subscription that is in no table for a deleted one."""
 
@@ -465,20 +450,6 @@ DEFECTS: Sequence[Defect] = (
         frozenset({PROMISE}),
         within=400,
         shown_by=125,
-    ),
-    Defect(
-        "sends what is of a deleted subscription to the next one of its id",
-        Parts(engine=built_with(Eligibility=Mistaking)),
-        frozenset({STALE}),
-        within=600,
-        shown_by=384,
-    ),
-    Defect(
-        "appends the row of a new subscription after it took effect",
-        Parts(row_delay=4.0),
-        frozenset({PROMISE}),
-        within=200,
-        shown_by=12,
     ),
     Defect(
         "judges a pause by the clock on the wall",

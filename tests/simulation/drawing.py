@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from tests.simulation.drawing_changes import lives, slow_changes
 from tests.simulation.drawing_past import (
     COLOURS,
     appear,
@@ -25,7 +26,6 @@ from tests.simulation.story import (
     LATE,
     NEVER,
     PLAIN,
-    WRITTEN_WITHIN,
     Act,
     Bounds,
     Mood,
@@ -58,9 +58,16 @@ WORDS = (
     ("exhausted_and_failing", 4.0),
 )
 """How endpoints behave that say something in the heads of their answers."""
-OF_JOBS = frozenset({"replay", "resend", "redrive", "purge", "test", "cancel"})
-FILLING = frozenset({"resume", "enable"})
-"""Acts that request replays, if they have an amount."""
+LEAVING = (
+    ("failing", 500.0),
+    ("failing", 503.0),
+    ("down", 0.0),
+    ("hanging", 0.0),
+    ("slow", 3.0),
+    ("leaving", 1.5),
+    ("leaving", 4.0),
+)
+"""How endpoints behave before their subscription is deleted and its id used again."""
 SEAMS = ("take", "write", "acknowledgement", "attempt", "answer", "commit")
 
 
@@ -70,7 +77,7 @@ def draw(seed: int) -> Story:
     quiet = chance.random() < 0.1
     partitions = chance.choice((1, 1, 2, 3))
     wishes = tuple(_wish(chance, number, quiet=quiet) for number in range(chance.randint(1, 4)))
-    wishes = _with_slow_writes(seed, _with_starts(seed, _with_words(seed, wishes)))
+    wishes = _with_starts(seed, _with_words(seed, wishes))
     if quiet:
         wishes = (*wishes, Wish("well", max_in_flight=8))
     acts = _events(chance, partitions)
@@ -86,8 +93,8 @@ def draw(seed: int) -> Story:
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             acts += chance.choice(OWNERS)(chance, wishes)
         acts += _operations(seed, wishes, times)
-        acts += _recreations(seed, wishes, acts)
     acts += burst
+    wishes = _with_lives(seed, wishes, acts)
     if any(act.does == "publish" and LATE in act.more for act in acts):
         acts.append(Act(round(chance.uniform(0, 5), 2), "publish_schema"))
     return Story(
@@ -108,28 +115,6 @@ def _operations(seed: int, wishes: tuple[Wish, ...], times: list[float]) -> list
     chance = random.Random(f"the operations of {seed}")
     drawn = [seldom(chance, wishes, times) for share, seldom in SELDOM if chance.random() < share]
     return [act for acts in drawn for act in acts]
-
-
-def _recreations(seed: int, wishes: tuple[Wish, ...], acts: list[Act]) -> list[Act]:
-    """Draw, from a generator of its own, subscriptions that are created again under the id of a deleted one.
-
-    Not where jobs may have runs of either: which of both these are of is for tests of jobs to say.
-    """
-    chance = random.Random(f"the recreations of {seed}")
-    if any(act.does in OF_JOBS or (act.does in FILLING and act.amount) for act in acts):
-        return []
-    started = {wish.id for wish in wishes if wish.starts is not None}
-    deleted = [act for act in acts if act.does == "delete" and act.who not in started]
-    more: list[Act] = []
-    if not deleted and chance.random() < 0.3:
-        who = chance.choice(wishes).id
-        if who not in started:
-            deleted = more = [Act(round(chance.uniform(1, 8), 2), "delete", who)]
-    return more + [
-        Act(round(act.at + chance.choice((0.1, 0.5, 2.0, 4.0)), 2), "recreate", act.who)
-        for act in deleted
-        if chance.random() < 0.7
-    ]
 
 
 def _with_words(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
@@ -158,17 +143,6 @@ def _with_starts(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
     )
 
 
-def _with_slow_writes(seed: int, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
-    """Draw, from a generator of its own, new subscriptions whose rows come as late as a writer lets them."""
-    chance = random.Random(f"the writes of {seed}")
-    return tuple(
-        replace(wish, appended=chance.choice((0.2, WRITTEN_WITHIN)))
-        if wish.born > 0 and chance.random() < 0.6
-        else wish
-        for wish in wishes
-    )
-
-
 def _with_batches(
     seed: int, wishes: tuple[Wish, ...], acts: list[Act]
 ) -> tuple[tuple[Wish, ...], list[Act]]:
@@ -190,6 +164,33 @@ def _with_batches(
         burst = _burst(chance, acts)
     events = [each.who for each in (*acts, *burst) if PLAIN in each.more]
     return tuple(_choosy(chance, wish, events) for wish in drawn), burst
+
+
+def _with_lives(seed: int, wishes: tuple[Wish, ...], acts: list[Act]) -> tuple[Wish, ...]:
+    """Draw, from a generator of its own, what ids are used for again, and endpoints that fail before that."""
+    reused = {act.who: act.at for act in reversed(acts) if act.does == "again"}
+    if not reused:
+        return wishes
+    chance = random.Random(f"the lives of {seed}")
+    drawn = []
+    for number, wish in enumerate(wishes):
+        if wish.id in reused:
+            before, at = wish, reused[wish.id]
+            if chance.random() < 0.7:
+                manner = chance.choice(LEAVING)
+                until = round(at + chance.uniform(-1, 2), 2)
+                before = replace(wish, moods=(Mood(until, *manner),), timeout=5_000)
+                before = replace(before, schedule=chance.choice(SCHEDULES))
+            other = _wish(chance, number, quiet=False)
+            kept = replace(wish, moods=other.moods, for_ever=other.for_ever, again=None)
+            kept = replace(kept, types=other.types, colour=other.colour, schedule=other.schedule)
+            again = replace(kept, timeout=other.timeout, cloudevents=chance.random() < 0.2)
+            if chance.random() < 0.3:
+                again = replace(again, starts=round(max(0.0, at - chance.uniform(0, 5)), 3))
+            drawn.append(replace(before, again=again))
+        else:
+            drawn.append(wish)
+    return tuple(drawn)
 
 
 def _burst(chance: random.Random, acts: list[Act]) -> list[Act]:
@@ -578,5 +579,7 @@ SELDOM: tuple[tuple[float, Seldom], ...] = (
     (0.2, tests),
     (0.06, appear),
     (0.1, rivals),
+    (0.15, slow_changes),
+    (0.2, lives),
 )
 """The share of the stories that has each of them."""

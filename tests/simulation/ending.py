@@ -1,8 +1,8 @@
 """The final check: every delivery ended once, in the right way, and the audit log shows it."""
 
-from tests.simulation.behaviours import GONE
-from tests.simulation.expectation import Owed, Pair
-from tests.simulation.invariants import FINAL, JUSTIFIED, PROMISE, SILENT, Ledger
+from tests.simulation.behaviours import may_be_gone
+from tests.simulation.expectation import Owed, Pair, SubscriptionStatus, is_test
+from tests.simulation.invariants import FINAL, INTERVALS, JUSTIFIED, PROMISE, SILENT, Ledger
 from tests.simulation.sent_tests import TESTED
 from tests.simulation.story import NEVER, Story, Wish
 
@@ -28,8 +28,25 @@ def judge(ledger: Ledger, topics: Topics, story: Story) -> None:
     for pair in ledger.replays.pairs():
         if pair not in ledger.aside_in_runs and expected.owed(pair) is Owed.MUST:
             _ended(ledger, pair)
+    _attempts_were_expected(ledger)
+    _carried_ended(ledger)
     _tests_ended(ledger)
     _dead_letters_have_causes(ledger, story)
+
+
+def _attempts_were_expected(ledger: Ledger) -> None:
+    """Check all attempts again: a change may have been in effect before its row was appended."""
+    for pair in ledger.requests:
+        if ledger.expected.owed(pair) is Owed.NEVER:
+            ledger.blame(INTERVALS, f"{pair[0]} for {pair[1]} was attempted, and is not expected")
+
+
+def _carried_ended(ledger: Ledger) -> None:
+    """Check that whatever waited in a tier has an end in the audit log, also if its subscription was deleted."""
+    for pair in ledger.carried():
+        known = ledger.audited[pair] & FINAL or pair in ledger.aside_in_runs or is_test(pair)
+        if not known and not ledger.is_given_up(pair):
+            ledger.blame(SILENT, f"{pair[0]} for {pair[1]} was in a tier, and has no end")
 
 
 def _tests_ended(ledger: Ledger) -> None:
@@ -42,7 +59,8 @@ def _tests_ended(ledger: Ledger) -> None:
 def _dead_letters_have_causes(ledger: Ledger, story: Story) -> None:
     for pair, reasons in ledger.dead.items():
         for reason in reasons:
-            if not _justified(ledger, story, pair, reason):
+            lives = ledger.expected.lives_of(pair)
+            if not any(_justified(ledger, story, pair, reason, life) for life in lives):
                 ledger.blame(JUSTIFIED, f"{pair[0]} for {pair[1]} is dead-lettered as {reason}")
 
 
@@ -59,9 +77,9 @@ def _ended(ledger: Ledger, pair: Pair) -> None:
         ledger.blame(SILENT, f"{delivery} ended, and is not in the audit log")
 
 
-def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
-    status = ledger.expected.status_of(pair)
-    assert status is not None
+def _justified(
+    ledger: Ledger, story: Story, pair: Pair, reason: str, status: SubscriptionStatus
+) -> bool:
     wish = status.wish
     match reason:
         case "attempts_exhausted":
@@ -69,7 +87,7 @@ def _justified(ledger: Ledger, story: Story, pair: Pair, reason: str) -> bool:
         # A process may die after writing the dead letter and before the row that disables: another attempt
         # is then made, with the same result or another.
         case "gone":
-            return wish.for_ever is not None and wish.for_ever.amount == GONE
+            return may_be_gone(wish)
         case "asked" | "aborted":
             # What is asked in the answer to a batch is ignored.
             heeded = wish.batch is None or _changes(story, wish)

@@ -19,6 +19,7 @@ from tests.simulation.logs import Logs
 from tests.simulation.past import StoryPast, endings_of
 from tests.simulation.runs import Replay
 from tests.simulation.story import Act, Story
+from tests.simulation.table_writer import Change
 from tests.simulation.tables import View
 from tests.simulation.world import SCHEMA_GRACE, Host, Parts
 
@@ -26,8 +27,9 @@ from hookstream.core.jobs import lease, turns
 from hookstream.core.jobs.job import Job, JobState
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
-from hookstream.core.model.subscription import Subscription
+from hookstream.core.model.subscription import Subscription, SubscriptionState
 from hookstream.core.planning.gap_fills import GapFill, incomplete
+from hookstream.core.planning.lead import ChangeTimes
 from hookstream.core.replay import outstanding
 from hookstream.core.replay.interval import Interval, settled_after
 from hookstream.core.replay.request import KIND, ReplayRequest, read_request
@@ -298,6 +300,8 @@ class Executors(Logs):
         if found is None or not world.broker.up.is_set():
             return
         now = world.clock.now()
+        if now <= found.active_from:
+            return  # the command refuses what has not started
         interval = Interval(now - int(since), now + int(until))
         request = ReplayRequest(act.who, interval, as_granted_today=bool(act.amount))
         self._begin_replay(Job(self.new_job(KIND), KIND, request.document(), now), fates)
@@ -354,13 +358,21 @@ class Executors(Logs):
     async def _mark_incomplete(self, process: Process, who: str, job_id: str) -> None:
         await process.point()
         world = self.world
-        found = world.subscriptions.get(who)
-        if isinstance(found, Subscription):
+
+        def decide(_: ChangeTimes) -> Change | None:
+            found = world.subscriptions.get(who)
+            if found is None or found.state is SubscriptionState.DELETED:
+                return None
             after = incomplete(found, job_id)
-            if after is not found:
-                for stretch in world.expectation.statuses[who].filled:
-                    stretch.incomplete |= stretch.filled_by == job_id
-                world.put(after)
+            return None if after is found else Change(partial(append, after))
+
+        def append(after: Subscription) -> None:
+            for stretch in world.expectation.statuses[who].filled:
+                stretch.incomplete |= stretch.filled_by == job_id
+            world.put(after)
+
+        world.writer.change(decide, dated=False)
+        await world.writer.idle.wait()
         await process.point()
 
     def _replayed(self, replay: Replay, record: OutgoingRecord) -> None:

@@ -14,7 +14,7 @@ from hookstream.core.model.freshness import FRESH_FOR
 from hookstream.core.model.instant import Millis
 
 AHEAD: Millis = 2_000
-"""How long before it takes effect a change of state is written: longer than a table may lag."""
+"""How long before it takes effect a change of state is begun; a longer time, if it is begun again."""
 
 LAG: Millis = int(FRESH_FOR * 1000)
 """After this, every worker that matches knows a row."""
@@ -65,36 +65,48 @@ class Stretch:
 
 
 @dataclass(slots=True)
+class Taken:
+    """A stretch of time in which the partner was not granted an event type."""
+
+    since: Millis
+    """The time from which records are not granted."""
+    written: Millis
+    """When the row was appended that says so."""
+    given: Millis | None = None
+    """When the row was appended that grants the type again."""
+    granted_from: Millis | None = None
+    """The time from which records are granted again."""
+
+
+@dataclass(slots=True)
 class Grants:
-    """What the partner was granted of each event type, by the time of records; of what is not here: all."""
+    """What the partner was not granted of each event type, by the time of records; of what is not here: all is."""
 
-    taken: dict[str, list[tuple[Millis, Millis | None, Millis | None]]] = field(
-        default_factory=dict
-    )
-    """By type: when it was taken away, when the row was written that grants it again, and from when it does."""
+    taken: dict[str, list[Taken]] = field(default_factory=dict)
 
-    def take(self, event_type: str, now: Millis) -> None:
+    def take(self, event_type: str, since: Millis, written: Millis) -> None:
         """Note that a type is granted no more."""
-        self.taken.setdefault(event_type, []).append((now, None, None))
+        self.taken.setdefault(event_type, []).append(Taken(since, written))
 
     def give(self, event_type: str, now: Millis, at: Millis) -> None:
         """Note that a type is granted again."""
-        self.taken[event_type][-1] = self.taken[event_type][-1][0], now, at
+        last = self.taken[event_type][-1]
+        last.given, last.granted_from = now, at
 
     def since(self, event_type: str) -> Millis | None:
-        """Return since when a type is not granted; None: it is."""
-        for began, ended, _ in self.taken.get(event_type, ()):
-            if ended is None:
-                return began
+        """Return when the row was written by which a type is not granted; None: it is."""
+        for each in self.taken.get(event_type, ()):
+            if each.given is None:
+                return each.written
         return None
 
     def today(self, event: "Event", begun: Millis) -> Owed:
         """Return what grants allow of an event to what `begun` at an instant, whatever held at its time."""
         verdict = Owed.MUST
-        for began, ended, _ in self.taken.get(event.type, ()):
-            if ended is None and began + LAG < begun:
+        for each in self.taken.get(event.type, ()):
+            if each.given is None and each.written + LAG < begun:
                 return Owed.NEVER
-            if ended is None or ended + LAG >= begun:
+            if each.given is None or each.given + LAG >= begun:
                 verdict = Owed.MAY
         return verdict
 
@@ -104,12 +116,13 @@ class Grants:
         Whoever has not read yet that it is taken away may send it; what is pending then is cancelled.
         """
         verdict = Owed.MUST
-        for began, ended, at in self.taken.get(event.type, ()):
-            if event.timestamp > began + LAG and (at is None or event.timestamp <= at):
+        for each in self.taken.get(event.type, ()):
+            if each.granted_from is not None and event.timestamp > each.granted_from:
+                continue
+            if event.timestamp > each.written + LAG:
                 return Owed.NEVER
-            if (at is None or event.timestamp <= at) and (ended is None or ended + LAG >= begun):
-                verdict = Owed.MAY
-            if began < event.timestamp and (at is None or event.timestamp <= at):
+            pending = each.given is None or each.given + LAG >= begun
+            if pending or each.since < event.timestamp:
                 verdict = Owed.MAY
         return verdict
 
@@ -130,8 +143,11 @@ class Disabling:
         return Owed.NEVER if timestamp > max(self.last, self.known) else Owed.MAY
 
 
-class Owes(Protocol):
-    """A subscription, or a replay to one, or a test of one."""
+class Run(Protocol):
+    """A replay to a subscription, or a test of one."""
+
+    @property
+    def status(self) -> "SubscriptionStatus": ...
 
     def owed(self, event: Event) -> Owed: ...
 
@@ -146,10 +162,12 @@ class Absence:
 
 @dataclass(slots=True)
 class SubscriptionStatus:
-    """What is known of one subscription."""
+    """What is known of one subscription; of one life, if its id is deleted and created again."""
 
     wish: Wish
     active_from: Millis
+    written: Millis = 0
+    """When its first row was appended."""
     grants: Grants = field(default_factory=Grants)
     pauses: list[Stretch] = field(default_factory=list)
     disablings: list[Disabling] = field(default_factory=list)
@@ -159,25 +177,14 @@ class SubscriptionStatus:
     """The parts of gaps that replays fill."""
     absences: list[Absence] = field(default_factory=list)
     deleted_at: Millis | None = None
-    before: "SubscriptionStatus | None" = None
-    """The deleted subscription that had this one's id."""
-
-    def of(self, timestamp: Millis) -> "SubscriptionStatus":
-        """Return the subscription that an event of a time is of: this one, or an earlier one of its id."""
-        if self.before is None or timestamp > self.active_from:
-            return self
-        return self.before.of(timestamp)
+    url: str = ""
+    """Its endpoint, which no other subscription has."""
 
     def owed(self, event: Event) -> Owed:
-        life = self.of(event.timestamp)
-        if life is not self:
-            return life.owed(event)
         wish = self.wish
-        if (
-            event.garbage
-            or event.type not in wish.types
-            or wish.colour not in (None, event.colour)
-        ):
+        if event.garbage or event.type not in wish.types:
+            return Owed.NEVER
+        if wish.colour is not None and wish.colour != event.colour:
             return Owed.NEVER
         at = event.timestamp
         if at <= self.active_from:
@@ -212,15 +219,12 @@ class SubscriptionStatus:
 
     # Changes by owners and workers.
 
-    def pause(self, now: Millis) -> Millis:
-        at = now + AHEAD
+    def pause(self, at: Millis) -> None:
         self.pauses.append(Stretch(at))
-        return at
 
-    def resume(self, now: Millis) -> Millis:
+    def resume(self, at: Millis) -> None:
         last = self.pauses[-1]
-        last.end = max(now + AHEAD, last.start)
-        return last.end
+        last.end = max(at, last.start)
 
     def disabled(self, since: Millis, now: Millis) -> None:
         known = now + LAG
@@ -272,9 +276,20 @@ class Expectation:
         self.tests: dict[str, Event] = {}
         """The events of tests, which are in no event topic."""
         self.statuses: dict[str, SubscriptionStatus] = {}
+        """Subscriptions by id, each in its present life."""
+        self.earlier: dict[str, list[SubscriptionStatus]] = {}
+        """The earlier lives of ids that were deleted and created again."""
+        self.by_url: dict[str, SubscriptionStatus] = {}
         self.grants = Grants()
-        self.runs: dict[str, Owes] = {}
+        self.runs: dict[str, Run] = {}
         """Replays and tests, by the second half of the pairs of their runs."""
+
+    def subscribed(self, status: SubscriptionStatus) -> None:
+        """Note a new subscription, whose id may have been another's."""
+        before = self.statuses.get(status.wish.id)
+        if before is not None:
+            self.earlier.setdefault(status.wish.id, []).append(before)
+        self.statuses[status.wish.id] = self.by_url[status.url] = status
 
     def published(self, event: Event) -> None:
         self.events[event.id] = event
@@ -286,27 +301,55 @@ class Expectation:
 
     def owed(self, pair: Pair) -> Owed:
         event = self.event(pair[0])
-        status: Owes | None = self.statuses.get(pair[1]) or self.runs.get(pair[1])
-        if event is None or status is None:
+        found = self.runs.get(pair[1]) or self.status_of(pair)
+        if event is None or found is None:
             return Owed.NEVER
-        return status.owed(event)
+        return Owed.MAY if self.is_inherited(pair) else found.owed(event)
 
     def owed_to(self, event: Event) -> list[Pair]:
         """Every delivery of an event that must be made, without those of replays."""
         return [
             (event.id, name)
-            for name, status in self.statuses.items()
-            if status.owed(event) is Owed.MUST
+            for name in self.statuses
+            if self._life(name, event).owed(event) is Owed.MUST
         ]
 
+    def status_of(self, pair: Pair) -> SubscriptionStatus | None:
+        """Return the subscription that a delivery is for: of several lives of its id, that of the event's time."""
+        run = self.runs.get(pair[1])
+        if run is not None:
+            return run.status
+        event, name = self.events.get(pair[0]), pair[1]
+        if event is None or name not in self.earlier:
+            return self.statuses.get(name)
+        return self._life(name, event)
+
+    def lives_of(self, pair: Pair) -> list[SubscriptionStatus]:
+        """Return the lives of an id that may get a delivery: its own, and those that started in the past, before it."""
+        run, event, name = self.runs.get(pair[1]), self.event(pair[0]), base_of(pair)[1]
+        found = self.status_of(pair)
+        own = [self.statuses[name] if found is None else found]
+        if run is not None or event is None:
+            return own
+        lives = (*self.earlier.get(name, ()), self.statuses[name])
+        return own + [
+            each for each in lives if any(gap.holds(event.timestamp) for gap in each.filled)
+        ]
+
+    def is_inherited(self, pair: Pair) -> bool:
+        """Return whether it is a run that was begun for an earlier life of its id: it may be cancelled."""
+        run = self.runs.get(pair[1])
+        return run is not None and run.status is not self.statuses[run.status.wish.id]
+
+    def _life(self, name: str, event: Event) -> SubscriptionStatus:
+        """Return the life of an id whose time an event is of; the first one, if it is older than that."""
+        present = self.statuses[name]
+        lives = self.earlier.get(name)
+        if lives is None or event.timestamp > present.active_from:
+            return present
+        there = (each for each in reversed(lives) if event.timestamp > each.active_from)
+        return next(there, lives[0])
+
     def is_deleted(self, pair: Pair) -> bool:
-        """Return whether the subscription that a delivery is of was deleted, though its id may be used again."""
         status = self.status_of(pair)
         return status is not None and status.deleted_at is not None
-
-    def status_of(self, pair: Pair) -> SubscriptionStatus | None:
-        """Return what is known of the subscription that a delivery is of."""
-        status, event = self.statuses.get(base_of(pair)[1]), self.event(pair[0])
-        if status is None or event is None:
-            return status
-        return status.of(event.timestamp)

@@ -59,6 +59,7 @@ SILENT = "every delivery is audited"
 EARLY = "no attempt is early"
 EXACT = "attempts are counted exactly"
 INTERVALS = "active intervals are exact"
+LIVES = "each life of an id gets its own deliveries"
 DUPLICATES = "duplicates are bounded by what was unsettled"
 IDENTITY = "a delivery has one id"
 MEMORY = "memory is bounded"
@@ -188,9 +189,12 @@ class Ledger:
         if reason != "attempts_exhausted":
             return
         who = base_of(pair)[1]
-        most = len(self.expected.statuses[who].wish.schedule) + 1
-        searches = most * longest_search(events) if (events := self.bounds.events[who]) > 1 else 0
-        if not self.dead_letters.exhausts(pair, attempts, most, searches):
+        events, is_exact = self.bounds.events[who], False
+        for life in self.expected.lives_of(pair):
+            most = len(life.wish.schedule) + 1
+            searches = most * longest_search(events) if events > 1 else 0
+            is_exact |= self.dead_letters.exhausts(pair, attempts, most, searches)
+        if not is_exact:
             self.blame(EXACT, f"{_named(pair)} is dead-lettered after {attempts} attempts")
         status = int(text_in(dead_letter, "hs-last-status") or 0)
         if status in REFUSES_BODY and status not in self.alone.since_redrive[pair]:
@@ -370,6 +374,10 @@ class Ledger:
             return False
         return offset not in self._above.get(where, ())
 
+    def carried(self) -> Iterable[Pair]:
+        """Return the deliveries that ever were in a tier."""
+        return [pair for pair, places in self._carriers.items() if places]
+
     def in_tiers_or_over(self, subscription_id: str) -> frozenset[str]:
         """Events whose delivery to a subscription no longer needs to be matched."""
         return frozenset(
@@ -403,7 +411,7 @@ class Ledger:
         """Check a request when it is made."""
         self.attempts += 1
         who, pairs = post.subscription_id, pairs_of(post)
-        wish = self.expected.statuses[who].wish
+        wish = self.expected.by_url[post.url].wish
         most, headers = self.bounds.events[who], dict(post.headers)
         wrong = wrong_with(post, wish, most=most, most_bytes=self.bounds.body)
         if wrong is not None:
@@ -415,6 +423,9 @@ class Ledger:
         numbers = {pair: self._attempting(hand, pair, number, now) for pair in pairs}
         self.tests.sent(pairs, self.requests, {pair: self._again(pair) for pair in pairs})
         for pair, delivery in zip(pairs, delivery_ids(post), strict=True):
+            urls = [each.url for each in self.expected.lives_of(pair)]
+            if post.url not in urls and not is_test(pair):
+                self.blame(LIVES, f"{_named(pair)} is sent to {post.url}, and is for {urls[0]}")
             known = self._ids.setdefault(base_of(pair), delivery)
             if known != delivery:
                 self.blame(IDENTITY, f"{_named(pair)} is {known}, then {delivery}")

@@ -20,6 +20,7 @@ class Lives:
         self.crashes = 0
         self.running: list[asyncio.Task[None]] = []
         self._tasks = tasks
+        self.world.writer.spawn = self.spawn
 
     async def start(self, host: Host) -> None:
         if host.process is not None and host.process.alive:

@@ -1,28 +1,19 @@
 """Plays one story to its end: the acts at their times, then no more faults, then everything must drain."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 from tests.doubles import virtual_time
 from tests.doubles.clock import NOON
 from tests.simulation.ending import judge
-from tests.simulation.expectation import AHEAD, Absence, Event, Stretch
+from tests.simulation.expectation import Event
 from tests.simulation.link import Link
-from tests.simulation.redrives import Redrives
+from tests.simulation.owners import Owners
 from tests.simulation.story import HOSTS, LATE, Act, Broken, Story, Wish
-from tests.simulation.tables import Row
 from tests.simulation.world import EVENTS, LATE_EVENTS, Host, Parts
 
-from hookstream.core.matching.directory import Directory
-from hookstream.core.model.hold import HoldKind
 from hookstream.core.model.record import TopicPartition
-from hookstream.core.model.subscription import Batch, Gap, Subscription, SubscriptionState
-from hookstream.core.planning import transitions
-from hookstream.core.planning.gap_fills import GapFill, fill_closed, started
 from hookstream.core.replay import outstanding
-from hookstream.core.replay.request import KIND
 from hookstream.pipeline.ports import WriteRefused
 
 SESSION_SECONDS = 3.0
@@ -91,7 +82,7 @@ async def _play(story: Story, parts: Parts, chronicle: list[str] | None) -> Resu
     )
 
 
-class Player(Redrives):
+class Player(Owners):
     """The acts of a story, each a method `do_…`."""
 
     def __init__(self, story: Story, parts: Parts, tasks: asyncio.TaskGroup) -> None:
@@ -110,7 +101,7 @@ class Player(Redrives):
         """Let everything happen, until it has or an invariant breaks."""
         for wish in self.story.wishes:
             if wish.born <= 0:
-                self.world.put(self.world.decide(wish))
+                self.world.subscribe(wish, self.world.subscription(wish, NOON - 1))
         timeline: list[tuple[float, Act | Wish]] = [(act.at, act) for act in self.story.acts]
         timeline += [(wish.born, wish) for wish in self.story.wishes if wish.born > 0]
         timeline.sort(key=lambda each: each[0])
@@ -126,28 +117,10 @@ class Player(Redrives):
                 self.world.ledger.note(f"* {str(what)[9:]}")
                 getattr(self, f"do_{what.does}")(what)
             else:
-                self._subscribe(what)
+                self.subscribe(what)
         await self._until(self._away_until)
+        await self.world.writer.idle.wait()
         await self._calm()
-
-    def _subscribe(self, wish: Wish) -> None:
-        """Decide on a subscription, and write its first row as late as the story has it."""
-        subscription = self.world.decide(wish)
-        delay = wish.appended + self.world.parts.row_delay
-        if not delay:
-            self._append(wish, subscription)
-            return
-        asyncio.get_running_loop().call_later(delay, self._append, wish, subscription)
-
-    def _append(self, wish: Wish, subscription: Subscription) -> None:
-        """Write a subscription's first row; in one transaction with the replay of what it starts from."""
-        world = self.world
-        world.put(subscription)
-        if wish.starts is not None:
-            start = NOON + int(wish.starts * 1000)
-            after, fill = started(world.subscriptions[wish.id], start, self.new_job(KIND))
-            world.put(after)
-            self.fill([fill], wish.id)
 
     async def _until(self, at: float) -> None:
         wait = at - asyncio.get_running_loop().time()
@@ -183,8 +156,9 @@ class Player(Redrives):
                 # One that has just died is removed like any other.
                 host.process.doom = None
         world.commit_open()
+        world.writer.pace = None
         for name in list(world.subscriptions):
-            self._return_row(name)
+            self.return_row(name)
             self.do_resume(Act(0, "resume", name))
 
     async def _drain(self) -> None:
@@ -349,11 +323,6 @@ class Player(Redrives):
         newest = self.world.broker.partitions[EVENTS] - 1
         self.world.publish(act.who, str(kind), str(colour), newest)
 
-    def do_grant(self, act: Act) -> None:
-        """Grant the partner some event types, and no others."""
-        if self.world.broker.up.is_set():
-            self.world.regrant(*(str(each) for each in act.more))
-
     def do_flaw(self, act: Act) -> None:
         """Let the next calls of a port raise, in any worker."""
         self.world.flaws.plant(act.who, int(act.amount))
@@ -361,103 +330,8 @@ class Player(Redrives):
     def do_publish_schema(self, _: Act) -> None:
         self.world.codec.publish(LATE)
 
-    # Owners.
-
     def do_lag(self, act: Act) -> None:
         """Let a host read its tables so many seconds late, for a while."""
         host = self.world.hosts[act.who]
         host.lag = act.amount
         asyncio.get_running_loop().call_later(float(act.more[0]), setattr, host, "lag", 0.05)
-
-    def do_pause(self, act: Act) -> None:
-        found = self.world.subscriptions.get(act.who)
-        if found is None or found.state is not SubscriptionState.ACTIVE:
-            return
-        at = self.world.expectation.statuses[act.who].pause(self.world.clock.now())
-        gaps = (*found.gaps, Gap(at, None, "paused"))
-        self.world.put(replace(found, state=SubscriptionState.PAUSED, gaps=gaps))
-
-    def do_resume(self, act: Act) -> None:
-        found = self.world.subscriptions.get(act.who)
-        if found is None or found.state is not SubscriptionState.PAUSED:
-            return
-        world = self.world
-        at = world.expectation.statuses[act.who].resume(world.clock.now())
-        gaps = tuple(gap if gap.end is not None else replace(gap, end=at) for gap in found.gaps)
-        after = replace(found, state=SubscriptionState.ACTIVE, gaps=gaps)
-        fills: Sequence[GapFill] = ()
-        if act.amount:
-            disabled = world.disabled.get(act.who)
-            after, fills = fill_closed(found, after, disabled, partial(self.new_job, KIND))
-        world.put(after)
-        self.fill(fills, act.who, act.more)
-
-    def do_rebatch(self, act: Act) -> None:
-        """Give a subscription batches of so many deliveries at most, or none if it has some."""
-        found = self.world.subscriptions.get(act.who)
-        if found is None or found.state is SubscriptionState.DELETED:
-            return
-        batch = Batch(int(act.amount), int(act.more[0])) if found.batch is None else None
-        self.world.put(replace(found, batch=batch))
-
-    def do_delete(self, act: Act) -> None:
-        found = self.world.subscriptions.get(act.who)
-        if found is None or found.state is SubscriptionState.DELETED:
-            return
-        self.world.expectation.statuses[act.who].deleted_at = self.world.clock.now()
-        self.world.put(replace(found, state=SubscriptionState.DELETED))
-
-    def do_recreate(self, act: Act) -> None:
-        """Create a subscription again under the id of a deleted one."""
-        found = self.world.subscriptions.get(act.who)
-        if found is None or found.state is not SubscriptionState.DELETED:
-            return
-        if act.who not in self.world.disabled:
-            self.world.put(self.world.decide(self.world.wishes[act.who]))
-
-    def do_enable(self, act: Act) -> None:
-        """Clear an endpoint's health row, and write the gap, in one transaction."""
-        found = self.world.subscriptions.get(act.who)
-        disabled = self.world.disabled.pop(act.who, None)
-        if found is None or disabled is None or found.state is SubscriptionState.DELETED:
-            return
-        at = max(self.world.clock.now() + AHEAD, disabled.since)
-        status = self.world.expectation.statuses[act.who]
-        status.enabled(at)
-        enabled = replace(found, gaps=(*found.gaps, Gap(disabled.since, at, "disabled")))
-        fills: Sequence[GapFill] = ()
-        if act.amount:
-            after = transitions.enable(found, disabled, at)
-            enabled, fills = fill_closed(found, after, None, partial(self.new_job, KIND))
-            status.slacks.append(Stretch(disabled.since - transitions.SLACK, disabled.since))
-        self.world.subscriptions[act.who] = enabled
-
-        def both(directory: Directory) -> None:
-            directory.put_subscription(enabled)
-            directory.drop_disabled(act.who)
-
-        self.world.write_row(Row(both, health=lambda book: book.drop(act.who)))
-        self.fill(fills, act.who, act.more)
-
-    def do_hold(self, act: Act) -> None:
-        """Hold an endpoint, the partner, an event type or everything, for so many seconds."""
-        kind, name = HoldKind(str(act.more[0])), act.who
-        self.world.hold(kind, name)
-        asyncio.get_running_loop().call_later(act.amount, self.world.clear, kind, name)
-
-    def do_forget(self, act: Act) -> None:
-        """Remove a row from the table for a while: the subscription was not deleted."""
-        world = self.world
-        if act.who not in world.subscriptions:
-            return
-        safe = world.ledger.in_tiers_or_over(act.who)
-        world.expectation.statuses[act.who].absences.append(Absence(None, safe))
-        world.look_at_losses_again()
-        world.write_row(Row(lambda directory: directory.drop_subscription(act.who)))
-        asyncio.get_running_loop().call_later(act.amount, self._return_row, act.who)
-
-    def _return_row(self, name: str) -> None:
-        absences = self.world.expectation.statuses[name].absences
-        if absences and absences[-1].until is None:
-            absences[-1].until = self.world.clock.now()
-            self.world.put(self.world.subscriptions[name])

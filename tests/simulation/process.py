@@ -1,6 +1,7 @@
 """One worker process: the unchanged engine, with wrapped ports that observe it and let it die."""
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,8 @@ from tests.doubles.seeing import (
     RememberingLogger,
     SilentTracer,
 )
-from tests.simulation.expectation import Pair, is_test
+from tests.simulation.behaviours import may_be_gone
+from tests.simulation.expectation import LAG, Pair, SubscriptionStatus, is_test
 from tests.simulation.flaws import BY_THE_SENDER
 from tests.simulation.hand import Hand, Sent
 from tests.simulation.headers import OF_LANES, text_in
@@ -26,6 +28,7 @@ from tests.simulation.invariants import (
     ENDS,
     HELD,
     ISOLATION,
+    JUSTIFIED,
     MEMORY,
     RATE,
     RESTS,
@@ -50,6 +53,7 @@ from hookstream.core.model.outcome import (
     Withheld,
 )
 from hookstream.core.model.record import OutgoingRecord, Record, TopicPartition
+from hookstream.core.model.subscription import Subscription
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.outcome.answer_headers import rest_in
 from hookstream.pipeline.broker_clock import BrokerClock, time_request
@@ -71,6 +75,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import Host, World
 
 T = TypeVar("T")
+
+LANE_TICK = 1_300
+"""Milliseconds within which a lane has read its subscription's limits again."""
 
 RUN_AHEAD = 0.11
 """Seconds by which attempts may run ahead of an even spacing."""
@@ -366,6 +373,7 @@ class SeenSink:
         asked = process.clock.moment()
         refusal = process.world.refusal(record)
         self._is_deferred_rightly(record)
+        self._disables_rightly(record)
         now, refused = process.clock.now(), refusal is not None
         process.ledger.writing(process.hand, record, now, refused=refused)
         if refusal is not None:
@@ -417,6 +425,20 @@ class SeenSink:
             what = f"{left} replayed deliveries stay in the lane of {who}, which defers a live one"
             process.ledger.blame(BEHIND, what)
 
+    def _disables_rightly(self, record: OutgoingRecord) -> None:
+        """Check that no endpoint is disabled for what that of its id's earlier life answered."""
+        process = self._process
+        if record.topic != process.world.topics.health or not record.value:
+            return
+        name = (record.key or b"").decode().rpartition("/")[0]
+        row = process.view.directory.subscriptions.get(name)
+        if json.loads(record.value).get("reason") != "gone" or not isinstance(row, Subscription):
+            return
+        if any(each is record for each in self._refused):
+            return
+        if not may_be_gone(process.ledger.expected.by_url[row.endpoint.url].wish):
+            process.ledger.blame(JUSTIFIED, f"{row.endpoint.url} is disabled, and is not gone")
+
     def _acknowledge(self, acknowledged: Acknowledged, verdict: WriteRefused | None) -> None:
         if self._process.alive:
             acknowledged(verdict)
@@ -432,7 +454,7 @@ class SeenSender:
         self._in_flight: Counter[str] = Counter()
         self._tests_in_flight: Counter[str] = Counter()
         self._last: dict[str, float] = {}
-        """When the latest attempt at each endpoint began."""
+        """When the latest attempt at each endpoint began, by its URL."""
         self._rests: dict[str, tuple[float, float]] = {}
         """Since when, and until when, each endpoint has nothing left of its limit."""
 
@@ -440,9 +462,8 @@ class SeenSender:
         self, post: Post, permitted: Permitted, answered: Answered
     ) -> Exchange | Continuation[Answer | Withheld]:
         """Send over an open connection, where there is one: the first request of all makes it."""
-        who = post.subscription_id
-        if self._process.host.short or who not in self._connected:
-            self._connected.add(who)
+        if self._process.host.short or post.url not in self._connected:
+            self._connected.add(post.url)
             return Continuation(partial(self.send, post, permitted))
         return PlayedExchange(self.send(post, permitted), answered)
 
@@ -462,17 +483,17 @@ class SeenSender:
         ledger, who = process.ledger, post.subscription_id
         sent = ledger.sending(process.hand, post, process.clock.now())
         pairs = list(sent.numbers)
-        self._may_be_sent(who, pairs)
+        self._may_be_sent(post, pairs)
         self._keeps_time(post)
-        in_flight = self._count_begun(who, pairs)
+        in_flight = self._count_begun(post, pairs)
         process.does("attempt")
         try:
             async with asyncio.timeout(post.timeout / 1000):
-                answer = await process.world.endpoint(who)(post)
+                answer = await process.world.endpoint(post.url)(post)
         except TimeoutError:
             answer = TransportFailure(FailureKind.TIMEOUT, "no answer in time")
         finally:
-            in_flight[who] -= 1
+            in_flight[post.url] -= 1
         if isinstance(answer, Response) and 200 <= answer.status < 300:
             for pair in pairs:
                 ledger.accepts(pair)
@@ -486,27 +507,26 @@ class SeenSender:
             process.does("answer")
             process.world.flaws.meet(BY_THE_SENDER)
         if in_flight is self._in_flight:
-            self._note_rest(who, answer)
+            self._note_rest(post.url, answer)
         return answer
 
-    def _count_begun(self, who: str, pairs: Sequence[Pair]) -> Counter[str]:
+    def _count_begun(self, post: Post, pairs: Sequence[Pair]) -> Counter[str]:
         """Check a request against what else is in flight; a test is beside its lane, whose limits do not count it."""
         if any(map(is_test, pairs)):
-            self._count_test(who)
+            self._count_test(post.url)
             return self._tests_in_flight
-        self._respects_rest(who, asyncio.get_running_loop().time())
-        self._in_flight[who] += 1
-        self._count(who)
+        self._respects_rest(post.url, asyncio.get_running_loop().time())
+        self._in_flight[post.url] += 1
+        self._count(post)
         return self._in_flight
 
-    def _may_be_sent(self, who: str, pairs: Sequence[Pair]) -> None:
+    def _may_be_sent(self, post: Post, pairs: Sequence[Pair]) -> None:
         """Check each delivery of a request against what its subscription and its type allow."""
-        process = self._process
+        process, who = self._process, post.subscription_id
         for event, _ in pairs:
             found = process.ledger.expected.event(event)
             event_type = "" if found is None else found.type
-            at = None if found is None else found.timestamp
-            stopped = process.world.stopped(who, event_type, at)
+            stopped = process.world.stopped(post.url, event_type)
             if stopped is not None:
                 process.ledger.blame(STALE, f"{event} was attempted for {who}, which {stopped}")
             if process.view.holds(who, event_type):
@@ -518,20 +538,20 @@ class SeenSender:
         if process.alive and sent.numbers and process.world.audits_at_once:
             process.ledger.unaudited(sent)
 
-    def _note_rest(self, who: str, answer: Answer) -> None:
+    def _note_rest(self, url: str, answer: Answer) -> None:
         words = answer.words if isinstance(answer, Response) else None
         wait = rest_in(words.ratelimit, longest=MINUTE) if words and words.ratelimit else None
         if wait:
             now = asyncio.get_running_loop().time()
-            _, until = self._rests.get(who, (0.0, 0.0))
-            self._rests[who] = now, max(until, now + wait / 1000)
+            _, until = self._rests.get(url, (0.0, 0.0))
+            self._rests[url] = now, max(until, now + wait / 1000)
 
-    def _respects_rest(self, who: str, began: float) -> None:
+    def _respects_rest(self, url: str, began: float) -> None:
         """Check that an attempt did not begin after the process knew that nothing is left."""
-        since, until = self._rests.get(who, (0.0, 0.0))
+        since, until = self._rests.get(url, (0.0, 0.0))
         if since < began < until - TINY:
             left = until - began
-            self._process.ledger.blame(RESTS, f"{who} is attempted {left:.3f}s before its reset")
+            self._process.ledger.blame(RESTS, f"{url} is attempted {left:.3f}s before its reset")
 
     def _keeps_time(self, post: Post) -> None:
         """Compare a request's timestamp with the brokers' time."""
@@ -540,28 +560,38 @@ class SeenSender:
         if not -MOST_OFF - 1 <= off <= MOST_OFF:
             process.ledger.blame(TIME, f"a request is signed {off:.1f}s from the brokers' time")
 
-    def _count_test(self, who: str) -> None:
+    def _count_test(self, url: str) -> None:
         there = self._tests_in_flight
-        there[who] += 1
-        if there[who] > 1 or there.total() > AT_ONCE:
-            what = f"{there[who]} tests of {who} are in flight, {there.total()} of all"
+        there[url] += 1
+        if there[url] > 1 or there.total() > AT_ONCE:
+            what = f"{there[url]} tests of {url} are in flight, {there.total()} of all"
             self._process.ledger.blame(TESTED, what)
 
-    def _count(self, who: str) -> None:
-        process = self._process
+    def _knows_limits(self, status: SubscriptionStatus) -> bool:
+        """Return whether the lane has its limits: one whose row was gone, or deleted, has them with its next tick."""
+        world = self._process.world
+        again = status.wish.id in world.expectation.earlier
+        there = not again or world.clock.now() > status.written + LAG + LANE_TICK
+        return there and not status.absences
+
+    def _count(self, post: Post) -> None:
+        process, who, url = self._process, post.subscription_id, post.url
         process.look()
-        wish = process.world.wishes[who]
+        status = process.ledger.expected.by_url[url]
+        wish = status.wish
         now = asyncio.get_running_loop().time()
-        apart = now - self._last.get(who, float("-inf"))
-        self._last[who] = now
-        # A lane whose row was gone learns of the limit with its next tick.
-        known = not process.ledger.expected.statuses[who].absences
-        if known and wish.rate is not None and apart < 1 / wish.rate - RUN_AHEAD:
+        apart = now - self._last.get(url, float("-inf"))
+        self._last[url] = now
+        if (
+            self._knows_limits(status)
+            and wish.rate is not None
+            and apart < 1 / wish.rate - RUN_AHEAD
+        ):
             process.ledger.blame(RATE, f"{apart:.3f}s between two attempts at {who}")
         queue = process.engine.lanes._queues.get(who)  # noqa: SLF001  no other part shows what waits where
         if queue is not None and any(work.delivery.is_background for work in queue.waiting):
             process.ledger.blame(BEHIND, f"a replay waits among live deliveries of {who}")
-        if self._in_flight[who] > wish.max_in_flight:
-            process.ledger.blame(ISOLATION, f"{self._in_flight[who]} in flight to {who}")
+        if self._in_flight[url] > wish.max_in_flight:
+            process.ledger.blame(ISOLATION, f"{self._in_flight[url]} in flight to {url}")
         if self._in_flight.total() > process.world.story.bounds.max_in_flight:
             process.ledger.blame(MEMORY, f"{self._in_flight.total()} in flight")

@@ -105,6 +105,8 @@ class Redrives(Executors):
             return
         now, at, job = world.clock.now(), event.timestamp, self.new_job("resend")
         status = world.expectation.statuses[act.who]
+        if now <= status.active_from:
+            return  # the command refuses what has not started
         today = bool(act.amount)
         resend = Replay(job, status, at, at + 1, now, 0, today=today)
         if resend.owed(event) is Owed.NEVER:

@@ -68,13 +68,16 @@ class Replay:
 
     def must_write(self, event: Event) -> bool:
         """Return whether a replay that is done has written an event: one of no known schema, too."""
+        if self.status.deleted_at is not None:
+            return False
         if event.type == NEVER and self.contains(event):
             return event.appended < self.until + self.settles
         return self.owed(event) is Owed.MUST
 
     def may_write(self, event: Event, *, identified: bool) -> bool:
         if identified:
-            return self.owed(event) is not Owed.NEVER
+            over = self.status.deleted_at is not None
+            return self.owed(event) is not Owed.NEVER or (over and self.contains(event))
         return event.type in (LATE, NEVER) and self.contains(event)
 
 

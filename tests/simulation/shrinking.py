@@ -69,19 +69,16 @@ def _simpler(wish: Wish) -> Iterator[Wish]:
     if wish.final_statuses:
         yield replace(wish, final_statuses=frozenset())
     if wish.born > 0:
-        yield from _written_earlier(wish)
+        yield replace(wish, born=-10.0)
     yield from _simpler_requests(wish)
-
-
-def _written_earlier(wish: Wish) -> Iterator[Wish]:
-    yield replace(wish, born=-10.0, appended=0.0)
-    if wish.appended:
-        yield replace(wish, appended=0.0)
 
 
 def _simpler_requests(wish: Wish) -> Iterator[Wish]:
     if wish.batch is not None:
         yield replace(wish, batch=None)
+    if wish.again is not None:
+        yield replace(wish, again=None)
+        yield from (replace(wish, again=simpler) for simpler in _simpler(wish.again))
     if wish.cloudevents:
         yield replace(wish, cloudevents=False)
     for number in range(len(wish.refuses)):

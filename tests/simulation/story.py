@@ -16,10 +16,6 @@ PLAIN, LATE, NEVER = "order.placed", "order.packed", "order.lost"
 """Event types: one whose schema is there, one whose schema arrives late, one whose never does."""
 
 
-WRITTEN_WITHIN = 0.5
-"""Seconds within which a row is appended, or the change is not made: two seconds ahead, every worker has read it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Mood:
     """How an endpoint behaves until an instant of the story."""
@@ -50,8 +46,6 @@ class Wish:
     final_statuses: frozenset[int] = frozenset()
     born: float = -10.0
     """When its row is written; it is active two seconds later."""
-    appended: float = 0.0
-    """Seconds after that until its row is appended: a writer is slow."""
     starts: float | None = None
     """Seconds into the story from which a replay gives it what came before it; None: none does."""
     moods: tuple[Mood, ...] = ()
@@ -67,6 +61,8 @@ class Wish:
     refuses_with: int = 400
     refuses_until: float = float("inf")
     """Seconds into the story."""
+    again: "Wish | None" = None
+    """What is created if its id is used again; None: one with an endpoint that is fine."""
 
     def __str__(self) -> str:
         parts = [f"subscription {self.id}", f"of {', '.join(self.types)}"]
@@ -80,8 +76,7 @@ class Wish:
             parts.append(f"{self.rate:g} a second")
         if self.born > 0:
             since = "" if self.starts is None else f", from {self.starts:g}s on"
-            slowly = f" within {self.appended:g}s" if self.appended else ""
-            parts.append(f"written at {self.born:g}s{slowly}{since}")
+            parts.append(f"written at {self.born:g}s{since}")
         if self.cloudevents:
             parts.append("CloudEvents")
         if self.batch is not None:
@@ -90,11 +85,14 @@ class Wish:
         if self.refuses:
             until = "" if self.refuses_until == float("inf") else f" until {self.refuses_until:g}s"
             parts.append(f"{self.refuses_with} for {', '.join(self.refuses)}{until}")
+        parts.append(f"endpoint: {self._endpoint()}")
+        return "; ".join(parts) + (f"\n    again {self.again}" if self.again else "")
+
+    def _endpoint(self) -> str:
         moods = [str(mood) for mood in self.moods]
         if self.for_ever is not None:
             moods.append(f"then {self.for_ever.manner} for ever")
-        parts.append("endpoint: " + ("; ".join(moods) if moods else "fine"))
-        return "; ".join(parts)
+        return "; ".join(moods) if moods else "fine"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,10 @@ class Row:
     health: Callable[[HealthBook], None] = lambda _: None
     holds: tuple[HoldKind, str] | None = None
     clears: bool = False
+    appended: float = 0.0
+    """When it was, in seconds of the story; only of one whose transaction stays open."""
+    over: float = 0.0
+    """When its transaction ends: until then nobody reads it, nor what is behind it."""
 
 
 def holds_over(who: str, event_type: str) -> list[tuple[HoldKind, str]]:
@@ -59,7 +63,10 @@ class View:
         self.held: set[tuple[HoldKind, str]] = set()
         """The holds that this process knows of."""
         for row in world.rows:
-            self._take(row)
+            if self._unread or row.over > self._seconds():
+                self.read(row)
+            else:
+                self._take(row)
         world.views.append(self)
 
     def current(self) -> bool:
@@ -80,8 +87,9 @@ class View:
     def read(self, row: Row) -> None:
         """Read a row once the host's lag has passed, after every earlier one."""
         loop = asyncio.get_running_loop()
-        self._unread.append((loop.time(), row))
-        self._next = max(self._next, loop.time() + self._host.lag)
+        now = loop.time()
+        self._unread.append((row.appended or now, row))
+        self._next = max(self._next, max(row.over, now) + self._host.lag)
         loop.call_at(self._next, self._read)
 
     def _read(self) -> None:

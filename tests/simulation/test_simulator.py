@@ -13,6 +13,7 @@ from tests.doubles.seeing import JsonOwnRecords
 from tests.simulation.__main__ import main
 from tests.simulation.batch_defects import BATCH_DEFECTS
 from tests.simulation.batches import wrong_with
+from tests.simulation.change_defects import CHANGE_DEFECTS
 from tests.simulation.dead_letters import DeadLetters
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.defects_of_tests import DEFECTS_OF_TESTS
@@ -46,7 +47,7 @@ def found_by(defect: Defect) -> tuple[int, Story, Broken]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "defect",
-    [*DEFECTS, *BATCH_DEFECTS, *PAST_DEFECTS, *DEFECTS_OF_TESTS],
+    [*DEFECTS, *BATCH_DEFECTS, *CHANGE_DEFECTS, *PAST_DEFECTS, *DEFECTS_OF_TESTS],
     ids=lambda defect: defect.name,
 )
 def test_a_planted_defect_is_found(defect: Defect) -> None:
@@ -139,8 +140,8 @@ def event(timestamp: int, *, kind: str = PLAIN, colour: str = "red") -> Event:
 
 def test_an_event_is_expected_by_subscriptions_older_than_it_and_not_during_a_pause() -> None:
     status = SubscriptionStatus(Wish("s1", colour="red"), active_from=1_000)
-    status.pause(5_000)
-    status.resume(10_000)
+    status.pause(7_000)
+    status.resume(12_000)
 
     owed = {at: status.owed(event(at)) for at in (1_000, 1_001, 7_000, 7_001, 12_000, 12_001)}
 

@@ -3,19 +3,18 @@
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.doubles.broker import Broker, BrokerSource
-from tests.doubles.clock import NOON, LoopClock
+from tests.doubles.clock import LoopClock
 from tests.doubles.codec import JsonCodec, json_value
 from tests.doubles.endpoint import Behaviour
 from tests.doubles.redriving import Letters
 from tests.simulation import behaviours
 from tests.simulation.expectation import (
-    AHEAD,
     Event,
     Expectation,
     Pair,
@@ -27,6 +26,7 @@ from tests.simulation.invariants import ISOLATION, JUSTIFIED, WAITS, Ledger
 from tests.simulation.link import Link
 from tests.simulation.process import HostClock, Process
 from tests.simulation.story import LATE, NEVER, PLAIN, TIERS, Story, Wish
+from tests.simulation.table_writer import TableWriter
 from tests.simulation.tables import Row, View, holds_over
 
 from hookstream.core.matching.directory import Directory
@@ -51,6 +51,7 @@ from hookstream.core.model.topics import Topics
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.start import StartPolicy
 from hookstream.core.planning.grants import regranted
+from hookstream.core.planning.lead import ChangeTimes, writing_time
 from hookstream.core.redrive.revive import Revival
 from hookstream.pipeline.broker_clock import TIME_KEY
 from hookstream.pipeline.engine import Engine, EngineRules, Ports
@@ -88,8 +89,8 @@ class Parts:
     """What redrives and purges read."""
     writer: "Callable[..., Any] | None" = None
     """Makes the writers of jobs; None: the right ones."""
-    row_delay: float = 0.0
-    """Seconds by which rows of new subscriptions come later than a writer may append them."""
+    writing_time: Callable[[Millis], Millis] = writing_time
+    """How long a change with a lead may take until its rows are appended."""
 
 
 class Host:
@@ -171,12 +172,15 @@ class World:
         self.broker = SeenBroker(self)
         self.codec = JsonCodec({PLAIN: 1})
         self.expectation = Expectation()
-        loop = asyncio.get_running_loop()
-        self.ledger = Ledger(self.topics, self.expectation, self.broker.commits, loop.time)
+        self.seconds = asyncio.get_running_loop().time
+        self.ledger = Ledger(self.topics, self.expectation, self.broker.commits, self.seconds)
         self.ledger.defects = lambda: self.flaws.behind
         self.ledger.bounds.body = story.bounds.body_bytes
         self.wishes: dict[str, Wish] = {}
         self.rows: list[Row] = []
+        self.hidden_for = 0.0
+        """Seconds for which the transaction stays open whose rows are being appended."""
+        self.writer = TableWriter(self)
         self.views: list[View] = []
         self.subscriptions: dict[str, Subscription] = {}
         self.disabled: dict[str, Disabled] = {}
@@ -219,18 +223,17 @@ class World:
         acme = self.partner
         self.write_row(Row(lambda directory: directory.put_partner(acme)))
 
-    def regrant(self, *event_types: str) -> None:
+    def regrant(self, event_types: Collection[str], times: ChangeTimes) -> None:
         """Grant some event types, and no others."""
         now, grants = self.clock.now(), self.expectation.grants
-        at = now + AHEAD
         for each in (PLAIN, LATE, NEVER):
             given, given_before = each in event_types, grants.since(each) is None
             if given_before and not given:
-                grants.take(each, now)
+                grants.take(each, times.begun, now)
             elif given and not given_before:
-                grants.give(each, now, at)
-        grant = Grant(event_types=event_types, environments=("*",))
-        after = self.partner = regranted(self.partner, grant, now, at)
+                grants.give(each, now, times.takes_effect)
+        grant = Grant(event_types=tuple(event_types), environments=("*",))
+        after = self.partner = regranted(self.partner, grant, *times)
         self.write_row(Row(lambda directory: directory.put_partner(after)))
 
     def _rules(self) -> EngineRules:
@@ -275,9 +278,9 @@ class World:
     def tier_topics(self, topics: Iterable[str]) -> list[str]:
         return [topic for topic in topics if self.topics.delay_of(topic) is not None]
 
-    def endpoint(self, who: str) -> Behaviour:
-        at = asyncio.get_running_loop().time()
-        return behaviours.behaviour(self.wishes[who], at, self.clock.now, calm=self.calm)
+    def endpoint(self, url: str) -> Behaviour:
+        wish = self.expectation.by_url[url].wish
+        return behaviours.behaviour(wish, self.seconds(), self.clock.now, calm=self.calm)
 
     def refusal(self, record: OutgoingRecord) -> WriteRefused | None:
         if not self.refusals:
@@ -374,10 +377,10 @@ class World:
             host.link.broker(up=up)
             host.wake()
 
-    def stopped(self, who: str, event_type: str, timestamp: Millis | None) -> str | None:
-        """Return why nothing may be sent for a subscription, once every worker must know it."""
-        now, status = self.clock.now(), self.expectation.statuses[who]
-        deleted_at = (status if timestamp is None else status.of(timestamp)).deleted_at
+    def stopped(self, url: str, event_type: str) -> str | None:
+        """Return why nothing may be sent to an endpoint, once every worker must know it."""
+        now, status = self.clock.now(), self.expectation.by_url[url]
+        who, deleted_at = status.wish.id, status.deleted_at
         if deleted_at is not None and now - deleted_at > HOLDS_WITHIN:
             return f"was deleted {now - deleted_at} ms ago"
         taken = self.expectation.grants.since(event_type)
@@ -448,17 +451,32 @@ class World:
             log.opened.clear()
 
     def write_row(self, row: Row) -> None:
-        """Append a row to a table: every reader has it after its lag, a new one at once."""
+        """Append a row to a table: every reader has it after its lag, a new one at once.
+
+        Both only once its transaction is over.
+        """
+        if self.hidden_for:
+            row = replace(row, appended=self.seconds(), over=self.seconds() + self.hidden_for)
         self.rows.append(row)
         for view in self.views:
             view.read(row)
 
-    def put(self, subscription: Subscription) -> None:
+    def put(self, subscription: Subscription, *, healthy: bool = False) -> None:
+        """Append a subscription's row, and with it the removal of those that say how its endpoint is."""
         self.subscriptions[subscription.id] = subscription
         most = self.ledger.bounds.events
         if subscription.batch is not None:
             most[subscription.id] = max(most[subscription.id], subscription.batch.max_events)
-        self.write_row(Row(lambda directory: directory.put_subscription(subscription)))
+        if not healthy:
+            self.write_row(Row(lambda directory: directory.put_subscription(subscription)))
+            return
+        self.disabled.pop(subscription.id, None)
+
+        def both(directory: Directory) -> None:
+            directory.put_subscription(subscription)
+            directory.drop_disabled(subscription.id)
+
+        self.write_row(Row(both, health=lambda book: book.drop(subscription.id)))
 
     def hold(self, kind: HoldKind, name: str) -> None:
         """Set a hold."""
@@ -476,15 +494,10 @@ class World:
         self.held_since.pop((kind, name), None)
         self.write_row(Row(drop, holds=(kind, name), clears=True))
 
-    def decide(self, wish: Wish) -> Subscription:
-        """Decide on a subscription, which is active two seconds later, or from the beginning: `put` writes its row."""
-        active_from = self.clock.now() + AHEAD
-        if wish.born <= 0 and wish.id not in self.wishes:
-            active_from = NOON - 1
-        self.wishes[wish.id] = wish
-        before = self.expectation.statuses.get(wish.id)
-        status = SubscriptionStatus(wish, active_from, self.expectation.grants, before=before)
-        self.expectation.statuses[wish.id] = status
+    def subscription(self, wish: Wish, active_from: Millis) -> Subscription:
+        """Return a subscription's first row; each life of an id has an endpoint of its own."""
+        lives = self.expectation.earlier.get(wish.id, [])
+        lives = [*lives, *filter(None, [self.expectation.statuses.get(wish.id)])]
         pattern: JsonObject | None = None
         if wish.colour is not None:
             pattern = {"data": {"colour": [wish.colour]}}
@@ -492,7 +505,7 @@ class World:
             id=wish.id,
             partner_id="acme",
             endpoint=Endpoint(
-                url=f"https://{wish.id}.example/hook",
+                url=f"https://{wish.id}.example/hook{len(lives) or ''}",
                 secrets=(SigningSecret("s1", b"0" * 32),),
                 timeout=wish.timeout,
             ),
@@ -504,6 +517,15 @@ class World:
             retry=RetryPolicy(schedule=wish.schedule, final_statuses=wish.final_statuses),
             limits=Limits(max_in_flight=wish.max_in_flight, rate_limit=wish.rate),
         )
+
+    def subscribe(self, wish: Wish, row: Subscription) -> None:
+        """Append a subscription's first row; the health of its id's earlier life does not apply to it."""
+        self.wishes[wish.id] = wish
+        now, grants = self.clock.now(), self.expectation.grants
+        status = SubscriptionStatus(wish, row.active_from, now, grants, url=row.endpoint.url)
+        self.expectation.subscribed(status)
+        self.look_at_losses_again()
+        self.put(row, healthy=True)
 
     def group_of(self, where: TopicPartition) -> str:
         """Return the group that reads a partition."""
@@ -551,11 +573,8 @@ class World:
                 if where.topic != EVENTS:
                     return record.offset
                 continue
-            statuses = [
-                self.expectation.statuses[name].of(event.timestamp)
-                for _, name in self.expectation.owed_to(event)
-            ]
-            if any(not each.absences and each.deleted_at is None for each in statuses):
+            found = map(self.expectation.status_of, self.expectation.owed_to(event))
+            if any(each and not each.absences and each.deleted_at is None for each in found):
                 return record.offset
         return None
 
