@@ -242,6 +242,10 @@ REDRIVE = replace(
     ),
     done=1,
 )
+IN_A_TOPIC = RedriveRequest(RedriveSource.DEAD_LETTERS, {}, {0: 7}, "4f" * 16).job(
+    "red-2", NOON, 4
+)
+"""The release before takes it for a redrive of whatever topic has that name."""
 
 
 def _attempt(record: AttemptRecord) -> Document:
@@ -464,6 +468,7 @@ def specimens() -> dict[str, Document]:
             .noted(NOON, "one stays open")
             .encode(),
         ),
+        "job: of a topic by its id": _row("red-2", IN_A_TOPIC.encode()),
         "job: of another kind": _row(
             "replay-1", held(Job("replay-1", "replay", {"from": 1}, NOON), "h", NOON).encode()
         ),

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from tests.doubles.api_beginning import beginning, new_token
-from tests.doubles.api_previews import MemoryPreviews
+from tests.doubles.api_previews import TOPIC_ID, MemoryPreviews
 from tests.doubles.api_records import (
     KEYS,
     TYPE,
@@ -60,6 +60,7 @@ from hookstream.core.model.subscription import (
 from hookstream.core.offsets.commit_metadata import CommitPosition
 from hookstream.core.offsets.group_position import GroupMember, GroupPosition
 from hookstream.core.pull.page import CursorRefused, NoSuchSubscription, PullPage, PullRefusal
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.selector import Selector
@@ -356,9 +357,9 @@ class MemoryServices(MemoryPreviews):
     ) -> list[SetAsideRecord]:
         return self.dead_topic.set_aside(self.ledger, source, positions, partner_id)
 
-    def ends(self, source: RedriveSource) -> dict[int, int]:
+    def topic_ends(self, source: RedriveSource) -> TopicEnds:
         del source
-        return {0: 7}
+        return TopicEnds({0: 7}, TOPIC_ID)
 
     def status(self, most: int) -> Status:
         del most

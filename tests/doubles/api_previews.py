@@ -8,6 +8,7 @@ from tests.doubles.clock import NOON
 from hookstream.core.access.scopes import Caller
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct, Preview, read_preview
 from hookstream.core.replay.extent import Extent, LostOffsets, OffsetSpan
@@ -15,7 +16,7 @@ from hookstream.core.replay.request import ReplayRequest
 from hookstream.core.replay.survey import ReplaySurvey, TypeCount
 from hookstream.entry.admin.surveys import Survey
 
-TOPIC_ID = "the-id"
+TOPIC_ID = "7e" * 16
 AT = TopicPartition("printprice.hush", 3)
 
 
@@ -39,7 +40,7 @@ def a_replay_survey() -> ReplaySurvey:
 class MemoryPreviews:
     """Counts, and what fixes them."""
 
-    found: Survey = field(default_factory=lambda: Survey({0: 7}))
+    found: Survey = field(default_factory=lambda: Survey({0: 7}, topic_id=TOPIC_ID))
     """What a redrive or purge would take."""
     surveyed: list[tuple[RedriveSource, JsonObject, BulkAct]] = field(default_factory=list)
     up_to: list[Mapping[int, int] | None] = field(default_factory=list)
@@ -58,12 +59,12 @@ class MemoryPreviews:
         source: RedriveSource,
         selector: JsonObject,
         act: BulkAct,
-        ends: Mapping[int, int] | None,
+        until: TopicEnds | None,
         caller: Caller,
     ) -> Survey:
         self.note_scanned(caller, self.found.scanned)
         self.surveyed.append((source, selector, act))
-        self.up_to.append(ends)
+        self.up_to.append(None if until is None else until.ends)
         return self.found
 
     def preview(

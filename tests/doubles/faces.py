@@ -325,9 +325,9 @@ class MemoryAside(ClusterAside):
         self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
     ) -> Survey:
         del progress
-        ends = None if preview is None else preview.ends
+        until = None if preview is None else preview.topic_ends
         operator = Caller("tok-command", Scope.ADMIN, None)
-        return self.world.services.survey(self.source, row, act, ends, operator)
+        return self.world.services.survey(self.source, row, act, until, operator)
 
     def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
         return self.world.services.preview(self.source, act, row, found)
@@ -343,12 +343,12 @@ class MemoryAside(ClusterAside):
         report: Callable[[Unredrivable], None],
     ) -> NewJob:
         del report
-        job = new_redrive_until(self.source, row, found.ends, rate, found.tally.records)
+        job = new_redrive_until(self.source, row, found.topic_ends, rate, found.tally.records)
         return MemoryAccess(self.world).new_job(job)
 
     def purge(self, row: JsonObject, found: Survey, why: str) -> NewJob:
         return MemoryAccess(self.world).new_job(
-            new_purge_until(self.source, row, found.ends, why, found.tally.records)
+            new_purge_until(self.source, row, found.topic_ends, why, found.tally.records)
         )
 
     def details(self, name: str, progress: Progress) -> DetailsRead:

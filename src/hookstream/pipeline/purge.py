@@ -3,7 +3,8 @@
 1. A barrier is written, which keeps releases without purges from redriving.
 2. The purge waits while another job is at work on the same topic (`core/jobs/turns.py`), and removes
    the barrier meanwhile.
-3. Records are read up to the job's ends; those that are resolved or not selected are skipped. Up to
+3. Records are read up to the job's ends; those that are resolved or not selected are skipped. If the
+   topic was deleted and created again since the purge was requested, the purge ends here. Up to
    10,000 of them make a step: the marks that resolve them. An executor that dies leaves whole steps
    behind, and the next one continues with what is still open.
 4. At the end, rows of the jobs table that are no longer needed are removed, the barrier with the job's
@@ -13,7 +14,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -34,7 +35,8 @@ from hookstream.pipeline.dead_letter_jobs import (
     REMOVED_AT_ONCE,
     ClosingOffload,
     DeadLetters,
-    ledger_in_turn,
+    WorkedTopic,
+    begun,
     removable_rows,
     required_request,
     worked_on,
@@ -98,7 +100,7 @@ class Purging:
     offload: Offload
     _stage: _Stage = _Stage.BARRIER
     _withdrawal: InputRefused | None = None
-    _means: PurgeMeans | None = None
+    _topic: WorkedTopic | None = None
     _open: Iterator[Position] = field(default_factory=lambda: iter(()))
     _book: MarkBook = field(init=False)
     _stale: deque[str] = field(default_factory=deque)
@@ -113,7 +115,7 @@ class Purging:
         """As `JobWork` says.
 
         Raises:
-            DependencyUnavailable: The jobs table was not read to its end.
+            DependencyUnavailable: The jobs table was not read to its end, or the topic's id not at all.
             InputRefused: A row of the jobs table cannot be read: what is open is not known.
         """
         if self._stage is _Stage.BARRIER:
@@ -122,17 +124,14 @@ class Purging:
         if self._stage is _Stage.RIVALS:
             stopped = await self.offload.run(lambda: self._begin(job))
             if stopped is not None:
-                self._stage = _Stage.WITHDRAWN
-                without = [self._row(barrier_key(self.job.id), None)]
-                if isinstance(stopped, JobWait):
-                    return JobWait(stopped.behind, without)
-                self._withdrawal = stopped
-                return JobStep(without)
+                return self._withdrawn(stopped)
             self._stage = _Stage.READING
         if self._withdrawal is not None:
             raise self._withdrawal
         if self._stage is _Stage.READING:
             positions = await self.offload.run(self._gather)
+            if isinstance(positions, JobEnd):
+                return self._ended(positions)
             if positions:
                 marks = self._book.resolve(positions)
                 rows = [self._row(mark.key, mark.encode()) for mark in marks]
@@ -140,6 +139,17 @@ class Purging:
             self._stage = _Stage.ENDING
             self._stale = deque(await self.offload.run(self._removable))
         return self._last()
+
+    def _withdrawn(self, stopped: InputRefused | JobWait | JobEnd) -> NextStep:
+        """Return the step of a purge that must not read, which removes the barrier."""
+        if isinstance(stopped, JobEnd):
+            return self._ended(stopped)
+        self._stage = _Stage.WITHDRAWN
+        without = [self._row(barrier_key(self.job.id), None)]
+        if isinstance(stopped, JobWait):
+            return JobWait(stopped.behind, without)
+        self._withdrawal = stopped
+        return JobStep(without)
 
     async def committed(self, step: JobStep) -> None:
         """As `JobWork` says: the marks grow with what is written, and an error ends this work."""
@@ -170,23 +180,25 @@ class Purging:
         keys = [self._stale.popleft() for _ in range(min(REMOVED_AT_ONCE, len(self._stale)))]
         if keys:
             return JobStep([self._row(key, None) for key in keys])
-        return JobEnd(JobState.DONE, records=[self._row(barrier_key(self.job.id), None)])
+        return self._ended(JobEnd(JobState.DONE))
+
+    def _ended(self, end: JobEnd) -> JobEnd:
+        """Return an end with which the barrier is removed."""
+        return replace(end, records=[self._row(barrier_key(self.job.id), None)])
 
     # In the thread.
 
-    def _begin(self, job: Job) -> InputRefused | JobWait | None:
+    def _begin(self, job: Job) -> InputRefused | JobWait | JobEnd | None:
         """Begin to read, or return why the purge must not: the barrier is not needed then."""
         try:
-            means = self._means = self.kind.means(self.request)
-            # Before the records are read: of a topic that is created again meanwhile, nothing counts as resolved.
-            topic_ids = means.dead_letters.topic_ids()
-            ledger = ledger_in_turn(means.dead_letters, job, topic_ids)
+            means, request = self.kind.means(self.request), self.request
+            found = begun(means.dead_letters, job, request.source, request.topic_id)
         except InputRefused as refused:
             return refused
-        if isinstance(ledger, JobWait):
-            return ledger
-        self._book.topic_id = topic_ids.get(self.request.source, "")
-        self._open = self._selected(means, ledger)
+        if not isinstance(found, WorkedTopic):
+            return found
+        self._topic, self._book.topic_id = found, found.topic_id
+        self._open = self._selected(means, found.ledger)
         return None
 
     def _selected(self, means: PurgeMeans, ledger: Ledger) -> Iterator[Position]:
@@ -198,15 +210,16 @@ class Purging:
             if ledger.is_open(source, position) and means.selects(record):
                 yield position
 
-    def _gather(self) -> list[Position]:
+    def _gather(self) -> list[Position] | JobEnd:
         positions: list[Position] = []
         for position in self._open:
             positions.append(position)
             if len(positions) >= STEP_POSITIONS:
                 break
-        return positions
+        gone = None if self._topic is None else self._topic.end_if_gone()
+        return gone or positions
 
     def _removable(self) -> list[str]:
-        if self._means is None:
+        if self._topic is None:
             return []
-        return removable_rows(self._means.dead_letters, self.kind.clock.now())
+        return removable_rows(self._topic.dead_letters, self.kind.clock.now())

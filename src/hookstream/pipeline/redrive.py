@@ -1,7 +1,8 @@
 """Redrives, the kind of job that brings dead letters back to `retry.0s`.
 
 1. It waits while another job is at work on the same topic (`core/jobs/turns.py`).
-2. Dead letters are read up to the job's ends; those that are resolved or not selected are skipped.
+2. Dead letters are read up to the job's ends; those that are resolved or not selected are skipped. If
+   the topic was deleted and created again since the job was requested, the job ends here.
 3. Up to 500 of them make a step: their tier records, and the marks that resolve them. An executor
    that dies leaves whole steps behind, so each dead letter comes back once, however often the job is
    continued.
@@ -33,7 +34,8 @@ from hookstream.pipeline.dead_letter_jobs import (
     REMOVED_AT_ONCE,
     ClosingOffload,
     DeadLetters,
-    ledger_in_turn,
+    WorkedTopic,
+    begun,
     removable_rows,
     required_request,
     worked_on,
@@ -100,7 +102,7 @@ class Redriving:
     job_id: str
     request: RedriveRequest
     offload: Offload
-    _means: RedriveMeans | None = None
+    _topic: WorkedTopic | None = None
     _found: Iterator[Revived] = field(default_factory=lambda: iter(()))
     _alone: deque[Revived] = field(default_factory=deque)
     """Records that were refused together, and are written one by one."""
@@ -124,7 +126,7 @@ class Redriving:
         """As `JobWork` says.
 
         Raises:
-            DependencyUnavailable: The jobs table was not read to its end.
+            DependencyUnavailable: The jobs table was not read to its end, or the topic's id not at all.
             InputRefused: A row of the jobs table cannot be read: what is open is not known.
         """
         if self._alone:
@@ -132,7 +134,7 @@ class Redriving:
         else:
             most = bounded_by_rate(job.rate)
             found = await self.offload.run(lambda: self._gather(job, most))
-            if isinstance(found, JobWait):
+            if isinstance(found, JobWait | JobEnd):
                 return found
             self._chunk = found
         if not self._chunk:
@@ -180,17 +182,15 @@ class Redriving:
 
     # In the thread.
 
-    def _gather(self, job: Job, most: int) -> list[Revived] | JobWait:
+    def _gather(self, job: Job, most: int) -> list[Revived] | JobWait | JobEnd:
         """Return the records of the next step, up to `most`, if it is the job's turn."""
-        if self._means is None:
-            means = self.kind.means(self.request)
-            # Before the records are read: of a topic that is created again meanwhile, nothing counts as resolved.
-            topic_ids = means.dead_letters.topic_ids()
-            ledger = ledger_in_turn(means.dead_letters, job, topic_ids)
-            if isinstance(ledger, JobWait):
-                return ledger
-            self._book.topic_id = topic_ids.get(self.request.source, "")
-            self._means, self._found = means, self._revived(means, ledger)
+        if self._topic is None:
+            means, request = self.kind.means(self.request), self.request
+            found = begun(means.dead_letters, job, request.source, request.topic_id)
+            if not isinstance(found, WorkedTopic):
+                return found
+            self._topic, self._book.topic_id = found, found.topic_id
+            self._found = self._revived(means, found.ledger)
         chunk: list[Revived] = []
         size = 0
         while len(chunk) < most and size < STEP_BYTES and not self._is_over:
@@ -199,7 +199,7 @@ class Redriving:
                 break
             chunk.append(revived)
             size += len(revived[1].value or b"")
-        return chunk
+        return self._topic.end_if_gone() or chunk
 
     def _revived(self, means: RedriveMeans, ledger: Ledger) -> Iterator[Revived]:
         source = self.request.source
@@ -238,7 +238,7 @@ class Redriving:
             )
             return JobStep(counts={LEFT_OUT: more}, note=note)
         if self._stale is None:
-            letters = None if self._means is None else self._means.dead_letters
+            letters = None if self._topic is None else self._topic.dead_letters
             now = self.kind.clock.now()
             self._stale = deque([] if letters is None else removable_rows(letters, now))
         keys = [self._stale.popleft() for _ in range(min(REMOVED_AT_ONCE, len(self._stale)))]

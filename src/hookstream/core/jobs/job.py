@@ -51,6 +51,8 @@ LONGEST_TEXT = 300
 _ASKED_AT_TOP: Mapping[str, tuple[str, ...]] = {REDRIVE: ("topic", "selector", "ends")}
 """By kind: the keys of `asked` that its rows have among the shared fields, where earlier releases
 read them; other kinds have an object `asked`."""
+_MAY_BE_AT_TOP: Mapping[str, tuple[str, ...]] = {REDRIVE: ("topic_id",)}
+"""By kind: further ones, which a row may lack. The release before drops them from a job that it continues."""
 
 
 class JobState(StrEnum):
@@ -140,6 +142,9 @@ class Job:
         row = {"format": JOB_FORMAT, "revision": self.revision, "kind": self.kind}
         top = _ASKED_AT_TOP.get(self.kind)
         row |= {"asked": self.asked} if top is None else {key: self.asked[key] for key in top}
+        row |= {
+            key: self.asked[key] for key in _MAY_BE_AT_TOP.get(self.kind, ()) if key in self.asked
+        }
         return json.dumps(row | _JOB.document(self), separators=(",", ":")).encode()
 
 
@@ -233,6 +238,7 @@ def read_job(key: str, value: bytes, written_at: Millis = 0) -> Job | RowProblem
         kind = TEXT.read(row.get("kind"))
         top = _ASKED_AT_TOP.get(kind)
         asked = OBJECT.read(row.get("asked")) if top is None else {k: row[k] for k in top}
+        asked |= {key: row[key] for key in _MAY_BE_AT_TOP.get(kind, ()) if key in row}
         return Job(id=key, kind=kind, asked=asked, written_at=written_at, **_JOB.values(row))
     except KeyError as missing:
         return unreadable(key, f"a field is missing or wrong: `{missing.args[0]}` is missing")

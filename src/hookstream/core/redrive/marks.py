@@ -58,6 +58,16 @@ TopicIds: TypeAlias = Mapping[RedriveSource, str]
 """The ids that both topics have now; empty, or left out: not known, as with brokers that have no ids."""
 
 
+def is_another(topic_id: str, now: str) -> bool:
+    """Return whether the topic of a row was deleted, and created again under its name.
+
+    Args:
+        topic_id: The id in the row; empty: not known, and the topic is taken for the present one.
+        now: The id that the topic has now; empty: not known.
+    """
+    return bool(topic_id and now) and topic_id != now
+
+
 class Position(NamedTuple):
     """The position of a record within its topic."""
 
@@ -115,7 +125,7 @@ class Mark(NamedTuple):
 
     def applies_to(self, now: TopicIds) -> bool:
         """Return whether its records are of the topic as it is now, not of one that was deleted."""
-        return not self.topic_id or now.get(self.source, "") in ("", self.topic_id)
+        return not is_another(self.topic_id, now.get(self.source, ""))
 
     @property
     def key(self) -> str:
@@ -181,7 +191,7 @@ def read_mark(key: str, value: bytes) -> Mark | RowProblem | None:
             return problem
         case {"format": int(version)} if version not in (MARK_FORMAT, RANGES_FORMAT):
             return unreadable(key, f"format {version} is newer than this release reads")
-        case {"topic_id": given} if not _is_topic_id(given):
+        case {"topic_id": given} if not is_topic_id(given):
             return RowProblem(key, f"its topic_id is no text of at most {MAX_TOPIC_ID} characters")
         case {"format": 2, **row}:
             return _ranged(key, job_id, source, row)
@@ -233,7 +243,8 @@ def _ranged(
             return unreadable(key, f"its kind {row.get('kind')!r} needs a newer release")
 
 
-def _is_topic_id(value: object) -> bool:
+def is_topic_id(value: object) -> bool:
+    """Return whether a value of a row may be the id of a topic; an empty one says that it is not known."""
     return isinstance(value, str) and len(value) <= MAX_TOPIC_ID
 
 
@@ -336,6 +347,21 @@ class MarkBook:
         offsets = [at for each in ranges for at in range(each.first, each.last + 1)] + offsets
         for start in range(0, len(offsets), self.most):
             yield extended((), offsets[start : start + self.most])
+
+
+def topic_id_of_marks(rows: Mapping[str, bytes], job_id: str) -> str:
+    """Return the id by which a job's marks name its topic; empty: it has none with an id.
+
+    Args:
+        rows: The jobs table.
+        job_id: The job.
+    """
+    for key, value in rows.items():
+        if key.startswith(f"{job_id}/"):
+            mark = read_mark(key, value)
+            if isinstance(mark, Mark) and mark.topic_id:
+                return mark.topic_id
+    return ""
 
 
 def outlived(

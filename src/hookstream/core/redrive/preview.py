@@ -23,6 +23,7 @@ from hookstream.core.model.row_fields import (
     RowFields,
     parsed,
 )
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.marks import MAX_OFFSET, RedriveSource
 from hookstream.errors import InputRefused
 
@@ -48,14 +49,19 @@ class Preview:
     act: BulkAct
     source: RedriveSource
     topic_id: str
-    """The id that the brokers gave the topic, which tells it from one of the same name elsewhere, or
-    created later; empty: the brokers have none."""
+    """The id that the brokers gave the topic, in hex digits, which tells it from one of the same name
+    elsewhere, or created later; empty: the brokers have none."""
     selector: JsonObject
     """As `Selector.row` writes it."""
     ends: Mapping[int, int]
     """The end offset of each partition: nothing at or after it is taken."""
     total: int
     """How many records were selected."""
+
+    @property
+    def topic_ends(self) -> TopicEnds:
+        """Where the topic ended when it was counted."""
+        return TopicEnds(self.ends, self.topic_id)
 
     def token(self) -> str | None:
         """Return the token; None: it would be longer than `MAX_TOKEN`, as with very many conditions."""
@@ -84,7 +90,8 @@ class Preview:
             )
         if topic_id != self.topic_id:
             raise InputRefused(
-                "the preview is of another topic: on another cluster, or created again since then"
+                "the preview is of another topic, on another cluster or created again since then: make a"
+                " new one with --dry-run"
             )
         if selector and selector != self.selector:
             raise InputRefused(
@@ -155,10 +162,19 @@ def _ends(found: object) -> dict[int, int]:
     return ends
 
 
+def _topic_id(found: object) -> str:
+    text = TEXT.read(found)
+    whole = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if text != _encoded(whole):
+        raise ValueError("it is not the id of a topic")
+    return whole.hex()
+
+
 _PREVIEW = RowFields(
     act=parsed(BulkAct),
     topic=parsed(RedriveSource).into("source"),
-    topic_id=TEXT,
+    # Kafka's own text of an id, which is shorter.
+    topic_id=FieldKind(_topic_id, lambda topic_id: _encoded(bytes.fromhex(topic_id))),
     selector=OBJECT,
     ends=FieldKind(_ends, dict),
     total=WHOLE,

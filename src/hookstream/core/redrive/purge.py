@@ -19,7 +19,7 @@ from hookstream.core.model.row_fields import (
     RowFields,
     parsed,
 )
-from hookstream.core.redrive.job import ENDS
+from hookstream.core.redrive.job import ENDS, TOPIC_ID
 from hookstream.core.redrive.marks import MAX_BY, MAX_WHY, Purged, RedriveSource
 from hookstream.errors import InputRefused
 
@@ -37,6 +37,8 @@ class PurgeRequest:
     """Who purges: 1 to `MAX_BY` characters."""
     why: str
     """1 to `MAX_WHY` characters, on one line."""
+    topic_id: str = ""
+    """The id of the topic whose offsets `ends` has; empty: not known, as in jobs of earlier releases."""
 
     def job(self, job_id: str, asked_at: Millis, total: int) -> Job:
         """Return a new job for this request.
@@ -77,6 +79,7 @@ _REQUEST = RowFields(
     ends=ENDS,
     by=TEXT,
     why=TEXT,
+    topic_id=TOPIC_ID,
 )
 
 

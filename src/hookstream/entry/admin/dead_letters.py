@@ -14,6 +14,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.record import Origin, Record
 from hookstream.core.model.topics import Topics
 from hookstream.core.redrive.groups import Grouping
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.ledger import Ledger, ResolvedBy, read_ledger
 from hookstream.core.redrive.marks import OffsetRange, Position, RedriveSource, TopicIds
 from hookstream.core.redrive.rivals import refuse_rival
@@ -96,6 +97,12 @@ class DeadLetterReader:
             Conflict: The jobs table has such a job now.
         """
         refuse_rival(self.jobs(), self.source, job_id)
+
+    def topic_ends(self) -> TopicEnds:
+        """Return the current end of the topic, with its id."""
+        # The id first: that of a topic which is created again in between fits no job, and nothing is taken.
+        topic_id = self.topic_ids()[self.source]
+        return TopicEnds(self.ends(), topic_id)
 
     def ends(self) -> dict[int, int]:
         """Return the current end offset of each partition."""

@@ -1,17 +1,14 @@
 """Fixes in advance what a redrive or purge takes: checks single positions, and compares previews."""
 
-import base64
 from collections.abc import Mapping
 
-from hookstream.adapters.kafka.lookups import LOOKUPS
-from hookstream.adapters.kafka.topic_ids import topic_id_of
 from hookstream.core.model.json import JsonObject
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.ledger import Ledger
 from hookstream.core.redrive.preview import BulkAct, Preview, read_preview
 from hookstream.core.redrive.revive import position_of
 from hookstream.core.redrive.selector import Selector
 from hookstream.entry.admin.dead_letters import DeadLetterReader
-from hookstream.entry.cluster import reached
 from hookstream.errors import InputRefused
 
 
@@ -19,7 +16,7 @@ def preview_of(
     reader: DeadLetterReader,
     act: BulkAct,
     selector: JsonObject,
-    ends: Mapping[int, int],
+    ends: TopicEnds,
     total: int,
 ) -> Preview:
     """Return what a dry run found, for `--preview`.
@@ -28,10 +25,10 @@ def preview_of(
         reader: Reads the topic.
         act: What would be done.
         selector: The conditions, as `Selector.row` writes them.
-        ends: The end offsets up to which records were counted.
+        ends: The ends up to which records were counted.
         total: How many would be taken.
     """
-    return Preview(act, reader.source, _topic_id(reader), selector, ends, total)
+    return Preview(act, reader.source, ends.topic_id, selector, ends.ends, total)
 
 
 def known_preview(
@@ -49,7 +46,7 @@ def known_preview(
         InputRefused: The token cannot be read, or is of something else.
     """
     preview = read_preview(token)
-    preview.refuse_other(act, reader.source, _topic_id(reader), selector)
+    preview.refuse_other(act, reader.source, reader.topic_ids()[reader.source], selector)
     return preview
 
 
@@ -79,8 +76,3 @@ def refuse_positions(
             problems.append(f"{reader.topic} holds no record at {position} (any more)")
     if problems:
         raise InputRefused("; ".join(problems))
-
-
-def _topic_id(reader: DeadLetterReader) -> str:
-    found = topic_id_of(LOOKUPS.client(reached(reader.settings)), reader.topic)
-    return "" if found is None else base64.urlsafe_b64encode(found).decode().rstrip("=")

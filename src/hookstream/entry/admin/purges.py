@@ -1,11 +1,10 @@
 """Supplies the kind of job `purge`, and its jobs."""
 
-from collections.abc import Mapping
-
 from hookstream.adapters.system import SystemClock, ThreadOffload
 from hookstream.core.jobs.job import PURGE, Job
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.marks import MAX_BY, RedriveSource
 from hookstream.core.redrive.purge import PurgeRequest
 from hookstream.core.redrive.revive import position_of
@@ -38,23 +37,24 @@ def new_purge(reader: DeadLetterReader, row: JsonObject, found: Survey, why: str
         found: How many there are, and where the topic ended then.
         why: The reason, as `purge_reason` returns it.
     """
-    return new_purge_until(reader.source, row, found.ends, why, found.tally.records)
+    return new_purge_until(reader.source, row, found.topic_ends, why, found.tally.records)
 
 
 def new_purge_until(
-    source: RedriveSource, row: JsonObject, ends: Mapping[int, int], why: str, total: int = 0
+    source: RedriveSource, row: JsonObject, until: TopicEnds, why: str, total: int = 0
 ) -> Job:
     """Return a purge that is still to be run, over the selected records up to these offsets.
 
     Args:
         source: The topic.
         row: The conditions, as `Selector.row` writes them.
-        ends: The end offset of each partition: nothing at or after it is taken.
+        until: The end of the topic: nothing at or after it is taken.
         why: The reason, as `purge_reason` returns it.
         total: How many there are; 0: not known.
     """
     now = SystemClock().now()
-    request = PurgeRequest(source, row, ends, who()[:MAX_BY], why)
+    ends, topic_id = until
+    request = PurgeRequest(source, row, ends, who()[:MAX_BY], why, topic_id)
     return request.job(new_job_id(PURGE, now), now, total)
 
 

@@ -12,7 +12,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, Record
 from hookstream.core.model.subscription import Subscription
 from hookstream.core.model.subscription_status import Deleted, DisabledStatus
-from hookstream.core.redrive.job import RedriveRequest, redrives_of
+from hookstream.core.redrive.job import RedriveRequest, TopicEnds, redrives_of
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.revive import Revival, Unredrivable, position_of
 from hookstream.core.redrive.selector import Selector, read_selector
@@ -108,13 +108,13 @@ def new_job(source: RedriveSource, selector: JsonObject, found: Survey, rate: fl
         found: How many there are, and where the topic ended then.
         rate: Records a second at most; None: as fast as the brokers take them.
     """
-    return new_redrive_until(source, selector, found.ends, rate, found.tally.records)
+    return new_redrive_until(source, selector, found.topic_ends, rate, found.tally.records)
 
 
 def new_redrive_until(
     source: RedriveSource,
     selector: JsonObject,
-    ends: Mapping[int, int],
+    until: TopicEnds,
     rate: float | None,
     total: int = 0,
 ) -> Job:
@@ -123,12 +123,12 @@ def new_redrive_until(
     Args:
         source: The topic that is redriven.
         selector: Which records.
-        ends: The end offset of each partition: nothing at or after it is taken.
+        until: The end of the topic: nothing at or after it is taken.
         rate: Records a second at most; None: as fast as the brokers take them.
         total: How many there are; 0: not known.
     """
     now = SystemClock().now()
-    request = RedriveRequest(source, selector, ends)
+    request = RedriveRequest(source, selector, *until)
     return request.job(new_job_id(REDRIVE, now), now, total, rate)
 
 

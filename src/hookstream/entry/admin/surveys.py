@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.preview import Preview
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import DeadLetterSummary, Tally, summary_of
@@ -24,6 +25,13 @@ class Survey:
     """Records that were read for it."""
     preview: Preview | None = None
     """What fixes these records, where it was made with the counts."""
+    topic_id: str = ""
+    """The id of the topic whose ends these are; empty: not known."""
+
+    @property
+    def topic_ends(self) -> TopicEnds:
+        """Where the topic ended when it was read, or at a preview."""
+        return TopicEnds(self.ends, self.topic_id)
 
 
 @dataclass(slots=True)
@@ -61,7 +69,7 @@ def nothing_left_out(_: DeadLetterSummary) -> str | None:
 def survey(
     reader: DeadLetterReader,
     selector: Selector,
-    ends: Mapping[int, int] | None = None,
+    until: TopicEnds | None = None,
     obstacle: Callable[[DeadLetterSummary], str | None] = nothing_left_out,
 ) -> Survey:
     """Count the open records that are selected.
@@ -69,15 +77,17 @@ def survey(
     Args:
         reader: Reads the topic.
         selector: Which records.
-        ends: The end offsets of a preview; None: the present ones.
+        until: The ends of a preview; None: the present ones.
         obstacle: Why a selected record is left out; None: it is not.
 
     Raises:
         InputRefused: A mark cannot be read, so it is unknown which records are open; or a position
             that was named is not in the log, or resolved already.
     """
+    # The id of the topic first: a job of one that is created again meanwhile takes nothing.
+    until = reader.topic_ends() if until is None else until
     ledger, source = reader.ledger(), reader.source
-    found = Survey(reader.ends() if ends is None else ends)
+    found = Survey(until.ends, topic_id=until.topic_id)
     refuse_positions(reader, ledger, selector, found.ends)
     for record in reader.records(found.ends):
         found.scanned += 1

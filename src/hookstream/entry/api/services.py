@@ -1,6 +1,6 @@
 """The services that handlers get from their console; each function may block."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Protocol, TypeAlias, TypeVar
@@ -21,6 +21,7 @@ from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.preview import BulkAct, Preview
 from hookstream.core.replay.extent import Extent
@@ -201,15 +202,15 @@ class ConsoleServices(Protocol):
     ) -> list[SetAsideRecord]:
         """As `set_aside_at`; with `partner_id` events are shown as to that partner."""
 
-    def ends(self, source: RedriveSource) -> dict[int, int]:
-        """Return the present end offsets of a topic of dead letters or undecodable records."""
+    def topic_ends(self, source: RedriveSource) -> TopicEnds:
+        """Return the present end of a topic of dead letters or undecodable records."""
 
     def survey(
         self,
         source: RedriveSource,
         selector: JsonObject,
         act: BulkAct,
-        ends: Mapping[int, int] | None,
+        until: TopicEnds | None,
         caller: Caller,
     ) -> Survey:
         """Count what a redrive or purge would take, up to the ends of a preview; None: now.

@@ -17,8 +17,8 @@ from hookstream.pipeline.job_kind import RunEnd, RunResult
 
 _SAY_AGAIN = 60.0
 """Seconds after which the same reason for waiting is shown again."""
-_FOR_EXECUTORS = frozenset({"ends", "extent"})
-"""Parts of a request that mean nothing to people: offsets by partition."""
+_FOR_EXECUTORS = frozenset({"ends", "extent", "topic_id"})
+"""Parts of a request that mean nothing to people: offsets by partition, and whose they are."""
 _LONGEST_ASKED = 300
 """The most characters that are shown of one part of a request."""
 FINDINGS = 1

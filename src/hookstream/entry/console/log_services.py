@@ -1,7 +1,7 @@
 """The services that read topics, a bounded number at a time; each function may block."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import local
@@ -13,6 +13,7 @@ from hookstream.core.access.scopes import Caller
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.offsets.group_position import GroupPosition
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.marks import Position, RedriveSource
 from hookstream.core.redrive.preview import BulkAct, Preview
 from hookstream.core.replay.extent import Extent
@@ -156,16 +157,16 @@ class LogServices(ABC):
             granted = GrantedEvents(event_decoder(reader), self.state(), partner_id)
         return set_aside_at(reader, positions, granted)
 
-    def ends(self, source: RedriveSource) -> dict[int, int]:
+    def topic_ends(self, source: RedriveSource) -> TopicEnds:
         """As ConsoleServices says."""
-        return DeadLetterReader(self.settings, source).ends()
+        return DeadLetterReader(self.settings, source).topic_ends()
 
     def survey(
         self,
         source: RedriveSource,
         selector: JsonObject,
         act: BulkAct,
-        ends: Mapping[int, int] | None,
+        until: TopicEnds | None,
         caller: Caller,
     ) -> Survey:
         """As ConsoleServices says."""
@@ -173,9 +174,9 @@ class LogServices(ABC):
         reader = DeadLetterReader(self.settings, source, budget.progress)
         try:
             if act is BulkAct.PURGE:
-                return survey(reader, narrowed(reader, selector), ends)
+                return survey(reader, narrowed(reader, selector), until)
             rules = rules_of(reader, selector)
-            return survey(reader, rules.selector, ends, rules.obstacle)
+            return survey(reader, rules.selector, until, rules.obstacle)
         finally:
             self.note_scanned(caller, budget.read)
 
@@ -184,7 +185,7 @@ class LogServices(ABC):
     ) -> Preview:
         """As ConsoleServices says."""
         reader = DeadLetterReader(self.settings, source)
-        return preview_of(reader, act, selector, found.ends, found.tally.records)
+        return preview_of(reader, act, selector, found.topic_ends, found.tally.records)
 
     def known_preview(
         self, source: RedriveSource, act: BulkAct, token: str, selector: JsonObject

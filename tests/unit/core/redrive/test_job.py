@@ -25,7 +25,20 @@ def test_what_was_asked_reads_back_as_it_was_written() -> None:
     )
 
 
-@pytest.mark.parametrize("change", [{"ends": []}, {"ends": {"x": 1}}, {"topic": "?"}])
+def test_the_id_of_the_topic_is_part_of_what_was_asked_where_it_is_known() -> None:
+    asked = RedriveRequest(DEAD_LETTERS, {}, {0: 10}, "7e" * 16)
+    row = asked.job("j", NOW, 7).encode()
+    read = read_job("j", row)
+    assert isinstance(read, Job)
+    assert request_of(read) == asked
+    assert json.loads(row)["topic_id"] == "7e" * 16
+    assert "topic_id" not in json.loads(job().encode())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"ends": []}, {"ends": {"x": 1}}, {"topic": "?"}, {"topic_id": 7}, {"topic_id": None}],
+)
 def test_a_request_that_cannot_be_read_is_reported(change: dict[str, object]) -> None:
     row = json.dumps(json.loads(job().encode()) | change).encode()
     redrives, problems = redrives_of({"j": row})

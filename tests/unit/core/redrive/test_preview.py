@@ -17,7 +17,7 @@ from hookstream.errors import InputRefused
 
 DEAD = RedriveSource.DEAD_LETTERS
 SELECTOR = Selector(subscriptions=frozenset({"crm"}), since=1_795_000_000_000).row()
-PREVIEW = Preview(BulkAct.PURGE, DEAD, "aGVsbG8", SELECTOR, {0: 10, 7: 1_042}, 812)
+PREVIEW = Preview(BulkAct.PURGE, DEAD, "7e" * 16, SELECTOR, {0: 10, 7: 1_042}, 812)
 ENDS = st.dictionaries(st.integers(0, 10**9 - 1), st.integers(0, MAX_OFFSET), max_size=4)
 
 
@@ -30,14 +30,20 @@ def token_of(row: bytes, *, packed: bytes | None = None) -> str:
 @given(
     act=st.sampled_from(BulkAct),
     source=st.sampled_from(RedriveSource),
+    topic_id=st.sampled_from([b"", bytes(15) + b"\1", b"\xff" * 16]).map(bytes.hex),
     names=st.frozensets(st.text(max_size=5), min_size=1, max_size=3),
     ends=ENDS,
     total=st.integers(0, 10**9),
 )
 def test_a_token_reads_back_as_its_preview(
-    act: BulkAct, source: RedriveSource, names: frozenset[str], ends: dict[int, int], total: int
+    act: BulkAct,
+    source: RedriveSource,
+    topic_id: str,
+    names: frozenset[str],
+    ends: dict[int, int],
+    total: int,
 ) -> None:
-    preview = Preview(act, source, "", Selector(reasons=names).row(), ends, total)
+    preview = Preview(act, source, topic_id, Selector(reasons=names).row(), ends, total)
     token = preview.token()
     assert token is not None
     assert read_preview(token) == preview
@@ -76,6 +82,8 @@ def test_a_token_of_other_contents_is_refused_and_never_guessed_at() -> None:
         {"act": "replay"},
         {"topic": "events"},
         {"topic_id": 7},
+        {"topic_id": "a b"},
+        {"topic_id": "aGVsbG9"},
         {"selector": []},
         {"ends": {"x": 1}},
         {"ends": {"0": -1}},
@@ -88,6 +96,14 @@ def test_a_token_of_other_contents_is_refused_and_never_guessed_at() -> None:
     for row in (b"[]", b"7", b"{", b"[" * 100_000):
         with pytest.raises(InputRefused, match="damaged"):
             read_preview(token_of(row))
+
+
+def test_a_token_has_the_id_as_the_tools_of_kafka_print_it() -> None:
+    """So did the release before: the tokens of both are of one kind."""
+    topic_id = "bCnzuhWSRZ-2-X1fpB0_2A"
+    row = {"act": "purge", "topic": "dead-letters", "topic_id": topic_id, "selector": {}}
+    token = token_of(json.dumps(row | {"ends": {"0": 1}, "total": 1}).encode())
+    assert read_preview(token).topic_id == "6c29f3ba1592459fb6f97d5fa41d3fd8"
 
 
 def test_a_token_that_would_unpack_to_gigabytes_is_refused() -> None:
@@ -113,7 +129,7 @@ def test_a_preview_is_used_for_what_was_previewed_alone() -> None:
     others: list[tuple[BulkAct, RedriveSource, str, JsonObject, str]] = [
         (BulkAct.REDRIVE, DEAD, topic_id, {}, "a purge of dead-letters, not of a redrive"),
         (BulkAct.PURGE, RedriveSource.UNDECODABLE, topic_id, {}, "not of a purge of undecodable"),
-        (BulkAct.PURGE, DEAD, "b3RoZXI", {}, "another topic"),
+        (BulkAct.PURGE, DEAD, "0f" * 16, {}, "another topic"),
         (BulkAct.PURGE, DEAD, topic_id, {"reasons": ["gone"]}, "other conditions: leave them out"),
     ]
     for act, source, found, selector, why in others:

@@ -33,10 +33,17 @@ def test_a_purge_reads_back_as_it_was_written() -> None:
     assert REQUEST.purged(NOW) == Purged("ada@ops", "by mail", NOW)
 
 
+def test_a_purge_names_its_topic_by_id_where_that_is_known() -> None:
+    named = replace(REQUEST, topic_id="7e" * 16)
+    job = read_job("p", named.job("p", NOW, 7).encode())
+    assert isinstance(job, Job)
+    assert (purge_of(job), job.asked["topic_id"]) == (named, "7e" * 16)
+
+
 def test_another_kind_is_no_purge_and_a_broken_one_is_a_problem() -> None:
     job = REQUEST.job("p", NOW, 7)
     assert purge_of(replace(job, kind="redrive")) is None
-    changes: list[JsonObject] = [{"why": 7}, {"topic": "events"}, {"ends": []}]
+    changes: list[JsonObject] = [{"why": 7}, {"topic": "events"}, {"ends": []}, {"topic_id": 7}]
     for change in changes:
         broken = replace(job, asked={**job.asked, **change})
         assert isinstance(purge_of(broken), RowProblem)

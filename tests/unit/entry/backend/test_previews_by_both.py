@@ -7,12 +7,14 @@ from dataclasses import replace
 import click
 import pytest
 from tests.doubles.api import ApiWorld
+from tests.doubles.api_previews import TOPIC_ID
 from tests.doubles.faces import ApiFace, MemoryBackend, Said, run
 
 from hookstream.core.access.scopes import Scope
 from hookstream.core.jobs.job import Job
 from hookstream.core.model.record import TopicPartition
 from hookstream.core.model.subscription import Gap, SubscriptionState
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct, read_preview
 from hookstream.core.redrive.summary import Group
@@ -96,22 +98,23 @@ def test_what_one_counted_the_other_takes_and_nothing_newer(
     dry = run(first(made), kind, act, "--dry-run", "--reason", reason, "--json")
     token = json.loads(dry.out)["preview"]
     later = world()
-    later.services.ends = lambda _: {0: 999}  # type: ignore[method-assign, assignment]
+    later.services.topic_ends = lambda _: TopicEnds({0: 999}, TOPIC_ID)  # type: ignore[method-assign, assignment]
     more = ("--because", "sent by mail") if act == "purge" else ()
     said = run(ApiFace(later), kind, act, "--preview", token, "--yes", *more)
     assert said.code == 0, said
     job = job_of(later, act)
     assert job.asked["selector"] == {"reasons": [reason]}
-    assert job.asked["ends"] == {"0": 7, "1": 3}
+    assert (job.asked["ends"], job.asked["topic_id"]) == ({"0": 7, "1": 3}, TOPIC_ID)
     # Counted for the command, and again when it begins: up to the ends of the preview.
     assert later.services.up_to == [{0: 7, 1: 3}, {0: 7, 1: 3}]
 
 
 def test_without_a_token_too_exactly_what_was_counted_is_taken() -> None:
     made = world()
-    made.services.ends = lambda _: {0: 999}  # type: ignore[method-assign, assignment]
+    made.services.topic_ends = lambda _: TopicEnds({0: 999}, "0f" * 16)  # type: ignore[method-assign, assignment]
     assert run(ApiFace(made), "dlq", "redrive", "--yes").code == 0
-    assert job_of(made, "redrive").asked["ends"] == {"0": 7, "1": 3}
+    asked = job_of(made, "redrive").asked
+    assert (asked["ends"], asked["topic_id"]) == ({"0": 7, "1": 3}, TOPIC_ID)
 
 
 def token_of(made: ApiWorld, act: BulkAct = BulkAct.REDRIVE) -> str:
@@ -126,7 +129,7 @@ def token_of(made: ApiWorld, act: BulkAct = BulkAct.REDRIVE) -> str:
 def test_a_preview_of_something_else_is_refused() -> None:
     made = world()
     redrive = ("dlq", "redrive", "--yes", "--preview")
-    elsewhere = replace(read_preview(token_of(made)), topic_id="other").token()
+    elsewhere = replace(read_preview(token_of(made)), topic_id="0f" * 16).token()
     assert elsewhere is not None
     for token, why in (
         ("x", "begins with preview1-"),

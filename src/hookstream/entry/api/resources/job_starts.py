@@ -1,6 +1,6 @@
 """Routes that start replays, redrives and purges, and count what they would take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ from hookstream.core.jobs.job import Job
 from hookstream.core.model.instant import to_rfc3339
 from hookstream.core.model.json import Json, JsonObject
 from hookstream.core.model.record import OutgoingRecord
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import MAX_TOKEN, BulkAct, Preview
 from hookstream.core.redrive.purge import purge_reason
@@ -300,15 +301,15 @@ def shown_survey(
 def start_redrive(call: Call[Any, RedriveGiven]) -> ApiAnswer:
     """Deliver dead letters again."""
     source = RedriveSource(call.body.source)
-    row, ends = _fixed(call, source, BulkAct.REDRIVE)
-    return _offered(call, new_redrive_until(source, row, ends, call.body.rate))
+    row, until = _fixed(call, source, BulkAct.REDRIVE)
+    return _offered(call, new_redrive_until(source, row, until, call.body.rate))
 
 
 def start_purge(call: Call[Any, PurgeGiven]) -> ApiAnswer:
     """Resolve dead letters that are not to be delivered any more."""
     source, why = RedriveSource(call.body.source), purge_reason(call.body.why)
-    row, ends = _fixed(call, source, BulkAct.PURGE)
-    return _offered(call, new_purge_until(source, row, ends, why))
+    row, until = _fixed(call, source, BulkAct.PURGE)
+    return _offered(call, new_purge_until(source, row, until, why))
 
 
 def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
@@ -316,8 +317,8 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
     source, act = RedriveSource(call.body.source), BulkAct(call.body.act)
     known = _known(call, source, act)
     row = _selector(call, source) if known is None else known.selector
-    ends = None if known is None else known.ends
-    found = call.services.survey(source, row, act, ends, call.caller)
+    until = None if known is None else known.topic_ends
+    found = call.services.survey(source, row, act, until, call.caller)
     groups = tuple(
         PreviewGroup(
             of=group.of,
@@ -342,18 +343,18 @@ def preview_selection(call: Call[Any, PreviewGiven]) -> ApiAnswer:
 
 def _fixed(
     call: Call[Any, Any], source: RedriveSource, act: BulkAct
-) -> tuple[JsonObject, Mapping[int, int]]:
-    """Return the conditions, and the end of each partition, now or at a preview.
+) -> tuple[JsonObject, TopicEnds]:
+    """Return the conditions, and the end of the topic, now or at a preview.
 
     Raises:
         InputRefused: The preview is of another request, or more would be taken than it counted.
     """
     known = _known(call, source, act)
     if known is None:
-        return _selector(call, source), call.services.ends(source)
-    found = call.services.survey(source, known.selector, act, known.ends, call.caller)
+        return _selector(call, source), call.services.topic_ends(source)
+    found = call.services.survey(source, known.selector, act, known.topic_ends, call.caller)
     known.refuse_more(found.tally.records)
-    return known.selector, known.ends
+    return known.selector, known.topic_ends
 
 
 def _known(call: Call[Any, Any], source: RedriveSource, act: BulkAct) -> Preview | None:

@@ -10,7 +10,7 @@ from hookstream.core.jobs.row_problem import RowProblem
 from hookstream.core.model.instant import Millis, from_rfc3339, to_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.redrive.groups import GroupBy, Grouping
-from hookstream.core.redrive.job import RedriveRequest, request_of
+from hookstream.core.redrive.job import RedriveRequest, TopicEnds, request_of
 from hookstream.core.redrive.ledger import ResolvedBy
 from hookstream.core.redrive.marks import RedriveSource
 from hookstream.core.redrive.preview import BulkAct, Preview, read_preview
@@ -151,8 +151,8 @@ class ApiAside:
         )
         shown = self.api.change("POST", "/v1/dead-letters/preview", PreviewShown, given)
         made = None if shown.preview is None else read_preview(shown.preview)
-        ends = {} if made is None else made.ends
-        found = Survey(ends, left_out=dict(shown.left_out), preview=made)
+        ends, topic_id = TopicEnds({}) if made is None else made.topic_ends
+        found = Survey(ends, left_out=dict(shown.left_out), preview=made, topic_id=topic_id)
         found.tally.records = shown.records
         for each in shown.groups:
             found.tally.groups[Group(each.of, each.reason)] = GroupCount(

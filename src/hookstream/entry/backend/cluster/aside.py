@@ -117,14 +117,14 @@ class ClusterAside:
         self, act: BulkAct, row: JsonObject, preview: Preview | None, progress: Progress
     ) -> Survey:
         reader = self._reader(progress)
-        ends = None if preview is None else preview.ends
+        until = None if preview is None else preview.topic_ends
         if act is BulkAct.PURGE:
-            return survey(reader, narrowed(reader, row), ends, nothing_left_out)
+            return survey(reader, narrowed(reader, row), until, nothing_left_out)
         rules = rules_of(reader, row)
-        return survey(reader, rules.selector, ends, rules.obstacle)
+        return survey(reader, rules.selector, until, rules.obstacle)
 
     def preview(self, act: BulkAct, row: JsonObject, found: Survey) -> Preview | None:
-        return preview_of(self._reader(), act, row, found.ends, found.tally.records)
+        return preview_of(self._reader(), act, row, found.topic_ends, found.tally.records)
 
     def known_preview(self, act: BulkAct, token: str, row: JsonObject) -> Preview:
         return known_preview(self._reader(), act, token, row)
