@@ -73,6 +73,7 @@ from hookstream.entry.admin.dead_letter_export import (
     ExportBatch,
     ExportPosition,
     ExportRequest,
+    part_beginning,
 )
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.deliveries import DeliveryDetails
@@ -321,8 +322,8 @@ class MemoryServices(MemoryPreviews):
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         self.exported.append(wanted)
         export = self.exporting(wanted.source, wanted.selector, with_resolved=wanted.with_resolved)
-        export.position = wanted.position
-        return export.part(min(wanted.most, self.most_exported), 1e9, lambda: 0.0)
+        position = part_beginning(export.reader, wanted.position)
+        return export.part(position, min(wanted.most, self.most_exported), 1e9, lambda: 0.0)
 
     def exporting(
         self, source: RedriveSource, selector: Selector, *, with_resolved: bool

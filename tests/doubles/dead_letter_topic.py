@@ -11,8 +11,9 @@ from hookstream.core.model import header_names
 from hookstream.core.model.instant import Millis
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
+from hookstream.core.redrive.job import TopicEnds
 from hookstream.core.redrive.ledger import Ledger
-from hookstream.core.redrive.marks import Position, RedriveSource
+from hookstream.core.redrive.marks import Position, RedriveSource, TopicIds
 from hookstream.core.redrive.summary import summary_of
 from hookstream.entry.admin.dead_letter_details import SetAsideRecord
 from hookstream.entry.admin.granted_events import NOT_SHOWN
@@ -49,6 +50,9 @@ class DeadLetterTopic:
     """Those that cannot be read."""
     fails_after: int | None = None
     """After so many records the brokers are away."""
+    topic_id: str = "7e" * 16
+    next_id: str = ""
+    """Its id from the next reading on: it is created again meanwhile."""
 
     def set_aside(
         self,
@@ -72,12 +76,19 @@ class DeadLetterTopic:
     def ends(self) -> dict[int, int]:
         return {0: self.kept[-1].offset + 1} if self.kept else {}
 
+    def topic_ids(self) -> TopicIds:
+        return {self.source: self.topic_id}
+
+    def topic_ends(self) -> TopicEnds:
+        return TopicEnds(self.ends(), self.topic_id)
+
     def between(self, since: Millis | None, until: Millis | None) -> Iterator[Record]:
         del since, until
         yield from self.stretch(Stretch(None, None, {}, self.ends()))
 
     def stretch(self, stretch: Stretch) -> Iterator[Record]:
         ends = stretch.ends or {}
+        self.topic_id = self.next_id or self.topic_id
         for number, record in enumerate(self.kept):
             if number == self.fails_after:
                 raise DependencyUnavailable("the brokers are away")

@@ -30,6 +30,7 @@ from hookstream.entry.admin.dead_letter_export import (
     DeadLetterExport,
     ExportPosition,
     ShownEvent,
+    part_beginning,
 )
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.granted_events import NOT_SHOWN, GrantedEvents
@@ -68,10 +69,11 @@ def part(
     shown: ShownEvent | None = None,
 ) -> tuple[list[JsonObject], ExportPosition]:
     """Return the lines of a part, and where the next one begins."""
-    export = DeadLetterExport(reader, reader.ledger(), selector, WITH_RESOLVED, shown, position)
+    begin = part_beginning(reader, position)
+    export = DeadLetterExport(reader, reader.ledger(), selector, WITH_RESOLVED, shown)
     lines: list[JsonObject] = []
     following: ExportPosition | None = None
-    for found in export.part(most, 60.0, time.monotonic):
+    for found in export.part(begin, most, 60.0, time.monotonic):
         if isinstance(found, ExportPosition):
             following = found
         else:
@@ -96,6 +98,29 @@ def test_the_parts_of_an_export_are_the_whole_and_nothing_newer_is_in_them(world
     places = [line["place"] for line in found]
     assert sorted(map(str, places)) == ["0@0", "0@2", "0@3", "1@0", "1@1", "1@2"]
     assert [line["event"] for line in found if line["event"] is None] == []
+
+
+def test_an_export_over_a_topic_that_is_created_again_has_all_of_the_new_one_and_says_so(
+    world: World,
+) -> None:
+    for number in range(5):
+        world.die(delivery(number))
+    world.run("dlq", "redrive", "0@1", "--yes")
+    reader = DeadLetterReader(settings_of(world), RedriveSource.DEAD_LETTERS)
+    first, position = part(reader, None)
+    world.remove(world.names.dead_letters)
+    world.create(world.names.dead_letters)
+    for number in range(10, 14):
+        world.die(delivery(number))
+    found, again = [*first], []
+    for _ in range(2):
+        again.append(part_beginning(reader, position).began_again)
+        lines, position = part(reader, position)
+        found += lines
+    assert position.is_over
+    numbers = [int(str(line["delivery_id"]).removeprefix("msg_")) for line in found]
+    assert numbers == [0, 2, 10, 11, 12, 13]
+    assert again == [True, False]
 
 
 def test_a_partner_sees_an_event_that_its_grants_of_then_and_of_today_cover(

@@ -77,6 +77,8 @@ class Export:
     """Exported without the event's bytes."""
     not_decoded: int = 0
     """Exported without the event as JSON."""
+    began_again: bool = False
+    """Whether the topic was deleted and created again, and is exported from its new start."""
     hidden: dict[str, int] = field(default_factory=dict)
     """How many values of upstream headers were left out, by name; at most `_MOST_NAMES` names."""
 
@@ -120,6 +122,7 @@ class Export:
             "without_value": self.without_value,
             "not_decoded": self.not_decoded,
             "hidden_headers": dict(sorted(self.hidden.items())),
+            "began_again": self.began_again,
         }
 
     def note(self) -> str:
@@ -136,7 +139,13 @@ class Export:
         hidden = sum(self.hidden.values())
         if hidden:
             parts.append(f"{counted(hidden, 'header value')} left out that may be secret")
-        return ", ".join(parts)
+        note = ", ".join(parts)
+        if self.began_again:
+            note += (
+                "; the topic was deleted and created again meanwhile: the rest of the deleted one is gone, the"
+                " new one was exported from its start"
+            )
+        return note
 
     def _header(self, header: Header) -> Json:
         name, value = header

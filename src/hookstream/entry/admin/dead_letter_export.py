@@ -15,7 +15,7 @@ from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import Record
 from hookstream.core.redrive.export import Export, ExportedEvent, first_line
 from hookstream.core.redrive.ledger import Ledger
-from hookstream.core.redrive.marks import RedriveSource
+from hookstream.core.redrive.marks import RedriveSource, is_another
 from hookstream.core.redrive.revive import position_of
 from hookstream.core.redrive.selector import Selector
 from hookstream.core.redrive.summary import summary_of
@@ -42,6 +42,10 @@ class ExportPosition:
     starts: Mapping[int, int]
     """A missing partition is read from the start of its log."""
     ends: Mapping[int, int]
+    topic_id: str = ""
+    """The id of the topic whose offsets these are; empty: not known, as in cursors of earlier releases."""
+    began_again: bool = False
+    """Whether the topic was created again after the part before, so that this one begins at its start."""
 
     @property
     def is_over(self) -> bool:
@@ -84,9 +88,9 @@ class DeadLetterExport:
     """Whether redriven and purged records are exported too."""
     shown_event: ShownEvent | None = None
     """None: each event as it is."""
-    position: ExportPosition | None = None
-    """The part of the topic; None: all of it."""
     counts: Export = field(default_factory=Export)
+    _position: ExportPosition | None = field(default=None, init=False)
+    """The part of the topic; None: all of it."""
 
     def lines(self) -> Iterator[JsonObject]:
         """Yield the lines; the last one only after all records were read."""
@@ -97,20 +101,20 @@ class DeadLetterExport:
         yield self.counts.last_line()
 
     def part(
-        self, most: int, seconds: float, clock: Callable[[], float]
+        self, position: ExportPosition, most: int, seconds: float, clock: Callable[[], float]
     ) -> Iterator[ExportBatch | ExportPosition]:
         """Yield the lines of a part in batches, then where the next part begins, then its last line.
 
         Args:
+            position: Where it begins, as `part_beginning` returned it before the ledger was read.
             most: The most records that are exported.
             seconds: How long it may read; the next part reads the rest.
             clock: Seconds, monotonic.
         """
-        position = self.position or ExportPosition({}, self.reader.ends())
+        self._position, self.counts.began_again = position, position.began_again
         reached = {**position.starts}
         began = batch_began = clock()
         batch, size = ExportBatch([self._first_line()], 0), 0
-        self.position = position
         scanned = self._scanned()
         is_cut = False
         for record, line in scanned:
@@ -129,7 +133,11 @@ class DeadLetterExport:
                 break
         yield batch
         # The end of a partition may be a transaction marker, which is not a record.
-        yield ExportPosition(reached if is_cut else {**position.ends}, position.ends)
+        starts: Mapping[int, int] = reached if is_cut else position.ends
+        if is_another(position.topic_id, self.reader.topic_ids()[self.reader.source]):
+            # Some records may be the new topic's, and its others were not read: the next part begins again.
+            starts = position.starts
+        yield ExportPosition(starts, position.ends, position.topic_id)
         yield ExportBatch([self.counts.last_line()], 0)
 
     def encoded(self) -> Iterator[bytes]:
@@ -159,10 +167,10 @@ class DeadLetterExport:
             yield record, self.counts.line(record, summary_of(record), resolved_by, event)
 
     def _records(self) -> Iterator[Record]:
-        if self.position is None:
+        if self._position is None:
             return self.reader.between(self.selector.since, self.selector.until)
         stretch = Stretch(
-            self.selector.since, self.selector.until, self.position.starts, self.position.ends
+            self.selector.since, self.selector.until, self._position.starts, self._position.ends
         )
         return self.reader.stretch(stretch)
 
@@ -178,6 +186,25 @@ class DeadLetterExport:
         return found.value if found is not None and same else None
 
 
+def part_beginning(reader: DeadLetterReader, after: ExportPosition | None) -> ExportPosition:
+    """Return where a part begins: where the one before ended, or at the start of the topic.
+
+    Call it before the ledger is read: marks of a topic that is created again in between hide no record.
+
+    Args:
+        reader: Reads the topic.
+        after: Where the part before ended; None: there is none.
+
+    Raises:
+        InputRefused: The topic has more than `MOST_PARTITIONS`.
+    """
+    present = reader.topic_ends()
+    _refuse_many_partitions(present.ends)
+    if after is None or is_another(after.topic_id, present.topic_id):
+        return ExportPosition({}, *present, began_again=after is not None)
+    return replace(after, topic_id=after.topic_id or present.topic_id)
+
+
 def write_lines(lines: Iterable[bytes], file: Path, *, replaces: bool) -> None:
     """Write lines to a file, which appears when it is complete.
 
@@ -190,7 +217,7 @@ def write_lines(lines: Iterable[bytes], file: Path, *, replaces: bool) -> None:
             stream.write(b"\n")
 
 
-def refuse_many_partitions(ends: Mapping[int, int]) -> None:
+def _refuse_many_partitions(ends: Mapping[int, int]) -> None:
     """Refuse an export in parts of a topic with more partitions than a cursor has room for.
 
     Raises:

@@ -31,7 +31,7 @@ from hookstream.entry.admin.dead_letter_export import (
     ExportPosition,
     ExportRequest,
     ShownEvent,
-    refuse_many_partitions,
+    part_beginning,
 )
 from hookstream.entry.admin.dead_letters import DeadLetterReader
 from hookstream.entry.admin.event_decoding import EventDecoder
@@ -107,20 +107,15 @@ class LogServices(ABC):
     def export(self, wanted: ExportRequest) -> Iterator[ExportBatch | ExportPosition]:
         """As ConsoleServices says."""
         reader = DeadLetterReader(self.settings, wanted.source)
-        refuse_many_partitions(reader.ends())
+        position = part_beginning(reader, wanted.position)
         decoder = event_decoder(reader)
         shown: ShownEvent = partial(event_of, decoder)
         if wanted.partner_id is not None:
             shown = GrantedEvents(decoder, self.state(), wanted.partner_id).shown
         export = DeadLetterExport(
-            reader,
-            reader.ledger(),
-            wanted.selector,
-            wanted.with_resolved,
-            shown,
-            wanted.position,
+            reader, reader.ledger(), wanted.selector, wanted.with_resolved, shown
         )
-        return export.part(wanted.most, _EXPORT_SECONDS, self._clock.monotonic)
+        return export.part(position, wanted.most, _EXPORT_SECONDS, self._clock.monotonic)
 
     def large_body(self) -> AbstractContextManager[None]:
         """As ConsoleServices says."""

@@ -76,6 +76,7 @@ def test_the_last_line_and_the_note_count_what_was_left_out() -> None:
         "without_value": 1,
         "not_decoded": 1,
         "hidden_headers": {"Authorization": 2},
+        "began_again": False,
     }
     assert export.note() == (
         "2 exported, 1 left out as redriven, 1 left out as purged, 1 without the event's bytes,"

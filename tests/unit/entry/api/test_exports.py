@@ -117,6 +117,63 @@ async def test_a_cursor_of_an_export_is_no_cursor_of_another_partner_or_list(
         assert (answer.status, answer.json["reason"]) == (400, "invalid_cursor")
 
 
+async def rest_of(world: ApiWorld, part: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the answers after one."""
+    answers: list[list[dict[str, Any]]] = []
+    while part[-1]["next"] is not None:
+        part = lines(await world.send("GET", f"{PATH}?limit=2&cursor={part[-1]['next']}"))
+        answers.append(part)
+    return answers
+
+
+def ids(answers: list[list[dict[str, Any]]]) -> list[list[str]]:
+    return [[each["event_id"] for each in part[1:-1]] for part in answers]
+
+
+async def test_an_export_begins_at_the_start_of_a_topic_that_was_created_again_and_says_so(
+    world: ApiWorld,
+) -> None:
+    acmes(world, 3)
+    begun = lines(await world.send("GET", f"{PATH}?limit=4"))
+    topic = world.services.dead_topic
+    topic.topic_id = "0f" * 16
+    topic.kept = [
+        dead_letter(at, f"new-{at}", subscription="crm", partner="acme") for at in range(3)
+    ]
+    answers = await rest_of(world, begun)
+    assert ids([begun]) == [["e-0", "e-1", "e-2", "e-3"]]
+    assert ids(answers) == [["e-new-0", "e-new-1"], ["e-new-2"]]
+    assert [part[-1]["began_again"] for part in (begun, *answers)] == [False, True, False]
+
+
+async def test_what_is_read_while_the_topic_is_created_again_is_read_from_its_start_next(
+    world: ApiWorld,
+) -> None:
+    """Of the answer meanwhile nobody knows whose records are in it; none of the new ones is missing."""
+    acmes(world, 1)
+    topic = world.services.dead_topic
+    topic.next_id = "0f" * 16
+    begun = lines(await world.send("GET", PATH))
+    assert begun[-1]["next"] is not None
+    topic.topic_id, topic.next_id = topic.next_id, ""
+    answers = await rest_of(world, begun)
+    assert (ids(answers), answers[0][-1]["began_again"]) == ([["e-0", "e-1"]], True)
+
+
+@pytest.mark.parametrize(("before", "now"), [("", "0f" * 16), ("0f" * 16, ""), ("", "")])
+async def test_a_cursor_without_the_id_of_its_topic_goes_on_where_it_ended(
+    world: ApiWorld, before: str, now: str
+) -> None:
+    """It is of an earlier release, or the brokers have no ids."""
+    acmes(world, 2)
+    world.services.dead_topic.topic_id = before
+    begun = lines(await world.send("GET", f"{PATH}?limit=2"))
+    world.services.dead_topic.topic_id = now
+    answers = await rest_of(world, begun)
+    assert ids([begun, *answers]) == [["e-0", "e-1"], ["e-2", "e-3"]]
+    assert answers[-1][-1]["began_again"] is False
+
+
 async def test_an_export_that_cannot_be_finished_is_cut_off_and_has_no_end(
     world: ApiWorld,
 ) -> None:

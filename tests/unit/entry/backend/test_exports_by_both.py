@@ -91,6 +91,23 @@ def test_a_file_that_exists_is_replaced_with_force_alone(tmp_path: Path) -> None
     assert file.read_bytes().startswith(b'{"kind":"export"')
 
 
+def test_of_a_topic_that_is_created_again_meanwhile_both_are_in_the_file(tmp_path: Path) -> None:
+    made = world()
+    face, topic = ApiFace(made), made.services.dead_topic
+
+    def then(_method: str, target: str) -> None:
+        if "cursor=" in target and topic.topic_id != "0f" * 16:
+            topic.topic_id = "0f" * 16
+            topic.kept = [dead_letter(0, "new", subscription="crm", partner="acme")]
+
+    face.connection.before = then
+    said = run(face, "dlq", "export", str(tmp_path / "letters.jsonl"))
+    _, *letters, last = map(json.loads, (tmp_path / "letters.jsonl").read_bytes().splitlines())
+    assert [each["event_id"] for each in letters] == ["e-0", "e-1", "e-new"]
+    assert (said.code, last["letters"], last["began_again"]) == (1, 3, True)
+    assert "; the topic was deleted and created again meanwhile: the rest" in said.err
+
+
 @pytest.mark.parametrize("cuts", [[0], [1], [2], [3], [2, 1, 0], [2, 2, 2, 2]])
 def test_a_part_that_was_cut_off_is_asked_for_again_and_no_record_is_there_twice(
     cuts: list[int],

@@ -123,6 +123,8 @@ class ExportEnded(ApiOutput, frozen=True):
     left_out: dict[str, int]
     next: str | None
     """The cursor of the following ones; null: there are no more."""
+    began_again: bool
+    """Whether the rest of the answers before is gone: this one begins with the first record that there is now."""
     without_value: Annotated[int, OPERATORS_SEE]
     not_decoded: Annotated[int, OPERATORS_SEE]
     hidden_headers: Annotated[dict[str, int], OPERATORS_SEE]
@@ -221,11 +223,12 @@ def _document(position: ExportPosition) -> JsonObject:
     left: list[Json] = [
         [at, position.starts.get(at, 0), end] for at, end in sorted(position.ends.items())
     ]
-    return {"after": left}
+    return {"after": left} | ({"topic_id": position.topic_id} if position.topic_id else {})
 
 
 def _position(cursor: JsonObject | None) -> ExportPosition | None:
-    found = None if cursor is None else cursor.get("after")
+    cursor = cursor or {}
+    found, topic_id = cursor.get("after"), cursor.get("topic_id", "")
     if not isinstance(found, list):
         return None
     starts: dict[int, int] = {}
@@ -236,7 +239,7 @@ def _position(cursor: JsonObject | None) -> ExportPosition | None:
                 starts[at], ends[at] = start, end
             case _:
                 continue
-    return ExportPosition(starts, ends)
+    return ExportPosition(starts, ends, str(topic_id))
 
 
 def _route(

@@ -52,6 +52,7 @@ class _End(msgspec.Struct, frozen=True):
     letters: int
     left_out: _LeftOut
     next: str | None
+    began_again: bool = False
     without_value: int = 0
     not_decoded: int = 0
     hidden_headers: dict[str, int] = {}  # msgspec copies it for each
@@ -183,6 +184,7 @@ class ApiExport:
         counts.purged += end.left_out.purged
         counts.without_value += end.without_value
         counts.not_decoded += end.not_decoded
+        counts.began_again |= end.began_again
         for name, count in end.hidden_headers.items():
             counts.hidden[name] = counts.hidden.get(name, 0) + count
 

@@ -9,6 +9,7 @@ from hookstream.entry.admin.dead_letter_export import write_lines
 from hookstream.entry.cli.context import Context, takes_api
 from hookstream.entry.cli.deadletters.kinds import Kind
 from hookstream.entry.cli.escaping import shown_json
+from hookstream.entry.cli.job_view import FINDINGS
 from hookstream.entry.cli.progress import progress_bar
 
 
@@ -36,5 +37,7 @@ def export_command(kind: Kind) -> click.Command:
             else:
                 write_lines(exported.encoded(), file, replaces=force)
         context.err.text(f"{kind.noun}s: {exported.counts.note()}")
+        if exported.counts.began_again:
+            raise click.exceptions.Exit(FINDINGS)
 
     return export
