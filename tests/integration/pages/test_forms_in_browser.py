@@ -128,3 +128,22 @@ async def test_each_form_that_asks_for_a_page_is_answered(
                 await field.fill(await field.input_value() or "crm")
             assert await press(look, shown) == 200, path
         assert look.complaints == []
+
+
+async def test_filters_that_are_refused_stay_in_their_form(
+    served: ServedPages, chromium: Browser
+) -> None:
+    async with a_kept_look(chromium, served.url) as look:
+        await log_in(look, served, await asyncio.to_thread(PagesWorld), Scope.ADMIN)
+        await look.open("/ui/deliveries")
+        shown = look.page.locator('form[action="/ui/deliveries"]')
+        await shown.locator('[name="subscription"]').fill("crm")
+        await shown.locator('[name="since"]').fill("yesterday")
+        assert await press(look, shown) == 422
+        assert await shown.locator('[name="subscription"]').input_value() == "crm"
+        assert await look.barriers() == []
+        # A browser reports an answer of 422 as an error of the page.
+        look.complaints.clear()
+        await shown.locator('[name="since"]').fill("2h")
+        assert await press(look, shown) == 200
+        assert look.complaints == []

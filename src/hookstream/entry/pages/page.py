@@ -108,6 +108,12 @@ class Downloaded:
 
 
 PageHandler: TypeAlias = Callable[[PageCall], Awaitable[Shown | Moved | Downloaded]]
+PageChoices: TypeAlias = Callable[[PageCall], Mapping[str, object]]
+
+
+def _no_choices(call: PageCall) -> Mapping[str, object]:
+    del call
+    return {}
 
 
 @dataclass(slots=True, frozen=True)
@@ -128,6 +134,10 @@ class ConsolePage:
     """Its name in the navigation; empty: it is not in it."""
     filters: tuple[str, ...] = ()
     """The parameters that its query may have."""
+    choices: PageChoices = _no_choices
+    """Returns the values, in addition to the filters, that the block `filter_form` of its template needs."""
+    asked_on: str = ""
+    """The template that has this block, if it is another page's."""
 
     @property
     def name(self) -> str:

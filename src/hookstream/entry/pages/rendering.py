@@ -23,6 +23,8 @@ from hookstream.entry.pages.compiled import CompiledTemplates
 from hookstream.entry.pages.files import StaticFiles
 from hookstream.entry.pages.forgery import form_token
 
+FILTER_FORM = "filter_form"
+"""The block of a page with the form that asks for it."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _COMPILED_BY = (
     Path(__file__),
@@ -59,8 +61,15 @@ class PageRendering:
 
     def has_fragment(self, template: str, name: str) -> bool:
         """Return whether a page has a block of this name that may be rendered alone."""
-        blocks = self._environment.get_template(template).blocks
-        return _LIVE.fullmatch(name) is not None and name in blocks
+        return _LIVE.fullmatch(name) is not None and self.has_block(template, name)
+
+    def has_block(self, template: str, name: str) -> bool:
+        """Return whether a page has a block of this name."""
+        return bool(template) and name in self._environment.get_template(template).blocks
+
+    def asked_again(self, template: str, values: Mapping[str, Any]) -> bytes:
+        """Return a page that has a problem and its form of filters in place of its content."""
+        return self._rendered(template, {**values, "layout": "asked_again.html"}).encode()
 
     def fragment(self, template: str, name: str, values: Mapping[str, Any]) -> Rendered:
         """Return a block of a page, for which `has_fragment` returned True."""

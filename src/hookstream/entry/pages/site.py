@@ -9,12 +9,13 @@ How to add a page, say `Holds`:
 2. `templates/holds.html` is its template: it begins with `{% extends layout %}`, imports the macros it uses
    (`{% import "macros/show.html" as show with context %}`), and fills the block `content`. A live part is a block
    whose name begins with `live`, inside of `{% call show.live("live") %}`: every few seconds the handler runs again
-   for the whole page, so it must not read what is audited.
+   for the whole page, so it must not read what is audited. Its form of filters is in a block `filter_form`: if the
+   page is refused, that block is shown alone, with what was entered. It has `ConsolePage.choices`, not the handler's values.
 3. `table.py` names `holds.PAGES` in the order of an incident; `nav` puts it into the navigation.
 4. `tests/unit/entry/pages/expectations.py` has one row for it: without one, the tests do not pass.
 
 Every template has, besides the handler's values: `page` (its title and its path), `site` (name, navigation),
-`who` (the session's caller, or None), `filters`, `now`, `said`, `cookie_bound` (for the forms' token) and `here`.
+`who` (the session's caller, or None), `filters`, `wrong` (what is wrong with them), `now`, `said`, `cookie_bound` (for the forms' token) and `here`.
 An act that is confirmed with a count gets the count from the API's preview in the GET, and acts in the POST.
 """
 
@@ -26,14 +27,13 @@ from urllib.parse import parse_qsl
 from msgspec import structs
 
 from hookstream.adapters.keyring import KeyRing
-from hookstream.core.access.portal_links import LinkRefusal, PortalLink
 from hookstream.core.access.scopes import Caller
 from hookstream.core.model.instant import Millis
 from hookstream.entry.api.cursors import cursor_text, read_cursor
 from hookstream.entry.api.defects import DefectLog
 from hookstream.entry.api.dispatch import RequestReport
 from hookstream.entry.api.paths import PathMatch, PathTable
-from hookstream.entry.api.problems import ProblemDocument, ProblemKind, RequestRefused, refusal_of
+from hookstream.entry.api.problems import ProblemKind, RequestRefused
 from hookstream.entry.api.requests import (
     ApiRequest,
     ApiResponse,
@@ -41,7 +41,7 @@ from hookstream.entry.api.requests import (
     segments,
 )
 from hookstream.entry.api.threads import Threads
-from hookstream.entry.pages.asking import DispatchesApi, PageApi, PageProblem, query_text
+from hookstream.entry.pages.asking import DispatchesApi, PageApi, query_text
 from hookstream.entry.pages.cookies import (
     BEFORE_LOGIN,
     SAID,
@@ -50,12 +50,14 @@ from hookstream.entry.pages.cookies import (
     read_cookie,
     set_cookie,
 )
+from hookstream.entry.pages.door import SessionDoor
 from hookstream.entry.pages.files import FILES
 from hookstream.entry.pages.forgery import form_token
 from hookstream.entry.pages.inputs import read_form, read_parameters
 from hookstream.entry.pages.page import ConsolePage, Downloaded, Moved, PageCall, Shown
 from hookstream.entry.pages.places import HOME, LOGIN
-from hookstream.entry.pages.rendering import PageRendering
+from hookstream.entry.pages.refusals import PageRefusal, page_refusal
+from hookstream.entry.pages.rendering import FILTER_FORM, PageRendering
 from hookstream.entry.pages.sessions import LateSessions, PageSession, Sessions
 from hookstream.errors import HookstreamError
 from hookstream.pipeline.ports import Logger
@@ -129,51 +131,6 @@ class _Visit:
     session: PageSession | None
     before: str
     """The cookie of a browser that has no session."""
-
-
-class _Door:
-    """Begins and ends the session of one request."""
-
-    def __init__(self, sessions: Sessions, threads: Threads, cookie: str) -> None:
-        self._sessions = sessions
-        self._threads = threads
-        self._cookie = cookie
-
-    async def begin(self, token: str) -> tuple[str, ...] | None:
-        """As PageDoor says."""
-        cookie = await self._threads.run(lambda: self._sessions.begin(token))
-        if cookie is None:
-            return None
-        await self._end()
-        return _begun(cookie)
-
-    def link(self, text: str) -> PortalLink | LinkRefusal:
-        """As PageDoor says."""
-        return self._sessions.link(text)
-
-    async def use_link(self, text: str) -> tuple[str, ...] | LinkRefusal:
-        """As PageDoor says."""
-        looked = self._sessions.link(text)
-        if isinstance(looked, LinkRefusal):
-            return looked
-        # First: a link opens one session, so a failure to end the old one must not use the link up.
-        await self._end()
-        found = await self._threads.run(lambda: self._sessions.use_link(text))
-        return found if isinstance(found, LinkRefusal) else _begun(found)
-
-    async def end(self) -> tuple[str, ...]:
-        """As PageDoor says."""
-        await self._end()
-        return clear_cookie(SESSION), clear_cookie(SAID)
-
-    async def _end(self) -> None:
-        if self._cookie:
-            await self._threads.run(lambda: self._sessions.end(self._cookie))
-
-
-def _begun(cookie: str) -> tuple[str, ...]:
-    """Return the cookies of a browser whose session began."""
-    return set_cookie(SESSION, cookie), clear_cookie(BEFORE_LOGIN)
 
 
 @dataclass(slots=True, frozen=True)
@@ -251,18 +208,12 @@ class Site:
         try:
             visit = await self._known(visit)
             response = await self._page(visit)
-        except PageProblem as problem:
-            response = await self._problem(visit, problem.document, problem.retry_after)
-        except RequestRefused as refused:
-            response = await self._problem(
-                visit, refused.document(), str(refused.retry_after or "")
-            )
         except HookstreamError as error:
-            refusal = refusal_of(error, by_operator=False)
+            refusal = page_refusal(error)
             if refusal is None:
                 response = await self._defect(visit, error)
             else:
-                response = await self._problem(visit, refusal.document(), "")
+                response = await self._problem(visit, refusal)
         except Exception as defect:  # noqa: BLE001  a defect of one page must not end the others
             response = await self._defect(visit, defect)
         report.status = response.status
@@ -328,16 +279,29 @@ class Site:
             params=match.params,
             filters={name: parameters[name] for name in page.filters if parameters.get(name)},
             form={name: value for name, value in form.items() if not name.startswith("_")},
-            door=_Door(self._sessions, self._threads, visit.cookie),
+            door=SessionDoor(self._sessions, self._threads, visit.cookie),
             cursor=parameters.get("cursor", ""),
             key=form.get("_key", ""),
         )
-        found = await page.handler(call)
-        if isinstance(found, Moved):
-            return self._moved(visit, found)
-        if isinstance(found, Downloaded):
-            return await _downloaded(request, found)
-        return await self._shown(visit, page, call, found, parameters.get("live", ""))
+        return await self._answer_of(visit, page, call, parameters.get("live", ""))
+
+    async def _answer_of(
+        self, visit: _Visit, page: ConsolePage, call: PageCall, live: str
+    ) -> ApiResponse:
+        try:
+            found = await page.handler(call)
+        except HookstreamError as error:
+            refusal = page_refusal(error)
+            if refusal is None or not self._is_asked_again(visit, page, refusal):
+                raise
+            return await self._asked_again(visit, page, call, refusal)
+        match found:
+            case Moved():
+                return self._moved(visit, found)
+            case Downloaded():
+                return await _downloaded(visit.request, found)
+            case Shown():
+                return await self._shown(visit, page, call, found, live)
 
     def _caller(self, cookie: str) -> Caller | None:
         found = self._sessions.find(cookie) if cookie else None
@@ -372,7 +336,9 @@ class Site:
     async def _shown(
         self, visit: _Visit, page: ConsolePage, call: PageCall, shown: Shown, live: str
     ) -> ApiResponse:
-        values = self._values(visit, shown.title or page.title, {**shown.values})
+        values = self._values(
+            visit, shown.title or page.title, {**page.choices(call), **shown.values}
+        )
         values["filters"] = call.filters
         if live:
             if not self._rendering.has_fragment(page.template, live):
@@ -392,6 +358,22 @@ class Site:
         content = await self._threads.run(lambda: self._rendering.page(page.template, values))
         return ApiResponse(shown.status, {"Content-Type": _HTML}, content, cookies=cookies)
 
+    def _is_asked_again(self, visit: _Visit, page: ConsolePage, refusal: PageRefusal) -> bool:
+        """Return whether a refusal is shown with the form that asked for the page."""
+        return (
+            visit.request.method in ("GET", "HEAD")
+            and "live=" not in visit.request.query
+            and refusal.document.status != _UNAUTHENTICATED
+            and self._rendering.has_block(page.asked_on or page.template, FILTER_FORM)
+        )
+
+    async def _asked_again(
+        self, visit: _Visit, page: ConsolePage, call: PageCall, refusal: PageRefusal
+    ) -> ApiResponse:
+        wrong = refusal.wrong_among(page.filters)
+        more = {**page.choices(call), "wrong": wrong, "filters": call.filters}
+        return await self._problem(visit, refusal, page, more)
+
     def _values(self, visit: _Visit, title: str, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of a template, with those that every template has."""
         request, session = visit.request, visit.session
@@ -403,6 +385,8 @@ class Site:
         ]
         return {
             "now": self._around.now(),
+            "filters": {},
+            "wrong": {},
             **values,
             "page": {"title": title, "path": request.path},
             "site": {
@@ -413,7 +397,6 @@ class Site:
                 else self._table.navigation(caller, request.path),
             },
             "who": caller,
-            "filters": {},
             "said": self._said(visit),
             "cookie_bound": visit.before if session is None else visit.cookie,
             "here": parameters,
@@ -429,8 +412,14 @@ class Site:
             return ""
 
     async def _problem(
-        self, visit: _Visit, document: ProblemDocument, retry_after: str
+        self,
+        visit: _Visit,
+        refusal: PageRefusal,
+        asked: ConsolePage | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> ApiResponse:
+        """Return the page of a problem; with the form that asked for a page, if that is given."""
+        document = refusal.document
         visit.report.reason = document.reason
         request = visit.request
         is_page = request.method in ("GET", "HEAD") and "live=" not in request.query
@@ -442,19 +431,24 @@ class Site:
         if document.status != ProblemKind.NOT_FOUND.status:
             document = structs.replace(document, request_id=visit.report.request_id)
         headers = {"Content-Type": _HTML}
-        if retry_after:
-            headers["Retry-After"] = retry_after
-        values = self._values(
-            visit, document.title, {"problem": document, "retry_after": retry_after}
-        )
-        content = await self._threads.run(lambda: self._rendering.page("problem.html", values))
+        if refusal.retry_after:
+            headers["Retry-After"] = refusal.retry_after
+        title = document.title if asked is None else asked.title
+        said = {"problem": document, "retry_after": refusal.retry_after}
+        values = self._values(visit, title, {**(more or {}), **said})
+        content = await self._threads.run(lambda: self._problem_page(asked, values))
         return ApiResponse(document.status, headers, content)
+
+    def _problem_page(self, asked: ConsolePage | None, values: Mapping[str, Any]) -> bytes:
+        if asked is None:
+            return self._rendering.page("problem.html", values)
+        return self._rendering.asked_again(asked.asked_on or asked.template, values)
 
     async def _defect(self, visit: _Visit, defect: Exception) -> ApiResponse:
         report = visit.report
         document = self._defects.log(defect, report.request_id, report.route)
         try:
-            return await self._problem(visit, document, "")
+            return await self._problem(visit, PageRefusal(document))
         except Exception as another:  # noqa: BLE001  It may be the layout that has the defect
             self._defects.log(another, report.request_id, report.route)
             text = f"{document.title}: request {report.request_id}\n"

@@ -70,7 +70,12 @@ def shown(world: PagesWorld, act: PageAct) -> PageParser:
     parser = PageParser()
     parser.feed(
         template.render(
-            new_key=lambda: "k", act=act, cookie_bound="c", filters={}, page={"path": "/"}
+            new_key=lambda: "k",
+            act=act,
+            cookie_bound="c",
+            filters={},
+            wrong={},
+            page={"path": "/"},
         )
     )
     return parser

@@ -108,6 +108,7 @@ PAGES = (
         "Dead letters",
         nav="Dead letters",
         filters=(*_LISTED, "state", "group", "since", "until"),
+        choices=set_aside.choices_of(KIND),
     ),
     *set_aside.pages_of(
         KIND,

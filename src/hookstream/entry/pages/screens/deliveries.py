@@ -27,7 +27,12 @@ async def list_deliveries_page(call: PageCall) -> Shown | Moved:
     for name in ("since", "until"):
         asked[name] = time_in(call.filters.get(name, ""), call.now)
     found = await call.api.get("/v1/deliveries", cursor=call.cursor, **asked)
-    return Shown({"found": found, "states": [("", "any"), *((each, each) for each in STATES)]})
+    return Shown({"found": found})
+
+
+def _choices(call: PageCall) -> dict[str, object]:
+    del call
+    return {"states": [("", "any"), *((each, each) for each in STATES)]}
 
 
 PAGES = (
@@ -39,5 +44,6 @@ PAGES = (
         "Deliveries",
         nav="Deliveries",
         filters=("delivery", *_PASSED_ON),
+        choices=_choices,
     ),
 )

@@ -38,14 +38,14 @@ async def list_failures_page(call: PageCall) -> Shown:
     """Show failure groups, last changed first."""
     asked = _asked(call, "subscription", "partner", "outcome")
     found = await call.api.get("/v1/failure-groups", cursor=call.cursor, **asked)
-    return Shown({"found": found, "states": STATES, "by_error": _BY_ERROR})
+    return Shown({"found": found, "by_error": _BY_ERROR})
 
 
 async def sum_failures_page(call: PageCall) -> Shown:
     """Show errors across all subscriptions, those of most subscriptions first."""
     asked = _asked(call, "partner", "outcome")
     found = await call.api.get("/v1/failure-groups/by-error", cursor=call.cursor, **asked)
-    return Shown({"found": found, "states": STATES})
+    return Shown({"found": found})
 
 
 async def show_failure(call: PageCall) -> Shown:
@@ -80,6 +80,11 @@ async def _acted(call: PageCall, act: str, said: str) -> Moved:
         revision=call.form.get("revision", ""),
     )
     return Moved(_path("/ui/failures/{}", call), said)
+
+
+def _choices(call: PageCall) -> dict[str, object]:
+    del call
+    return {"states": STATES}
 
 
 def _asked(call: PageCall, *names: str) -> dict[str, Query]:
@@ -124,6 +129,7 @@ PAGES = (
         "Failure groups",
         nav="Failures",
         filters=("state", "subscription", "partner", "outcome", "since"),
+        choices=_choices,
     ),
     ConsolePage(
         "GET",
@@ -133,6 +139,7 @@ PAGES = (
         "Failures by error",
         scope=Scope.OPERATOR_READ,
         filters=("state", "partner", "outcome", "since"),
+        choices=_choices,
     ),
     ConsolePage("GET", _ONE, show_failure, "failure.html", "Failure group", filters=("since",)),
     ConsolePage("POST", _ONE + "/acknowledge", acknowledge_failure, scope=Scope.PARTNER_MANAGE),

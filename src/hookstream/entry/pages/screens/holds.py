@@ -24,7 +24,12 @@ async def list_holds_page(call: PageCall) -> Shown:
     found = await call.api.get("/v1/holds", cursor=call.cursor)
     can_write = call.caller.may(Scope.OPERATOR_WRITE)
     rows = [(each, _clearing(each) if can_write else None) for each in found["items"]]
-    return Shown({"found": found, "rows": rows, "kinds": KINDS, "setting": can_write})
+    return Shown({"found": found, "rows": rows, "setting": can_write})
+
+
+def _choices(call: PageCall) -> dict[str, object]:
+    del call
+    return {"kinds": KINDS}
 
 
 async def confirm_hold(call: PageCall) -> Shown | Moved:
@@ -130,6 +135,7 @@ PAGES = (
         "Holds",
         scope=Scope.OPERATOR_READ,
         nav="Holds",
+        choices=_choices,
     ),
     ConsolePage(
         "GET",
@@ -139,6 +145,8 @@ PAGES = (
         "Hold",
         scope=Scope.OPERATOR_WRITE,
         filters=("kind", "name"),
+        choices=_choices,
+        asked_on="holds.html",
     ),
     ConsolePage("POST", _HOLDS, set_hold_page, scope=Scope.OPERATOR_WRITE),
     ConsolePage("POST", f"{_HOLDS}/clear", clear_hold_page, scope=Scope.OPERATOR_WRITE),

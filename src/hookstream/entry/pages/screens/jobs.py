@@ -26,7 +26,12 @@ _FILTERS = {
 async def list_jobs_page(call: PageCall) -> Shown:
     """Show jobs, newest first."""
     found = await call.api.get("/v1/jobs", **call.filters, cursor=call.cursor)
-    return Shown({"found": found, "states": _STATES, "kinds": _KINDS})
+    return Shown({"found": found})
+
+
+def _choices(call: PageCall) -> dict[str, object]:
+    del call
+    return {"states": _STATES, "kinds": _KINDS}
 
 
 async def show_job(call: PageCall) -> Shown:
@@ -121,6 +126,7 @@ PAGES = (
         "Jobs",
         nav="Jobs",
         filters=("state", "kind"),
+        choices=_choices,
     ),
     ConsolePage("GET", _ONE, show_job, "job.html", "Job"),
     ConsolePage("POST", f"{_ONE}/cancel", cancel_job, scope=Scope.PARTNER_MANAGE),

@@ -12,8 +12,7 @@ _WINDOWS = {"1h": "last hour", "24h": "last day", "all": "whole index"}
 
 async def show_overview(call: PageCall) -> Shown:
     """Show the overview of everything, a partner, or a subscription."""
-    name = call.filters.get("window", "1h")
-    window = name if name in _WINDOWS else "1h"
+    window = _window(call)
     found = await call.api.get(
         "/v1/overview",
         window=window,
@@ -23,7 +22,6 @@ async def show_overview(call: PageCall) -> Shown:
     return Shown(
         {
             "found": found,
-            "window": window,
             "windows": [*_WINDOWS.items()],
             "narrowed": {
                 each: call.filters[each]
@@ -37,6 +35,15 @@ async def show_overview(call: PageCall) -> Shown:
     )
 
 
+def _window(call: PageCall) -> str:
+    name = call.filters.get("window", "1h")
+    return name if name in _WINDOWS else "1h"
+
+
+def _choices(call: PageCall) -> dict[str, object]:
+    return {"window": _window(call)}
+
+
 PAGES = (
     ConsolePage(
         "GET",
@@ -46,5 +53,6 @@ PAGES = (
         "Overview",
         nav="Overview",
         filters=("window", "subscription", "partner"),
+        choices=_choices,
     ),
 )

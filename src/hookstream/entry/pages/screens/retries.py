@@ -13,18 +13,15 @@ _USUAL = "6"
 
 async def show_retries(call: PageCall) -> Shown:
     """Show the counts of waiting deliveries."""
-    asked = call.filters.get("hours", _USUAL)
-    hours = asked if asked in _HOURS else _USUAL
     narrowed = {
         each: call.filters[each]
         for each in ("tier", "subscription", "partner")
         if each in call.filters
     }
-    found = await call.api.get("/v1/pending/histogram", hours=hours, **narrowed)
+    found = await call.api.get("/v1/pending/histogram", hours=_hours(call), **narrowed)
     return Shown(
         {
             "found": found,
-            "hours": hours,
             "every_hours": _HOURS,
             "narrowed": narrowed,
             # Drawn when the template needs it: outside of the event loop.
@@ -32,6 +29,15 @@ async def show_retries(call: PageCall) -> Shown:
             "waiting_path": WAITING,
         }
     )
+
+
+def _hours(call: PageCall) -> str:
+    asked = call.filters.get("hours", _USUAL)
+    return asked if asked in _HOURS else _USUAL
+
+
+def _choices(call: PageCall) -> dict[str, object]:
+    return {"hours": _hours(call)}
 
 
 PAGES = (
@@ -43,5 +49,6 @@ PAGES = (
         "Retries",
         nav="Retries",
         filters=("hours", "tier", "subscription", "partner"),
+        choices=_choices,
     ),
 )

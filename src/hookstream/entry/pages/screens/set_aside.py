@@ -16,6 +16,7 @@ from hookstream.entry.pages.page import (
     Downloaded,
     Moved,
     PageCall,
+    PageChoices,
     PageHandler,
     Shown,
 )
@@ -77,6 +78,8 @@ async def listed_values(
 ) -> dict[str, object]:
     """Return what a list shows: its records, and the counts of open ones by what they have in common."""
     by = call.filters.get("group", "")
+    if by and by not in kind.groups:
+        raise invalid(f"{by!r} counts nothing", "group", "choose one of the list")
     counted = [*kind.whose, *kind.groups] if by else kind.whose
     # Counts by a property are not narrowed by it: the other groups are shown too.
     within = {name: call.filters[name] for name in counted if name in call.filters and name != by}
@@ -94,9 +97,6 @@ async def listed_values(
         "open_records": sum(each["records"] for each in (*groups, *((others,) if others else ()))),
         "by": by,
         "within": within | ({"group": by} if by else {}),
-        "group_choices": (("", f"{kind.of} and reason"), *kind.groups.items()),
-        "kind": kind,
-        "states": STATES,
         "narrowed": shown,
         # A filter that narrows only the list would be ignored by an act.
         "is_selected": all(name in _OF_LISTS or name in kind.filters for name in call.filters),
@@ -104,6 +104,16 @@ async def listed_values(
         "export": exporting(kind, shown, is_all=call.filters.get("state") == ALL),
         "export_link": {**shown, "state": call.filters.get("state")},
     }
+
+
+def choices_of(kind: AsideKind) -> PageChoices:
+    """Return what the form of a list needs besides its filters."""
+    found = {
+        "group_choices": (("", f"{kind.of} and reason"), *kind.groups.items()),
+        "kind": kind,
+        "states": STATES,
+    }
+    return lambda _: found
 
 
 async def exported(kind: AsideKind, call: PageCall) -> Downloaded:
@@ -178,10 +188,13 @@ def pages_of(
 def is_open(call: PageCall) -> str | None:
     """Return which records a list asks for; None: all.
 
-    Any other state is passed on as it is: the API refuses it.
+    Raises:
+        RequestRefused: They have no such state.
     """
     state = call.filters.get("state", OPEN)
-    return None if state == ALL else _IS_OPEN.get(state, state)
+    if state not in dict(STATES):
+        raise invalid(f"{state!r} is no state of them", "state", "choose one of the list")
+    return _IS_OPEN.get(state)
 
 
 def narrowed(kind: AsideKind, call: PageCall) -> dict[str, str]:

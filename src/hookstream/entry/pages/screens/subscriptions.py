@@ -20,10 +20,13 @@ async def list_subscriptions_page(call: PageCall) -> Shown:
         cursor=call.cursor,
     )
     rates = await _rates(call, [each["id"] for each in found["items"]])
-    held = ("held", "held") if call.by_operator else ("suspended", "suspended")
     managing = call.caller.may(Scope.PARTNER_MANAGE)
-    shown = {"found": found, "states": (*_STATES, held), "managing": managing, "rates": rates}
-    return Shown(shown)
+    return Shown({"found": found, "managing": managing, "rates": rates})
+
+
+def _choices(call: PageCall) -> dict[str, object]:
+    held = "held" if call.by_operator else "suspended"
+    return {"states": (*_STATES, (held, held))}
 
 
 async def _rates(call: PageCall, names: list[str]) -> dict[str, Any]:
@@ -47,5 +50,6 @@ PAGES = (
         "Subscriptions",
         nav="Subscriptions",
         filters=("partner", "state", "failing"),
+        choices=_choices,
     ),
 )

@@ -76,6 +76,7 @@ PAGES = (
         scope=Scope.OPERATOR_READ,
         nav="Undecodable",
         filters=(*KIND.listed_by, "state", "group"),
+        choices=set_aside.choices_of(KIND),
     ),
     *set_aside.pages_of(
         KIND,
