@@ -20,6 +20,7 @@ MAX_URL = 2048
 HTTPS_PORTS = frozenset({443, 8443})
 """The ports allowed when only https is, outside the operator's networks."""
 
+_USUAL_PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65_535
 _MAX_HOST = 253
 
@@ -112,6 +113,19 @@ def origin(url: str) -> str:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port is not None else ""
     return f"{parts.scheme}://{host}{port}/"
+
+
+def host_header(url: str) -> str:
+    """Return the `host` header of requests to a URL: its host, and its port unless that is the scheme's own.
+
+    Empty if it has no host.
+    """
+    parts = _split(url)
+    if parts is None or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_usual = parts.port in (None, _USUAL_PORTS.get(parts.scheme))
+    return host if is_usual else f"{host}:{parts.port}"
 
 
 def host_of(url: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from hookstream.core.delivery.address import host_of
 from hookstream.core.delivery.signing import SIGNATURE, request_headers, reserved
 from hookstream.core.model.instant import Millis
 
@@ -51,6 +52,7 @@ class AttemptMade:
     replay: str | None
     """The job whose run it belongs to, unless that is a test."""
     host: str
+    """Without the port, which no audit record has."""
     body_bytes: int
     """Of a batch the size of this delivery's part."""
     in_batch: bool
@@ -60,6 +62,8 @@ class AttemptMade:
 class SubscriptionToday:
     """What a subscription says of its requests now."""
 
+    host: str
+    """The `host` header of its requests, with the port unless that is the scheme's own."""
     content_type: str
     header_names: Sequence[str]
     """Of its static headers."""
@@ -86,7 +90,7 @@ def sent_request(made: AttemptMade, today: SubscriptionToday | None) -> SentRequ
         today: The subscription; None: there is none any more, or it cannot be read.
     """
     headers = [
-        SentHeader("host", made.host, Source.AUDIT),
+        _host(made, today),
         *(_of_ours(name, value, today) for name, value in _named(made, today)),
     ]
     if today is not None:
@@ -94,6 +98,15 @@ def sent_request(made: AttemptMade, today: SubscriptionToday | None) -> SentRequ
         own += [_AUTHORIZATION] if today.has_credentials else []
         headers += [SentHeader(name, NOT_SHOWN, Source.TODAY) for name in own]
     return SentRequest("POST (path not shown) HTTP/1.1", (*headers, _length(made)))
+
+
+def _host(made: AttemptMade, today: SubscriptionToday | None) -> SentHeader:
+    """Return the `host` header: its port is only known if the endpoint is still at that host."""
+    if today is None or host_of(f"//{today.host}") != made.host:
+        return SentHeader("host", f"{made.host} (its port is not stored)", Source.AUDIT)
+    if today.host == made.host:
+        return SentHeader("host", made.host, Source.AUDIT)
+    return SentHeader("host", today.host, Source.TODAY)
 
 
 def _named(made: AttemptMade, today: SubscriptionToday | None) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hookstream.core.audit.entry import AuditEntry
+from hookstream.core.delivery.address import host_header
 from hookstream.core.delivery.bodies.batch import batch_body
 from hookstream.core.delivery.bodies.formats import media_type
 from hookstream.core.delivery.sent_request import (
@@ -90,6 +91,7 @@ def _today(subscription: Subscription, at: Millis) -> SubscriptionToday:
     static = (*endpoint.headers, *endpoint.secret_headers)
     batch = None if subscription.batch is None else batch_body(subscription.format)
     return SubscriptionToday(
+        host=host_header(endpoint.target),
         content_type=media_type(subscription.format) if batch is None else batch.media_type,
         header_names=[name for name, _ in static],
         has_credentials=endpoint.credentials is not None,

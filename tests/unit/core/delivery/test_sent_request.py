@@ -23,7 +23,11 @@ MADE = AttemptMade(
     in_batch=False,
 )
 TODAY = SubscriptionToday(
-    "application/json", ("x-team", "x-key"), has_credentials=True, secrets=("env:A", "generated")
+    "crm.example",
+    "application/json",
+    ("x-team", "x-key"),
+    has_credentials=True,
+    secrets=("env:A", "generated"),
 )
 
 
@@ -73,3 +77,21 @@ def test_what_only_a_subscription_says_is_not_known_without_it() -> None:
 
 def test_a_header_that_a_subscription_may_not_set_is_not_shown_as_sent() -> None:
     assert "webhook-other" not in values(MADE, replace(TODAY, header_names=("webhook-other",)))
+
+
+def test_the_host_has_the_port_that_is_not_the_schemes_own() -> None:
+    [host, *_] = sent_request(MADE, replace(TODAY, host="crm.example:8443")).headers
+    assert host == SentHeader("host", "crm.example:8443", Source.TODAY)
+
+
+def test_a_port_of_another_host_is_not_that_of_the_request() -> None:
+    for today in (None, replace(TODAY, host="new.example:8443")):
+        [host, *_] = sent_request(MADE, today).headers
+        assert host == SentHeader("host", "crm.example (its port is not stored)", Source.AUDIT)
+
+
+def test_an_address_of_version_6_stands_in_brackets() -> None:
+    made = replace(MADE, host="2001:db8::1")
+    for sent in ("[2001:db8::1]", "[2001:db8::1]:8443"):
+        [host, *_] = sent_request(made, replace(TODAY, host=sent)).headers
+        assert host == SentHeader("host", sent, Source.TODAY)

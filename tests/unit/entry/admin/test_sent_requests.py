@@ -76,3 +76,9 @@ def test_the_run_of_a_job_is_a_header_unless_it_is_a_test() -> None:
     assert values(last(world, replayed))["hookstream-replay"] == "replay-1"
     tested = replace(replayed, job_id="test-1", trigger="test")
     assert "hookstream-replay" not in values(last(world, tested))
+
+
+def test_the_host_has_the_port_of_the_endpoint() -> None:
+    world = ApiWorld()
+    world.add(replace(subscription("crm"), endpoint=Endpoint("https://crm.example:8443/in", ())))
+    assert values(last(world, replace(SENT, host="crm.example")))["host"] == "crm.example:8443"

@@ -172,7 +172,7 @@ def test_a_life_is_shown_in_order_with_what_was_answered_and_what_was_sent() -> 
         "Sent",
         "  attempt 2 of replay-8, 2026-11-24 11:59:55Z, version 1",
         "  POST (path not shown) HTTP/1.1",
-        "  host: crm.example",
+        "  host: crm.example (its port is not stored)",
         "  webhook-id: msg_a",
         "  webhook-timestamp: 1795521595",
         "  webhook-signature: (signed with the secret generated)",
