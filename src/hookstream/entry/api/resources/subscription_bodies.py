@@ -140,7 +140,8 @@ class SubscriptionPatch(ApiInput, frozen=True):
 class SubscriptionGiven(SubscriptionPatch, frozen=True):
     """A new subscription."""
 
-    endpoint: EndpointGiven
+    endpoint: EndpointGiven | Literal["pull"]  # type: ignore[assignment]  # A change has no short form
+    """`pull` is short for `{"pull": true}`."""
     event_types: Names
     id: Annotated[Identifier | None, OPERATORS_SET] = None
     """Default: generated, `<partner>.<random>`."""
