@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import TypeAlias
 
 from hookstream.core.model.instant import Millis, to_rfc3339
 from hookstream.core.model.json import Json, JsonObject, compared
 from hookstream.core.model.listing import the_first
 from hookstream.core.model.number import EXACT, Number, exact, key_of_number, number_text
-from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT
+from hookstream.core.model.operations import OPERATIONS_ENVIRONMENT, OPERATIONS_EVENTS
 from hookstream.core.model.subscription import (
     Disabled,
     Grant,
@@ -21,31 +22,39 @@ from hookstream.core.planning.declared import Declared
 from hookstream.core.planning.fields import Subject, named
 from hookstream.core.planning.ownership import OWNED_BY_NOBODY, folder_of
 
+AsksFor: TypeAlias = Callable[[tuple[str, ...], str], bool]
+
 _LISTED = 10
 _DIGITS_OF_DOUBLES = 16
 """A double that was rounded from a longer number has a shortest text of at least this many digits."""
 
 
-def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) -> list[str]:
+def ungranted(
+    subscription: Subscription, grant: Grant, asked: Sequence[str], asks_for: AsksFor
+) -> list[str]:
     """Return notes on what a subscription requests and its partner is not granted.
 
     Args:
         subscription: The subscription.
         grant: Its partner's grant.
         asked: The event types that it requests by name or prefix.
+        asks_for: Returns whether globs include an event type.
     """
     subject, partner_id = named(subscription), subscription.partner_id
-    withheld = [each for each in asked if not covers(grant.event_types, each)]
+    withheld = [each for each in asked if not asks_for(grant.event_types, each)]
     unseen = [
         environment
         for environment in subscription.environments or ()
         if not covers(grant.environments, environment)
     ]
+    own = [each for each in asked if each in OPERATIONS_EVENTS and each not in withheld]
     notes = []
     if withheld:
+        by_name = [each for each in withheld if covers(grant.event_types, each)]
+        only = f" (by name, as {by_name[0]} must be)" if by_name else ""
         notes.append(
             f"{subject}: asks for {', '.join(withheld)}, which partner {partner_id} "
-            "is not granted: none will be sent"
+            f"is not granted{only}: none will be sent"
         )
     if unseen:
         notes.append(
@@ -53,7 +62,23 @@ def ungranted(subscription: Subscription, grant: Grant, asked: Sequence[str]) ->
             "is not granted: none of its events will be sent"
             f"{did_you_mean(unseen[0], grant.environments)}"
         )
+    if own and OPERATIONS_ENVIRONMENT not in unseen:
+        notes += _elsewhere(subscription, grant, own)
     return notes
+
+
+def _elsewhere(subscription: Subscription, grant: Grant, own: Sequence[str]) -> list[str]:
+    """Return a note if hookstream's own events that are requested are in an environment that is not sent."""
+    environments, asked = subscription.environments, f"asks for {', '.join(own)}"
+    if not covers(grant.environments, OPERATIONS_ENVIRONMENT):
+        why = f"which partner {subscription.partner_id} is not granted"
+    elif environments is not None and OPERATIONS_ENVIRONMENT not in environments:
+        why = "for which it does not ask"
+    else:
+        return []
+    return [
+        f"{named(subscription)}: {asked} of environment {OPERATIONS_ENVIRONMENT}, {why}: none will be sent"
+    ]
 
 
 def environments(declared: Declared, live: Sequence[Subject]) -> Mapping[str, frozenset[str]]:

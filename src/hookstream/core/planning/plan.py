@@ -234,7 +234,7 @@ class _Planner:
         grant = self._partners[after.partner_id].grant
         # `*` requests whatever is granted, so nothing is withheld from it.
         named_types = tuple(glob for glob in after.event_types if glob != "*")
-        self.notes += notes.ungranted(after, grant, self._asked(named_types))
+        self.notes += notes.ungranted(after, grant, self._asked(named_types), self._means.asks_for)
         self.notes += notes.unknown_environments(after, grant, self._environments)
         if live is not None:
             self.notes += notes.all_secrets_change(live, after)
