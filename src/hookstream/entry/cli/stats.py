@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from hookstream.adapters.system import SystemClock
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import DAY, HOUR, MINUTE, Millis, to_rfc3339, to_the_second
 from hookstream.core.model.json import JsonObject
 from hookstream.core.statistics.counts import Counts, Statistics
@@ -97,7 +98,8 @@ def _step(since: Millis, now: Millis) -> Millis:
 def show(out: Terminal, found: Statistics, now: Millis) -> None:
     """Print statistics as text."""
     counts = found.counts
-    out.text(f"{counts.events:,} deliveries of events since {to_the_second(found.since)}", "bold")
+    deliveries = counted(counts.events, "delivery", "deliveries")
+    out.text(f"{deliveries} of events since {to_the_second(found.since)}", "bold")
     out.fields([*_facts(found, now)])
     if found.steps:
         out.text("")

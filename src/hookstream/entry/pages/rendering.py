@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hookstream.core.model import instant, visible_text
+from hookstream.core.model.counted import counted
 from hookstream.entry.pages import showing
 from hookstream.entry.pages.asking import at, query_text
 from hookstream.entry.pages.compiled import CompiledTemplates
@@ -99,6 +100,7 @@ def templates() -> Environment:
     environment.filters |= {
         "ago": showing.ago,
         "count": showing.count,
+        "counted": counted,
         "json_lines": showing.json_lines,
         "json_text": showing.json_text,
         "lasting": showing.lasting,

@@ -158,3 +158,20 @@ async def test_charts_are_there_without_a_script_and_their_numbers_as_a_table(
         assert all(name in ids for name in chart["aria-labelledby"].split())
     assert len(ids) == len(set(ids))
     assert "These numbers as a table" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (1, "1 more subscription has waiting deliveries."),
+        (1200, "1,200 more subscriptions have waiting deliveries."),
+    ],
+)
+async def test_a_number_has_the_noun_that_fits_it(world: PagesWorld, more: int, said: str) -> None:
+    index = world.api.services.memory_index
+    pending = index.pending_summary
+    index.pending_summary = lambda *asked, **named: replace(  # type: ignore[method-assign]
+        pending(*asked, **named), more_subscriptions=more
+    )
+    shown = await (await operator(world)).get("/ui/retries")
+    assert said in shown.text

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hookstream.core.jobs.job import Job
+from hookstream.core.model.counted import counted
 from hookstream.core.model.instant import Millis, to_the_second
 from hookstream.core.statistics.counts import Statistics
 from hookstream.entry.admin import jobs
@@ -14,6 +15,9 @@ from hookstream.entry.admin.statistics import StatisticsReader, StatisticsWanted
 from hookstream.entry.backend.ports import StatisticsRead
 from hookstream.pipeline.job_kind import RunResult
 from hookstream.settings import Settings
+
+_OF_THE_WINDOW = ("record of the window was", "records of the window were")
+_OF_FURTHER_RUNS = ("record of further runs was", "records of further runs were")
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,13 +74,14 @@ def _reservations(reader: StatisticsReader, found: Statistics) -> Iterator[str]:
     for topic, limit in ((names.attempts, reader.attempts_limit), ("tiers", reader.tiers_limit)):
         if limit.left_out:
             yield (
-                f"{topic}: the oldest {limit.left_out:,} records of the window were not read; events are"
+                f"{topic}: the oldest {counted(limit.left_out, *_OF_THE_WINDOW)} not read; events are"
                 f" counted from {to_the_second(found.since)} on (--scan for more)"
             )
     if reader.left_out:
-        yield f"{reader.left_out:,} records of further runs were not counted: there are too many"
+        left_out = counted(reader.left_out, *_OF_FURTHER_RUNS)
+        yield f"{left_out} not counted: there are too many"
     if reader.attempts.unreadable:
         yield (
-            f"{reader.attempts.unreadable:,} records could not be read, the first of them"
+            f"{counted(reader.attempts.unreadable, 'record')} could not be read, the first of them"
             f" {reader.attempts.why_unreadable}"
         )

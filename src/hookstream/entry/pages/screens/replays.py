@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hookstream.core.access.scopes import Scope
+from hookstream.core.model.counted import counted
 from hookstream.entry.pages.acts import PageAct
 from hookstream.entry.pages.asking import at
 from hookstream.entry.pages.inputs import decimal_in, number_in, time_in
@@ -77,10 +78,9 @@ def _starting(given: dict[str, str], found: dict[str, Any]) -> PageAct:
         words = ["--from", given["since"], "--to", given["until"]]
         words += [word for each in _types(given) for word in ("--event-type", each)]
         words += ["--as-granted-today"] if given.get("as_granted_today") else []
-    counted = "1 event" if events == 1 else f"{events:,} events"
     return PageAct(
         "Replay",
-        f"Delivers {counted} of the past to {name} again, whether or not it got them, behind live deliveries. {which}",
+        f"Delivers {counted(events, 'event')} of the past to {name} again, whether or not it got them, behind live deliveries. {which}",
         REPLAYS,
         "POST",
         at("/v1/subscriptions/{}/replays", name),
