@@ -206,6 +206,20 @@ def test_dead_letters_of_an_earlier_life_of_an_id_are_left_out(world: World) -> 
     assert "left out: 1, crm-orders was deleted, and created again after the event" in ended.out
 
 
+def test_dead_letters_of_runs_of_an_earlier_life_of_an_id_are_left_out(world: World) -> None:
+    """What counts is when the run began, which was before its dead letter was written."""
+    world.die(replace(delivery(1), job="replay-1"))
+    [letter] = LogScan(world.client, world.names.dead_letters).read()
+    world.write(
+        world.names.subscriptions, subscription("crm-orders", active_from=letter.timestamp)
+    )
+    world.die(replace(delivery(2), job="replay-2"))
+    ended = world.run("dlq", "redrive", "--yes")
+    assert [row[0] for row in back(world)] == [delivery(2).delivery_id]
+    what = "left out: 1, crm-orders was deleted, and created again after its run had begun"
+    assert what in ended.out
+
+
 def test_single_places_are_redriven_and_nothing_else(world: World) -> None:
     for number in range(4):
         world.die(delivery(number), partition=number % 2)

@@ -6,7 +6,7 @@ from functools import cache
 
 from hookstream.adapters.system import SystemClock, ThreadOffload
 from hookstream.core.jobs.job import REDRIVE, Job
-from hookstream.core.model.active_interval import precedes
+from hookstream.core.model.active_interval import precedes, run_precedes
 from hookstream.core.model.instant import Millis, from_rfc3339
 from hookstream.core.model.json import JsonObject
 from hookstream.core.model.record import OutgoingRecord, Record
@@ -74,9 +74,10 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 
     def obstacle(summary: DeadLetterSummary) -> str | None:
         found = directory.subscriptions.get(summary.subscription_id)
-        if isinstance(found, Subscription) and not summary.job and is_before(summary, found):
+        if isinstance(found, Subscription) and is_before(summary, found):
+            since = "its run had begun" if summary.job else "the event"
             return (
-                f"{found.id} was deleted, and created again after the event: hookstream deliveries resend"
+                f"{found.id} was deleted, and created again after {since}: hookstream deliveries resend"
                 " sends it all the same"
             )
         return obstacle_of(summary.subscription_id)
@@ -90,7 +91,10 @@ def rules_of(reader: DeadLetterReader, row: JsonObject) -> RedriveRules:
 
 
 def is_before(letter: DeadLetterSummary, subscription: Subscription) -> bool:
-    """Return whether a dead letter's event is older than its subscription is now."""
+    """Return whether a dead letter is older than its subscription is now: its event, or the job's run of it."""
+    if letter.job:
+        # Its run had begun by then.
+        return run_precedes(letter.at, letter.job, subscription)
     try:
         at = from_rfc3339(letter.origin_at)
     except ValueError:
